@@ -1,0 +1,42 @@
+"""The twenty images that come with the code."""
+
+import os
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnnlab.datasets import cifar10
+from cnnlab.datasets.samples import FOLDER, samples
+
+
+def test_there_are_twenty_colour_images_and_the_first_is_the_cat() -> None:
+    images, labels = samples()
+    assert images.shape == (20, 32, 32, 3)
+    assert images.dtype == np.uint8
+    assert labels.tolist() == [3, 8, 8, 0, 6, 6, 1, 6, 3, 1, 0, 9, 5, 7, 9, 8, 5, 7, 8, 6]
+    assert cifar10.CLASSES[labels[0]] == "cat"
+
+
+def test_the_notice_names_the_source_and_its_licence() -> None:
+    notice = (FOLDER / "NOTICE").read_text(encoding="utf-8")
+    assert "foolbox" in notice
+    assert "MIT License" in notice
+
+
+def test_nobody_can_paint_on_the_shared_samples() -> None:
+    images, _ = samples()
+    with pytest.raises(ValueError, match="read-only"):
+        images[0, 0, 0] = 0
+
+
+@pytest.mark.skipif("CNNLAB_TEST_ARCHIVE" not in os.environ, reason="needs CNNLAB_TEST_ARCHIVE, the real CIFAR-10")
+def test_the_samples_are_the_first_twenty_test_images() -> None:
+    with tarfile.open(Path(os.environ["CNNLAB_TEST_ARCHIVE"])) as archive:
+        batch = archive.extractfile(f"{cifar10.FOLDER}/test_batch")
+        assert batch is not None
+        test_images, test_labels = cifar10.read_batch(batch.read())
+    images, labels = samples()
+    assert np.array_equal(images, test_images[:20])
+    assert np.array_equal(labels, test_labels[:20])
