@@ -1,0 +1,165 @@
+"""The download, against a small web server on this machine."""
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from cnnlab.datasets import cifar10, download
+from cnnlab.datasets.cifar10 import CifarError
+
+ARCHIVE = os.environ.get("CNNLAB_TEST_ARCHIVE")
+NONSENSE = b"nonsense" * 12_500
+
+
+class Server(BaseHTTPRequestHandler):
+    """/whole gives NONSENSE, /cut only half of it, /slow some and then nothing, /archive the real archive slowly."""
+
+    def do_GET(self) -> None:
+        if self.path == "/missing":
+            self.send_error(404)
+            return
+        content = Path(ARCHIVE).read_bytes() if self.path == "/archive" and ARCHIVE else NONSENSE
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.path in ("/cut", "/slow"):
+            self.wfile.write(content[:50_000])
+            self.wfile.flush()
+            if self.path == "/slow":
+                time.sleep(5)
+            return
+        for start in range(0, len(content), 2**24):
+            self.wfile.write(content[start : start + 2**24])
+            time.sleep(0.1)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Be quiet."""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    running = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    running.daemon_threads = True
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{running.server_port}"
+    running.shutdown()
+
+
+def left_in(home: Path) -> set[str]:
+    return {path.name for path in home.iterdir() if path.name not in ("download.json", "download.lock", "data")}
+
+
+def state() -> str | None:
+    found = download.progress()
+    return found.state if found else None
+
+
+def test_before_any_download_there_is_no_progress_and_nothing_to_cancel(home: Path) -> None:
+    download.cancel()
+    assert download.progress() is None
+    assert not home.exists()
+
+
+def test_no_network_is_one_sentence_with_another_way(home: Path) -> None:
+    with pytest.raises(CifarError, match=r"could not be downloaded from .* \(.*refused.*\).*data import PATH"):
+        download.download(origin="http://127.0.0.1:9/archive")
+    assert state() == "failed"
+    assert left_in(home) == set()
+
+
+def test_an_unknown_host_is_one_sentence(home: Path) -> None:
+    with pytest.raises(CifarError, match=r"could not be downloaded from nowhere\.invalid"):
+        download.download(origin="http://nowhere.invalid/archive")
+
+
+def test_a_page_that_is_gone_is_one_sentence(server: str) -> None:
+    with pytest.raises(CifarError, match="Not Found"):
+        download.download(origin=f"{server}/missing")
+
+
+def test_something_else_than_the_archive_is_refused(server: str, home: Path) -> None:
+    with pytest.raises(CifarError, match="not the CIFAR-10 archive"):
+        download.download(origin=f"{server}/whole")
+    assert state() == "failed"
+    assert left_in(home) == set()
+
+
+def test_a_right_hash_does_not_make_nonsense_an_archive(server: str) -> None:
+    with pytest.raises(CifarError, match="is not the archive"):
+        download.download(origin=f"{server}/whole", sha256=hashlib.sha256(NONSENSE).hexdigest())
+
+
+@pytest.mark.parametrize("path", ["cut", "slow"])
+def test_a_connection_that_breaks_or_falls_silent_is_one_sentence(server: str, home: Path, path: str) -> None:
+    with pytest.raises(CifarError, match="could not be downloaded"):
+        download.download(origin=f"{server}/{path}", silence=0.5)
+    assert left_in(home) == set()
+
+
+def test_a_download_can_be_cancelled_while_it_runs(server: str, home: Path) -> None:
+    heard: list[download.Download] = []
+
+    def cancel_at_the_first_bytes(step: download.Download) -> None:
+        heard.append(step)
+        if step.bytes:
+            download.cancel()
+
+    with pytest.raises(CifarError, match="cancelled"):
+        download.download(cancel_at_the_first_bytes, origin=f"{server}/slow")
+    assert "downloading" in [step.state for step in heard]
+    assert state() == "cancelled"
+    assert left_in(home) == set()
+
+
+def test_a_second_download_at_the_same_time_is_refused(server: str) -> None:
+    refused: list[str] = []
+
+    def start_another(step: download.Download) -> None:
+        if step.bytes and not refused:
+            with pytest.raises(CifarError) as second:
+                download.download(origin=f"{server}/whole")
+            refused.append(str(second.value))
+            download.cancel()
+
+    with pytest.raises(CifarError, match="cancelled"):
+        download.download(start_another, origin=f"{server}/slow")
+    assert refused == ["CIFAR-10 is being downloaded already: wait for that download."]
+
+
+def test_a_download_whose_process_died_reads_as_interrupted(home: Path) -> None:
+    home.mkdir()
+    (home / "download.json").write_text('{"state": "downloading", "bytes": 5}')
+    assert state() == "interrupted"
+
+
+def test_a_damaged_progress_file_reads_as_no_download(home: Path) -> None:
+    home.mkdir()
+    (home / "download.json").write_text("{")
+    assert download.progress() is None
+
+
+@pytest.mark.skipif(ARCHIVE is None, reason="needs CNNLAB_TEST_ARCHIVE, the real CIFAR-10")
+def test_the_real_archive_arrives_with_growing_progress(server: str, home: Path) -> None:
+    heard: list[download.Download] = []
+    sha256 = hashlib.sha256(Path(str(ARCHIVE)).read_bytes()).hexdigest()
+    download.download(heard.append, origin=f"{server}/archive", sha256=sha256)
+    sizes = [step.bytes for step in heard if step.state == "downloading"]
+    assert sizes == sorted(sizes)
+    assert len(set(sizes)) > 2
+    assert heard[-1].state == state() == "done"
+    assert cifar10.load().fingerprint == cifar10.OFFICIAL_FINGERPRINT
+    assert left_in(home) == set()
