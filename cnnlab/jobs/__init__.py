@@ -1,0 +1,13 @@
+"""Who trains what, and when: the queue of trainings, and the dispatcher that works through it.
+
+    queue       jobs.sqlite: what people asked for, one job for an experiment however many ask, and its state
+    line        in which order waiting jobs start: one turn a person, round after round
+    eta         how long it will take, from seconds per epoch that were measured on this machine
+    dispatcher  the one process that claims jobs and sees each of them to its end
+    runners     how a worker is started, watched and stopped: here, as a process of this machine
+
+The queue knows what is *asked for*, the run directory (`cnnlab.runs`) what is *known*. A page needs two calls:
+
+    job = Queue().submit(experiment, person)
+    ensure_running()
+"""

@@ -1,0 +1,104 @@
+"""How long a training will take, from what was measured on this machine, and from nothing else.
+
+Pure functions over pairs (experiment, record) of runs that were trained here. A run of the same network on as many
+images gives its own seconds per epoch; where there is none, the nearest kin's seconds are scaled by the arithmetic that
+an epoch needs. Without any measurement the answer is None, and a page says that it does not know yet. Runs shipped with
+the code come from another machine: leave them out.
+"""
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from cnnlab.architecture import layers
+from cnnlab.experiment import Experiment
+
+Measured = tuple[Experiment, Mapping[str, Any]]  # an experiment, and the record.json of its run
+
+COST = (
+    "dataset",
+    "split",
+    "depth",
+    "regularizer",
+    "filters",
+    "kernel",
+    "dense",
+    "batch",
+    "optimizer",
+    "train_images",
+    "precision",
+)  # the fields that decide how long an epoch takes
+KIN = (("regularizer", "precision"), ("precision",), ())  # what a run must share to be scaled: as much as can be had
+BACKWARD = 3  # a training step costs about three forward passes
+LOOKED_AT = {"cifar10": 10_000, "shapes": 1_000}  # validation images, seen once an epoch; and at most 5,000 of training
+AGAIN = 5_000
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds per epoch; `measured`: on this very network, and not scaled from another one's."""
+
+    seconds: float
+    measured: bool
+
+
+def pace(experiment: Experiment, runs: Iterable[Measured]) -> Pace | None:
+    """The seconds per epoch to expect of `experiment`, or None where nothing was ever measured here."""
+    known = [(other, seconds) for other, record in runs if (seconds := seconds_per_epoch(record)) is not None]
+    if same := [seconds for other, seconds in known if _shares(experiment, other, COST)]:
+        return Pace(median(same), measured=True)
+    for fields in KIN:
+        if rates := [seconds / work(other) for other, seconds in known if _shares(experiment, other, fields)]:
+            return Pace(median(rates) * work(experiment), measured=False)
+    return None
+
+
+def seconds_per_epoch(record: Mapping[str, Any]) -> float | None:
+    """The median seconds of a run's epochs; without the first, which is slower, where there are more."""
+    seconds = [float(value) for value in record.get("epoch_seconds") or []]
+    return median(seconds[1:] or seconds) if seconds else None
+
+
+def seconds_left(experiment: Experiment, runs: Iterable[Measured], epochs_done: int = 0) -> float | None:
+    """The seconds that the epochs still to be trained will take, or None where nothing was measured."""
+    expected = pace(experiment, runs)
+    return None if expected is None else expected.seconds * max(0, experiment.epochs - epochs_done)
+
+
+def starts(running: Sequence[float | None], waiting: Sequence[float | None], slots: int = 1) -> list[float | None]:
+    """In how many seconds each waiting training starts, given in their order.
+
+    `running` and `waiting` are the seconds that each of them still needs. Where one of these is unknown, so is
+    everything that may have to wait for it. Raises ValueError for slots < 1.
+    """
+    if slots < 1:
+        raise ValueError(f"There is at least one slot. Received: slots={slots}")
+    free = [float("inf") if seconds is None else seconds for seconds in running]
+    free += [0.0] * (slots - len(free))
+    heapq.heapify(free)
+    for _ in range(len(free) - slots):  # more at work than there are slots: the first ones to end free none
+        heapq.heappop(free)
+    found: list[float | None] = []
+    for seconds in waiting:
+        start = heapq.heappop(free)
+        found.append(None if start == float("inf") else start)
+        heapq.heappush(free, float("inf") if seconds is None else start + seconds)
+    return found
+
+
+def work(experiment: Experiment) -> float:
+    """The multiplications of one epoch: the training images forward and backward, the images measured after it."""
+    once = sum(_multiplications(layer.parameters, layer.output_shape) for layer in layers(experiment))
+    images = experiment.train_images or 0
+    return float(once * (BACKWARD * images + min(images, AGAIN) + LOOKED_AT[experiment.dataset]))
+
+
+def _multiplications(parameters: int, shape: tuple[int, ...]) -> int:
+    """Every number of a layer is used once for each place of its output: height times width for a convolution."""
+    return parameters * (shape[0] * shape[1] if len(shape) == 3 else 1)
+
+
+def _shares(one: Experiment, other: Experiment, fields: Iterable[str]) -> bool:
+    return all(getattr(one, field) == getattr(other, field) for field in fields)

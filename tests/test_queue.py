@@ -1,0 +1,402 @@
+"""The queue: what people ask for, in which order it starts, and that nothing of it is lost."""
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from cnnlab import runs, settings
+from cnnlab.experiment import Experiment
+from cnnlab.jobs import eta
+from cnnlab.jobs.line import Request, in_line
+from cnnlab.jobs.queue import MOST_RESUMES, NotAsked, PersonError, Queue, QueueError, UnknownJob
+
+
+def shapes(seed: int, **fields: object) -> Experiment:
+    return Experiment(dataset="shapes", epochs=5, seed=seed, **fields)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def queue(home: Path) -> Queue:
+    return Queue()
+
+
+def is_intact(home: Path) -> bool:
+    with sqlite3.connect(home / "jobs.sqlite") as db:
+        return db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def people_served(queue: Queue) -> list[str]:
+    served = []
+    while job := queue.claim():
+        served.append(job.people[0])
+        queue.finish(job, "done")
+    return served
+
+
+# -- single flight ---------------------------------------------------------------------------------------------------
+
+
+def test_thirty_people_who_ask_for_one_experiment_share_one_job(queue: Queue) -> None:
+    jobs = [queue.submit(shapes(0), f"student{number}") for number in range(30)]
+    assert {job.id for job in jobs} == {1}
+    assert len(queue.get(1).people) == 30
+    assert [job.id for job in queue.active()] == [1]
+
+
+def test_an_experiment_that_is_over_can_be_asked_for_again(queue: Queue) -> None:
+    first = queue.submit(shapes(0), "ada")
+    queue.finish(first, "failed", "the disk was full")
+    second = queue.submit(shapes(0), "ada")
+    assert second.id != first.id
+    assert second.state == "queued"
+    assert queue.for_key(first.key) == second
+    assert queue.get(first.id).reason == "the disk was full"
+
+
+def test_an_experiment_with_a_finished_run_is_answered_as_done(queue: Queue) -> None:
+    experiment = shapes(0)
+    folder = settings.runs_dir() / experiment.key
+    runs.write_atomically(folder / "experiment.json", experiment.to_json().encode())
+    waiting = queue.submit(experiment, "ada")
+    runs.write_json(folder / "record.json", {"state": "done"})
+    assert waiting.state == "queued"
+    assert queue.submit(experiment, "bob").state == "done"
+    assert queue.get(waiting.id).state == "done"
+    assert queue.claim() is None
+
+
+def test_a_running_job_takes_in_who_asks_for_it_now(queue: Queue) -> None:
+    queue.submit(shapes(0), "ada")
+    running = queue.claim()
+    assert running is not None
+    assert queue.submit(shapes(0), "bob").id == running.id
+    assert queue.get(running.id).people == ("ada", "bob")
+
+
+# -- leaving ---------------------------------------------------------------------------------------------------------
+
+
+def test_only_the_last_one_who_leaves_cancels_a_job(queue: Queue) -> None:
+    job = queue.submit(shapes(0), "ada")
+    queue.submit(shapes(0), "bob")
+    assert queue.cancel(job, "ada").state == "queued"
+    assert queue.cancel(job, "bob").state == "cancelled"
+    assert queue.claim() is None
+
+
+def test_a_running_job_that_nobody_wants_keeps_running_until_its_worker_has_stopped(queue: Queue) -> None:
+    queue.submit(shapes(0), "ada")
+    job = queue.claim()
+    assert job is not None
+    left = queue.cancel(job, "ada")
+    assert (left.state, left.is_wanted) == ("running", False)
+    assert queue.interrupted(job).state == "cancelled"
+
+
+def test_who_comes_back_before_the_worker_has_stopped_finds_the_job_resumed(queue: Queue) -> None:
+    queue.submit(shapes(0), "ada")
+    job = queue.claim()
+    assert job is not None
+    queue.cancel(job, "ada")
+    assert queue.submit(shapes(0), "ada").id == job.id
+    assert queue.interrupted(job).state == "queued"
+
+
+def test_a_stranger_cannot_stop_a_job(queue: Queue) -> None:
+    job = queue.submit(shapes(0), "ada")
+    with pytest.raises(NotAsked, match=r"Received: person='bob'"):
+        queue.cancel(job, "bob")
+    assert queue.get(job.id).people == ("ada",)
+
+
+def test_who_answers_for_the_machine_can_stop_everybodys_job(queue: Queue) -> None:
+    job = queue.submit(shapes(0), "ada")
+    queue.submit(shapes(0), "bob")
+    assert queue.stop(job).state == "cancelled"
+
+
+# -- the line --------------------------------------------------------------------------------------------------------
+
+
+def test_people_take_turns_however_much_one_of_them_asks_for(queue: Queue) -> None:
+    for number in range(6):
+        queue.submit(shapes(number), "greedy")
+    for number in range(2):
+        queue.submit(shapes(10 + number), "ada")
+        queue.submit(shapes(20 + number), "bob")
+    assert people_served(queue) == [
+        "greedy",
+        "ada",
+        "bob",
+        "greedy",
+        "ada",
+        "bob",
+        "greedy",
+        "greedy",
+        "greedy",
+        "greedy",
+    ]
+
+
+def test_who_comes_late_waits_for_one_turn_of_a_long_line_only(queue: Queue) -> None:
+    for number in range(5):
+        queue.submit(shapes(number), "greedy")
+    for _ in range(2):
+        job = queue.claim()
+        assert job is not None
+        queue.finish(job, "done")
+    late = queue.submit(shapes(99), "ada")
+    assert queue.position(late) in (1, 2)
+
+
+def test_nobody_has_a_second_turn_while_somebody_waits_for_a_first_one(queue: Queue) -> None:
+    served: list[str] = []
+    for number in range(40):
+        queue.submit(shapes(number), f"p{number * 7 % 13 % 6}")
+        if number % 3 == 2:
+            waiting = {person for job in queue.line() for person in job.people}
+            job = queue.claim()
+            assert job is not None
+            assert served.count(job.people[0]) == min(served.count(person) for person in waiting)
+            served.append(job.people[0])
+            queue.finish(job, "done")
+    assert len(served) == 13
+
+
+def test_the_position_is_the_number_of_claims_until_the_job_starts(queue: Queue) -> None:
+    for number, person in enumerate(["ada", "ada", "ada", "bob", "bob", "eve"]):
+        queue.submit(shapes(number), person)
+    expected = [job.id for job in queue.line()]
+    assert sorted(queue.position(number) or 0 for number in expected) == [1, 2, 3, 4, 5, 6]
+    claimed = []
+    while job := queue.claim():
+        assert queue.position(job) == 0
+        claimed.append(job.id)
+    assert claimed == expected
+    assert queue.position(queue.finish(claimed[0], "done")) is None
+
+
+def test_a_shared_job_starts_at_the_first_turn_of_any_who_asked() -> None:
+    requests = [Request(1, 1, "ada"), Request(2, 2, "ada"), Request(3, 3, "ada"), Request(4, 3, "bob")]
+    assert [(turn.job, turn.person) for turn in in_line(requests, {}, 0)] == [(1, "ada"), (3, "bob"), (2, "ada")]
+
+
+def test_every_waiting_job_stands_in_line_once() -> None:
+    requests = [Request(n % 7, n % 11, f"p{n % 5}", resumed=n % 11 == 3) for n in range(200)]
+    order = [turn.job for turn in in_line(requests, {"p1": 4}, 2)]
+    assert order[0] == 3
+    assert sorted(order) == list(range(11))
+
+
+def test_a_job_whose_worker_died_is_first_in_line(queue: Queue) -> None:
+    for number in range(3):
+        queue.submit(shapes(number), "ada")
+    job = queue.claim()
+    assert job is not None
+    again = queue.interrupted(job, crash="its process was killed.")
+    assert (again.state, again.crashes, queue.position(again)) == ("queued", 1, 1)
+
+
+def test_a_job_is_resumed_three_times_and_then_fails_with_the_reason(queue: Queue) -> None:
+    queue.submit(shapes(0), "ada")
+    for _ in range(MOST_RESUMES + 1):
+        job = queue.claim()
+        assert job is not None
+        job = queue.interrupted(job, crash="its process was killed.")
+    assert (job.state, job.attempts) == ("failed", 4)
+    assert job.reason == "It was resumed 3 times and broke off again: its process was killed."
+
+
+def test_a_stop_of_the_dispatcher_is_no_crash(queue: Queue) -> None:
+    queue.submit(shapes(0), "ada")
+    for _ in range(10):
+        job = queue.claim()
+        assert job is not None
+        assert queue.interrupted(job).state == "queued"
+
+
+# -- the file --------------------------------------------------------------------------------------------------------
+
+
+def test_the_stamp_grows_with_every_change_and_with_nothing_else(queue: Queue) -> None:
+    other = Queue()
+    stamps = [queue.stamp()]
+    job = queue.submit(shapes(0), "ada")
+    stamps.append(other.stamp())
+    other.cancel(job, "ada")
+    stamps.append(queue.stamp())
+    assert all(before < after for before, after in pairwise(stamps))
+    queue.active(), queue.position(job), queue.of("ada")
+    assert other.stamp() == stamps[-1]
+
+
+def test_the_queue_is_found_again_after_a_restart(queue: Queue) -> None:
+    job = queue.submit(shapes(0), "ada")
+    queue.close()
+    assert Queue().get(job.id) == job
+    assert queue.get(job.id).experiment == shapes(0)
+
+
+def test_who_asked_learns_what_has_finished_since(queue: Queue) -> None:
+    job = queue.submit(shapes(0), "ada")
+    queue.submit(shapes(1), "bob")
+    done = queue.finish(job, "done")
+    assert done.finished is not None
+    assert [found.id for found in queue.of("ada", finished_since=done.finished - 1)] == [job.id]
+    assert queue.of("ada", finished_since=done.finished) == []
+    assert queue.of("eve") == []
+    assert [found.id for found in queue.recent()] == [job.id]
+
+
+def test_two_hundred_submissions_from_threads_and_processes_leave_the_queue_intact(home: Path) -> None:
+    script = """if True:
+        import sys, threading
+        from cnnlab.experiment import Experiment
+        from cnnlab.jobs.queue import Queue
+        queue = Queue()
+        def ask(thread):
+            for number in range(10):
+                queue.submit(Experiment(dataset="shapes", seed=number % 8), f"p{sys.argv[1]}.{thread}.{number}")
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(5)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+    """
+    environment = {"CNNLAB_HOME": str(home), "PYTHONPATH": str(settings.REPOSITORY), "PATH": ""}
+    command = [sys.executable, "-c", script]
+    processes = [subprocess.Popen([*command, str(number)], env=environment) for number in range(4)]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0, 0, 0]
+    jobs = Queue().active()
+    assert len(jobs) == 8
+    assert sum(len(job.people) for job in jobs) == 200
+    assert is_intact(home)
+
+
+def test_ten_threads_that_claim_at_once_never_claim_the_same_job(queue: Queue, home: Path) -> None:
+    for number in range(30):
+        queue.submit(shapes(number), "ada")
+    barrier = threading.Barrier(10)
+
+    def claim_three(_: int) -> list[int]:
+        own = Queue()
+        barrier.wait()
+        return [job.id for _ in range(3) if (job := own.claim())]
+
+    with ThreadPoolExecutor(10) as pool:
+        claimed = [number for numbers in pool.map(claim_three, range(10)) for number in numbers]
+    assert sorted(claimed) == list(range(1, 31))
+    assert is_intact(home)
+
+
+def test_a_thousand_looks_cost_next_to_nothing(queue: Queue) -> None:
+    import time
+
+    for number in range(60):
+        queue.submit(shapes(number), f"student{number % 30}")
+    started = time.perf_counter()
+    for _ in range(1000):
+        queue.stamp()
+    assert time.perf_counter() - started < 1.0
+
+
+# -- bad input -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("person", ["", "a" * 65, "ada lovelace", "<script>", "ada\n", "../etc", 7, None])
+def test_a_name_that_nobody_can_have_is_refused(queue: Queue, person: object) -> None:
+    with pytest.raises(PersonError, match="Received: person="):
+        queue.submit(shapes(0), person)  # type: ignore[arg-type]
+    assert queue.active() == []
+
+
+def test_only_an_experiment_can_be_asked_for(queue: Queue) -> None:
+    with pytest.raises(TypeError, match="Ask for an Experiment"):
+        queue.submit({"depth": 2}, "ada")  # type: ignore[arg-type]
+
+
+def test_an_unknown_job_is_named_in_the_error(queue: Queue) -> None:
+    for ask in (queue.get, queue.position, queue.stop):
+        with pytest.raises(UnknownJob, match="Received: job=99"):
+            ask(99)
+
+
+def test_a_job_ends_in_one_of_three_states_and_only_once(queue: Queue) -> None:
+    job = queue.submit(shapes(0), "ada")
+    with pytest.raises(ValueError, match="Received: state='running'"):
+        queue.finish(job, "running")
+    queue.finish(job, "done")
+    assert queue.finish(job, "failed", "too late").state == "done"
+    assert queue.cancel(job, "ada").state == "done"
+
+
+def test_a_damaged_file_is_named_with_the_remedy_and_can_be_moved_away(home: Path, queue: Queue) -> None:
+    (home / "jobs.sqlite").write_bytes(b"not a database, " * 100)
+    with pytest.raises(QueueError, match="move it away"):
+        queue.submit(shapes(0), "ada")
+    (home / "jobs.sqlite").rename(home / "damaged")
+    assert queue.submit(shapes(0), "ada").state == "queued"
+
+
+def test_a_file_of_a_newer_version_is_left_alone(home: Path, queue: Queue) -> None:
+    queue.submit(shapes(0), "ada")
+    queue.close()
+    with sqlite3.connect(home / "jobs.sqlite") as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(QueueError, match="newer version"):
+        queue.active()
+
+
+def test_a_home_that_cannot_be_written_is_one_sentence(home: Path) -> None:
+    (home / "file").touch()
+    with pytest.raises(QueueError, match="look at"):
+        Queue(home / "file" / "jobs.sqlite").submit(shapes(0), "ada")
+
+
+# -- how long --------------------------------------------------------------------------------------------------------
+
+
+def test_the_pace_of_the_same_network_is_the_median_of_its_measured_epochs() -> None:
+    runs_here = [(shapes(7), {"epoch_seconds": [9.0, 2.0, 2.2, 2.1]}), (shapes(1, depth=3), {"epoch_seconds": [50.0]})]
+    assert eta.pace(shapes(0), runs_here) == eta.Pace(2.1, measured=True)
+    assert eta.seconds_left(shapes(0), runs_here, epochs_done=2) == pytest.approx(3 * 2.1)
+
+
+def test_the_pace_of_another_network_is_scaled_by_its_arithmetic() -> None:
+    measured = [(shapes(0, train_images=1000), {"epoch_seconds": [1.0, 1.0]})]
+    scaled = eta.pace(shapes(0, train_images=2000), measured)
+    assert scaled is not None and not scaled.measured
+    assert scaled.seconds == pytest.approx((3 * 2000 + 2000 + 1000) / (3 * 1000 + 1000 + 1000))
+
+
+def test_the_multiplications_of_the_reports_network_are_those_counted_by_hand() -> None:
+    dense = (2304 + 1) * 100 + (100 + 1) * 10
+    by_hand = (3 * 9 + 1) * 64 * 30 * 30 + (64 * 9 + 1) * 64 * 13 * 13 + dense
+    assert eta.work(Experiment()) == by_hand * (3 * 40_000 + 5_000 + 10_000)
+
+
+def test_without_a_measurement_nothing_is_promised() -> None:
+    assert eta.pace(shapes(0), []) is None
+    assert eta.seconds_left(shapes(0), [(shapes(1), {"epoch_seconds": []})]) is None
+
+
+def test_a_waiting_training_starts_when_those_before_it_are_through() -> None:
+    assert eta.starts([60.0], [100.0, 20.0, 5.0]) == [60.0, 160.0, 180.0]
+    assert eta.starts([60.0], [100.0, 20.0, 5.0], slots=2) == [0.0, 60.0, 80.0]
+    assert eta.starts([60.0, 30.0], [1.0], slots=1) == [60.0]
+
+
+def test_behind_an_unknown_training_the_start_is_unknown() -> None:
+    assert eta.starts([None], [10.0, 10.0]) == [None, None]
+    assert eta.starts([10.0], [None, 10.0]) == [10.0, None]
+    assert eta.starts([None, 5.0], [10.0, 10.0], slots=2) == [5.0, 15.0]
