@@ -17,7 +17,7 @@ the top, columns from the left, filters and classes from 0.
 """
 
 from cnnlab.lens.ablation import activation_of, all_but, strongest, switched_off
-from cnnlab.lens.evidence import GradCam, Occlusion, grad_cam, occlusion
+from cnnlab.lens.evidence import GradCam, Occlusion, enlarge, grad_cam, occlusion
 from cnnlab.lens.field import Box, receptive_field, stage_shape
 from cnnlab.lens.kernels import KernelPictures, kernel_pictures, with_kernel
 from cnnlab.lens.maps import MapFacts, dead_filters, map_facts, rank, selectivity, silent, strength
@@ -51,6 +51,7 @@ __all__ = [
     "all_but",
     "dead_filters",
     "dropout_samples",
+    "enlarge",
     "gallery",
     "grad_cam",
     "kernel_pictures",

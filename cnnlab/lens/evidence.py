@@ -115,7 +115,7 @@ def grad_cam(layers: Sequence[Layer], weights: Weights, image: Array, target: in
         importance=importance,
         signed=signed,
         coarse=coarse,
-        heat=_enlarge(layers, at, coarse),
+        heat=enlarge(layers, at, coarse),
         has_evidence=bool(coarse.max() > 0),
     )
 
@@ -149,8 +149,11 @@ def _mean_over_patches(drop: Array, boxes: Sequence[Box], size: tuple[int, int])
     return np.asarray(total / count)
 
 
-def _enlarge(layers: Sequence[Layer], stage: str, coarse: Array) -> Array:
-    """coarse (h, w) -> float32 of the image's size, linear between the middles of the receptive fields."""
+def enlarge(layers: Sequence[Layer], stage: str, coarse: Array) -> Array:
+    """One map of a stage as large as the image: coarse (h, w) -> float32 (32, 32).
+
+    Linear between the middles of the receptive fields; beyond the outermost middles the value stays as it is.
+    """
     height, width = layers[0].output_shape[:2]
     columns = centres(layers, stage, coarse.shape[1])
     rows = centres(layers, stage, coarse.shape[0])
