@@ -1,0 +1,229 @@
+"""What is asked for: one experiment, written down completely.
+
+The widgets of a page, the flags of the command line and the files of a run all make the same frozen object, so a
+configuration is checked in one place and two people who ask for the same thing ask for the same run: the key of a run
+is a digest of its experiment.
+
+The lab report's ten experiments stand here by name, with the report's own figures, which appear nowhere else.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+DATASETS = ("cifar10", "shapes")
+SPLITS = ("validation", "test")
+REGULARIZERS = ("none", "l2", "dropout", "batchnorm")
+OPTIMIZERS = ("adam", "sgd", "rmsprop")
+PRECISIONS = ("float32", "bfloat16")
+REGULARIZER_NAMES = {"none": "no regularizer", "l2": "L2", "dropout": "dropout", "batchnorm": "batch norm"}
+DEFAULT_STRENGTH = {"none": 0.0, "l2": 0.00001, "dropout": 0.1, "batchnorm": 0.0}
+STRENGTH_RANGE = {"none": (0.0, 0.0), "l2": (0.0, 0.1), "dropout": (0.0, 0.9), "batchnorm": (0.0, 0.0)}
+TRAIN_IMAGES = {  # (used unless said otherwise, at most), for each data set and split
+    ("cifar10", "validation"): (40_000, 40_000),
+    ("cifar10", "test"): (50_000, 50_000),
+    ("shapes", "validation"): (2_000, 10_000),
+    ("shapes", "test"): (2_000, 10_000),
+}
+WHOLE_NUMBERS = {  # field: (smallest, largest)
+    "depth": (1, 4),
+    "filters": (1, 256),
+    "kernel": (1, 7),
+    "dense": (1, 1024),
+    "epochs": (1, 500),
+    "batch": (1, 1024),
+    "seed": (0, 2**31 - 1),
+}
+CHOICES = {
+    "dataset": DATASETS,
+    "split": SPLITS,
+    "regularizer": REGULARIZERS,
+    "optimizer": OPTIMIZERS,
+    "precision": PRECISIONS,
+}
+LEARNING_RATE_RANGE = (1e-6, 10.0)
+
+
+class ExperimentError(ValueError):
+    """A field that no experiment can have. The message is one sentence for the person who chose it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One network, one data set, one way of training: everything that decides the outcome, and nothing else.
+
+    Fields left out take the report's values. `strength` and `train_images` may be None: the regularizer's usual
+    strength, and all images of the split. Numbers are stored in one form (learning rate 1 becomes 1.0), so equal
+    experiments have equal keys.
+
+    Raises ExperimentError, with one clear sentence, for a value outside its range.
+    """
+
+    dataset: str = "cifar10"
+    split: str = "validation"
+    depth: int = 2
+    regularizer: str = "none"
+    strength: float | None = None
+    filters: int = 64
+    kernel: int = 3
+    dense: int = 100
+    epochs: int = 30
+    batch: int = 64
+    optimizer: str = "adam"
+    learning_rate: float = 0.001
+    seed: int = 0
+    train_images: int | None = None
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        for name, allowed in CHOICES.items():
+            check_choice(name, getattr(self, name), allowed)
+        for name, (low, high) in WHOLE_NUMBERS.items():
+            self._store(name, whole_number(name, getattr(self, name), low, high))
+        if self.kernel % 2 == 0:
+            raise ExperimentError(f"Choose an odd kernel size: 1, 3, 5 or 7. Received: kernel={self.kernel}")
+        self._store("learning_rate", real_number("learning_rate", self.learning_rate, *LEARNING_RATE_RANGE))
+        strength = DEFAULT_STRENGTH[self.regularizer] if self.strength is None else self.strength
+        self._store("strength", real_number("strength", strength, *STRENGTH_RANGE[self.regularizer]))
+        usual, most = TRAIN_IMAGES[self.dataset, self.split]
+        images = usual if self.train_images is None else self.train_images
+        self._store("train_images", whole_number("train_images", images, 1, most))
+
+    def _store(self, name: str, value: float) -> None:
+        object.__setattr__(self, name, value)  # the one moment at which a frozen field is brought to its stored form
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name, as plain numbers and strings."""
+        return dataclasses.asdict(self)
+
+    def to_json(self) -> str:
+        """Canonical JSON: keys sorted, no spaces, every number in one form. Equal experiments give equal text."""
+        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> "Experiment":
+        """The experiment with these fields. Raises ExperimentError for a name that is no field or a bad value."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        if unknown := sorted(set(fields) - set(known)):
+            raise ExperimentError(f"An experiment has the fields {', '.join(known)}. Received: {', '.join(unknown)}")
+        return cls(**fields)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Experiment":
+        """The experiment that `to_json` wrote. Raises ExperimentError where the text is anything else."""
+        try:
+            fields = json.loads(text)
+        except ValueError:
+            raise ExperimentError(f"An experiment is written as JSON. Received: {text[:80]!r}") from None
+        if not isinstance(fields, dict):
+            raise ExperimentError(f"An experiment is written as a JSON object. Received: {text[:80]!r}")
+        return cls.from_dict(fields)
+
+    @cached_property
+    def key(self) -> str:
+        """16 hex digits of the SHA-256 of the canonical JSON: the name of the run's directory."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
+    @property
+    def regularizer_title(self) -> str:
+        """The regularizer with its strength: 'dropout 0.1'."""
+        shown = f" {self.strength:.6g}" if self.strength else ""
+        if self.regularizer == "l2" and self.strength:
+            shown = f" {self.strength:.7f}".rstrip("0")
+        return REGULARIZER_NAMES[self.regularizer] + shown
+
+    @property
+    def title(self) -> str:
+        """A short name for a person: '3-conv, dropout 0.1', and whatever else differs from the report's setting."""
+        return ", ".join([f"{self.depth}-conv", self.regularizer_title, *self._differences()])
+
+    def _differences(self) -> list[str]:
+        usual = Experiment(dataset=self.dataset, split=self.split)
+        parts = ["shapes"] if self.dataset == "shapes" else []
+        parts += ["final"] if self.split == "test" else []
+        for name, unit in (("train_images", "images"), ("epochs", "epochs"), ("filters", "filters"), ("batch", "batch")):
+            if (value := getattr(self, name)) != getattr(usual, name):
+                parts.append(f"{unit} {value}" if name == "batch" else f"{value:,} {unit}")
+        for name, unit in (("kernel", "kernel"), ("dense", "dense"), ("seed", "seed")):
+            if (value := getattr(self, name)) != getattr(usual, name):
+                parts.append(f"{unit} {value}")
+        if (self.optimizer, self.learning_rate) != (usual.optimizer, usual.learning_rate):
+            parts.append(f"{self.optimizer} {self.learning_rate:g}")
+        return parts + ([self.precision] if self.precision != usual.precision else [])
+
+
+def check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    """Raises ExperimentError unless `value` is one of `allowed`."""
+    if value not in allowed:
+        raise ExperimentError(f"Choose {name} from {', '.join(allowed)}. Received: {name}={value!r}")
+
+
+def whole_number(name: str, value: Any, low: int, high: int) -> int:
+    """`value` as an int in low..high; 3.0 counts as 3. Raises ExperimentError otherwise."""
+    number = real_number(name, value, low, high)
+    if number != int(number):
+        raise ExperimentError(f"Choose a whole number for {name}. Received: {name}={value!r}")
+    return int(number)
+
+
+def real_number(name: str, value: Any, low: float, high: float) -> float:
+    """`value` as a finite float in low..high. Raises ExperimentError otherwise."""
+    usable = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not usable or not low <= value <= high:
+        raise ExperimentError(f"Choose {name} between {low:g} and {high:g}. Received: {name}={value!r}")
+    return float(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportModel:
+    """One row of the report's tables: the experiment and what the report measured.
+
+    `validation_accuracy` is on the 10,000 validation images for models 1 to 8 and on the 10,000 test images for the
+    final two; accuracies are fractions, `seconds` is the report's time on a Colab GPU.
+    """
+
+    number: str
+    name: str
+    experiment: Experiment
+    train_accuracy: float
+    validation_accuracy: float
+    seconds: int
+
+    @property
+    def gap(self) -> float:
+        """Training minus validation accuracy as the report prints them: its generalization gap."""
+        return self.train_accuracy - self.validation_accuracy
+
+
+def _row(number: str, depth: int, regularizer: str, train: float, validation: float, seconds: int) -> ReportModel:
+    final = number.startswith("final")
+    return ReportModel(
+        number=number,
+        name=f"{'final-' if final else ''}{depth}conv-{regularizer}",
+        experiment=Experiment(depth=depth, regularizer=regularizer, split="test" if final else "validation"),
+        train_accuracy=train,
+        validation_accuracy=validation,
+        seconds=seconds,
+    )
+
+
+REPORT: dict[str, ReportModel] = {
+    row.name: row
+    for row in (
+        _row("1", 2, "none", 0.9464, 0.6447, 142),
+        _row("2", 2, "l2", 0.9482, 0.6312, 101),
+        _row("3", 2, "dropout", 0.8207, 0.6845, 142),
+        _row("4", 2, "batchnorm", 0.9818, 0.7038, 143),
+        _row("5", 3, "none", 0.8686, 0.6691, 142),
+        _row("6", 3, "l2", 0.9028, 0.6880, 118),
+        _row("7", 3, "dropout", 0.7393, 0.7161, 105),
+        _row("8", 3, "batchnorm", 0.9502, 0.7302, 108),
+        _row("final 1", 3, "dropout", 0.7431, 0.7361, 135),
+        _row("final 2", 3, "batchnorm", 0.9466, 0.7353, 175),
+    )
+}

@@ -1,0 +1,239 @@
+"""A run on disk: one directory, one format, shipped or trained.
+
+    experiment.json       the experiment, whole
+    record.json           state, versions, device, data fingerprint, started, seconds, epochs done, final figures
+    history.csv           a row an epoch; epoch 0 is before training
+    weights/000.npz ...   the weights after that epoch, by layer and role (float16; the last one float32)
+    model.keras           the trained Keras model
+    predictions.npz       logits on the validation and on the test images
+    progress.json, checkpoint.npz, lock, worker.log        while it trains
+
+A worker writes its directory; everybody else reads. Every file is replaced in one step, so a reader never sees half of
+one. Nothing here needs Keras: shipped runs leave their last weights to `model.keras`, which is a zip around an HDF5 file.
+"""
+
+import csv
+import io
+import json
+import os
+import re
+import zipfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnlab import settings
+from cnnlab.architecture import Layer, layers
+from cnnlab.experiment import REPORT, Experiment, ExperimentError
+from cnnlab.locks import held
+
+HISTORY = (
+    "epoch",
+    "accuracy",
+    "loss",
+    "train_eval_accuracy",
+    "train_eval_loss",
+    "val_accuracy",
+    "val_loss",
+    "penalty",
+)
+SNAPSHOT_EPOCHS = (0, 1, 2, 3, 5, 10, 20, 30)
+REFERENCE = re.compile(r"[a-z0-9-]{1,64}")
+
+Weights = dict[str, NDArray[np.float32]]
+
+
+class UnknownRun(LookupError):
+    """No run goes by this name. The message is one sentence for the person who asked."""
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace the file `path` by `content` in one step: a reader, or a crash, finds the old bytes or the new ones."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` as JSON, in one step."""
+    write_atomically(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in this file; an empty one where the file is missing or broken."""
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def write_arrays(path: Path, arrays: dict[str, Any], compress: bool = False) -> None:
+    """Write arrays as .npz, in one step."""
+    buffer = io.BytesIO()
+    (np.savez_compressed if compress else np.savez)(buffer, **arrays)
+    write_atomically(path, buffer.getvalue())
+
+
+def write_history(path: Path, rows: list[dict[str, float]]) -> None:
+    """Write the history so far; a figure is written with all its digits, and left empty where there is none."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, HISTORY, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue().encode())
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory, read. `name` is the folder's: a key, or one of the report's names under `pretrained/`."""
+
+    path: Path
+    experiment: Experiment
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def key(self) -> str:
+        return self.experiment.key
+
+    @property
+    def is_pretrained(self) -> bool:
+        return self.path.parent == settings.PRETRAINED
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """record.json as it was when first asked for."""
+        return read_json(self.path / "record.json")
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        return layers(self.experiment)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a worker is at work on this run at this moment."""
+        return held(self.path / "lock")
+
+    @property
+    def state(self) -> str:
+        """running, done, stopped or failed; 'interrupted' where the record says running and no worker lives."""
+        written = str(self.record.get("state", "stopped"))
+        return "interrupted" if written == "running" and not self.is_live else written
+
+    def progress(self) -> dict[str, Any]:
+        """progress.json: where the live worker is; empty when there is none."""
+        return read_json(self.path / "progress.json")
+
+    def history(self) -> dict[str, NDArray[np.float64]]:
+        """history.csv by column, one value an epoch; NaN where a figure does not exist (training before epoch 1)."""
+        try:
+            rows = list(csv.DictReader((self.path / "history.csv").read_text().splitlines()))
+        except OSError:
+            rows = []
+        return {name: np.array([float(row[name] or "nan") for row in rows]) for name in HISTORY}
+
+    def snapshots(self) -> list[int]:
+        """The epochs whose weights are kept, ascending."""
+        kept = {int(file.stem) for file in (self.path / "weights").glob("[0-9]*.npz")}
+        last = self.record.get("epochs_done")
+        return sorted(kept | ({int(last)} if last and (self.path / "model.keras").exists() else set()))
+
+    def weights(self, epoch: int) -> Weights:
+        """The weights after `epoch`, float32 by "layer/role". Raises UnknownRun where that epoch was not kept."""
+        file = self.path / "weights" / f"{epoch:03}.npz"
+        if file.exists():
+            with np.load(file) as arrays:
+                return {name: arrays[name].astype(np.float32) for name in arrays.files}
+        if epoch in self.snapshots():
+            return keras_file_weights(self.path / "model.keras", self.layers)
+        raise UnknownRun(f"This run keeps the weights of epochs {self.snapshots()}. Received: epoch={epoch}")
+
+    def predictions(self) -> dict[str, NDArray[Any]]:
+        """predictions.npz: "test" and, for a validation split, "validation" logits (n, 10) float16, with "_labels".
+
+        Empty while the run has not finished.
+        """
+        try:
+            with np.load(self.path / "predictions.npz") as arrays:
+                return {name: arrays[name] for name in arrays.files}
+        except FileNotFoundError:
+            return {}
+
+
+KERAS_GROUPS = {  # how a .keras file names the n-th layer of a kind, and the order of its variables
+    "conv": ("conv2d", ("kernel", "bias")),
+    "dense": ("dense", ("kernel", "bias")),
+    "bn": ("batch_normalization", ("gamma", "beta", "moving_mean", "moving_variance")),
+}
+
+
+def keras_file_weights(path: Path, network: tuple[Layer, ...]) -> Weights:
+    """The weights inside a .keras file, without Keras: it is a zip that holds an HDF5 file of arrays."""
+    import h5py
+
+    seen: dict[str, int] = {}
+    weights: Weights = {}
+    with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r") as file:
+        for layer in network:
+            if layer.kind not in KERAS_GROUPS:
+                continue
+            group, roles = KERAS_GROUPS[layer.kind]
+            count = seen[layer.kind] = seen.get(layer.kind, -1) + 1
+            variables = file["layers"][f"{group}_{count}" if count else group]["vars"]
+            for index, role in enumerate(roles):
+                weights[f"{layer.name}/{role}"] = np.asarray(variables[str(index)], np.float32)
+    return weights
+
+
+def read_run(path: Path) -> Run:
+    """The run in this directory. Raises UnknownRun where there is none."""
+    try:
+        return Run(path, Experiment.from_json((path / "experiment.json").read_text()))
+    except (OSError, ExperimentError):
+        raise UnknownRun(f"There is no run called {path.name!r} here; choose one from the list.") from None
+
+
+def open_run(reference: str) -> Run:
+    """The run with this key, or the shipped run with this name. Raises UnknownRun."""
+    if not REFERENCE.fullmatch(reference):
+        raise UnknownRun(f"A run is called by its name or its 16-digit key. Received: {reference[:64]!r}")
+    shipped = settings.PRETRAINED / reference
+    return read_run(shipped if shipped.is_dir() else settings.runs_dir() / reference)
+
+
+def find(experiment: Experiment) -> Run | None:
+    """The run of this experiment, shipped or trained here, or None."""
+    shipped = {row.experiment: row.name for row in REPORT.values()}.get(experiment)
+    places = [settings.PRETRAINED / shipped] if shipped else []
+    for place in [*places, settings.runs_dir() / experiment.key]:
+        if (place / "experiment.json").exists():
+            return read_run(place)
+    return None
+
+
+def all_runs() -> list[Run]:
+    """Every run there is: the shipped ones in the report's order, then those trained here, newest first."""
+    shipped = [settings.PRETRAINED / name for name in REPORT]
+    trained = settings.runs_dir().glob("*/experiment.json")
+    folders = [path.parent for path in sorted(trained, key=lambda path: path.stat().st_mtime, reverse=True)]
+    found = []
+    for folder in [*shipped, *folders]:
+        try:
+            found.append(read_run(folder))
+        except UnknownRun:
+            continue
+    return found

@@ -1,0 +1,382 @@
+"""Training one experiment into its run directory: what a worker does.
+
+The loop is Keras's own `fit`, one epoch a call, so that between two epochs everything can be looked at and kept: the
+honest training accuracy, the validation accuracy, a snapshot of the weights, a checkpoint. The order of the images in
+epoch e depends on the seed and e alone, and a checkpoint holds every variable of the model and its optimizer (the state
+of the dropout generators among them). So a worker that is killed and started again goes on as if nothing had happened:
+on a CPU, with the same number of threads, to the last digit.
+
+Nothing here calls TensorFlow; a host with Keras on JAX trains with the same code.
+"""
+
+import contextlib
+import json
+import os
+import platform
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from cnnlab import datasets, networks, runs, settings
+from cnnlab.architecture import Placement
+from cnnlab.experiment import Experiment
+from cnnlab.feed import Feed
+from cnnlab.locks import acquire
+from cnnlab.metrics import accuracy, cross_entropy
+
+TRAIN_EVAL_IMAGES = 5_000  # the first ones of the training images, measured as the validation images are
+EVALUATION_BATCH = 500
+PROGRESS_SECONDS = 0.5
+
+Report = Callable[[dict[str, Any]], None]
+
+
+class Stopped(Exception):
+    """Someone asked the worker to stop. What was learned up to the last whole epoch is kept."""
+
+
+class Busy(RuntimeError):
+    """Another worker is at this run."""
+
+
+class Diverged(ArithmeticError):
+    """The loss is no longer a number."""
+
+
+class Worker:
+    """One experiment in training: its network, its images, its run directory and how far it has come."""
+
+    def __init__(self, experiment: Experiment, path: Path, report: Report, placement: Placement | None = None):
+        self.experiment, self.path, self.report = experiment, path, report
+        dataset = datasets.load(experiment.dataset)
+        self.split = datasets.split(dataset, experiment)
+        self.train_images = Feed(self.split.x_train, self.split.y_train)
+        self.val_images = Feed(self.split.x_val, self.split.y_val)
+        self.model = compiled(experiment, placement)
+        self.rows: list[dict[str, float]] = []
+        self.epoch_seconds: list[float] = []
+        self.record = first_record(experiment, dataset.fingerprint) | {"started": now()}
+        self.val_logits: Any = None
+
+    @property
+    def epochs_done(self) -> int:
+        return max(0, len(self.rows) - 1)
+
+    def run(self) -> None:
+        """Train to the end, from the checkpoint where there is one."""
+        self.restore()
+        self.write_record("running")
+        if not self.rows:
+            self.finish_epoch(0, {}, 0.0)
+        for epoch in range(self.epochs_done + 1, self.experiment.epochs + 1):
+            started = time.perf_counter()
+            logs = self.train_epoch(epoch)
+            self.finish_epoch(epoch, logs, started)
+        self.finish()
+
+    def train_epoch(self, epoch: int) -> dict[str, float]:
+        """One pass over the training images in this epoch's order; Keras's running means of it."""
+        order = np.random.default_rng([self.experiment.seed, epoch]).permutation(len(self.train_images))
+        batches = self.train_images.batches(order, self.experiment.batch)
+        history = self.model.fit(batches, shuffle=False, verbose=0, callbacks=[Progress(self, epoch)])
+        return {name: float(values[-1]) for name, values in history.history.items()}
+
+    def finish_epoch(self, epoch: int, logs: dict[str, float], started: float) -> None:
+        """Measure, remember, and make it safe: after this a killed worker goes on from here."""
+        self.tell(phase="evaluating", epoch=epoch)
+        self.rows.append({"epoch": epoch, **self.training_figures(logs), **self.evaluate()})
+        if not np.isfinite(self.rows[-1]["val_loss"]):
+            raise Diverged(f"The loss is no longer a number after epoch {epoch}.")
+        if epoch:
+            self.epoch_seconds.append(round(time.perf_counter() - started, 3))
+        if epoch in runs.SNAPSHOT_EPOCHS or epoch == self.experiment.epochs:
+            self.snapshot(epoch)
+        self.checkpoint()
+        runs.write_history(self.path / "history.csv", self.rows)
+        self.write_record("running")
+        self.report({"epoch": epoch, "seconds_left": self.seconds_left(epoch, 1.0), **self.rows[-1]})
+
+    @staticmethod
+    def training_figures(logs: dict[str, float]) -> dict[str, float]:
+        """Accuracy and loss as Keras reports them in training; the loss without the L2 penalty."""
+        if not logs:
+            return {}
+        return {"accuracy": logs["accuracy"], "loss": logs.get("cross_entropy", logs["loss"])}
+
+    def evaluate(self) -> dict[str, float]:
+        """The network as it is now, in inference mode, on 5,000 training images and on the validation images."""
+        train, train_labels = self.predict(self.train_images, TRAIN_EVAL_IMAGES), self.split.y_train[:TRAIN_EVAL_IMAGES]
+        self.val_logits, val_labels = self.predict(self.val_images), self.split.y_val
+        return {
+            "train_eval_accuracy": accuracy(train, train_labels),
+            "train_eval_loss": cross_entropy(train, train_labels),
+            "val_accuracy": accuracy(self.val_logits, val_labels),
+            "val_loss": cross_entropy(self.val_logits, val_labels),
+            "penalty": self.penalty(),
+        }
+
+    def predict(self, feed: Feed, most: int | None = None) -> Any:
+        """Logits float32 (n, 10) of the first `most` images, in inference mode."""
+        return self.model.predict(feed.batches(np.arange(len(feed))[:most], EVALUATION_BATCH), verbose=0)
+
+    def penalty(self) -> float:
+        """The L2 term by itself: strength times the sum of all squared kernel weights."""
+        if self.experiment.regularizer != "l2":
+            return 0.0
+        kernels = [v for name, v in networks.read_weights(self.model).items() if name.endswith("kernel")]
+        return float(self.experiment.strength or 0.0) * float(sum(np.square(k, dtype=np.float64).sum() for k in kernels))
+
+    def snapshot(self, epoch: int) -> None:
+        """Keep the weights of this epoch: half the digits, all of them after the last epoch."""
+        kind = np.float32 if epoch == self.experiment.epochs else np.float16
+        weights = {name: values.astype(kind) for name, values in networks.read_weights(self.model).items()}
+        runs.write_arrays(self.path / "weights" / f"{epoch:03}.npz", weights)
+
+    def checkpoint(self) -> None:
+        """Every number that the next epoch depends on, and the history so far, in one file replaced in one step."""
+        state = {f"{index:04}": np.asarray(v.numpy()) for index, v in enumerate(self.variables())}
+        story = json.dumps({"rows": self.rows, "epoch_seconds": self.epoch_seconds, "started": self.record["started"]})
+        runs.write_arrays(self.path / "checkpoint.npz", {**state, "story": np.array(story)})
+
+    def variables(self) -> list[Any]:
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def restore(self) -> None:
+        """Go back to the checkpoint, where there is a readable one."""
+        try:
+            with np.load(self.path / "checkpoint.npz") as file:
+                for index, variable in enumerate(self.variables()):
+                    variable.assign(file[f"{index:04}"])
+                story = json.loads(str(file["story"]))
+        except FileNotFoundError:
+            return
+        self.rows, self.epoch_seconds = story["rows"], story["epoch_seconds"]
+        self.record["started"] = story["started"]
+        runs.write_history(self.path / "history.csv", self.rows)
+
+    def finish(self) -> None:
+        """The trained model, its predictions and the record; then the traces of the work go."""
+        save_plain(self.experiment, networks.read_weights(self.model), self.path / "model.keras")
+        watched = self.predict(self.val_images) if self.val_logits is None else self.val_logits
+        test, validation = watched, {}
+        if self.experiment.split == "validation":
+            test = self.predict(Feed(self.split.x_test, self.split.y_test))
+            validation = {"validation": watched.astype(np.float16), "validation_labels": np.asarray(self.split.y_val)}
+        predictions = {**validation, "test": test.astype(np.float16), "test_labels": np.asarray(self.split.y_test)}
+        runs.write_arrays(self.path / "predictions.npz", predictions, compress=True)
+        self.record |= {"finished": now(), "test_accuracy": accuracy(test, self.split.y_test)}
+        self.write_record("done")
+        for leftover in ("checkpoint.npz", "progress.json"):
+            (self.path / leftover).unlink(missing_ok=True)
+
+    def write_record(self, state: str, reason: str | None = None) -> None:
+        """record.json as it stands now."""
+        best = max(self.rows, key=lambda row: row["val_accuracy"]) if self.rows else None
+        self.record |= {
+            "state": state,
+            "reason": reason,
+            "epochs_done": self.epochs_done,
+            "epoch_seconds": self.epoch_seconds,
+            "seconds": round(sum(self.epoch_seconds), 1),
+            "final": self.rows[-1] if self.rows else None,
+            "best": best,
+        }
+        runs.write_json(self.path / "record.json", self.record)
+
+    def seconds_left(self, epoch: int, share: float) -> float | None:
+        """From the measured seconds of the epochs so far; None before the first one is over."""
+        if not self.epoch_seconds:
+            return None
+        recent = self.epoch_seconds[-5:]
+        return round(sum(recent) / len(recent) * (self.experiment.epochs - epoch + 1 - share), 1)
+
+    def tell(self, phase: str, epoch: int, **more: Any) -> None:
+        """progress.json: where the worker is, for whoever looks."""
+        fields = {"phase": phase, "epoch": epoch, "epochs": self.experiment.epochs, "updated": time.time()}
+        runs.write_json(self.path / "progress.json", fields | more)
+
+
+class Progress(keras.callbacks.Callback):  # type: ignore[misc]
+    """Tells how far an epoch has come, twice a second, and ends it when someone asks."""
+
+    stop_asked = False
+
+    def __init__(self, worker: Worker, epoch: int):
+        super().__init__()
+        self.worker, self.epoch, self.told, self.started = worker, epoch, 0.0, time.perf_counter()
+        self.batches = -(-len(worker.train_images) // worker.experiment.batch)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        if Progress.stop_asked:
+            raise Stopped
+        moment = time.perf_counter()
+        if moment - self.told < PROGRESS_SECONDS:
+            return
+        self.told, share = moment, (batch + 1) / self.batches
+        left = self.worker.seconds_left(self.epoch, share)
+        if left is None:  # the first epoch: as fast as so far
+            left = (moment - self.started) / share * (self.worker.experiment.epochs - self.epoch + 1 - share)
+        figures = {name: round(float((logs or {}).get(name, 0.0)), 5) for name in ("accuracy", "loss")}
+        fields = {"batch": batch + 1, "batches": self.batches, "seconds_left": round(left, 1), **figures}
+        self.worker.tell("training", self.epoch, **fields)
+        self.worker.report({"epoch": self.epoch, **fields})
+
+
+def compiled(experiment: Experiment, placement: Placement | None = None) -> keras.Model:
+    """The network, ready to train as the report says: its optimizer, cross-entropy on logits, accuracy."""
+    model = networks.build_network(experiment, placement=placement)
+    metrics: list[Any] = ["accuracy"]
+    if experiment.regularizer == "l2":  # Keras's loss then has the penalty in it; this one has not
+        metrics.append(keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="cross_entropy"))
+    makers = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD, "rmsprop": keras.optimizers.RMSprop}
+    model.compile(
+        optimizer=makers[experiment.optimizer](learning_rate=experiment.learning_rate),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=metrics,
+        steps_per_execution=batches_together(-(-(experiment.train_images or 0) // experiment.batch)),
+    )
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def batches_together(batches: int) -> int:
+    """How many batches run between two looks at the clock: at most 5 on a CPU, 25 on a GPU; a divisor of `batches`."""
+    most = 25 if has_gpu() else 5
+    return max(size for size in range(1, most + 1) if batches % size == 0)
+
+
+def has_gpu() -> bool:
+    """Whether Keras trains on a GPU here."""
+    return any("gpu" in device.lower() or "cuda" in device.lower() for device in keras.distribution.list_devices())
+
+
+def save_plain(experiment: Experiment, weights: networks.Weights, path: Path) -> None:
+    """Save a float32 model made of Keras's own layers only, so that `keras.models.load_model` opens it anywhere."""
+    model = networks.build_network(experiment, plain=True)
+    networks.write_weights(model, weights)
+    part = path.with_name(".model.part.keras")
+    model.save(part, include_optimizer=False)
+    part.replace(path)
+
+
+def first_record(experiment: Experiment, fingerprint: str) -> dict[str, Any]:
+    """What a record says from the start: where, with what, on which data."""
+    backend = keras.backend.backend()
+    return {
+        "versions": {
+            "python": platform.python_version(),
+            "keras": keras.__version__,
+            "backend": backend,
+            "backend_version": version(backend),
+            "numpy": np.__version__,
+        },
+        "device": device(),
+        "threads": threads(),
+        "precision": experiment.precision,
+        "fingerprint": fingerprint,
+        "seed": experiment.seed,
+        "commit": commit(),
+        "finished": None,
+        "test_accuracy": None,
+    }
+
+
+def threads() -> int:
+    """How many threads share one operation: what was asked for, else the processor's cores."""
+    return int(os.environ.get("TF_NUM_INTRAOP_THREADS") or len(os.sched_getaffinity(0)))
+
+
+def device() -> str:
+    """The processor or GPU in words."""
+    if has_gpu():
+        return str(keras.distribution.list_devices()[0])
+    names = [line.split(":")[1].strip() for line in cpu_lines() if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()}, {threads()} of {os.cpu_count()} cores"
+
+
+def cpu_lines() -> list[str]:
+    try:
+        return Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return []
+
+
+def commit() -> str | None:
+    """The commit of this code, or None outside a checkout."""
+    command = ["git", "-C", str(settings.REPOSITORY), "rev-parse", "--short=12", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip() or None
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[None]:
+    """While this lasts, Ctrl-C and SIGTERM end the training at the next batch instead of at once."""
+
+    def ask(number: int, frame: object) -> None:
+        Progress.stop_asked = True
+
+    Progress.stop_asked = False
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def train(
+    experiment: Experiment, path: Path | None = None, report: Report = lambda event: None,
+    placement: Placement | None = None,
+) -> str:
+    """Train an experiment into its run directory, or go on where a worker left off; 'done', 'stopped' or 'failed'.
+
+    The directory's lock is held meanwhile; raises Busy where another worker is at it. Raises DatasetMissing.
+    """
+    path = path or settings.runs_dir() / experiment.key
+    lock = acquire(path / "lock")
+    if lock is None:
+        raise Busy(f"Another worker is training {experiment.title} at this moment; watch it instead.")
+    with lock, stop_signals():
+        if runs.read_json(path / "record.json").get("state") == "done":
+            return "done"
+        runs.write_atomically(path / "experiment.json", (experiment.to_json() + "\n").encode())
+        runs.write_json(path / "progress.json", {"phase": "starting", "epochs": experiment.epochs})
+        worker = Worker(experiment, path, report, placement)
+        try:
+            worker.run()
+            return "done"
+        except Stopped:
+            return leave(worker, "stopped", None)
+        except (ArithmeticError, MemoryError, OSError) as problem:
+            return leave(worker, "failed", readable(problem))
+
+
+def leave(worker: Worker, state: str, reason: str | None) -> str:
+    """Write down how it ended; the checkpoint stays, so that training can go on from it."""
+    with contextlib.suppress(OSError):
+        (worker.path / "progress.json").unlink(missing_ok=True)
+        worker.write_record(state, reason)
+    return state
+
+
+def readable(problem: BaseException) -> str:
+    """One sentence for a student."""
+    if isinstance(problem, Diverged):
+        return f"{problem} Its learning rate is probably too high: choose a smaller one."
+    if isinstance(problem, MemoryError):
+        return "The machine ran out of memory; choose fewer filters or a smaller batch."
+    return f"The run could not be written: {problem.strerror if isinstance(problem, OSError) else problem}."
