@@ -209,7 +209,7 @@ def _in_rgb(image: Image.Image, note: Callable[[str], None]) -> Image.Image:
     elif image.mode in ("1", "L"):
         note("This picture has no colours; the network was trained on colour pictures.")
     image.load()
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _to_8_bits(image: Image.Image) -> Bytes:
@@ -221,8 +221,7 @@ def _to_8_bits(image: Image.Image) -> Bytes:
 
 def _shrink_blocks(image: Image.Image, note: Callable[[str], None], size: tuple[int, int]) -> Image.Image:
     factor = min(math.ceil(max(image.size) / WORKING_SIDE), max(1, min(image.size) // SHORTEST_SIDE))
-    if factor > 1:
-        image = image.reduce(factor)
+    image = image.reduce(factor) if factor > 1 else image.copy()
     if sorted(image.size) != sorted(size):
         note(f"The steps are shown on a copy of {image.width}x{image.height}.")
     return image

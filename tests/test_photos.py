@@ -71,8 +71,8 @@ def test_a_cifar_image_saved_as_png_passes_through_unchanged(index: int) -> None
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF"])
 @pytest.mark.parametrize("mode", ["RGB", "L", "P"])
 def test_every_format_becomes_32x32_colour_bytes(format: str, mode: str) -> None:
-    if mode == "P" and format == "JPEG":
-        pytest.skip("a JPEG has no palette")
+    if format == "JPEG" and mode == "P":
+        mode = "CMYK"  # a JPEG has no palette
     photo = prepare(saved(quarters().convert(mode), format))
     assert photo.pixels.shape == (32, 32, 3)
     assert photo.pixels.dtype == np.uint8
