@@ -1,0 +1,271 @@
+"""The one process that works through the queue: it claims jobs, starts a worker for each, and sees how each one ends.
+
+`python -m cnnlab dispatch` holds `dispatcher.lock` in the home, so there is one; a second one says so and goes. The web
+process calls `ensure_running()` whenever something waits; a dispatcher started that way leaves when nothing has been
+asked for during ten minutes.
+
+What can happen, and what follows (nothing of it is kept in this process's memory alone):
+
+    a worker dies                           the job waits again, first in line, and goes on from its last epoch;
+                                            more than three times, and it fails with the reason
+    the last person leaves a running job    SIGTERM, after ten seconds SIGKILL; the job is cancelled
+    SIGTERM or Ctrl-C to the dispatcher     the workers are stopped the same way; their jobs wait for the next one
+    the dispatcher is killed                the workers go on; the next dispatcher finds them by their locks
+    the queue cannot be written             the workers go on; what is to be written is tried again
+"""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnnlab import locks, settings
+from cnnlab.experiment import ExperimentError
+from cnnlab.jobs.queue import CANCELLED, DONE, FAILED, Job, Queue, QueueError, has_result
+from cnnlab.jobs.runners import NOT_BEGUN, LocalRunner, Outcome, Runner, Worker, python_environment
+
+GRACE_SECONDS = 10.0  # between asking a worker to stop and ending it
+KILL_SECONDS = 3.0  # a killed process is gone after so long at most
+POLL_SECONDS = 0.2
+RETRY_SECONDS = 2.0  # after the queue could not be used
+IDLE_SECONDS = 600.0  # after so long without work, a dispatcher that the web process started leaves
+RESTART_SECONDS = 3.0  # a dispatcher that dies at once is not started more often than this
+EXIT_OK, EXIT_TAKEN = 0, 1
+
+Say = Callable[[str], None]
+
+
+class Stop:
+    """Whether someone asked this process to stop. A plain flag: a signal handler may set it at any moment."""
+
+    asked = False
+
+    def ask(self, number: int, frame: object) -> None:
+        """The signal handler."""
+        self.asked = True
+
+
+@dataclass
+class Slot:
+    """One job at work; `deadline` (monotonic seconds) is set when its worker was asked to stop."""
+
+    job: Job
+    worker: Worker
+    deadline: float | None = None
+
+    def ask_to_stop(self) -> bool:
+        """The first time: ask. When the time of grace is over: end it. False where it is not ours to stop."""
+        if self.deadline is None:
+            self.deadline = time.monotonic() + GRACE_SECONDS
+            return self.worker.stop()
+        if time.monotonic() > self.deadline:
+            self.worker.kill()
+        return True
+
+
+class Dispatcher:
+    """Keeps up to `slots` jobs at work. `tick` is one round of looking after them; `run` repeats it."""
+
+    def __init__(self, queue: Queue, runner: Runner, slots: int = 1, say: Say = lambda line: None) -> None:
+        if slots < 1:
+            raise ValueError(f"A dispatcher needs at least one slot. Received: slots={slots}")
+        self.queue = queue
+        self.runner = runner
+        self.slots = slots
+        self.say = say
+        self.at_work: dict[int, Slot] = {}
+        self.seen = -1  # the queue's stamp at the last look
+
+    def run(self, stop: Stop, idle: float | None = None) -> None:
+        """Work until `stop` is asked, or until there was nothing to do for `idle` seconds (None: never)."""
+        busy, trouble = time.monotonic(), ""
+        while not stop.asked and (idle is None or time.monotonic() - busy < idle):
+            try:
+                self.tick()
+                trouble = ""
+            except QueueError as error:
+                if str(error) != trouble:
+                    self.say(trouble := str(error))
+                time.sleep(RETRY_SECONDS)
+            if self.at_work:
+                busy = time.monotonic()
+            time.sleep(POLL_SECONDS)
+
+    def tick(self) -> None:
+        """Settle what has ended, stop what nobody wants, start what can be started. Raises QueueError."""
+        self.settle_ended(stopping=False)
+        stamp = self.queue.stamp()
+        if stamp != self.seen:  # something was asked for, withdrawn or settled
+            self.look_around()
+            self.fill_slots()
+            self.seen = stamp
+        for slot in self.at_work.values():
+            if slot.deadline is not None:
+                slot.ask_to_stop()
+
+    def settle_ended(self, *, stopping: bool) -> None:
+        """Write down how workers ended; `stopping`: all of them were asked to."""
+        for slot in list(self.at_work.values()):
+            outcome = slot.worker.poll()
+            if outcome is not None:
+                job = self.settle(slot.job, outcome, asked=stopping or slot.deadline is not None)
+                del self.at_work[job.id]
+                self.say(f"{outcome.kind} {_name(job)}: {job.state}{f' ({job.reason})' if job.reason else ''}")
+
+    def settle(self, job: Job, outcome: Outcome, *, asked: bool) -> Job:
+        """Move the job on. A worker that ended without a result, and was not asked to, counts as a crash."""
+        if outcome.kind in (DONE, FAILED):
+            return self.queue.finish(job, outcome.kind, outcome.reason)
+        blameless = asked or outcome.kind == NOT_BEGUN
+        return self.queue.interrupted(job, crash=None if blameless else outcome.reason or "its process ended.")
+
+    def look_around(self) -> None:
+        """Take over running jobs that are not in a slot yet; ask the workers of jobs that nobody wants to stop."""
+        running = {job.id: job for job in self.queue.running()}
+        for number, job in running.items():
+            if number not in self.at_work:
+                self.at_work[number] = Slot(job, self.runner.adopt(job))
+                self.say(f"found {_name(job)} running")
+        for number, slot in list(self.at_work.items()):
+            if slot.deadline is None and (number not in running or not running[number].is_wanted):
+                self.withdraw(slot)
+
+    def withdraw(self, slot: Slot) -> None:
+        """Stop the worker of a job that nobody wants; a training that was started by hand goes on without the job."""
+        self.say(f"stopping {_name(slot.job)}: nobody wants it any more")
+        if not slot.ask_to_stop():
+            self.queue.finish(slot.job, CANCELLED)
+            del self.at_work[slot.job.id]
+
+    def fill_slots(self) -> None:
+        """Claim and start jobs while there is room."""
+        while len(self.at_work) < self.slots and (job := self.queue.claim()) is not None:
+            self.start(job)
+
+    def start(self, job: Job) -> None:
+        """Start the job's worker, or finish the job where there is nothing to train or nothing can be started."""
+        try:
+            if has_result(job.experiment):
+                self.queue.finish(job, DONE)
+                return
+            self.at_work[job.id] = Slot(job, self.runner.start(job))
+            self.say(f"started {_name(job)}{f', attempt {job.attempts}' if job.attempts > 1 else ''}")
+        except ExperimentError as error:
+            self.queue.finish(job, FAILED, f"It was asked for by another version of this program. {error}")
+        except OSError as error:
+            self.queue.finish(job, FAILED, f"No worker could be started: {error.strerror or error}.")
+
+    def stop_all(self) -> None:
+        """Ask every worker to stop and wait until each has: their jobs are queued again, for the next dispatcher.
+
+        A job whose worker cannot be stopped stays `running`, and the next dispatcher watches it.
+        """
+        for number, slot in list(self.at_work.items()):
+            if not slot.ask_to_stop():
+                del self.at_work[number]
+        give_up = time.monotonic() + GRACE_SECONDS + KILL_SECONDS
+        while self.at_work and time.monotonic() < give_up:
+            time.sleep(POLL_SECONDS / 4)
+            for slot in self.at_work.values():
+                slot.ask_to_stop()
+            with suppress(QueueError):
+                self.settle_ended(stopping=True)
+
+
+def dispatch(slots: int = 1, idle: float | None = None, runner: Runner | None = None, say: Say | None = None) -> int:
+    """Be this home's dispatcher until SIGTERM or Ctrl-C, or for `idle` seconds without work; the exit code.
+
+    Returns 1, and says so, where another dispatcher is at work. Raises ValueError for slots < 1.
+    """
+    stop, queue, say = Stop(), Queue(), say or _print
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop.ask)
+    while True:
+        lock = locks.acquire(lock_path())
+        if lock is None:
+            holder = locks.holder(lock_path())
+            say(
+                f"a dispatcher is already at work for {settings.home()} (process {holder.pid if holder else 'unknown'})"
+            )
+            return EXIT_TAKEN
+        with lock:
+            dispatcher = Dispatcher(queue, runner or LocalRunner(), slots, say)
+            say(f"at work for {settings.home()}, {slots} at a time")
+            dispatcher.run(stop, idle)
+            dispatcher.stop_all()
+        # Who asked after our last look and before the lock was free saw a dispatcher at work, and started none.
+        if stop.asked or not queue.line():
+            say("left" if stop.asked else "left: nothing to do")
+            return EXIT_OK
+
+
+def ensure_running() -> None:
+    """Start a dispatcher where none is at work, and return at once. Safe, and cheap, to call as often as one likes.
+
+    The new process holds the dispatcher's lock from birth, so callers that race start one. It is a session of its own
+    and outlives the web process; its output goes to `dispatcher.log` in the home. Raises QueueError.
+    """
+    _started[:] = [process for process in _started if process.poll() is None]  # leaves no zombie behind
+    try:
+        if _started_just_now() or locks.held(lock_path()):
+            return
+        lock = locks.acquire(lock_path(), patience=0, sign=False)
+        if lock is not None:
+            with lock:
+                _started.append(_detached(lock))
+    except OSError as error:
+        raise QueueError(f"The dispatcher cannot be started ({error.strerror}): look at {settings.home()}.") from error
+
+
+def is_running() -> bool:
+    """Whether a dispatcher is at work for this home."""
+    return locks.held(lock_path())
+
+
+def lock_path() -> Path:
+    """The file whose lock makes a process this home's dispatcher."""
+    return settings.home() / "dispatcher.lock"
+
+
+_started: list[subprocess.Popen[bytes]] = []  # by this process, and not yet waited for
+
+
+def _detached(lock: locks.Lock) -> subprocess.Popen[bytes]:
+    descriptors, variables = lock.hand_to()
+    with (settings.home() / "dispatcher.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cnnlab", "dispatch", "--idle", f"{IDLE_SECONDS:.0f}"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=python_environment() | variables,
+            pass_fds=descriptors,
+            start_new_session=True,
+        )
+    lock.sign(process.pid, handed=True)
+    return process
+
+
+def _started_just_now() -> bool:
+    """Whether the lock was signed in the last few seconds: a dispatcher that dies at once is not started in a storm."""
+    try:
+        return 0 <= time.time() - lock_path().stat().st_mtime < RESTART_SECONDS
+    except FileNotFoundError:
+        return False
+
+
+def _name(job: Job) -> str:
+    try:
+        title = job.experiment.title
+    except ExperimentError:
+        title = "an unreadable experiment"
+    return f"job {job.id} ({title}, {job.key})"
+
+
+def _print(line: str) -> None:
+    with suppress(OSError):  # a full disk or a closed terminal is no reason to leave the workers alone
+        print(time.strftime("%Y-%m-%d %H:%M:%S"), line, flush=True)

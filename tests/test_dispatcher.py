@@ -1,0 +1,515 @@
+"""The dispatcher with real processes: whoever is killed, every job that somebody wants comes to its end, once.
+
+Most workers here are a stand-in for `train` that keeps its promises (lock, checkpoint, record, exit codes) in a second.
+"""
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from cnnlab import locks, runs, settings
+from cnnlab.experiment import Experiment
+from cnnlab.jobs import dispatcher as dispatcher_module
+from cnnlab.jobs.dispatcher import Dispatcher, dispatch, ensure_running, is_running, lock_path
+from cnnlab.jobs.queue import Job, Queue
+from cnnlab.jobs.runners import LocalRunner, Outcome, by_exit_code
+
+# "Trains" by writing one number an epoch. plan.json in the run directory may say how long an epoch takes, at which epochs
+# (once each) it kills itself, that it does not listen to SIGTERM, or that it fails.
+STAND_IN = """
+import json, os, signal, sys, time
+from itertools import pairwise
+from pathlib import Path
+from cnnlab.locks import acquire
+
+folder, epochs = Path(sys.argv[1]), int(sys.argv[2])
+lock = acquire(folder / "lock", patience=0)
+if lock is None:
+    sys.exit("two workers at one run")
+read = lambda name, default: json.loads((folder / name).read_text()) if (folder / name).exists() else default
+def write(name, value):
+    (folder / "part").write_text(json.dumps(value))
+    (folder / "part").replace(folder / name)
+plan = read("plan.json", {})
+asked = []
+signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
+with (folder / "starts").open("a") as starts:
+    starts.write(f"{os.getpid()}\\n")
+write("record.json", {"state": "running"})
+if "fail" in plan:
+    write("record.json", {"state": "failed", "reason": plan["fail"]})
+    sys.exit(1)
+if "crash" in plan:
+    sys.exit(plan["crash"])
+history = read("history.json", [])
+while len(history) < epochs:
+    time.sleep(plan.get("seconds", 0.05))
+    if asked and not plan.get("deaf"):
+        write("record.json", {"state": "stopped"})
+        sys.exit(3)
+    history.append(len(history) + 1)
+    if len(history) in plan.get("die", []) and not (folder / f"died{len(history)}").exists():
+        (folder / f"died{len(history)}").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    write("history.json", history)
+write("record.json", {"state": "done"})
+"""
+
+DISPATCH = """
+import sys
+from cnnlab.jobs.dispatcher import dispatch
+from cnnlab.jobs.runners import LocalRunner, run_folder
+command = lambda job: [sys.executable, sys.argv[1], str(run_folder(job)), str(job.experiment.epochs)]
+sys.exit(dispatch(slots=int(sys.argv[2]), idle=float(sys.argv[3]) or None, runner=LocalRunner(command)))
+"""
+
+
+class Lab:
+    """One home, its queue, and dispatchers whose workers are the stand-in."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.queue = home, Queue()
+        self.processes: list[subprocess.Popen[bytes]] = []
+        (home / "worker.py").write_text(STAND_IN)
+        (home / "dispatch.py").write_text(DISPATCH)
+
+    def dispatcher(self, slots: int = 1, idle: float = 0) -> subprocess.Popen[bytes]:
+        command = [sys.executable, self.home / "dispatch.py", self.home / "worker.py", str(slots), str(idle)]
+        environment = os.environ | {"PYTHONPATH": str(settings.REPOSITORY)}
+        with (self.home / "log").open("ab") as log:
+            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        self.processes.append(process)
+        return process
+
+    def ask(self, seed: int, epochs: int = 5, person: str = "ada", **plan: object) -> Job:
+        experiment = Experiment(dataset="shapes", seed=seed, epochs=epochs)
+        folder = settings.runs_dir() / experiment.key
+        runs.write_json(folder / "plan.json", plan)
+        return self.queue.submit(experiment, person)
+
+    def read(self, job: Job, name: str) -> str:
+        path = settings.runs_dir() / job.key / name
+        return path.read_text() if path.exists() else ""
+
+    def starts(self, job: Job) -> list[int]:
+        return [int(pid) for pid in self.read(job, "starts").split()]
+
+    def has_whole_history(self, job: Job) -> bool:
+        return json.loads(self.read(job, "history.json") or "[]") == list(range(1, job.experiment.epochs + 1))
+
+    def ends(self, *jobs: Job, seconds: float = 20) -> list[str]:
+        wait_for(lambda: all(self.queue.get(job.id).is_over for job in jobs), seconds, self.log)
+        return [self.queue.get(job.id).state for job in jobs]
+
+    def log(self) -> str:
+        return (self.home / "log").read_text() if (self.home / "log").exists() else ""
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 10, tell: Callable[[], str] = str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {seconds} s in vain. {tell()}")
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0]
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    made = Lab(tmp_path)
+    yield made
+    for process in made.processes:
+        process.kill()
+        process.wait()
+    for lock in [lock_path(), *settings.runs_dir().glob("*/lock")]:
+        if holder := locks.holder(lock):
+            os.kill(holder.pid, signal.SIGKILL)
+
+
+# -- the lock --------------------------------------------------------------------------------------------------------
+
+
+def test_a_lock_is_free_the_moment_its_holder_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    script = "import sys, time, pathlib; from cnnlab.locks import acquire; "
+    script += "lock = acquire(pathlib.Path(sys.argv[1])); time.sleep(60)"
+    environment = os.environ | {"PYTHONPATH": str(settings.REPOSITORY)}
+    process = subprocess.Popen([sys.executable, "-c", script, str(path)], env=environment)
+    wait_for(lambda: locks.holder(path))
+    assert locks.holder(path) == locks.Holder(process.pid, handed=False)
+    assert locks.acquire(path, patience=0) is None
+    process.kill()
+    process.wait()
+    assert not locks.held(path)
+    assert locks.holder(path) is None
+
+
+def test_asking_for_a_lock_neither_makes_nor_takes_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert not locks.held(path)
+    assert not path.exists()
+    with ThreadPoolExecutor(8) as pool:
+        looks = pool.map(lambda _: [locks.held(path) for _ in range(200)], range(8))
+        for _ in range(50):
+            lock = locks.acquire(path)
+            assert lock is not None
+            lock.release()
+        list(looks)
+
+
+def test_a_lock_goes_to_one_child_and_not_to_its_grandchildren(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    lock = locks.acquire(path, sign=False)
+    assert lock is not None
+    descriptors, variables = lock.hand_to()
+    script = f"""if True:
+        import os, pathlib, subprocess, sys
+        from cnnlab.locks import acquire
+        lock = acquire(pathlib.Path({str(path)!r}), patience=0)
+        again = "from cnnlab.locks import acquire; import pathlib; print(acquire(pathlib.Path(sys.argv[1]), patience=0))"
+        sys.exit(subprocess.run([sys.executable, "-c", "import sys;" + again, {str(path)!r}]).returncode)
+    """
+    environment = os.environ | {"PYTHONPATH": str(settings.REPOSITORY)} | variables
+    child = subprocess.Popen(
+        [sys.executable, "-c", script], env=environment, pass_fds=descriptors, stdout=subprocess.PIPE
+    )
+    lock.release()
+    assert child.communicate(timeout=20)[0].strip() == b"None"
+    assert child.returncode == 0
+    assert not locks.held(path)
+
+
+# -- the ordinary way ------------------------------------------------------------------------------------------------
+
+
+def test_queued_jobs_are_trained_one_after_the_other_and_the_dispatcher_leaves_when_idle(lab: Lab) -> None:
+    jobs = [lab.ask(seed, epochs=2) for seed in range(3)]
+    process = lab.dispatcher(idle=0.5)
+    assert lab.ends(*jobs) == ["done"] * 3
+    assert all(lab.has_whole_history(job) for job in jobs)
+    assert process.wait(timeout=5) == 0
+    assert not is_running()
+    times = [(done.started, done.finished) for done in map(lab.queue.get, (job.id for job in jobs))]
+    assert all(before[1] <= after[0] for before, after in pairwise(times))
+
+
+def test_two_slots_train_two_jobs_at_once(lab: Lab) -> None:
+    jobs = [lab.ask(seed, epochs=4, seconds=0.2) for seed in range(2)]
+    lab.dispatcher(slots=2)
+    wait_for(lambda: len(lab.queue.running()) == 2)
+    assert lab.ends(*jobs) == ["done"] * 2
+
+
+def test_one_dispatcher_is_at_work_however_many_are_started(lab: Lab) -> None:
+    first = lab.dispatcher()
+    wait_for(is_running)
+    second = lab.dispatcher()
+    assert second.wait(timeout=10) == 1
+    assert f"already at work for {lab.home} (process {first.pid})" in lab.log()
+    assert first.poll() is None
+
+
+def test_a_worker_yields_the_processor_to_the_web_process(lab: Lab) -> None:
+    job = lab.ask(0, epochs=100)
+    process = lab.dispatcher()
+    wait_for(lambda: lab.starts(job))
+    nice = os.getpriority(os.PRIO_PROCESS, lab.starts(job)[0])
+    assert nice == min(19, os.getpriority(os.PRIO_PROCESS, process.pid) + 5)
+
+
+def test_a_finished_run_needs_no_worker(lab: Lab) -> None:
+    job = lab.ask(0)
+    folder = settings.runs_dir() / job.key
+    runs.write_atomically(folder / "experiment.json", job.experiment_json.encode())
+    runs.write_json(folder / "record.json", {"state": "done"})
+    lab.dispatcher()
+    assert lab.ends(job) == ["done"]
+    assert lab.starts(job) == []
+
+
+# -- how a worker can end --------------------------------------------------------------------------------------------
+
+
+def test_a_killed_worker_is_resumed_and_its_history_is_that_of_an_uninterrupted_one(lab: Lab) -> None:
+    job = lab.ask(0, die=[2, 3, 5])
+    lab.dispatcher()
+    assert lab.ends(job) == ["done"]
+    assert len(lab.starts(job)) == 4
+    assert lab.has_whole_history(job)
+
+
+def test_a_worker_that_dies_a_fourth_time_fails_the_job_with_a_readable_reason(lab: Lab) -> None:
+    job = lab.ask(0, die=[1, 2, 3, 4])
+    lab.dispatcher()
+    assert lab.ends(job) == ["failed"]
+    assert lab.queue.get(job.id).reason == (
+        "It was resumed 3 times and broke off again: its process died of SIGKILL "
+        "(killed from outside, most often because the machine ran out of memory)."
+    )
+
+
+def test_a_worker_that_fails_is_not_started_again_and_its_reason_is_kept(lab: Lab) -> None:
+    job, after = lab.ask(0, fail="The disk is full; free some space."), lab.ask(1, epochs=1)
+    lab.dispatcher()
+    assert lab.ends(job, after) == ["failed", "done"]
+    assert lab.queue.get(job.id).reason == "The disk is full; free some space."
+    assert len(lab.starts(job)) == 1
+
+
+def test_a_worker_that_cannot_even_start_leaves_the_last_line_of_its_log_as_reason(lab: Lab) -> None:
+    job = lab.ask(0, crash="ModuleNotFoundError: No module named 'keras'")
+    lab.dispatcher()
+    assert lab.ends(job) == ["failed"]
+    expected = "The worker could not go on: ModuleNotFoundError: No module named 'keras'"
+    assert lab.queue.get(job.id).reason == expected
+
+
+def test_a_command_that_does_not_exist_fails_the_job_and_not_the_dispatcher(lab: Lab) -> None:
+    job = lab.ask(0)
+    dispatcher = Dispatcher(lab.queue, LocalRunner(lambda job: ["/nowhere/python"]))
+    dispatcher.tick()
+    assert lab.queue.get(job.id).reason == "No worker could be started: No such file or directory."
+    assert not locks.held(settings.runs_dir() / job.key / "lock")
+
+
+def test_the_exit_code_says_how_a_worker_ended(tmp_path: Path) -> None:
+    assert by_exit_code(0, tmp_path) == Outcome("done")
+    assert by_exit_code(3, tmp_path).kind == "stopped"
+    assert by_exit_code(1, tmp_path).reason == "The worker could not go on: it left no word in worker.log."
+    assert by_exit_code(-11, tmp_path).kind == "crashed"
+
+
+# -- stopping --------------------------------------------------------------------------------------------------------
+
+
+def test_a_training_stops_when_the_last_person_leaves_and_not_before(lab: Lab) -> None:
+    job = lab.ask(0, epochs=500)
+    lab.queue.submit(job.experiment, "bob")
+    lab.dispatcher()
+    wait_for(lambda: lab.starts(job))
+    lab.queue.cancel(job, "bob")
+    time.sleep(0.6)
+    assert alive(lab.starts(job)[0])
+    lab.queue.cancel(job, "ada")
+    assert lab.ends(job) == ["cancelled"]
+    assert not alive(lab.starts(job)[0])
+    assert json.loads(lab.read(job, "record.json"))["state"] == "stopped"
+
+
+def test_a_worker_that_does_not_listen_is_ended_after_the_time_of_grace(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher_module, "GRACE_SECONDS", 0.5)
+    job = lab.ask(0, epochs=500, deaf=True)
+    command = [sys.executable, str(lab.home / "worker.py"), str(settings.runs_dir() / job.key), "500"]
+    dispatcher = Dispatcher(lab.queue, LocalRunner(lambda job: command))
+    dispatcher.tick()
+    wait_for(lambda: lab.starts(job))
+    lab.queue.cancel(job, "ada")
+    asked = time.monotonic()
+    while not lab.queue.get(job.id).is_over and time.monotonic() < asked + 5:
+        dispatcher.tick()
+        time.sleep(0.02)
+    assert lab.queue.get(job.id).state == "cancelled"
+    assert time.monotonic() - asked >= 0.5
+
+
+def test_a_dispatcher_that_is_stopped_queues_its_jobs_again_and_the_next_one_goes_on(lab: Lab) -> None:
+    job = lab.ask(0, epochs=30)
+    first = lab.dispatcher()
+    wait_for(lambda: lab.read(job, "history.json"))
+    first.terminate()
+    assert first.wait(timeout=10) == 0
+    waiting = lab.queue.get(job.id)
+    assert (waiting.state, waiting.crashes) == ("queued", 0)
+    assert not alive(lab.starts(job)[0])
+    lab.dispatcher()
+    assert lab.ends(job) == ["done"]
+    assert len(lab.starts(job)) == 2
+    assert lab.has_whole_history(job)
+
+
+# -- a dispatcher is killed ------------------------------------------------------------------------------------------
+
+
+def test_a_worker_outlives_its_dispatcher_and_the_next_one_watches_it_to_its_end(lab: Lab) -> None:
+    job = lab.ask(0, epochs=40)
+    first = lab.dispatcher()
+    wait_for(lambda: lab.starts(job))
+    first.kill()
+    first.wait()
+    lab.dispatcher()
+    assert lab.ends(job) == ["done"]
+    assert len(lab.starts(job)) == 1
+    assert lab.queue.get(job.id).attempts == 1
+
+
+def test_a_worker_that_died_together_with_its_dispatcher_is_resumed(lab: Lab) -> None:
+    job = lab.ask(0, epochs=20)
+    first = lab.dispatcher()
+    wait_for(lambda: lab.read(job, "history.json"))
+    first.kill()
+    os.kill(lab.starts(job)[0], signal.SIGKILL)
+    first.wait()
+    lab.dispatcher()
+    assert lab.ends(job) == ["done"]
+    assert (len(lab.starts(job)), lab.queue.get(job.id).crashes) == (2, 1)
+    assert lab.has_whole_history(job)
+
+
+def test_a_dispatcher_killed_right_after_a_start_leaves_no_moment_for_a_second_worker(lab: Lab) -> None:
+    """The lock is held from the worker's birth, long before its program has begun."""
+    job = lab.ask(0)
+    claimed = lab.queue.claim()
+    assert claimed is not None
+    slow = [sys.executable, "-c", "import time; time.sleep(30)"]
+    worker = LocalRunner(lambda job: slow).start(claimed)
+    assert locks.held(settings.runs_dir() / job.key / "lock")
+    lab.dispatcher()
+    wait_for(lambda: "found job 1" in lab.log(), tell=lab.log)
+    time.sleep(0.5)
+    assert (lab.starts(job), lab.queue.get(job.id).state) == ([], "running")
+    worker.kill()
+    wait_for(worker.poll)
+    assert lab.ends(job) == ["done"]
+
+
+def test_an_adopted_worker_can_be_stopped(lab: Lab) -> None:
+    job = lab.ask(0, epochs=500)
+    first = lab.dispatcher()
+    wait_for(lambda: lab.starts(job))
+    first.kill()
+    first.wait()
+    lab.queue.cancel(job, "ada")
+    lab.dispatcher()
+    assert lab.ends(job) == ["cancelled"]
+    assert not alive(lab.starts(job)[0])
+
+
+def test_a_training_started_by_hand_is_watched_and_never_stopped(lab: Lab) -> None:
+    job = lab.ask(0, epochs=500)
+    command = [sys.executable, str(lab.home / "worker.py"), str(settings.runs_dir() / job.key), "500"]
+    by_hand = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(settings.REPOSITORY)})
+    lab.processes.append(by_hand)
+    wait_for(lambda: lab.starts(job))
+    process = lab.dispatcher()
+    wait_for(lambda: lab.queue.get(job.id).state == "running")
+    process.terminate()
+    assert process.wait(timeout=10) == 0
+    lab.dispatcher()
+    lab.queue.cancel(job, "ada")
+    assert lab.ends(job) == ["cancelled"]
+    assert by_hand.poll() is None
+    assert lab.starts(job) == [by_hand.pid]
+
+
+def test_a_job_that_was_claimed_and_never_started_is_no_crash(lab: Lab) -> None:
+    job = lab.ask(0)
+    lab.queue.claim()
+    lab.dispatcher()
+    assert lab.ends(job) == ["done"]
+    assert (len(lab.starts(job)), lab.queue.get(job.id).crashes) == (1, 0)
+
+
+def test_whoever_is_killed_at_whatever_moment_every_job_ends_done(lab: Lab) -> None:
+    dice = random.Random(5)
+    jobs = [lab.ask(seed, epochs=12, seconds=0.08, person=f"p{seed % 2}") for seed in range(5)]
+    killed = dict.fromkeys([job.id for job in jobs], 0)
+    current = lab.dispatcher(slots=2)
+    while lab.queue.active() and sum(killed.values()) < 10:
+        time.sleep(dice.uniform(0.0, 0.4))
+        if dice.random() < 0.4 or current.poll() is not None:
+            current.kill()
+            current.wait()
+            current = lab.dispatcher(slots=2)
+        for job in lab.queue.running():
+            holder = locks.holder(settings.runs_dir() / job.key / "lock")
+            if holder and killed[job.id] < 3 and dice.random() < 0.5:
+                killed[job.id] += 1
+                os.kill(holder.pid, signal.SIGKILL)
+    assert lab.ends(*jobs, seconds=40) == ["done"] * 5, lab.log()
+    assert all(lab.has_whole_history(job) for job in jobs)
+    assert sum(killed.values()) >= 3
+    assert "two workers at one run" not in "".join(lab.read(job, "worker.log") for job in jobs)
+    with sqlite3.connect(lab.home / "jobs.sqlite") as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+# -- started by the web process --------------------------------------------------------------------------------------
+
+
+def test_pages_that_ask_at_once_start_one_dispatcher(lab: Lab) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: ensure_running(), range(40)))
+    holder = locks.holder(lock_path())
+    assert is_running() and holder is not None and holder.handed
+    log = lab.home / "dispatcher.log"
+    wait_for(lambda: "at work for" in log.read_text(), tell=log.read_text)
+    os.kill(holder.pid, signal.SIGTERM)
+    wait_for(lambda: not is_running())
+    assert log.read_text().count("at work for") == 1
+    assert "already" not in log.read_text()
+
+
+def test_a_dispatcher_that_dies_at_once_is_not_started_in_a_storm(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatcher_module.sys, "executable", "/bin/false")
+    begun: list[object] = []
+    detached = dispatcher_module._detached
+    monkeypatch.setattr(dispatcher_module, "_detached", lambda lock: begun.append(1) or detached(lock))
+    deadline = time.monotonic() + 1
+    while time.monotonic() < deadline:
+        ensure_running()
+        time.sleep(0.02)
+    assert len(begun) == 1
+
+
+def test_who_asks_while_the_dispatcher_is_leaving_is_served(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wish arrives after the last look and while the lock is still held, so that the page starts no dispatcher."""
+    asked: list[Job] = []
+
+    def stop_all(self: Dispatcher) -> None:
+        if not asked:
+            asked.append(lab.ask(0))
+
+    monkeypatch.setattr(Dispatcher, "stop_all", stop_all)
+    monkeypatch.setattr(dispatcher_module.signal, "signal", lambda *_: None)
+    runner = LocalRunner(lambda job: [sys.executable, "-c", ""])
+    assert dispatch(idle=0.3, runner=runner, say=lambda line: None) == 0
+    assert lab.queue.get(asked[0].id).state == "done"
+
+
+# -- the real thing --------------------------------------------------------------------------------------------------
+
+
+def test_a_real_training_that_is_killed_ends_as_one_that_was_not(lab: Lab) -> None:
+    small = {"dataset": "shapes", "train_images": 64, "filters": 4, "dense": 8, "depth": 1}
+    experiment = Experiment(**small, epochs=3)  # type: ignore[arg-type]
+    job = lab.queue.submit(experiment, "ada")
+    ensure_running()
+    folder = settings.runs_dir() / job.key
+    wait_for(lambda: runs.read_json(folder / "record.json").get("epochs_done") is not None, 60)
+    if holder := locks.holder(folder / "lock"):
+        os.kill(holder.pid, signal.SIGKILL)
+    assert lab.ends(job, seconds=90) == ["done"], (folder / "worker.log").read_text()
+    run = runs.find(experiment)
+    assert run is not None and run.state == "done"
+    assert len(run.history()["epoch"]) == 4
+    assert lab.queue.submit(experiment, "bob").state == "done"
