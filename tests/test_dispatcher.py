@@ -71,7 +71,8 @@ import sys
 from cnnlab.jobs.dispatcher import dispatch
 from cnnlab.jobs.runners import LocalRunner, run_folder
 command = lambda job: [sys.executable, sys.argv[1], str(run_folder(job)), str(job.experiment.epochs)]
-sys.exit(dispatch(slots=int(sys.argv[2]), idle=float(sys.argv[3]) or None, runner=LocalRunner(command)))
+runner = LocalRunner(command if sys.argv[1] != "train" else None)
+sys.exit(dispatch(slots=int(sys.argv[2]), idle=float(sys.argv[3]) or None, runner=runner))
 """
 
 
@@ -84,8 +85,9 @@ class Lab:
         (home / "worker.py").write_text(STAND_IN)
         (home / "dispatch.py").write_text(DISPATCH)
 
-    def dispatcher(self, slots: int = 1, idle: float = 0) -> subprocess.Popen[bytes]:
-        command = [sys.executable, self.home / "dispatch.py", self.home / "worker.py", str(slots), str(idle)]
+    def dispatcher(self, slots: int = 1, idle: float = 0, worker: str = "worker.py") -> subprocess.Popen[bytes]:
+        worker = worker if worker == "train" else str(self.home / worker)
+        command = [sys.executable, self.home / "dispatch.py", worker, str(slots), str(idle)]
         environment = os.environ | {"PYTHONPATH": str(settings.REPOSITORY)}
         with (self.home / "log").open("ab") as log:
             process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
@@ -295,6 +297,9 @@ def test_the_exit_code_says_how_a_worker_ended(tmp_path: Path) -> None:
     assert by_exit_code(3, tmp_path).kind == "stopped"
     assert by_exit_code(1, tmp_path).reason == "The worker could not go on: it left no word in worker.log."
     assert by_exit_code(-11, tmp_path).kind == "crashed"
+    runs.write_json(tmp_path / "record.json", {"state": "failed", "reason": "The disk is full."})
+    assert by_exit_code(1, tmp_path, time.time()).reason == "The disk is full."
+    assert by_exit_code(1, tmp_path, time.time() + 60).reason != "The disk is full."
 
 
 # -- stopping --------------------------------------------------------------------------------------------------------
@@ -431,7 +436,7 @@ def test_a_job_that_was_claimed_and_never_started_is_no_crash(lab: Lab) -> None:
 
 def test_whoever_is_killed_at_whatever_moment_every_job_ends_done(lab: Lab) -> None:
     dice = random.Random(5)
-    jobs = [lab.ask(seed, epochs=12, seconds=0.08, person=f"p{seed % 2}") for seed in range(5)]
+    jobs = [lab.ask(seed, epochs=10, seconds=0.06, person=f"p{seed % 2}") for seed in range(5)]
     killed = dict.fromkeys([job.id for job in jobs], 0)
     current = lab.dispatcher(slots=2)
     while lab.queue.active() and sum(killed.values()) < 10:
@@ -499,13 +504,13 @@ def test_who_asks_while_the_dispatcher_is_leaving_is_served(lab: Lab, monkeypatc
 # -- the real thing --------------------------------------------------------------------------------------------------
 
 
-def test_a_real_training_that_is_killed_ends_as_one_that_was_not(lab: Lab) -> None:
+def test_a_real_training_that_is_killed_ends_with_a_whole_history(lab: Lab) -> None:
     small = {"dataset": "shapes", "train_images": 64, "filters": 4, "dense": 8, "depth": 1}
     experiment = Experiment(**small, epochs=3)  # type: ignore[arg-type]
     job = lab.queue.submit(experiment, "ada")
-    ensure_running()
+    lab.dispatcher(worker="train")
     folder = settings.runs_dir() / job.key
-    wait_for(lambda: runs.read_json(folder / "record.json").get("epochs_done") is not None, 60)
+    wait_for(lambda: (folder / "history.csv").exists() or lab.queue.get(job.id).is_over, 60)
     if holder := locks.holder(folder / "lock"):
         os.kill(holder.pid, signal.SIGKILL)
     assert lab.ends(job, seconds=90) == ["done"], (folder / "worker.log").read_text()

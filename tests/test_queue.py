@@ -252,6 +252,7 @@ def test_the_queue_is_found_again_after_a_restart(queue: Queue) -> None:
 def test_who_asked_learns_what_has_finished_since(queue: Queue) -> None:
     job = queue.submit(shapes(0), "ada")
     queue.submit(shapes(1), "bob")
+    queue.claim()
     done = queue.finish(job, "done")
     assert done.finished is not None
     assert [found.id for found in queue.of("ada", finished_since=done.finished - 1)] == [job.id]

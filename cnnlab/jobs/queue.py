@@ -212,12 +212,14 @@ class Queue:
             return next(place for place, turn in enumerate(_in_line(db), start=1) if turn.job == found.id)
 
     def of(self, person: str, *, finished_since: float | None = None) -> list[Job]:
-        """The jobs that `person` asked for and did not leave, newest first; or those that ended after that time."""
+        """The jobs that `person` asked for and did not leave, newest first; or the trainings that ended after that time."""
         condition = "id IN (SELECT job FROM requests WHERE person = ? AND withdrawn IS NULL)"
         with self._read() as db:
             if finished_since is None:
                 return _many(db, f"{condition} ORDER BY id DESC", person)
-            return _many(db, f"{condition} AND finished > ? ORDER BY finished DESC, id DESC", person, finished_since)
+            return _many(
+                db, f"{condition} AND finished > ? AND attempts > 0 ORDER BY finished DESC", person, finished_since
+            )
 
     def recent(self, limit: int = 50) -> list[Job]:
         """The last jobs that came to an end, latest first."""

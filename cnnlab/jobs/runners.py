@@ -110,7 +110,7 @@ class LocalWorker:
     def poll(self) -> Outcome | None:
         """None while it lives, then how it ended."""
         code = self.process.poll()
-        return None if code is None else by_exit_code(code, run_folder(self.job))
+        return None if code is None else by_exit_code(code, run_folder(self.job), self.job.started)
 
     def stop(self) -> bool:
         """SIGTERM: it stops at its next batch."""
@@ -158,15 +158,19 @@ class WatchedWorker:
         return holder.handed
 
 
-def by_exit_code(code: int, folder: Path) -> Outcome:
-    """What `train` says by its exit code; below zero it is the signal that killed the process."""
+def by_exit_code(code: int, folder: Path, started: float | None = None) -> Outcome:
+    """What `train` says by its exit code; below zero it is the signal that killed the process.
+
+    The reason of a failure is in record.json, if that was written after `started` (Unix time), or else the log's last line.
+    """
     if code < 0:
         return Outcome(CRASHED, signal_sentence(-code))
     if code == EXIT_DONE:
         return Outcome(DONE)
     if code == EXIT_STOPPED:
         return Outcome(STOPPED, "The training was stopped from outside.")
-    return Outcome(FAILED, written_reason(folder) or f"The worker could not go on: {last_line(folder / 'worker.log')}")
+    reason = written_reason(folder) if written_since(folder / "record.json", started) else None
+    return Outcome(FAILED, reason or f"The worker could not go on: {last_line(folder / 'worker.log')}")
 
 
 def by_record(folder: Path, started: float | None) -> Outcome:
