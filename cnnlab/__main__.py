@@ -5,50 +5,105 @@ import os
 import sys
 from typing import Any
 
-from cnnlab.experiment import CHOICES, Experiment, ExperimentError
+# With a training beside it, a matrix product of NumPy's on two threads waits for a core far longer than it computes.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from cnnlab.experiment import CHOICES, NUMBERS, REPORT, Experiment, ExperimentError
 
 EXIT_CODES = {"done": 0, "failed": 1, "stopped": 3}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit status is 0 where it did what was asked."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    """Run one command; the exit status is 0 where it did what was asked, 2 where it was asked for nonsense."""
     options = parser().parse_args(arguments)
     try:
         return int(options.run(options) or 0)
     except (ExperimentError, LookupError) as problem:
         print(problem.args[0], file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 def parser() -> argparse.ArgumentParser:
     """Every command with its options."""
-    top = argparse.ArgumentParser(prog="python -m cnnlab", description=__doc__)
+    top = argparse.ArgumentParser(prog="python -m cnnlab", description="CNN Lab on the command line.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    train = commands.add_parser("train", help="train one experiment into its run directory, or go on with it")
-    add_experiment(train)
-    train.set_defaults(run=run_train)
+    for add in (add_train, add_reproduce, add_placements, add_data, add_dispatch, add_top_images, add_bench):
+        add(commands)
     return top
 
 
-def add_experiment(command: argparse.ArgumentParser) -> None:
-    """One flag for each field of an experiment, or all of them as JSON."""
-    numbers = {"depth": int, "strength": float, "filters": int, "kernel": int, "dense": int, "epochs": int}
-    numbers |= {"batch": int, "learning_rate": float, "seed": int, "train_images": int}
+def add_train(commands: Any) -> None:
+    """train: one flag for each field of an experiment, or all of them as JSON."""
+    command = commands.add_parser("train", help="train one experiment into its run directory, or go on with it")
     for name, allowed in CHOICES.items():
         command.add_argument(f"--{name}", choices=allowed)
-    for name, kind in numbers.items():
+    for name, kind in NUMBERS.items():
         command.add_argument(f"--{name.replace('_', '-')}", type=kind)
     command.add_argument("--json", metavar="EXPERIMENT", help="the whole experiment as JSON")
     command.add_argument("--threads", type=int, help="threads for one operation (a resumed run keeps its own number)")
-    command.set_defaults(fields=[*CHOICES, *numbers])
+    command.set_defaults(run=run_train)
+
+
+def add_reproduce(commands: Any) -> None:
+    command = commands.add_parser("reproduce", help="train what is missing of the report's ten; print both tables")
+    command.add_argument("--tables", action="store_true", help="print the tables only, train nothing")
+    command.add_argument("--only", nargs="+", choices=REPORT, metavar="NAME", help=f"of {', '.join(REPORT)}")
+    command.add_argument(
+        "--slots", type=int, help="processes at a time, each on a core of its own (default: all cores)"
+    )
+    command.add_argument("--publish", action="store_true", help="put finished runs under pretrained/")
+    command.set_defaults(run=run_reproduce)
+
+
+def add_placements(commands: Any) -> None:
+    command = commands.add_parser("placements", help="compare places for dropout and batch normalization")
+    command.add_argument("--epochs", type=int, default=30)
+    command.add_argument("--precision", choices=CHOICES["precision"], default="float32")
+    command.add_argument("--tables", action="store_true", help="print what is there, train nothing")
+    command.set_defaults(run=run_placements)
+
+
+def add_data(commands: Any) -> None:
+    command = commands.add_parser("data", help="fetch CIFAR-10, bring it in, or say what is there")
+    actions = command.add_subparsers(required=True, metavar="ACTION")
+    bring = actions.add_parser("import", help="an archive, its extracted folder, or train/<class>/*.png")
+    bring.add_argument("path")
+    bring.set_defaults(run=run_data_import)
+    actions.add_parser("download", help="Keras's own download").set_defaults(run=run_data_download)
+    actions.add_parser("status", help="what is there").set_defaults(run=run_data_status)
+
+
+def add_dispatch(commands: Any) -> None:
+    command = commands.add_parser("dispatch", help="work through the queue of trainings, one process a job")
+    command.add_argument("--slots", type=int, default=1, help="trainings at a time")
+    command.add_argument("--idle", type=float, help="end after this many seconds without work")
+    command.set_defaults(run=run_dispatch)
+
+
+def add_top_images(commands: Any) -> None:
+    command = commands.add_parser("top-images", help="find the test images that excite each filter of a run most")
+    command.add_argument("reference", metavar="RUN", help="a run's name or key")
+    command.set_defaults(run=run_top_images)
+
+
+def add_bench(commands: Any) -> None:
+    command = commands.add_parser("bench", help="measure: ratios in one run, alternating, medians")
+    command.add_argument("what", choices=("training", "inside", "page"))
+    command.add_argument("--images", type=int, default=40_000, help="training: images an epoch")
+    command.add_argument("--rounds", type=int, default=3, help="training: how often each is measured")
+    command.add_argument("--depth", type=int, default=3)
+    command.add_argument("--regularizer", choices=CHOICES["regularizer"], default="none")
+    command.set_defaults(run=run_bench)
 
 
 def chosen(options: argparse.Namespace) -> Experiment:
     """The experiment that the flags describe."""
     if options.json:
         return Experiment.from_json(options.json)
-    given = {name: getattr(options, name) for name in options.fields}
+    given = {name: getattr(options, name) for name in (*CHOICES, *NUMBERS)}
     return Experiment.from_dict({name: value for name, value in given.items() if value is not None})
 
 
@@ -58,13 +113,23 @@ def run_train(options: argparse.Namespace) -> int:
 
     experiment = chosen(options)
     recorded = runs.read_json(settings.runs_dir() / experiment.key / "record.json").get("threads")
-    if threads := recorded or options.threads:  # read by TensorFlow at its import
-        os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = str(threads)
-    from cnnlab.training import train
+    use_threads(recorded or options.threads)
+    from cnnlab.training import Busy, train
 
-    state = train(experiment, report=print_event)
-    print(f"{state}: {experiment.title}, run {experiment.key}")
+    try:
+        state = train(experiment, report=print_event)
+    except Busy as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    reason = runs.read_json(settings.runs_dir() / experiment.key / "record.json").get("reason")
+    print(f"{state}: {experiment.title}, run {experiment.key}. {reason or ''}")
     return EXIT_CODES[state]
+
+
+def use_threads(number: int | None) -> None:
+    """Have TensorFlow, which reads this at its import, share an operation among so many threads."""
+    if number:
+        os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = str(number)
 
 
 def print_event(event: dict[str, Any]) -> None:
@@ -75,8 +140,84 @@ def print_event(event: dict[str, Any]) -> None:
         if sys.stdout.isatty():
             print(f"epoch {event['epoch']}, batch {event['batch']} of {event['batches']}{remaining}  ", end="\r")
         return
+    batches = f", {event['batches']} batches" if event.get("batches") else ""
     training = f"accuracy {event['accuracy']:.4f}, " if "accuracy" in event else ""
-    print(f"epoch {event['epoch']}: {training}validation {event['val_accuracy']:.4f}{remaining}", flush=True)
+    print(f"epoch {event['epoch']}{batches}: {training}validation {event['val_accuracy']:.4f}{remaining}", flush=True)
+
+
+def run_reproduce(options: argparse.Namespace) -> int:
+    """Train what is missing, publish where asked, and print both tables."""
+    from cnnlab import reproduction
+
+    names = options.only or list(REPORT)
+    failed = [] if options.tables else reproduction.train_missing(reproduction.missing(names), options.slots)
+    if options.publish:
+        for name in reproduction.publishable(names):
+            print(f"published {reproduction.publish(name).name}", file=sys.stderr)
+    print(reproduction.tables(reproduction.rows()), end="")
+    return 1 if failed else 0
+
+
+def run_placements(options: argparse.Namespace) -> None:
+    from cnnlab import placements
+
+    if not options.tables:
+        placements.train_missing(options.epochs, options.precision)
+    print(placements.table(options.epochs, options.precision), end="")
+
+
+def run_data_import(options: argparse.Namespace) -> int:
+    from cnnlab.datasets import cifar10
+
+    def tell(words: str, share: float) -> None:
+        print(f"{share:4.0%} {words}", file=sys.stderr)
+
+    try:
+        cifar10.prepare(options.path, tell)
+    except cifar10.CifarError as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    return run_data_status(options)
+
+
+def run_data_download(options: argparse.Namespace) -> int:
+    from cnnlab.datasets import cifar10, download
+
+    def tell(state: download.Download) -> None:
+        print(f"{state.state}: {state.bytes:,} of {state.total:,} bytes {state.message}", file=sys.stderr)
+
+    try:
+        download.download(tell)
+    except cifar10.CifarError as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    return run_data_status(options)
+
+
+def run_data_status(options: argparse.Namespace) -> int:
+    from cnnlab.datasets import cifar10
+
+    status = cifar10.status(verify=True)
+    print(status.sentence)
+    return 0 if status.ready else 1
+
+
+def run_dispatch(options: argparse.Namespace) -> int:
+    from cnnlab.jobs.dispatcher import dispatch
+
+    return dispatch(slots=options.slots, idle=options.idle)
+
+
+def run_top_images(options: argparse.Namespace) -> None:
+    from cnnlab import top_images
+
+    top_images.work(options.reference)
+
+
+def run_bench(options: argparse.Namespace) -> None:
+    from cnnlab import bench
+
+    bench.run(options)
 
 
 if __name__ == "__main__":

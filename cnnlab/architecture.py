@@ -102,9 +102,7 @@ def _convolution(experiment: Experiment, block: int, shape: tuple[int, ...]) -> 
 def _batch_norm(block: int, shape: tuple[int, ...]) -> Layer:
     """A scale, a shift, a moving mean and a moving variance for each channel."""
     channels = shape[-1]
-    return Layer(
-        name=f"bn{block}", kind="bn", output_shape=shape, parameters=4 * channels, arithmetic=f"4*{channels}"
-    )
+    return Layer(name=f"bn{block}", kind="bn", output_shape=shape, parameters=4 * channels, arithmetic=f"4*{channels}")
 
 
 def _dropout(name: str, experiment: Experiment, shape: tuple[int, ...]) -> Layer:

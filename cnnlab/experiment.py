@@ -39,6 +39,12 @@ WHOLE_NUMBERS = {  # field: (smallest, largest)
     "batch": (1, 1024),
     "seed": (0, 2**31 - 1),
 }
+NUMBERS = {  # every field that is a number, with its type on the command line
+    **dict.fromkeys(WHOLE_NUMBERS, int),
+    "train_images": int,
+    "strength": float,
+    "learning_rate": float,
+}
 CHOICES = {
     "dataset": DATASETS,
     "split": SPLITS,
@@ -146,7 +152,12 @@ class Experiment:
         usual = Experiment(dataset=self.dataset, split=self.split)
         parts = ["shapes"] if self.dataset == "shapes" else []
         parts += ["final"] if self.split == "test" else []
-        for name, unit in (("train_images", "images"), ("epochs", "epochs"), ("filters", "filters"), ("batch", "batch")):
+        for name, unit in (
+            ("train_images", "images"),
+            ("epochs", "epochs"),
+            ("filters", "filters"),
+            ("batch", "batch"),
+        ):
             if (value := getattr(self, name)) != getattr(usual, name):
                 parts.append(f"{unit} {value}" if name == "batch" else f"{value:,} {unit}")
         for name, unit in (("kernel", "kernel"), ("dense", "dense"), ("seed", "seed")):

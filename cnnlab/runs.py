@@ -86,6 +86,33 @@ def write_arrays(path: Path, arrays: dict[str, Any], compress: bool = False) -> 
     write_atomically(path, buffer.getvalue())
 
 
+def rounded(values: NDArray[Any], bits: int) -> NDArray[np.float16]:
+    """float16 with only `bits` of the ten bits after the leading one kept, rounded: it compresses, and reads as usual."""
+    drop = 10 - bits
+    whole = values.astype(np.float16).view(np.uint16).astype(np.uint32)
+    return ((whole + (1 << drop >> 1)) >> drop << drop).astype(np.uint16).view(np.float16)
+
+
+def write_compact(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """Write arrays as .npz packed with bzip2, which `numpy.load` reads like any other, in one step."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_BZIP2) as archive:
+        for name, values in arrays.items():
+            member = io.BytesIO()
+            np.save(member, values)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue(), zipfile.ZIP_BZIP2)
+    write_atomically(path, buffer.getvalue())
+
+
+def recompressed(content: bytes) -> bytes:
+    """A zip archive (a .keras file is one) with its members compressed."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
+        for member in old.namelist():
+            new.writestr(zipfile.ZipInfo(member), old.read(member), zipfile.ZIP_DEFLATED, 9)
+    return buffer.getvalue()
+
+
 def write_history(path: Path, rows: list[dict[str, float]]) -> None:
     """Write the history so far; a figure is written with all its digits, and left empty where there is none."""
     text = io.StringIO()

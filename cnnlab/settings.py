@@ -1,9 +1,9 @@
 """Where things are kept. One variable, `CNNLAB_HOME`, moves all of it.
 
-    home()/data/         prepared data sets, memory-mapped by every worker
-    home()/runs/<key>/   one directory for each experiment that was trained here
-    home()/jobs.sqlite   what was asked for
-    PRETRAINED           the ten runs that come with the code, read only
+home()/data/         prepared data sets, memory-mapped by every worker
+home()/runs/<key>/   one directory for each experiment that was trained here
+home()/jobs.sqlite   what was asked for
+PRETRAINED           the ten runs that come with the code, read only
 """
 
 import os

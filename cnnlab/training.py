@@ -102,7 +102,10 @@ class Worker:
         self.checkpoint()
         runs.write_history(self.path / "history.csv", self.rows)
         self.write_record("running")
-        self.report({"epoch": epoch, "seconds_left": self.seconds_left(epoch, 1.0), **self.rows[-1]})
+        batches = batch_count(self.experiment) if epoch else 0
+        self.report(
+            {"epoch": epoch, "batches": batches, "seconds_left": self.seconds_left(epoch, 1.0), **self.rows[-1]}
+        )
 
     @staticmethod
     def training_figures(logs: dict[str, float]) -> dict[str, float]:
@@ -132,7 +135,9 @@ class Worker:
         if self.experiment.regularizer != "l2":
             return 0.0
         kernels = [v for name, v in networks.read_weights(self.model).items() if name.endswith("kernel")]
-        return float(self.experiment.strength or 0.0) * float(sum(np.square(k, dtype=np.float64).sum() for k in kernels))
+        return float(self.experiment.strength or 0.0) * float(
+            sum(np.square(k, dtype=np.float64).sum() for k in kernels)
+        )
 
     def snapshot(self, epoch: int) -> None:
         """Keep the weights of this epoch: half the digits, all of them after the last epoch."""
@@ -212,7 +217,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
     def __init__(self, worker: Worker, epoch: int):
         super().__init__()
         self.worker, self.epoch, self.told, self.started = worker, epoch, 0.0, time.perf_counter()
-        self.batches = -(-len(worker.train_images) // worker.experiment.batch)
+        self.batches = batch_count(worker.experiment)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         if Progress.stop_asked:
@@ -241,10 +246,15 @@ def compiled(experiment: Experiment, placement: Placement | None = None) -> kera
         optimizer=makers[experiment.optimizer](learning_rate=experiment.learning_rate),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=metrics,
-        steps_per_execution=batches_together(-(-(experiment.train_images or 0) // experiment.batch)),
+        steps_per_execution=batches_together(batch_count(experiment)),
     )
     model.optimizer.build(model.trainable_variables)
     return model
+
+
+def batch_count(experiment: Experiment) -> int:
+    """How many batches an epoch has; the last one may be smaller."""
+    return -(-(experiment.train_images or 0) // experiment.batch)
 
 
 def batches_together(batches: int) -> int:
@@ -339,7 +349,9 @@ def stop_signals() -> Iterator[None]:
 
 
 def train(
-    experiment: Experiment, path: Path | None = None, report: Report = lambda event: None,
+    experiment: Experiment,
+    path: Path | None = None,
+    report: Report = lambda event: None,
     placement: Placement | None = None,
 ) -> str:
     """Train an experiment into its run directory, or go on where a worker left off; 'done', 'stopped' or 'failed'.

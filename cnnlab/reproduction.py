@@ -1,0 +1,293 @@
+"""The report, reproduced: train what is missing of the ten, and set our figures beside the report's.
+
+Every sentence here is computed. The report prints one validation figure a model, which reads like the accuracy after
+the last epoch rather than the best one, so both of ours are shown.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cnnlab import runs, settings
+from cnnlab.experiment import REPORT, Experiment, ReportModel
+from cnnlab.runs import Run
+
+AGREE_WITHIN = 0.02  # validation and test accuracy agree when they differ by at most two points
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Accuracies (fractions) and seconds of one model, from the report or from a run of ours.
+
+    `train` is the training accuracy as Keras reports it, after the last epoch; `validation` is after the last epoch
+    too, on the test images for the final models; the `best_` ones are the highest of any epoch. `train_eval` is the
+    training accuracy in inference mode, which the report does not have.
+    """
+
+    train: float
+    best_train: float
+    validation: float
+    best_validation: float
+    seconds: float
+    test: float | None = None
+    train_eval: float | None = None
+
+    @property
+    def gap(self) -> float:
+        """Training minus validation accuracy after the last epoch, both as the report reads them."""
+        return self.train - self.validation
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model of the report: the report's figures and ours, which are None while it is not trained."""
+
+    model: ReportModel
+    report: Figures
+    ours: Figures | None
+
+    @property
+    def title(self) -> str:
+        return f"{self.model.experiment.depth}-conv, {self.model.experiment.regularizer_title}"
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """One thing the report concludes: whether its own figures and ours say so; `ours` is None while runs are missing."""
+
+    claim: str
+    report: bool
+    ours: bool | None
+    evidence: str
+
+
+def figures(run: Run) -> Figures:
+    """The figures of a finished run."""
+    history = run.history()
+    return Figures(
+        train=float(history["accuracy"][-1]),
+        best_train=float(np.nanmax(history["accuracy"])),
+        validation=float(history["val_accuracy"][-1]),
+        best_validation=float(np.nanmax(history["val_accuracy"])),
+        seconds=float(run.record["seconds"]),
+        test=run.record.get("test_accuracy"),
+        train_eval=float(history["train_eval_accuracy"][-1]),
+    )
+
+
+def reported(model: ReportModel) -> Figures:
+    """The report's figures in the same form; it prints one training and one validation accuracy."""
+    train, validation = model.train_accuracy, model.validation_accuracy
+    return Figures(train, train, validation, validation, model.seconds)
+
+
+def rows() -> list[Row]:
+    """The ten models in the report's order."""
+    found = []
+    for model in REPORT.values():
+        run = runs.find(model.experiment)
+        done = run is not None and run.state == "done"
+        found.append(Row(model, reported(model), figures(run) if run and done else None))
+    return found
+
+
+def conclusions(table: Sequence[Row]) -> list[Conclusion]:
+    """The report's four conclusions, each tested on the report's figures and on ours."""
+    report = {row.model.name: row.report for row in table}
+    ours = {row.model.name: row.ours for row in table if row.ours}
+    eight = [name for name in REPORT if not name.startswith("final")]
+    return [
+        _judged("dropout has the smallest gap at either depth", eight, report, ours, dropout_has_smallest_gap),
+        _judged(
+            "batch normalization has the highest validation accuracy at either depth", eight, report, ours, bn_is_best
+        ),
+        _judged("three layers beat two with every regularizer", eight, report, ours, three_beat_two),
+        _judged(
+            "validation and test agree for model 7 (3-conv, dropout)",
+            ["3conv-dropout", "final-3conv-dropout"],
+            report,
+            ours,
+            validation_agrees_with_test,
+        ),
+    ]
+
+
+def _judged(claim, needed, report, ours, judge):  # type: ignore[no-untyped-def]
+    """Ask one question of the report's figures and, where all are there, of ours."""
+    holds, _ = judge(report)
+    missing = [name for name in needed if name not in ours]
+    if missing:
+        return Conclusion(claim, holds, None, f"waits for {', '.join(missing)}")
+    mine, evidence = judge(ours)
+    return Conclusion(claim, holds, mine, evidence)
+
+
+def dropout_has_smallest_gap(table: dict[str, Figures]) -> tuple[bool, str]:
+    """Whether dropout has the smallest training minus validation accuracy among the four models of each depth."""
+    winners = [min(_depth(table, depth), key=lambda name: table[name].gap) for depth in (2, 3)]
+    said = ", ".join(f"smallest gap at {name[0]} layers: {_plain(name)}, {points(table[name].gap)}" for name in winners)
+    return all("dropout" in name for name in winners), said
+
+
+def bn_is_best(table: dict[str, Figures]) -> tuple[bool, str]:
+    """Whether batch normalization has the highest validation accuracy after the last epoch at each depth."""
+    winners = [max(_depth(table, depth), key=lambda name: table[name].validation) for depth in (2, 3)]
+    said = ", ".join(
+        f"highest at {name[0]} layers: {_plain(name)}, {percent(table[name].validation)}" for name in winners
+    )
+    return all("batchnorm" in name for name in winners), said
+
+
+def three_beat_two(table: dict[str, Figures]) -> tuple[bool, str]:
+    """Whether the 3-conv network has the higher validation accuracy after the last epoch with each regularizer."""
+    pairs = [(name, "2" + name[1:]) for name in _depth(table, 3)]
+    ahead = [table[deep].validation - table[shallow].validation for deep, shallow in pairs]
+    said = ", ".join(
+        f"{_plain(deep)[7:]} {points(gain, sign=True)}" for (deep, _), gain in zip(pairs, ahead, strict=True)
+    )
+    return all(gain > 0 for gain in ahead), said
+
+
+def validation_agrees_with_test(table: dict[str, Figures]) -> tuple[bool, str]:
+    """Whether model 7's validation accuracy and final model 1's test accuracy differ by at most AGREE_WITHIN."""
+    validation, test = table["3conv-dropout"].validation, table["final-3conv-dropout"].validation
+    return abs(validation - test) <= AGREE_WITHIN + 1e-9, f"validation {percent(validation)}, test {percent(test)}"
+
+
+def _depth(table: dict[str, Figures], depth: int) -> list[str]:
+    return [name for name in table if name.startswith(f"{depth}conv")]
+
+
+def _plain(name: str) -> str:
+    experiment = REPORT[name].experiment
+    return f"{experiment.depth}-conv {experiment.regularizer_title}"
+
+
+def percent(share: float) -> str:
+    """0.7361 as '73.61 %'."""
+    return f"{100 * share:.2f} %"
+
+
+def points(difference: float, sign: bool = False) -> str:
+    """0.0232 as '2.3 points'."""
+    return f"{100 * difference:{'+' if sign else ''}.1f} points"
+
+
+def duration(seconds: float) -> str:
+    """142 as '2 min 22 s'."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def tables(table: Sequence[Row]) -> str:
+    """Both tables in Markdown, ours beside the report's, and the conclusions."""
+    first = [row for row in table if row.model.experiment.split == "validation"]
+    final = [row for row in table if row.model.experiment.split == "test"]
+    parts = [
+        "Table 1: trained on 40,000 images, validated on 10,000.",
+        markdown(first, "validation"),
+        "Table 2: trained on 50,000 images, tested on the 10,000 test images.",
+        markdown(final, "test"),
+        "What the report concludes, and what these runs say:",
+        "\n".join(_sentence(conclusion) for conclusion in conclusions(table)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def markdown(table: Iterable[Row], measured: str) -> str:
+    """One table. 'ours' is after the last epoch, 'best' the highest of any epoch, both on the same images."""
+    heads = ["#", "model", "training: report", "ours", "best", f"{measured}: report", "ours", "best", "difference"]
+    heads += ["time: report", "ours"]
+    lines = ["| " + " | ".join(heads) + " |", "| " + " | ".join(["---"] * len(heads)) + " |"]
+    for row in table:
+        report, ours = row.report, row.ours
+        cells = [row.model.number, row.title, percent(report.train)]
+        cells += [percent(ours.train), percent(ours.best_train)] if ours else ["not trained yet", ""]
+        cells.append(percent(report.validation))
+        if ours:
+            difference = points(ours.validation - report.validation, sign=True)
+            cells += [percent(ours.validation), percent(ours.best_validation), difference]
+        else:
+            cells += ["", "", ""]
+        cells += [duration(report.seconds), duration(ours.seconds) if ours else ""]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _sentence(conclusion: Conclusion) -> str:
+    said = {True: "holds", False: "does not hold", None: "cannot be said yet"}
+    report = "" if conclusion.report else " (nor in the report's own figures)"
+    return f"- {conclusion.claim}: {said[conclusion.ours]} in our runs{report} ({conclusion.evidence})."
+
+
+def missing(names: Iterable[str] = REPORT) -> list[str]:
+    """Which of these models have no finished run yet."""
+    found = {name: runs.find(REPORT[name].experiment) for name in names}
+    return [name for name, run in found.items() if run is None or run.state != "done"]
+
+
+def train_missing(names: Sequence[str], slots: int | None = None) -> list[str]:
+    """Train these models, one process a core, each pinned to its core with one thread; returns the names that failed.
+
+    On a CPU this trains 1.2 to 1.36 times as much as one process on two cores. Ctrl-C stops all workers at their next
+    batch; called again, they go on.
+    """
+    cores = sorted(os.sched_getaffinity(0))[: slots or None]
+    waiting, working, failed = list(names), {}, []
+    try:
+        while waiting or working:
+            for core in [core for core in cores if core not in working and waiting]:
+                if waiting:
+                    name = waiting.pop(0)
+                    working[core] = (name, _start(REPORT[name].experiment, core))
+            time.sleep(1)
+            for core, (name, process) in list(working.items()):
+                if process.poll() is not None:
+                    del working[core]
+                    failed += [name] if process.returncode else []
+    finally:
+        for _, process in working.values():
+            process.terminate()
+        for _, process in working.values():
+            process.wait()
+    return failed
+
+
+def _start(experiment: Experiment, core: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "cnnlab", "train", "--threads", "1", "--json", experiment.to_json()]
+    return subprocess.Popen(
+        command, cwd=settings.REPOSITORY, preexec_fn=lambda: os.sched_setaffinity(0, {core}), start_new_session=True
+    )
+
+
+def publishable(names: Iterable[str]) -> list[str]:
+    """Which of these models were trained here to the end and are not shipped yet."""
+    made = {name: settings.runs_dir() / REPORT[name].experiment.key / "record.json" for name in names}
+    done = [name for name, record in made.items() if runs.read_json(record).get("state") == "done"]
+    return [name for name in done if not (settings.PRETRAINED / name / "model.keras").exists()]
+
+
+def publish(name: str) -> Path:
+    """Put the finished run of this model under `pretrained/`, small enough to ship; returns the new directory.
+
+    Figures, record and Keras model are kept whole. Snapshots keep 6 significant bits and logits 9: enough for a
+    picture, a third of the size. The last weights are in model.keras, in full.
+    """
+    run = runs.read_run(settings.runs_dir() / REPORT[name].experiment.key)
+    target = settings.PRETRAINED / name
+    for file in ("experiment.json", "record.json", "history.csv"):
+        runs.write_atomically(target / file, (run.path / file).read_bytes())
+    runs.write_atomically(target / "model.keras", runs.recompressed((run.path / "model.keras").read_bytes()))
+    for epoch in run.snapshots()[:-1]:
+        weights = {role: runs.rounded(values, 5) for role, values in run.weights(epoch).items()}
+        runs.write_compact(target / "weights" / f"{epoch:03}.npz", weights)
+    logits = run.predictions()
+    small = {key: runs.rounded(v, 8) if v.dtype == np.float16 else v for key, v in logits.items()}
+    runs.write_compact(target / "predictions.npz", small)
+    return target
