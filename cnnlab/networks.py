@@ -14,6 +14,7 @@ What the report leaves open, and what was chosen:
 The plausible other places were trained too: `python -m cnnlab placements` prints the comparison that the README shows.
 """
 
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -79,7 +80,7 @@ def keras_layer(layer: Layer, experiment: Experiment, policy: str, plain: bool) 
         case "pool":
             return keras.layers.MaxPooling2D(2, **common)
         case "dropout":
-            return keras.layers.Dropout(layer.rate, seed=experiment.seed, **common)
+            return keras.layers.Dropout(layer.rate, seed=own_seed(experiment, layer), **common)
         case "flatten":
             return keras.layers.Flatten(**common)
         case _:
@@ -88,6 +89,11 @@ def keras_layer(layer: Layer, experiment: Experiment, policy: str, plain: bool) 
             return keras.layers.Dense(
                 units, activation=layer.activation, kernel_regularizer=penalty, **{**common, **last}
             )
+
+
+def own_seed(experiment: Experiment, layer: Layer) -> int:
+    """A seed for this layer alone: with one seed for all, the dropout layers would draw the same random numbers."""
+    return zlib.crc32(f"{experiment.seed}/{layer.name}".encode()) >> 1
 
 
 def batch_normalization() -> type[keras.layers.BatchNormalization]:
