@@ -1,0 +1,9 @@
+"""What a person sees: one module a page, each with a function `page()` that reads top to bottom.
+
+What to notice; widgets that end in one experiment or one selection; one or two cached calls; drawing. A page does no
+arithmetic and touches no file: it asks the modules below it. Only this package knows Streamlit.
+
+    frame       what stands around every page: how many trainings run, which one has just finished, who is looking
+    selection   what is being looked at (run, image, epoch, layer, map), and how it is written in the address
+    cached      the slow questions, asked once
+"""

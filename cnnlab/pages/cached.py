@@ -1,0 +1,117 @@
+"""The slow questions, asked once. Every cache is bounded, and none of them outlives what it was read from.
+
+A file's answer is kept under the file's path and time of change, so a page that asks again after a second reads the
+disk only where something was written. Runs that train are written all the time: their state is never kept here.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from cnnlab import datasets, forward, runs
+from cnnlab.datasets import Dataset
+from cnnlab.jobs.queue import Queue
+from cnnlab.runs import Run, Weights
+from cnnlab.settings import home
+
+LISTING_SECONDS = 2.0
+
+
+def queue() -> Queue:
+    """The queue of this home, opened once for all sessions."""
+    return _queue(home() / "jobs.sqlite")
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _queue(path: Path) -> Queue:
+    return Queue(path)
+
+
+def all_runs() -> list[Run]:
+    """Every run, the shipped ones first; read from the disk at most every two seconds. Do not change the list."""
+    return _all_runs(home())
+
+
+@st.cache_resource(ttl=LISTING_SECONDS, max_entries=2, show_spinner=False)
+def _all_runs(place: Path) -> list[Run]:
+    return runs.all_runs()
+
+
+def finished_runs() -> list[Run]:
+    """The runs that one can look inside of: those with the weights of at least one epoch."""
+    return [run for run in all_runs() if run.snapshots()]
+
+
+def history(run: Run) -> dict[str, NDArray[np.float64]]:
+    """`run.history()`, read again only where the file has changed."""
+    return _history(run.path, changed(run.path / "history.csv"))
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _history(path: Path, moment: int) -> dict[str, NDArray[np.float64]]:
+    return runs.read_run(path).history()
+
+
+def record(run: Run) -> dict[str, Any]:
+    """record.json as it stands now (a `Run` keeps the first one that it read)."""
+    return _record(run.path, changed(run.path / "record.json"))
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _record(path: Path, moment: int) -> dict[str, Any]:
+    return runs.read_json(path / "record.json")
+
+
+def weights(run: Run, epoch: int) -> Weights:
+    """`run.weights(epoch)`. One copy for all sessions: do not change the arrays. Raises UnknownRun."""
+    file = run.path / "weights" / f"{epoch:03}.npz"
+    return _weights(run.path, epoch, changed(file) or changed(run.path / "model.keras"))
+
+
+@st.cache_resource(max_entries=40, show_spinner=False)
+def _weights(path: Path, epoch: int, moment: int) -> Weights:
+    return runs.read_run(path).weights(epoch)
+
+
+def predictions(run: Run) -> dict[str, NDArray[Any]]:
+    """`run.predictions()`. One copy for all sessions: do not change the arrays."""
+    return _predictions(run.path, changed(run.path / "predictions.npz"))
+
+
+@st.cache_resource(max_entries=20, show_spinner=False)
+def _predictions(path: Path, moment: int) -> dict[str, NDArray[Any]]:
+    return runs.read_run(path).predictions()
+
+
+def stages(run: Run, epoch: int, image: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    """Every stage of one image uint8 (32, 32, 3): by layer name, each with a batch of one. Do not change the arrays."""
+    file = run.path / "weights" / f"{epoch:03}.npz"
+    return _stages(run.path, epoch, changed(file) or changed(run.path / "model.keras"), image.tobytes())
+
+
+@st.cache_resource(max_entries=200, show_spinner=False)
+def _stages(path: Path, epoch: int, moment: int, pixels: bytes) -> dict[str, NDArray[np.float32]]:
+    run = runs.read_run(path)
+    image = np.frombuffer(pixels, np.uint8).reshape(1, 32, 32, 3)
+    return forward.stages(run.layers, _weights(path, epoch, moment), image)
+
+
+def dataset(name: str) -> Dataset:
+    """The data set, its arrays memory-mapped. Raises DatasetMissing."""
+    return _dataset(name, home())
+
+
+@st.cache_resource(max_entries=4, show_spinner="Getting the pictures ready")
+def _dataset(name: str, place: Path) -> Dataset:
+    return datasets.load(name)
+
+
+def changed(path: Path) -> int:
+    """When the file was last changed, in nanoseconds; 0 where there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,132 @@
+"""What stands around every page: how many trainings run, which one has just finished, and who is looking.
+
+A class shares one server, and each browser is one person in the queue (see `cnnlab.jobs.line`). Streamlit gives each
+browser a random token in a cookie; a digest of it is the person's name here. It survives a reload, means nothing to
+anybody, and asks nobody to sign in. Where cookies are forbidden, a name lasts as long as the tab.
+"""
+
+import binascii
+import gc
+import hashlib
+import secrets
+import time
+from typing import Protocol
+
+import streamlit as st
+
+from cnnlab.experiment import ExperimentError
+from cnnlab.jobs.queue import DONE, FAILED, Job, QueueError
+from cnnlab.pages import cached
+
+POLL_SECONDS = 2.0
+COOKIE = "_streamlit_xsrf"  # "2|mask|token|time" in hex digits; the mask changes, what lies under it stays
+STYLE = """<style>
+.st-key-running { position: fixed; top: 0.95rem; right: 3.6rem; z-index: 1000000; width: auto !important; }
+.st-key-running p { font-size: 0.9rem; white-space: nowrap; }
+@media (max-width: 640px) { .st-key-running { right: 3.2rem; } }
+</style>"""
+
+
+class Page(Protocol):
+    """What `st.navigation` returns."""
+
+    @property
+    def title(self) -> str:
+        """The page's name."""
+
+    def run(self) -> None:
+        """Draw it."""
+
+
+def show(page: Page) -> None:
+    """Draw one page inside its frame. What goes wrong on the disk or in the queue becomes one sentence."""
+    st.set_page_config(page_title=f"{page.title} - CNN Lab", page_icon=":material/grid_view:", layout="wide")
+    settle()
+    st.html(STYLE)
+    with st.container(key="running"):
+        status()
+    try:
+        page.run()
+    except QueueError as error:
+        st.error(str(error))
+    except OSError as error:
+        st.error(f"Something could not be read or written ({error.strerror or error}): look at the disk of the server.")
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def settle() -> None:
+    """Once a process: what the imports made stays for good, so the garbage collector need not look at it again.
+
+    Streamlit collects after every rerun; with thirty browsers that poll, this is most of the server's work.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def status() -> None:
+    """How many trainings run, in the corner of every page; and a word when one that this person asked for is over."""
+    try:
+        look_again()
+    except QueueError:
+        return  # the page itself says what is wrong with the queue
+    st.markdown(st.session_state.get("status", ""))
+
+
+def look_again() -> None:
+    """Ask the queue what happened, if anything did."""
+    stamp = cached.queue().stamp()
+    if stamp == st.session_state.get("stamp"):
+        return
+    st.session_state["stamp"] = stamp
+    active = cached.queue().active()
+    running = sum(job.state == "running" for job in active)
+    st.session_state["status"] = status_line(running, len(active) - running)
+    for job in news():
+        st.toast(announcement(job), icon=":material/done_all:" if job.state == DONE else ":material/error:", duration=8)
+
+
+def status_line(running: int, waiting: int) -> str:
+    """'2 running, 1 waiting'; nothing where nothing is."""
+    parts = [f"{count} {word}" for count, word in ((running, "running"), (waiting, "waiting")) if count]
+    return f":material/progress_activity: {', '.join(parts)}" if parts else ""
+
+
+def news() -> list[Job]:
+    """This person's trainings that ended since the browser opened the page and were not announced yet."""
+    opened = st.session_state.setdefault("opened", time.time())
+    told: set[int] = st.session_state.setdefault("announced", set())
+    ended = [job for job in cached.queue().of(person(), finished_since=opened) if job.state in (DONE, FAILED)]
+    fresh = [job for job in ended if job.id not in told]
+    told.update(job.id for job in fresh)
+    return fresh
+
+
+def announcement(job: Job) -> str:
+    """One sentence about a training that is over."""
+    try:
+        title = job.experiment.title
+    except ExperimentError:
+        title = "A training"
+    if job.state == DONE:
+        return f"**{title}** has finished training: open it under Train or Look inside."
+    return f"**{title}** could not be trained. {job.reason or ''}"
+
+
+def person() -> str:
+    """The name under which this browser asks for trainings: 'b' and twelve hex digits."""
+    name = name_from_cookie(st.context.cookies.get(COOKIE, ""))
+    return name or str(st.session_state.setdefault("person", f"t{secrets.token_hex(6)}"))
+
+
+def name_from_cookie(cookie: str) -> str | None:
+    """A digest of the token under the cookie's mask; None where the cookie is missing or something else."""
+    try:
+        version, mask, masked, _ = cookie.strip("\"'").split("|")
+        key, hidden = binascii.a2b_hex(mask), binascii.a2b_hex(masked)
+    except (ValueError, binascii.Error):
+        return None
+    if version != "2" or not key or not hidden:
+        return None
+    token = bytes(letter ^ key[index % len(key)] for index, letter in enumerate(hidden))
+    return f"b{hashlib.sha256(token).hexdigest()[:12]}"
