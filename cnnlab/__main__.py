@@ -44,10 +44,12 @@ def add_train(commands: Any) -> None:
         command.add_argument(f"--{name.replace('_', '-')}", type=kind)
     command.add_argument("--json", metavar="EXPERIMENT", help="the whole experiment as JSON")
     command.add_argument("--threads", type=int, help="threads for one operation (a resumed run keeps its own number)")
+    command.add_argument("--core", type=int, help="run on this processor core only")
     command.set_defaults(run=run_train)
 
 
 def add_reproduce(commands: Any) -> None:
+    """reproduce: the report, ours beside it."""
     command = commands.add_parser("reproduce", help="train what is missing of the report's ten; print both tables")
     command.add_argument("--tables", action="store_true", help="print the tables only, train nothing")
     command.add_argument("--only", nargs="+", choices=REPORT, metavar="NAME", help=f"of {', '.join(REPORT)}")
@@ -59,6 +61,7 @@ def add_reproduce(commands: Any) -> None:
 
 
 def add_placements(commands: Any) -> None:
+    """placements: where the regularizing layers stand."""
     command = commands.add_parser("placements", help="compare places for dropout and batch normalization")
     command.add_argument("--epochs", type=int, default=30)
     command.add_argument("--precision", choices=CHOICES["precision"], default="float32")
@@ -67,6 +70,7 @@ def add_placements(commands: Any) -> None:
 
 
 def add_data(commands: Any) -> None:
+    """data import, data download, data status."""
     command = commands.add_parser("data", help="fetch CIFAR-10, bring it in, or say what is there")
     actions = command.add_subparsers(required=True, metavar="ACTION")
     bring = actions.add_parser("import", help="an archive, its extracted folder, or train/<class>/*.png")
@@ -77,6 +81,7 @@ def add_data(commands: Any) -> None:
 
 
 def add_dispatch(commands: Any) -> None:
+    """dispatch: the process that starts trainings."""
     command = commands.add_parser("dispatch", help="work through the queue of trainings, one process a job")
     command.add_argument("--slots", type=int, default=1, help="trainings at a time")
     command.add_argument("--idle", type=float, help="end after this many seconds without work")
@@ -84,12 +89,14 @@ def add_dispatch(commands: Any) -> None:
 
 
 def add_top_images(commands: Any) -> None:
+    """top-images: what excites each filter most."""
     command = commands.add_parser("top-images", help="find the test images that excite each filter of a run most")
     command.add_argument("reference", metavar="RUN", help="a run's name or key")
     command.set_defaults(run=run_top_images)
 
 
 def add_bench(commands: Any) -> None:
+    """bench: the figures that the README and the notes state."""
     command = commands.add_parser("bench", help="measure: ratios in one run, alternating, medians")
     command.add_argument("what", choices=("training", "inside", "page"))
     command.add_argument("--images", type=int, default=40_000, help="training: images an epoch")
@@ -114,6 +121,9 @@ def run_train(options: argparse.Namespace) -> int:
     experiment = chosen(options)
     recorded = runs.read_json(settings.runs_dir() / experiment.key / "record.json").get("threads")
     use_threads(recorded or options.threads)
+    if options.core is not None:
+        os.sched_setaffinity(0, {options.core})
+    import_keras_quietly()
     from cnnlab.training import Busy, train
 
     try:
@@ -130,6 +140,18 @@ def use_threads(number: int | None) -> None:
     """Have TensorFlow, which reads this at its import, share an operation among so many threads."""
     if number:
         os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = str(number)
+
+
+def import_keras_quietly() -> None:
+    """Import Keras without the lines about processors and drivers that TensorFlow prints whatever it is told."""
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        import keras  # noqa: F401
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def print_event(event: dict[str, Any]) -> None:
@@ -159,6 +181,7 @@ def run_reproduce(options: argparse.Namespace) -> int:
 
 
 def run_placements(options: argparse.Namespace) -> None:
+    """Train the cases that are missing and print the comparison."""
     from cnnlab import placements
 
     if not options.tables:
@@ -167,6 +190,7 @@ def run_placements(options: argparse.Namespace) -> None:
 
 
 def run_data_import(options: argparse.Namespace) -> int:
+    """Bring CIFAR-10 in, with what is being done on the terminal."""
     from cnnlab.datasets import cifar10
 
     def tell(words: str, share: float) -> None:
@@ -181,6 +205,7 @@ def run_data_import(options: argparse.Namespace) -> int:
 
 
 def run_data_download(options: argparse.Namespace) -> int:
+    """Download CIFAR-10, with the bytes on the terminal."""
     from cnnlab.datasets import cifar10, download
 
     def tell(state: download.Download) -> None:
@@ -195,6 +220,7 @@ def run_data_download(options: argparse.Namespace) -> int:
 
 
 def run_data_status(options: argparse.Namespace) -> int:
+    """Say what is there, after reading every pixel again."""
     from cnnlab.datasets import cifar10
 
     status = cifar10.status(verify=True)
@@ -203,18 +229,21 @@ def run_data_status(options: argparse.Namespace) -> int:
 
 
 def run_dispatch(options: argparse.Namespace) -> int:
+    """Work through the queue until told to stop."""
     from cnnlab.jobs.dispatcher import dispatch
 
     return dispatch(slots=options.slots, idle=options.idle)
 
 
 def run_top_images(options: argparse.Namespace) -> None:
+    """Look through the test images for one run."""
     from cnnlab import top_images
 
     top_images.work(options.reference)
 
 
 def run_bench(options: argparse.Namespace) -> None:
+    """Measure."""
     from cnnlab import bench
 
     bench.run(options)

@@ -46,7 +46,7 @@ class Feed:
         return positions.map(gather).with_options(options)
 
 
-class Gathered(keras.utils.PyDataset):  # type: ignore[misc]
+class Gathered(keras.utils.PyDataset):
     """The same for a backend that takes NumPy arrays."""
 
     def __init__(self, feed: Feed, order: NDArray[np.int64], size: int):

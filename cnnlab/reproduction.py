@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,9 @@ class Figures:
         return self.train - self.validation
 
 
+Judge = Callable[[dict[str, Figures]], tuple[bool, str]]
+
+
 @dataclass(frozen=True)
 class Row:
     """A model of the report: the report's figures and ours, which are None while it is not trained."""
@@ -59,7 +62,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Conclusion:
-    """One thing the report concludes: whether its own figures and ours say so; `ours` is None while runs are missing."""
+    """One thing the report concludes: do its own figures and ours say so? `ours` is None while runs are missing."""
 
     claim: str
     report: bool
@@ -118,12 +121,13 @@ def conclusions(table: Sequence[Row]) -> list[Conclusion]:
     ]
 
 
-def _judged(claim, needed, report, ours, judge):  # type: ignore[no-untyped-def]
+def _judged(
+    claim: str, needed: Sequence[str], report: dict[str, Figures], ours: dict[str, Figures], judge: Judge
+) -> Conclusion:
     """Ask one question of the report's figures and, where all are there, of ours."""
     holds, _ = judge(report)
-    missing = [name for name in needed if name not in ours]
-    if missing:
-        return Conclusion(claim, holds, None, f"waits for {', '.join(missing)}")
+    if absent := [name for name in needed if name not in ours]:
+        return Conclusion(claim, holds, None, f"waits for {', '.join(absent)}")
     mine, evidence = judge(ours)
     return Conclusion(claim, holds, mine, evidence)
 
@@ -239,7 +243,8 @@ def train_missing(names: Sequence[str], slots: int | None = None) -> list[str]:
     batch; called again, they go on.
     """
     cores = sorted(os.sched_getaffinity(0))[: slots or None]
-    waiting, working, failed = list(names), {}, []
+    waiting, failed = list(names), list[str]()
+    working: dict[int, tuple[str, subprocess.Popen[bytes]]] = {}
     try:
         while waiting or working:
             for core in [core for core in cores if core not in working and waiting]:
@@ -260,10 +265,9 @@ def train_missing(names: Sequence[str], slots: int | None = None) -> list[str]:
 
 
 def _start(experiment: Experiment, core: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "cnnlab", "train", "--threads", "1", "--json", experiment.to_json()]
-    return subprocess.Popen(
-        command, cwd=settings.REPOSITORY, preexec_fn=lambda: os.sched_setaffinity(0, {core}), start_new_session=True
-    )
+    command = [sys.executable, "-m", "cnnlab", "train", "--threads", "1", "--core", str(core)]
+    command += ["--json", experiment.to_json()]
+    return subprocess.Popen(command, cwd=settings.REPOSITORY, start_new_session=True)
 
 
 def publishable(names: Iterable[str]) -> list[str]:

@@ -9,7 +9,7 @@
     progress.json, checkpoint.npz, lock, worker.log        while it trains
 
 A worker writes its directory; everybody else reads. Every file is replaced in one step, so a reader never sees half of
-one. Nothing here needs Keras: shipped runs leave their last weights to `model.keras`, which is a zip around an HDF5 file.
+one. Nothing here needs Keras: shipped runs leave their last weights to `model.keras`, a zip around an HDF5 file.
 """
 
 import csv
@@ -87,7 +87,7 @@ def write_arrays(path: Path, arrays: dict[str, Any], compress: bool = False) -> 
 
 
 def rounded(values: NDArray[Any], bits: int) -> NDArray[np.float16]:
-    """float16 with only `bits` of the ten bits after the leading one kept, rounded: it compresses, and reads as usual."""
+    """float16 with only `bits` of the ten bits after the leading one kept, rounded: it packs well and reads as ever."""
     drop = 10 - bits
     whole = values.astype(np.float16).view(np.uint16).astype(np.uint32)
     return ((whole + (1 << drop >> 1)) >> drop << drop).astype(np.uint16).view(np.float16)

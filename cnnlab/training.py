@@ -313,6 +313,7 @@ def device() -> str:
 
 
 def cpu_lines() -> list[str]:
+    """What Linux says of the processor; empty elsewhere."""
     try:
         return Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -323,12 +324,13 @@ def commit() -> str | None:
     """The commit of this code, or None outside a checkout."""
     command = ["git", "-C", str(settings.REPOSITORY), "rev-parse", "--short=12", "HEAD"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip() or None
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout.strip() or None
     except (OSError, subprocess.TimeoutExpired):
         return None
 
 
 def now() -> str:
+    """This moment in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
@@ -367,7 +369,11 @@ def train(
             return "done"
         runs.write_atomically(path / "experiment.json", (experiment.to_json() + "\n").encode())
         runs.write_json(path / "progress.json", {"phase": "starting", "epochs": experiment.epochs})
-        worker = Worker(experiment, path, report, placement)
+        try:
+            worker = Worker(experiment, path, report, placement)
+        except LookupError as problem:
+            runs.write_json(path / "record.json", {"state": "failed", "reason": str(problem), "epochs_done": 0})
+            raise
         try:
             worker.run()
             return "done"

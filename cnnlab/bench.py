@@ -1,0 +1,173 @@
+"""Measure: what is compared is measured in one run, in turns, and told as the ratio of medians with n.
+
+training   our whole epoch (progress, validation, honest training accuracy, snapshot, checkpoint) against plain
+           `model.fit(x, y, batch_size=64, validation_data=...)`, and the peak memory of a worker
+inside     milliseconds for every stage of one image, for all walls of a run, for occlusion
+page       seconds until the first page is there
+"""
+
+import argparse
+import contextlib
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from cnnlab import settings
+from cnnlab.experiment import Experiment
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the figures of one bench."""
+    {"training": training, "inside": inside, "page": page}[options.what](options)
+
+
+def training(options: argparse.Namespace) -> None:
+    """Epochs a minute of plain `fit`, of ours in float32, and of ours in bfloat16, alternating."""
+    with tempfile.TemporaryDirectory() as folder:
+        measures = {"plain fit": plain_epoch(options)}
+        for precision in ("float32", "bfloat16"):
+            measures[f"ours, {precision}"] = our_epoch(options, precision, Path(folder) / precision)
+        seconds = alternate(measures, options.rounds)
+    plain = statistics.median(seconds["plain fit"])
+    print(f"{options.depth}-conv, {options.regularizer}, {options.images:,} images, n={options.rounds}, {processor()}")
+    for name, values in seconds.items():
+        median = statistics.median(values)
+        listed = " ".join(f"{value:.1f}" for value in values)
+        print(f"{name:16} {median:6.1f} s an epoch, {plain / median:4.2f} times plain fit    ({listed})")
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    print(f"peak memory of one worker (float32): {max(peak, worker_peak(options)):.2f} GB")
+
+
+def alternate(measures: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Each measure in turn, `rounds` times; once before that to warm up."""
+    for measure in measures.values():
+        measure()
+    seconds: dict[str, list[float]] = {name: [] for name in measures}
+    for _ in range(rounds):
+        for name, measure in measures.items():
+            seconds[name].append(measure())
+    return seconds
+
+
+def experiment_of(options: argparse.Namespace, precision: str = "float32") -> Experiment:
+    """The network of this bench."""
+    return Experiment(
+        depth=options.depth, regularizer=options.regularizer, train_images=options.images, precision=precision
+    )
+
+
+def plain_epoch(options: argparse.Namespace) -> Callable[[], float]:
+    """Keras as the report uses it: arrays in, validation after each epoch, Keras's own layers.
+
+    Two epochs in one call, of which the second is timed, so that what `fit` does once a call is not counted.
+    """
+    import keras
+
+    from cnnlab import datasets, networks
+
+    experiment = experiment_of(options)
+    images = datasets.split(datasets.load("cifar10"), experiment)
+    x, y, held_out = np.asarray(images.x_train), np.asarray(images.y_train), (np.asarray(images.x_val), images.y_val)
+    model = networks.build_network(experiment, plain=True)
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+
+    def measure() -> float:
+        ends: list[float] = []
+        clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter()))
+        model.fit(x, y, batch_size=64, epochs=2, validation_data=held_out, verbose=0, callbacks=[clock])
+        return ends[1] - ends[0]
+
+    return measure
+
+
+def our_epoch(options: argparse.Namespace, precision: str, path: Path) -> Callable[[], float]:
+    """A worker's whole epoch: training with progress, both evaluations, snapshot, checkpoint, history, record."""
+    from cnnlab.training import Worker
+
+    worker = Worker(experiment_of(options, precision), path, lambda event: None)
+
+    def measure() -> float:
+        started = time.perf_counter()
+        worker.finish_epoch(1, worker.train_epoch(1), started)
+        return time.perf_counter() - started
+
+    return measure
+
+
+def worker_peak(options: argparse.Namespace) -> float:
+    """Peak resident memory, in GB, of a real worker that trains one epoch."""
+    with tempfile.TemporaryDirectory() as home:
+        (Path(home) / "data").symlink_to(settings.data_dir())
+        experiment = Experiment.from_dict(experiment_of(options).to_dict() | {"epochs": 1})
+        command = [sys.executable, "-m", "cnnlab", "train", "--json", experiment.to_json()]
+        subprocess.run(command, env=os.environ | {"CNNLAB_HOME": home}, stdout=subprocess.DEVNULL, check=True)
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+
+
+def processor() -> str:
+    """The machine in words."""
+    from cnnlab.training import device
+
+    return device()
+
+
+def inside(options: argparse.Namespace) -> None:
+    """Looking inside the first run there is, on the first sample image: medians of 50."""
+    from cnnlab import lens, runs, walls
+    from cnnlab.datasets.samples import samples
+    from cnnlab.forward import stages
+
+    run = runs.all_runs()[0]
+    image, weights, network = samples()[0][:1], run.weights(run.snapshots()[-1]), run.layers
+    maps = stages(network, weights, image)
+    relu = [maps[layer.name][0] for layer in network if layer.kind == "relu"]
+    print(f"{run.experiment.title}, median of 50")
+    milliseconds("every stage of one image", lambda: stages(network, weights, image))
+    milliseconds(f"all {len(relu)} walls composed", lambda: [walls.compose(values, scale="layer") for values in relu])
+    milliseconds("occlusion, patch 8, stride 2", lambda: lens.occlusion(network, weights, image[0], 3))
+
+
+def milliseconds(name: str, action: Callable[[], object], count: int = 50) -> None:
+    """Print the median of `count` calls."""
+    seconds = []
+    for _ in range(count):
+        started = time.perf_counter()
+        action()
+        seconds.append(time.perf_counter() - started)
+    print(f"{name:32} {1000 * statistics.median(seconds):8.2f} ms")
+
+
+def page(options: argparse.Namespace) -> None:
+    """Seconds from `streamlit run` to a server that answers."""
+    port = "8599"
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", port]
+    command += ["--server.headless", "true", "--server.address", "127.0.0.1"]
+    seconds = []
+    for _ in range(options.rounds):
+        started = time.perf_counter()
+        server = subprocess.Popen(command, cwd=settings.REPOSITORY, stdout=subprocess.DEVNULL)
+        try:
+            wait_for(f"http://127.0.0.1:{port}/_stcore/health")
+            seconds.append(time.perf_counter() - started)
+        finally:
+            server.terminate()
+            server.wait()
+    print(f"server answers after {statistics.median(seconds):.2f} s (median of {len(seconds)})")
+
+
+def wait_for(address: str) -> None:
+    """Return when this address answers; give up after a minute."""
+    for _ in range(1200):
+        with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5):
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"{address} did not answer within a minute")

@@ -1,0 +1,92 @@
+"""The tables and the conclusions are computed from the figures, the report's and ours alike."""
+
+import dataclasses
+
+import pytest
+
+from cnnlab import reproduction, runs, settings
+from cnnlab.experiment import REPORT
+from cnnlab.reproduction import Figures, Row, conclusions, reported
+
+
+def table(**changed):
+    """Rows in which ours are the report's own figures, but for the validation accuracies given here."""
+    rows = []
+    for model in REPORT.values():
+        report = reported(model)
+        ours = dataclasses.replace(report, validation=changed.get(model.name.replace("-", "_"), report.validation))
+        rows.append(Row(model, report, ours))
+    return rows
+
+
+def test_the_report_figures_say_what_the_report_concludes():
+    judged = conclusions(table())
+    assert len(judged) == 4
+    assert [conclusion.report for conclusion in judged] == [conclusion.ours for conclusion in judged] == [True] * 4
+
+
+@pytest.mark.parametrize(
+    ("changed", "index"),
+    [
+        ({"2conv_dropout": 0.5}, 0),
+        ({"3conv_none": 0.99}, 1),
+        ({"2conv_l2": 0.69}, 2),
+        ({"final_3conv_dropout": 0.7362}, 3),
+    ],
+)
+def test_a_conclusion_that_our_figures_contradict_does_not_hold(changed, index):
+    judged = conclusions(table(**changed))[index]
+    assert judged.report and judged.ours is False
+
+
+def test_nothing_is_concluded_while_a_run_is_missing():
+    rows = [dataclasses.replace(row, ours=None) if row.model.name == "3conv-l2" else row for row in table()]
+    judged = conclusions(rows)
+    assert [conclusion.ours for conclusion in judged] == [None, None, None, True]
+    assert "3conv-l2" in judged[0].evidence
+
+
+def test_the_tables_show_ours_beside_the_report_with_the_difference():
+    text = reproduction.tables(table(**{"3conv_dropout": 0.7261}))
+    line = next(line for line in text.splitlines() if line.startswith("| 7 |"))
+    assert "71.61 %" in line and "72.61 %" in line and "+1.0 points" in line and "1 min 45 s" in line
+    assert text.count("\n| ") == 2 * 2 + 10
+
+
+def test_a_model_that_is_not_trained_is_said_so():
+    rows = [dataclasses.replace(row, ours=None) for row in table()]
+    assert reproduction.tables(rows).count("not trained yet") == 10
+
+
+def test_seconds_read_as_a_person_says_them():
+    assert [reproduction.duration(seconds) for seconds in (59.6, 101, 142, 9)] == [
+        "1 min 00 s",
+        "1 min 41 s",
+        "2 min 22 s",
+        "9 s",
+    ]
+
+
+def test_figures_are_read_off_the_history(tmp_path):
+    rows = [dict.fromkeys(runs.HISTORY, 0.0) | {"epoch": epoch} for epoch in range(3)]
+    rows[1] |= {"accuracy": 0.5, "val_accuracy": 0.7}
+    rows[2] |= {"accuracy": 0.6, "val_accuracy": 0.4, "train_eval_accuracy": 0.8}
+    runs.write_history(tmp_path / "history.csv", rows)
+    runs.write_json(tmp_path / "record.json", {"seconds": 12.0, "test_accuracy": 0.41})
+    run = runs.Run(tmp_path, REPORT["3conv-none"].experiment)
+    assert reproduction.figures(run) == Figures(0.6, 0.6, 0.4, 0.7, 12.0, 0.41, 0.8)
+    assert reproduction.figures(run).gap == pytest.approx(0.2)
+
+
+def test_only_finished_runs_count(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
+    assert reproduction.missing() == list(REPORT)
+    assert all(row.ours is None for row in reproduction.rows())
+    experiment = REPORT["2conv-l2"].experiment
+    folder = tmp_path / "runs" / experiment.key
+    runs.write_atomically(folder / "experiment.json", experiment.to_json().encode())
+    runs.write_json(folder / "record.json", {"state": "stopped"})
+    assert "2conv-l2" in reproduction.missing() and reproduction.publishable(REPORT) == []
+    runs.write_json(folder / "record.json", {"state": "done"})
+    assert "2conv-l2" not in reproduction.missing() and reproduction.publishable(REPORT) == ["2conv-l2"]

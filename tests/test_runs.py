@@ -1,0 +1,101 @@
+"""A run on disk: what is written comes back, what is missing or strange is said in a sentence."""
+
+import json
+
+import numpy as np
+import pytest
+
+from cnnlab import locks, runs, settings
+from cnnlab.experiment import REPORT, Experiment
+
+ROW = dict.fromkeys(runs.HISTORY, 0.1) | {"epoch": 0}
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
+    return tmp_path
+
+
+def make(folder, experiment, **record):
+    runs.write_atomically(folder / "experiment.json", experiment.to_json().encode())
+    runs.write_json(folder / "record.json", {"state": "done", "epochs_done": 1} | record)
+    return runs.read_run(folder)
+
+
+def test_history_comes_back_digit_for_digit_with_nan_where_there_is_no_figure(home):
+    rows = [{name: value for name, value in ROW.items() if name != "accuracy"}, ROW | {"epoch": 1, "loss": 1 / 3}]
+    runs.write_history(home / "r" / "history.csv", rows)
+    history = runs.Run(home / "r", Experiment()).history()
+    assert np.isnan(history["accuracy"][0]) and history["loss"][1] == 1 / 3
+    assert list(history["epoch"]) == [0, 1]
+
+
+def test_a_run_without_history_has_empty_columns(home):
+    assert all(len(column) == 0 for column in runs.Run(home, Experiment()).history().values())
+
+
+@pytest.mark.parametrize("reference", ["", "../../etc", "a/b", "no-such-run", "x" * 65, "A\x00", "..", "run\n"])
+def test_a_stranger_word_for_a_run_gets_one_sentence(home, reference):
+    with pytest.raises(runs.UnknownRun) as problem:
+        runs.open_run(reference)
+    assert "\n" not in str(problem.value) or reference.endswith("\n")
+
+
+def test_a_shipped_run_is_found_before_one_trained_here(home):
+    experiment = REPORT["3conv-dropout"].experiment
+    make(home / "runs" / experiment.key, experiment)
+    assert not runs.find(experiment).is_pretrained
+    make(home / "pretrained" / "3conv-dropout", experiment)
+    assert runs.find(experiment).is_pretrained
+    assert runs.open_run("3conv-dropout").key == runs.open_run(experiment.key).key
+    assert [run.name for run in runs.all_runs()] == ["3conv-dropout", experiment.key]
+
+
+def test_a_directory_with_a_broken_experiment_is_passed_over(home):
+    make(home / "runs" / "aaaa", Experiment())
+    runs.write_atomically(home / "runs" / "bbbb" / "experiment.json", b"{half")
+    assert [run.name for run in runs.all_runs()] == ["aaaa"]
+
+
+def test_a_run_that_says_running_without_a_living_worker_is_interrupted(home):
+    run = make(home / "runs" / "aaaa", Experiment(), state="running")
+    assert run.state == "interrupted"
+    with locks.acquire(run.path / "lock"):
+        assert run.state == "running" and run.is_live
+
+
+def test_weights_of_an_epoch_that_was_not_kept_are_refused_with_those_that_were(home):
+    run = make(home / "runs" / "aaaa", Experiment())
+    runs.write_arrays(run.path / "weights" / "003.npz", {"conv1/kernel": np.ones((3, 3, 3, 64), np.float16)})
+    assert run.snapshots() == [3] and run.weights(3)["conv1/kernel"].dtype == np.float32
+    with pytest.raises(runs.UnknownRun, match=r"\[3\].*epoch=7"):
+        run.weights(7)
+
+
+def test_a_reader_never_sees_half_a_file(home):
+    path = home / "value.json"
+    runs.write_json(path, {"a": 1})
+    with pytest.raises(TypeError):
+        runs.write_json(path, {"a": object()})
+    assert json.loads(path.read_text()) == {"a": 1} and list(home.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("bits", [5, 8, 10])
+def test_rounded_numbers_are_as_near_as_their_bits_allow(bits):
+    """Half a unit of the last bit kept, and half of float16's own for the first rounding."""
+    error = 2.0 ** -(bits + 1) + 2.0**-11
+    values = np.random.default_rng(0).normal(size=10_000).astype(np.float32)
+    away = np.abs(runs.rounded(values, bits).astype(np.float64) - values) / np.abs(values)
+    assert away[np.abs(values) > 1e-3].max() <= error
+    np.testing.assert_array_equal(runs.rounded(np.array([0.0, 1.0, -2.0]), bits), [0, 1, -2])
+
+
+def test_compact_arrays_are_read_by_numpy_as_they_were_written(home):
+    arrays = {"conv1/kernel": np.arange(12, dtype=np.float16).reshape(3, 4), "labels": np.arange(3, dtype=np.uint8)}
+    runs.write_compact(home / "a.npz", arrays)
+    with np.load(home / "a.npz") as read:
+        for name, values in arrays.items():
+            np.testing.assert_array_equal(read[name], values)
+            assert read[name].dtype == values.dtype

@@ -1,0 +1,204 @@
+"""What a worker does, in real processes: it trains, stops, is killed, goes on, and says why when it cannot."""
+
+import csv
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from cnnlab import datasets, metrics, runs
+from cnnlab.experiment import Experiment
+from cnnlab.training import batches_together
+
+SMALL = {"dataset": "shapes", "train_images": 320, "filters": 4, "dense": 16, "epochs": 4, "depth": 2}
+
+
+def command(experiment):
+    return [sys.executable, "-m", "cnnlab", "train", "--threads", "1", "--json", experiment.to_json()]
+
+
+def environment(home):
+    return os.environ | {"CNNLAB_HOME": str(home)}
+
+
+def start(experiment, home, **more):
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(command(experiment), env=environment(home), **pipes, **more)
+
+
+def finish(experiment, home, **more):
+    process = start(experiment, home, **more)
+    output, _ = process.communicate(timeout=240)
+    return process.returncode, output
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """One home for this file, with the Shapes data set drawn once."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def whole(home):
+    """A run with dropout, trained without interruption; and what its worker printed."""
+    experiment = Experiment(**SMALL, regularizer="dropout")
+    code, output = finish(experiment, home)
+    assert code == 0, output
+    return runs.read_run(home / "runs" / experiment.key), output
+
+
+def test_a_finished_run_holds_everything_that_the_format_promises(whole):
+    run, output = whole
+    files = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
+    snapshots = {f"weights/{epoch:03}.npz" for epoch in (0, 1, 2, 3, 4)}
+    assert {"experiment.json", "record.json", "history.csv", "model.keras", "predictions.npz"} | snapshots <= files
+    assert not {"checkpoint.npz", "progress.json"} & files
+    assert run.state == "done" and run.record["epochs_done"] == 4 and run.record["threads"] == 1
+    assert {"versions", "device", "fingerprint", "seed", "commit", "seconds", "started", "finished"} <= set(run.record)
+    assert output.count("epoch ") == 5 and "batches" in output and "left" in output
+
+
+def test_the_history_is_what_the_kept_predictions_and_weights_say(whole):
+    run, _ = whole
+    history, predictions = run.history(), run.predictions()
+    assert list(history["epoch"]) == [0, 1, 2, 3, 4]
+    assert np.isnan(history["accuracy"][0]) and np.isfinite(history["val_accuracy"]).all()
+    measured = metrics.accuracy(predictions["validation"], predictions["validation_labels"])
+    assert measured == pytest.approx(history["val_accuracy"][-1], abs=0.002)
+    assert run.record["final"]["val_loss"] == history["val_loss"][-1]
+    assert run.weights(4)["conv1/kernel"].shape == (3, 3, 3, 4)
+
+
+def test_the_kept_model_opens_with_keras_alone_and_says_what_the_run_says(whole, home, monkeypatch):
+    run, _ = whole
+    monkeypatch.setenv("CNNLAB_HOME", str(home))
+    model = keras.models.load_model(run.path / "model.keras")
+    images = datasets.load("shapes").x_test[:50]
+    np.testing.assert_allclose(model.predict(images, verbose=0), run.predictions()["test"][:50], rtol=2e-3, atol=2e-3)
+    assert all(type(layer).__module__.startswith("keras.") for layer in model.layers)
+
+
+@pytest.mark.parametrize("regularizer", ["none", "batchnorm"])
+def test_the_weights_in_the_keras_file_are_read_without_keras(tmp_path, regularizer):
+    from cnnlab.networks import build_network, read_weights
+
+    experiment = Experiment(depth=3, regularizer=regularizer, filters=5)
+    model = build_network(experiment, plain=True)
+    model.save(tmp_path / "model.keras")
+    run = runs.Run(tmp_path, experiment)
+    for name, values in read_weights(model).items():
+        np.testing.assert_array_equal(runs.keras_file_weights(run.path / "model.keras", run.layers)[name], values)
+
+
+def test_a_worker_killed_at_random_moments_ends_with_the_same_history_to_the_last_digit(whole, tmp_path, home):
+    run, _ = whole
+    (tmp_path / "data").symlink_to(home / "data")
+    folder = tmp_path / "runs" / run.key
+    chance = random.Random(7)
+    for kill in range(3):
+        process = start(run.experiment, tmp_path)
+        wait_for(past_epoch(kill, folder, process))
+        time.sleep(chance.uniform(0, 0.25))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    code, output = finish(run.experiment, tmp_path)
+    assert code == 0, output
+    assert (folder / "history.csv").read_bytes() == (run.path / "history.csv").read_bytes()
+    resumed = runs.read_run(folder)
+    for name, values in run.weights(4).items():
+        np.testing.assert_array_equal(resumed.weights(4)[name], values)
+
+
+def past_epoch(epoch, folder, process):
+    return lambda: rows(folder) > epoch or process.poll() is not None
+
+
+def rows(folder: Path) -> int:
+    try:
+        return len(list(csv.DictReader((folder / "history.csv").read_text().splitlines())))
+    except FileNotFoundError:
+        return 0
+
+
+def test_a_stopped_worker_leaves_a_run_that_can_go_on(home):
+    experiment = Experiment(**SMALL | {"train_images": 5_000, "epochs": 500, "seed": 3})
+    process = start(experiment, home)
+    wait_for(lambda: rows(home / "runs" / experiment.key) >= 2)
+    asked = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    run = runs.read_run(home / "runs" / experiment.key)
+    assert process.returncode == 3 and run.state == "stopped" and time.monotonic() - asked < 10
+    assert (run.path / "checkpoint.npz").exists() and run.record["epochs_done"] >= 1
+
+
+def test_two_workers_never_train_the_same_run(home):
+    experiment = Experiment(**SMALL | {"epochs": 500, "seed": 4})
+    first = start(experiment, home)
+    wait_for(lambda: rows(home / "runs" / experiment.key) >= 1)
+    code, output = finish(experiment, home)
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=60)
+    assert code == 1 and "Another worker" in output and "Traceback" not in output
+    assert first.returncode == 3
+
+
+def test_a_training_that_diverges_fails_with_a_sentence(home):
+    experiment = Experiment(**SMALL | {"optimizer": "sgd", "learning_rate": 10.0, "regularizer": "none", "seed": 5})
+    code, output = finish(experiment, home)
+    run = runs.read_run(home / "runs" / experiment.key)
+    assert code == 1 and run.state == "failed", output
+    assert "learning rate" in run.record["reason"] and "Traceback" not in output
+
+
+def test_a_full_disk_fails_the_run_with_the_reason_and_it_goes_on_when_there_is_room(home):
+    """The system refuses every write past 20 KB: the record fits, the first snapshot does not."""
+    experiment = Experiment(**SMALL | {"dense": 400, "seed": 6, "epochs": 1})
+    code, output = finish(
+        experiment, home, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+    )
+    folder = home / "runs" / experiment.key
+    assert code == 1 and "Traceback" not in output
+    assert json.loads((folder / "record.json").read_text())["state"] == "failed"
+    assert "could not be written" in json.loads((folder / "record.json").read_text())["reason"]
+    assert not list(folder.rglob("*.part"))
+    assert finish(experiment, home)[0] == 0
+
+
+def test_the_command_line_answers_nonsense_in_one_sentence(tmp_path):
+    nonsense = subprocess.run(
+        [sys.executable, "-m", "cnnlab", "train", "--kernel", "4"],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert nonsense.returncode == 2
+    assert nonsense.stderr.strip().splitlines() == ["Choose an odd kernel size: 1, 3, 5 or 7. Received: kernel=4"]
+
+
+def test_cifar_10_that_is_missing_is_said_with_the_way_to_get_it(tmp_path):
+    code, output = finish(Experiment(epochs=1), tmp_path)
+    assert code == 2 and "data download" in output and "data import" in output and "Traceback" not in output
+
+
+def test_batches_run_together_only_in_numbers_that_divide_the_epoch():
+    for batches in (1, 7, 32, 625, 782):
+        assert batches % batches_together(batches) == 0
+    assert batches_together(625) == 5
