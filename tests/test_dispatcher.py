@@ -25,8 +25,8 @@ from cnnlab.jobs.dispatcher import Dispatcher, dispatch, ensure_running, is_runn
 from cnnlab.jobs.queue import Job, Queue
 from cnnlab.jobs.runners import LocalRunner, Outcome, by_exit_code
 
-# "Trains" by writing one number an epoch. plan.json in the run directory may say how long an epoch takes, at which epochs
-# (once each) it kills itself, that it does not listen to SIGTERM, or that it fails.
+# "Trains" by writing one number an epoch. plan.json in the run directory may say how long an epoch takes, at which
+# epochs (once each) it kills itself, that it does not listen to SIGTERM, or that it fails.
 STAND_IN = """
 import json, os, signal, sys, time
 from itertools import pairwise
@@ -186,8 +186,9 @@ def test_a_lock_goes_to_one_child_and_not_to_its_grandchildren(tmp_path: Path) -
         import os, pathlib, subprocess, sys
         from cnnlab.locks import acquire
         lock = acquire(pathlib.Path({str(path)!r}), patience=0)
-        again = "from cnnlab.locks import acquire; import pathlib; print(acquire(pathlib.Path(sys.argv[1]), patience=0))"
-        sys.exit(subprocess.run([sys.executable, "-c", "import sys;" + again, {str(path)!r}]).returncode)
+        again = "import pathlib, sys; from cnnlab.locks import acquire; "
+        again += "print(acquire(pathlib.Path(sys.argv[1]), patience=0))"
+        sys.exit(subprocess.run([sys.executable, "-c", again, {str(path)!r}]).returncode)
     """
     environment = os.environ | {"PYTHONPATH": str(settings.REPOSITORY)} | variables
     child = subprocess.Popen(
@@ -429,6 +430,9 @@ def test_a_training_started_by_hand_is_watched_and_never_stopped(lab: Lab) -> No
 def test_a_job_that_was_claimed_and_never_started_is_no_crash(lab: Lab) -> None:
     job = lab.ask(0)
     lab.queue.claim()
+    lock = locks.acquire(settings.runs_dir() / job.key / "lock", sign=False)  # and no further came that dispatcher
+    assert lock is not None
+    lock.release()
     lab.dispatcher()
     assert lab.ends(job) == ["done"]
     assert (len(lab.starts(job)), lab.queue.get(job.id).crashes) == (1, 0)

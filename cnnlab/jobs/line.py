@@ -2,8 +2,8 @@
 
 "First come, first served" lets one person who asks for ten trainings stop a class of thirty. Here each person has one
 turn a round. Within a round, who asked earlier goes first; a person's own jobs keep the order in which they were asked
-for. A newcomer stands in the round that is being served, and so before everybody's next turn (the idea is start-time fair
-queueing: Goyal, Vin and Cheng, 1996). A person is a name here: who comes under ten names has ten turns.
+for. A newcomer stands in the round that is being served, and so before everybody's next turn. (The idea is start-time
+fair queueing: Goyal, Vin and Cheng, 1996.) A person is a name here: who comes under ten names has ten turns.
 
 A job that several people ask for starts at the first turn of any of them, and costs that one person's turn: the others
 did not make the machine do more. A job that was already started once, and whose worker ended too early, goes first.

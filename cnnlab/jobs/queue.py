@@ -102,7 +102,7 @@ class Job:
 
     @property
     def experiment(self) -> Experiment:
-        """What to train. Raises ExperimentError where another version of the program asked for something unknown now."""
+        """What to train. Raises ExperimentError where another version of the program asked for it."""
         return Experiment.from_json(self.experiment_json)
 
     @property
@@ -212,7 +212,7 @@ class Queue:
             return next(place for place, turn in enumerate(_in_line(db), start=1) if turn.job == found.id)
 
     def of(self, person: str, *, finished_since: float | None = None) -> list[Job]:
-        """The jobs that `person` asked for and did not leave, newest first; or the trainings that ended after that time."""
+        """The jobs that `person` asked for and did not leave, newest first; or those trained to their end since."""
         condition = "id IN (SELECT job FROM requests WHERE person = ? AND withdrawn IS NULL)"
         with self._read() as db:
             if finished_since is None:

@@ -136,7 +136,7 @@ class WatchedWorker:
         """None while the lock is held, then how the worker ended."""
         if locks.held(self.lock):
             return None
-        if not written_since(self.lock, self.job.started):  # the dispatcher was killed between the claim and the start
+        if not was_signed_since(self.lock, self.job.started):  # a dispatcher was killed between claim and start
             return Outcome(NOT_BEGUN)
         return by_record(run_folder(self.job), self.job.started)
 
@@ -161,7 +161,8 @@ class WatchedWorker:
 def by_exit_code(code: int, folder: Path, started: float | None = None) -> Outcome:
     """What `train` says by its exit code; below zero it is the signal that killed the process.
 
-    The reason of a failure is in record.json, if that was written after `started` (Unix time), or else the log's last line.
+    The reason of a failure is in record.json, if that was written after `started` (Unix time), else it is the last line
+    of the log.
     """
     if code < 0:
         return Outcome(CRASHED, signal_sentence(-code))
@@ -183,6 +184,11 @@ def by_record(folder: Path, started: float | None) -> Outcome:
     if state == "stopped" and written_since(folder / "record.json", started):
         return Outcome(STOPPED, "The training was stopped from outside.")
     return Outcome(CRASHED, "its process was gone (killed, or the machine was switched off).")
+
+
+def was_signed_since(lock: Path, moment: float | None) -> bool:
+    """Whether a worker has held the lock since `moment` (Unix time). Taken for a worker to come, it is empty."""
+    return written_since(lock, moment) and lock.stat().st_size > 0
 
 
 def written_since(path: Path, moment: float | None) -> bool:
