@@ -1,0 +1,65 @@
+"""What all tests share: a home of their own, and what to do where Chromium or the real CIFAR-10 is not at hand."""
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cnnlab.datasets import cifar10
+
+ARCHIVE = os.environ.get("CNNLAB_TEST_ARCHIVE")
+CHROMIUM = os.environ.get("CNNLAB_CHROMIUM") or shutil.which("chromium")
+PLAYWRIGHT = importlib.util.find_spec("playwright")
+
+NEEDED = {  # marker: (whether it can run here, what to do about it)
+    "browser": (bool(CHROMIUM and PLAYWRIGHT), "needs Chromium: apt-get install chromium, or set CNNLAB_CHROMIUM"),
+    "cifar": (bool(ARCHIVE), "needs CNNLAB_TEST_ARCHIVE, the real CIFAR-10"),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require", action="append", default=[], choices=list(NEEDED), help="fail if a test of this kind is skipped"
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for marker, (possible, reason) in NEEDED.items():
+            if not possible and item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    """With `--require browser`, a browser test that was skipped for whatever reason has failed."""
+    report = yield
+    required = [name for name in item.config.getoption("--require") if item.get_closest_marker(name)]
+    if report.skipped and required and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, where --require {required[0]} allows no skip: {report.longrepr[-1]}"
+    return report
+
+
+@pytest.fixture(autouse=True, scope="session")
+def nobody_elses_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A test that names no home of its own gets this one, never that of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        home = tmp_path_factory.mktemp("home")
+        patch.setenv("CNNLAB_HOME", str(home))
+        yield home
+
+
+@pytest.fixture(scope="session")
+def home_with_cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which the real CIFAR-10 is prepared, read only; for tests marked `cifar`."""
+    if not ARCHIVE:
+        pytest.skip(NEEDED["cifar"][1])
+    home = tmp_path_factory.mktemp("cifar10")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CNNLAB_HOME", str(home))
+        cifar10.prepare(ARCHIVE)
+    return home

@@ -1,0 +1,81 @@
+"""The README is tested like code: its commands exist, its paths exist, its tables are what the code prints."""
+
+import argparse
+import re
+import shlex
+import tomllib
+
+import pytest
+
+from cnnlab import reproduction, settings
+from cnnlab.__main__ import parser
+
+README = (settings.REPOSITORY / "README.md").read_text()
+IN_CODE = re.findall(r"`([^`\n]+)`", README) + re.findall(r"^\.venv/bin/(python .*)$", README, re.MULTILINE)
+COMMANDS = sorted({shlex.join(shlex.split(text)[3:]) for text in IN_CODE if text.startswith("python -m cnnlab ")})
+PATH = re.compile(r"(cnnlab|tests|pretrained|\.ci)/[\w./]*|\w+\.(py|toml)")
+PATHS = sorted({text for text in IN_CODE if PATH.fullmatch(text)})
+SET_UPS = re.findall(r"^python3 -m venv \.venv && .*$", README, re.MULTILINE)
+
+
+def between(name: str) -> str:
+    return README.split(f"<!-- {name} -->\n")[1].split(f"<!-- end of {name} -->")[0]
+
+
+def subcommands(of: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    found = [action for action in of._actions if isinstance(action, argparse._SubParsersAction)]
+    return dict(found[0].choices) if found else {}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_in_the_readme_is_one(command):
+    parser().parse_args(shlex.split(command))
+
+
+def test_every_command_is_in_the_readme():
+    told = {shlex.split(command)[0] for command in COMMANDS}
+    assert told == set(subcommands(parser()))
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_path_in_the_readme_exists(path):
+    assert (settings.REPOSITORY / path).exists()
+
+
+@pytest.mark.parametrize("picture", re.findall(r"!\[[^]]+\]\(([^)]+)\)", README))
+def test_every_picture_in_the_readme_exists(picture):
+    assert (settings.REPOSITORY / picture).is_file()
+
+
+def test_every_module_is_on_the_map():
+    modules = {path for path in (settings.REPOSITORY / "cnnlab").iterdir() if not path.name.startswith("__")}
+    named = {settings.REPOSITORY / path for path in PATHS}
+    assert modules - named == set()
+
+
+def test_the_map_has_the_floors_of_the_contract():
+    contracts = tomllib.loads((settings.REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    floors = [set(re.findall(r"\w+", floor)) for floor in contracts[0]["layers"]]
+    height = {module: index for index, floor in enumerate(floors) for module in floor}
+    rows = [re.findall(r"`cnnlab/(\w+)(?:/|\.py)`", row) for row in README.splitlines() if row.startswith("| `cnnlab/")]
+    heights = [sorted({height[module] for module in row}) for row in rows]
+    assert [index for floor in heights for index in floor] == list(range(len(floors)))
+
+
+def test_the_tables_are_what_reproduce_prints(monkeypatch, tmp_path):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    printed = reproduction.tables(reproduction.rows())
+    assert between("tables") == printed, "put the output of `python -m cnnlab reproduce --tables` between the markers"
+
+
+def test_there_are_two_commands_one_that_starts_and_one_that_tests():
+    assert len(SET_UPS) == 2
+    for command, requirements in zip(SET_UPS, ("requirements.txt", "tests/requirements.txt"), strict=True):
+        assert f"pip install -r {requirements} " in command
+        assert (settings.REPOSITORY / requirements).is_file()
+    assert SET_UPS[0].endswith("streamlit run streamlit_app.py")
+    assert SET_UPS[1].endswith("python -m pytest")
+
+
+def test_the_readme_names_no_folder_of_one_machine():
+    assert re.findall(r"(?<![\w.])/(?:home|root|work|tmp|Users|opt)\b", README) == []
