@@ -3,6 +3,8 @@
 Logits are float arrays (n, classes); labels are whole numbers (n,) in 0..classes-1.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -51,3 +53,89 @@ def calibration(logits: ArrayLike, labels: ArrayLike, bins: int = 10) -> tuple[F
         mean_confidence = np.bincount(which, confidence, minlength=bins) / count
         mean_right = np.bincount(which, right, minlength=bins) / count
     return mean_confidence, mean_right, count
+
+
+def expected_calibration_error(logits: ArrayLike, labels: ArrayLike, bins: int = 10) -> float:
+    """How far confidence and accuracy are apart, bin by bin, weighted by count: 0..1 (Guo et al. 2017, equation 3)."""
+    confidence, right, count = calibration(logits, labels, bins)
+    filled = count > 0
+    return float(np.average(np.abs(confidence - right)[filled], weights=count[filled]))
+
+
+def class_accuracy(table: NDArray[np.int64]) -> Floats:
+    """From a confusion matrix, the share of each true class that was recognized: float64, NaN where there was none."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.diag(table) / table.sum(axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a network said about labelled images, picture by picture.
+
+    truth, said: classes, int64 (n,). confidence: the probability that it gave to what it said, float64 (n,), 0..1.
+    """
+
+    truth: NDArray[np.int64]
+    said: NDArray[np.int64]
+    confidence: Floats
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which answers are right: bool (n,)."""
+        return np.asarray(self.truth == self.said)
+
+    def where(self, truth: int | None = None, said: int | None = None) -> NDArray[np.bool_]:
+        """Which pictures are of the class `truth` and were said to be `said`: bool (n,).
+
+        None stands for any class that makes the answer wrong, so `where()` is every mistake and `where(truth=3)` every
+        picture of class 3 that was taken for something else.
+        """
+        chosen = np.ones(len(self.truth), bool) if truth is not None and said is not None else ~self.right
+        if truth is not None:
+            chosen &= self.truth == truth
+        if said is not None:
+            chosen &= self.said == said
+        return chosen
+
+
+def answers(logits: ArrayLike, labels: ArrayLike) -> Answers:
+    """The largest logit of each row, beside the truth, with its softmax."""
+    shares = probabilities(logits)
+    return Answers(np.asarray(labels, np.int64), np.argmax(shares, axis=-1), shares.max(axis=-1))
+
+
+def ordered(chosen: NDArray[np.bool_], confidence: Floats, surest_first: bool = True) -> NDArray[np.int64]:
+    """The numbers of the chosen pictures by confidence; equal ones by number."""
+    numbers = np.flatnonzero(chosen)
+    keys = confidence[numbers]
+    return np.asarray(numbers[np.argsort(-keys if surest_first else keys, kind="stable")], np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Exchange:
+    """Two networks on the same pictures, by who is right: four masks, bool (n,), of which each picture is in one."""
+
+    fixed: NDArray[np.bool_]
+    broke: NDArray[np.bool_]
+    both_right: NDArray[np.bool_]
+    both_wrong: NDArray[np.bool_]
+
+    @property
+    def is_chance(self) -> bool:
+        """Whether fixing and breaking could as well be tosses of a coin: a difference below two standard deviations.
+
+        Only pictures that one of the two gets right say anything about which is better (McNemar 1947).
+        """
+        fixed, broke = int(self.fixed.sum()), int(self.broke.sum())
+        return (fixed - broke) ** 2 <= 4 * (fixed + broke)
+
+
+def exchange(mine: Answers, other: Answers) -> Exchange:
+    """What `mine` gets right that `other` does not, and the reverse. Raises ValueError for different pictures."""
+    if not np.array_equal(mine.truth, other.truth):
+        raise ValueError(
+            f"Compare two networks on the same pictures in the same order. "
+            f"Received: {len(mine.truth)} and {len(other.truth)} pictures with different labels"
+        )
+    a, b = mine.right, other.right
+    return Exchange(fixed=a & ~b, broke=~a & b, both_right=a & b, both_wrong=~a & ~b)

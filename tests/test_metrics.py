@@ -1,0 +1,147 @@
+"""Figures about predictions, against examples that can be counted on one's fingers."""
+
+import math
+
+import numpy as np
+import pytest
+
+from cnnlab import metrics
+
+CAT, DOG, SHIP = 0, 1, 2
+
+
+def logits(*rows):
+    """Rows of probabilities as logits: the logarithm gives softmax its probabilities back."""
+    return np.log(np.array(rows))
+
+
+SURE_CAT, UNSURE_CAT, SURE_DOG, UNSURE_SHIP = (
+    (0.92, 0.06, 0.02),
+    (0.55, 0.30, 0.15),
+    (0.05, 0.94, 0.01),
+    (0.35, 0.22, 0.43),
+)
+LOGITS = logits(SURE_CAT, UNSURE_CAT, SURE_DOG, UNSURE_SHIP, SURE_DOG)
+LABELS = [CAT, DOG, DOG, SHIP, CAT]  # right, wrong, right, right, wrong
+
+
+def test_probabilities_are_those_the_logits_were_made_of():
+    assert metrics.probabilities(LOGITS)[3] == pytest.approx(UNSURE_SHIP)
+
+
+def test_logits_of_any_size_give_no_overflow():
+    assert metrics.probabilities([[1e4, 0.0, -1e4]]).tolist() == [[1.0, 0.0, 0.0]]
+    assert metrics.cross_entropy([[1e4, 0.0]], [1]) == pytest.approx(1e4)
+
+
+def test_logits_in_half_precision_are_counted_in_double():
+    assert metrics.probabilities(np.float16([[20.0, 19.0]])).dtype == np.float64
+
+
+def test_accuracy_is_the_share_of_right_answers():
+    assert metrics.accuracy(LOGITS, LABELS) == pytest.approx(3 / 5)
+
+
+def test_guessing_among_ten_classes_costs_the_logarithm_of_ten():
+    assert metrics.cross_entropy(np.zeros((7, 10)), np.arange(7)) == pytest.approx(math.log(10))
+
+
+def test_cross_entropy_is_the_mean_of_minus_log_of_the_true_class():
+    told = [0.92, 0.30, 0.94, 0.43, 0.05]
+    assert metrics.cross_entropy(LOGITS, LABELS) == pytest.approx(-sum(map(math.log, told)) / 5)
+
+
+def test_the_confusion_matrix_has_the_truth_in_rows_and_the_answer_in_columns():
+    assert metrics.confusion(LOGITS, LABELS, classes=3).tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
+
+
+def test_class_accuracy_is_the_diagonal_by_the_row_and_no_number_for_a_class_without_pictures():
+    shares = metrics.class_accuracy(np.array([[3, 1, 0], [0, 0, 0], [1, 1, 2]]))
+    assert shares[[0, 2]].tolist() == [0.75, 0.5]
+    assert np.isnan(shares[1])
+
+
+def test_calibration_puts_each_answer_into_the_bin_of_its_confidence():
+    confidence, right, count = metrics.calibration(LOGITS, LABELS, bins=10)
+    assert count.tolist() == [0, 0, 0, 0, 1, 1, 0, 0, 0, 3]
+    assert confidence[[4, 5, 9]] == pytest.approx([0.43, 0.55, (0.92 + 0.94 + 0.94) / 3])
+    assert right[[4, 5, 9]] == pytest.approx([1, 0, 2 / 3])
+    assert np.isnan(confidence[0]) and np.isnan(right[0])
+
+
+def test_full_confidence_belongs_to_the_last_bin():
+    assert metrics.calibration([[1e4, 0.0]], [0], bins=4)[2].tolist() == [0, 0, 0, 1]
+
+
+def test_the_calibration_error_weighs_each_bin_by_its_pictures():
+    by_hand = (1 * (1 - 0.43) + 1 * (0.55 - 0) + 3 * ((0.92 + 0.94 + 0.94) / 3 - 2 / 3)) / 5
+    assert metrics.expected_calibration_error(LOGITS, LABELS) == pytest.approx(by_hand)
+
+
+def test_a_network_that_is_right_as_often_as_it_says_has_no_calibration_error():
+    always_three_quarters = logits(*[(0.75, 0.25)] * 4)
+    assert metrics.expected_calibration_error(always_three_quarters, [0, 0, 0, 1]) == pytest.approx(0)
+
+
+def test_answers_say_what_and_how_sure():
+    told = metrics.answers(LOGITS, LABELS)
+    assert told.said.tolist() == [CAT, CAT, DOG, SHIP, DOG]
+    assert told.confidence == pytest.approx([0.92, 0.55, 0.94, 0.43, 0.94])
+    assert told.right.tolist() == [True, False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("choice", "pictures"),
+    [
+        ({}, [1, 4]),
+        ({"truth": CAT}, [4]),
+        ({"said": CAT}, [1]),
+        ({"truth": DOG, "said": CAT}, [1]),
+        ({"truth": DOG, "said": DOG}, [2]),
+        ({"truth": SHIP}, []),
+        ({"truth": CAT, "said": SHIP}, []),
+    ],
+    ids=["every mistake", "a row", "a column", "a cell", "the diagonal", "a row without mistakes", "an empty cell"],
+)
+def test_a_cell_a_row_or_a_column_selects(choice, pictures):
+    assert np.flatnonzero(metrics.answers(LOGITS, LABELS).where(**choice)).tolist() == pictures
+
+
+def test_the_selected_are_as_many_as_the_confusion_matrix_counts():
+    random = np.random.default_rng(0)
+    many, labels = random.normal(size=(500, 10)), random.integers(0, 10, 500)
+    told, table = metrics.answers(many, labels), metrics.confusion(many, labels)
+    counted = [[told.where(truth, said).sum() for said in range(10)] for truth in range(10)]
+    assert np.array_equal(counted, table)
+    assert [told.where(truth=row).sum() for row in range(10)] == (table.sum(axis=1) - np.diag(table)).tolist()
+    assert [told.where(said=column).sum() for column in range(10)] == (table.sum(axis=0) - np.diag(table)).tolist()
+
+
+def test_pictures_are_ordered_by_confidence_and_equal_ones_by_number():
+    confidence = np.array([0.5, 0.9, 0.7, 0.9, 0.1])
+    chosen = np.array([True, True, True, True, False])
+    assert metrics.ordered(chosen, confidence).tolist() == [1, 3, 2, 0]
+    assert metrics.ordered(chosen, confidence, surest_first=False).tolist() == [0, 2, 1, 3]
+
+
+def test_every_picture_is_fixed_broken_or_the_same_for_both():
+    mine = metrics.answers(LOGITS, LABELS)
+    other = metrics.answers(logits(SURE_DOG, UNSURE_CAT, SURE_DOG, SURE_DOG, SURE_CAT), LABELS)
+    groups = metrics.exchange(mine, other)
+    assert np.flatnonzero(groups.fixed).tolist() == [0, 3]
+    assert np.flatnonzero(groups.broke).tolist() == [4]
+    assert np.flatnonzero(groups.both_right).tolist() == [2]
+    assert np.flatnonzero(groups.both_wrong).tolist() == [1]
+
+
+@pytest.mark.parametrize(("fixed", "broke", "chance"), [(0, 0, True), (60, 40, True), (61, 39, False), (5, 0, False)])
+def test_a_difference_within_two_standard_deviations_may_be_chance(fixed, broke, chance):
+    first = np.arange(200) < fixed
+    second = np.arange(200) >= 200 - broke
+    assert metrics.Exchange(first, second, ~first & ~second, first & second).is_chance is chance
+
+
+def test_two_networks_are_compared_on_the_same_pictures_only():
+    mine = metrics.answers(LOGITS, LABELS)
+    with pytest.raises(ValueError, match="same pictures"):
+        metrics.exchange(mine, metrics.answers(LOGITS, LABELS[::-1]))
