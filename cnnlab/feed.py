@@ -19,14 +19,16 @@ class Feed:
     """Images uint8 (n, 32, 32, 3) with their labels (n,), ready for `fit` and `predict` in any order."""
 
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.uint8]):
-        self.images, self.labels = np.asarray(images), np.asarray(labels)
+        self.labels = np.array(labels)
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
-            self.constants = tf.constant(self.images), tf.constant(self.labels)
+            self.constants = tf.constant(images), tf.constant(self.labels)  # a copy: the mapped file can be let go
+        else:
+            self.images = np.asarray(images)
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.labels)
 
     def batches(self, order: NDArray[np.int64], size: int) -> Any:
         """The images and labels at these positions, in this order, `size` at a time: something Keras reads from."""

@@ -1,0 +1,96 @@
+"""The shipped runs are what they say: whole, small, rebuilt from their own JSON, and as accurate as stated."""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from cnnlab import datasets, forward, metrics, runs, settings
+from cnnlab.datasets.samples import samples
+from cnnlab.experiment import REPORT
+from cnnlab.networks import build_network, write_weights
+
+SHIPPED = [name for name in REPORT if (settings.PRETRAINED / name).is_dir()]
+
+
+def rebuilt(run):
+    """The run's network, built from its experiment.json and filled with the weights that its pages show."""
+    model = build_network(run.experiment)
+    write_weights(model, run.weights(run.experiment.epochs))
+    return model
+
+
+@pytest.fixture(scope="module")
+def test_images(home_with_cifar10):
+    """The first thousand real test images, their labels, and the fingerprint of the data set."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CNNLAB_HOME", str(home_with_cifar10))
+        data = datasets.load("cifar10")
+    return np.array(data.x_test[:1000]), np.array(data.y_test[:1000]), data.fingerprint
+
+
+def test_all_ten_together_are_at_most_25_megabytes():
+    files = [path for path in settings.PRETRAINED.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 25e6
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_run_is_whole_and_says_how_it_was_made(name):
+    run = runs.open_run(name)
+    assert run.experiment == REPORT[name].experiment and run.state == "done"
+    assert run.record["precision"] == "float32" and run.record["device"] and run.record["versions"]["keras"]
+    assert run.record["epochs_done"] == len(run.history()["epoch"]) - 1 == 30
+    assert run.snapshots() == [0, 1, 2, 3, 5, 10, 20, 30]
+    assert (
+        json.loads((run.path / "record.json").read_text())["final"]["val_accuracy"] == run.history()["val_accuracy"][-1]
+    )
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_kept_predictions_have_the_stated_accuracy(name):
+    run = runs.open_run(name)
+    kept = run.predictions()
+    stated = run.history()["val_accuracy"][-1]
+    if run.experiment.split == "validation":
+        assert metrics.accuracy(kept["validation"], kept["validation_labels"]) == pytest.approx(stated, abs=0.003)
+    else:
+        assert run.record["test_accuracy"] == stated
+    assert metrics.accuracy(kept["test"], kept["test_labels"]) == pytest.approx(run.record["test_accuracy"], abs=0.003)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_run_rebuilt_from_its_json_says_what_its_keras_file_and_the_forward_pass_say(name):
+    run, images = runs.open_run(name), samples()[0]
+    expected = keras.models.load_model(run.path / "model.keras").predict(images, verbose=0)
+    np.testing.assert_allclose(rebuilt(run).predict(images, verbose=0), expected, rtol=1e-5, atol=1e-5)
+    ours = forward.logits(run.layers, run.weights(30), images)
+    np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(run.predictions()["test"][: len(images)], expected, rtol=0.01, atol=0.01)
+
+
+@pytest.mark.cifar
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_run_has_its_stated_accuracy_on_a_thousand_test_images(name, test_images):
+    run = runs.open_run(name)
+    images, labels, fingerprint = test_images
+    assert run.record["fingerprint"] == fingerprint
+    logits = rebuilt(run).predict(images, batch_size=500, verbose=0)
+    kept = run.predictions()["test"][:1000]
+    assert metrics.accuracy(logits, labels) == pytest.approx(metrics.accuracy(kept, labels), abs=0.005)
+    assert metrics.accuracy(logits, labels) == pytest.approx(run.record["test_accuracy"], abs=0.05)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_early_snapshots_still_predict_about_as_well_as_the_history_says(name):
+    """They are rounded to six bits: good enough for pictures, and for the first twenty test images no nonsense."""
+    run = runs.open_run(name)
+    images, labels = samples()
+    right = metrics.accuracy(forward.logits(run.layers, run.weights(20), images), labels)
+    assert right > 0.4
+
+
+def test_there_is_nothing_else_in_the_folder_of_shipped_runs():
+    found = {path.name for path in Path(settings.PRETRAINED).iterdir()} if settings.PRETRAINED.is_dir() else set()
+    assert found <= set(REPORT)
