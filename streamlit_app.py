@@ -4,11 +4,11 @@ import streamlit as st
 
 from cnnlab.pages import compare, frame, look_inside, mistakes, train
 
-PAGES = [
-    st.Page(train.page, title="Train", icon=":material/school:", url_path="train", default=True),
-    st.Page(compare.page, title="Compare", icon=":material/leaderboard:", url_path="compare"),
-    st.Page(look_inside.page, title="Look inside", icon=":material/grid_view:", url_path="look_inside"),
-    st.Page(mistakes.page, title="Mistakes", icon=":material/rule:", url_path="mistakes"),
+PAGES = [  # without icons: a browser fetches a page's icon from the internet, for its tab
+    st.Page(train.page, title="Train", url_path="train", default=True),
+    st.Page(compare.page, title="Compare", url_path="compare"),
+    st.Page(look_inside.page, title="Look inside", url_path="look_inside"),
+    st.Page(mistakes.page, title="Mistakes", url_path="mistakes"),
 ]
 
-frame.show(st.navigation(PAGES, position="top"))
+frame.show(PAGES)

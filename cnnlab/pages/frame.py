@@ -10,10 +10,12 @@ import gc
 import hashlib
 import secrets
 import time
-from typing import Protocol
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
+from streamlit.navigation.page import Page
 
+from cnnlab.datasets import samples
 from cnnlab.experiment import ExperimentError
 from cnnlab.jobs.queue import DONE, FAILED, Job, QueueError
 from cnnlab.pages import cached
@@ -27,30 +29,30 @@ STYLE = """<style>
 </style>"""
 
 
-class Page(Protocol):
-    """What `st.navigation` returns."""
-
-    @property
-    def title(self) -> str:
-        """The page's name."""
-
-    def run(self) -> None:
-        """Draw it."""
-
-
-def show(page: Page) -> None:
-    """Draw one page inside its frame. What goes wrong on the disk or in the queue becomes one sentence."""
-    st.set_page_config(page_title=f"{page.title} - CNN Lab", page_icon=":material/grid_view:", layout="wide")
+def show(pages: Sequence[Page]) -> None:
+    """Draw the chosen page inside its frame. What goes wrong on the disk or in the queue becomes one sentence."""
+    page = st.navigation(list(pages), position="top")
+    st.session_state["pages"] = {one.url_path or "train": one for one in pages}
+    st.set_page_config(
+        page_title=f"{page.title} - CNN Lab", page_icon=str(samples.FOLDER / "cifar10_00_3.png"), layout="wide"
+    )
     settle()
-    st.html(STYLE)
-    with st.container(key="running"):
-        status()
     try:
         page.run()
     except QueueError as error:
         st.error(str(error))
     except OSError as error:
         st.error(f"Something could not be read or written ({error.strerror or error}): look at the disk of the server.")
+    with st.container(key="running"):
+        st.html(STYLE)
+        status()
+
+
+def link(url_path: str, label: str, words: Mapping[str, str], icon: str | None = None) -> None:
+    """A link to another page of the app, with these words in its address. Nothing where there is no such page."""
+    page = st.session_state.get("pages", {}).get(url_path)
+    if page:
+        st.page_link(page, label=label, icon=icon, query_params=dict(words))
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

@@ -1,9 +1,401 @@
-"""A page to come."""
+"""Does your network learn, or does it memorize? Choose a network, open its result or train it, and watch its curves.
+
+The page holds nothing: what was chosen stands in the address, what was asked for in the queue, what is known in the run
+directory. So a reload, a second viewer and a web server that was restarted all find a training again.
+"""
+
+from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
+
+from cnnlab import charts, datasets, runs
+from cnnlab.experiment import (
+    OPTIMIZERS,
+    PRECISIONS,
+    REGULARIZERS,
+    REPORT,
+    STRENGTH_RANGE,
+    TRAIN_IMAGES,
+    WHOLE_NUMBERS,
+    Experiment,
+    ExperimentError,
+)
+from cnnlab.jobs import eta
+from cnnlab.jobs.dispatcher import ensure_running
+from cnnlab.jobs.queue import FAILED, QUEUED, RUNNING, Job
+from cnnlab.pages import cached, fetch, frame, strip, wording
+from cnnlab.pages.selection import EXPERIMENT_NAMES, NAMES, complain, experiment_words, parse_experiment, write
+from cnnlab.runs import Run
+
+FIRST = REPORT["3conv-dropout"].experiment
+MEMORY = "experiment in the address"
+FORM = "form shows"  # the key of the experiment whose fields stand in the form
+TICK_SECONDS = 1.0
+HOW_REPORTED = {  # what makes Keras's training accuracy another one than that measured like validation
+    "none": "a running mean while it learns",
+    "l2": "a running mean while it learns",
+    "dropout": "dropout on",
+    "batchnorm": "normalized batch by batch",
+}
+SPLITS = {"validation": "40,000 to train, 10,000 to validate", "test": "all 50,000 to train, the test set to measure"}
+PRECISION_NAMES = {"float32": "float32", "bfloat16": "bfloat16: faster, half the digits"}
 
 
 def page() -> None:
     """Draw it."""
-    st.title("train")
-    st.write("This page is being built.")
+    st.title("Does your network learn, or does it memorize?", anchor=False)
+    st.caption(
+        "A network that learns is as good on new pictures (validation, red) as on those it trained on (blue). "
+        "Watch the gap between the two."
+    )
+    experiment = asked_for()
+    left, right = st.columns([1, 3.2], gap="large")
+    with left:
+        form(experiment)
+    with right:
+        outcome(experiment)
+    strip.show(experiment)
+
+
+# -- what is chosen ----------------------------------------------------------------------------------------------------
+
+
+def usual() -> Experiment:
+    """What the page opens with: the report's model 7, or the same on Shapes where there is nothing of CIFAR-10 yet."""
+    if datasets.available("cifar10") or runs.find(FIRST):
+        return FIRST
+    return Experiment(dataset="shapes", depth=FIRST.depth, regularizer=FIRST.regularizer)
+
+
+def asked_for() -> Experiment:
+    """The experiment in the address; where it says nothing, the one this session looked at last."""
+    words = {name: st.query_params[name] for name in EXPERIMENT_NAMES if name in st.query_params}
+    experiment, problems = parse_experiment(words or st.session_state.get(MEMORY, {}), usual())
+    complain(problems)
+    return go(experiment)
+
+
+def go(experiment: Experiment) -> Experiment:
+    """Make this the experiment of the address and of the session."""
+    words = experiment_words(experiment)
+    st.session_state[MEMORY] = words
+    write(words, [*EXPERIMENT_NAMES, *NAMES])
+    return experiment
+
+
+def switch(experiment: Experiment) -> None:
+    """The same, for a button."""
+    go(experiment)
+
+
+def form(experiment: Experiment) -> None:
+    """The choices, sent all at once. Depth, regularizer and strength first, the rest under More."""
+    fill(experiment)
+    with st.form("network", border=False):
+        st.segmented_control("Depth, in convolutions", [1, 2, 3, 4], key="f_depth", required=True, width="stretch")
+        st.radio("Regularizer", REGULARIZERS, key="f_regularizer", format_func=wording.REGULARIZER_NAMES.__getitem__)
+        st.number_input(
+            "Strength",
+            key="f_strength",
+            min_value=0.0,
+            max_value=STRENGTH_RANGE["dropout"][1],
+            step=None,
+            format="%.7g",
+            placeholder="as in the report",
+            help="Dropout: the share that is dropped, 0.1 in the report. L2: the factor of the penalty, 0.00001.",
+        )
+        with st.expander("More"):
+            more()
+        st.form_submit_button("Show this network", type="primary", width="stretch", on_click=take)
+    if problem := st.session_state.pop("form problem", None):
+        st.error(problem)
+
+
+def more() -> None:
+    """Everything else that decides the outcome. Left empty means the usual."""
+    st.selectbox(
+        "Pictures", list(wording.DATASET_NAMES), key="f_dataset", format_func=wording.DATASET_NAMES.__getitem__
+    )
+    st.selectbox("Split", list(SPLITS), key="f_split", format_func=SPLITS.__getitem__)
+    st.number_input("Training images", 1, 50_000, key="f_train_images", step=None, placeholder="all of them")
+    for name, label in (("epochs", "Epochs"), ("filters", "Filters in a layer"), ("kernel", "Kernel: 1, 3, 5 or 7")):
+        st.number_input(label, *WHOLE_NUMBERS[name], key=f"f_{name}", step=2 if name == "kernel" else 1)
+    for name, label in (("dense", "Units in a dense layer"), ("batch", "Batch")):
+        st.number_input(label, *WHOLE_NUMBERS[name], key=f"f_{name}")
+    st.selectbox("Optimizer", OPTIMIZERS, key="f_optimizer")
+    st.number_input("Learning rate", 1e-6, 10.0, key="f_learning_rate", step=None, format="%.7g")
+    st.number_input("Seed", *WHOLE_NUMBERS["seed"], key="f_seed")
+    st.selectbox("Numbers", PRECISIONS, key="f_precision", format_func=PRECISION_NAMES.__getitem__)
+
+
+def fill(experiment: Experiment) -> None:
+    """Put the experiment's fields into the form, where the form shows another one or was away."""
+    if st.session_state.get(FORM) == experiment.key and "f_depth" in st.session_state:
+        return
+    shown: dict[str, Any] = experiment.to_dict()
+    if experiment.regularizer in ("none", "batchnorm"):
+        shown["strength"] = None
+    if experiment.train_images == TRAIN_IMAGES[experiment.dataset, experiment.split][0]:
+        shown["train_images"] = None
+    st.session_state.update({f"f_{name}": value for name, value in shown.items()})
+    st.session_state[FORM] = experiment.key
+
+
+def take() -> None:
+    """The form was sent: its experiment is the page's from now on, or a sentence says what is wrong."""
+    fields = {name: st.session_state[f"f_{name}"] for name in EXPERIMENT_NAMES}
+    if fields["regularizer"] in ("none", "batchnorm"):
+        fields["strength"] = None
+    shown = st.session_state.get(MEMORY, {})
+    if fields["regularizer"] != shown.get("regularizer") and str(fields["strength"]) == str(shown.get("strength")):
+        fields["strength"] = None
+    try:
+        experiment = Experiment.from_dict(fields)
+    except ExperimentError as error:
+        st.session_state["form problem"] = str(error)
+        return
+    st.session_state[FORM] = None
+    go(experiment)
+
+
+# -- what there is -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What is known and asked for of one experiment.
+
+    `stage`: "done"; "live"; "starting" (its worker has written nothing yet); "waiting" in line; "stopping"; "broken"
+    (it can go on); "nothing". `run`, `job`: what the disk and the queue hold of it.
+    """
+
+    stage: str
+    run: Run | None
+    job: Job | None
+
+    @property
+    def moves(self) -> bool:
+        """Whether there is something to watch."""
+        return self.stage in ("live", "starting", "waiting", "stopping")
+
+
+def situation(experiment: Experiment) -> Situation:
+    """Ask the disk and the queue."""
+    run, job = runs.find(experiment), cached.queue().for_key(experiment.key)
+    return Situation(stage(run.state if run else None, job), run, job)
+
+
+def stage(state: str | None, job: Job | None) -> str:
+    """The stage that a run's state (None: no run) and the experiment's latest job make together."""
+    if state == "done":
+        return "done"
+    if job and job.state == RUNNING:
+        return "stopping" if not job.is_wanted else "live" if state == "running" else "starting"
+    if state == "running":
+        return "live"
+    if job and job.state == QUEUED:
+        return "waiting"
+    return "broken" if state or (job and job.state == FAILED) else "nothing"
+
+
+def outcome(experiment: Experiment) -> None:
+    """The result, the training to watch, or the button that starts it."""
+    now = situation(experiment)
+    if now.moves:
+        st.fragment(watch, run_every=TICK_SECONDS)(experiment)
+    elif now.stage == "done" and now.run:
+        result(now.run)
+    elif now.stage == "broken":
+        broken(experiment, now)
+    else:
+        start(experiment)
+
+
+# -- a result ----------------------------------------------------------------------------------------------------------
+
+
+def result(run: Run) -> None:
+    """What came out, before anything else."""
+    history, record = cached.history(run), cached.record(run)
+    figures(run.experiment, history)
+    curves(run.experiment, history)
+    best = charts.read_curves(history)
+    test = record.get("test_accuracy")
+    told = [wording.origin(record, run.is_pretrained)]
+    told += [f"best validation accuracy {charts.percent(best.best, 1)} after epoch {best.best_epoch}"] if best else []
+    told += [f"accuracy on the test set {charts.percent(test, 1)}"] if test is not None else []
+    st.caption(f"{run.experiment.title}: {'; '.join(told)}.")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        frame.link("look_inside", "Look inside this network", {"run": run.name}, icon=":material/grid_view:")
+        model = run.path / "model.keras"
+        if model.exists():
+            st.download_button(
+                "Download model.keras",
+                data=model.read_bytes,
+                file_name=f"{run.name}.keras",
+                mime="application/octet-stream",
+                icon=":material/download:",
+            )
+
+
+def figures(experiment: Experiment, history: charts.History) -> None:
+    """The question answered in one sentence, and the three figures behind it."""
+    reading = charts.read_curves(history)
+    if reading is None:
+        return
+    st.subheader(charts.verdict(reading), anchor=False)
+    measured = "Test" if experiment.split == "test" else "Validation"
+    with st.container(horizontal=True):
+        st.metric("Training accuracy", charts.percent(reading.training, 1), width=155)
+        st.metric(f"{measured} accuracy", charts.percent(reading.validation, 1), width=155)
+        st.metric(f"Gap, {reading.trend}", charts.points(reading.gap), width=155)
+
+
+def curves(experiment: Experiment, history: charts.History) -> None:
+    """Accuracy and loss over the epochs, and the L2 penalty by itself where there is one."""
+    title, epochs = experiment.title, experiment.epochs
+    st.html(charts.legend(f"training, as Keras reports it, {HOW_REPORTED[experiment.regularizer]}"))
+    left, right = st.columns(2)
+    with left:
+        st.markdown("**Accuracy**")
+        words = charts.accuracy_words(history, title)
+        st.vega_lite_chart(spec=charts.accuracy_chart(history, epochs), alt=words, key="accuracy")
+    with right:
+        st.markdown("**Loss**, without any penalty")
+        words = charts.loss_words(history, title)
+        st.vega_lite_chart(spec=charts.loss_chart(history, epochs), alt=words, key="loss")
+    if sentence := charts.penalty_sentence(history):
+        left, right = st.columns(2, vertical_alignment="center")
+        left.markdown(f"**L2 penalty**, on a scale of its own. {sentence}")
+        right.vega_lite_chart(spec=charts.penalty_chart(history, epochs), alt=sentence, key="penalty")
+
+
+# -- a training to watch -----------------------------------------------------------------------------------------------
+
+
+def watch(experiment: Experiment) -> None:
+    """Drawn again every second while the training moves; its end draws the whole page once more."""
+    now = situation(experiment)
+    if not now.moves:
+        st.rerun()
+    if now.stage == "waiting" and now.job:
+        waiting(now.job)
+    else:
+        working(experiment, now)
+    if now.job and now.stage != "stopping" and frame.person() in now.job.people:
+        leave(now.job)
+    if now.run:
+        history = charts.with_progress(cached.history(now.run), now.run.progress())
+        figures(experiment, cached.history(now.run))
+        curves(experiment, history)
+
+
+def waiting(job: Job) -> None:
+    """The place in line, and when the turn comes."""
+    place = cached.queue().position(job) or 1
+    begins = when_it_starts(place)
+    expected = f", starts in about {wording.duration(begins)}" if begins else ""
+    st.info(f"**{wording.ordinal(place)} in line**{expected}. You may close this page: it is trained all the same.")
+    ensure_running()
+
+
+def working(experiment: Experiment, now: Situation) -> None:
+    """The bar: epoch, batch, time left."""
+    done = int(cached.record(now.run).get("epochs_done") or 0) if now.run else 0
+    share, words = wording.where(now.run.progress() if now.run else {}, done, experiment.epochs)
+    if now.stage == "stopping":
+        words = "stopping after the batch at hand; nothing is lost"
+    st.progress(share, text=f"**{experiment.title}**: {words}")
+
+
+def leave(job: Job) -> None:
+    """Stop, for who asked for it."""
+    others = len(job.people) - 1
+    label = "Stop" if job.state == RUNNING else "Leave the line"
+    note = f"It goes on for {others} more who want it." if others else "Nothing is lost: you can go on later."
+    if st.button(label, icon=":material/stop_circle:", help=note):
+        cached.queue().cancel(job, frame.person())
+        st.rerun()
+
+
+# -- what is not trained yet -------------------------------------------------------------------------------------------
+
+
+def start(experiment: Experiment) -> None:
+    """The button that asks for the training; where its pictures are missing, the way to get them."""
+    st.subheader(f"{experiment.title} is not trained yet", anchor=False)
+    if not datasets.available(experiment.dataset):
+        fetch.show()
+        instead = Experiment(dataset="shapes", depth=experiment.depth, regularizer=experiment.regularizer)
+        st.button(
+            "Train on Shapes instead, in about a minute", on_click=switch, args=(instead,), icon=":material/category:"
+        )
+        return
+    if st.button(f"Train it: {promise(experiment)}", type="primary", icon=":material/play_arrow:", key="train_it"):
+        ask(experiment)
+    st.caption("It trains on the server. You may close this page, come back and find it again.")
+
+
+def broken(experiment: Experiment, now: Situation) -> None:
+    """A training that ended before its end: why, what there is of it, and how it goes on."""
+    st.warning(what_happened(now))
+    if st.button("Continue", type="primary", icon=":material/play_arrow:"):
+        ask(experiment)
+    if now.run:
+        history = cached.history(now.run)
+        figures(experiment, history)
+        curves(experiment, history)
+
+
+def what_happened(now: Situation) -> str:
+    """Why a training ended early, in one or two sentences."""
+    done = int(now.run.record.get("epochs_done") or 0) if now.run else 0
+    kept = (
+        f"The first {done} epochs are kept, and Continue goes on from there." if done else "Continue starts it again."
+    )
+    state = now.run.state if now.run else "failed"
+    failure = now.job.reason if now.job and now.job.state == FAILED else None
+    reason = failure or (now.run.record.get("reason") if now.run else None)
+    if state == "stopped" and not failure:
+        return f"This training was stopped. {kept}"
+    if state == "interrupted" and not failure:
+        return f"This training broke off: its process is gone. {kept}"
+    return f"This training failed. {reason or 'It gave no reason.'} {kept}"
+
+
+def ask(experiment: Experiment) -> None:
+    """Ask for the training, and see that somebody works through the queue."""
+    cached.queue().submit(experiment, frame.person())
+    ensure_running()
+    st.rerun()
+
+
+def promise(experiment: Experiment) -> str:
+    """'about 9 min, 2nd in line': what asking for it now would mean."""
+    seconds = eta.seconds_left(experiment, measured())
+    expected = f"about {wording.duration(seconds)}" if seconds else "nobody has measured yet how long"
+    active = len(cached.queue().active())
+    return f"{expected}, {wording.ordinal(active)} in line" if active else expected
+
+
+def when_it_starts(place: int) -> float | None:
+    """In how many seconds the job at this place in line starts, from what was measured here."""
+    known = measured()
+    running = [left(job, known) for job in cached.queue().running()]
+    line = [left(job, known) for job in cached.queue().line()]
+    begins = eta.starts(running, line)
+    return begins[place - 1] if place <= len(begins) else None
+
+
+def left(job: Job, known: list[eta.Measured]) -> float | None:
+    """The seconds that a job still needs."""
+    run = runs.find(job.experiment)
+    told = run.progress().get("seconds_left") if run else None
+    done = int(run.record.get("epochs_done") or 0) if run else 0
+    return float(told) if told is not None else eta.seconds_left(job.experiment, known, done)
+
+
+def measured() -> list[eta.Measured]:
+    """The runs of this machine, with their records."""
+    return [(run.experiment, cached.record(run)) for run in cached.all_runs() if not run.is_pretrained]
