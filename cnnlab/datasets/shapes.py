@@ -30,7 +30,7 @@ CLASSES = ("circle", "ring", "crescent", "heart", "square", "triangle", "hexagon
 SIDE = 32
 POOL, VALIDATION, TEST = 10_000, 1_000, 1_000
 SEED = 2026
-RECIPE = 1  # goes up when the pictures change, so that those kept from before are drawn again
+RECIPE = 2  # goes up when the pictures change, so that those kept from before are drawn again
 CHUNK = 250  # pictures drawn together: few enough to stay in the processor's cache
 
 # The difficulty. Lengths in pixels, colours from 0 to 1.
@@ -38,8 +38,8 @@ RADIUS = (9.0, 12.0)
 SHIFT = 4.0  # away from the middle, at most, in x and in y
 TURN = 0.4  # radians, at most, either way
 CONTRAST = (0.5, 0.9)  # how far a shape's colour is from the average behind it, in RGB
-SPOTS, STROKES, COVERING = 3, 2, 1  # how many are behind the shape, and how many strokes in front of it
-NOISE = 0.03  # standard deviation
+SPOTS, STROKES, COVERING = 4, 2, 1  # how many are behind the shape, and how many strokes in front of it
+NOISE = 0.06  # standard deviation
 
 Corners = tuple[tuple[float, float], ...]
 
