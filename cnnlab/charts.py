@@ -219,20 +219,30 @@ def overlay_chart(named: Mapping[str, History], colours: Sequence[str], epochs: 
 
 
 def ranking_chart(
-    names: Sequence[str], values: Sequence[float], regularizers: Sequence[str], report: Sequence[float], points: bool
+    names: Sequence[str],
+    values: Sequence[float],
+    regularizers: Sequence[str],
+    report: Sequence[float],
+    points: bool = False,
 ) -> Spec:
-    """Bars with the largest on top, the report's figure as a line across each; `points`: differences, not shares."""
-    order = sorted(range(len(names)), key=lambda index: -values[index])
-    labels = [f"{100 * values[index]:.1f}{'' if points else ' %'}" for index in order]
+    """Bars, the best on top, the report's figure as a line across each. Fractions; `points`: gaps, smallest best."""
+    order = best_first(values, points)
+    size = 100 if points else 1
     return drawn(
         ranking(points),
         place=list(range(len(order))),
         model=[names[index] for index in order],
-        value=[values[index] for index in order],
+        value=[size * values[index] for index in order],
         regularizer=[regularizers[index] for index in order],
-        report=[report[index] for index in order],
-        label=labels,
+        report=[size * report[index] for index in order],
+        end=[size * max(values[index], report[index]) for index in order],
+        label=[f"{100 * values[index]:.1f}{'' if points else ' %'}" for index in order],
     )
+
+
+def best_first(values: Sequence[float], smallest: bool) -> list[int]:
+    """The positions of the values, the largest (or smallest) first."""
+    return sorted(range(len(values)), key=lambda index: values[index] if smallest else -values[index])
 
 
 # -- specifications, each built once: do not change what they return -------------------------------------------------
@@ -308,9 +318,9 @@ def overlay(names: tuple[str, ...], colours: tuple[str, ...], epochs: int) -> Sp
 
 @lru_cache(maxsize=2)
 def ranking(points: bool) -> Spec:
-    """Figures: place, model, value, regularizer, report, label; rows in the order of the bars."""
+    """Figures: place, model, value, regularizer, report, end, label; rows in the order of the bars."""
     colours = alt.Scale(domain=list(REGULARIZER_COLOURS), range=list(REGULARIZER_COLOURS.values()))
-    names = alt.Y("model:N", sort=alt.EncodingSortField("place"), title=None, axis=alt.Axis(labelLimit=180))
+    names = alt.Y("model:N", sort=alt.EncodingSortField("place", op="min"), title=None, axis=alt.Axis(labelLimit=180))
     form = ".1f" if points else ".1%"
     base = alt.Chart(alt.NamedData("figures")).encode(y=names)
     shown = [alt.Tooltip("model:N"), alt.Tooltip("value:Q", format=form), alt.Tooltip("report:Q", format=form)]
@@ -320,9 +330,12 @@ def ranking(points: bool) -> Spec:
         color=alt.Color("regularizer:N", scale=colours, legend=None),
         tooltip=shown,
     )
-    marks = base.mark_tick(thickness=3, color=GREY, size=22).encode(x="report:Q", tooltip=shown)
-    text = base.mark_text(align="left", dx=5, fontSize=13, color=GREY).encode(x="value:Q", text="label:N")
-    return _finished(alt.layer(bars, marks, text), height=300)
+    marks = [  # light within dark: seen on any bar and on any page
+        base.mark_tick(thickness=thick, color=colour, size=24).encode(x="report:Q", tooltip=shown)
+        for thick, colour in ((5, "#1b2430"), (2, "#ffffff"))
+    ]
+    text = base.mark_text(align="left", dx=6, fontSize=13, color=GREY).encode(x="end:Q", text="label:N")
+    return _finished(alt.layer(bars, *marks, text), height=320)
 
 
 def _epochs(epochs: int) -> alt.X:
@@ -360,9 +373,9 @@ def _finished(chart: Any, height: int) -> Spec:
 # -- the key to the lines ----------------------------------------------------------------------------------------------
 
 
-def legend(reported: str | None) -> str:
-    """The lines and their names as HTML, once for all charts of a page; `reported`: what to call Keras's own figure."""
-    names = {"training": "training, measured like validation", "validation": "validation", "reported": reported}
+def legend(training: str, validation: str, reported: str | None = None) -> str:
+    """The lines and what each is called, as HTML, once for all charts of a page; `reported`: Keras's own figure."""
+    names = {"training": training, "validation": validation, "reported": reported}
     shown = "".join(f'<span><i class="{line}"></i>{name}</span>' for line, name in names.items() if name)
     return f'<div class="legend">{LEGEND_STYLE}{shown}<span><i class="gap"></i>the gap</span></div>'
 
@@ -403,7 +416,9 @@ def loss_words(history: History, title: str) -> str:
     )
 
 
-def ranking_words(names: Sequence[str], values: Sequence[float], what: str) -> str:
+def ranking_words(names: Sequence[str], values: Sequence[float], points: bool = False) -> str:
     """What a ranking shows, first to last."""
-    order = sorted(range(len(names)), key=lambda index: -values[index])
-    return f"Models by {what}, highest first: " + ", ".join(f"{names[i]} {100 * values[i]:.1f}" for i in order) + "."
+    order = best_first(values, points)
+    unit = "points" if points else "%"
+    told = ", ".join(f"{names[index]} {100 * values[index]:.1f} {unit}" for index in order)
+    return f"{'Gaps, smallest' if points else 'Validation accuracies, highest'} first: {told}."

@@ -1,9 +1,227 @@
-"""A page to come."""
+"""Which regularizer would you trust? The report's ten models, its figures beside ours, and whatever else was trained.
+
+A model that is not trained yet says so and leaves its place empty. Every sentence is computed from the figures.
+"""
+
+from collections.abc import Sequence
 
 import streamlit as st
+
+from cnnlab import charts, reproduction, runs
+from cnnlab.pages import cached, frame
+from cnnlab.pages.selection import EXPERIMENT_NAMES, NAMES, experiment_words, shortened, write
+from cnnlab.reproduction import Figures, Row, percent, points
+from cnnlab.runs import Run
+
+MISSING = "not trained yet"
+MOST_ADDED = 8  # runs in one chart that can still be told apart
+ADDED = "add"  # the word of the address that names added runs
+DRAWINGS = {"reported": "as Keras reports it", "measured": "measured like validation"}
+DRAWN = "training accuracy drawn"
+FIRST = ("3conv-none", "3conv-dropout")  # in the overlay, until somebody chooses
+STYLE = """<style>[class*=st-key-table] { overflow-x: auto; }
+[class*=st-key-table] td { white-space: nowrap; }</style>"""  # on a phone the table scrolls, not the page
 
 
 def page() -> None:
     """Draw it."""
-    st.title("compare")
-    st.write("This page is being built.")
+    st.title("Which network would you trust?", anchor=False)
+    st.caption(
+        "The most accurate one on new pictures, or the one whose training figure you can believe: the smallest gap."
+    )
+    write({}, [*NAMES, *EXPERIMENT_NAMES])
+    table = reproduction.rows()
+    eight = [row for row in table if row.model.experiment.split == "validation"]
+    final = [row for row in table if row.model.experiment.split == "test"]
+    st.session_state.setdefault(DRAWN, "reported")
+    st.segmented_control(
+        "Training accuracy", list(DRAWINGS), format_func=DRAWINGS.__getitem__, required=True, key=DRAWN
+    )
+    rankings(eight)
+    conclusions(table)
+    st.html(STYLE)
+    st.header("Table 1: eight networks, 40,000 images to learn from", anchor=False)
+    tabulate(eight, "Validation")
+    panels(eight)
+    st.header("Table 2: the final two, 50,000 images, measured on the test set", anchor=False)
+    tabulate(final, "Test")
+    panels(final)
+    overlay(eight)
+
+
+# -- who is first ------------------------------------------------------------------------------------------------------
+
+
+def rankings(eight: Sequence[Row]) -> None:
+    """The eight by validation accuracy and by gap, each with the sentence that the bars amount to."""
+    trained = [row for row in eight if row.ours]
+    if len(trained) < len(eight):
+        st.info(f"{len(trained)} of the report's eight networks are trained here; the others join as they finish.")
+    if not trained:
+        return
+    left, right = st.columns(2, gap="large")
+    with left:
+        values = [row.ours.validation for row in trained if row.ours]
+        ranking("By validation accuracy", trained, values, [row.report.validation for row in trained], points=False)
+    with right:
+        values = [gap(row.ours) for row in trained if row.ours]
+        ranking("By gap, in points", trained, values, [row.report.gap for row in trained], points=True)
+    st.caption(
+        "Bars are ours after the last epoch, the line across a bar is the report's figure. The gap is training "
+        f"accuracy, {DRAWINGS[str(st.session_state[DRAWN])]}, minus validation."
+    )
+
+
+def gap(ours: Figures) -> float:
+    """The gap after the last epoch, with the training accuracy that was chosen."""
+    measured = st.session_state[DRAWN] == "measured" and ours.train_eval is not None
+    return (ours.train_eval or 0.0) - ours.validation if measured else ours.gap
+
+
+def ranking(title: str, rows: Sequence[Row], values: list[float], report: list[float], *, points: bool) -> None:
+    """One of the two: a heading, a sentence, bars."""
+    names = [row.title for row in rows]
+    kinds = [row.model.experiment.regularizer for row in rows]
+    st.subheader(title, anchor=False)
+    st.write(best_sentence(names, values, report, points=points))
+    words = charts.ranking_words(names, values, points)
+    spec = charts.ranking_chart(names, values, kinds, report, points)
+    st.vega_lite_chart(spec=spec, alt=words, key=f"ranking {title}")
+
+
+def best_sentence(names: Sequence[str], values: Sequence[float], report: Sequence[float], *, points: bool) -> str:
+    """Who leads in ours and in the report: the highest accuracy, or (`points`) the smallest gap."""
+    choose = min if points else max
+    first = choose(range(len(names)), key=lambda index: values[index])
+    theirs = choose(range(len(names)), key=lambda index: report[index])
+    show = reproduction.points if points else percent
+    told = f"**{names[first]}** has the {'smallest gap' if points else 'highest accuracy'}, {show(values[first])}"
+    if theirs == first:
+        return f"{told}; it leads in the report too, with {show(report[theirs])}."
+    return f"{told}; in the report it is {names[theirs]}, with {show(report[theirs])}."
+
+
+def conclusions(table: Sequence[Row]) -> None:
+    """What the report concludes, tested on our figures."""
+    signs = {True: (":material/check_circle:", "holds"), False: (":material/cancel:", "does not hold")}
+    lines = []
+    for found in reproduction.conclusions(table):
+        sign, said = (":material/hourglass_empty:", "cannot be said yet") if found.ours is None else signs[found.ours]
+        own = "" if found.report else " (the report's own figures do not say so either)"
+        claim = found.claim[0].upper() + found.claim[1:]
+        lines.append(f"- {sign} **{said}**: {claim}{own}. :gray[{found.evidence}]")
+    with st.expander("What the report concludes, and whether it holds in our runs", expanded=True):
+        st.markdown("\n".join(lines))
+
+
+# -- tables ------------------------------------------------------------------------------------------------------------
+
+
+def tabulate(rows: Sequence[Row], measured: str) -> None:
+    """Ours beside the report's, as a table that scrolls by itself on a phone."""
+    columns: dict[str, list[str]] = {
+        "#": [row.model.number.removeprefix("final ") for row in rows],
+        "Network": [row.title for row in rows],
+        "Training: report": [percent(row.report.train) for row in rows],
+        "ours": [percent(row.ours.train) if row.ours else MISSING for row in rows],
+        f"{measured}: report": [percent(row.report.validation) for row in rows],
+        "ours, last epoch": [percent(row.ours.validation) if row.ours else MISSING for row in rows],
+        "ours, best": [percent(row.ours.best_validation) if row.ours else "" for row in rows],
+        "difference": [difference(row) for row in rows],
+        "Time: report": [reproduction.duration(row.report.seconds) for row in rows],
+        "ours ": [reproduction.duration(row.ours.seconds) if row.ours else "" for row in rows],
+    }
+    heads = list(columns)
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * 2}{'---:|' * (len(heads) - 2)}"]
+    lines += [f"| {' | '.join(cells)} |" for cells in zip(*columns.values(), strict=True)]
+    with st.container(key=f"table{len(rows)}"):
+        st.markdown("\n".join(lines))
+    st.caption(
+        "Training accuracy as Keras reports it. Difference: ours after the last epoch minus the report's. "
+        f"{devices(rows)}"
+    )
+
+
+def difference(row: Row) -> str:
+    """Our accuracy minus the report's."""
+    return points(row.ours.validation - row.report.validation, sign=True) if row.ours else ""
+
+
+def devices(rows: Sequence[Row]) -> str:
+    """On what machines ours were trained, said once."""
+    found = [runs.find(row.model.experiment) for row in rows if row.ours]
+    names = sorted({str(cached.record(run).get("device")) for run in found if run and cached.record(run).get("device")})
+    return f"The report's times are on a Colab GPU, ours on {'; '.join(names)}." if names else ""
+
+
+# -- curves ------------------------------------------------------------------------------------------------------------
+
+
+def panels(rows: Sequence[Row]) -> None:
+    """One small chart a network, all on the same axes, in the report's order."""
+    drawing = str(st.session_state[DRAWN])
+    measured = "test" if rows[0].model.experiment.split == "test" else "validation"
+    st.html(charts.legend(f"training, {DRAWINGS[drawing]}", measured))
+    with st.grid(4, min_column_width=230):
+        for row in rows:
+            with st.container():
+                panel(row, reported=drawing == "reported")
+
+
+def panel(row: Row, *, reported: bool) -> None:
+    """One network's curves, or that there are none yet."""
+    number = row.model.number
+    st.markdown(f"**{number[0].upper()}{number[1:]}**: {row.title}")
+    run = runs.find(row.model.experiment)
+    history = cached.history(run) if run else None
+    if run is None or history is None or not len(history["epoch"]):
+        frame.link("train", f"{MISSING.capitalize()}: train it", experiment_words(row.model.experiment))
+        return
+    spec = charts.panel_chart(history, row.model.experiment.epochs, reported)
+    st.vega_lite_chart(spec=spec, alt=charts.accuracy_words(history, row.title), key=f"panel {row.model.name}")
+    if run.state != "done":
+        st.caption(f"{run.state}, epoch {history['epoch'][-1]:.0f} of {run.experiment.epochs}")
+
+
+def overlay(eight: Sequence[Row]) -> None:
+    """Any runs in one chart: one's own beside the report's."""
+    st.header("Put any networks into one chart", anchor=False)
+    known = {run.name: run for run in cached.all_runs() if len(cached.history(run)["epoch"])}
+    if not known:
+        st.write("Nothing is trained yet.")
+        return
+    chosen = choose_runs(known)
+    if not chosen:
+        return
+    named = {label(run, chosen): cached.history(run) for run in chosen}
+    colours = [charts.REGULARIZER_COLOURS[run.experiment.regularizer] for run in chosen]
+    st.markdown("**Validation accuracy**")
+    longest = max(run.experiment.epochs for run in chosen)
+    words = " ".join(charts.accuracy_words(history, name) for name, history in named.items())
+    st.vega_lite_chart(spec=charts.overlay_chart(named, colours, longest), alt=words, key="overlay")
+
+
+def choose_runs(known: dict[str, Run]) -> list[Run]:
+    """The runs to draw, kept in the address; a name that is no run any more is left out, and said."""
+    named = [name for name in st.query_params.get(ADDED, "").split(",") if name]
+    if gone := [name for name in named if name not in known]:
+        st.warning(f"There is no run called {', '.join(map(shortened, gone[:3]))} here; the others are shown.")
+    usual = [name for name in FIRST if name in known] or list(known)[:2]
+    first = [name for name in named if name in known][:MOST_ADDED] or usual
+    picked = st.multiselect(
+        "Networks",
+        list(known),
+        default=first,
+        format_func=lambda name: label(known[name], list(known.values())),
+        max_selections=MOST_ADDED,
+        key="overlay runs",
+    )
+    write({ADDED: ",".join(picked)} if picked and picked != usual else {}, [ADDED])
+    return [known[name] for name in picked]
+
+
+def label(run: Run, among: Sequence[Run]) -> str:
+    """A run's title; with the pictures' name, and its key where two have the same title."""
+    title = run.experiment.title
+    same = sum(other.experiment.title == title for other in among) > 1
+    return f"{title} ({run.name[:6]})" if same else title

@@ -245,17 +245,22 @@ def figures(experiment: Experiment, history: charts.History) -> None:
     if reading is None:
         return
     st.subheader(charts.verdict(reading), anchor=False)
-    measured = "Test" if experiment.split == "test" else "Validation"
     with st.container(horizontal=True):
         st.metric("Training accuracy", charts.percent(reading.training, 1), width=155)
-        st.metric(f"{measured} accuracy", charts.percent(reading.validation, 1), width=155)
+        st.metric(f"{measured_on(experiment)} accuracy", charts.percent(reading.validation, 1), width=155)
         st.metric(f"Gap, {reading.trend}", charts.points(reading.gap), width=155)
+
+
+def measured_on(experiment: Experiment) -> str:
+    """What the red curve is measured on."""
+    return "Test" if experiment.split == "test" else "Validation"
 
 
 def curves(experiment: Experiment, history: charts.History) -> None:
     """Accuracy and loss over the epochs, and the L2 penalty by itself where there is one."""
     title, epochs = experiment.title, experiment.epochs
-    st.html(charts.legend(f"training, as Keras reports it, {HOW_REPORTED[experiment.regularizer]}"))
+    reported = f"training, as Keras reports it, {HOW_REPORTED[experiment.regularizer]}"
+    st.html(charts.legend("training, measured like validation", measured_on(experiment).lower(), reported))
     left, right = st.columns(2)
     with left:
         st.markdown("**Accuracy**")
