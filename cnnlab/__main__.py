@@ -10,6 +10,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from cnnlab.experiment import CHOICES, NUMBERS, REPORT, Experiment, ExperimentError
+from cnnlab.settings import SettingsError
 
 EXIT_CODES = {"done": 0, "failed": 1, "stopped": 3}
 
@@ -19,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return int(options.run(options) or 0)
-    except (ExperimentError, LookupError) as problem:
+    except (ExperimentError, SettingsError, LookupError) as problem:
         print(problem.args[0], file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -30,7 +31,16 @@ def parser() -> argparse.ArgumentParser:
     """Every command with its options."""
     top = argparse.ArgumentParser(prog="python -m cnnlab", description="CNN Lab on the command line.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_train, add_reproduce, add_placements, add_data, add_dispatch, add_top_images, add_bench):
+    for add in (
+        add_train,
+        add_reproduce,
+        add_placements,
+        add_data,
+        add_dispatch,
+        add_settings,
+        add_top_images,
+        add_bench,
+    ):
         add(commands)
     return top
 
@@ -86,6 +96,12 @@ def add_dispatch(commands: Any) -> None:
     command.add_argument("--slots", type=int, default=1, help="trainings at a time")
     command.add_argument("--idle", type=float, help="end after this many seconds without work")
     command.set_defaults(run=run_dispatch)
+
+
+def add_settings(commands: Any) -> None:
+    """settings: what this machine allows."""
+    command = commands.add_parser("settings", help="print every setting: its value, where it comes from, its meaning")
+    command.set_defaults(run=run_settings)
 
 
 def add_top_images(commands: Any) -> None:
@@ -233,6 +249,13 @@ def run_dispatch(options: argparse.Namespace) -> int:
     from cnnlab.jobs.dispatcher import dispatch
 
     return dispatch(slots=options.slots, idle=options.idle)
+
+
+def run_settings(options: argparse.Namespace) -> None:
+    """Print them."""
+    from cnnlab import settings
+
+    print(settings.table(), end="")
 
 
 def run_top_images(options: argparse.Namespace) -> None:

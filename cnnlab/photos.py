@@ -25,11 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, UnidentifiedImageError
 
+from cnnlab import settings
+
 Bytes = NDArray[np.uint8]
 
 SIDE = 32
-MAX_MEGABYTES = 25
-MAX_PIXELS = 64_000_000
 WORKING_SIDE = 1024  # pixels; a longer photo is shrunk to about this
 SHORTEST_SIDE = 64  # pixels; a long, thin photo is not shrunk below this
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "TIFF", "AVIF")  # MPO: what many phones call a JPEG
@@ -98,7 +98,8 @@ def prepare(data: bytes, *, pad: bool = False, across: float = 0.5, down: float 
     right and `down` of the way from top to bottom (0..1 each). With `pad` the whole picture is kept instead, centred on
     a square of its average colour.
 
-    Raises PhotoError, one clear sentence, for anything that is not a picture of at most 64 million pixels.
+    Raises PhotoError, one clear sentence, for anything that is not a picture within the settings' `upload_megabytes`
+    and `upload_megapixels`.
     """
     notes: list[str] = []
     original, size, turn = _decode(data, notes.append)
@@ -155,19 +156,19 @@ def _formats() -> list[str]:
 def _check_bytes(data: bytes) -> None:
     if not data:
         raise PhotoError("This file is empty: choose a picture.")
-    if len(data) > MAX_MEGABYTES * 10**6:
-        raise PhotoError(
-            f"Choose a picture file of at most {MAX_MEGABYTES} MB. Received: {math.ceil(len(data) / 10**6)} MB"
-        )
+    most = settings.current().upload_megabytes
+    if len(data) > most * 10**6:
+        raise PhotoError(f"Choose a picture file of at most {most:g} MB. Received: {math.ceil(len(data) / 10**6)} MB")
 
 
 def _check_pixels(size: tuple[int, int]) -> None:
-    if size[0] * size[1] > MAX_PIXELS:
+    if size[0] * size[1] > settings.current().upload_megapixels * 10**6:
         raise PhotoError(_too_large(f"{size[0]}x{size[1]}, {size[0] * size[1] / 1e6:.0f} million"))
 
 
 def _too_large(received: str) -> str:
-    return f"Choose a picture of at most {MAX_PIXELS // 10**6} million pixels. Received: {received}"
+    most = settings.current().upload_megapixels
+    return f"Choose a picture of at most {most:g} million pixels. Received: {received}"
 
 
 def _unknown(data: bytes) -> str:

@@ -1,16 +1,31 @@
-"""Where things are kept. One variable, `CNNLAB_HOME`, moves all of it.
+"""Where things are kept, and what one machine allows a class. One variable, `CNNLAB_HOME`, moves all files.
 
-home()/data/         prepared data sets, memory-mapped by every worker
-home()/runs/<key>/   one directory for each experiment that was trained here
-home()/jobs.sqlite   what was asked for
-PRETRAINED           the ten runs that come with the code, read only
+home()/data/           prepared data sets, memory-mapped by every worker
+home()/runs/<key>/     one directory for each experiment that was trained here
+home()/jobs.sqlite     what was asked for
+home()/settings.json   settings that differ from the usual, by name: {"jobs_per_person": 5, "teacher": "ada@school.org"}
+PRETRAINED             the ten runs that come with the code, read only
+
+Every setting is one field of `Settings`. The environment (`CNNLAB_` and the name in capitals) wins over settings.json,
+and that over the usual value; `python -m cnnlab settings` prints which it was. They are read when they are needed, so a
+change of the file counts from the next question on, in the web process and in the dispatcher alike.
 """
 
+import json
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PRETRAINED = Path(os.environ.get("CNNLAB_PRETRAINED") or REPOSITORY / "pretrained")
+USUAL, FILE = "the usual", "settings.json"
+SHORTEST_KEY = 12  # letters of `teacher_key`
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used. The message is one sentence with its name, its range and where it comes from."""
 
 
 def home() -> Path:
@@ -29,3 +44,122 @@ def data_dir() -> Path:
 def runs_dir() -> Path:
     """The folder of the runs trained here, each in a directory named after its experiment's key."""
     return home() / "runs"
+
+
+def _number(usual: float, low: float, high: float, meaning: str) -> Any:
+    return field(default=usual, metadata={"low": low, "high": high, "meaning": meaning})
+
+
+def _words(usual: str, meaning: str) -> Any:
+    return field(default=usual, metadata={"meaning": meaning})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What this machine allows. Whole numbers and amounts, each within its range; names are separated by commas."""
+
+    teacher: str = _words("", "who may stop any training and sees the Host page: names or e-mail addresses")
+    teacher_key: str = _words("", f"opens the Host page to who types it, {SHORTEST_KEY} letters or more; empty: nobody")
+    slots: int = _number(0, 0, 64, "trainings at a time; 0: one for each GPU, one where there is none")
+    jobs_per_person: int = _number(3, 1, 1000, "trainings that one person may have waiting or running")
+    queue_length: int = _number(60, 1, 10_000, "trainings that may wait")
+    submissions_per_minute: int = _number(12, 1, 10_000, "requests for trainings that one person may make in a minute")
+    epochs: int = _number(200, 1, 500, "epochs of one training")
+    job_minutes: float = _number(240.0, 0.01, 100_000, "minutes that one training may take")
+    runs_gigabytes: float = _number(20.0, 0.001, 1_000_000, "disk for runs; the longest unused one goes first")
+    viewed_minutes: float = _number(
+        30.0, 1, 100_000, "minutes after somebody looked at a run in which it is not removed"
+    )
+    upload_megabytes: float = _number(25.0, 0.01, 1000, "size of an uploaded picture's file")
+    upload_megapixels: float = _number(64.0, 0.001, 89, "pixels of an uploaded picture, in millions")
+    gpu_megabytes: int = _number(0, 0, 1_000_000, "GPU memory of one worker; 0: as much as it asks for")
+
+    def is_teacher(self, person: str) -> bool:
+        """Whether this person is named as a teacher; capital letters make no difference."""
+        return person.lower() in {name.strip().lower() for name in self.teacher.split(",") if name.strip()}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting as it stands: its value, where it comes from, and what it means."""
+
+    name: str
+    value: Any
+    source: str
+    meaning: str
+
+    @property
+    def shown(self) -> str:
+        """The value for a reader; a secret is not shown."""
+        if self.name.endswith("_key") and self.value:
+            return "(set)"
+        return f"{self.value:g}" if isinstance(self.value, float) else str(self.value)
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"CNNLAB_{name.upper()}"
+
+
+def current() -> Settings:
+    """The settings as they stand at this moment. Raises SettingsError."""
+    return Settings(**{setting.name: setting.value for setting in every()})
+
+
+def every() -> list[Setting]:
+    """Each setting with its source, in the order of `Settings`. Raises SettingsError."""
+    written = _file()
+    found = []
+    for one in fields(Settings):
+        value, source = one.default, USUAL
+        if one.name in written:
+            value, source = written[one.name], str(home() / FILE)
+        if variable(one.name) in os.environ:
+            value, source = os.environ[variable(one.name)], variable(one.name)
+        checked = _checked(one.name, value, type(one.default), one.metadata, source)
+        found.append(Setting(one.name, checked, source, one.metadata["meaning"]))
+    return found
+
+
+def table() -> str:
+    """All settings in columns, for a terminal: name, value, source, meaning. Raises SettingsError."""
+    rows = [("home", str(home()), "CNNLAB_HOME" if os.environ.get("CNNLAB_HOME") else USUAL, "where all of it is kept")]
+    rows += [(one.name, one.shown, one.source, one.meaning) for one in every()]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return "".join("  ".join([*map(str.ljust, row[:3], widths), row[3]]) + "\n" for row in rows)
+
+
+def _file() -> dict[str, Any]:
+    """settings.json; empty where there is none."""
+    path = home() / FILE
+    try:
+        written = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path} cannot be read ({error}): mend it or remove it.") from None
+    known = {one.name for one in fields(Settings)}
+    if not isinstance(written, dict):
+        raise SettingsError(f'{path} must hold one object, like {{"jobs_per_person": 5}}.')
+    if unknown := sorted(set(written) - known):
+        raise SettingsError(f"{path} may name {', '.join(sorted(known))}. Received: {', '.join(unknown)}")
+    return written
+
+
+def _checked(name: str, value: Any, kind: type, bounds: Mapping[str, Any], source: str) -> Any:
+    """The value in its type, or SettingsError."""
+    if kind is str:
+        if not isinstance(value, str) or (name == "teacher_key" and 0 < len(value) < SHORTEST_KEY):
+            expected = f"{SHORTEST_KEY} letters or more" if name == "teacher_key" else "words in quotes"
+            raise SettingsError(f"The setting {name} is {expected} (from {source}).")
+        return value
+    try:
+        number = kind(value) if isinstance(value, str) else value
+        fits = not isinstance(number, bool) and number == kind(number) and bounds["low"] <= number <= bounds["high"]
+    except (TypeError, ValueError, OverflowError):
+        fits = False
+    if not fits:
+        sort = "whole number" if kind is int else "number"
+        expected = f"a {sort} from {bounds['low']:,} to {bounds['high']:,}"
+        raise SettingsError(f"The setting {name} is {expected} (from {source}). Received: {name}={value!r:.60}")
+    return kind(number)

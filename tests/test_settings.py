@@ -1,0 +1,130 @@
+"""The settings: one object, from the environment, a file or the usual values, and a clear word where one is wrong."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnnlab import photos, settings
+from cnnlab.settings import SettingsError
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    return tmp_path
+
+
+def source_of(name: str) -> str:
+    return next(one.source for one in settings.every() if one.name == name)
+
+
+def picture(width: int, height: int) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.zeros((height, width, 3), np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_without_a_word_the_usual_values_hold(home: Path) -> None:
+    assert settings.current() == settings.Settings()
+    assert {one.source for one in settings.every()} == {"the usual"}
+
+
+def test_the_environment_wins_over_the_file_and_the_file_over_the_usual(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "settings.json").write_text(json.dumps({"jobs_per_person": 5, "epochs": 30}))
+    monkeypatch.setenv("CNNLAB_EPOCHS", "40")
+    found = settings.current()
+    assert (found.jobs_per_person, found.epochs, found.queue_length) == (5, 40, settings.Settings().queue_length)
+    assert source_of("epochs") == "CNNLAB_EPOCHS"
+    assert source_of("jobs_per_person") == str(home / "settings.json")
+
+
+def test_a_changed_file_counts_from_the_next_question_on(home: Path) -> None:
+    assert settings.current().jobs_per_person == 3
+    (home / "settings.json").write_text('{"jobs_per_person": 1}')
+    assert settings.current().jobs_per_person == 1
+
+
+@pytest.mark.parametrize("word", ["0", "-1", "2.5", "many", "", "1e3", "nan", "99999999999"])
+def test_a_number_outside_its_range_is_refused_with_range_and_source(
+    home: Path, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    monkeypatch.setenv("CNNLAB_QUEUE_LENGTH", word)
+    with pytest.raises(SettingsError, match=r"queue_length is a whole number from 1 to 10,000 .*CNNLAB_QUEUE_LENGTH"):
+        settings.current()
+
+
+@pytest.mark.parametrize("word", ["nan", "inf", "0", "-3", "1e99"])
+def test_an_amount_outside_its_range_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    monkeypatch.setenv("CNNLAB_RUNS_GIGABYTES", word)
+    with pytest.raises(SettingsError, match="runs_gigabytes is a number from"):
+        settings.current()
+
+
+@pytest.mark.parametrize(
+    "text, complaint",
+    [
+        ("{", "cannot be read"),
+        ("[1]", "must hold one object"),
+        ('{"job_per_person": 1}', "Received: job_per_person"),
+        ('{"jobs_per_person": true}', "whole number"),
+        ('{"jobs_per_person": null}', "whole number"),
+        ('{"teacher": 3}', "words in quotes"),
+        ('{"teacher_key": "short"}', "12 letters or more"),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_refused_with_the_reason(home: Path, text: str, complaint: str) -> None:
+    (home / "settings.json").write_text(text)
+    with pytest.raises(SettingsError, match=complaint):
+        settings.current()
+
+
+def test_a_teacher_is_who_is_named_whatever_the_capitals(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNNLAB_TEACHER", "Ada@School.org, b0123456789ab")
+    found = settings.current()
+    assert found.is_teacher("ada@school.org")
+    assert found.is_teacher("b0123456789ab")
+    assert not found.is_teacher("bob@school.org")
+
+
+def test_nobody_is_the_teacher_where_none_is_named(home: Path) -> None:
+    assert not settings.current().is_teacher("")
+    assert not settings.current().is_teacher("ada")
+
+
+def test_the_command_prints_each_setting_with_its_source_and_never_a_secret(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CNNLAB_TEACHER_KEY", "correct horse battery")
+    done = subprocess.run([sys.executable, "-m", "cnnlab", "settings"], capture_output=True, text=True, check=True)
+    lines = {line.split()[0]: line for line in done.stdout.splitlines()}
+    assert {one.name for one in settings.every()} | {"home"} == set(lines)
+    assert "(set)" in lines["teacher_key"]
+    assert "CNNLAB_TEACHER_KEY" in lines["teacher_key"]
+    assert "horse" not in done.stdout
+
+
+def test_the_command_says_in_one_line_which_setting_is_wrong(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNNLAB_SLOTS", "two")
+    done = subprocess.run([sys.executable, "-m", "cnnlab", "settings"], check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.strip() == (
+        "The setting slots is a whole number from 0 to 64 (from CNNLAB_SLOTS). Received: slots='two'"
+    )
+
+
+def test_a_photo_may_be_as_large_as_the_settings_say(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert photos.prepare(picture(200, 100)).size == (200, 100)
+    monkeypatch.setenv("CNNLAB_UPLOAD_MEGAPIXELS", "0.01")
+    with pytest.raises(photos.PhotoError, match=r"at most 0\.01 million pixels. Received: 200x100"):
+        photos.prepare(picture(200, 100))
+    monkeypatch.setenv("CNNLAB_UPLOAD_MEGABYTES", "0.01")
+    with pytest.raises(photos.PhotoError, match=r"at most 0\.01 MB"):
+        photos.prepare(b"\x89PNG" + bytes(20_000))
