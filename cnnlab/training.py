@@ -16,6 +16,7 @@ import platform
 import signal
 import subprocess
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -384,7 +385,9 @@ def train(
             return "done"
         except Stopped:
             return leave(worker, "stopped", None)
-        except (ArithmeticError, MemoryError, OSError) as problem:
+        except Exception as problem:  # whatever it is: the record says failed, and why
+            if not isinstance(problem, (ArithmeticError, MemoryError, OSError)):
+                traceback.print_exc()  # for the worker's log
             return leave(worker, "failed", readable(problem))
 
 
@@ -400,6 +403,9 @@ def readable(problem: BaseException) -> str:
     """One sentence for a student."""
     if isinstance(problem, Diverged):
         return f"{problem} Its learning rate is probably too high: choose a smaller one."
-    if isinstance(problem, MemoryError):
+    if isinstance(problem, MemoryError) or "RESOURCE_EXHAUSTED" in str(problem) or "OOM" in str(problem):
         return "The machine ran out of memory; choose fewer filters or a smaller batch."
-    return f"The run could not be written: {problem.strerror if isinstance(problem, OSError) else problem}."
+    if isinstance(problem, OSError):
+        return f"The run could not be written: {problem.strerror}."
+    first_line = (str(problem).strip() or "no message").splitlines()[0]
+    return f"Something unexpected happened ({type(problem).__name__}: {first_line[:120]}); the log has the details."

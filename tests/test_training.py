@@ -160,7 +160,8 @@ def test_two_workers_never_train_the_same_run(home):
 
 
 def test_a_training_that_diverges_fails_with_a_sentence(home):
-    experiment = Experiment(**SMALL | {"optimizer": "sgd", "learning_rate": 10.0, "regularizer": "none", "seed": 5})
+    wild = {"optimizer": "sgd", "learning_rate": 10.0, "regularizer": "l2", "strength": 0.1}
+    experiment = Experiment(**SMALL | wild)
     code, output = finish(experiment, home)
     run = runs.read_run(home / "runs" / experiment.key)
     assert code == 1 and run.state == "failed", output
