@@ -11,7 +11,8 @@ A layer of 64 maps is 64 small grey pictures only if somebody decides what grey 
   A scale begins at zero, and none ends below a thousandth of the layer's, so a constant map is one colour.
 
 The picture is a palette PNG in the maps' own resolution with one transparent pixel between two maps: 99 KB for three
-walls of 64, a few milliseconds. The browser enlarges it without smoothing: every square one sees is one number.
+walls of 64, a few milliseconds. The browser enlarges it without smoothing: every square one sees is one number. (Maps of
+a few pixels are written somewhat larger, `grain` pixels for each number, or the gaps would be as wide as the maps.)
 
 Colours: viridis (van der Walt and Smith, 2015) and ColorBrewer's purple-orange (Brewer and Harrower), both chosen to be
 told apart by colour-blind people; on a dark page the empty maps stay visible.
@@ -34,6 +35,7 @@ Bytes = NDArray[np.uint8]
 SCALES = ("layer", "map")
 COLUMNS = 8
 GAP = 1  # pixels between two maps
+SMALL = 16  # a map with fewer pixels on its longer side is written larger
 FAINTEST = 1e-3  # no map's scale ends below this share of the layer's: weaker maps are not blown up
 LEAST = 1e-6  # no scale ends below this: smaller values are rounding
 VIRIDIS = ("440154", "482878", "3e4989", "31688e", "26828e", "1f9e89", "35b779", "6ece58", "b5de2b", "fde725")
@@ -47,8 +49,8 @@ PURPLE_ORANGE = (
 class Wall:
     """The picture of a layer's maps, and what one needs to read it.
 
-    png: a palette PNG of rows * columns cells, each a map of `tile` (height, width) pixels and `gap` transparent ones
-    to its right and below. order: int (f,), the maps as they hang, left to right, top to bottom. By map number, each
+    png: a palette PNG of rows * columns cells, each a map of `tile` (height, width) numbers, `grain` pixels to each,
+    and `gap` transparent pixels to its right and below. order: int (f,), the maps as they hang, left to right, top to bottom. By map number, each
     (f,): low and high, the map's own lowest and highest value; limit, the value that has the last colour (zero has the
     first one, or, where the wall is `signed`, the middle one); silent: zero everywhere; broken: not all values are
     finite numbers, as after a training that diverged (those are drawn as zero). zero_share: the share of all numbers
@@ -59,6 +61,7 @@ class Wall:
     columns: int
     rows: int
     tile: tuple[int, int]
+    grain: int
     gap: int
     signed: bool
     order: Array
@@ -85,9 +88,9 @@ class Wall:
         return bool((self.limit == self.limit[0]).all())
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """The picture's (height, width) in pixels, gaps included."""
-        return self.rows * (self.tile[0] + self.gap), self.columns * (self.tile[1] + self.gap)
+    def cell(self) -> tuple[int, int]:
+        """A map and its gap: (height, width) in pixels of the picture."""
+        return self.tile[0] * self.grain + self.gap, self.tile[1] * self.grain + self.gap
 
     def place(self, number: int) -> tuple[int, int]:
         """Row and column where map `number` hangs."""
@@ -118,12 +121,14 @@ def compose(
     numbers = np.where(finite, maps, 0) if broken.any() else maps
     shown = np.arange(maps.shape[-1]) if order is None else _known(order, maps.shape[-1])
     ends = limits([numbers], scale) if limit is None else _given(limit, maps.shape[-1])
-    tiles = _indices(numbers[..., shown], ends[shown], signed)
+    grain = max(1, SMALL // max(maps.shape[:2]))
+    tiles = _indices(numbers[..., shown], ends[shown], signed).repeat(grain, axis=1).repeat(grain, axis=2)
     return Wall(
         png=_encode(_hang(tiles, columns, gap), signed),
         columns=columns,
         rows=math.ceil(len(shown) / columns),
         tile=(maps.shape[0], maps.shape[1]),
+        grain=grain,
         gap=gap,
         signed=signed,
         order=shown,

@@ -1,0 +1,68 @@
+"""What this page adds to the address beside the selection: which view is open, which scale, which order, which pixel.
+
+A widget here shows what the address says and writes what a person chooses. Addresses are typed by anyone: a word that
+is no option is the first option.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+
+def word(name: str, options: Mapping[str, str]) -> str:
+    """What the address says under `name`, if it is one of the options, else the first of them."""
+    said = st.query_params.get(name, "")
+    return said if said in options else next(iter(options))
+
+
+def put(name: str, value: str | None) -> None:
+    """Write one word into the address; None takes it out."""
+    if value is None:
+        st.query_params.pop(name, None)
+    elif st.query_params.get(name) != value:
+        st.query_params[name] = value
+
+
+def number(name: str, below: int) -> int | None:
+    """The whole number 0..below - 1 that the address says under `name`; None where it says none."""
+    said = st.query_params.get(name, "")
+    return int(said) if said.isascii() and said.isdigit() and len(said) <= 4 and int(said) < below else None
+
+
+def choice(name: str, label: str, options: Mapping[str, str], **how: Any) -> str:
+    """A row of options, tied to the address; the words of the address are the keys, people read the values."""
+    key = f"inside {name}"
+    st.session_state[key] = word(name, options)
+    st.segmented_control(
+        label,
+        list(options),
+        format_func=lambda option: options[option],
+        required=True,
+        key=key,
+        on_change=_chosen,
+        args=(name, key, next(iter(options))),
+        **how,
+    )
+    return word(name, options)
+
+
+def menu(name: str, label: str, options: Mapping[str, str], **how: Any) -> str:
+    """The same as `choice`, as a menu that opens: for more than a handful of options."""
+    key = f"inside {name}"
+    st.session_state[key] = word(name, options)
+    st.selectbox(
+        label,
+        list(options),
+        format_func=lambda option: options[option],
+        key=key,
+        on_change=_chosen,
+        args=(name, key, next(iter(options))),
+        **how,
+    )
+    return word(name, options)
+
+
+def _chosen(name: str, key: str, usual: str) -> None:
+    value = st.session_state[key]
+    put(name, None if value == usual else value)

@@ -1,0 +1,138 @@
+"""Which network and which picture: the row on top of the page."""
+
+import streamlit as st
+
+from cnnlab.pages import selection
+from cnnlab.pages.inside import address, photo, tiles
+from cnnlab.pages.inside.scene import Scene
+from cnnlab.pages.inside.shelf import Shelf, shelf, thumbnails
+from cnnlab.runs import Run
+from cnnlab.walls import data_uri
+
+RUN, CLASS, NUMBER = "inside run", "inside class", "inside number"
+SOURCES = {"test": "test images", "gallery": "gallery", "upload": "my picture", "camera": "camera"}
+COLUMNS, ROWS = 10, 4  # of the gallery
+PIXEL = 33  # a picture of 32 and the gap
+
+
+def controls(scene: Scene, runs: list[Run]) -> None:
+    """The run, where the picture comes from, and which one it is; the gallery or the photo below, where one is open."""
+    pictures = shelf(scene.run.experiment.dataset)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        run_menu(scene, runs)
+        source = address.choice("from", "Picture from", SOURCES)
+        if source in ("test", "gallery"):
+            label = class_menu(pictures)
+        if source == "test":
+            number(scene, pictures)
+    if source == "gallery":
+        gallery(scene, pictures, label)
+    if source in ("upload", "camera"):
+        photo.choose(source)
+
+
+def run_menu(scene: Scene, runs: list[Run]) -> None:
+    """Any run that has weights."""
+    names = {run.name: title(run) for run in runs}
+    names.setdefault(scene.run.name, title(scene.run))
+    st.session_state[RUN] = scene.run.name
+    st.selectbox(
+        "Network", list(names), format_func=lambda name: names[name], key=RUN, on_change=_run_chosen, width=300
+    )
+
+
+def title(run: Run) -> str:
+    """'3-conv, dropout 0.1', and whether it is still learning."""
+    return run.experiment.title + (" (training now)" if run.is_live else "")
+
+
+def class_menu(pictures: Shelf) -> int | None:
+    """Pictures of one class only, or of all."""
+    names = ["all", *pictures.classes]
+    chosen = st.selectbox("Pictures of", names, key=CLASS, on_change=_class_chosen, args=(pictures,), width=150)
+    return class_label(pictures, chosen)
+
+
+def class_label(pictures: Shelf, name: str | None) -> int | None:
+    """The class of this name; None for all, or for a class of another data set."""
+    return pictures.classes.index(name) if name in pictures.classes else None
+
+
+def number(scene: Scene, pictures: Shelf) -> None:
+    """The number of the picture in the test set."""
+    here, last = scene.subject.number or 0, len(pictures.labels) - 1
+    st.session_state[NUMBER] = here
+    st.number_input(
+        f"Number, 0 to {last:,}", 0, last, step=1, key=NUMBER, on_change=_number_chosen, args=(pictures,), width=150
+    )
+
+
+def neighbours(scene: Scene, said: str) -> None:
+    """Under the picture: the one before, what this one is, the one after, among those of the chosen class."""
+    pictures = shelf(scene.run.experiment.dataset)
+    label = class_label(pictures, st.session_state.get(CLASS))
+    here = scene.subject.number
+    with st.container(horizontal=True, vertical_alignment="center", wrap=False, gap="xsmall"):
+        step("Previous picture", "chevron_left", pictures.step(here or 0, label, -1), pictures)
+        st.caption(said, text_alignment="center", width="stretch")
+        step("Next picture", "chevron_right", pictures.step(here or 0, label, 1), pictures)
+
+
+def step(name: str, icon: str, number: int, pictures: Shelf) -> None:
+    """A button that shows another picture."""
+    reference = pictures.reference(number)
+    st.button("", icon=f":material/{icon}:", help=name, key=f"inside {name}", on_click=leaf, args=(reference,))
+
+
+def gallery(scene: Scene, pictures: Shelf, label: int | None) -> None:
+    """Forty pictures at a time; a click shows one."""
+    numbers = pictures.numbers(label)
+    pages = -(-len(numbers) // (COLUMNS * ROWS))
+    page = 1
+    if pages > 1:
+        page = st.number_input(f"Page, 1 to {pages}", 1, pages, key="inside page", width=150)
+    shown = tuple(numbers[(page - 1) * COLUMNS * ROWS : page * COLUMNS * ROWS].tolist())
+    if not shown:
+        return
+    squares = [
+        tiles.Square(number=number, at=(place % COLUMNS, place // COLUMNS), name=f"test image {number}", value=kind)
+        for place, number in enumerate(shown)
+        for kind in [pictures.classes[int(pictures.labels[number])]]
+    ]
+    picture = tiles.Picture(
+        uri=data_uri(thumbnails(pictures.dataset, shown, COLUMNS)),
+        columns=COLUMNS,
+        rows=-(-len(shown) // COLUMNS),
+        squares=squares,
+    )
+    with st.container(width=560):
+        words = f"Gallery of {len(shown)} pictures, numbers {shown[0]} to {shown[-1]}; type a number under test images."
+        tiles.draw(
+            picture, "gallery", words, chosen=scene.subject.number, on_pick=lambda n: show(pictures.reference(n))
+        )
+
+
+def show(reference: str) -> None:
+    """Show this picture."""
+    selection.choose(image=reference)
+
+
+def leaf(reference: str) -> None:
+    """Show this picture from the shelf, also where a photo was open."""
+    if address.word("from", SOURCES) in ("upload", "camera"):
+        address.put("from", None)
+    show(reference)
+
+
+def _run_chosen() -> None:
+    selection.choose(run=st.session_state[RUN], epoch=None, map=None)
+
+
+def _class_chosen(pictures: Shelf) -> None:
+    label = class_label(pictures, st.session_state[CLASS])
+    if label is not None and len(numbers := pictures.numbers(label)):
+        show(pictures.reference(int(numbers[0])))
+
+
+def _number_chosen(pictures: Shelf) -> None:
+    show(pictures.reference(int(st.session_state[NUMBER])))

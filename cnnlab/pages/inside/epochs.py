@@ -1,0 +1,140 @@
+"""When: the slider through the epochs whose weights were kept, Play, and the place on the learning curve.
+
+While Play runs, and wherever it is wanted, all epochs are drawn on one scale: otherwise every picture would fill its
+own, and nothing would seem to grow.
+"""
+
+import time
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from cnnlab import charts
+from cnnlab.pages import cached, selection
+from cnnlab.pages.inside import address
+from cnnlab.pages.inside.scene import Scene
+from cnnlab.pages.inside.tiles import CHOSEN
+from cnnlab.runs import Run
+from cnnlab.walls import limits
+
+PAUSE = 1.0  # seconds for one epoch
+KEY, PLAYING, MOVED = "inside epoch", "inside playing", "inside moved"
+HELD = {"no": "one scale an epoch", "yes": "one scale for all epochs"}
+
+
+def controls(scene: Scene) -> None:
+    """The slider, Play, and the learning curve with a line at this epoch."""
+    kept = scene.run.snapshots()
+    if len(kept) > 1:
+        st.session_state[KEY] = scene.epoch
+        st.select_slider("After epoch", kept, key=KEY, on_change=_chosen)
+        buttons(kept)
+    else:
+        st.caption(f"Only the weights after epoch {scene.epoch} are kept so far.")
+    if st.session_state.get(PLAYING):
+        ticker(kept)
+    curve(scene)
+
+
+def buttons(kept: list[int]) -> None:
+    """Play or pause, and the scale."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.session_state.get(PLAYING):
+            st.button("Pause", icon=":material/pause:", on_click=_stop, key="inside pause")
+        else:
+            st.button("Play", icon=":material/play_arrow:", on_click=_play, args=(kept,), key="inside play")
+        st.session_state["inside hold"] = held()
+        st.toggle("One scale", key="inside hold", on_change=_hold, help="The same colours for all epochs.")
+
+
+def held() -> bool:
+    """Whether all epochs are to be drawn on one scale."""
+    return address.word("hold", HELD) == "yes"
+
+
+def limit(scene: Scene, stage: str, scale: str) -> NDArray[Any] | None:
+    """The end of the scale that all epochs share, by map; None where each epoch has its own."""
+    return shared(scene, stage, scale) if held() else None
+
+
+def shared(scene: Scene, stage: str, scale: str) -> NDArray[Any]:
+    """The end of a common scale for this stage and image over all epochs kept."""
+    kept = tuple(scene.run.snapshots())
+    return _shared(str(scene.run.path), kept, scene.image.tobytes(), stage, scale, scene)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _shared(path: str, kept: tuple[int, ...], pixels: bytes, stage: str, scale: str, _scene: Scene) -> NDArray[Any]:
+    return limits([_scene.at(epoch).stages[stage][0] for epoch in kept], scale)
+
+
+@st.fragment(run_every=PAUSE / 4)
+def ticker(kept: list[int]) -> None:
+    """While Play runs: after each pause, the next epoch, for the whole page."""
+    if not st.session_state.get(PLAYING) or time.monotonic() - st.session_state.get(MOVED, 0.0) < PAUSE:
+        return
+    _move(kept)
+    st.rerun()
+
+
+def curve(scene: Scene) -> None:
+    """The learning curve, small, with a line at this epoch."""
+    history = cached.history(scene.run)
+    if len(history["epoch"]) < 2:
+        return
+    figures = {"epoch": history["epoch"], "training": history["train_eval_accuracy"]}
+    figures |= {"validation": history["val_accuracy"], "cursor": np.full(len(history["epoch"]), scene.epoch)}
+    here = np.flatnonzero(history["epoch"] == scene.epoch)
+    said = f"Learning curve with a line at epoch {scene.epoch}"
+    if len(here):
+        training, validation = (history[name][here[0]] for name in ("train_eval_accuracy", "val_accuracy"))
+        said = f"{said}: training {charts.percent(training)}, validation {charts.percent(validation)}"
+    spec = {**_spec(scene.run), "height": 110}
+    st.vega_lite_chart(spec=charts.drawn(spec, **figures), key="inside curve", alt=f"{said}.", width="stretch")
+    st.caption(f"{said.replace('Learning curve with a line at epoch', 'Epoch')}. Solid: training; dashed: validation.")
+
+
+def _spec(run: Run) -> dict[str, Any]:
+    panel = charts.panel(run.experiment.epochs)
+    line = {"type": "rule", "color": CHOSEN, "strokeWidth": 2, "opacity": 0.5}
+    return {
+        **panel,
+        "layer": [
+            *panel["layer"],
+            {"mark": line, "encoding": {"x": {"field": "cursor", "type": "quantitative", "title": "epoch"}}},
+        ],
+    }
+
+
+def _chosen() -> None:
+    selection.choose(epoch=st.session_state[KEY])
+    st.session_state[PLAYING] = False
+
+
+def _hold() -> None:
+    address.put("hold", "yes" if st.session_state["inside hold"] else None)
+
+
+def _play(kept: list[int]) -> None:
+    """From the first epoch, if the last one is open; on one scale."""
+    st.session_state[PLAYING] = True
+    st.session_state[MOVED] = time.monotonic()
+    address.put("hold", "yes")
+    if st.session_state.get(KEY, kept[-1]) == kept[-1]:
+        selection.choose(epoch=kept[0])
+
+
+def _stop() -> None:
+    st.session_state[PLAYING] = False
+
+
+def _move(kept: list[int]) -> None:
+    here = selection.current().epoch
+    later = [epoch for epoch in kept if epoch > (kept[-1] if here is None else here)]
+    st.session_state[MOVED] = time.monotonic()
+    if later:
+        selection.choose(epoch=later[0])
+    if len(later) <= 1:
+        st.session_state[PLAYING] = False

@@ -1,0 +1,120 @@
+"""The first view: every map of every convolution layer for this image, as one wall a layer. A click enlarges a map."""
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from cnnlab import lens
+from cnnlab.pages.inside import address, epochs, picker, tiles, top
+from cnnlab.pages.inside.scene import Scene
+from cnnlab.walls import Wall, compose
+
+SCALES = {"layer": "compare strength", "map": "see detail"}
+ORDERS = {"number": "by number", "mean": "strongest mean first", "max": "strongest pixel first", "class": "by a class"}
+NARROWEST = 250  # pixels; a wall that would be narrower goes into the next row
+
+
+def view(scene: Scene) -> None:
+    """Controls in one row, then the walls."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        scale = address.choice("scale", "Colours", SCALES)
+        conv, number = picker.choose_map(scene)
+        order = address.menu("order", "Order", ORDERS, width=190)
+        target = class_menu(scene) if order == "class" else None
+    for one, cell in zip(scene.convolutions, cells(len(scene.convolutions)), strict=True):
+        with cell:
+            wall = hung(scene, one, scale, arranged(scene, one, order, target))
+            show(scene, one, wall, number if one == conv else None)
+    if order == "class" and top.of(scene.run) is None:
+        top.offer(scene.run, "Which filter prefers a class is a question about all test images.")
+    st.caption(reading(scale, scene))
+
+
+def cells(count: int) -> list[st.delta_generator.DeltaGenerator]:
+    """Places for the walls, side by side as far as there is room."""
+    grid = st.grid(max(min(count, 4), 2), min_column_width=NARROWEST, gap="small")
+    return [grid.cell() for _ in range(count)]
+
+
+def hung(scene: Scene, conv: str, scale: str, order: NDArray[np.int64] | None = None) -> Wall:
+    """The wall of one layer after ReLU; on the scale of all epochs where that is wanted."""
+    stage = scene.activation(conv)
+    maps = scene.stages[stage][0]
+    columns = 8 if maps.shape[-1] <= 64 else 16
+    return compose(maps, scale, limit=epochs.limit(scene, stage, scale), order=order, columns=columns)
+
+
+def arranged(scene: Scene, conv: str, order: str, target: int | None) -> NDArray[np.int64] | None:
+    """The maps in the order that was asked for; None for their own."""
+    stage = scene.activation(conv)
+    if order in ("mean", "max"):
+        return lens.rank(scene.stages[stage][0], order)
+    if order == "class" and (found := top.of(scene.run)) is not None:
+        return np.argsort(-found.selectivity[stage][target or 0], kind="stable")
+    return None
+
+
+def class_menu(scene: Scene) -> int:
+    """For which class the filters are sorted."""
+    names = {str(label): name for label, name in enumerate(scene.classes)}
+    return int(address.menu("class", "Class", names, width=150))
+
+
+def show(scene: Scene, conv: str, wall: Wall, number: int | None) -> None:
+    """One layer: its name and count, its wall, and the map that is chosen, enlarged."""
+    st.markdown(heading(conv, wall))
+    tiles.draw(
+        tiles.of_wall(wall),
+        key=f"wall {conv}",
+        alt=words(conv, wall),
+        chosen=number,
+        on_pick=lambda picked: picker.choose(conv, picked),
+    )
+    if number is not None:
+        enlarged(scene, conv, wall, number)
+
+
+def heading(conv: str, wall: Wall) -> str:
+    """'**conv1** 64 of 64 maps, 30x30, 3 silent': counted, not assumed."""
+    silent = int(wall.silent.sum())
+    found = f"**{conv}** {wall.count} of {len(wall.low)} maps, {wall.tile[0]}x{wall.tile[1]}"
+    broken = f", {int(wall.broken.sum())} without numbers" if wall.broken.any() else ""
+    return found + (f", {silent} silent" if silent else "") + broken
+
+
+def words(conv: str, wall: Wall) -> str:
+    """What the wall shows, for people who do not see it."""
+    strongest = np.argsort(-wall.high)[:3].tolist()
+    named = ", ".join(f"map {number} up to {tiles.number(wall.high[number])}" for number in strongest)
+    silent = int(wall.silent.sum())
+    return (
+        f"{wall.count} maps of {conv}, {wall.tile[0]}x{wall.tile[1]} each. Strongest: {named}. "
+        f"{silent} of them found nothing in this image."
+    )
+
+
+def enlarged(scene: Scene, conv: str, wall: Wall, number: int) -> None:
+    """The chosen map as large as its wall, with its number under the pointer and its figures below."""
+    maps = scene.stages[scene.activation(conv)][0]
+    facts = lens.map_facts(maps, number)
+    said = (
+        "silent on this image: zero everywhere"
+        if facts.silent
+        else f"{tiles.values(facts.low, facts.high)}, mean {tiles.number(facts.mean)}; of {maps.shape[-1]} maps number "
+        f"{facts.rank_by_mean} by mean and {facts.rank_by_max} by its strongest pixel"
+    )
+    with st.container(key="enlarged"):
+        st.markdown(f"**Map {number} of {conv}**, enlarged")
+        picture = tiles.of_map(maps, number, float(wall.limit[number]), signed=False)
+        tiles.draw(picture, key="enlarged map", alt=f"Map {number} of {conv}, enlarged: {said}.")
+        st.caption(f"{said}.")
+        st.button("Take this map apart", icon=":material/zoom_in:", on_click=address.put, args=("view", "map"))
+
+
+def reading(scale: str, scene: Scene) -> str:
+    """How to read the walls, in two sentences."""
+    if scale == "layer":
+        how = "Dark is zero: the filter found nothing there. One scale for each layer, so bright maps are strong maps."
+    else:
+        how = "Dark is zero. Each map has its own scale, so weak maps show what they found; do not compare brightness."
+    return f"{how} Point at a map for its number and range, click it to enlarge it."
