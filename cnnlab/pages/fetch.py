@@ -36,8 +36,10 @@ def watch() -> None:
     found = download.progress()
     if found is None or not found.is_live:
         st.rerun()
-    megabytes = f"{found.bytes / 1e6:.0f} of {found.total / 1e6:.0f} MB" if found.state == "downloading" else ""
-    st.progress(min(1.0, found.bytes / max(1, found.total)), text=f"{found.message} {megabytes}".strip())
+    said = found.message
+    if found.state == "downloading":
+        said = f"Downloading CIFAR-10: {found.bytes / 1e6:.0f} of {found.total / 1e6:.0f} MB"
+    st.progress(min(1.0, found.bytes / max(1, found.total)), text=said)
     if st.button("Cancel the download", icon=":material/stop_circle:"):
         download.cancel()
 

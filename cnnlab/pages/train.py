@@ -38,7 +38,7 @@ HOW_REPORTED = {  # what makes Keras's training accuracy another one than that m
     "dropout": "dropout on",
     "batchnorm": "normalized batch by batch",
 }
-SPLITS = {"validation": "40,000 to train, 10,000 to validate", "test": "all 50,000 to train, the test set to measure"}
+SPLITS = {"validation": "validation images", "test": "the test set, training on all"}
 PRECISION_NAMES = {"float32": "float32", "bfloat16": "bfloat16: faster, half the digits"}
 
 
@@ -92,7 +92,7 @@ def switch(experiment: Experiment) -> None:
 def form(experiment: Experiment) -> None:
     """The choices, sent all at once. Depth, regularizer and strength first, the rest under More."""
     fill(experiment)
-    with st.form("network", border=False):
+    with st.form("network", border=False, enter_to_submit=False):
         st.segmented_control("Depth, in convolutions", [1, 2, 3, 4], key="f_depth", required=True, width="stretch")
         st.radio("Regularizer", REGULARIZERS, key="f_regularizer", format_func=wording.REGULARIZER_NAMES.__getitem__)
         st.number_input(
@@ -117,7 +117,7 @@ def more() -> None:
     st.selectbox(
         "Pictures", list(wording.DATASET_NAMES), key="f_dataset", format_func=wording.DATASET_NAMES.__getitem__
     )
-    st.selectbox("Split", list(SPLITS), key="f_split", format_func=SPLITS.__getitem__)
+    st.selectbox("Measured on", list(SPLITS), key="f_split", format_func=SPLITS.__getitem__)
     st.number_input("Training images", 1, 50_000, key="f_train_images", step=None, placeholder="all of them")
     for name, label in (("epochs", "Epochs"), ("filters", "Filters in a layer"), ("kernel", "Kernel: 1, 3, 5 or 7")):
         st.number_input(label, *WHOLE_NUMBERS[name], key=f"f_{name}", step=2 if name == "kernel" else 1)
@@ -147,9 +147,9 @@ def take() -> None:
     fields = {name: st.session_state[f"f_{name}"] for name in EXPERIMENT_NAMES}
     if fields["regularizer"] in ("none", "batchnorm"):
         fields["strength"] = None
-    shown = st.session_state.get(MEMORY, {})
-    if fields["regularizer"] != shown.get("regularizer") and str(fields["strength"]) == str(shown.get("strength")):
-        fields["strength"] = None
+    before, _ = parse_experiment(st.session_state.get(MEMORY, {}), FIRST)
+    if fields["regularizer"] != before.regularizer and fields["strength"] == before.strength:
+        fields["strength"] = None  # the old regularizer's, left standing
     try:
         experiment = Experiment.from_dict(fields)
     except ExperimentError as error:
@@ -301,7 +301,8 @@ def waiting(job: Job) -> None:
     place = cached.queue().position(job) or 1
     begins = when_it_starts(place)
     expected = f", starts in about {wording.duration(begins)}" if begins else ""
-    st.info(f"**{wording.ordinal(place)} in line**{expected}. You may close this page: it is trained all the same.")
+    said = wording.in_line(place).capitalize()
+    st.info(f"**{said}**{expected}. You may close this page: it is trained all the same.")
     ensure_running()
 
 
@@ -380,8 +381,9 @@ def promise(experiment: Experiment) -> str:
     """'about 9 min, 2nd in line': what asking for it now would mean."""
     seconds = eta.seconds_left(experiment, measured())
     expected = f"about {wording.duration(seconds)}" if seconds else "nobody has measured yet how long"
-    active = len(cached.queue().active())
-    return f"{expected}, {wording.ordinal(active)} in line" if active else expected
+    line = cached.queue().active()
+    waiting = sum(job.state == QUEUED for job in line)
+    return f"{expected}, {wording.in_line(waiting + 1)}" if line else expected
 
 
 def when_it_starts(place: int) -> float | None:

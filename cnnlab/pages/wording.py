@@ -15,6 +15,11 @@ def ordinal(number: int) -> str:
     return f"{number}{ending}"
 
 
+def in_line(place: int) -> str:
+    """'next in line', '2nd in line'."""
+    return "next in line" if place == 1 else f"{ordinal(place)} in line"
+
+
 def duration(seconds: float) -> str:
     """'40 s', '9 min', '1 h 20 min': as exactly as anybody wants to know."""
     if seconds < 90:

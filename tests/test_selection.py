@@ -1,0 +1,151 @@
+"""What an address says: read, checked, brought to what there is, and written again."""
+
+import pytest
+
+from cnnlab.architecture import layers
+from cnnlab.experiment import Experiment
+from cnnlab.pages.selection import (
+    Selection,
+    experiment_words,
+    fit,
+    parse,
+    parse_experiment,
+    shortened,
+    words_of,
+)
+
+VIEW = Selection(run="3conv-dropout", image="test-41", epoch=10, layer="conv2", map=17, versus="46ea780b8d6c981f")
+NETWORK = layers(Experiment(depth=3))
+EPOCHS = [0, 1, 2, 3, 5, 10]
+
+
+def test_what_is_written_is_read_again():
+    assert parse(words_of(VIEW)) == (VIEW, [])
+
+
+def test_an_empty_address_is_the_usual_view_without_a_word():
+    assert parse({}) == (Selection(), [])
+    assert parse({"run": "", "epoch": ""}) == (Selection(), [])
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("run", "../../etc/passwd"),
+        ("run", "x" * 65),
+        ("versus", "A B"),
+        ("image", "sample-20"),
+        ("image", "test-10000"),
+        ("image", "test--1"),
+        ("image", "photo-../../x"),
+        ("image", "dog.jpg"),
+        ("epoch", "abc"),
+        ("epoch", "-1"),
+        ("epoch", "1.5"),
+        ("epoch", "99999"),
+        ("epoch", "\u0663"),
+        ("map", "none"),
+        ("layer", "<script>"),
+        ("layer", "conv1;drop table"),
+    ],
+)
+def test_a_word_that_means_nothing_costs_one_sentence_and_takes_its_default(name, word):
+    words = words_of(VIEW) | {name: word}
+    found, problems = parse(words)
+    assert getattr(found, name) == getattr(Selection(), name)
+    assert [getattr(found, other) for other in words if other != name] == [
+        getattr(VIEW, other) for other in words if other != name
+    ]
+    assert len(problems) == 1
+    assert problems[0].startswith("This address names ")
+    assert f"Received: {name}=" in problems[0]
+
+
+def test_leading_zeros_name_the_same_image():
+    assert parse({"image": "test-0041"})[0].image == "test-41"
+
+
+def test_a_photo_is_named_by_sixteen_hex_digits():
+    assert parse({"image": "photo-0123456789abcdef"}) == (Selection(image="photo-0123456789abcdef"), [])
+
+
+def test_without_an_epoch_the_last_one_is_looked_at_and_the_first_convolution():
+    assert fit(Selection(), NETWORK, EPOCHS) == (Selection(epoch=10, layer="conv1"), [])
+
+
+def test_what_the_run_has_stays_as_it_is():
+    asked = Selection(epoch=3, layer="relu2", map=63)
+    assert fit(asked, NETWORK, EPOCHS) == (asked, [])
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [
+        (Selection(epoch=4), Selection(epoch=10, layer="conv1")),
+        (Selection(layer="conv4", map=3), Selection(epoch=10, layer="conv1")),
+        (Selection(layer="conv2", map=64), Selection(epoch=10, layer="conv2")),
+    ],
+)
+def test_what_the_run_has_not_is_said_in_one_sentence(asked, shown):
+    found, problems = fit(asked, NETWORK, EPOCHS)
+    assert found == shown
+    assert len(problems) == 1
+
+
+def test_a_run_without_weights_names_no_epoch():
+    assert fit(Selection(), NETWORK, [])[0].epoch is None
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        Experiment(),
+        Experiment(depth=3, regularizer="dropout", strength=0.25),
+        Experiment(dataset="shapes", depth=1, filters=8, epochs=4, train_images=300, seed=7),
+        Experiment(split="test", depth=3, regularizer="batchnorm", precision="bfloat16"),
+        Experiment(regularizer="l2", strength=1e-7, learning_rate=1.0, optimizer="sgd"),
+    ],
+)
+def test_an_experiment_survives_its_address(experiment):
+    words = experiment_words(experiment)
+    assert parse_experiment(words, Experiment(dataset="shapes", depth=4, regularizer="l2")) == (experiment, [])
+
+
+def test_the_usual_settings_keep_an_address_short():
+    assert experiment_words(Experiment(depth=3, regularizer="dropout")) == {
+        "dataset": "cifar10",
+        "depth": "3",
+        "regularizer": "dropout",
+    }
+
+
+def test_a_named_regularizer_brings_its_own_strength():
+    usual = Experiment(regularizer="dropout", strength=0.5)
+    assert parse_experiment({"regularizer": "l2"}, usual) == (Experiment(regularizer="l2"), [])
+    assert parse_experiment({"regularizer": "none"}, usual) == (Experiment(), [])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"depth": "99"},
+        {"depth": "deep"},
+        {"kernel": "4"},
+        {"dataset": "imagenet"},
+        {"learning_rate": "nan"},
+        {"epochs": "1e400"},
+        {"strength": "-1"},
+        {"seed": "0x10"},
+    ],
+)
+def test_words_that_make_no_experiment_show_the_usual_one_and_say_why(words):
+    usual = Experiment(depth=3)
+    found, problems = parse_experiment(words, usual)
+    assert found == usual
+    assert len(problems) == 1
+    assert "Received: " in problems[0]
+
+
+def test_the_words_of_a_stranger_are_repeated_short_and_printable():
+    assert shortened("a\x00b\n") == "'a?b?'"
+    assert len(shortened("y" * 5000)) < 50
