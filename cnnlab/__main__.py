@@ -93,7 +93,7 @@ def add_data(commands: Any) -> None:
 def add_dispatch(commands: Any) -> None:
     """dispatch: the process that starts trainings."""
     command = commands.add_parser("dispatch", help="work through the queue of trainings, one process a job")
-    command.add_argument("--slots", type=int, default=1, help="trainings at a time")
+    command.add_argument("--slots", type=int, help="trainings at a time (default: the GPUs found, else 1)")
     command.add_argument("--idle", type=float, help="end after this many seconds without work")
     command.set_defaults(run=run_dispatch)
 
@@ -140,6 +140,7 @@ def run_train(options: argparse.Namespace) -> int:
     if options.core is not None:
         os.sched_setaffinity(0, {options.core})
     import_keras_quietly()
+    cap_gpu_memory(settings.current().gpu_megabytes)
     from cnnlab.training import Busy, train
 
     try:
@@ -168,6 +169,18 @@ def import_keras_quietly() -> None:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+def cap_gpu_memory(megabytes: int) -> None:
+    """Have TensorFlow take no more of the GPU than this (0: no cap); JAX is told by a variable before its import."""
+    import keras
+
+    if not megabytes or keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.set_logical_device_configuration(gpu, [tf.config.LogicalDeviceConfiguration(memory_limit=megabytes)])
 
 
 def print_event(event: dict[str, Any]) -> None:

@@ -136,6 +136,9 @@ def alive(pid: int) -> bool:
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    monkeypatch.setenv("CNNLAB_JOBS_PER_PERSON", "1000")  # the limits have tests of their own
+    monkeypatch.setenv("CNNLAB_SUBMISSIONS_PER_MINUTE", "10000")
+    monkeypatch.setenv("CNNLAB_EPOCHS", "500")
     made = Lab(tmp_path)
     yield made
     for process in made.processes:

@@ -24,6 +24,8 @@ def shapes(seed: int, **fields: object) -> Experiment:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    monkeypatch.setenv("CNNLAB_JOBS_PER_PERSON", "1000")  # the limits have tests of their own
+    monkeypatch.setenv("CNNLAB_SUBMISSIONS_PER_MINUTE", "10000")
     return tmp_path
 
 

@@ -5,6 +5,11 @@
     eta         how long it will take, from seconds per epoch that were measured on this machine
     dispatcher  the one process that claims jobs and sees each of them to its end
     runners     how a worker is started, watched and stopped: here, as a process of this machine
+    limits      what the machine does not do, and the sentence that says so
+    places      which device a training runs on
+    disk        which runs may go when there are too many
+    desk        what only the teacher may do
+    logs        logs that do not grow for ever
 
 The queue knows what is *asked for*, the run directory (`cnnlab.runs`) what is *known*. A page needs two calls:
 

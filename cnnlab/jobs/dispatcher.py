@@ -8,31 +8,49 @@ What can happen, and what follows (nothing of it is kept in this process's memor
 
     a worker dies                           the job waits again, first in line, and goes on from its last epoch;
                                             more than three times, and it fails with the reason
+    a worker finds too little memory        the job is tried once more, with nothing beside it on its device
+    a training takes longer than allowed    SIGTERM, after ten seconds SIGKILL; the job fails, its epochs are kept
+    the runs take more disk than allowed    those that were not used for the longest time go (`cnnlab.jobs.disk`)
     the last person leaves a running job    SIGTERM, after ten seconds SIGKILL; the job is cancelled
     SIGTERM or Ctrl-C to the dispatcher     the workers are stopped the same way; their jobs wait for the next one
     the dispatcher is killed                the workers go on; the next dispatcher finds them by their locks
     the queue cannot be written             the workers go on; what is to be written is tried again
 """
 
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cnnlab import locks, settings
 from cnnlab.experiment import ExperimentError
+from cnnlab.jobs import disk, limits, places
+from cnnlab.jobs.logs import rotate
+from cnnlab.jobs.places import Placed, Places
 from cnnlab.jobs.queue import CANCELLED, DONE, FAILED, Job, Queue, QueueError, has_result
-from cnnlab.jobs.runners import NOT_BEGUN, LocalRunner, Outcome, Runner, Worker, python_environment
+from cnnlab.jobs.runners import (
+    NO_MEMORY,
+    NOT_BEGUN,
+    LocalRunner,
+    Outcome,
+    Runner,
+    Worker,
+    python_environment,
+    run_folder,
+)
+from cnnlab.settings import SettingsError
 
 GRACE_SECONDS = 10.0  # between asking a worker to stop and ending it
 KILL_SECONDS = 3.0  # a killed process is gone after so long at most
 POLL_SECONDS = 0.2
 RETRY_SECONDS = 2.0  # after the queue could not be used
 IDLE_SECONDS = 600.0  # after so long without work, a dispatcher that the web process started leaves
+LOOK_SECONDS = 5.0  # between two looks at the clocks of the jobs, and two signs of life
 RESTART_SECONDS = 3.0  # a dispatcher that dies at once is not started more often than this
 EXIT_OK, EXIT_TAKEN = 0, 1
 
@@ -51,11 +69,21 @@ class Stop:
 
 @dataclass
 class Slot:
-    """One job at work; `deadline` (monotonic seconds) is set when its worker was asked to stop."""
+    """One job at work, since `began`; `deadline` is set when its worker was asked to stop (both monotonic seconds).
+
+    `verdict` is why it was stopped, where that ends the job.
+    """
 
     job: Job
     worker: Worker
+    began: float = field(default_factory=time.monotonic)
     deadline: float | None = None
+    verdict: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long this worker has been at work."""
+        return time.monotonic() - self.began
 
     def ask_to_stop(self) -> bool:
         """The first time: ask. When the time of grace is over: end it. False where it is not ours to stop."""
@@ -70,15 +98,24 @@ class Slot:
 class Dispatcher:
     """Keeps up to `slots` jobs at work. `tick` is one round of looking after them; `run` repeats it."""
 
-    def __init__(self, queue: Queue, runner: Runner, slots: int = 1, say: Say = lambda line: None) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        runner: Runner,
+        slots: int = 1,
+        say: Say = lambda line: None,
+        devices: Sequence[str] = (),
+    ) -> None:
         if slots < 1:
             raise ValueError(f"A dispatcher needs at least one slot. Received: slots={slots}")
+        self.places = Places(devices, slots)
         self.queue = queue
         self.runner = runner
         self.slots = slots
         self.say = say
         self.at_work: dict[int, Slot] = {}
         self.seen = -1  # the queue's stamp at the last look
+        self.looked = 0.0  # monotonic seconds of the last look at the clocks
 
     def run(self, stop: Stop, idle: float | None = None) -> None:
         """Work until `stop` is asked, or until there was nothing to do for `idle` seconds (None: never)."""
@@ -87,7 +124,7 @@ class Dispatcher:
             try:
                 self.tick()
                 trouble = ""
-            except QueueError as error:
+            except (QueueError, SettingsError) as error:
                 if str(error) != trouble:
                     self.say(trouble := str(error))
                 time.sleep(RETRY_SECONDS)
@@ -106,29 +143,59 @@ class Dispatcher:
         for slot in self.at_work.values():
             if slot.deadline is not None:
                 slot.ask_to_stop()
+        if time.monotonic() - self.looked > LOOK_SECONDS:
+            self.looked = time.monotonic()
+            self.show_life()
+            self.look_at_clocks()
+
+    def show_life(self) -> None:
+        """A sign for `doctor` that this process does its rounds, and logs of a bounded size."""
+        with suppress(OSError):
+            life_path().touch()
+        for log in (log_path(), *(run_folder(slot.job) / "worker.log" for slot in self.at_work.values())):
+            rotate(log)
+
+    def look_at_clocks(self) -> None:
+        """Stop the jobs that have been at work for longer than the settings allow. Raises SettingsError."""
+        minutes = settings.current().job_minutes
+        for slot in list(self.at_work.values()):
+            if slot.deadline is None and slot.job.worked + slot.seconds > minutes * 60:
+                slot.verdict = limits.out_of_time(minutes)
+                self.say(f"stopping {_name(slot.job)}: {slot.verdict}")
+                if not slot.ask_to_stop():
+                    self.queue.finish(slot.job, FAILED, slot.verdict)
+                    del self.at_work[slot.job.id]
 
     def settle_ended(self, *, stopping: bool) -> None:
         """Write down how workers ended; `stopping`: all of them were asked to."""
         for slot in list(self.at_work.values()):
             outcome = slot.worker.poll()
             if outcome is not None:
-                job = self.settle(slot.job, outcome, asked=stopping or slot.deadline is not None)
+                job = self.settle(slot, outcome, asked=stopping or slot.deadline is not None)
                 del self.at_work[job.id]
                 self.say(f"{outcome.kind} {_name(job)}: {job.state}{f' ({job.reason})' if job.reason else ''}")
 
-    def settle(self, job: Job, outcome: Outcome, *, asked: bool) -> Job:
+    def settle(self, slot: Slot, outcome: Outcome, *, asked: bool) -> Job:
         """Move the job on. A worker that ended without a result, and was not asked to, counts as a crash."""
+        job = slot.job
         if outcome.kind in (DONE, FAILED):
             return self.queue.finish(job, outcome.kind, outcome.reason)
+        if slot.verdict:
+            return self.queue.finish(job, FAILED, slot.verdict)
+        if outcome.kind == NO_MEMORY:
+            return self.queue.out_of_memory(job, slot.seconds)
         blameless = asked or outcome.kind == NOT_BEGUN
-        return self.queue.interrupted(job, crash=None if blameless else outcome.reason or "its process ended.")
+        crash = None if blameless else outcome.reason or "its process ended."
+        return self.queue.interrupted(job, crash, slot.seconds)
 
     def look_around(self) -> None:
         """Take over running jobs that are not in a slot yet; ask the workers of jobs that nobody wants to stop."""
         running = {job.id: job for job in self.queue.running()}
         for number, job in running.items():
             if number not in self.at_work:
-                self.at_work[number] = Slot(job, self.runner.adopt(job))
+                worker = self.runner.adopt(job)
+                age = time.time() - (job.started or time.time()) if worker.poll() is None else 0.0
+                self.at_work[number] = Slot(job, worker, time.monotonic() - max(0.0, age))
                 self.say(f"found {_name(job)} running")
         for number, slot in list(self.at_work.items()):
             if slot.deadline is None and (number not in running or not running[number].is_wanted):
@@ -142,9 +209,26 @@ class Dispatcher:
             del self.at_work[slot.job.id]
 
     def fill_slots(self) -> None:
-        """Claim and start jobs while there is room."""
-        while len(self.at_work) < self.slots and (job := self.queue.claim()) is not None:
-            self.start(job)
+        """Claim and start jobs while there is room. Raises SettingsError."""
+        while len(self.at_work) < self.slots:
+            look = self.places.look(Placed(slot.job.device, slot.job.alone) for slot in self.at_work.values())
+            job = self.queue.claim(look.place)
+            if job is None:
+                return
+            if self.has_room(job):
+                self.start(job)
+
+    def has_room(self, job: Job) -> bool:
+        """Make room on the disk; where that cannot be done the job fails, with the reason. Raises SettingsError."""
+        allowed = settings.current()
+        most = allowed.runs_gigabytes * 1e9
+        asked_for = {other.key for other in self.queue.active()}
+        room = disk.make_room(most, asked_for, allowed.viewed_minutes * 60)
+        for name in room.removed:
+            self.say(f"removed the run {name}: the runs took more than {allowed.runs_gigabytes:g} GB")
+        if room.used > most:
+            self.queue.finish(job, FAILED, limits.out_of_disk(room.used, most))
+        return room.used <= most
 
     def start(self, job: Job) -> None:
         """Start the job's worker, or finish the job where there is nothing to train or nothing can be started."""
@@ -176,12 +260,18 @@ class Dispatcher:
                 self.settle_ended(stopping=True)
 
 
-def dispatch(slots: int = 1, idle: float | None = None, runner: Runner | None = None, say: Say | None = None) -> int:
+def dispatch(
+    slots: int | None = None, idle: float | None = None, runner: Runner | None = None, say: Say | None = None
+) -> int:
     """Be this home's dispatcher until SIGTERM or Ctrl-C, or for `idle` seconds without work; the exit code.
 
-    Returns 1, and says so, where another dispatcher is at work. Raises ValueError for slots < 1.
+    `slots` is how many jobs are at work at a time (None: as the settings say, or one for each GPU, one without any).
+    Returns 1, and says so, where another dispatcher is at work. Raises ValueError for slots < 1, SettingsError.
     """
     stop, queue, say = Stop(), Queue(), say or _print
+    gpus = places.gpus()
+    slots = settings.current().slots or len(gpus) or 1 if slots is None else slots
+    threads = max(1, (os.cpu_count() or 1) // slots) if slots > 1 and not gpus else None
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop.ask)
     while True:
@@ -193,8 +283,11 @@ def dispatch(slots: int = 1, idle: float | None = None, runner: Runner | None = 
             )
             return EXIT_TAKEN
         with lock:
-            dispatcher = Dispatcher(queue, runner or LocalRunner(), slots, say)
-            say(f"at work for {settings.home()}, {slots} at a time")
+            runner = runner or LocalRunner(gpus=gpus, threads=threads)
+            dispatcher = Dispatcher(queue, runner, slots, say, [gpu.device for gpu in gpus])
+            with suppress(QueueError):  # a full disk, say: nothing depends on it
+                queue.say_slots(slots)
+            say(f"at work for {settings.home()}, {slots} at a time on {', '.join(dispatcher.places.room)}")
             dispatcher.run(stop, idle)
             dispatcher.stop_all()
         # Who asked after our last look and before the lock was free saw a dispatcher at work, and started none.
@@ -210,6 +303,7 @@ def ensure_running() -> None:
     and outlives the web process; its output goes to `dispatcher.log` in the home. Raises QueueError.
     """
     _started[:] = [process for process in _started if process.poll() is None]  # leaves no zombie behind
+    rotate(log_path())
     try:
         if _started_just_now() or locks.held(lock_path()):
             return
@@ -231,12 +325,30 @@ def lock_path() -> Path:
     return settings.home() / "dispatcher.lock"
 
 
+def log_path() -> Path:
+    """Where a dispatcher that the web process started writes."""
+    return settings.home() / "dispatcher.log"
+
+
+def life_path() -> Path:
+    """The file that a dispatcher touches on its rounds."""
+    return settings.home() / "dispatcher.alive"
+
+
+def seconds_since_life() -> float | None:
+    """How long ago a dispatcher last did its round; None if there never was one."""
+    try:
+        return max(0.0, time.time() - life_path().stat().st_mtime)
+    except OSError:
+        return None
+
+
 _started: list[subprocess.Popen[bytes]] = []  # by this process, and not yet waited for
 
 
 def _detached(lock: locks.Lock) -> subprocess.Popen[bytes]:
     descriptors, variables = lock.hand_to()
-    with (settings.home() / "dispatcher.log").open("ab") as log:
+    with log_path().open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "cnnlab", "dispatch", "--idle", f"{IDLE_SECONDS:.0f}"],
             stdin=subprocess.DEVNULL,

@@ -16,7 +16,7 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from typing import Any
 
 from cnnlab import locks, runs, settings
 from cnnlab.experiment import Experiment
+from cnnlab.jobs import limits
 from cnnlab.jobs.line import Request, Turn, in_line
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = STATES = ("queued", "running", "done", "failed", "cancelled")
@@ -31,6 +32,7 @@ OVER = (DONE, FAILED, CANCELLED)
 PERSON = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 MOST_RESUMES = 3  # a worker that dies is started again so often, and not more often
 BUSY_SECONDS = 20.0  # how long a write waits for its turn
+RATE_SECONDS = 60.0  # `submissions_per_minute` looks back so far
 
 # One script for each version of the file; a newer program brings an older file up to date, one script after the other.
 MIGRATIONS = (
@@ -61,6 +63,13 @@ MIGRATIONS = (
     CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT INTO counters VALUES ('stamp', 0), ('round', 0);
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN worked REAL NOT NULL DEFAULT 0;
+    ALTER TABLE jobs ADD COLUMN alone INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE jobs ADD COLUMN device TEXT NOT NULL DEFAULT '';
+    CREATE INDEX requests_by_time ON requests (person, submitted);
+    INSERT INTO counters VALUES ('closed', 0), ('slots', 1);
+    """,
 )
 
 
@@ -85,7 +94,9 @@ class Job:
     """One training as the queue knows it.
 
     `attempts` counts how often a worker was started, `crashes` how often one ended without a result; `people` are those
-    who want it (for a job that is over: who wanted it at its end), earliest first.
+    who want it (for a job that is over: who wanted it at its end), earliest first. `worked` is how many seconds earlier
+    attempts took, `device` where the last one ran ("GPU 0", "CPU", "" before the first); a job that is `alone` ran out
+    of memory once and shares its device with no other.
     """
 
     id: int
@@ -98,6 +109,9 @@ class Job:
     finished: float | None
     attempts: int
     crashes: int
+    worked: float
+    alone: bool
+    device: str
     people: tuple[str, ...]
 
     @property
@@ -130,14 +144,19 @@ class Queue:
         """`person` asks for the training of `experiment`: a new job, or the one that is already queued or running.
 
         An experiment that has a finished run needs no training: the answer is a job that is done.
-        Raises TypeError for anything but an Experiment, PersonError for an unusable name, QueueError.
+        Raises Refused where the settings do not allow it, TypeError for anything but an Experiment, PersonError for an
+        unusable name, SettingsError, QueueError.
         """
         if not isinstance(experiment, Experiment):
             raise TypeError(f"Ask for an Experiment. Received: experiment={experiment!r}")
         check_person(person)
-        state = DONE if has_result(experiment) else QUEUED
+        state, allowed = DONE if has_result(experiment) else QUEUED, settings.current()
         with self._write() as db:
             job = _one(db, "key = ? AND state IN ('queued', 'running') ORDER BY id DESC", experiment.key)
+            if job is None or person not in job.people:
+                limits.check_rate(person, counts := _counts(db, person), allowed)
+                if job is None and state == QUEUED:
+                    limits.check_new(experiment, person, counts, allowed)
             if job is None:
                 number = _insert(db, experiment, state)
             elif job.state == QUEUED and state == DONE:
@@ -221,6 +240,16 @@ class Queue:
                 db, f"{condition} AND finished > ? AND attempts > 0 ORDER BY finished DESC", person, finished_since
             )
 
+    def is_open(self) -> bool:
+        """Whether new trainings are taken."""
+        with self._read() as db:
+            return not _counter(db, "closed")
+
+    def slots(self) -> int:
+        """How many trainings the dispatcher that worked here last keeps going at a time."""
+        with self._read() as db:
+            return _counter(db, "slots")
+
     def recent(self, limit: int = 50) -> list[Job]:
         """The last jobs that came to an end, latest first."""
         with self._read() as db:
@@ -228,18 +257,20 @@ class Queue:
 
     # -- the dispatcher's side ---------------------------------------------------------------------------------------
 
-    def claim(self) -> Job | None:
-        """The next job in line, which is running from now on; None where nothing waits."""
+    def claim(self, place: Callable[[Job], str | None] = lambda job: "") -> Job | None:
+        """The next job in line, which is running from now on; None where nothing waits.
+
+        `place` gives the device for a job, or None where the job has to wait for one: then the next in line is asked.
+        """
         with self._write() as db:
-            turn = next(_in_line(db), None)
-            if turn is None:
-                return None
-            _charge(db, turn)
-            db.execute(
-                "UPDATE jobs SET state = 'running', started = ?, attempts = attempts + 1 WHERE id = ?",
-                (time.time(), turn.job),
-            )
-            return _get(db, turn.job)
+            for turn in _in_line(db):
+                device = place(_get(db, turn.job))
+                if device is not None:
+                    _charge(db, turn)
+                    begun = "state = 'running', started = ?, attempts = attempts + 1, device = ?"
+                    db.execute(f"UPDATE jobs SET {begun} WHERE id = ?", (time.time(), device, turn.job))
+                    return _get(db, turn.job)
+            return None
 
     def finish(self, job: Job | int, state: str, reason: str | None = None) -> Job:
         """The job has come to this end (done, failed or cancelled). One that is over already stays as it is."""
@@ -248,8 +279,10 @@ class Queue:
         with self._write() as db:
             return _get(db, _move(db, _number(job), state, reason))
 
-    def interrupted(self, job: Job | int, crash: str | None = None) -> Job:
+    def interrupted(self, job: Job | int, crash: str | None = None, worked: float = 0.0) -> Job:
         """The worker of a running job ended without a result; `crash` says how, None where it was asked to stop.
+
+        `worked` is how many seconds it was at work.
 
         A job that nobody wants is cancelled. Else it waits again, first in line; but a job that has crashed more than
         MOST_RESUMES times fails, with the reason.
@@ -259,7 +292,7 @@ class Queue:
             if found.state != RUNNING:
                 return found
             crashes = found.crashes + (crash is not None)
-            db.execute("UPDATE jobs SET crashes = ? WHERE id = ?", (crashes, found.id))
+            db.execute("UPDATE jobs SET crashes = ?, worked = worked + ? WHERE id = ?", (crashes, worked, found.id))
             if not found.is_wanted:
                 _move(db, found.id, CANCELLED)
             elif crashes > MOST_RESUMES:
@@ -267,6 +300,30 @@ class Queue:
             else:
                 db.execute("UPDATE jobs SET state = 'queued', reason = ? WHERE id = ?", (crash, found.id))
             return _get(db, found.id)
+
+    def out_of_memory(self, job: Job | int, worked: float = 0.0) -> Job:
+        """The worker of a running job found too little memory: it waits to be tried once more, alone, or has failed."""
+        with self._write() as db:
+            found = _get(db, _number(job))
+            if found.state != RUNNING:
+                return found
+            reason = limits.out_of_memory(found.device, alone=found.alone)
+            if found.alone or not found.is_wanted:
+                _move(db, found.id, FAILED if found.is_wanted else CANCELLED, reason)
+            else:
+                sql = "UPDATE jobs SET state = 'queued', alone = 1, reason = ?, worked = worked + ? WHERE id = ?"
+                db.execute(sql, (reason, worked, found.id))
+            return _get(db, found.id)
+
+    def say_slots(self, slots: int) -> None:
+        """How many trainings are kept going at a time, for the pages."""
+        with self._write() as db:
+            db.execute("UPDATE counters SET value = ? WHERE name = 'slots'", (slots,))
+
+    def take_new(self, yes: bool) -> None:
+        """Whether new trainings are taken from now on: for who answers for the machine."""
+        with self._write() as db:
+            db.execute("UPDATE counters SET value = ? WHERE name = 'closed'", (int(not yes),))
 
     # -- the file ----------------------------------------------------------------------------------------------------
 
@@ -402,9 +459,25 @@ def _people(db: sqlite3.Connection, number: int) -> tuple[str, ...]:
     return tuple(row["person"] for row in db.execute(wanted, (number,)))
 
 
-def _job(row: Mapping[str, Any] | sqlite3.Row, people: tuple[str, ...]) -> Job:
-    names = ("id", "key", "state", "reason", "submitted", "started", "finished", "attempts", "crashes")
-    return Job(**{name: row[name] for name in names}, experiment_json=row["experiment"], people=people)
+def _job(row: sqlite3.Row, people: tuple[str, ...]) -> Job:
+    same = {name: row[name] for name in row.keys() if name not in ("experiment", "alone")}  # noqa: SIM118
+    return Job(**same, experiment_json=row["experiment"], alone=bool(row["alone"]), people=people)
+
+
+def _counts(db: sqlite3.Connection, person: str) -> limits.Counts:
+    """What the limits are about."""
+    mine = "FROM requests JOIN jobs ON jobs.id = requests.job WHERE person = ?"
+    active = "AND withdrawn IS NULL AND state IN ('queued', 'running')"
+    return limits.Counts(
+        active=_count(db, f"{mine} {active}", person),
+        lately=_count(db, "FROM requests WHERE person = ? AND submitted > ?", person, time.time() - RATE_SECONDS),
+        waiting=_count(db, "FROM jobs WHERE state = 'queued'"),
+        is_open=not _counter(db, "closed"),
+    )
+
+
+def _count(db: sqlite3.Connection, rest: str, *values: Any) -> int:
+    return int(db.execute(f"SELECT count(*) {rest}", values).fetchone()[0])
 
 
 def _insert(db: sqlite3.Connection, experiment: Experiment, state: str) -> int:

@@ -6,7 +6,8 @@ is another class with the same two methods. `LocalRunner` makes each worker a fr
     python -m cnnlab train --json EXPERIMENT
 
 which holds the lock of its run directory from birth to death (see `cnnlab.locks`). The worker is a session of its own:
-it outlives a dispatcher that is killed, and the next dispatcher finds it by its lock.
+it outlives a dispatcher that is killed, and the next dispatcher finds it by its lock. On a GPU it takes memory as it
+needs it, not all of it at its start, so that several share one; which GPU it sees is decided before it is born.
 """
 
 import contextlib
@@ -20,14 +21,28 @@ from pathlib import Path
 from typing import Protocol
 
 from cnnlab import locks, runs, settings
+from cnnlab.jobs.logs import rotate
+from cnnlab.jobs.places import Gpu
 from cnnlab.jobs.queue import DONE, FAILED, Job
 
-STOPPED, CRASHED, NOT_BEGUN = "stopped", "crashed", "not begun"
+STOPPED, CRASHED, NOT_BEGUN, NO_MEMORY = "stopped", "crashed", "not begun", "out of memory"
 EXIT_DONE, EXIT_STOPPED = 0, 3  # `train` says by its exit code how it ended; 1: failed, the reason is in record.json
 NICENESS = 5  # a training leaves the processor to the web process, where both want it
 CLOCK_STEP = 0.05  # seconds by which the time of a file may lag behind the clock
 TAIL_BYTES = 4096
 TAIL_LETTERS = 300
+BEGINNING = "== attempt "  # begins each worker's part of the log
+LAST_WORDS = 64 * 1024  # bytes of a log in which a traceback is looked for
+# What TensorFlow, JAX, PyTorch and Python say when memory runs out.
+NO_MEMORY_WORDS = (
+    "RESOURCE_EXHAUSTED",
+    "ResourceExhaustedError",
+    "OOM when allocating",
+    "CUDA_ERROR_OUT_OF_MEMORY",
+    "OutOfMemoryError",
+    "MemoryError",
+    "ran out of memory",
+)
 
 Command = Callable[[Job], Sequence[str]]
 
@@ -36,7 +51,8 @@ Command = Callable[[Job], Sequence[str]]
 class Outcome:
     """How a worker ended, and why, for a reader.
 
-    done; failed, for good; stopped or crashed: it can go on; not begun: there never was a worker.
+    done; failed, for good; stopped or crashed: it can go on; out of memory: it can go on where there is more of it;
+    not begun: there never was a worker.
     """
 
     kind: str
@@ -67,11 +83,23 @@ class Runner(Protocol):
 
 
 class LocalRunner:
-    """Workers as processes of this machine. `command` gives a job's command line (default: `train`)."""
+    """Workers as processes of this machine. `command` gives a job's command line (default: `train`).
 
-    def __init__(self, command: Command | None = None, niceness: int = NICENESS) -> None:
+    `gpus` are the GPUs that a job's device may name, `threads` how many threads a worker on the processor shares an
+    operation among (None: as many as there are cores).
+    """
+
+    def __init__(
+        self,
+        command: Command | None = None,
+        niceness: int = NICENESS,
+        gpus: Sequence[Gpu] = (),
+        threads: int | None = None,
+    ) -> None:
         self.command = command or train_command
         self.niceness = niceness
+        self.gpus = {gpu.device: gpu for gpu in gpus}
+        self.threads = threads
 
     def start(self, job: Job) -> Worker:
         """A fresh process that inherits the lock; where somebody trains this run already, that process is watched."""
@@ -81,19 +109,29 @@ class LocalRunner:
             return WatchedWorker(job)
         with lock:
             descriptors, variables = lock.hand_to()
+            rotate(folder / "worker.log")
             with (folder / "worker.log").open("ab") as log:
+                log.write(f"{BEGINNING}{job.attempts}, {job.device or 'this machine'}\n".encode())
+                log.flush()
                 process = subprocess.Popen(
                     list(self.command(job)),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env=python_environment() | variables,
+                    env=python_environment() | self.device_environment(job) | variables,
                     pass_fds=descriptors,
                     start_new_session=True,
                 )
             lock.sign(process.pid, handed=True)
         lower_priority(process.pid, self.niceness)
         return LocalWorker(job, process)
+
+    def device_environment(self, job: Job) -> dict[str, str]:
+        """The variables that put a worker on its job's device, whichever backend Keras has."""
+        gpu = self.gpus.get(job.device)
+        if gpu is not None:
+            return gpu_environment(gpu, settings.current().gpu_megabytes)
+        return {"TF_NUM_INTRAOP_THREADS": str(self.threads)} if self.threads else {}
 
     def adopt(self, job: Job) -> Worker:
         """The worker that holds the lock of the job's run directory."""
@@ -165,12 +203,15 @@ def by_exit_code(code: int, folder: Path, started: float | None = None) -> Outco
     of the log.
     """
     if code < 0:
-        return Outcome(CRASHED, signal_sentence(-code))
+        kind = NO_MEMORY if ran_out_of_memory(last_words(folder / "worker.log", started)) else CRASHED
+        return Outcome(kind, signal_sentence(-code))
     if code == EXIT_DONE:
         return Outcome(DONE)
     if code == EXIT_STOPPED:
         return Outcome(STOPPED, "The training was stopped from outside.")
     reason = written_reason(folder) if written_since(folder / "record.json", started) else None
+    if ran_out_of_memory(reason or last_words(folder / "worker.log", started)):
+        return Outcome(NO_MEMORY, reason)
     return Outcome(FAILED, reason or f"The worker could not go on: {last_line(folder / 'worker.log')}")
 
 
@@ -180,10 +221,12 @@ def by_record(folder: Path, started: float | None) -> Outcome:
     if state == "done":
         return Outcome(DONE)
     if state == "failed" and written_since(folder / "record.json", started):
-        return Outcome(FAILED, written_reason(folder))
+        reason = written_reason(folder)
+        return Outcome(NO_MEMORY if ran_out_of_memory(reason or "") else FAILED, reason)
     if state == "stopped" and written_since(folder / "record.json", started):
         return Outcome(STOPPED, "The training was stopped from outside.")
-    return Outcome(CRASHED, "its process was gone (killed, or the machine was switched off).")
+    kind = NO_MEMORY if ran_out_of_memory(last_words(folder / "worker.log", started)) else CRASHED
+    return Outcome(kind, "its process was gone (killed, or the machine was switched off).")
 
 
 def was_signed_since(lock: Path, moment: float | None) -> bool:
@@ -205,6 +248,27 @@ def written_reason(folder: Path) -> str | None:
     return str(record.get("reason") or "It gave no reason.") if record.get("state") == "failed" else None
 
 
+def ran_out_of_memory(words: str) -> bool:
+    """Whether a reason, or the end of a log, tells of memory that ran out."""
+    return any(word in words for word in NO_MEMORY_WORDS)
+
+
+def gpu_environment(gpu: Gpu, most: int) -> dict[str, str]:
+    """A worker that sees this GPU only and takes memory as it needs it, `most` megabytes at most (0: no cap).
+
+    TensorFlow has no variable for a cap: `train` reads the setting itself.
+    """
+    chosen = {
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as nvidia-smi counts them
+        "CUDA_VISIBLE_DEVICES": str(gpu.index),
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    }
+    if most and gpu.megabytes:
+        chosen["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{min(1.0, most / gpu.megabytes):.4f}"
+    return chosen
+
+
 def signal_sentence(number: int) -> str:
     """What a student can make of a signal."""
     known = {one.value: one.name for one in signal.Signals}
@@ -217,15 +281,25 @@ def signal_sentence(number: int) -> str:
     return f"its process died of {known.get(number, number)} ({meanings.get(number, 'ended by a signal')})."
 
 
-def last_line(log: Path) -> str:
-    """The last line in a log that says something."""
+def tail(log: Path, most: int = TAIL_BYTES) -> str:
+    """The last `most` bytes of a log as text; nothing where there is no log."""
     try:
         with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
-            lines = file.read().decode(errors="replace").split("\n")
+            file.seek(max(0, file.seek(0, os.SEEK_END) - most))
+            return file.read().decode(errors="replace")
     except OSError:
-        lines = []
-    spoken = [line.strip() for line in lines if line.strip()]
+        return ""
+
+
+def last_words(log: Path, started: float | None) -> str:
+    """What the worker that began at `started` (Unix time) left in its log; nothing if it wrote nothing."""
+    words = tail(log, LAST_WORDS) if written_since(log, started) else ""
+    return words.rpartition(BEGINNING)[2]
+
+
+def last_line(log: Path) -> str:
+    """The last line in a log that says something."""
+    spoken = [line.strip() for line in tail(log).split("\n") if line.strip() and not line.startswith(BEGINNING)]
     return spoken[-1][-TAIL_LETTERS:] if spoken else "it left no word in worker.log."
 
 

@@ -1,0 +1,127 @@
+"""The disk that runs take: which of them may go when there are too many, and which never do.
+
+When the runs trained here take more than the setting `runs_gigabytes`, the one that was not used for the longest time
+goes first, whole. One never goes that is pinned, that somebody looked at within `viewed_minutes`, that is being trained
+or asked for; nor one of those shipped with the code, which lie elsewhere. A run that has gone can be trained again.
+
+Two empty files under home()/marks say so: `<key>.pinned`, and `<key>.viewed`, whose time is that of the last look.
+"""
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnnlab import locks, runs, settings
+
+TOUCH_SECONDS = 30.0  # a look is written down once in so long, however many people look
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a look at the disk came to: bytes that the runs take now, and the names of the runs that went."""
+
+    used: int
+    removed: tuple[str, ...] = ()
+
+
+def viewed(key: str) -> None:
+    """Somebody looks at the run with this key. Cheap; a disk that cannot be written is not the viewer's concern."""
+    mark = _mark(key, "viewed")
+    with contextlib.suppress(OSError):
+        if time.time() - last_viewed(key) > TOUCH_SECONDS:
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+
+
+def last_viewed(key: str) -> float:
+    """When somebody last looked at this run (Unix time); 0 if nobody did."""
+    return _time(_mark(key, "viewed"))
+
+
+def pin(key: str, yes: bool = True) -> None:
+    """Keep this run whatever happens, or (`yes` false) no longer. Raises UnknownRun, OSError."""
+    mark = _mark(runs.open_run(key).key, "pinned")
+    if yes:
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    else:
+        mark.unlink(missing_ok=True)
+
+
+def is_pinned(key: str) -> bool:
+    """Whether this run is kept whatever happens."""
+    return _mark(key, "pinned").exists()
+
+
+def used() -> int:
+    """The bytes that all runs trained here take on the disk."""
+    return sum(size(folder) for folder in _folders())
+
+
+def size(folder: Path) -> int:
+    """The bytes that a folder's files take on the disk; files that go meanwhile count nothing."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(place, name)).st_blocks * 512
+    return total
+
+
+def last_used(folder: Path) -> float:
+    """When a run was last written or looked at (Unix time)."""
+    written = max(_time(folder / name) for name in ("record.json", "history.csv", "experiment.json", "lock"))
+    return max(written, last_viewed(folder.name))
+
+
+def make_room(most: float, asked_for: Collection[str], viewed_seconds: float) -> Room:
+    """Remove runs, the longest unused first, until the others take at most `most` bytes or none is left that may go.
+
+    `asked_for` are the keys of the jobs that wait or run.
+    """
+    sizes = {folder: size(folder) for folder in _folders()}
+    total, removed = sum(sizes.values()), []
+    for folder in sorted(sizes, key=last_used):
+        if total <= most:
+            break
+        wanted = folder.name in asked_for or is_pinned(folder.name)
+        if not wanted and time.time() - last_viewed(folder.name) >= viewed_seconds and _remove(folder):
+            total -= sizes[folder]
+            removed.append(folder.name)
+    return Room(total, tuple(removed))
+
+
+def _remove(folder: Path) -> bool:
+    """Take the folder away in one step, then empty it; False where a worker is at it."""
+    lock = locks.acquire(folder / "lock", patience=0)
+    if lock is None:
+        return False
+    with lock:
+        bin_ = settings.home() / "removed" / f"{folder.name}.{time.time_ns()}"
+        bin_.parent.mkdir(parents=True, exist_ok=True)
+        folder.rename(bin_)
+        shutil.rmtree(bin_.parent, ignore_errors=True)
+    _mark(folder.name, "viewed").unlink(missing_ok=True)
+    return True
+
+
+def _folders() -> list[Path]:
+    try:
+        return [folder for folder in settings.runs_dir().iterdir() if folder.is_dir()]
+    except FileNotFoundError:
+        return []
+
+
+def _mark(key: str, kind: str) -> Path:
+    return settings.home() / "marks" / f"{key}.{kind}"
+
+
+def _time(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

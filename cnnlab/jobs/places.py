@@ -1,0 +1,103 @@
+"""Which device a training runs on: its GPUs, or the processor where there is none.
+
+Slots are dealt out over the GPUs in turn, so `--slots 4` on two GPUs puts two trainings on each. A training that ran
+out of memory is tried once more *alone*: it gets a GPU on which nothing else runs, and nothing else is put beside it.
+Where none is empty, the one with the least on it takes nothing new until it is.
+"""
+
+import os
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from cnnlab.jobs.queue import Job
+
+CPU = "CPU"
+QUERY = ("nvidia-smi", "--query-gpu=index,name,memory.total,memory.used", "--format=csv,noheader,nounits")
+SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU as its driver describes it; memory in megabytes (2**20 bytes)."""
+
+    index: int
+    name: str
+    megabytes: int
+    used: int
+
+    @property
+    def device(self) -> str:
+        """How a job says where it runs."""
+        return f"GPU {self.index}"
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A training at work on a device, perhaps with the device to itself."""
+
+    device: str
+    alone: bool
+
+
+def gpus() -> list[Gpu]:
+    """The NVIDIA GPUs that a worker may use: all, or those that `CUDA_VISIBLE_DEVICES` names by number."""
+    try:
+        answer = subprocess.run(QUERY, capture_output=True, text=True, timeout=SECONDS, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    found = parse(answer)
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return found
+    return [gpu for gpu in found if str(gpu.index) in [word.strip() for word in visible.split(",")]]
+
+
+def parse(answer: str) -> list[Gpu]:
+    """The GPUs in nvidia-smi's lines; a line that is no GPU (a driver's complaint) is left out."""
+    found = []
+    for line in answer.splitlines():
+        words = [word.strip() for word in line.split(",")]
+        try:
+            found.append(Gpu(int(words[0]), words[1], int(words[2]), int(words[3])))
+        except (ValueError, IndexError):
+            continue
+    return found
+
+
+class Places:
+    """The room on each device."""
+
+    def __init__(self, devices: Sequence[str], slots: int) -> None:
+        devices = list(devices) or [CPU]
+        share, more = divmod(slots, len(devices))
+        dealt = {device: share + (number < more) for number, device in enumerate(devices)}
+        self.room = {device: places for device, places in dealt.items() if places}
+
+    def look(self, at_work: Iterable[Placed]) -> "Look":
+        """Where there is room beside what is at work now."""
+        return Look(self.room, at_work)
+
+
+class Look:
+    """One look along the line: asked for one waiting job after the other, it says where each could begin now."""
+
+    def __init__(self, room: dict[str, int], at_work: Iterable[Placed]) -> None:
+        self.room = room
+        self.load = dict.fromkeys(room, 0)
+        self.closed: set[str] = set()  # taken by one training alone, or kept free for one
+        for placed in at_work:
+            self.load[placed.device] = self.load.get(placed.device, 0) + 1
+            if placed.alone:
+                self.closed.add(placed.device)
+
+    def place(self, job: Job) -> str | None:
+        """The device for the next job in line, or None where it has to wait."""
+        open_to_it = [device for device in self.room if device not in self.closed]
+        if not open_to_it:
+            return None
+        best = min(open_to_it, key=self.load.__getitem__)
+        if job.alone and self.load[best]:
+            self.closed.add(best)
+            return None
+        return best if self.load[best] < self.room[best] else None
