@@ -53,8 +53,8 @@ class Wall:
     and `gap` transparent pixels to its right and below. order: int (f,), the maps as they hang, left to right, top to bottom. By map number, each
     (f,): low and high, the map's own lowest and highest value; limit, the value that has the last colour (zero has the
     first one, or, where the wall is `signed`, the middle one); silent: zero everywhere; broken: not all values are
-    finite numbers, as after a training that diverged (those are drawn as zero). zero_share: the share of all numbers
-    that are exactly zero, 0 to 1.
+    finite numbers, as after a training that diverged (those are drawn as zero). zero_share, negative_share: the
+    shares of all numbers that are exactly zero and below zero, 0 to 1.
     """
 
     png: bytes
@@ -71,6 +71,7 @@ class Wall:
     silent: Array
     broken: Array
     zero_share: float
+    negative_share: float
 
     @property
     def count(self) -> int:
@@ -138,6 +139,7 @@ def compose(
         silent=np.asarray(~numbers.any(axis=(0, 1)) & ~broken),
         broken=broken,
         zero_share=float((numbers == 0).mean()),
+        negative_share=float((numbers < 0).mean()),
     )
 
 

@@ -10,7 +10,22 @@ from dataclasses import replace
 import streamlit as st
 
 from cnnlab.pages import cached, selection
-from cnnlab.pages.inside import address, answer, chooser, epochs, maps
+from cnnlab.pages.inside import (
+    address,
+    answer,
+    blocks,
+    chooser,
+    epochs,
+    excites,
+    kernels,
+    maps,
+    one_map,
+    switches,
+    two_runs,
+    what_if,
+    why,
+    xray,
+)
 from cnnlab.pages.inside.scene import Scene
 from cnnlab.pages.inside.shelf import shelf, subject
 from cnnlab.pages.selection import Selection
@@ -20,6 +35,14 @@ from cnnlab.walls import enlarged
 FIRST_CHOICE = "final-3conv-dropout"  # the report looked inside this one
 VIEWS: dict[str, tuple[str, Callable[[Scene], None]]] = {
     "maps": ("All maps", maps.view),
+    "blocks": ("Block by block", blocks.view),
+    "map": ("One map", one_map.view),
+    "kernels": ("Kernels", kernels.view),
+    "why": ("Why this class", why.view),
+    "off": ("Switch off", switches.view),
+    "versus": ("Two runs", two_runs.view),
+    "xray": ("Regularizer", xray.view),
+    "whatif": ("What if", what_if.view),
 }
 
 
@@ -82,6 +105,8 @@ def picture(scene: Scene) -> None:
 @st.fragment
 def looking(scene: Scene) -> None:
     """The view that is open. What is clicked inside it draws only this part anew."""
+    if st.session_state.pop(excites.ANOTHER, False):
+        st.rerun()  # another picture was chosen in here: the whole page is about it
     titles = {name: title for name, (title, _) in VIEWS.items()}
     view = address.choice("view", "Look at", titles, wrap=True, label_visibility="collapsed")
     VIEWS[view][1](scene)

@@ -8,6 +8,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cnnlab.charts import drawn
+from cnnlab.lens.telling import percent
 from cnnlab.pages.inside.tiles import ink
 
 BAR = "#26828e"
@@ -23,13 +24,6 @@ def sentence(probabilities: NDArray[np.float32], classes: Sequence[str], truth: 
     if truth == best:
         return f"{says} That is right."
     return f"{says} Wrong: the truth is **{classes[truth]}**, {percent(float(probabilities[truth]))}."
-
-
-def percent(share: float) -> str:
-    """'71 %'; small shares as '0.4 %' and 'under 0.1 %'."""
-    if 0 < share < 0.0005:
-        return "<0.1 %"
-    return f"{100 * share:.1f} %" if share < 0.0095 or 0.995 < share < 0.9995 else f"{100 * share:.0f} %"
 
 
 def bars(probabilities: NDArray[np.float32], classes: Sequence[str], truth: int | None, key: str) -> None:

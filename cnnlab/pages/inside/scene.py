@@ -67,6 +67,11 @@ class Scene:
         """The stage that shows a convolution's maps: its ReLU."""
         return lens.activation_of(self.layers, conv)
 
+    def convolution(self, stage: str) -> str:
+        """The convolution that a stage of maps comes from: the last one up to it."""
+        names = [layer.name for layer in self.layers]
+        return [layer.name for layer in self.layers[: names.index(stage) + 1] if layer.kind == "conv"][-1]
+
     def block(self, conv: str) -> list[Layer]:
         """The layers of maps from a convolution up to the next one, without dropout, which does nothing any more."""
         names = [layer.name for layer in self.layers]

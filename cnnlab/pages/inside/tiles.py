@@ -16,7 +16,8 @@ from typing import Any
 import streamlit as st
 
 from cnnlab.charts import drawn
-from cnnlab.walls import Array, Wall, compose, ramp
+from cnnlab.lens import Box
+from cnnlab.walls import Array, Bytes, Wall, compose, data_uri, enlarged, ramp
 
 LEGEND = 30  # pixels below the picture
 CHOSEN = "#ff4b4b"
@@ -102,6 +103,14 @@ def of_map(maps: Array, filter: int, limit: float, signed: bool) -> Picture:
         for column, value in enumerate(line)
     ]
     return Picture(uri=wall.uri, columns=width, rows=height, squares=squares, legend=legend_of(wall))
+
+
+def of_pixels(pixels: Bytes, boxes: Sequence[Box] = ()) -> Picture:
+    """A colour picture uint8 (h, w, 3) with boxes drawn around parts of it."""
+    drawn_boxes = [(box.left, box.top, box.right, box.bottom) for box in boxes]
+    return Picture(
+        uri=data_uri(enlarged(pixels, 1)), columns=pixels.shape[1], rows=pixels.shape[0], squares=(), boxes=drawn_boxes
+    )
 
 
 def legend_of(wall: Wall) -> Legend:

@@ -1,0 +1,115 @@
+"""What a result says, in a sentence or two: computed from the figures, so that it is true of every run.
+
+Probabilities are fractions and are told in percent; differences between probabilities in points. Sentences are
+Markdown: what changes is bold. The first sentence of a pair states the result, the second says what to look for.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cnnlab.forward import Array
+from cnnlab.lens.evidence import GradCam, Occlusion
+from cnnlab.lens.regularizers import DropoutSamples, Normalization, WeightSummary
+
+SURE = 0.01  # a probability that moves by less than this has hardly moved
+NARROWER = 0.02  # a norm that differs by less than this share is the same
+
+
+def percent(share: float) -> str:
+    """0.718 as '72 %'; what would round to 0 or 100 keeps a decimal: '0.4 %'."""
+    rounded = round(100 * share)
+    return f"{100 * share:.1f} %" if rounded in (0, 100) and share not in (0, 1) else f"{rounded} %"
+
+
+def points(difference: float) -> str:
+    """0.123 as '12.3 points'."""
+    return f"{100 * abs(difference):.1f} points"
+
+
+def changed(before: Array, after: Array, classes: Sequence[str]) -> str:
+    """What a change (filters off, a kernel edited, the picture turned) did to the answer: probabilities (10,) each."""
+    first, now = int(before.argmax()), int(after.argmax())
+    if first != now:
+        was = f"instead of {classes[first]} ({percent(float(before[first]))} before)"
+        return f"The answer changes: **{classes[now]}**, {percent(float(after[now]))}, {was}."
+    moved = float(after[first] - before[first])
+    if abs(moved) < SURE:
+        return f"The answer stays **{classes[first]}**, {percent(float(after[first]))}: hardly anything changed."
+    way = "more" if moved > 0 else "less"
+    return f"The answer stays **{classes[first]}**, {points(moved)} {way} sure: {percent(float(after[first]))}."
+
+
+def occluded(found: Occlusion, classes: Sequence[str]) -> str:
+    """Where covering a piece of the picture costs the class most."""
+    name, most = classes[found.target], float(found.drop.max())
+    sure = f"Uncovered, it gives {name} {percent(found.probability)}."
+    if most < SURE:
+        return f"{sure} No patch of {found.patch}x{found.patch} pixels lowers that by as much as a point."
+    worst = found.worst
+    return (
+        f"{sure} Covering rows {worst.top} to {worst.bottom - 1}, columns {worst.left} to {worst.right - 1} costs "
+        f"most: **{points(most)}**."
+    )
+
+
+def cam(found: GradCam, classes: Sequence[str]) -> str:
+    """Where a layer speaks for the class, or that it does not."""
+    name = classes[found.target]
+    if not found.has_evidence:
+        return f"**No positive evidence:** nothing that {found.at} found in this picture speaks for {name}."
+    row, column = np.unravel_index(int(found.heat.argmax()), found.heat.shape)
+    across = ("left", "middle", "right")[min(int(column) * 3 // found.heat.shape[1], 2)]
+    down = ("upper", "middle", "lower")[min(int(row) * 3 // found.heat.shape[0], 2)]
+    place = "middle" if (down, across) == ("middle", "middle") else f"{down} {across}"
+    part = float((found.coarse > 0).mean())
+    return f"What {found.at} found speaks for {name} in {percent(part)} of its places, most in the **{place}**."
+
+
+def dropped(samples: DropoutSamples, classes: Sequence[str]) -> tuple[str, str]:
+    """How the answer wobbles over the masks."""
+    best, count = int(samples.plain.argmax()), len(samples.probabilities)
+    low, high = float(samples.probabilities[:, best].min()), float(samples.probabilities[:, best].max())
+    same = round(samples.agreement * count)
+    result = (
+        f"**{same} of {count}** thinned networks say {classes[best]}, as the whole one does; they give it "
+        f"{percent(low)} to {percent(high)} (whole: {percent(float(samples.plain[best]))})."
+    )
+    look = (
+        "The others are swayed by a few missing numbers: this picture is a close call."
+        if same < 0.8 * count
+        else "A network trained this way cannot lean on any one number, so losing some hardly sways it."
+    )
+    return result, look
+
+
+def penalized(own: Sequence[WeightSummary], plain: Sequence[WeightSummary]) -> tuple[str, str]:
+    """How the weights of a run with L2 compare with those of the same run without."""
+    shares = {a.layer: a.norm / b.norm - 1 for a, b in zip(own, plain, strict=True) if b.norm > 0}
+    layer, most = max(shares.items(), key=lambda pair: abs(pair[1]))
+    if abs(most) < NARROWER:
+        result = f"No layer's weights differ from the plain run's by more than {percent(abs(most))} in norm."
+        return result, "A penalty this small is hardly felt: do not expect to see it in the curves either."
+    smaller = [name for name, share in shares.items() if share < -NARROWER]
+    way = "smaller" if most < 0 else "larger"
+    result = (
+        f"In **{len(smaller)} of {len(shares)}** layers the weights are smaller in norm than the plain run's; the "
+        f"largest difference is {layer}, {percent(abs(most))} {way}."
+    )
+    return result, "Look for a histogram that is narrower than the plain run's: large weights had to pay."
+
+
+def normalized(found: Normalization) -> tuple[str, str]:
+    """What one batch normalization did with the spread of its channels."""
+    before, after = (_ratio(values) for values in (found.deviation_before, found.deviation_after))
+    result = (
+        f"Before {found.layer} the widest channel spreads **{before:.0f} times** as much as the middle one, "
+        f"after it {after:.1f} times; on average {percent(float(found.negative_after.mean()))} of a channel's numbers "
+        f"are below zero, where ReLU will silence them."
+    )
+    return result, "Look for boxes of very different sizes on the left and of similar sizes on the right."
+
+
+def _ratio(deviations: Array) -> float:
+    """The largest over the median."""
+    return float(deviations.max() / max(float(np.median(deviations)), 1e-9))
