@@ -17,8 +17,10 @@ from streamlit.navigation.page import Page
 
 from cnnlab.datasets import samples
 from cnnlab.experiment import ExperimentError
+from cnnlab.jobs.limits import Refused
 from cnnlab.jobs.queue import DONE, FAILED, Job, QueueError
-from cnnlab.pages import cached
+from cnnlab.pages import cached, presence, sign_in
+from cnnlab.settings import SettingsError
 
 POLL_SECONDS = 2.0
 COOKIE = "_streamlit_xsrf"  # "2|mask|token|time" in hex digits; the mask changes, what lies under it stays
@@ -37,12 +39,16 @@ def show(pages: Sequence[Page]) -> None:
         page_title=f"{page.title} - CNN Lab", page_icon=str(samples.FOLDER / "cifar10_00_3.png"), layout="wide"
     )
     settle()
+    if not sign_in.passed():
+        return
+    presence.note(page.url_path or "train")
     try:
         page.run()
-    except QueueError as error:
+    except (QueueError, Refused, SettingsError) as error:
         st.error(str(error))
     except OSError as error:
         st.error(f"Something could not be read or written ({error.strerror or error}): look at the disk of the server.")
+    sign_in.leave()
     with st.container(key="running"):
         st.html(STYLE)
         status()
@@ -68,6 +74,7 @@ def settle() -> None:
 @st.fragment(run_every=POLL_SECONDS)
 def status() -> None:
     """How many trainings run, in the corner of every page; and a word when one that this person asked for is over."""
+    presence.here()
     try:
         look_again()
     except QueueError:
@@ -116,8 +123,8 @@ def announcement(job: Job) -> str:
 
 
 def person() -> str:
-    """The name under which this browser asks for trainings: 'b' and twelve hex digits."""
-    name = name_from_cookie(st.context.cookies.get(COOKIE, ""))
+    """Under which name this browser asks for trainings: the account's, or else 'b' and twelve hex digits."""
+    name = sign_in.name() or name_from_cookie(st.context.cookies.get(COOKIE, ""))
     return name or str(st.session_state.setdefault("person", f"t{secrets.token_hex(6)}"))
 
 
