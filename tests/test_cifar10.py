@@ -21,7 +21,6 @@ from cnnlab.datasets import DatasetMissing, cifar10, store
 from cnnlab.datasets.cifar10 import BATCHES, CLASSES, CifarError
 
 ARCHIVE = os.environ.get("CNNLAB_TEST_ARCHIVE")
-needs_real = pytest.mark.skipif(ARCHIVE is None, reason="needs CNNLAB_TEST_ARCHIVE, the real CIFAR-10")
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +86,7 @@ def assert_nothing_is_kept(home: Path) -> None:
 # The real one
 
 
-@needs_real
+@pytest.mark.cifar
 def test_the_official_archive_gives_all_images_in_the_official_order(home: Path) -> None:
     cifar10.prepare(str(ARCHIVE))
     data = datasets.load("cifar10")
@@ -101,7 +100,7 @@ def test_the_official_archive_gives_all_images_in_the_official_order(home: Path)
     assert cifar10.status(verify=True).official
 
 
-@needs_real
+@pytest.mark.cifar
 def test_half_of_the_official_archive_is_incomplete(tmp_path: Path, home: Path) -> None:
     half = tmp_path / "cifar-10-python.tar.gz"
     with open(str(ARCHIVE), "rb") as whole:

@@ -152,7 +152,7 @@ def test_a_damaged_progress_file_reads_as_no_download(home: Path) -> None:
     assert download.progress() is None
 
 
-@pytest.mark.skipif(ARCHIVE is None, reason="needs CNNLAB_TEST_ARCHIVE, the real CIFAR-10")
+@pytest.mark.cifar
 def test_the_real_archive_arrives_with_growing_progress(server: str, home: Path) -> None:
     heard: list[download.Download] = []
     sha256 = hashlib.sha256(Path(str(ARCHIVE)).read_bytes()).hexdigest()

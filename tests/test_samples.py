@@ -31,7 +31,7 @@ def test_nobody_can_paint_on_the_shared_samples() -> None:
         images[0, 0, 0] = 0
 
 
-@pytest.mark.skipif("CNNLAB_TEST_ARCHIVE" not in os.environ, reason="needs CNNLAB_TEST_ARCHIVE, the real CIFAR-10")
+@pytest.mark.cifar
 def test_the_samples_are_the_first_twenty_test_images() -> None:
     with tarfile.open(Path(os.environ["CNNLAB_TEST_ARCHIVE"])) as archive:
         batch = archive.extractfile(f"{cifar10.FOLDER}/test_batch")
