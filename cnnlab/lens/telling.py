@@ -17,7 +17,11 @@ NARROWER = 0.02  # a norm that differs by less than this share is the same
 
 
 def percent(share: float) -> str:
-    """0.718 as '72 %'; what would round to 0 or 100 keeps a decimal: '0.4 %'."""
+    """0.718 as '72 %'; what would round to 0 or 100 keeps a decimal, or is told as '<0.1 %' and '>99.9 %'."""
+    if 0 < share < 0.0005:
+        return "<0.1 %"
+    if 0.9995 <= share < 1:
+        return ">99.9 %"
     rounded = round(100 * share)
     return f"{100 * share:.1f} %" if rounded in (0, 100) and share not in (0, 1) else f"{rounded} %"
 

@@ -11,11 +11,13 @@ from cnnlab.charts import drawn
 from cnnlab.lens.telling import percent
 from cnnlab.pages.inside.tiles import ink
 
+Shares = NDArray[np.float32]
+
 BAR = "#26828e"
 TRUE_BAR = "#b35806"
 
 
-def sentence(probabilities: NDArray[np.float32], classes: Sequence[str], truth: int | None) -> str:
+def sentence(probabilities: Shares, classes: Sequence[str], truth: int | None) -> str:
     """'It says **dog**, 55 %. Wrong: it is a cat, to which it gives 18 %.'"""
     best = int(probabilities.argmax())
     says = f"It says **{classes[best]}**, {percent(float(probabilities[best]))}."
@@ -26,15 +28,21 @@ def sentence(probabilities: NDArray[np.float32], classes: Sequence[str], truth: 
     return f"{says} Wrong: the truth is **{classes[truth]}**, {percent(float(probabilities[truth]))}."
 
 
-def bars(probabilities: NDArray[np.float32], classes: Sequence[str], truth: int | None, key: str) -> None:
-    """Ten bars in the order of the classes, which stays, so that one can watch a bar grow."""
+def bars(
+    probabilities: Shares, classes: Sequence[str], truth: int | None, key: str, before: Shares | None = None
+) -> None:
+    """Ten bars in the order of the classes, which stays, so that one can watch a bar grow.
+
+    `before`, where given, is an earlier answer: a mark shows where each bar ended then.
+    """
     names = [f"{name} (truth)" if label == truth else name for label, name in enumerate(classes)]
     shown = [percent(float(share)) for share in probabilities]
     spec = drawn(
-        SPEC,
+        SPEC if before is None else {**SPEC, "layer": [*SPEC["layer"], MARK]},
         name=names,
         probability=probabilities,
         shown=shown,
+        before=probabilities if before is None else before,
         colour=[TRUE_BAR if label == truth else BAR for label in range(len(classes))],
         ink=[ink()] * len(classes),
     )
@@ -42,26 +50,31 @@ def bars(probabilities: NDArray[np.float32], classes: Sequence[str], truth: int 
     st.vega_lite_chart(spec=spec, key=key, width="stretch", alt=f"What the network says: {said}.")
 
 
+WHOLE_LABELS = {"labelOverlap": False, "labelBound": False, "labelFlush": False}
 SPEC: dict[str, Any] = {
     "data": {"name": "figures"},
-    "height": 190,
-    "padding": {"left": 0, "right": 0, "top": 0, "bottom": 0},
+    "height": 196,
+    "padding": {"left": 0, "right": 0, "top": 6, "bottom": 0},
     "view": {"stroke": None},
     "encoding": {
         "y": {
             "field": "name",
             "type": "nominal",
             "sort": None,
-            "axis": {"title": None, "ticks": False, "domain": False, "labelLimit": 130, "labelOverlap": False},
+            "axis": {"title": None, "ticks": False, "domain": False, "labelLimit": 130, **WHOLE_LABELS},
         },
-        "x": {"field": "probability", "type": "quantitative", "scale": {"domain": [0, 1.25]}, "axis": None},
+        "x": {"field": "probability", "type": "quantitative", "scale": {"domain": [0, 1.45]}, "axis": None},
         "tooltip": [{"field": "name", "title": "class"}, {"field": "shown", "title": "probability"}],
     },
     "layer": [
         {"mark": {"type": "bar", "height": 12, "color": {"expr": "datum.colour"}}},
         {
-            "mark": {"type": "text", "align": "left", "dx": 4, "fontSize": 12, "color": {"expr": "datum.ink"}},
+            "mark": {"type": "text", "align": "left", "dx": 5, "fontSize": 12, "color": {"expr": "datum.ink"}},
             "encoding": {"text": {"field": "shown"}},
         },
     ],
+}
+MARK = {
+    "mark": {"type": "tick", "thickness": 2.5, "size": 16, "color": {"expr": "datum.ink"}},
+    "encoding": {"x": {"field": "before", "type": "quantitative"}},
 }

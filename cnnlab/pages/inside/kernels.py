@@ -82,19 +82,19 @@ def one(scene: Scene, conv: str, number: int) -> None:
 
 
 def coloured(kernel: Array) -> None:
-    """The three colours of a first-layer kernel, each with its sign as a colour and its numbers."""
+    """The three colours of a first-layer kernel, each with its sign as a colour and its numbers, and all together."""
     size, end = kernel.shape[0], float(limits([kernel])[0])
-    pictures = np.stack([colours(kernel[..., colour], end, signed=True) for colour in range(3)])
+    pictures = [colours(kernel[..., colour], end, signed=True) for colour in range(3)]
+    pictures.append(lens.kernel_pictures(kernel[..., None], "filter").pixels[0])
     squares = []
-    for colour, name in enumerate(pixel.COLOURS):
-        squares += pixel.numbers(kernel[..., colour], (colour * (size + 1), 0), end, signed=True)
-        squares.append(
-            tiles.Square(
-                number=-1, at=(colour * (size + 1), size), size=(size, 0.9), name=name, value="", text=name,
-                text_colour=tiles.ink(),
-            )
-        )  # fmt: skip
-    picture = tiles.Picture(uri=data_uri(mosaic(pictures, 3)), columns=3 * (size + 1), rows=size + 1, squares=squares)
+    for place, name in enumerate((*pixel.COLOURS, "all three as a picture")):
+        at = (place % 2 * (size + 1), place // 2 * (size + 1))
+        if place < len(pixel.COLOURS):
+            squares += pixel.numbers(kernel[..., place], at, end, signed=True)
+        squares.append(pixel.text(name, (at[0], at[1] + size), size))
+    picture = tiles.Picture(
+        uri=data_uri(mosaic(np.stack(pictures), 2)), columns=2 * (size + 1), rows=2 * (size + 1), squares=squares
+    )
     said = "; ".join(
         f"{name} {tiles.values(float(kernel[..., colour].min()), float(kernel[..., colour].max()))}"
         for colour, name in enumerate(pixel.COLOURS)

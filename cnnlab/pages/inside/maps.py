@@ -7,17 +7,18 @@ from numpy.typing import NDArray
 from cnnlab import lens
 from cnnlab.pages.inside import address, epochs, picker, tiles, top
 from cnnlab.pages.inside.scene import Scene
-from cnnlab.walls import Wall, compose
+from cnnlab.walls import Wall, compose, limits
 
 SCALES = {"layer": "compare strength", "map": "see detail"}
+DETAIL_FIRST = dict(reversed(SCALES.items()))  # at first sight one wants to recognize something
 ORDERS = {"number": "by number", "mean": "strongest mean first", "max": "strongest pixel first", "class": "by a class"}
-NARROWEST = 250  # pixels; a wall that would be narrower goes into the next row
+NARROWEST, NARROWEST_OF_FOUR = 250, 190  # pixels; a wall that would be narrower goes into the next row
 
 
 def view(scene: Scene) -> None:
     """Controls in one row, then the walls."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        scale = address.choice("scale", "Colours", SCALES)
+        scale = address.choice("scale", "Colours", DETAIL_FIRST)
         conv, number = picker.choose_map(scene)
         order = address.menu("order", "Order", ORDERS, width=190)
         target = class_menu(scene) if order == "class" else None
@@ -32,7 +33,7 @@ def view(scene: Scene) -> None:
 
 def cells(count: int) -> list[st.delta_generator.DeltaGenerator]:
     """Places for the walls, side by side as far as there is room."""
-    grid = st.grid(max(min(count, 4), 2), min_column_width=NARROWEST, gap="small")
+    grid = st.grid(max(min(count, 4), 2), min_column_width=NARROWEST if count < 4 else NARROWEST_OF_FOUR, gap="small")
     return [grid.cell() for _ in range(count)]
 
 
@@ -105,10 +106,16 @@ def enlarged(scene: Scene, conv: str, wall: Wall, number: int) -> None:
     )
     with st.container(key="enlarged"):
         st.markdown(f"**Map {number} of {conv}**, enlarged")
-        picture = tiles.of_map(maps, number, float(wall.limit[number]), signed=False)
+        picture = tiles.of_map(maps, number, own_end(scene, scene.activation(conv), number), signed=False)
         tiles.draw(picture, key="enlarged map", alt=f"Map {number} of {conv}, enlarged: {said}.")
         st.caption(f"{said}.")
         st.button("Take this map apart", icon=":material/zoom_in:", on_click=address.put, args=("view", "map"))
+
+
+def own_end(scene: Scene, stage: str, number: int) -> float:
+    """Where one map's own scale ends: at its strongest pixel, or at that of all epochs."""
+    held = epochs.limit(scene, stage, "map")
+    return float((limits([scene.stages[stage][0]], "map") if held is None else held)[number])
 
 
 def reading(scale: str, scene: Scene) -> str:

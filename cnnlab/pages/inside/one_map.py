@@ -9,9 +9,9 @@ import streamlit as st
 from cnnlab import lens
 from cnnlab.architecture import Layer
 from cnnlab.pages.inside import address, excites, kernels, picker, pixel, tiles, top
-from cnnlab.pages.inside.maps import SCALES, cells
+from cnnlab.pages.inside.maps import cells, own_end
 from cnnlab.pages.inside.scene import Scene
-from cnnlab.walls import is_signed, limits
+from cnnlab.walls import is_signed
 
 STAGE_NAMES = {"relu": "after ReLU", "conv": "convolution", "bn": "batch norm", "pool": "pooled"}
 
@@ -52,7 +52,7 @@ def choose_pixel(scene: Scene, layer: Layer, number: int) -> tuple[int, int]:
     for name, value, size in (("Row", row, height), ("Column", column, width)):
         key = f"inside {name}"
         st.session_state[key] = value
-        st.number_input(name, 0, size - 1, key=key, on_change=_pixel_typed, args=(width,), width=110)
+        st.number_input(name, 0, size - 1, key=key, on_change=_pixel_typed, args=(width,), width=84)
     return row, column
 
 
@@ -81,8 +81,7 @@ def show(scene: Scene, conv: str, layer: Layer, number: int, spot: tuple[int, in
     map_cell, picture_cell, kernel_cell = cells(3)
     with map_cell:
         maps = scene.stages[layer.name][0]
-        end = float(limits([maps])[0]) if address.word("scale", SCALES) == "layer" else 0.0
-        end = end or float(limits([maps[..., [number]]])[0])
+        end = own_end(scene, layer.name, number)
         st.markdown(f"**{layer.name}**, map {number}")
         tiles.draw(
             tiles.of_map(maps, number, end, is_signed(layer.name)),

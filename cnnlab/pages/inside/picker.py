@@ -57,7 +57,7 @@ def choose_map(scene: Scene, usual: int | None = None) -> tuple[str, int | None]
         on_change=_map_chosen,
         args=(conv,),
         placeholder="none",
-        width=150,
+        width=130,
     )
     return conv, number
 

@@ -32,6 +32,7 @@ def view(scene: Scene, layer: Layer, number: int, row: int, column: int) -> None
     conv = scene.convolution(layer.name)
     found = lens.pixel_sum(scene.layers, scene.weights, scene.stages, conv, row, column, number)
     strongest, others = found.strongest(SHOWN)
+    strongest = tuple(sorted(strongest)) if len(found.channels) == len(COLOURS) else strongest
     left, right = st.columns([1.3, 1], gap="medium")
     with left:
         products(found, [channel for channel, _ in strongest])
@@ -86,7 +87,11 @@ def numbers(part: Array, at: tuple[float, float], end: float, signed: bool) -> l
 
 def label(found: PixelSum, channel: int, column: int, at: tuple[float, float], size: int) -> tiles.Square:
     """What stands under a block of numbers."""
-    said = (name(found, channel), "x kernel", f"= {found.channels[channel]:+.3f}")[column]
+    return text((name(found, channel), "x kernel", f"= {found.channels[channel]:+.3f}")[column], at, size)
+
+
+def text(said: str, at: tuple[float, float], size: int) -> tiles.Square:
+    """Words under a block of `size` squares."""
     return tiles.Square(number=-1, at=at, size=(size, 0.9), name=said, value="", text=said, text_colour=tiles.ink())
 
 

@@ -59,12 +59,13 @@ def view(scene: Scene) -> None:
         conv, number = picker.choose_map(scene)
         buttons(scene, kept, conv, number)
     changed = kept.stages(scene)
-    said(scene, kept, changed)
     left, right = maps.cells(2)
     with left:
         wall(scene, kept, conv, changed)
     with right:
-        edit(scene, kept, changed)
+        said(scene, kept, changed)
+    st.markdown(f"#### Change a kernel of {scene.convolutions[0]}")
+    edit(scene, kept, changed)
 
 
 def switches(scene: Scene) -> Switches:
@@ -94,12 +95,12 @@ def said(scene: Scene, kept: Switches, changed: Stages) -> None:
     now = np.asarray(forward.softmax(changed["logits"])[0])
     off = ", ".join(f"{len(numbers)} of {conv}" for conv, numbers in kept.off.items() if numbers) or "none"
     edited = f"; kernels changed: {', '.join(map(str, sorted(kept.kernels)))}" if kept.kernels else ""
-    st.markdown(f"Filters off: {off}{edited}. {telling.changed(scene.probabilities, now, scene.classes)}")
-    before, after = maps.cells(2)
-    for cell, title, shares in ((before, "as trained", scene.probabilities), (after, "changed", now)):
-        with cell:
-            st.markdown(f"**{title}**")
-            answer.bars(shares, scene.classes, scene.subject.truth, key=f"inside {title}")
+    if kept.count or kept.kernels:
+        st.markdown(f"Filters off: {off}{edited}. {telling.changed(scene.probabilities, now, scene.classes)}")
+    else:
+        st.markdown("All filters are on, as trained. Click a map to switch it off, and watch the bars.")
+    answer.bars(now, scene.classes, scene.subject.truth, "inside changed", before=scene.probabilities)
+    st.caption("The mark on each bar is the answer as trained. Nothing is saved; Reset switches everything on again.")
 
 
 def wall(scene: Scene, kept: Switches, conv: str, changed: Stages) -> None:
@@ -135,12 +136,13 @@ def edit(scene: Scene, kept: Switches, changed: Stages) -> None:
         st.selectbox(
             "Ready-made", options, key=ready, on_change=_preset, args=(kept, number, colour, own, ready), width=220
         )
-    values = kept.kernels.get(number, own[..., number])
-    grid(kept, number, str(colour), values, own)
     stage = scene.activation(conv)
     pair = [stages[stage][0][..., [number]] for stages in (scene.stages, changed)]
     end = float(limits(pair)[0])
-    for cell, title, one in zip(maps.cells(2), ("before", "now"), pair, strict=True):
+    numbers, *places = st.columns([1.6, 1, 1])
+    with numbers:
+        grid(kept, number, str(colour), kept.kernels.get(number, own[..., number]), own)
+    for cell, title, one in zip(places, ("before", "now"), pair, strict=True):
         with cell:
             st.markdown(f"map {number} **{title}**")
             picture = tiles.of_map(one, 0, end, signed=False)

@@ -152,7 +152,7 @@ def _rows(picture: Picture, chosen: int) -> list[dict[str, Any]]:
         (x, y), (width, height) = one.at, one.size
         place = {"x": x, "y": y, "x2": x + width, "y2": y + height}
         said = {"number": one.number, "turn": chosen, "name": one.name, "value": one.value}
-        found.append(BLANK | place | said | {"kind": "square", "chosen": one.number == chosen})
+        found.append(BLANK | place | said | {"kind": "square", "chosen": one.number == chosen >= 0})
         if one.text:
             middle = {"x": x + width / 2, "y": y + height / 2, "name": one.text, "colour": one.text_colour}
             found.append(BLANK | middle | {"kind": "text", "align": "center"})
@@ -172,7 +172,7 @@ def _spec(columns: float, rows: float, legend: bool, clickable: bool) -> dict[st
     """The chart, which depends on the grid only: pictures, numbers and colours are all in the data."""
     below = LEGEND if legend else 0
     tall = {"expr": f"width * {rows} / {columns}"}
-    layers = [_image(tall), _squares(clickable), _boxes(), _texts()]
+    layers = [_image(tall), _squares(clickable), _boxes(), _texts(columns)]
     return {
         "data": {"name": "figures"},
         "height": 300,  # until the browser knows the width
@@ -227,8 +227,9 @@ def _boxes() -> dict[str, Any]:
     return {"transform": _only("box"), "mark": mark, "encoding": {"x2": {"field": "x2"}, "y2": {"field": "y2"}}}
 
 
-def _texts() -> dict[str, Any]:
-    mark = {"type": "text", "baseline": "middle", "fontSize": 12, "color": {"expr": "datum.colour"}}
+def _texts(columns: float) -> dict[str, Any]:
+    size = {"expr": f"max(7, min(13, 0.37 * width / {columns}))"}  # three digits fit into one square
+    mark = {"type": "text", "baseline": "middle", "fontSize": size, "color": {"expr": "datum.colour"}}
     return {"transform": _only("text"), "mark": mark, "encoding": {"text": {"field": "name"}}}
 
 

@@ -14,10 +14,11 @@ VERSUS = "inside versus"
 
 def view(scene: Scene) -> None:
     """The second run, both answers, and both walls of every layer they share."""
-    other = choose(scene)
-    if other is None:
-        return
-    scale = address.choice("scale", "Colours", maps.SCALES)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        other = choose(scene)
+        if other is None:
+            return
+        scale = address.choice("scale", "Colours", maps.SCALES)
     for cell, one, key in zip(maps.cells(2), (scene, other), ("one", "two"), strict=True):
         with cell:
             st.markdown(f"**{one.run.experiment.title}**, epoch {one.epoch}")

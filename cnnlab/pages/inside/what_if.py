@@ -24,17 +24,17 @@ def view(scene: Scene) -> None:
     change = chosen()
     picture = change(scene.image)
     now = forward.softmax(forward.logits(scene.layers, scene.weights, picture[None]))[0]
-    st.markdown(telling.changed(scene.probabilities, now, scene.classes))
-    first, second, third = maps.cells(3)
+    unchanged = change == WhatIf()
+    said = "Nothing is changed yet: move a slider." if unchanged else ""
+    st.markdown(said or telling.changed(scene.probabilities, now, scene.classes))
+    first, second = maps.cells(2)
     with first:
         st.markdown("**The changed picture**")
         st.image(enlarged(picture, 7), width=224, alt=f"The picture changed: {described(change)}")
     with second:
-        st.markdown("**as it was**")
-        answer.bars(scene.probabilities, scene.classes, scene.subject.truth, key="inside was")
-    with third:
-        st.markdown("**changed**")
-        answer.bars(now, scene.classes, scene.subject.truth, key="inside now")
+        st.markdown("**What it says now**")
+        answer.bars(now, scene.classes, scene.subject.truth, "inside now", before=scene.probabilities)
+        st.caption("The mark on each bar is the answer to the picture as it was.")
     st.caption(
         "A person would hardly mind. A convolution does not care where something stands; the dense layers behind it "
         "do, and nothing in the network knows about turning."

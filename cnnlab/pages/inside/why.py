@@ -20,7 +20,7 @@ def view(scene: Scene) -> None:
     truth = scene.subject.truth
     if truth is not None and truth != best:
         names[str(truth)] += " (the truth)"
-    target = int(address.menu("why", "Why", names, width=220))
+    target = int(address.menu("why", "Why this class?", names, width=220))
     left, right = maps.cells(2)
     with left:
         covered(scene, target)
