@@ -32,6 +32,8 @@ FIRST = REPORT["3conv-dropout"].experiment
 MEMORY = "experiment in the address"
 FORM = "form shows"  # the key of the experiment whose fields stand in the form
 TICK_SECONDS = 1.0
+NOTICE_SECONDS = 3.0
+GROWING = " while it trains; the figures above it are those of the last epoch"
 HOW_REPORTED = {  # what makes Keras's training accuracy another one than that measured like validation
     "none": "a running mean while it learns",
     "l2": "a running mean while it learns",
@@ -206,10 +208,9 @@ def outcome(experiment: Experiment) -> None:
         st.fragment(watch, run_every=TICK_SECONDS)(experiment)
     elif now.stage == "done" and now.run:
         result(now.run)
-    elif now.stage == "broken":
-        broken(experiment, now)
     else:
-        start(experiment)
+        broken(experiment, now) if now.stage == "broken" else start(experiment)
+        st.fragment(notice, run_every=NOTICE_SECONDS)(experiment, now.stage)
 
 
 # -- a result ----------------------------------------------------------------------------------------------------------
@@ -256,24 +257,28 @@ def measured_on(experiment: Experiment) -> str:
     return "Test" if experiment.split == "test" else "Validation"
 
 
-def curves(experiment: Experiment, history: charts.History) -> None:
-    """Accuracy and loss over the epochs, and the L2 penalty by itself where there is one."""
+def curves(experiment: Experiment, history: charts.History, live: bool = False) -> None:
+    """Accuracy and loss over the epochs, and the L2 penalty by itself where there is one.
+
+    A chart whose words change is built anew in the browser: while it grows, the figures above it have the words.
+    """
     title, epochs = experiment.title, experiment.epochs
     reported = f"training, as Keras reports it, {HOW_REPORTED[experiment.regularizer]}"
     st.html(charts.legend("training, measured like validation", measured_on(experiment).lower(), reported))
     left, right = st.columns(2)
     with left:
         st.markdown("**Accuracy**")
-        words = charts.accuracy_words(history, title)
+        words = f"Accuracy of {title}, growing{GROWING}" if live else charts.accuracy_words(history, title)
         st.vega_lite_chart(spec=charts.accuracy_chart(history, epochs), alt=words, key="accuracy")
     with right:
         st.markdown("**Loss**, without any penalty")
-        words = charts.loss_words(history, title)
+        words = f"Loss of {title}, growing{GROWING}" if live else charts.loss_words(history, title)
         st.vega_lite_chart(spec=charts.loss_chart(history, epochs), alt=words, key="loss")
     if sentence := charts.penalty_sentence(history):
         left, right = st.columns(2, vertical_alignment="center")
         left.markdown(f"**L2 penalty**, on a scale of its own. {sentence}")
-        right.vega_lite_chart(spec=charts.penalty_chart(history, epochs), alt=sentence, key="penalty")
+        words = f"L2 penalty of {title} over the epochs: the sentence beside it has its size"
+        right.vega_lite_chart(spec=charts.penalty_chart(history, epochs), alt=words, key="penalty")
 
 
 # -- a training to watch -----------------------------------------------------------------------------------------------
@@ -293,7 +298,13 @@ def watch(experiment: Experiment) -> None:
     if now.run:
         history = charts.with_progress(cached.history(now.run), now.run.progress())
         figures(experiment, cached.history(now.run))
-        curves(experiment, history)
+        curves(experiment, history, live=True)
+
+
+def notice(experiment: Experiment, seen: str) -> None:
+    """Draws nothing: where somebody else starts this training, whoever looks at it sees it start."""
+    if situation(experiment).stage != seen:
+        st.rerun()
 
 
 def waiting(job: Job) -> None:

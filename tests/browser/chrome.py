@@ -1,0 +1,116 @@
+"""A real server on a port of its own, and what a test asks of a browser tab."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cnnlab import locks, settings
+from cnnlab.jobs.runners import python_environment
+
+PATIENCE = 90_000  # milliseconds; the machine may be busy
+WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 400, "height": 800}
+
+
+@dataclass(frozen=True)
+class App:
+    """A running server: its address and its home."""
+
+    url: str
+    home: Path
+
+    def at(self, path: str = "", **words: object) -> str:
+        """The address of a page with these words."""
+        said = "&".join(f"{name}={word}" for name, word in words.items())
+        return f"{self.url}/{path}{'?' if said else ''}{said}"
+
+
+class served:  # noqa: N801  # read as a verb: with served(home) as app
+    """`streamlit run` on a free port for as long as the block lasts."""
+
+    def __init__(self, home: Path, **environment: str) -> None:
+        self.home, self.environment = home, environment
+
+    def __enter__(self) -> App:
+        port = free_port()
+        command = [sys.executable, "-m", "streamlit", "run", str(settings.REPOSITORY / "streamlit_app.py")]
+        options = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
+        self.log = (self.home / "web.log").open("ab")
+        self.process = subprocess.Popen(
+            [*command, *options],
+            cwd=settings.REPOSITORY,
+            env=python_environment() | {"CNNLAB_HOME": str(self.home)} | self.environment,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+        )
+        wait_until(lambda: answers(port), "the server answers")
+        return App(f"http://127.0.0.1:{port}", self.home)
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+        end_whoever_holds(self.home / "dispatcher.lock")
+        for lock in self.home.glob("runs/*/lock"):
+            end_whoever_holds(lock)
+        self.log.close()
+
+
+def end_whoever_holds(lock: Path) -> None:
+    """Ask the process that holds a lock to stop, and wait until it has."""
+    holder = locks.holder(lock)
+    if holder is not None:
+        os.kill(holder.pid, signal.SIGTERM)
+        wait_until(lambda: not locks.held(lock), f"{lock} is free")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+def wait_until(happened: Callable[[], object], what: str, seconds: float = 90) -> None:
+    """Ask again and again; fails, and says what was waited for, after so many seconds."""
+    give_up = time.monotonic() + seconds
+    while not happened():
+        if time.monotonic() > give_up:
+            pytest.fail(f"waited {seconds} s in vain: {what}")
+        time.sleep(0.1)
+
+
+def is_error(message) -> bool:
+    """Streamlit looks for its server under each part of a page's address; the places where it is not are no errors."""
+    return message.type == "error" and "/_stcore/" not in (message.location or {}).get("url", "")
+
+
+def settled(tab) -> None:
+    """Wait until the page has its title and Streamlit has stopped drawing."""
+    tab.locator("h1").first.wait_for()
+    tab.wait_for_function(
+        "() => !document.querySelector('[data-testid=stApp]')?.dataset.testScriptState?.startsWith('running')"
+        " && !document.querySelector('[data-stale=true]')"
+    )
+
+
+def scrolls_sideways(tab) -> bool:
+    """Whether anything but its own little boxes is wider than the window."""
+    return tab.evaluate(
+        "() => [document.documentElement, document.querySelector('[data-testid=stMain]')]"
+        ".some(part => part.scrollWidth > window.innerWidth)"
+    )

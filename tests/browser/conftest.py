@@ -1,0 +1,64 @@
+"""A real server and a real browser: what a person sees, and that the browser has nothing to complain about.
+
+`app` is a server of its own with a fresh home, one for each test module; `tab` is one browser tab that fails its test
+if the console held an error, `new_tab` opens more of them. The rest is in `chrome`: `settled(tab)` waits until the page
+is drawn, `served(home)` is a server for as long as a block lasts.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from chrome import PATIENCE, WIDE, App, is_error, served
+
+CHROMIUM = os.environ.get("CNNLAB_CHROMIUM") or shutil.which("chromium")
+ARGUMENTS = (  # noqa: SIM905  # a command line reads as one
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The app with a home that nobody used before; what it started is ended with it."""
+    home = tmp_path_factory.mktemp("home")
+    with served(home) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """One browser for all tests."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_tab(chromium):
+    """Opens tabs, each the only one of a person of its own; at the end none of them may have an error to show."""
+    contexts, errors = [], []
+
+    def open_tab(size: dict[str, int] = WIDE, **how: object):
+        context = chromium.new_context(viewport=size, **how)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.set_default_timeout(PATIENCE)
+        tab.on("console", lambda message: errors.append(message.text) if is_error(message) else None)
+        tab.on("pageerror", lambda error: errors.append(str(error)))
+        return tab
+
+    yield open_tab
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def tab(new_tab):
+    """One tab, 1280 wide."""
+    return new_tab()
