@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
         add_data,
         add_dispatch,
         add_settings,
+        add_doctor,
         add_top_images,
         add_bench,
     ):
@@ -102,6 +103,13 @@ def add_settings(commands: Any) -> None:
     """settings: what this machine allows."""
     command = commands.add_parser("settings", help="print every setting: its value, where it comes from, its meaning")
     command.set_defaults(run=run_settings)
+
+
+def add_doctor(commands: Any) -> None:
+    """doctor: is everything here?"""
+    command = commands.add_parser("doctor", help="say what is here, what is missing, and what to do about it")
+    command.add_argument("--exit-code", action="store_true", help="nothing slow; exit status 1 if something fails")
+    command.set_defaults(run=run_doctor)
 
 
 def add_top_images(commands: Any) -> None:
@@ -269,6 +277,13 @@ def run_settings(options: argparse.Namespace) -> None:
     from cnnlab import settings
 
     print(settings.table(), end="")
+
+
+def run_doctor(options: argparse.Namespace) -> int:
+    """Look at everything."""
+    from cnnlab import doctor
+
+    return doctor.report(options.exit_code)
 
 
 def run_top_images(options: argparse.Namespace) -> None:

@@ -327,6 +327,12 @@ class Queue:
 
     # -- the file ----------------------------------------------------------------------------------------------------
 
+    def trouble(self) -> str:
+        """What SQLite finds wrong with the file; "" where nothing is. Reads all of it. Raises QueueError."""
+        with self._read() as db:
+            found = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
+        return "" if found == "ok" else found
+
     def close(self) -> None:
         """Close the file; the next use opens it again."""
         with self._turn:

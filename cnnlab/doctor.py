@@ -1,0 +1,225 @@
+"""Is everything here that a class needs, and what is to be done about what is not: python -m cnnlab doctor
+
+One finding a line: `ok`, `note` (it works, but know this) or `FAIL` with the remedy. Whether Keras trains on the GPUs
+is asked of a process of its own, which takes some seconds; as a health check (`--exit-code`) that question is left out,
+and the exit status is 1 where something fails, a missing dispatcher among it.
+"""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from cnnlab import datasets, locks, settings
+from cnnlab.datasets import cifar10
+from cnnlab.experiment import REPORT
+from cnnlab.jobs import disk, dispatcher, places
+from cnnlab.jobs.queue import Queue, QueueError
+from cnnlab.jobs.runners import python_environment
+from cnnlab.settings import SettingsError
+
+OK, NOTE, FAIL = "ok", "note", "FAIL"
+NEEDED = ("streamlit", "altair", "numpy", "pillow", "h5py", "keras", "tensorflow")
+LEAST_FREE = 2e9  # bytes; a class of runs, and SQLite's own needs
+STALE_SECONDS = 60.0  # a dispatcher at work shows life every five
+KERAS_SECONDS = 120.0
+ASK_KERAS = """
+import json, keras
+print(json.dumps([keras.backend.backend(), keras.distribution.list_devices()]))
+"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: how it stands, in words, and what to do about it."""
+
+    subject: str
+    state: str
+    words: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.state:4}  {self.subject:<11} {self.words}{f' -> {self.remedy}' if self.remedy else ''}"
+
+
+def examine(*, ask_keras: bool = True) -> Iterator[Finding]:
+    """Every finding, the quick ones first."""
+    yield from check_versions()
+    yield from check_settings()
+    yield from check_gpus()
+    yield from check_data()
+    yield from check_disk()
+    yield from check_queue()
+    yield from check_dispatcher()
+    if ask_keras:
+        yield from check_keras()
+
+
+def check_versions() -> Iterator[Finding]:
+    """Python and the packages."""
+    found, missing = [f"Python {platform.python_version()}"], []
+    for package in NEEDED:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            missing.append(package)
+    yield Finding("versions", OK, ", ".join(found))
+    if missing:
+        yield Finding("versions", FAIL, f"missing: {', '.join(missing)}", "pip install -r requirements.txt")
+
+
+def check_settings() -> Iterator[Finding]:
+    """Whether the settings can be used, and whether anybody is the teacher."""
+    try:
+        current = settings.current()
+    except SettingsError as error:
+        yield Finding("settings", FAIL, str(error), "mend it; python -m cnnlab settings prints all")
+        return
+    yield Finding("settings", OK, f"home {settings.home()}; all of them: python -m cnnlab settings")
+    if not current.teacher and not current.teacher_key:
+        remedy = "set CNNLAB_TEACHER or CNNLAB_TEACHER_KEY"
+        yield Finding("teacher", NOTE, "none is named, so nobody sees the Host page", remedy)
+
+
+def check_gpus() -> Iterator[Finding]:
+    """The GPUs as the driver knows them, or the processor."""
+    found = places.gpus()
+    for gpu in found:
+        free = (gpu.megabytes - gpu.used) / 1024
+        yield Finding("device", OK, f"{gpu.device}: {gpu.name}, {gpu.megabytes / 1024:.0f} GiB, {free:.0f} GiB free")
+    if not found:
+        words = f"no NVIDIA GPU; trainings use the processor's {len(os.sched_getaffinity(0))} cores"
+        has_driver = shutil.which("nvidia-smi") is not None
+        yield Finding("device", NOTE, words, "nvidia-smi finds none: look at the driver" if has_driver else "")
+
+
+def check_data() -> Iterator[Finding]:
+    """CIFAR-10, Shapes, and the runs that come with the code."""
+    status = cifar10.status()
+    remedy = "" if status.ready else "python -m cnnlab data download, or data import PATH; Shapes needs neither"
+    yield Finding("CIFAR-10", OK if status.ready else NOTE, status.sentence, remedy)
+    if not datasets.available("shapes"):
+        yield Finding("Shapes", FAIL, "the drawn pictures cannot be made", "reinstall NumPy and Pillow")
+    shipped = sum((settings.PRETRAINED / name / "experiment.json").exists() for name in REPORT)
+    words, complete = (
+        f"{shipped} of the report's {len(REPORT)} networks in {settings.PRETRAINED}",
+        shipped == len(REPORT),
+    )
+    yield Finding(
+        "pretrained", OK if complete else NOTE, words, "" if complete else "python -m cnnlab reproduce --publish"
+    )
+
+
+def check_disk() -> Iterator[Finding]:
+    """Whether the home can be written, how much is free, and what the runs take."""
+    home = settings.home()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        probe = home / f".doctor.{os.getpid()}"
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except OSError as error:
+        yield Finding("disk", FAIL, f"{home} cannot be written ({error.strerror})", "free space, or mend its owner")
+        return
+    free, used = shutil.disk_usage(home).free, disk.used()
+    state = OK if free > LEAST_FREE else FAIL
+    words = f"{free / 1e9:.1f} GB free, runs take {used / 1e9:.2f} GB"
+    yield Finding("disk", state, words, "" if state == OK else f"keep {LEAST_FREE / 1e9:g} GB free: remove what is old")
+    if network := network_file_system(home):
+        remedy = "move CNNLAB_HOME to a disk of this machine: SQLite's WAL does not work there"
+        yield Finding("disk", FAIL, f"{home} is on {network}, a network file system", remedy)
+
+
+def network_file_system(path: Path, mounts: Path = Path("/proc/mounts")) -> str | None:
+    """The kind of network file system on which `path` lies, or None."""
+    try:
+        lines = [line.split() for line in mounts.read_text().splitlines()]
+    except OSError:
+        return None
+    place = path.resolve()
+    holding = [(len(words[1]), words[2]) for words in lines if place.is_relative_to(words[1])]
+    kind = max(holding)[1] if holding else ""
+    return kind if kind.startswith(("nfs", "cifs", "smb", "lustre", "ceph", "fuse.sshfs", "gluster")) else None
+
+
+def check_queue() -> Iterator[Finding]:
+    """The file of jobs."""
+    try:
+        queue = Queue()
+        trouble = queue.trouble()
+        running, waiting, is_open = len(queue.running()), len(queue.line()), queue.is_open()
+    except QueueError as error:
+        yield Finding("queue", FAIL, str(error))
+        return
+    if trouble:
+        remedy = "stop web and dispatcher, move jobs.sqlite away, start them: no run is lost"
+        yield Finding("queue", FAIL, f"{queue.path} is damaged: {trouble}", remedy)
+        return
+    yield Finding("queue", OK, f"{running} running, {waiting} waiting")
+    if not is_open:
+        yield Finding("queue", NOTE, "no new trainings are taken", "the switch is on the Host page")
+
+
+def check_dispatcher() -> Iterator[Finding]:
+    """Whether one is at work, and does its rounds."""
+    if not dispatcher.is_running():
+        remedy = "python -m cnnlab dispatch, or the service; the app starts one with the first training"
+        yield Finding("dispatcher", FAIL, "none is at work", remedy)
+        return
+    holder, silent = locks.holder(dispatcher.lock_path()), dispatcher.seconds_since_life()
+    who = f"process {holder.pid}" if holder else "a process that has just begun"
+    if silent is not None and silent > STALE_SECONDS and _age(dispatcher.lock_path()) > STALE_SECONDS:
+        yield Finding(
+            "dispatcher", FAIL, f"{who} has done nothing for {silent:.0f} s", "restart it: no training is lost"
+        )
+    else:
+        yield Finding("dispatcher", OK, f"{who} is at work")
+
+
+def check_keras() -> Iterator[Finding]:
+    """What Keras sees, asked of a process of its own."""
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    try:
+        answer = subprocess.run(
+            [sys.executable, "-c", ASK_KERAS],
+            env=python_environment() | quiet,
+            capture_output=True,
+            text=True,
+            timeout=KERAS_SECONDS,
+            check=True,
+        ).stdout
+        backend, devices = json.loads(answer.splitlines()[-1])
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
+        yield Finding(
+            "Keras", FAIL, f"cannot be imported ({type(error).__name__})", "python -c 'import keras' says why"
+        )
+        return
+    yield Finding("Keras", OK, f"backend {backend} sees {', '.join(devices)}")
+    if places.gpus() and not any("gpu" in name.lower() or "cuda" in name.lower() for name in devices):
+        remedy = "pip install 'tensorflow[and-cuda]', or use the GPU image in deploy/"
+        yield Finding("Keras", FAIL, "the driver knows a GPU and Keras does not", remedy)
+
+
+def report(exit_code: bool = False) -> int:
+    """Print every finding as it comes; the exit status: 1 where `exit_code` is asked for and something fails."""
+    if not exit_code:
+        print("Asking Keras takes some seconds; it is asked last.", file=sys.stderr)
+    failed = False
+    for finding in examine(ask_keras=not exit_code):
+        print(finding, flush=True)
+        failed |= finding.state == FAIL
+    return int(failed and exit_code)
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0
