@@ -115,7 +115,7 @@ def worker_peak(options: argparse.Namespace) -> float:
 
 def processor() -> str:
     """The machine in words."""
-    from cnnlab.training import device
+    from cnnlab.provenance import device
 
     return device()
 

@@ -11,15 +11,10 @@ Nothing here calls TensorFlow; a host with Keras on JAX trains with the same cod
 
 import contextlib
 import json
-import os
-import platform
 import signal
-import subprocess
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +27,7 @@ from cnnlab.experiment import Experiment
 from cnnlab.feed import Feed
 from cnnlab.locks import acquire
 from cnnlab.metrics import accuracy, cross_entropy
+from cnnlab.provenance import first_record, has_gpu, now
 
 TRAIN_EVAL_IMAGES = 5_000  # the first ones of the training images, measured as the validation images are
 EVALUATION_BATCH = 250  # twice as many take 0.2 GB more and no less time
@@ -269,11 +265,6 @@ def batches_together(batches: int) -> int:
     return max(size for size in range(1, most + 1) if batches % size == 0)
 
 
-def has_gpu() -> bool:
-    """Whether Keras trains on a GPU here."""
-    return any("gpu" in device.lower() or "cuda" in device.lower() for device in keras.distribution.list_devices())
-
-
 def save_plain(experiment: Experiment, weights: networks.Weights, path: Path) -> None:
     """Save a float32 model made of Keras's own layers only, so that `keras.models.load_model` opens it anywhere."""
     model = networks.build_network(experiment, plain=True)
@@ -281,63 +272,6 @@ def save_plain(experiment: Experiment, weights: networks.Weights, path: Path) ->
     part = path.with_name(".model.part.keras")
     model.save(part, include_optimizer=False)
     part.replace(path)
-
-
-def first_record(experiment: Experiment, fingerprint: str) -> dict[str, Any]:
-    """What a record says from the start: where, with what, on which data."""
-    backend = keras.backend.backend()
-    return {
-        "versions": {
-            "python": platform.python_version(),
-            "keras": keras.__version__,
-            "backend": backend,
-            "backend_version": version(backend),
-            "numpy": np.__version__,
-        },
-        "device": device(),
-        "threads": threads(),
-        "precision": experiment.precision,
-        "fingerprint": fingerprint,
-        "seed": experiment.seed,
-        "commit": commit(),
-        "finished": None,
-        "test_accuracy": None,
-    }
-
-
-def threads() -> int:
-    """How many threads share one operation: what was asked for, else the processor's cores."""
-    return int(os.environ.get("TF_NUM_INTRAOP_THREADS") or len(os.sched_getaffinity(0)))
-
-
-def device() -> str:
-    """The processor or GPU in words."""
-    if has_gpu():
-        return str(keras.distribution.list_devices()[0])
-    names = [line.split(":")[1].strip() for line in cpu_lines() if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {threads()} of {os.cpu_count()} cores"
-
-
-def cpu_lines() -> list[str]:
-    """What Linux says of the processor; empty elsewhere."""
-    try:
-        return Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return []
-
-
-def commit() -> str | None:
-    """The commit of this code, or None outside a checkout."""
-    command = ["git", "-C", str(settings.REPOSITORY), "rev-parse", "--short=12", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout.strip() or None
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-
-
-def now() -> str:
-    """This moment in UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @contextlib.contextmanager
