@@ -17,12 +17,14 @@ from streamlit.navigation.page import Page
 
 from cnnlab.datasets import samples
 from cnnlab.experiment import ExperimentError
+from cnnlab.jobs import desk
 from cnnlab.jobs.limits import Refused
 from cnnlab.jobs.queue import DONE, FAILED, Job, QueueError
 from cnnlab.pages import cached, presence, sign_in
 from cnnlab.settings import SettingsError
 
 POLL_SECONDS = 2.0
+TEACHER_KEY = "teacher key"  # where a session keeps the key that was typed on the Host page
 COOKIE = "_streamlit_xsrf"  # "2|mask|token|time" in hex digits; the mask changes, what lies under it stays
 STYLE = """<style>
 .st-key-running { position: fixed; top: 0.95rem; right: 3.6rem; z-index: 1000000; width: auto !important; }
@@ -44,14 +46,21 @@ def show(pages: Sequence[Page]) -> None:
     presence.note(page.url_path or "train")
     try:
         page.run()
+        foot(page)
     except (QueueError, Refused, SettingsError) as error:
         st.error(str(error))
     except OSError as error:
         st.error(f"Something could not be read or written ({error.strerror or error}): look at the disk of the server.")
-    sign_in.leave()
     with st.container(key="running"):
         st.html(STYLE)
         status()
+
+
+def foot(page: Page) -> None:
+    """Below the page: for a teacher the way to the Host page, and for who signed in the way out."""
+    if page.url_path != "host" and desk.is_teacher(person(), st.session_state.get(TEACHER_KEY, "")):
+        link("host", "What is this machine doing?", {}, icon=":material/dns:")
+    sign_in.leave()
 
 
 def link(url_path: str, label: str, words: Mapping[str, str], icon: str | None = None) -> None:
