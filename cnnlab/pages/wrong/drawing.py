@@ -14,6 +14,7 @@ from cnnlab.metrics import Exchange
 
 RIGHT, WRONG = TRAINING, VALIDATION
 ANY = "all wrong"  # the last row and the last column of the matrix: every mistake of a class
+MATRIX_HEIGHT = 430  # pixels, names included
 STRONGEST = 0.85  # the opacity of the strongest square: its number stays readable
 SHAPES = ("circle", "square")
 Calibration = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
@@ -40,10 +41,17 @@ def matrix_chart(table: NDArray[np.int64], classes: Sequence[str], chosen: tuple
         label=[f"{count:,}" if count else "" for count in counts.ravel().tolist()],
         kind=kind.ravel(),
         strength=STRONGEST * (counts / np.maximum(most, 1)).ravel(),
+        words=[f"{said_words(*pair)}: {count:,}" for *pair, count in zip(truth, said, counts.ravel(), strict=True)],
         chosen=[float(pair == here) for pair in zip(truth, said, strict=True)],
         turn=[" ".join(here)] * size**2,
         ink=[ink] * size**2,
     )
+
+
+def said_words(truth: str, said: str) -> str:
+    """One square for a screen reader: 'cat, taken for dog'."""
+    whose = "every class" if truth == ANY else truth
+    return f"{whose}, recognized" if truth == said != ANY else f"{whose}, taken for {'others' if said == ANY else said}"
 
 
 def with_sums(table: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -104,7 +112,7 @@ INK = {"field": "ink", "type": "nominal", "scale": None, "legend": None}
 
 @lru_cache(maxsize=4)
 def matrix(names: tuple[str, ...]) -> Spec:
-    """Figures: truth, said, count, label, kind, strength, chosen, turn, ink."""
+    """Figures: truth, said, count, label, kind, strength, words, chosen, turn, ink."""
     order = {"domain": list(names), "paddingInner": 0.06, "paddingOuter": 0}
     axis = {"domain": False, "ticks": False, "labelLimit": 90}
     x = {"field": "said", "type": "nominal", "scale": order, "title": "it said"}
@@ -122,6 +130,7 @@ def matrix(names: tuple[str, ...]) -> Spec:
             "strokeWidth": {"condition": {"test": "datum.chosen", "value": 3}, "value": 0.5},
             "strokeOpacity": {"condition": {"test": "datum.chosen", "value": 1}, "value": 0.2},
             "tooltip": told,
+            "description": {"field": "words"},
         },
     }
     numbers = {
@@ -129,7 +138,7 @@ def matrix(names: tuple[str, ...]) -> Spec:
         "encoding": {"text": {"field": "label"}, "color": INK},
     }
     shared = {"x": x | {"axis": axis | {"orient": "top", "labelAngle": -60, "labelOverlap": False}}, "y": y}
-    return FIGURES | {"height": 32 * len(names), "encoding": shared, "layer": [squares, numbers]}
+    return FIGURES | {"height": MATRIX_HEIGHT, "encoding": shared, "layer": [squares, numbers]}
 
 
 @lru_cache(maxsize=8)
