@@ -9,6 +9,7 @@ import binascii
 import gc
 import hashlib
 import secrets
+import sys
 import time
 from collections.abc import Mapping, Sequence
 
@@ -40,7 +41,6 @@ def show(pages: Sequence[Page]) -> None:
     st.set_page_config(
         page_title=f"{page.title} - CNN Lab", page_icon=str(samples.FOLDER / "cifar10_00_3.png"), layout="wide"
     )
-    settle()
     if not sign_in.passed():
         return
     presence.note(page.url_path or "train")
@@ -54,6 +54,7 @@ def show(pages: Sequence[Page]) -> None:
     with st.container(key="running"):
         st.html(STYLE)
         status()
+    settle("altair" in sys.modules)
 
 
 def foot(page: Page) -> None:
@@ -70,11 +71,12 @@ def link(url_path: str, label: str, words: Mapping[str, str], icon: str | None =
         st.page_link(page, label=label, icon=icon, query_params=dict(words))
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
-def settle() -> None:
-    """Once a process: what the imports made stays for good, so the garbage collector need not look at it again.
+@st.cache_resource(max_entries=2, show_spinner=False)
+def settle(with_charts: bool) -> None:
+    """After the first page, and after the first chart: what the imports made stays for good (`gc.freeze`).
 
-    Streamlit collects after every rerun; with thirty browsers that poll, this is most of the server's work.
+    Streamlit collects garbage after every rerun; with thirty browsers that poll, looking at all modules again and again
+    is most of the server's work.
     """
     gc.collect()
     gc.freeze()

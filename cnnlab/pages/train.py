@@ -23,6 +23,7 @@ from cnnlab.experiment import (
 )
 from cnnlab.jobs import eta
 from cnnlab.jobs.dispatcher import ensure_running
+from cnnlab.jobs.limits import Refused
 from cnnlab.jobs.queue import FAILED, QUEUED, RUNNING, Job
 from cnnlab.pages import cached, fetch, frame, strip, wording
 from cnnlab.pages.selection import EXPERIMENT_NAMES, NAMES, complain, experiment_words, parse_experiment, write
@@ -383,7 +384,11 @@ def what_happened(now: Situation) -> str:
 
 def ask(experiment: Experiment) -> None:
     """Ask for the training, and see that somebody works through the queue."""
-    cached.queue().submit(experiment, frame.person())
+    try:
+        cached.queue().submit(experiment, frame.person())
+    except Refused as no:
+        st.error(str(no))
+        return
     ensure_running()
     st.rerun()
 
