@@ -61,6 +61,7 @@ class Settings:
     teacher: str = _words("", "who may stop any training and sees the Host page: names or e-mail addresses")
     teacher_key: str = _words("", f"opens the Host page to who types it, {SHORTEST_KEY} letters or more; empty: nobody")
     slots: int = _number(0, 0, 64, "trainings at a time; 0: one for each GPU, one where there is none")
+    starts_dispatcher: int = _number(1, 0, 1, "1: the app starts a dispatcher where none is at work; 0: a service does")
     jobs_per_person: int = _number(3, 1, 1000, "trainings that one person may have waiting or running")
     queue_length: int = _number(60, 1, 10_000, "trainings that may wait")
     submissions_per_minute: int = _number(12, 1, 10_000, "requests for trainings that one person may make in a minute")

@@ -300,8 +300,11 @@ def ensure_running() -> None:
     """Start a dispatcher where none is at work, and return at once. Safe, and cheap, to call as often as one likes.
 
     The new process holds the dispatcher's lock from birth, so callers that race start one. It is a session of its own
-    and outlives the web process; its output goes to `dispatcher.log` in the home. Raises QueueError.
+    and outlives the web process; its output goes to `dispatcher.log` in the home. Where the settings leave this to a
+    service (`starts_dispatcher` is 0), nothing is done. Raises QueueError, SettingsError.
     """
+    if not settings.current().starts_dispatcher:
+        return
     _started[:] = [process for process in _started if process.poll() is None]  # leaves no zombie behind
     rotate(log_path())
     try:

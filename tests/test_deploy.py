@@ -1,0 +1,329 @@
+"""What is under deploy/: each file is read by the program it is for, and the same start commands work behind nginx.
+
+No container engine is needed. Where nginx, systemd-analyze or PyYAML is missing, its tests are skipped and counted.
+"""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from made_up import history, write
+
+from cnnlab import runs, settings
+from cnnlab.experiment import Experiment
+from cnnlab.jobs import disk, dispatcher
+from cnnlab.jobs.dispatcher import ensure_running
+from cnnlab.jobs.queue import Queue
+from cnnlab.jobs.runners import python_environment
+
+DEPLOY = settings.REPOSITORY / "deploy"
+UNITS = sorted(path.name for path in (DEPLOY / "systemd").glob("*.service"))
+
+needs_nginx = pytest.mark.skipif(
+    not shutil.which("nginx") or not shutil.which("openssl"), reason="needs nginx, openssl"
+)
+needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
+
+
+# -- nginx -----------------------------------------------------------------------------------------------------------
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def nginx_folder(place: Path, plain: int, secure: int, web: int) -> Path:
+    """A folder from which nginx runs the shipped files as they are, but for ports and the certificate's place."""
+    ours = (DEPLOY / "nginx" / "cnnlab.conf").read_text()
+    for before, after in (
+        ("listen 80;", f"listen 127.0.0.1:{plain};"),
+        ("listen 443 ssl;", f"listen 127.0.0.1:{secure} ssl;"),
+        ("/etc/nginx/certs", str(place)),
+    ):
+        assert before in ours
+        ours = ours.replace(before, after)
+    upstream = (DEPLOY / "nginx" / "upstream-host.conf").read_text().replace("127.0.0.1:8501", f"127.0.0.1:{web}")
+    (place / "ours.conf").write_text(upstream + ours)
+    kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+    temporary = "".join(f"{kind}_temp_path {place}/{kind};\n" for kind in kinds)
+    (place / "nginx.conf").write_text(
+        f"daemon off; pid {place}/pid; error_log {place}/error.log;\nevents {{}}\n"
+        f"http {{ access_log off; {temporary} include {place}/ours.conf; }}\n"
+    )
+    certificate = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    files = ["-keyout", str(place / "cnnlab.key"), "-out", str(place / "cnnlab.crt")]
+    subprocess.run(["openssl", "req", *certificate, *files], check=True, capture_output=True)
+    return place / "nginx.conf"
+
+
+@needs_nginx
+def test_nginx_accepts_its_configuration(tmp_path: Path) -> None:
+    configuration = nginx_folder(tmp_path, free_port(), free_port(), free_port())
+    said = subprocess.run(["nginx", "-t", "-c", str(configuration)], capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stderr
+    assert "[warn]" not in said.stderr.replace('[warn] the "user" directive', "")
+
+
+def wait_for(port: int, seconds: float = 60) -> None:
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    pytest.fail(f"nobody listens on port {port}")
+
+
+def exec_start(unit: str) -> list[str]:
+    """The start command of a unit, with this Python in the place of the installed one."""
+    [line] = re.findall(r"^ExecStart=(.*)$", (DEPLOY / "systemd" / unit).read_text(), re.MULTILINE)
+    return [sys.executable if word.endswith("/python") else word for word in line.split()]
+
+
+@pytest.fixture(scope="module")
+def behind_nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
+    """The web unit's own start command behind a real nginx with the shipped files: the plain and the TLS port."""
+    place, home = tmp_path_factory.mktemp("nginx"), tmp_path_factory.mktemp("home")
+    plain, secure, web = free_port(), free_port(), free_port()
+    configuration = nginx_folder(place, plain, secure, web)
+    environment = python_environment() | {"CNNLAB_HOME": str(home), "CNNLAB_STARTS_DISPATCHER": "0"}
+    command = [word.replace("8501", str(web)) for word in exec_start("cnnlab-web.service")]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    app = subprocess.Popen(command, cwd=settings.REPOSITORY, env=environment, **quiet)  # type: ignore[call-overload]
+    proxy = subprocess.Popen(["nginx", "-c", str(configuration)], **quiet)  # type: ignore[call-overload]
+    try:
+        for port in (web, plain, secure):
+            wait_for(port)
+        yield plain, secure
+    finally:
+        for process in (proxy, app):
+            process.terminate()
+            process.wait(20)
+
+
+def secure_connection(port: int) -> http.client.HTTPSConnection:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return http.client.HTTPSConnection("127.0.0.1", port, timeout=30, context=context)
+
+
+@needs_nginx
+def test_plain_http_is_sent_to_tls(behind_nginx: tuple[int, int]) -> None:
+    plain = http.client.HTTPConnection("127.0.0.1", behind_nginx[0], timeout=30)
+    plain.request("GET", "/look_inside?run=x")
+    answer = plain.getresponse()
+    assert answer.status == 301
+    assert answer.headers["Location"] == "https://127.0.0.1/look_inside?run=x"
+
+
+@needs_nginx
+def test_the_health_of_the_web_process_is_seen_through_nginx(behind_nginx: tuple[int, int]) -> None:
+    connection = secure_connection(behind_nginx[1])
+    connection.request("GET", "/_stcore/health")
+    answer = connection.getresponse()
+    assert (answer.status, answer.read()) == (200, b"ok")
+    assert answer.headers["Strict-Transport-Security"]
+
+
+def upgraded(port: int, origin: str) -> int:
+    """The status with which a page's websocket is answered that comes from this origin."""
+    connection = secure_connection(port)
+    headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Origin": origin}
+    connection.request("GET", "/_stcore/stream", headers=headers | {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="})
+    return connection.getresponse().status
+
+
+@needs_nginx
+def test_a_pages_websocket_passes_nginx_and_that_of_another_site_does_not(behind_nginx: tuple[int, int]) -> None:
+    port = behind_nginx[1]
+    assert upgraded(port, f"https://127.0.0.1:{port}") == 101
+    assert upgraded(port, "https://evil.example") == 403
+
+
+@needs_nginx
+def test_an_upload_beyond_the_limit_ends_at_nginx(behind_nginx: tuple[int, int]) -> None:
+    connection = secure_connection(behind_nginx[1])
+    connection.putrequest("PUT", "/_stcore/upload_file/a/b")
+    connection.putheader("Content-Length", str(27 * 2**20))
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+
+
+def test_nginx_lets_through_what_streamlit_takes() -> None:
+    [passed] = re.findall(r"client_max_body_size (\d+)m", (DEPLOY / "nginx" / "cnnlab.conf").read_text())
+    ours = (settings.REPOSITORY / ".streamlit" / "config.toml").read_text()
+    [taken] = re.findall(r"^maxUploadSize = (\d+)", ours, re.MULTILINE)
+    assert int(passed) == int(taken) + 1
+    assert settings.Settings().upload_megabytes <= int(taken)
+
+
+# -- systemd ---------------------------------------------------------------------------------------------------------
+
+
+@needs_systemd
+@pytest.mark.parametrize("unit", UNITS)
+def test_systemd_accepts_the_unit(tmp_path: Path, unit: str) -> None:
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\n")
+    python.chmod(0o755)
+    (tmp_path / "deploy").mkdir()
+    (tmp_path / "deploy" / "README.md").touch()
+    text = (DEPLOY / "systemd" / unit).read_text().replace("/opt/cnnlab", str(tmp_path))
+    (tmp_path / unit).write_text(text)
+    said = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(tmp_path / unit)], capture_output=True, text=True, check=False
+    )
+    complaints = [line for line in said.stderr.splitlines() if unit in line]
+    assert said.returncode == 0 and not complaints, said.stderr
+
+
+def test_the_dispatchers_start_command_is_a_dispatcher_that_the_doctor_finds_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    process = subprocess.Popen(
+        exec_start("cnnlab-dispatcher.service"), env=python_environment(), stdout=subprocess.DEVNULL
+    )
+    try:
+        give_up = time.monotonic() + 60
+        while dispatcher.seconds_since_life() is None and time.monotonic() < give_up:
+            time.sleep(0.1)
+        asked = [sys.executable, "-m", "cnnlab", "doctor", "--exit-code"]
+        said = subprocess.run(asked, env=python_environment(), capture_output=True, text=True, check=False)
+        assert "ok    dispatcher" in said.stdout
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+    said = subprocess.run(asked, env=python_environment(), capture_output=True, text=True, check=False)
+    assert said.returncode == 1
+
+
+def test_where_a_service_has_the_dispatcher_the_app_starts_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    monkeypatch.setenv("CNNLAB_STARTS_DISPATCHER", "0")
+    ensure_running()
+    assert not dispatcher.is_running()
+    assert not dispatcher.log_path().exists()
+    assert "CNNLAB_STARTS_DISPATCHER=0" in (DEPLOY / "systemd" / "cnnlab-web.service").read_text()
+
+
+# -- containers ------------------------------------------------------------------------------------------------------
+
+
+def steps(text: str) -> list[tuple[str, str]]:
+    """The instructions of a Dockerfile: (NAME, the rest), continued lines joined."""
+    joined = re.sub(r"\\\n\s*", " ", "\n".join(line for line in text.splitlines() if not line.startswith("#")))
+    return [(line.split()[0], line.split(maxsplit=1)[1]) for line in joined.splitlines() if line.strip()]
+
+
+def test_the_images_are_made_of_files_that_are_there_and_run_as_nobody_special() -> None:
+    text = (DEPLOY / "Dockerfile").read_text()
+    ignored = (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
+    stages = re.findall(r"^FROM (\S+) AS (\w+)$", text, re.MULTILINE)
+    assert [name for _, name in stages] == ["base", "cpu", "gpu"]
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=settings.REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout.split()
+    for name, rest in steps(text):
+        assert name in {"FROM", "ENV", "RUN", "WORKDIR", "COPY", "USER", "EXPOSE", "CMD"}
+        if name == "COPY":
+            for source in rest.split()[:-1]:
+                assert any(file == source or file.startswith(f"{source}/") for file in tracked), source
+                assert f"!{source}" in ignored
+        if name == "CMD":
+            assert isinstance(json.loads(rest), list)
+    for stage in re.split(r"^FROM ", text, flags=re.MULTILINE)[2:]:
+        assert [rest for name, rest in steps(f"FROM {stage}") if name == "USER"] == ["cnnlab"]
+
+
+def test_the_compose_file_fits_the_other_files() -> None:
+    yaml = pytest.importorskip("yaml", reason="needs PyYAML")
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    services = compose["services"]
+    assert set(services) == {"web", "dispatcher", "dispatcher-gpu", "nginx"}
+    stages = re.findall(r" AS (\w+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    for name, service in services.items():
+        if "build" in service:
+            assert service["build"]["target"] in stages
+            assert (DEPLOY / service["build"]["context"] / service["build"]["dockerfile"]).exists()
+        for volume in service["volumes"]:
+            source = volume.split(":")[0]
+            shipped = source.startswith("./nginx")
+            assert not shipped or (DEPLOY / source).exists(), source
+        assert service["logging"]["options"]["max-size"], name
+        assert service["restart"] == "unless-stopped"
+    for name in ("dispatcher", "dispatcher-gpu"):
+        assert services[name]["command"][1:] == exec_start("cnnlab-dispatcher.service")[1:]
+    assert services["dispatcher"]["healthcheck"]["test"][1:] == ["python", "-m", "cnnlab", "doctor", "--exit-code"]
+    assert services["dispatcher-gpu"]["deploy"]["resources"]["reservations"]["devices"][0]["driver"] == "nvidia"
+    assert "server web:8501;" in (DEPLOY / "nginx" / "upstream-compose.conf").read_text()
+    assert services["web"]["environment"]["CNNLAB_STARTS_DISPATCHER"] == "0"
+
+
+def test_every_variable_that_is_named_exists() -> None:
+    known = {settings.variable(one.name) for one in settings.every()} | {"CNNLAB_HOME", "CNNLAB_PYTHON"}
+    for file in DEPLOY.rglob("*"):
+        if file.is_file():
+            named = set(re.findall(r"CNNLAB_[A-Z]+(?:_[A-Z]+)*", file.read_text()))
+            assert named <= known, (file.name, named - known)
+
+
+# -- backup ----------------------------------------------------------------------------------------------------------
+
+
+def backup(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"CNNLAB_HOME": str(home), "CNNLAB_PYTHON": sys.executable}
+    return subprocess.run(
+        [str(DEPLOY / "backup"), *words], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_backup_taken_while_everything_goes_on_brings_back_queue_runs_settings_and_pins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new, archive = tmp_path / "old", tmp_path / "new", tmp_path / "lab.tar.gz"
+    monkeypatch.setenv("CNNLAB_HOME", str(old))
+    queue = Queue()
+    done, waiting = Experiment(dataset="shapes"), Experiment(dataset="shapes", seed=1)
+    write(settings.runs_dir() / done.key, done, history([0.1, 0.5], [0.1, 0.4]))
+    disk.pin(done.key)
+    (old / "settings.json").write_text('{"jobs_per_person": 7}')
+    (old / "data").mkdir()
+    (old / "data" / "large.npy").write_bytes(bytes(1000))
+    queue.submit(waiting, "ada")  # stays open, its last change in the WAL only
+    assert backup(old, str(archive)).returncode == 0
+    with tarfile.open(archive) as content:
+        assert not [name for name in content.getnames() if "data" in name]
+    assert backup(new, "--restore", str(archive)).returncode == 0
+    monkeypatch.setenv("CNNLAB_HOME", str(new))
+    assert [(job.key, job.people) for job in Queue().line()] == [(waiting.key, ("ada",))]
+    assert Queue().trouble() == ""
+    found = runs.find(done)
+    assert found is not None and found.state == "done" and list(found.history()["val_accuracy"]) == [0.1, 0.4]
+    assert disk.is_pinned(done.key)
+    assert settings.current().jobs_per_person == 7
+
+
+def test_a_backup_is_never_restored_over_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))
+    Queue().submit(Experiment(dataset="shapes"), "ada")
+    assert backup(tmp_path / "home", str(tmp_path / "a.tar.gz")).returncode == 0
+    said = backup(tmp_path / "home", "--restore", str(tmp_path / "a.tar.gz"))
+    assert said.returncode == 1 and "is not empty" in said.stderr
