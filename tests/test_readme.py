@@ -13,7 +13,7 @@ from cnnlab.__main__ import parser
 README = (settings.REPOSITORY / "README.md").read_text()
 IN_CODE = re.findall(r"`([^`\n]+)`", README) + re.findall(r"^\.venv/bin/(python .*)$", README, re.MULTILINE)
 COMMANDS = sorted({shlex.join(shlex.split(text)[3:]) for text in IN_CODE if text.startswith("python -m cnnlab ")})
-PATH = re.compile(r"(cnnlab|tests|pretrained|\.ci)/[\w./]*|\w+\.(py|toml)")
+PATH = re.compile(r"(cnnlab|tests|pretrained|deploy|\.ci)/[\w./]*|\w+\.(py|toml)")
 PATHS = sorted({text for text in IN_CODE if PATH.fullmatch(text)})
 SET_UPS = re.findall(r"^python3 -m venv \.venv && .*$", README, re.MULTILINE)
 
