@@ -8,10 +8,12 @@ anybody, and asks nobody to sign in. Where cookies are forbidden, a name lasts a
 import binascii
 import gc
 import hashlib
+import importlib
 import secrets
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 from streamlit.navigation.page import Page
@@ -32,6 +34,18 @@ STYLE = """<style>
 .st-key-running p { font-size: 0.9rem; white-space: nowrap; }
 @media (max-width: 640px) { .st-key-running { right: 3.2rem; } }
 </style>"""
+
+
+def page(name: str, title: str, **how: Any) -> Page:
+    """The page that the module `name` of this package draws; the module is imported when the page is first opened.
+
+    It has no icon: a browser fetches a page's icon from the internet, for its tab.
+    """
+
+    def draw() -> None:
+        importlib.import_module(f"cnnlab.pages.{name}").page()
+
+    return st.Page(draw, title=title, url_path=name, **how)
 
 
 def show(pages: Sequence[Page]) -> None:
