@@ -12,9 +12,11 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 from cnnlab import datasets, locks, settings
@@ -26,6 +28,8 @@ from cnnlab.jobs.runners import python_environment
 from cnnlab.settings import SettingsError
 
 OK, NOTE, FAIL = "ok", "note", "FAIL"
+SECRETS = settings.REPOSITORY / ".streamlit" / "secrets.toml"
+SIGN_IN = ("authlib", "httpx")  # what Streamlit needs beside itself where there is an [auth] section
 NEEDED = ("streamlit", "altair", "numpy", "pillow", "h5py", "keras", "tensorflow")
 LEAST_FREE = 2e9  # bytes; a class of runs, and SQLite's own needs
 STALE_SECONDS = 60.0  # a dispatcher at work shows life every five
@@ -53,6 +57,7 @@ def examine(*, ask_keras: bool = True) -> Iterator[Finding]:
     """Every finding, the quick ones first."""
     yield from check_versions()
     yield from check_settings()
+    yield from check_sign_in()
     yield from check_gpus()
     yield from check_data()
     yield from check_disk()
@@ -86,6 +91,23 @@ def check_settings() -> Iterator[Finding]:
     if not current.teacher and not current.teacher_key:
         remedy = "set CNNLAB_TEACHER or CNNLAB_TEACHER_KEY"
         yield Finding("teacher", NOTE, "none is named, so nobody sees the Host page", remedy)
+
+
+def check_sign_in() -> Iterator[Finding]:
+    """Where an [auth] section asks people to sign in, whether they can."""
+    try:
+        asked_for = "auth" in tomllib.loads(SECRETS.read_text())
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        yield Finding("sign-in", FAIL, f"{SECRETS} cannot be read ({error})", "mend it or remove it")
+        return
+    missing = [name for name in SIGN_IN if find_spec(name) is None]
+    if asked_for and missing:
+        remedy = "pip install -r deploy/requirements-auth.txt"
+        yield Finding("sign-in", FAIL, f"[auth] needs {' and '.join(missing)}", remedy)
+    elif asked_for:
+        yield Finding("sign-in", OK, "people sign in with an account")
 
 
 def check_gpus() -> Iterator[Finding]:

@@ -85,6 +85,21 @@ def test_a_setting_that_makes_no_sense_is_named(home: Path) -> None:
     assert found.state == FAIL and "slots is a whole number" in found.words
 
 
+def test_signing_in_needs_its_packages_and_a_readable_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = home / "secrets.toml"
+    monkeypatch.setattr(doctor, "SECRETS", secrets)
+    assert findings("sign-in") == []
+    secrets.write_text("[auth]\nclient_id = 'a'\n")
+    monkeypatch.setattr(doctor, "SIGN_IN", ("json",))
+    assert [found.state for found in findings("sign-in")] == [OK]
+    monkeypatch.setattr(doctor, "SIGN_IN", ("json", "no_such_package"))
+    [found] = findings("sign-in")
+    assert found.state == FAIL and "no_such_package" in found.words and "requirements-auth.txt" in found.remedy
+    secrets.write_text("[auth")
+    [found] = findings("sign-in")
+    assert found.state == FAIL and "cannot be read" in found.words
+
+
 def test_a_home_that_cannot_be_written_is_a_failure(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "file").touch()
     monkeypatch.setenv("CNNLAB_HOME", str(home / "file"))

@@ -399,7 +399,8 @@ def promise(experiment: Experiment) -> str:
     expected = f"about {wording.duration(seconds)}" if seconds else "nobody has measured yet how long"
     line = cached.queue().active()
     waiting = sum(job.state == QUEUED for job in line)
-    return f"{expected}, {wording.in_line(waiting + 1)}" if line else expected
+    starts_now = len(line) < cached.queue().slots()
+    return expected if starts_now else f"{expected}, {wording.in_line(waiting + 1)}"
 
 
 def when_it_starts(place: int) -> float | None:
@@ -407,7 +408,7 @@ def when_it_starts(place: int) -> float | None:
     known = measured()
     running = [left(job, known) for job in cached.queue().running()]
     line = [left(job, known) for job in cached.queue().line()]
-    begins = eta.starts(running, line)
+    begins = eta.starts(running, line, cached.queue().slots())
     return begins[place - 1] if place <= len(begins) else None
 
 
