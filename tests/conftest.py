@@ -11,7 +11,7 @@ import pytest
 from cnnlab.datasets import cifar10
 
 ARCHIVE = os.environ.get("CNNLAB_TEST_ARCHIVE")
-CHROMIUM = os.environ.get("CNNLAB_CHROMIUM") or shutil.which("chromium")
+CHROMIUM = shutil.which(os.environ.get("CNNLAB_CHROMIUM") or "chromium")
 PLAYWRIGHT = importlib.util.find_spec("playwright")
 
 NEEDED = {  # marker: (whether it can run here, what to do about it)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnlab.charts import percent
 from cnnlab.experiment import Experiment
 from cnnlab.metrics import Answers, Exchange, class_accuracy
+from cnnlab.pages.inside.answer import percent
 
 SURE = 0.9  # a mistake made with at least this confidence was a sure one
 CALIBRATED = 2  # points: mean confidence and accuracy closer than this are the same
@@ -26,7 +26,7 @@ def a(noun: str) -> str:
 def verdict(title: str, answers: Answers) -> str:
     """How many it gets wrong."""
     wrong, every = int((~answers.right).sum()), len(answers.truth)
-    return f"{title} gets {wrong:,} of {counted(every, 'test picture')} wrong ({percent(wrong / every, 1)})"
+    return f"{title} gets {wrong:,} of {counted(every, 'test picture')} wrong ({100 * wrong / every:.1f} %)"
 
 
 def details(answers: Answers, table: NDArray[np.int64], classes: Sequence[str]) -> str:
