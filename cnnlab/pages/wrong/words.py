@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnlab.experiment import Experiment
+from cnnlab.lens.telling import percent
 from cnnlab.metrics import Answers, Exchange, class_accuracy
-from cnnlab.pages.inside.answer import percent
 
 SURE = 0.9  # a mistake made with at least this confidence was a sure one
 CALIBRATED = 2  # points: mean confidence and accuracy closer than this are the same
