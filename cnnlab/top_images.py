@@ -26,9 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnlab import datasets, lens, locks, settings
+from cnnlab.architecture import CLASS_COUNT
 from cnnlab.datasets import Dataset
 from cnnlab.lens import Gallery, Picked, Responses
-from cnnlab.runs import Run, read_json, write_arrays, write_json
+from cnnlab.runs import Run, open_run, read_json, write_arrays, write_json
 
 Array = NDArray[Any]
 Tell = Callable[[int, int], None]
@@ -123,11 +124,13 @@ def start(run: Run) -> None:
         )
 
 
-def work(run: Run, tell: Tell | None = None) -> TopImages:
-    """Compute the answers for a run, write them, and return them; the body of the worker.
+def work(run: Run | str, tell: Tell | None = None) -> TopImages:
+    """Compute the answers for a run (or the one of this name), write them, and return them; the body of the worker.
 
-    Raises TopImagesError, one sentence, where another worker is at it, the data set is missing, or the disk is full.
+    Raises UnknownRun, or TopImagesError, one sentence, where another worker is at it, the data set is missing, or the
+    disk is full.
     """
+    run = open_run(run) if isinstance(run, str) else run
     lock = locks.acquire(folder(run) / LOCK)
     if lock is None:
         raise TopImagesError("Another worker is computing these already.")
@@ -180,8 +183,11 @@ def last_epoch(run: Run) -> int:
 
 
 def _selectivity(values: Array, labels: Array) -> Array:
-    classes = range(int(labels.max()) + 1)
-    return np.stack([lens.selectivity(values, labels, target) for target in classes]).astype(np.float32)
+    """By class and filter; 0, no preference, for a class that none of the images shows."""
+    found = np.zeros((CLASS_COUNT, values.shape[1]), np.float32)
+    for target in np.unique(labels):
+        found[target] = lens.selectivity(values, labels, int(target))
+    return found
 
 
 def _joined(parts: list[Responses]) -> Responses:

@@ -11,8 +11,8 @@ A layer of 64 maps is 64 small grey pictures only if somebody decides what grey 
   A scale begins at zero, and none ends below a thousandth of the layer's, so a constant map is one colour.
 
 The picture is a palette PNG in the maps' own resolution with one transparent pixel between two maps: 99 KB for three
-walls of 64, a few milliseconds. The browser enlarges it without smoothing: every square one sees is one number. (Maps of
-a few pixels are written somewhat larger, `grain` pixels for each number, or the gaps would be as wide as the maps.)
+walls of 64, a few milliseconds. The browser enlarges it without smoothing: every square one sees is one number. (Maps
+of a few pixels are written larger, `grain` pixels for each number, or the gaps would be as wide as the maps.)
 
 Colours: viridis (van der Walt and Smith, 2015) and ColorBrewer's purple-orange (Brewer and Harrower), both chosen to be
 told apart by colour-blind people; on a dark page the empty maps stay visible.
@@ -50,11 +50,11 @@ class Wall:
     """The picture of a layer's maps, and what one needs to read it.
 
     png: a palette PNG of rows * columns cells, each a map of `tile` (height, width) numbers, `grain` pixels to each,
-    and `gap` transparent pixels to its right and below. order: int (f,), the maps as they hang, left to right, top to bottom. By map number, each
-    (f,): low and high, the map's own lowest and highest value; limit, the value that has the last colour (zero has the
-    first one, or, where the wall is `signed`, the middle one); silent: zero everywhere; broken: not all values are
-    finite numbers, as after a training that diverged (those are drawn as zero). zero_share, negative_share: the
-    shares of all numbers that are exactly zero and below zero, 0 to 1.
+    and `gap` transparent pixels to its right and below. order: int (f,), the maps as they hang, left to right, top to
+    bottom. By map number, each (f,): low and high, the map's own lowest and highest value; limit, the value that has
+    the last colour (zero has the first one, or, where the wall is `signed`, the middle one); silent: zero everywhere;
+    broken: not all values are finite numbers, as after a training that diverged (those are drawn as zero). zero_share,
+    negative_share: the shares of all numbers that are exactly zero and below zero, 0 to 1.
     """
 
     png: bytes
@@ -185,6 +185,7 @@ PALETTES = {signed: palette(signed) for signed in (False, True)}
 
 def colours(values: Array, limit: float, signed: bool) -> Bytes:
     """Numbers (h, w) as they are coloured on a wall whose scale ends at `limit`: uint8 (h, w, 3)."""
+    values = np.nan_to_num(values, posinf=0, neginf=0)
     return np.asarray(PALETTES[signed][_indices(values[..., None], np.array([limit]), signed)[0]])
 
 
@@ -201,6 +202,7 @@ def data_uri(png: bytes) -> str:
 def overlay(image: Bytes, heat: Array, limit: float, signed: bool = False) -> Bytes:
     """Heat (h, w) laid over an image uint8 (h, w, 3): the stronger, the less of the (grey) image shines through."""
     grey = image.astype(np.float32).mean(axis=-1, keepdims=True)
+    heat, limit = np.nan_to_num(heat, posinf=0, neginf=0), limit if np.isfinite(limit) else LEAST
     share = np.clip(np.abs(heat) / max(limit, LEAST), 0, 1)[..., None] * 0.85
     return np.asarray(np.rint(grey * (1 - share) + colours(heat, limit, signed) * share), np.uint8)
 

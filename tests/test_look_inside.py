@@ -10,10 +10,13 @@ from PIL import Image
 from small_runs import EPOCHS, write_home, write_run
 from streamlit.testing.v1 import AppTest
 
-from cnnlab import forward, runs, settings
-from cnnlab.datasets import album
+from cnnlab import datasets, forward, runs, settings, top_images
+from cnnlab.datasets import Dataset, album
+from cnnlab.datasets.cifar10 import CLASSES
 from cnnlab.datasets.samples import samples
 from cnnlab.experiment import Experiment
+from cnnlab.lens.telling import percent
+from cnnlab.pages.look_inside import VIEWS
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +52,13 @@ def charts(test: AppTest) -> dict[str, str]:
     return found
 
 
+def bars(test: AppTest) -> list[str]:
+    """What the bar charts of the classes say, first to last."""
+    return [alt for alt in charts(test).values() if alt.startswith("What the network says")]
+
+
 def words(test: AppTest) -> str:
-    kinds = (test.header, test.markdown, test.caption, test.warning, test.info, test.error)
+    kinds = (test.title, test.markdown, test.caption, test.warning, test.info, test.error)
     return "\n".join(element.value for kind in kinds for element in kind)
 
 
@@ -147,14 +155,12 @@ def test_the_epoch_slider_walks_through_the_snapshots_from_before_the_training(m
     assert len(answers) == len(EPOCHS)
 
 
-def test_play_walks_on_by_itself_and_stops_at_the_end(made, monkeypatch):
-    monkeypatch.setattr("cnnlab.pages.inside.epochs.PAUSE", 0.0)
+def test_play_begins_at_the_first_epoch_on_one_scale_and_can_be_paused(made):
     test = opened(run=key(made, "none"))
     test.button(key="inside play").click().run()
+    assert test.query_params["epoch"] == "0"
     assert test.query_params["hold"] == "yes"  # one scale for all epochs, or nothing would seem to grow
-    for _ in range(4):
-        test.run()
-    assert test.query_params["epoch"] == str(EPOCHS[-1])
+    test.button(key="inside pause").click().run()
     assert test.button(key="inside play")
 
 
@@ -183,13 +189,135 @@ def test_silent_maps_are_counted_and_named(made):
     assert "silent on this image: zero everywhere" in words(test)
 
 
-def test_a_training_that_diverged_is_said_and_shown(made):
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_training_that_diverged_is_said_and_shown(made, view):
     experiment = Experiment(depth=1, filters=8, epochs=4, learning_rate=10)
     run = write_run(settings.runs_dir() / experiment.key, experiment, epochs=(0,))
     weights = run.weights(0)
     weights["conv1/kernel"][...] = np.nan
     runs.write_arrays(run.path / "weights" / "000.npz", weights)
-    assert "8 without numbers" in words(opened(run=run.name, layer="conv1", map=1))
+    said = words(opened(run=run.name, view=view, layer="conv1", map=1))
+    assert "It has **no answer**" in said
+    assert view != "maps" or "8 without numbers" in said
+
+
+# ---- the deeper views -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("regularizer", ["dropout", "batchnorm", "l2"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_opens_and_its_charts_have_alternative_texts(made, regularizer, view):
+    test = opened(run=key(made, regularizer), view=view)
+    assert all(len(alt) > 15 for alt in charts(test).values())
+    assert not test.warning and not test.error
+
+
+def test_block_by_block_counts_what_relu_silences(made):
+    run = made["batchnorm"]
+    stages = forward.stages(run.layers, run.weights(2), samples()[0][:1])
+    said = words(opened(run=run.name, view="blocks", layer="conv2"))
+    for name in ("conv2", "bn2", "relu2", "pool2"):
+        assert f"**{name}** 64 maps" in said
+    assert f"{100 * (stages['relu2'] == 0).mean():.0f} % of the numbers are zero" in said
+    assert f"{100 * (stages['conv2'] < 0).mean():.0f} % of the numbers are below zero" in said
+
+
+@pytest.mark.parametrize(("layer", "place"), [("conv1", (7, 11)), ("conv2", (3, 9)), ("conv3", (2, 1))])
+def test_the_sum_of_a_pixel_adds_up_to_the_number_on_the_screen(made, layer, place):
+    run = made["l2"]
+    value = forward.stages(run.layers, run.weights(2), samples()[0][:1])[layer][0, *place, 3]
+    pixel = place[0] * {"conv1": 30, "conv2": 13, "conv3": 4}[layer] + place[1]
+    test = opened(run=run.name, view="map", layer=layer, map=3, stage="conv", pixel=pixel)
+    table = next(one.value for one in test.markdown if one.value.startswith("| from"))
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
+    parts = [float(number) for name, number in rows if not name.startswith("**")]
+    assert abs(sum(parts) - value) < 1e-3  # every part is shown with four digits
+    assert dict(rows)[f"**{layer}**"] == f"**{value:.4f}**"
+    assert ("all 60 others" in dict(rows)) == (layer != "conv1")
+
+
+def test_a_pooled_pixel_is_followed_to_the_pixel_that_won(made):
+    run = made["none"]
+    stages = forward.stages(run.layers, run.weights(2), samples()[0][:1])
+    square = stages["relu1"][0, 6:8, 10:12, 5]
+    row, column = divmod(int(square.argmax()), 2)
+    said = words(opened(run=run.name, view="map", layer="conv1", map=5, stage="pool", pixel=3 * 15 + 5))
+    assert f"is **{square.max():.4f}**: relu1, row {6 + row}, column {10 + column}" in said
+
+
+def test_a_silent_map_is_told_from_a_dead_one(made, monkeypatch):
+    experiment = Experiment(depth=1, filters=8, epochs=6)
+    run = write_run(settings.runs_dir() / experiment.key, experiment, epochs=(0,))
+    weights = run.weights(0)
+    weights["conv1/bias"][2] = -100
+    runs.write_arrays(run.path / "weights" / "000.npz", weights)
+    address = {"run": run.name, "view": "map", "layer": "conv1", "map": 2}
+    assert "**silent on this image**" in words(opened(**address))
+    images, labels = samples()
+    monkeypatch.setattr(datasets, "load", lambda name: Dataset(name, CLASSES, images, labels, images, labels, ""))
+    top_images.work(run)
+    assert "is **dead**: after ReLU it is zero on this image and on all 20 test images" in words(opened(**address))
+
+
+def test_switching_a_filter_off_is_zeroing_its_weights(made):
+    run = made["none"]
+    test = opened(run=run.name, view="off", layer="conv2", map=7)
+    test.button(key="inside toggle").click().run()
+    weights = run.weights(2)
+    weights["conv2/kernel"][..., 7] = 0
+    weights["conv2/bias"][7] = 0
+    expected = forward.softmax(forward.logits(run.layers, weights, samples()[0][:1]))[0]
+    assert f"cat (truth) {percent(float(expected[3]))}" in bars(test)[-1]
+    assert "Filters off: 1 of conv2" in words(test)
+    test.button(key="inside reset").click().run()
+    assert "All filters are on, as trained" in words(test)
+
+
+def test_a_kernel_typed_over_changes_its_map_and_nothing_on_the_disk(made):
+    run = made["none"]
+    before = run.weights(2)["conv1/kernel"].copy()
+    test = opened(run=run.name, view="off")
+    for row in range(3):
+        for column in range(3):
+            test.number_input(key=f"inside weight 0 all {row} {column}").set_value(1.0).run()
+    weights = run.weights(2)
+    weights["conv1/kernel"][..., 0] = 1.0
+    strongest = forward.stages(run.layers, weights, samples()[0][:1])["relu1"][0, ..., 0].max()
+    assert any(alt.startswith("Map 0 now") and f"{strongest:.2f}" in alt for alt in charts(test).values())
+    np.testing.assert_array_equal(run.weights(2)["conv1/kernel"], before)
+
+
+def test_grad_cam_without_evidence_says_so_in_words(made):
+    experiment = Experiment(depth=1, filters=8, epochs=7)
+    run = write_run(settings.runs_dir() / experiment.key, experiment, epochs=(0,))
+    weights = run.weights(0)
+    weights["logits/kernel"][:, 5] = -1  # whatever is found speaks against a dog
+    weights["dense1/kernel"][...] = np.abs(weights["dense1/kernel"])
+    runs.write_arrays(run.path / "weights" / "000.npz", weights)
+    assert "No positive evidence" in words(opened(run=run.name, view="why", why=5))
+
+
+def test_what_if_asks_the_network_about_the_changed_picture(made):
+    run = made["dropout"]
+    test = opened(run=run.name, view="whatif", image="sample-6")
+    test.toggle(key="inside what if mirrored").set_value(True).run()
+    mirrored = samples()[0][6:7, :, ::-1]
+    expected = forward.softmax(forward.logits(run.layers, run.weights(2), mirrored))[0]
+    assert f"automobile (truth) {percent(float(expected[1]))}" in bars(test)[-1]
+    test.button(key="inside unchanged").click().run()
+    assert "Nothing is changed yet" in words(test)
+
+
+def test_the_x_ray_compares_l2_with_the_plain_run(made):
+    test = opened(run=key(made, "l2"), view="xray")
+    norms = [np.linalg.norm(made[name].weights(2)["conv1/kernel"]) for name in ("l2", "none")]
+    assert f"| conv1 | 1,728 | {norms[0]:.2f} |" in words(test) and f" {norms[1]:.2f} |" in words(test)
+
+
+def test_two_runs_move_through_the_epochs_together(made):
+    test = opened(run=key(made, "none"), view="versus", versus=key(made, "batchnorm"), epoch=1)
+    for name in ("none", "batchnorm"):
+        assert f"**{made[name].experiment.title}**, epoch 1" in words(test)
 
 
 # ---- a picture of one's own -----------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ NARROWER = 0.02  # a norm that differs by less than this share is the same
 
 def percent(share: float) -> str:
     """0.718 as '72 %'; what would round to 0 or 100 keeps a decimal, or is told as '<0.1 %' and '>99.9 %'."""
+    if not np.isfinite(share):
+        return "no number"
     if 0 < share < 0.0005:
         return "<0.1 %"
     if 0.9995 <= share < 1:
@@ -34,6 +36,8 @@ def points(difference: float) -> str:
 def changed(before: Array, after: Array, classes: Sequence[str]) -> str:
     """What a change (filters off, a kernel edited, the picture turned) did to the answer: probabilities (10,) each."""
     first, now = int(before.argmax()), int(after.argmax())
+    if not np.isfinite(after).all():
+        return "The network has **no answer** any more: its numbers are no numbers."
     if first != now:
         was = f"instead of {classes[first]} ({percent(float(before[first]))} before)"
         return f"The answer changes: **{classes[now]}**, {percent(float(after[now]))}, {was}."

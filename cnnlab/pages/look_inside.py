@@ -48,7 +48,7 @@ VIEWS: dict[str, tuple[str, Callable[[Scene], None]]] = {
 
 def page() -> None:
     """Choose, look, go deeper."""
-    st.header("What does the network see in this picture?", anchor=False)
+    st.title("What does the network see in this picture?", anchor=False)
     runs = cached.finished_runs()
     if not runs:
         st.info("No network has been trained here yet: train one on the page Train, then look inside it here.")

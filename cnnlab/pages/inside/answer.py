@@ -19,6 +19,8 @@ TRUE_BAR = "#b35806"
 
 def sentence(probabilities: Shares, classes: Sequence[str], truth: int | None) -> str:
     """'It says **dog**, 55 %. Wrong: it is a cat, to which it gives 18 %.'"""
+    if not np.isfinite(probabilities).all():
+        return "It has **no answer**: its numbers are no numbers, as after a training that diverged."
     best = int(probabilities.argmax())
     says = f"It says **{classes[best]}**, {percent(float(probabilities[best]))}."
     if truth is None:
@@ -37,6 +39,7 @@ def bars(
     """
     names = [f"{name} (truth)" if label == truth else name for label, name in enumerate(classes)]
     shown = [percent(float(share)) for share in probabilities]
+    probabilities = np.nan_to_num(probabilities)
     spec = drawn(
         SPEC if before is None else {**SPEC, "layer": [*SPEC["layer"], MARK]},
         name=names,

@@ -4,7 +4,6 @@ While Play runs, and wherever it is wanted, all epochs are drawn on one scale: o
 own, and nothing would seem to grow.
 """
 
-import time
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from cnnlab.runs import Run
 from cnnlab.walls import limits
 
 PAUSE = 1.0  # seconds for one epoch
-KEY, PLAYING, MOVED = "inside epoch", "inside playing", "inside moved"
+KEY, PLAYING, DRAWN = "inside epoch", "inside playing", "inside drawn"
 HELD = {"no": "one scale an epoch", "yes": "one scale for all epochs"}
 
 
@@ -34,6 +33,7 @@ def controls(scene: Scene) -> None:
     else:
         st.caption(f"Only the weights after epoch {scene.epoch} are kept so far.")
     if st.session_state.get(PLAYING):
+        st.session_state[DRAWN] = True
         ticker(kept)
     curve(scene)
 
@@ -70,10 +70,11 @@ def _shared(path: str, kept: tuple[int, ...], pixels: bytes, stage: str, scale: 
     return limits([_scene.at(epoch).stages[stage][0] for epoch in kept], scale)
 
 
-@st.fragment(run_every=PAUSE / 4)
+@st.fragment(run_every=PAUSE)
 def ticker(kept: list[int]) -> None:
     """While Play runs: after each pause, the next epoch, for the whole page."""
-    if not st.session_state.get(PLAYING) or time.monotonic() - st.session_state.get(MOVED, 0.0) < PAUSE:
+    just_drawn = st.session_state.pop(DRAWN, False)
+    if just_drawn or not st.session_state.get(PLAYING):
         return
     _move(kept)
     st.rerun()
@@ -120,7 +121,6 @@ def _hold() -> None:
 def _play(kept: list[int]) -> None:
     """From the first epoch, if the last one is open; on one scale."""
     st.session_state[PLAYING] = True
-    st.session_state[MOVED] = time.monotonic()
     address.put("hold", "yes")
     if st.session_state.get(KEY, kept[-1]) == kept[-1]:
         selection.choose(epoch=kept[0])
@@ -133,7 +133,6 @@ def _stop() -> None:
 def _move(kept: list[int]) -> None:
     here = selection.current().epoch
     later = [epoch for epoch in kept if epoch > (kept[-1] if here is None else here)]
-    st.session_state[MOVED] = time.monotonic()
     if later:
         selection.choose(epoch=later[0])
     if len(later) <= 1:

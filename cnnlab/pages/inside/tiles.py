@@ -200,13 +200,22 @@ def _only(kind: str) -> list[dict[str, Any]]:
 
 def _image(tall: dict[str, str]) -> dict[str, Any]:
     size = {"width": {"expr": "width"}, "height": tall}
-    mark = {"type": "image", "smooth": False, "aspect": False, "align": "left", "baseline": "top", **size}
+    mark = {
+        "type": "image",
+        "smooth": False,
+        "aspect": False,
+        "align": "left",
+        "baseline": "top",
+        "aria": False,
+        **size,
+    }
     return {"transform": _only("picture"), "mark": mark, "encoding": {"url": {"field": "picture"}}}
 
 
 def _squares(clickable: bool) -> dict[str, Any]:
     outline = {"stroke": CHOSEN, "strokeWidth": 3, "strokeOpacity": {"expr": "datum.chosen ? 1 : 0"}}
-    mark = {"type": "rect", "fill": "white", "fillOpacity": 0, **outline}
+    said = {"expr": "datum.name + ': ' + datum.value"}
+    mark = {"type": "rect", "fill": "white", "fillOpacity": 0, "description": said, **outline}
     layer: dict[str, Any] = {
         "transform": _only("square"),
         "mark": mark | ({"cursor": "pointer"} if clickable else {}),
@@ -223,19 +232,19 @@ def _squares(clickable: bool) -> dict[str, Any]:
 
 
 def _boxes() -> dict[str, Any]:
-    mark = {"type": "rect", "fillOpacity": 0, "stroke": CHOSEN, "strokeWidth": 2.5}
+    mark = {"type": "rect", "fillOpacity": 0, "stroke": CHOSEN, "strokeWidth": 2.5, "aria": False}
     return {"transform": _only("box"), "mark": mark, "encoding": {"x2": {"field": "x2"}, "y2": {"field": "y2"}}}
 
 
 def _texts(columns: float) -> dict[str, Any]:
     size = {"expr": f"max(7, min(13, 0.37 * width / {columns}))"}  # three digits fit into one square
-    mark = {"type": "text", "baseline": "middle", "fontSize": size, "color": {"expr": "datum.colour"}}
+    mark = {"type": "text", "baseline": "middle", "fontSize": size, "aria": False, "color": {"expr": "datum.colour"}}
     return {"transform": _only("text"), "mark": mark, "encoding": {"text": {"field": "name"}}}
 
 
 def _legend() -> list[dict[str, Any]]:
     """The colours as a strip as wide as the picture; under its ends, and its middle, what they mean."""
-    strip = {"type": "image", "smooth": False, "aspect": False, "align": "left", "height": 6}
+    strip = {"type": "image", "smooth": False, "aspect": False, "align": "left", "height": 6, "aria": False}
     along = {"x": {"value": 0}, "y": {"value": {"expr": f"height - {LEGEND - 8}"}}, "url": {"field": "picture"}}
     strip_layer = {"transform": _only("ramp"), "mark": strip | {"width": {"expr": "width"}}, "encoding": along}
     return [strip_layer, *(_meaning(*at) for at in (("left", "0"), ("center", "width / 2"), ("right", "width")))]

@@ -21,6 +21,9 @@ SEED = "inside dice"
 
 def view(scene: Scene) -> None:
     """The part for the run's own regularizer."""
+    if not all(np.isfinite(values).all() for values in scene.weights.values()):
+        st.info("The weights of this epoch are no numbers, as after a training that diverged: choose an earlier one.")
+        return
     match scene.run.experiment.regularizer:
         case "dropout":
             dropout(scene)

@@ -1,0 +1,165 @@
+"""Look inside in a real browser: walls, a click, a photo, a copied link, one pixel, a switch, two runs, a thumb."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+from chrome import NARROW, scrolls_sideways, served, settled
+from PIL import Image
+from small_runs import write_home
+
+from cnnlab import forward
+from cnnlab.datasets.samples import samples
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def made():
+    """The runs, by regularizer; filled when the app starts."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory, made):
+    """A server with a network for each regularizer and the twenty sample images."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CNNLAB_HOME", str(home))
+        made.update(write_home(home))
+        with served(home, CNNLAB_PRETRAINED=str(home / "none")) as running:
+            yield running
+
+
+def opened(tab, app, **words):
+    tab.goto(app.at("look_inside", **words))
+    settled(tab)
+
+
+def click_square(tab, key: str, number: int, columns: int = 8) -> None:
+    """Click one square of a picture made of squares."""
+    picture = tab.locator(f".st-key-{key} svg.marks")
+    picture.wait_for()
+    picture.scroll_into_view_if_needed()
+    box = picture.bounding_box()
+    row, column = divmod(number, columns)
+    side = box["width"] / columns
+    tab.mouse.click(box["x"] + (column + 0.4) * side, box["y"] + (row + 0.4) * side)
+
+
+def test_the_cats_walls_appear_and_a_click_enlarges_a_map(app, tab, made):
+    opened(tab, app, run=made["dropout"].name)
+    tab.get_by_text("test image 0: cat").wait_for()
+    for layer, size in (("conv1", "30x30"), ("conv2", "13x13"), ("conv3", "4x4")):
+        tab.get_by_text(re.compile(f"{layer} 64 of 64 maps, {size}")).wait_for()
+        tab.locator(f".st-key-wall-{layer} svg.marks image").first.wait_for()
+    for number in (19, 42):  # a second click finds the first one's map still open
+        click_square(tab, "wall-conv2", number)
+        tab.get_by_text(f"Map {number} of conv2").wait_for()
+        tab.wait_for_url(re.compile(f"layer=conv2&map={number}"))
+    tab.get_by_text(re.compile(r"of 64 maps number \d+ by mean|silent on this image")).wait_for()
+
+
+def test_under_the_pointer_a_map_says_its_number_and_range(app, tab, made):
+    opened(tab, app, run=made["none"].name)
+    box = tab.locator(".st-key-wall-conv1 svg.marks").bounding_box()
+    tab.mouse.move(box["x"] + 10, box["y"] + 10)
+    said = tab.locator("#vg-tooltip-element")
+    said.get_by_text("map 0").wait_for()
+    run, image = made["none"], samples()[0][:1]
+    high = forward.stages(run.layers, run.weights(2), image)["relu1"][0, ..., 0].max()
+    assert f"{high:.2f}" in said.inner_text() or "silent" in said.inner_text()
+
+
+def test_a_photo_of_ones_own_goes_through_all_steps(app, tab, made, tmp_path):
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 120, 3), np.uint8)).save(file, "JPEG")
+    opened(tab, app, run=made["l2"].name)
+    tab.get_by_text("my picture").click()
+    tab.set_input_files("input[type=file]", {"name": "me.jpg", "mimeType": "image/jpeg", "buffer": file.getvalue()})
+    tab.wait_for_url(re.compile("image=photo-[0-9a-f]{16}"))
+    for step in ("original, 120x80", "oriented", "square, 80x80", "32x32, what the network gets"):
+        tab.get_by_text(re.compile(step)).first.wait_for()
+    kept = tab.url
+    tab.set_input_files("input[type=file]", {"name": "me.jpg", "mimeType": "image/jpeg", "buffer": b"not a picture"})
+    tab.get_by_text(re.compile("This file is not a picture")).wait_for()
+    assert tab.url == kept
+
+
+def test_a_copied_link_opens_the_same_view(app, new_tab, made):
+    first = new_tab()
+    opened(first, app, run=made["batchnorm"].name, image="sample-4", epoch=1)
+    click_square(first, "wall-conv2", 5)
+    first.wait_for_url(re.compile("map=5"))
+    first.get_by_text("compare strength").click()
+    first.wait_for_url(re.compile("scale=layer"))
+    second = new_tab()
+    second.goto(first.url)
+    settled(second)
+    second.get_by_text("Map 5 of conv2").wait_for()
+    second.get_by_text("test image 4: frog").wait_for()
+    assert second.get_by_role("radio", name="compare strength").is_checked()
+    assert second.get_by_role("slider", name="After epoch").get_attribute("aria-valuetext") == "1"
+
+
+def test_a_click_on_a_pixel_shows_the_sum_that_made_it(app, tab, made):
+    run = made["batchnorm"]
+    opened(tab, app, run=run.name, view="map", layer="conv1", map=3, stage="bn")
+    place = 7 * 30 + 11
+    click_square(tab, "one-map", place, columns=30)
+    tab.get_by_role("heading", name="The arithmetic of bn1, row 7, column 11").wait_for()
+    settled(tab)
+    stages = forward.stages(run.layers, run.weights(2), samples()[0][:1])
+    table = tab.get_by_role("table").inner_text()
+    for stage in ("conv1", "bn1", "relu1"):
+        assert f"{stages[stage][0, 7, 11, 3]:.4f}" in table
+    assert f"pixel={place}" in tab.url
+
+
+def test_filters_are_switched_off_and_one_click_brings_them_back(app, tab, made):
+    opened(tab, app, run=made["none"].name, view="off")
+    click_square(tab, "switches", 9)
+    tab.get_by_text(re.compile("63 of 64 filters on")).wait_for()
+    tab.get_by_text(re.compile("Filters off: 1 of conv1")).wait_for()
+    tab.get_by_role("button", name="Reset").click()
+    tab.get_by_text(re.compile("64 of 64 filters on")).wait_for()
+    tab.get_by_text("All filters are on, as trained").wait_for()
+
+
+def test_two_runs_stand_side_by_side_on_one_scale(app, tab, made):
+    titles = [made[name].experiment.title for name in ("none", "batchnorm")]
+    opened(tab, app, run=made["none"].name, view="versus", versus=made["batchnorm"].name)
+    tab.get_by_text(re.compile("Filter 12 of one run is not filter 12 of the other")).wait_for()
+    walls = [tab.locator(f"[role=graphics-document][aria-label*='{run}: 64 maps of conv1']") for run in titles]
+    left, right = (wall.locator("svg.marks") for wall in walls)
+    left.wait_for()
+    right.wait_for()
+    assert left.bounding_box()["y"] == right.bounding_box()["y"]
+    ends = [wall.locator("text").all_inner_texts()[-1] for wall in (left, right)]
+    assert ends[0] == ends[1]
+    assert tab.get_by_text("conv3 64 of 64").count() == 0  # the second run has two convolutions
+
+
+def test_play_walks_from_the_first_epoch_to_the_last(app, tab, made):
+    opened(tab, app, run=made["l2"].name)
+    tab.get_by_role("button", name="Play").click()
+    for epoch in (0, 1, 2):
+        tab.wait_for_function(f"() => location.search.includes('epoch={epoch}')")
+    tab.get_by_role("button", name="Play").wait_for()
+
+
+def test_the_keyboard_reaches_a_map(app, tab, made):
+    opened(tab, app, run=made["none"].name)
+    tab.get_by_label("Map, 0 to 63").focus()
+    tab.keyboard.type("12")
+    tab.keyboard.press("Enter")
+    tab.get_by_text("Map 12 of conv1").wait_for()
+
+
+@pytest.mark.parametrize("view", ["maps", "map", "off"])
+def test_on_a_phone_nothing_is_wider_than_the_screen(app, new_tab, made, view):
+    tab = new_tab(NARROW, color_scheme="dark")
+    opened(tab, app, run=made["batchnorm"].name, view=view, layer="conv1", map=3)
+    tab.locator("svg.marks").nth(2).wait_for()
+    assert not scrolls_sideways(tab)

@@ -1,0 +1,105 @@
+"""Sentences are computed: each is checked on figures made so that one knows what must be said."""
+
+import numpy as np
+import pytest
+
+from cnnlab.lens import Box, DropoutSamples, GradCam, Normalization, Occlusion, telling, weight_summaries
+
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+def shares(**given: float) -> np.ndarray:
+    """Probabilities by class name, the rest spread evenly."""
+    left = (1 - sum(given.values())) / (10 - len(given))
+    return np.array([given.get(name, left) for name in CLASSES], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(0.0, "0 %"), (1.0, "100 %"), (0.718, "72 %"), (0.004, "0.4 %"), (0.0001, "<0.1 %"), (0.9999, ">99.9 %"),
+     (0.997, "99.7 %"), (float("nan"), "no number")],
+)  # fmt: skip
+def test_percent_never_claims_more_than_is_known(share, said):
+    assert telling.percent(share) == said
+
+
+def test_a_changed_answer_names_both_classes():
+    said = telling.changed(shares(cat=0.7), shares(dog=0.6), CLASSES)
+    assert "**dog**, 60 %" in said and "instead of cat (70 % before)" in said
+
+
+def test_an_answer_that_stays_tells_how_much_surer_it_is():
+    assert "10.0 points less sure: 60 %" in telling.changed(shares(cat=0.7), shares(cat=0.6), CLASSES)
+    assert "5.0 points more sure" in telling.changed(shares(cat=0.7), shares(cat=0.75), CLASSES)
+    assert "hardly anything changed" in telling.changed(shares(cat=0.7), shares(cat=0.705), CLASSES)
+
+
+def occlusion(drop: float) -> Occlusion:
+    return Occlusion(
+        target=3,
+        probability=0.9,
+        drop=np.array([[drop]], np.float32),
+        tops=np.array([0]),
+        lefts=np.array([0]),
+        patch=8,
+        heat=np.zeros((32, 32), np.float32),
+        worst=Box(4, 6, 12, 14),
+    )
+
+
+def test_occlusion_names_the_patch_that_costs_most():
+    said = telling.occluded(occlusion(0.42), CLASSES)
+    assert "rows 4 to 11, columns 6 to 13" in said and "**42.0 points**" in said
+
+
+def test_occlusion_that_costs_nothing_is_said():
+    assert "No patch of 8x8 pixels lowers that by as much as a point" in telling.occluded(occlusion(0.001), CLASSES)
+
+
+def cam(heat: np.ndarray) -> GradCam:
+    return GradCam(
+        target=3, at="relu3", importance=np.ones(4), signed=heat, coarse=heat, heat=heat, has_evidence=bool(heat.any())
+    )
+
+
+def test_no_positive_evidence_is_said_in_words():
+    assert "No positive evidence" in telling.cam(cam(np.zeros((32, 32), np.float32)), CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "place"),
+    [(0, 31, "upper right"), (16, 16, "middle"), (31, 0, "lower left"), (16, 0, "middle left")],
+)
+def test_the_place_of_the_evidence_is_named(row, column, place):
+    heat = np.zeros((32, 32), np.float32)
+    heat[row, column] = 1
+    assert f"most in the **{place}**" in telling.cam(cam(heat), CLASSES)
+
+
+def test_thinned_networks_are_counted():
+    probabilities = np.stack([shares(cat=0.5)] * 24 + [shares(dog=0.6, cat=0.2)] * 6)
+    samples = DropoutSamples(plain=shares(cat=0.55), probabilities=probabilities, masks={}, maps={})
+    result, look = telling.dropped(samples, CLASSES)
+    assert "**24 of 30** thinned networks say cat" in result and "20 % to 50 % (whole: 55 %)" in result
+    assert "hardly sways" in look
+
+
+def test_l2_says_where_the_weights_are_smaller_and_where_nothing_is_to_be_seen():
+    plain = {"conv1/kernel": np.full((3, 3), 1.0), "logits/kernel": np.full((3, 3), 1.0)}
+    small = {"conv1/kernel": np.full((3, 3), 0.8), "logits/kernel": np.full((3, 3), 1.0)}
+    result, _ = telling.penalized(weight_summaries(small, plain), weight_summaries(plain, small))
+    assert "**1 of 2** layers" in result and "conv1, 20 % smaller" in result
+    same, look = telling.penalized(weight_summaries(plain, plain), weight_summaries(plain, plain))
+    assert "No layer's weights differ" in same and "hardly felt" in look
+
+
+def test_batch_normalization_tells_how_unequal_the_channels_were():
+    before, after = np.array([1.0, 1.0, 8.0]), np.array([1.0, 1.0, 1.5])
+    nothing = np.zeros(3)
+    found = Normalization(
+        layer="bn1", source="conv1", mean_before=nothing, deviation_before=before, quantiles_before=nothing,
+        mean_after=nothing, deviation_after=after, quantiles_after=nothing, negative_after=np.array([0.5, 0.6, 0.7]),
+        learned={}, low=0.0, high=1.0,
+    )  # fmt: skip
+    result, _ = telling.normalized(found)
+    assert "**8 times**" in result and "1.5 times" in result and "60 % of a channel's numbers" in result

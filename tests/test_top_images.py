@@ -1,0 +1,108 @@
+"""What excites a filter, found by a worker: checked image by image against plain forward passes."""
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from small_runs import write_run
+
+from cnnlab import datasets, forward, locks, settings, top_images
+from cnnlab.datasets import Dataset
+from cnnlab.datasets.cifar10 import CLASSES
+from cnnlab.datasets.samples import samples
+from cnnlab.experiment import Experiment
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A small run, and the twenty samples as its test set."""
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
+    images, labels = samples()
+    monkeypatch.setattr(datasets, "load", lambda name: Dataset(name, CLASSES, images, labels, images, labels, ""))
+    monkeypatch.setattr(top_images, "SLICE", 6)  # the last slice is not full
+    experiment = Experiment(depth=2, filters=5, epochs=2)
+    return write_run(settings.runs_dir() / experiment.key, experiment)
+
+
+def test_the_top_images_are_those_with_the_largest_pixel(run):
+    found = top_images.work(run)
+    maxima = forward.stages(run.layers, run.weights(2), samples()[0])["relu2"].max(axis=(1, 2))
+    for number in range(5):
+        expected = np.sort(maxima[:, number])[::-1][:9]
+        np.testing.assert_allclose(found.galleries["relu2"].top.values[number], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_selectivity_is_there_for_every_class_and_zero_for_one_that_no_image_shows(run):
+    found = top_images.work(run).selectivity["relu1"]
+    assert found.shape == (10, 5)
+    shown = np.isin(np.arange(10), samples()[1])
+    assert (found[~shown] == 0).all() and (np.abs(found[shown]) > 0).any()
+
+
+def test_what_was_written_comes_back(run):
+    assert top_images.load(run) is None and top_images.progress(run) is None
+    told = []
+    made = top_images.work(run, lambda done, of: told.append((done, of)))
+    read = top_images.load(run)
+    assert read is not None and (read.images, read.epoch) == (20, 2)
+    for stage, gallery in made.galleries.items():
+        for name in ("images", "values", "rows", "columns"):
+            np.testing.assert_array_equal(getattr(read.galleries[stage].middle, name), getattr(gallery.middle, name))
+        np.testing.assert_array_equal(read.galleries[stage].dead, gallery.dead)
+    assert told[-1] == (20, 20)
+    assert top_images.progress(run) == top_images.Progress("done", 20, 20)
+
+
+def test_answers_of_an_earlier_epoch_are_not_taken_for_the_last_ones(run):
+    top_images.work(run)
+    (run.path / "weights" / "002.npz").rename(run.path / "weights" / "003.npz")
+    assert top_images.load(run) is None
+
+
+def test_nothing_is_written_into_a_shipped_run(run, tmp_path):
+    shipped = write_run(tmp_path / "pretrained" / "2conv-none", run.experiment)
+    before = sorted(path.name for path in shipped.path.iterdir())
+    top_images.work(shipped)
+    assert sorted(path.name for path in shipped.path.iterdir()) == before
+    assert (tmp_path / "top" / shipped.key / "top.npz").exists()
+
+
+def test_a_missing_data_set_is_one_sentence_for_the_page(run, monkeypatch):
+    def missing(name):
+        raise datasets.DatasetMissing("CIFAR-10 is not here.")
+
+    monkeypatch.setattr(datasets, "load", missing)
+    with pytest.raises(top_images.TopImagesError):
+        top_images.work(run)
+    assert top_images.progress(run) == top_images.Progress("failed", message="CIFAR-10 is not here.")
+
+
+def test_two_workers_do_not_do_the_same_work(run):
+    with locks.acquire(run.path / "top.lock"), pytest.raises(top_images.TopImagesError, match="already"):
+        top_images.work(run)
+
+
+def test_a_worker_that_was_killed_is_seen_as_interrupted(run):
+    script = "import sys, time; sys.path.insert(0, sys.argv[2]); from cnnlab import locks; from pathlib import Path; "
+    script += "lock = locks.acquire(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
+    command = [sys.executable, "-c", script, str(run.path / "top.lock"), str(settings.REPOSITORY)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout.readline() == "held\n"
+        top_images.write_json(run.path / "top.json", {"state": "running", "done": 3, "of": 20, "message": ""})
+        assert top_images.progress(run).state == "running"
+        worker.kill()
+        worker.wait()
+    assert top_images.progress(run).state == "interrupted"
+
+
+def test_a_page_starts_a_worker_of_its_own(run, monkeypatch):
+    monkeypatch.setattr(settings, "PRETRAINED", settings.REPOSITORY / "pretrained")
+    top_images.start(run)
+    give_up = time.monotonic() + 60
+    while top_images.progress(run).state == "running" and time.monotonic() < give_up:
+        time.sleep(0.1)
+    now = top_images.progress(run)
+    assert now.state == "failed" and now.message  # the worker's own home has no CIFAR-10, and it says so
