@@ -304,6 +304,29 @@ def test_a_queue_that_cannot_be_used_is_one_sentence(home):
     assert "is damaged: move it away" in app.error[0].value
 
 
+def test_a_run_whose_description_is_damaged_can_be_trained_again():
+    folder = write(settings.runs_dir() / SMALL.key, SMALL, LEARNED)
+    (folder / "experiment.json").write_text("{")
+    assert button(opened(**small()), "Train it")
+
+
+def test_an_address_that_names_a_run_shows_its_experiment():
+    write(settings.runs_dir() / SMALL.key, SMALL, LEARNED)
+    app = opened(run=SMALL.key)
+    assert app.query_params["depth"] == "2"
+    assert [metric.value for metric in app.metric] == ["75.0 %", "62.0 %", "13.0 points"]
+    assert "There is no run called 'nobody' here." in opened(run="nobody").warning[0].value
+
+
+def test_a_refusal_is_one_sentence(home):
+    home.mkdir(parents=True)
+    (home / "settings.json").write_text('{"epochs": 3}')
+    app = opened(**small())
+    button(app, "Train it").click().run()
+    assert [error.value for error in app.error] == ["At most 3 epochs are trained here. Received: epochs=4"]
+    assert button(app, "Train it")
+
+
 # -- the frame ---------------------------------------------------------------------------------------------------------
 
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from cnnlab import datasets, forward, runs
 from cnnlab.datasets import Dataset
+from cnnlab.experiment import Experiment
 from cnnlab.jobs.queue import Queue
-from cnnlab.runs import Run, Weights
+from cnnlab.runs import Run, UnknownRun, Weights
 from cnnlab.settings import home
 
 LISTING_SECONDS = 2.0
@@ -38,6 +39,14 @@ def all_runs() -> list[Run]:
 @st.cache_resource(ttl=LISTING_SECONDS, max_entries=2, show_spinner=False)
 def _all_runs(place: Path) -> list[Run]:
     return runs.all_runs()
+
+
+def find(experiment: Experiment) -> Run | None:
+    """The run of this experiment as it stands now, shipped or trained here; None where there is none to be read."""
+    try:
+        return runs.find(experiment)
+    except UnknownRun:  # its description is damaged: training again mends it
+        return None
 
 
 def finished_runs() -> list[Run]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from cnnlab import charts, reproduction, runs
+from cnnlab import charts, reproduction
 from cnnlab.pages import cached, frame
 from cnnlab.pages.selection import EXPERIMENT_NAMES, NAMES, experiment_words, shortened, write
 from cnnlab.reproduction import Figures, Row, percent, points
@@ -149,7 +149,7 @@ def difference(row: Row) -> str:
 
 def devices(rows: Sequence[Row]) -> str:
     """On what machines ours were trained, said once."""
-    found = [runs.find(row.model.experiment) for row in rows if row.ours]
+    found = [cached.find(row.model.experiment) for row in rows if row.ours]
     names = sorted({str(cached.record(run).get("device")) for run in found if run and cached.record(run).get("device")})
     return f"The report's times are on a Colab GPU, ours on {'; '.join(names)}." if names else ""
 
@@ -172,7 +172,7 @@ def panel(row: Row, *, reported: bool) -> None:
     """One network's curves, or that there are none yet."""
     number = row.model.number
     st.markdown(f"**{number[0].upper()}{number[1:]}**: {row.title}")
-    run = runs.find(row.model.experiment)
+    run = cached.find(row.model.experiment)
     history = cached.history(run) if run else None
     if run is None or history is None or not len(history["epoch"]):
         frame.link("train", f"{MISSING.capitalize()}: train it", experiment_words(row.model.experiment))

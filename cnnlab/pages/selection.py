@@ -220,8 +220,8 @@ def open_chosen(reference: str, otherwise: Run | None) -> Run | None:
     try:
         return runs.open_run(reference)
     except UnknownRun:
-        usual = f"{otherwise.experiment.title} is shown instead." if otherwise else "There is no other run either."
-        complain([f"There is no run called {shortened(reference)} here; {usual}"])
+        usual = f"; {otherwise.experiment.title} is shown instead." if otherwise else "."
+        complain([f"There is no run called {shortened(reference)} here{usual}"])
         return otherwise
 
 

@@ -4,12 +4,13 @@ The page holds nothing: what was chosen stands in the address, what was asked fo
 directory. So a reload, a second viewer and a web server that was restarted all find a training again.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
-from cnnlab import charts, datasets, runs
+from cnnlab import charts, datasets
 from cnnlab.experiment import (
     OPTIMIZERS,
     PRECISIONS,
@@ -24,9 +25,17 @@ from cnnlab.experiment import (
 from cnnlab.jobs import eta
 from cnnlab.jobs.dispatcher import ensure_running
 from cnnlab.jobs.limits import Refused
-from cnnlab.jobs.queue import FAILED, QUEUED, RUNNING, Job
+from cnnlab.jobs.queue import FAILED, QUEUED, RUNNING, Job, QueueError
 from cnnlab.pages import cached, fetch, frame, strip, wording
-from cnnlab.pages.selection import EXPERIMENT_NAMES, NAMES, complain, experiment_words, parse_experiment, write
+from cnnlab.pages.selection import (
+    EXPERIMENT_NAMES,
+    NAMES,
+    complain,
+    experiment_words,
+    open_chosen,
+    parse_experiment,
+    write,
+)
 from cnnlab.runs import Run
 
 FIRST = REPORT["3conv-dropout"].experiment
@@ -66,15 +75,21 @@ def page() -> None:
 
 def usual() -> Experiment:
     """What the page opens with: the report's model 7, or the same on Shapes where there is nothing of CIFAR-10 yet."""
-    if datasets.available("cifar10") or runs.find(FIRST):
+    if datasets.available("cifar10") or cached.find(FIRST):
         return FIRST
     return Experiment(dataset="shapes", depth=FIRST.depth, regularizer=FIRST.regularizer)
 
 
 def asked_for() -> Experiment:
-    """The experiment in the address; where it says nothing, the one this session looked at last."""
+    """The experiment in the address; where it says nothing, the one this session looked at last.
+
+    An address that names a run and nothing else, and is the first of its session, means that run's experiment.
+    """
     words = {name: st.query_params[name] for name in EXPERIMENT_NAMES if name in st.query_params}
-    experiment, problems = parse_experiment(words or st.session_state.get(MEMORY, {}), usual())
+    words = words or st.session_state.get(MEMORY, {})
+    if not words and (run := open_chosen(st.query_params.get("run", ""), None)):
+        return go(run.experiment)
+    experiment, problems = parse_experiment(words, usual())
     complain(problems)
     return go(experiment)
 
@@ -185,7 +200,7 @@ class Situation:
 
 def situation(experiment: Experiment) -> Situation:
     """Ask the disk and the queue."""
-    run, job = runs.find(experiment), cached.queue().for_key(experiment.key)
+    run, job = cached.find(experiment), cached.queue().for_key(experiment.key)
     return Situation(stage(run.state if run else None, job), run, job)
 
 
@@ -286,7 +301,15 @@ def curves(experiment: Experiment, history: charts.History, live: bool = False) 
 
 
 def watch(experiment: Experiment) -> None:
-    """Drawn again every second while the training moves; its end draws the whole page once more."""
+    """Drawn again every second while the training moves; what goes wrong meanwhile is a sentence."""
+    try:
+        follow(experiment)
+    except (QueueError, OSError) as error:
+        st.warning(str(error))
+
+
+def follow(experiment: Experiment) -> None:
+    """The bar or the place in line, and the curves; the end of the training draws the whole page once more."""
     now = situation(experiment)
     if not now.moves:
         st.rerun()
@@ -304,8 +327,9 @@ def watch(experiment: Experiment) -> None:
 
 def notice(experiment: Experiment, seen: str) -> None:
     """Draws nothing: where somebody else starts this training, whoever looks at it sees it start."""
-    if situation(experiment).stage != seen:
-        st.rerun()
+    with suppress(QueueError, OSError):  # the page itself has said so
+        if situation(experiment).stage != seen:
+            st.rerun()
 
 
 def waiting(job: Job) -> None:
@@ -414,7 +438,7 @@ def when_it_starts(place: int) -> float | None:
 
 def left(job: Job, known: list[eta.Measured]) -> float | None:
     """The seconds that a job still needs."""
-    run = runs.find(job.experiment)
+    run = cached.find(job.experiment)
     told = run.progress().get("seconds_left") if run else None
     done = int(run.record.get("epochs_done") or 0) if run else 0
     return float(told) if told is not None else eta.seconds_left(job.experiment, known, done)

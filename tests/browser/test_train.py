@@ -4,14 +4,17 @@ import csv
 import re
 
 import pytest
-from chrome import NARROW, scrolls_sideways, settled, wait_until
+from chrome import NARROW, scrolls_sideways, served, settled, wait_until
 from made_up import history, write
 
+from cnnlab import locks, runs
 from cnnlab.experiment import Experiment
+from cnnlab.jobs.queue import Queue
+from cnnlab.pages import frame
 
 pytestmark = pytest.mark.browser
 
-EPOCHS = 50
+EPOCHS = 40
 WATCHED = Experiment(dataset="shapes", depth=2, epochs=EPOCHS, train_images=400, filters=8)
 KNOWN = Experiment(dataset="shapes", depth=1, regularizer="l2")
 
@@ -67,6 +70,31 @@ def test_a_training_started_in_the_browser_grows_survives_a_reload_and_a_stop_an
         tab.get_by_role("button", name="Download model.keras").click()
     assert download.value.suggested_filename == f"{WATCHED.key}.keras"
     second.get_by_role("button", name="Download model.keras").wait_for()
+
+
+def test_a_restarted_web_server_finds_the_training_again(tmp_path, new_tab):
+    folder = write(tmp_path / "runs" / KNOWN.key, KNOWN, history([0.1, 0.6], [0.1, 0.55]), state="running")
+    runs.write_json(folder / "progress.json", {"phase": "training", "epoch": 2, "batch": 3, "batches": 32})
+    with locks.acquire(folder / "lock"):  # this test is the worker
+        for _ in range(2):
+            with served(tmp_path) as app:
+                tab = new_tab()
+                tab.goto(app.at(dataset="shapes", depth=1, regularizer="l2"))
+                tab.get_by_text("epoch 2 of 30, batch 3 of 32").wait_for()
+                tab.context.close()
+
+
+def test_the_end_of_a_training_is_announced_on_any_page(app, tab):
+    tab.goto(app.at("compare"))
+    settled(tab)
+    token = next(cookie["value"] for cookie in tab.context.cookies() if cookie["name"] == frame.COOKIE)
+    queue = Queue(app.home / "jobs.sqlite")
+    job = queue.submit(Experiment(dataset="shapes", seed=99), frame.name_from_cookie(token))
+    queue.claim()
+    tab.get_by_text("1 running").wait_for()
+    queue.finish(job, "done")
+    tab.get_by_test_id("stToast").filter(has_text="seed 99 has finished training").wait_for()
+    queue.close()
 
 
 def test_a_copied_link_opens_the_same_view(app, tab, new_tab):
