@@ -456,6 +456,13 @@ def test_who_ran_out_of_memory_is_tried_once_more_alone_and_then_fails_with_what
     assert failed.attempts == 2
 
 
+def test_a_dispatcher_without_a_slot_is_refused_in_one_line(home: Path) -> None:
+    command = [sys.executable, "-m", "cnnlab", "dispatch", "--slots", "0"]
+    environment = os.environ | {"PYTHONPATH": str(settings.REPOSITORY)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "A dispatcher needs at least one slot. Received: slots=0\n")
+
+
 def test_with_several_slots_on_the_processor_they_share_its_cores(home: Path, queue: Queue) -> None:
     queue.submit(shapes(0), "ada")
     tell = "import os, sys; open(sys.argv[1], 'w').write(os.environ['TF_NUM_INTRAOP_THREADS'])"

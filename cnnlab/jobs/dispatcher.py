@@ -107,7 +107,7 @@ class Dispatcher:
         devices: Sequence[str] = (),
     ) -> None:
         if slots < 1:
-            raise ValueError(f"A dispatcher needs at least one slot. Received: slots={slots}")
+            raise SettingsError(f"A dispatcher needs at least one slot. Received: slots={slots}")
         self.places = Places(devices, slots)
         self.queue = queue
         self.runner = runner
@@ -266,7 +266,7 @@ def dispatch(
     """Be this home's dispatcher until SIGTERM or Ctrl-C, or for `idle` seconds without work; the exit code.
 
     `slots` is how many jobs are at work at a time (None: as the settings say, or one for each GPU, one without any).
-    Returns 1, and says so, where another dispatcher is at work. Raises ValueError for slots < 1, SettingsError.
+    Returns 1, and says so, where another dispatcher is at work. Raises SettingsError, for slots < 1 too.
     """
     stop, queue, say = Stop(), Queue(), say or _print
     gpus = places.gpus()

@@ -31,6 +31,8 @@ NICENESS = 5  # a training leaves the processor to the web process, where both w
 CLOCK_STEP = 0.05  # seconds by which the time of a file may lag behind the clock
 TAIL_BYTES = 4096
 TAIL_LETTERS = 300
+# Memory is taken as it is needed. Told to every worker: a GPU may be hidden from us and not from TensorFlow or JAX.
+GROWING = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 BEGINNING = "== attempt "  # begins each worker's part of the log
 LAST_WORDS = 64 * 1024  # bytes of a log in which a traceback is looked for
 # What TensorFlow, JAX, PyTorch and Python say when memory runs out.
@@ -131,7 +133,7 @@ class LocalRunner:
         gpu = self.gpus.get(job.device)
         if gpu is not None:
             return gpu_environment(gpu, settings.current().gpu_megabytes)
-        return {"TF_NUM_INTRAOP_THREADS": str(self.threads)} if self.threads else {}
+        return GROWING | ({"TF_NUM_INTRAOP_THREADS": str(self.threads)} if self.threads else {})
 
     def adopt(self, job: Job) -> Worker:
         """The worker that holds the lock of the job's run directory."""
@@ -261,8 +263,7 @@ def gpu_environment(gpu: Gpu, most: int) -> dict[str, str]:
     chosen = {
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as nvidia-smi counts them
         "CUDA_VISIBLE_DEVICES": str(gpu.index),
-        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        **GROWING,
     }
     if most and gpu.megabytes:
         chosen["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{min(1.0, most / gpu.megabytes):.4f}"
