@@ -11,6 +11,25 @@ is to smooth edges. (The formulas: Inigo Quilez, https://iquilezles.org/articles
 
 The same seed gives the same pictures everywhere: per pixel there is nothing but + - * / and square roots in float32,
 which every processor rounds alike.
+
+How hard they are was tuned so that 2,000 training images show quickly what CIFAR-10 shows slowly: a plain network
+learns them by heart, regularizers close part of the gap. Measured with `python -m cnnlab train --dataset shapes` and
+the report's settings (30 epochs, batch 64, Adam; Keras 3.15, TensorFlow 2.21, one AMD EPYC core, float32, seed 0,
+one run each; per cent after the last epoch, training in inference mode, validation on 1,000 images, so give or take
+1.4 points):
+
+    network                 training   validation   gap
+    2-conv, none                99.9         72.9   27.0
+    2-conv, L2 0.00001          98.6         72.4   26.2
+    2-conv, dropout 0.1         98.8         77.3   21.5
+    2-conv, batch norm         100.0         78.0   22.0
+    3-conv, none                96.7         79.2   17.5
+    3-conv, L2 0.00001          96.9         80.0   16.9
+    3-conv, dropout 0.1         94.2         83.1   11.2
+    3-conv, batch norm         100.0         82.7   17.3
+
+As in the report: dropout leaves the smallest gap, L2 this small shows no effect, three layers beat two. An epoch of the
+plain 3-conv network took 2.3 seconds of processor time, on one core of a busy machine.
 """
 
 import datetime
