@@ -351,6 +351,15 @@ def test_the_square_moves_where_the_slider_says(made):
     assert test.query_params["image"] != first
 
 
+def test_the_camera_is_another_way_to_the_same_steps(made):
+    file = io.BytesIO()
+    Image.open(io.BytesIO(photo_bytes())).save(file, "JPEG")
+    test = opened(run=key(made, "none"), **{"from": "camera"})
+    test.camera_input(key="inside camera").upload("me.jpg", file.getvalue()).run()
+    assert not test.exception
+    assert test.query_params["image"].startswith("photo-")
+
+
 @pytest.mark.parametrize("data", [b"no picture at all", b"", photo_bytes()[:60]])
 def test_a_bad_upload_costs_one_sentence_and_the_picture_stays(made, data):
     test = opened(run=key(made, "none"), image="sample-2", **{"from": "upload"})
@@ -373,3 +382,29 @@ def test_the_album_keeps_the_newest_photos_only(tmp_path, monkeypatch):
     for name in (kept[0], "../" + kept[4], "0" * 16):
         with pytest.raises(album.UnknownPhoto):
             album.photo(name)
+
+
+# ---- other pictures -------------------------------------------------------------------------------------------------
+
+
+def test_a_network_that_learned_shapes_is_shown_shapes(made):
+    experiment = Experiment(dataset="shapes", depth=2, filters=8, epochs=2)
+    run = write_run(settings.runs_dir() / experiment.key, experiment)
+    test = opened(run=run.name)  # the address names no image; the cat would make no sense
+    assert test.query_params["image"] == "shapes-0"
+    data = datasets.load("shapes")
+    assert f"test image 0: {data.classes[data.y_test[0]]}" in words(test)
+    test.number_input(key="inside number").set_value(999).run()
+    assert test.query_params["image"] == "shapes-999" and not test.exception
+
+
+@pytest.mark.cifar
+def test_with_the_data_set_all_ten_thousand_test_images_can_be_shown(home_with_cifar10, tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(home_with_cifar10))
+    monkeypatch.setattr(settings, "PRETRAINED", tmp_path)
+    write_run(tmp_path / "2conv-none", Experiment())
+    data = datasets.load("cifar10")
+    test = opened(run="2conv-none", image="test-9999")
+    assert f"test image 9,999: {CLASSES[data.y_test[9999]]}" in words(test)
+    test = opened(run="2conv-none", image="sample-0")
+    assert test.query_params["image"] == "test-0" and "test image 0: cat" in words(test)

@@ -70,7 +70,7 @@ def nine(scene: Scene, pictures: Shelf, conv: str, number: int, picked: Picked, 
         squares=squares,
         boxes=boxes,  # type: ignore[arg-type]
     )
-    kinds = ", ".join(pictures.classes[int(pictures.labels[image])] for image in images)
+    kinds = ", ".join(f"{pictures.classes[int(pictures.labels[image])]} {image}" for image in images)
     tiles.draw(
         picture, f"nine {how}", f"Test images that excite map {number} of {conv} {how}: {kinds}.",
         on_pick=lambda image: _show(pictures.reference(image)),

@@ -71,7 +71,7 @@ def one(scene: Scene, conv: str, number: int) -> None:
     if channels == len(pixel.COLOURS):
         coloured(kernel)
     else:
-        hung = compose(kernel, signed=True)
+        hung = compose(kernel, signed=True, gap=3)
         tiles.draw(
             tiles.of_wall(hung),
             "one kernel",
