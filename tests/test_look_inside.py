@@ -10,7 +10,7 @@ from PIL import Image
 from small_runs import EPOCHS, write_home, write_run
 from streamlit.testing.v1 import AppTest
 
-from cnnlab import datasets, forward, runs, settings, top_images
+from cnnlab import datasets, forward, locks, runs, settings, top_images
 from cnnlab.datasets import Dataset, album
 from cnnlab.datasets.cifar10 import CLASSES
 from cnnlab.datasets.samples import samples
@@ -199,6 +199,16 @@ def test_a_training_that_diverged_is_said_and_shown(made, view):
     said = words(opened(run=run.name, view=view, layer="conv1", map=1))
     assert "It has **no answer**" in said
     assert view != "maps" or "8 without numbers" in said
+
+
+def test_a_run_that_trains_can_be_looked_into_from_its_first_weights_on(made):
+    experiment = Experiment(depth=1, filters=8, epochs=9)
+    run = write_run(settings.runs_dir() / experiment.key, experiment, epochs=(0,), state="running")
+    with locks.acquire(run.path / "lock"):
+        test = opened(run=run.name)
+        assert any("(training now)" in option for option in test.selectbox(key="inside run").options)
+        assert "Only the weights after epoch 0 are kept so far" in words(test)
+        assert "8 of 8 maps" in words(test)
 
 
 # ---- the deeper views -----------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ def view(scene: Scene) -> None:
 
 def wall(scene: Scene, conv: str, scale: str, number: int | None) -> None:
     """Every kernel as a picture; a click chooses one."""
-    kernel = scene.weights[f"{conv}/kernel"]
+    kernel = np.nan_to_num(scene.weights[f"{conv}/kernel"])
     pictures = lens.kernel_pictures(kernel, scale)
     count, height, width = pictures.pixels.shape[:3]
     columns = 8 if count <= 64 else 16
@@ -64,7 +64,7 @@ def wall(scene: Scene, conv: str, scale: str, number: int | None) -> None:
 
 def one(scene: Scene, conv: str, number: int) -> None:
     """One filter's kernel: three colours with their numbers in the first layer, a wall of small kernels in others."""
-    kernel = scene.weights[f"{conv}/kernel"][..., number]
+    kernel = np.nan_to_num(scene.weights[f"{conv}/kernel"][..., number])
     channels = kernel.shape[-1]
     bias = float(scene.weights[f"{conv}/bias"][number])
     st.markdown(f"**Kernel {number} of {conv}**, {kernel.shape[0]}x{kernel.shape[1]}x{channels}")
