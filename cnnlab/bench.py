@@ -9,15 +9,19 @@ page       seconds until the first page is there
 import argparse
 import contextlib
 import os
+import random
 import resource
+import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -129,10 +133,10 @@ def inside(options: argparse.Namespace) -> None:
     run = runs.all_runs()[0]
     image, weights, network = samples()[0][:1], run.weights(run.snapshots()[-1]), run.layers
     maps = stages(network, weights, image)
-    relu = [maps[layer.name][0] for layer in network if layer.kind == "relu"]
+    relu = [layer.name for layer in network if layer.kind == "relu"]
     print(f"{run.experiment.title}, median of 50")
     milliseconds("every stage of one image", lambda: stages(network, weights, image))
-    milliseconds(f"all {len(relu)} walls composed", lambda: [walls.compose(values, scale="layer") for values in relu])
+    milliseconds(f"all {len(relu)} walls composed", lambda: walls.hang(maps, relu))
     milliseconds("occlusion, patch 8, stride 2", lambda: lens.occlusion(network, weights, image[0], 3))
 
 
@@ -147,21 +151,82 @@ def milliseconds(name: str, action: Callable[[], object], count: int = 50) -> No
 
 
 def page(options: argparse.Namespace) -> None:
-    """Seconds from `streamlit run` to a server that answers."""
-    port = "8599"
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", port]
-    command += ["--server.headless", "true", "--server.address", "127.0.0.1"]
-    seconds = []
-    for _ in range(options.rounds):
-        started = time.perf_counter()
-        server = subprocess.Popen(command, cwd=settings.REPOSITORY, stdout=subprocess.DEVNULL)
-        try:
-            wait_for(f"http://127.0.0.1:{port}/_stcore/health")
-            seconds.append(time.perf_counter() - started)
-        finally:
-            server.terminate()
-            server.wait()
-    print(f"server answers after {statistics.median(seconds):.2f} s (median of {len(seconds)})")
+    """What a person with a browser waits for, and what 500 selections leave behind in the server."""
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        chromium = os.environ.get("CNNLAB_CHROMIUM") or shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        seconds = [first_page(browser) for _ in range(options.rounds)]
+        print(f"first page visible after {statistics.median(seconds):.2f} s (median of {len(seconds)})")
+        with server() as (address, process):
+            tab = browser.new_page(viewport={"width": 1280, "height": 900})
+            clicks = [enlarge(tab, address, number) for number in range(20)]
+            print(f"click to enlarged map: {1000 * statistics.median(clicks):.0f} ms (median of {len(clicks)})")
+            print_growth(tab, address, process.pid, 500)
+
+
+@contextlib.contextmanager
+def server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The app on a port of its own, as `streamlit run` starts it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
+    command += ["--server.address", "127.0.0.1"]
+    process = subprocess.Popen(command, cwd=settings.REPOSITORY, stdout=subprocess.DEVNULL)
+    try:
+        yield f"http://127.0.0.1:{port}", process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def first_page(browser: Any) -> float:
+    """Seconds from `streamlit run` to the heading of the first page in a browser that was open before."""
+    tab = browser.new_page()
+    started = time.perf_counter()
+    with server() as (address, _):
+        wait_for(f"{address}/_stcore/health")
+        tab.goto(address)
+        tab.get_by_role("heading").first.wait_for()
+        seconds = time.perf_counter() - started
+    tab.close()
+    return seconds
+
+
+def enlarge(tab: Any, address: str, number: int) -> float:
+    """Seconds from a click on one square of conv1's wall to the heading of the enlarged map."""
+    if number == 0:
+        tab.goto(f"{address}/look_inside")
+    wall = tab.locator(".st-key-wall-conv1 svg.marks")
+    wall.wait_for()
+    tab.wait_for_timeout(1000)
+    box, (row, column) = wall.bounding_box(), divmod(number, 8)
+    started = time.perf_counter()
+    tab.mouse.click(box["x"] + (column + 0.4) * box["width"] / 8, box["y"] + (row + 0.4) * box["width"] / 8)
+    tab.get_by_text(f"Map {number} of conv1").wait_for()
+    return time.perf_counter() - started
+
+
+def print_growth(tab: Any, address: str, process: int, selections: int) -> None:
+    """Visit different selections; print what the web process grew by after the first hundred, which fill its caches."""
+    chance = random.Random(0)
+    for visited in range(selections + 100):
+        words = f"image=sample-{chance.randrange(20)}&layer=conv{chance.randint(1, 2)}&map={chance.randrange(64)}"
+        tab.goto(f"{address}/look_inside?{words}&epoch={chance.choice((0, 1, 2, 3, 5, 10, 20, 30))}")
+        tab.locator(".st-key-wall-conv1 svg.marks image").first.wait_for()
+        if visited == 99:
+            before = memory(process)
+    private, everything = (after - earlier for after, earlier in zip(memory(process), before, strict=True))
+    print(f"{selections} selections: private memory {private:+.0f} MB, with mapped files {everything:+.0f} MB")
+
+
+def memory(process: int) -> tuple[float, float]:
+    """Private and whole resident memory of a process, in MB."""
+    fields = dict(line.split(":") for line in Path(f"/proc/{process}/status").read_text().splitlines())
+    return int(fields["RssAnon"].split()[0]) / 1024, int(fields["VmRSS"].split()[0]) / 1024
 
 
 def wait_for(address: str) -> None:
