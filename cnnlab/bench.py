@@ -125,12 +125,12 @@ def processor() -> str:
 
 
 def inside(options: argparse.Namespace) -> None:
-    """Looking inside the first run there is, on the first sample image: medians of 50."""
+    """Looking inside the first 3-conv run there is, on the first sample image: medians of 50."""
     from cnnlab import lens, runs, walls
     from cnnlab.datasets.samples import samples
     from cnnlab.forward import stages
 
-    run = runs.all_runs()[0]
+    run = next(run for run in runs.all_runs() if run.experiment.depth == 3 and run.snapshots())
     image, weights, network = samples()[0][:1], run.weights(run.snapshots()[-1]), run.layers
     maps = stages(network, weights, image)
     relu = [layer.name for layer in network if layer.kind == "relu"]
