@@ -48,7 +48,7 @@ def training(options: argparse.Namespace) -> None:
         listed = " ".join(f"{value:.1f}" for value in values)
         print(f"{name:16} {median:6.1f} s an epoch, {plain / median:4.2f} times plain fit    ({listed})")
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    print(f"peak memory of one worker (float32): {max(peak, worker_peak(options)):.2f} GB")
+    print(f"peak memory of one worker (float32): {max(peak, worker_peak(options)):.2f} GiB")
 
 
 def alternate(measures: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
@@ -108,7 +108,7 @@ def our_epoch(options: argparse.Namespace, precision: str, path: Path) -> Callab
 
 
 def worker_peak(options: argparse.Namespace) -> float:
-    """Peak resident memory, in GB, of a real worker that trains one epoch."""
+    """Peak resident memory, in GiB, of a real worker that trains one epoch."""
     with tempfile.TemporaryDirectory() as home:
         (Path(home) / "data").symlink_to(settings.data_dir())
         experiment = Experiment.from_dict(experiment_of(options).to_dict() | {"epochs": 1})
@@ -175,8 +175,9 @@ def server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
     command += ["--server.address", "127.0.0.1"]
-    process = subprocess.Popen(command, cwd=settings.REPOSITORY, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=settings.REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
+        wait_for(f"http://127.0.0.1:{port}/_stcore/health")
         yield f"http://127.0.0.1:{port}", process
     finally:
         process.terminate()
@@ -188,7 +189,6 @@ def first_page(browser: Any) -> float:
     tab = browser.new_page()
     started = time.perf_counter()
     with server() as (address, _):
-        wait_for(f"{address}/_stcore/health")
         tab.goto(address)
         tab.get_by_role("heading").first.wait_for()
         seconds = time.perf_counter() - started
@@ -219,6 +219,7 @@ def print_growth(tab: Any, address: str, process: int, selections: int) -> None:
         tab.locator(".st-key-wall-conv1 svg.marks image").first.wait_for()
         if visited == 99:
             before = memory(process)
+            print("the caches are full", flush=True)
     private, everything = (after - earlier for after, earlier in zip(memory(process), before, strict=True))
     print(f"{selections} selections: private memory {private:+.0f} MB, with mapped files {everything:+.0f} MB")
 
