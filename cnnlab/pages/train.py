@@ -250,6 +250,7 @@ def result(run: Run) -> None:
             st.download_button(
                 "Download model.keras",
                 data=model.read_bytes,
+                on_click="ignore",  # a rerun would withdraw the very file that this click asks for
                 file_name=f"{run.name}.keras",
                 mime="application/octet-stream",
                 icon=":material/download:",
