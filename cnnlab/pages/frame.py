@@ -24,6 +24,7 @@ from cnnlab.jobs import desk
 from cnnlab.jobs.limits import Refused
 from cnnlab.jobs.queue import DONE, FAILED, Job, QueueError
 from cnnlab.pages import cached, presence, sign_in
+from cnnlab.pages.whole import keep_whole
 from cnnlab.settings import SettingsError
 
 POLL_SECONDS = 2.0
@@ -50,6 +51,7 @@ def page(name: str, title: str, **how: Any) -> Page:
 
 def show(pages: Sequence[Page]) -> None:
     """Draw the chosen page inside its frame. What goes wrong on the disk or in the queue becomes one sentence."""
+    keep_whole()
     page = st.navigation(list(pages), position="top")
     st.session_state["pages"] = {one.url_path or "train": one for one in pages}
     st.set_page_config(
