@@ -38,10 +38,31 @@ def chromium():
         browser.close()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+    """A test that failed shows what its tabs showed."""
+    report = yield
+    if report.when == "call" and report.failed:
+        for context in getattr(item, "contexts", []):
+            for tab in context.pages:
+                report.sections.append((f"tab at {tab.url}", seen(tab)))
+    return report
+
+
+def seen(tab) -> str:
+    """The words on the page, and how far Streamlit is with it."""
+    try:
+        state = tab.locator("[data-testid=stApp]").get_attribute("data-test-script-state", timeout=2000)
+        return f"script {state}\n{tab.locator('body').inner_text(timeout=2000)}"
+    except Exception as error:  # whatever it is, the test's own failure is the news
+        return f"cannot be read: {error}"
+
+
 @pytest.fixture
-def new_tab(chromium):
+def new_tab(chromium, request):
     """Opens tabs, each the only one of a person of its own; at the end none of them may have an error to show."""
     contexts, errors = [], []
+    request.node.contexts = contexts
 
     def open_tab(size: dict[str, int] = WIDE, **how: object):
         context = chromium.new_context(viewport=size, **how)
