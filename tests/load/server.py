@@ -1,0 +1,121 @@
+"""A lab of its own for a measurement: a fresh home, the web server as the README starts it, and whoever that starts.
+
+The scripts in this folder are run by hand (`python tests/load/class_of_thirty.py`), each says what it measures and ends
+with 1 where a target is missed. They import this module before anything of `cnnlab`, which it brings within reach.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from unittest import mock
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "browser")]
+
+from chrome import answers, end_whoever_holds, free_port, wait_until  # noqa: E402
+
+from cnnlab import locks  # noqa: E402
+from cnnlab.jobs.queue import Queue  # noqa: E402
+from cnnlab.jobs.runners import python_environment  # noqa: E402
+
+COMPLAINT = re.compile(r"error|traceback|exception", re.IGNORECASE)
+LOGS = ("web.log", "dispatcher.log")
+NO_DATA = Path("no data")
+
+
+class Lab:
+    """A home, and the processes that work for it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.port = home, free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.queue = Queue()
+        self.web: subprocess.Popen[bytes] | None = None
+
+    def start_web(self) -> None:
+        """`streamlit run` on this lab's port; returns when it answers."""
+        command = [sys.executable, "-m", "streamlit", "run", str(REPOSITORY / "streamlit_app.py")]
+        options = ["--server.port", str(self.port), "--server.address", "127.0.0.1", "--server.headless", "true"]
+        self.web = self.start([*command, *options], "web.log")
+        wait_until(lambda: answers(self.port), "the server answers")
+
+    def start_dispatcher(self, *options: str) -> subprocess.Popen[bytes]:
+        """`python -m cnnlab dispatch`, for a lab without a web server; returns when it is at work."""
+        process = self.start([sys.executable, "-m", "cnnlab", "dispatch", *options], "dispatcher.log")
+        wait_until(self.dispatcher, "the dispatcher is at work")
+        return process
+
+    def start(self, command: Sequence[str], log: str) -> subprocess.Popen[bytes]:
+        """A process of this lab, whose words go to a log in its home."""
+        with (self.home / log).open("ab") as file:
+            return subprocess.Popen(
+                command, cwd=REPOSITORY, env=python_environment(), stdout=file, stderr=subprocess.STDOUT
+            )
+
+    def dispatcher(self) -> int | None:
+        """The process id of the dispatcher at work."""
+        holder = locks.holder(self.home / "dispatcher.lock")
+        return holder.pid if holder else None
+
+    def workers(self) -> list[int]:
+        """The process ids of the trainings at work."""
+        holders = [locks.holder(lock) for lock in self.home.glob("runs/*/lock")]
+        return [holder.pid for holder in holders if holder and holder.pid != os.getpid()]
+
+    def complaints(self) -> list[str]:
+        """The lines in the logs of the web server and of the dispatcher that speak of an error."""
+        logs = [self.home / name for name in LOGS]
+        return [line for log in logs if log.exists() for line in log.read_text().splitlines() if COMPLAINT.search(line)]
+
+    def integrity(self) -> str:
+        """What SQLite finds in the whole file of the queue: 'ok' where all is well."""
+        with self.queue._read() as db:
+            return "; ".join(str(row[0]) for row in db.execute("PRAGMA integrity_check"))
+
+    def close(self) -> None:
+        """End the web server, then the dispatcher, then the trainings."""
+        if self.web:
+            self.web.send_signal(signal.SIGTERM)
+            self.web.wait(30)
+        end_whoever_holds(self.home / "dispatcher.lock")
+        for lock in self.home.glob("runs/*/lock"):
+            end_whoever_holds(lock)
+        self.queue.close()
+
+
+@contextlib.contextmanager
+def fresh_lab(data: Path = NO_DATA, **settings: object) -> Iterator[Lab]:
+    """A lab in a home that nobody used before, which is removed at the end; `data` is linked in where it exists.
+
+    `settings` are environment variables, for this process too.
+    """
+    variables = {name: str(value) for name, value in settings.items()}
+    with tempfile.TemporaryDirectory(prefix="cnnlab-load-") as folder:
+        home = Path(folder)
+        if data.is_dir():
+            (home / "data").symlink_to(data.resolve())
+        with mock.patch.dict(os.environ, {"CNNLAB_HOME": folder, **variables}):
+            lab = Lab(home)
+            try:
+                yield lab
+            finally:
+                lab.close()
+
+
+def memory(process: int) -> tuple[float, float]:
+    """Resident and private memory of a process, in MB; files that are mapped into it are resident and not private."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    fields = dict(line.split(":", 1) for line in lines)
+    return int(fields["VmRSS"].split()[0]) / 1024, int(fields["RssAnon"].split()[0]) / 1024
+
+
+def cpu_seconds(process: int) -> float:
+    """The processor time that a process has used."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
