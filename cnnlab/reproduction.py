@@ -159,9 +159,17 @@ def three_beat_two(table: dict[str, Figures]) -> tuple[bool, str]:
 
 
 def validation_agrees_with_test(table: dict[str, Figures]) -> tuple[bool, str]:
-    """Whether model 7's validation accuracy and final model 1's test accuracy differ by at most AGREE_WITHIN."""
-    validation, test = table["3conv-dropout"].validation, table["final-3conv-dropout"].validation
-    return abs(validation - test) <= AGREE_WITHIN + 1e-9, f"validation {percent(validation)}, test {percent(test)}"
+    """Whether model 7's validation and test accuracy differ by at most AGREE_WITHIN.
+
+    The report tested only the network that it trained again on 10,000 more images, which alone makes it better. Ours
+    tested the same weights too, so they are what is judged; the other figure stands beside them.
+    """
+    seven, final = table["3conv-dropout"], table["final-3conv-dropout"].validation
+    test = final if seven.test is None else seven.test
+    said = f"validation {percent(seven.validation)}"
+    said += f", test {percent(seven.test)}" if seven.test is not None else ""
+    said += f", test after training on all 50,000 images {percent(final)}"
+    return abs(seven.validation - test) <= AGREE_WITHIN + 1e-9, said
 
 
 def _depth(table: dict[str, Figures], depth: int) -> list[str]:

@@ -39,6 +39,17 @@ def test_a_conclusion_that_our_figures_contradict_does_not_hold(changed, index):
     assert judged.report and judged.ours is False
 
 
+def test_validation_and_test_are_compared_on_the_same_weights_where_those_were_tested():
+    """A final model saw 10,000 more images: that it is better says nothing about validation and test."""
+    rows = table(final_3conv_dropout=0.80)
+    seven = next(row for row in rows if row.model.name == "3conv-dropout")
+    for test, agrees in ((seven.report.validation + 0.01, True), (seven.report.validation - 0.03, False)):
+        tested = dataclasses.replace(seven, ours=dataclasses.replace(seven.ours, test=test))
+        judged = conclusions([tested if row is seven else row for row in rows])[3]
+        assert judged.ours is agrees
+        assert reproduction.percent(test) in judged.evidence and "80.00 %" in judged.evidence
+
+
 def test_nothing_is_concluded_while_a_run_is_missing():
     rows = [dataclasses.replace(row, ours=None) if row.model.name == "3conv-l2" else row for row in table()]
     judged = conclusions(rows)
