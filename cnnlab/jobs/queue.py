@@ -348,10 +348,12 @@ class Queue:
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
-        """One change: all of it or nothing, and the stamp moves."""
+        """One change: all of it or nothing, and the stamp moves. Where nothing came to be changed, it stays."""
         with self._transaction("BEGIN IMMEDIATE") as db:
+            before = db.total_changes
             yield db
-            db.execute("UPDATE counters SET value = value + 1 WHERE name = 'stamp'")
+            if db.total_changes != before:
+                db.execute("UPDATE counters SET value = value + 1 WHERE name = 'stamp'")
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
