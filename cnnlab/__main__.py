@@ -94,8 +94,13 @@ def add_data(commands: Any) -> None:
 def add_dispatch(commands: Any) -> None:
     """dispatch: the process that starts trainings."""
     command = commands.add_parser("dispatch", help="work through the queue of trainings, one process a job")
-    command.add_argument("--slots", type=int, help="trainings at a time (default: the GPUs found, else 1)")
+    command.add_argument(
+        "--slots", type=int, help="trainings at a time, at most (default: the GPUs found, else 1; Ray: as many as fit)"
+    )
     command.add_argument("--idle", type=float, help="end after this many seconds without work")
+    command.add_argument("--runner", choices=("local", "ray"), default="local", help="ray: on a cluster's machines")
+    command.add_argument("--address", metavar="HOST:PORT", help="ray: the cluster (default: that of this machine)")
+    command.add_argument("--per-gpu", type=int, metavar="K", help="ray: trainings that share a GPU (default: 1)")
     command.set_defaults(run=run_dispatch)
 
 
@@ -269,7 +274,14 @@ def run_dispatch(options: argparse.Namespace) -> int:
     """Work through the queue until told to stop."""
     from cnnlab.jobs.dispatcher import dispatch
 
-    return dispatch(slots=options.slots, idle=options.idle)
+    runner = None
+    if options.runner == "ray":
+        from cnnlab.jobs.ray_runner import RayRunner
+
+        runner = RayRunner(options.address or "auto", 1 if options.per_gpu is None else options.per_gpu)
+    elif options.address or options.per_gpu:
+        raise SettingsError("--address and --per-gpu are about a cluster: add --runner ray, or leave them out.")
+    return dispatch(slots=options.slots, idle=options.idle, runner=runner)
 
 
 def run_settings(options: argparse.Namespace) -> None:

@@ -8,14 +8,19 @@ The lock belongs to the open file, and a child can inherit an open file. That cl
 and its taking the lock: the parent takes the lock, hands it to the child at birth (`Lock.hand_to`) and closes its own
 copy. The child's `acquire` finds what it was given. At no moment is the lock free while the child lives.
 
+Over NFS version 4 the same call locks for all machines that mount the folder; the lock of a machine that is gone is
+released when its lease ends, after a minute and a half. A process id says something on its own machine only, so a lock
+is signed with the machine's name too.
+
 Left out: Windows, which has no flock, and network file systems without locks.
 """
 
 import contextlib
 import fcntl
 import os
+import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,10 +31,16 @@ PAUSE = 0.01  # seconds between two attempts
 
 @dataclass(frozen=True)
 class Holder:
-    """Who signed a lock: the process id, and whether the lock was handed to it by a parent."""
+    """Who signed a lock: the process id, whether the lock was handed to it by a parent, and the machine's name."""
 
     pid: int
     handed: bool
+    machine: str = field(default_factory=socket.gethostname)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the process id is one of this machine."""
+        return self.machine == socket.gethostname()
 
 
 class Lock:
@@ -44,7 +55,7 @@ class Lock:
 
         On a full disk the lock stays unsigned: it holds all the same.
         """
-        text = f"{pid} handed\n" if handed else f"{pid}\n"
+        text = f"{pid} {'handed' if handed else 'taken'} {socket.gethostname()}\n"
         with contextlib.suppress(OSError):
             os.ftruncate(self.descriptor, 0)
             os.pwrite(self.descriptor, text.encode(), 0)
@@ -136,7 +147,7 @@ def holder(path: Path) -> Holder | None:
     if not held(path):
         return None
     try:
-        words = path.read_text().split()
-        return Holder(pid=int(words[0]), handed="handed" in words)
-    except (OSError, ValueError, IndexError):
+        pid, how, machine = path.read_text().split()
+        return Holder(int(pid), how == "handed", machine)
+    except (OSError, ValueError):
         return None

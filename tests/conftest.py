@@ -1,4 +1,4 @@
-"""What all tests share: a home of their own, and what to do where Chromium or the real CIFAR-10 is not at hand."""
+"""What all tests share: a home of their own, and what to do where Chromium, Ray or the real CIFAR-10 is not at hand."""
 
 import importlib.util
 import os
@@ -7,15 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ray_nodes import Nodes
+from stand_in import Lab
 
 from cnnlab.datasets import cifar10
 
 ARCHIVE = os.environ.get("CNNLAB_TEST_ARCHIVE")
 CHROMIUM = shutil.which(os.environ.get("CNNLAB_CHROMIUM") or "chromium")
 PLAYWRIGHT = importlib.util.find_spec("playwright")
+RAY = importlib.util.find_spec("ray")
 
 NEEDED = {  # marker: (whether it can run here, what to do about it)
     "browser": (bool(CHROMIUM and PLAYWRIGHT), "needs Chromium: apt-get install chromium, or set CNNLAB_CHROMIUM"),
+    "ray": (bool(RAY), "needs Ray: pip install -r deploy/requirements-ray.txt"),
     "cifar": (bool(ARCHIVE), "needs CNNLAB_TEST_ARCHIVE, the real CIFAR-10"),
 }
 
@@ -63,3 +67,23 @@ def home_with_cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("CNNLAB_HOME", str(home))
         cifar10.prepare(ARCHIVE)
     return home
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Nodes]:
+    """A Ray cluster of one machine with two processors, this one; for tests marked `ray`."""
+    with Nodes() as nodes:
+        yield nodes
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """A home with a queue, whose dispatchers work on this machine, or (parameter "ray") on the cluster."""
+    address = request.getfixturevalue("cluster").address if getattr(request, "param", "local") == "ray" else None
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    monkeypatch.setenv("CNNLAB_JOBS_PER_PERSON", "1000")  # the limits have tests of their own
+    monkeypatch.setenv("CNNLAB_SUBMISSIONS_PER_MINUTE", "10000")
+    monkeypatch.setenv("CNNLAB_EPOCHS", "500")
+    made = Lab(tmp_path, address)
+    yield made
+    made.end()

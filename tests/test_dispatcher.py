@@ -11,142 +11,21 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from stand_in import Lab, alive, wait_for
 
 from cnnlab import locks, runs, settings
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import dispatcher as dispatcher_module
 from cnnlab.jobs.dispatcher import Dispatcher, dispatch, ensure_running, is_running, lock_path
-from cnnlab.jobs.queue import Job, Queue
+from cnnlab.jobs.queue import Job
 from cnnlab.jobs.runners import LocalRunner, Outcome, by_exit_code
 
-# "Trains" by writing one number an epoch. plan.json in the run directory may say how long an epoch takes, at which
-# epochs (once each) it kills itself, that it does not listen to SIGTERM, or that it fails.
-STAND_IN = """
-import json, os, signal, sys, time
-from itertools import pairwise
-from pathlib import Path
-from cnnlab.locks import acquire
-
-folder, epochs = Path(sys.argv[1]), int(sys.argv[2])
-lock = acquire(folder / "lock", patience=0)
-if lock is None:
-    sys.exit("two workers at one run")
-read = lambda name, default: json.loads((folder / name).read_text()) if (folder / name).exists() else default
-def write(name, value):
-    (folder / "part").write_text(json.dumps(value))
-    (folder / "part").replace(folder / name)
-plan = read("plan.json", {})
-asked = []
-signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
-with (folder / "starts").open("a") as starts:
-    starts.write(f"{os.getpid()}\\n")
-write("record.json", {"state": "running"})
-if "fail" in plan:
-    write("record.json", {"state": "failed", "reason": plan["fail"]})
-    sys.exit(1)
-if "crash" in plan:
-    sys.exit(plan["crash"])
-history = read("history.json", [])
-while len(history) < epochs:
-    time.sleep(plan.get("seconds", 0.05))
-    if asked and not plan.get("deaf"):
-        write("record.json", {"state": "stopped"})
-        sys.exit(3)
-    history.append(len(history) + 1)
-    if len(history) in plan.get("die", []) and not (folder / f"died{len(history)}").exists():
-        (folder / f"died{len(history)}").touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    write("history.json", history)
-write("record.json", {"state": "done"})
-"""
-
-DISPATCH = """
-import sys
-from cnnlab.jobs.dispatcher import dispatch
-from cnnlab.jobs.runners import LocalRunner, run_folder
-command = lambda job: [sys.executable, sys.argv[1], str(run_folder(job)), str(job.experiment.epochs)]
-runner = LocalRunner(command if sys.argv[1] != "train" else None)
-sys.exit(dispatch(slots=int(sys.argv[2]), idle=float(sys.argv[3]) or None, runner=runner))
-"""
-
-
-class Lab:
-    """One home, its queue, and dispatchers whose workers are the stand-in."""
-
-    def __init__(self, home: Path) -> None:
-        self.home, self.queue = home, Queue()
-        self.processes: list[subprocess.Popen[bytes]] = []
-        (home / "worker.py").write_text(STAND_IN)
-        (home / "dispatch.py").write_text(DISPATCH)
-
-    def dispatcher(self, slots: int = 1, idle: float = 0, worker: str = "worker.py") -> subprocess.Popen[bytes]:
-        worker = worker if worker == "train" else str(self.home / worker)
-        command = [sys.executable, self.home / "dispatch.py", worker, str(slots), str(idle)]
-        environment = os.environ | {"PYTHONPATH": str(settings.REPOSITORY)}
-        with (self.home / "log").open("ab") as log:
-            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        self.processes.append(process)
-        return process
-
-    def ask(self, seed: int, epochs: int = 5, person: str = "ada", **plan: object) -> Job:
-        experiment = Experiment(dataset="shapes", seed=seed, epochs=epochs)
-        folder = settings.runs_dir() / experiment.key
-        runs.write_json(folder / "plan.json", plan)
-        return self.queue.submit(experiment, person)
-
-    def read(self, job: Job, name: str) -> str:
-        path = settings.runs_dir() / job.key / name
-        return path.read_text() if path.exists() else ""
-
-    def starts(self, job: Job) -> list[int]:
-        return [int(pid) for pid in self.read(job, "starts").split()]
-
-    def has_whole_history(self, job: Job) -> bool:
-        return json.loads(self.read(job, "history.json") or "[]") == list(range(1, job.experiment.epochs + 1))
-
-    def ends(self, *jobs: Job, seconds: float = 40) -> list[str]:
-        wait_for(lambda: all(self.queue.get(job.id).is_over for job in jobs), seconds, self.log)
-        return [self.queue.get(job.id).state for job in jobs]
-
-    def log(self) -> str:
-        return (self.home / "log").read_text() if (self.home / "log").exists() else ""
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 30, tell: Callable[[], str] = str) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"waited {seconds} s in vain. {tell()}")
-        time.sleep(0.02)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0]
-    except OSError:
-        return False
-
-
-@pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
-    monkeypatch.setenv("CNNLAB_JOBS_PER_PERSON", "1000")  # the limits have tests of their own
-    monkeypatch.setenv("CNNLAB_SUBMISSIONS_PER_MINUTE", "10000")
-    monkeypatch.setenv("CNNLAB_EPOCHS", "500")
-    made = Lab(tmp_path)
-    yield made
-    for process in made.processes:
-        process.kill()
-        process.wait()
-    for lock in [lock_path(), *settings.runs_dir().glob("*/lock")]:
-        if holder := locks.holder(lock):
-            os.kill(holder.pid, signal.SIGKILL)
+on_either = pytest.mark.parametrize("lab", ["local", pytest.param("ray", marks=pytest.mark.ray)], indirect=True)
 
 
 # -- the lock --------------------------------------------------------------------------------------------------------
@@ -206,6 +85,7 @@ def test_a_lock_goes_to_one_child_and_not_to_its_grandchildren(tmp_path: Path) -
 # -- the ordinary way ------------------------------------------------------------------------------------------------
 
 
+@on_either
 def test_queued_jobs_are_trained_one_after_the_other_and_the_dispatcher_leaves_when_idle(lab: Lab) -> None:
     jobs = [lab.ask(seed, epochs=2) for seed in range(3)]
     process = lab.dispatcher(idle=0.5)
@@ -251,9 +131,20 @@ def test_a_finished_run_needs_no_worker(lab: Lab) -> None:
     assert lab.starts(job) == []
 
 
+def test_a_dispatcher_that_has_nothing_to_do_writes_nothing(lab: Lab) -> None:
+    """Else every page would think, five times a second, that something has changed."""
+    dispatcher = Dispatcher(lab.queue, LocalRunner(lambda job: [sys.executable, "-c", ""]))
+    dispatcher.tick()
+    before = lab.queue.stamp()
+    for _ in range(3):
+        dispatcher.tick()
+    assert lab.queue.stamp() == before
+
+
 # -- how a worker can end --------------------------------------------------------------------------------------------
 
 
+@on_either
 def test_a_killed_worker_is_resumed_and_its_history_is_that_of_an_uninterrupted_one(lab: Lab) -> None:
     job = lab.ask(0, die=[2, 3, 5])
     lab.dispatcher()
@@ -272,6 +163,7 @@ def test_a_worker_that_dies_a_fourth_time_fails_the_job_with_a_readable_reason(l
     )
 
 
+@on_either
 def test_a_worker_that_fails_is_not_started_again_and_its_reason_is_kept(lab: Lab) -> None:
     job, after = lab.ask(0, fail="The disk is full; free some space."), lab.ask(1, epochs=1)
     lab.dispatcher()
@@ -280,6 +172,7 @@ def test_a_worker_that_fails_is_not_started_again_and_its_reason_is_kept(lab: La
     assert len(lab.starts(job)) == 1
 
 
+@on_either
 def test_a_worker_that_cannot_even_start_leaves_the_last_line_of_its_log_as_reason(lab: Lab) -> None:
     job = lab.ask(0, crash="ModuleNotFoundError: No module named 'keras'")
     lab.dispatcher()
@@ -309,6 +202,7 @@ def test_the_exit_code_says_how_a_worker_ended(tmp_path: Path) -> None:
 # -- stopping --------------------------------------------------------------------------------------------------------
 
 
+@on_either
 def test_a_training_stops_when_the_last_person_leaves_and_not_before(lab: Lab) -> None:
     job = lab.ask(0, epochs=500)
     lab.queue.submit(job.experiment, "bob")
@@ -323,24 +217,18 @@ def test_a_training_stops_when_the_last_person_leaves_and_not_before(lab: Lab) -
     assert json.loads(lab.read(job, "record.json"))["state"] == "stopped"
 
 
-def test_a_worker_that_does_not_listen_is_ended_after_the_time_of_grace(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dispatcher_module, "GRACE_SECONDS", 0.5)
+@on_either
+def test_a_worker_that_does_not_listen_is_ended_after_the_time_of_grace(lab: Lab) -> None:
     job = lab.ask(0, epochs=500, deaf=True)
-    command = [sys.executable, str(lab.home / "worker.py"), str(settings.runs_dir() / job.key), "500"]
-    dispatcher = Dispatcher(lab.queue, LocalRunner(lambda job: command))
-    dispatcher.tick()
+    lab.dispatcher(grace=0.5)
     wait_for(lambda: lab.starts(job))
     lab.queue.cancel(job, "ada")
-    asked = time.monotonic()
-    while not lab.queue.get(job.id).is_over and time.monotonic() < asked + 5:
-        dispatcher.tick()
-        time.sleep(0.02)
-    assert lab.queue.get(job.id).state == "cancelled"
-    assert time.monotonic() - asked >= 0.5
+    assert lab.ends(job) == ["cancelled"]
+    assert not alive(lab.starts(job)[0])
+    assert json.loads(lab.read(job, "record.json"))["state"] == "running"  # it never came to say more
 
 
+@on_either
 def test_a_dispatcher_that_is_stopped_queues_its_jobs_again_and_the_next_one_goes_on(lab: Lab) -> None:
     job = lab.ask(0, epochs=30)
     first = lab.dispatcher()
@@ -413,6 +301,7 @@ def test_an_adopted_worker_can_be_stopped(lab: Lab) -> None:
     assert not alive(lab.starts(job)[0])
 
 
+@on_either
 def test_a_training_started_by_hand_is_watched_and_never_stopped(lab: Lab) -> None:
     job = lab.ask(0, epochs=500)
     command = [sys.executable, str(lab.home / "worker.py"), str(settings.runs_dir() / job.key), "500"]

@@ -395,7 +395,7 @@ def test_each_worker_is_born_with_the_variables_of_its_device(home: Path, queue:
     def command(job: Job) -> list[str]:
         return [sys.executable, "-c", tell, str(home / f"saw{job.id}")]
 
-    dispatcher = Dispatcher(queue, LocalRunner(command, gpus=gpus), 2, devices=[gpu.device for gpu in gpus])
+    dispatcher = Dispatcher(queue, LocalRunner(command, gpus=gpus), 2)
     for number in (1, 2):
         rounds(dispatcher, queue, queue.get(number), "done")
     assert [(home / f"saw{number}").read_text() for number in (1, 2)] == ["0", "1"]
@@ -445,7 +445,7 @@ def test_who_ran_out_of_memory_is_tried_once_more_alone_and_then_fails_with_what
 
     some, never = queue.submit(shapes(0), "ada"), queue.submit(shapes(1), "bob")
     told: list[str] = []
-    dispatcher = Dispatcher(queue, LocalRunner(command), 2, told.append, ["GPU 0"])
+    dispatcher = Dispatcher(queue, LocalRunner(command, gpus=[Gpu(0, "A", 1000, 0)]), 2, told.append)
     waiting = rounds(dispatcher, queue, some, "done", "failed")
     assert (waiting.state, waiting.alone, waiting.attempts, waiting.crashes) == ("done", True, 2, 0)
     failed = rounds(dispatcher, queue, never, "failed", "done")

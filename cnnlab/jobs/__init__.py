@@ -5,6 +5,8 @@
     eta         how long it will take, from seconds per epoch that were measured on this machine
     dispatcher  the one process that claims jobs and sees each of them to its end
     runners     how a worker is started, watched and stopped: here, as a process of this machine
+    ray_runner  the same on many machines, as tasks of a Ray cluster
+    tied        a process that dies with the one that started it
     limits      what the machine does not do, and the sentence that says so
     places      which device a training runs on
     disk        which runs may go when there are too many

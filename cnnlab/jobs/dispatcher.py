@@ -6,14 +6,15 @@ asked for during ten minutes.
 
 What can happen, and what follows (nothing of it is kept in this process's memory alone):
 
-    a worker dies                           the job waits again, first in line, and goes on from its last epoch;
+    a worker dies, or its machine           the job waits again, first in line, and goes on from its last epoch;
                                             more than three times, and it fails with the reason
     a worker finds too little memory        the job is tried once more, with nothing beside it on its device
     a training takes longer than allowed    SIGTERM, after ten seconds SIGKILL; the job fails, its epochs are kept
     the runs take more disk than allowed    those that were not used for the longest time go (`cnnlab.jobs.disk`)
     the last person leaves a running job    SIGTERM, after ten seconds SIGKILL; the job is cancelled
     SIGTERM or Ctrl-C to the dispatcher     the workers are stopped the same way; their jobs wait for the next one
-    the dispatcher is killed                the workers go on; the next dispatcher finds them by their locks
+    the dispatcher is killed                the workers go on, and the next dispatcher finds them by their locks; those
+                                            on a cluster end with it, and it starts them again from their last epoch
     the queue cannot be written             the workers go on; what is to be written is tried again
 """
 
@@ -22,7 +23,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,11 +32,12 @@ from cnnlab import locks, settings
 from cnnlab.experiment import ExperimentError
 from cnnlab.jobs import disk, limits, places
 from cnnlab.jobs.logs import rotate
-from cnnlab.jobs.places import Placed, Places
+from cnnlab.jobs.places import Placed
 from cnnlab.jobs.queue import CANCELLED, DONE, FAILED, Job, Queue, QueueError, has_result
 from cnnlab.jobs.runners import (
     NO_MEMORY,
     NOT_BEGUN,
+    ORPHANED,
     LocalRunner,
     Outcome,
     Runner,
@@ -96,25 +98,27 @@ class Slot:
 
 
 class Dispatcher:
-    """Keeps up to `slots` jobs at work. `tick` is one round of looking after them; `run` repeats it."""
+    """Keeps up to `slots` jobs at work (None: as many as the runner has room for).
+
+    `tick` is one round of looking after them; `run` repeats it.
+    """
 
     def __init__(
         self,
         queue: Queue,
         runner: Runner,
-        slots: int = 1,
+        slots: int | None = 1,
         say: Say = lambda line: None,
-        devices: Sequence[str] = (),
     ) -> None:
-        if slots < 1:
+        if slots is not None and slots < 1:
             raise SettingsError(f"A dispatcher needs at least one slot. Received: slots={slots}")
-        self.places = Places(devices, slots)
         self.queue = queue
         self.runner = runner
         self.slots = slots
         self.say = say
+        self.places = runner.places(slots)
         self.at_work: dict[int, Slot] = {}
-        self.seen = -1  # the queue's stamp at the last look
+        self.seen = -1  # the queue's stamp at the last look; -1: look again
         self.looked = 0.0  # monotonic seconds of the last look at the clocks
 
     def run(self, stop: Stop, idle: float | None = None) -> None:
@@ -135,6 +139,7 @@ class Dispatcher:
     def tick(self) -> None:
         """Settle what has ended, stop what nobody wants, start what can be started. Raises QueueError."""
         self.settle_ended(stopping=False)
+        self.measure_room()
         stamp = self.queue.stamp()
         if stamp != self.seen:  # something was asked for, withdrawn or settled
             self.look_around()
@@ -147,6 +152,20 @@ class Dispatcher:
             self.looked = time.monotonic()
             self.show_life()
             self.look_at_clocks()
+
+    def measure_room(self) -> None:
+        """Look whether there is more room than before, or less: machines may join a cluster, and leave it."""
+        places = self.runner.places(self.slots)
+        if places.room != self.places.room:
+            self.places, self.seen = places, -1
+            self.tell_room()
+
+    def tell_room(self) -> None:
+        """Say how many jobs are kept at work at a time; to the pages, too."""
+        with suppress(QueueError):  # a full disk, say: nothing depends on it
+            self.queue.say_slots(self.places.total)
+        at_a_time = f"{self.places.total} at a time on {', '.join(self.places.room) or 'nothing: no machine is there'}"
+        self.say(f"at work for {settings.home()}, {at_a_time}")
 
     def show_life(self) -> None:
         """A sign for `doctor` that this process does its rounds, and logs of a bounded size."""
@@ -184,7 +203,7 @@ class Dispatcher:
             return self.queue.finish(job, FAILED, slot.verdict)
         if outcome.kind == NO_MEMORY:
             return self.queue.out_of_memory(job, slot.seconds)
-        blameless = asked or outcome.kind == NOT_BEGUN
+        blameless = asked or outcome.kind in (NOT_BEGUN, ORPHANED)
         crash = None if blameless else outcome.reason or "its process ended."
         return self.queue.interrupted(job, crash, slot.seconds)
 
@@ -210,7 +229,7 @@ class Dispatcher:
 
     def fill_slots(self) -> None:
         """Claim and start jobs while there is room. Raises SettingsError."""
-        while len(self.at_work) < self.slots:
+        while len(self.at_work) < self.places.total:
             look = self.places.look(Placed(slot.job.device, slot.job.alone) for slot in self.at_work.values())
             job = self.queue.claim(look.place)
             if job is None:
@@ -265,13 +284,12 @@ def dispatch(
 ) -> int:
     """Be this home's dispatcher until SIGTERM or Ctrl-C, or for `idle` seconds without work; the exit code.
 
-    `slots` is how many jobs are at work at a time (None: as the settings say, or one for each GPU, one without any).
+    `slots` is how many jobs are at work at a time (None: as the settings say, or as many as the runner has room for).
     Returns 1, and says so, where another dispatcher is at work. Raises SettingsError, for slots < 1 too.
     """
     stop, queue, say = Stop(), Queue(), say or _print
-    gpus = places.gpus()
-    slots = settings.current().slots or len(gpus) or 1 if slots is None else slots
-    threads = max(1, (os.cpu_count() or 1) // slots) if slots > 1 and not gpus else None
+    slots = settings.current().slots or None if slots is None else slots
+    runner = runner or _local_runner(slots)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop.ask)
     while True:
@@ -283,17 +301,21 @@ def dispatch(
             )
             return EXIT_TAKEN
         with lock:
-            runner = runner or LocalRunner(gpus=gpus, threads=threads)
-            dispatcher = Dispatcher(queue, runner, slots, say, [gpu.device for gpu in gpus])
-            with suppress(QueueError):  # a full disk, say: nothing depends on it
-                queue.say_slots(slots)
-            say(f"at work for {settings.home()}, {slots} at a time on {', '.join(dispatcher.places.room)}")
+            dispatcher = Dispatcher(queue, runner, slots, say)
+            dispatcher.tell_room()
             dispatcher.run(stop, idle)
             dispatcher.stop_all()
         # Who asked after our last look and before the lock was free saw a dispatcher at work, and started none.
         if stop.asked or not queue.line():
             say("left" if stop.asked else "left: nothing to do")
             return EXIT_OK
+
+
+def _local_runner(slots: int | None) -> LocalRunner:
+    """This machine's GPUs; without any, as many threads for each of several workers as there are cores for it."""
+    gpus, many = places.gpus(), slots or 1
+    threads = max(1, (os.cpu_count() or 1) // many) if many > 1 and not gpus else None
+    return LocalRunner(gpus=gpus, threads=threads)
 
 
 def ensure_running() -> None:

@@ -1,4 +1,4 @@
-"""Which device a training runs on: its GPUs, or the processor where there is none.
+"""Which device a training runs on: its GPUs, or the processor where there is none. Or a cluster's, which it deals out.
 
 Slots are dealt out over the GPUs in turn, so `--slots 4` on two GPUs puts two trainings on each. A training that ran
 out of memory is tried once more *alone*: it gets a GPU on which nothing else runs, and nothing else is put beside it.
@@ -66,13 +66,18 @@ def parse(answer: str) -> list[Gpu]:
 
 
 class Places:
-    """The room on each device."""
+    """The room on each device: how many trainings at a time."""
 
     def __init__(self, devices: Sequence[str], slots: int) -> None:
         devices = list(devices) or [CPU]
         share, more = divmod(slots, len(devices))
         dealt = {device: share + (number < more) for number, device in enumerate(devices)}
         self.room = {device: places for device, places in dealt.items() if places}
+
+    @property
+    def total(self) -> int:
+        """How many trainings at a time."""
+        return sum(self.room.values())
 
     def look(self, at_work: Iterable[Placed]) -> "Look":
         """Where there is room beside what is at work now."""
@@ -101,3 +106,42 @@ class Look:
             self.closed.add(best)
             return None
         return best if self.load[best] < self.room[best] else None
+
+
+class Cluster(Places):
+    """The room on the GPUs, or on the processors, of many machines: the cluster knows which one is free.
+
+    So there is one device with `slots` places, and a training alone takes `whole` of them, a whole GPU's or machine's.
+    """
+
+    def __init__(self, device: str, slots: int, whole: int) -> None:
+        super().__init__([device], slots)
+        self.whole = whole
+
+    def look(self, at_work: Iterable[Placed]) -> "Look":
+        """Where there is room beside what is at work now."""
+        return ClusterLook(self.room, self.whole, at_work)
+
+
+class ClusterLook(Look):
+    """One look along the line at a cluster."""
+
+    def __init__(self, room: dict[str, int], whole: int, at_work: Iterable[Placed]) -> None:
+        super().__init__(room, ())
+        self.whole = whole
+        self.taken = sum(self.places(placed.alone) for placed in at_work)
+
+    def places(self, alone: bool) -> int:
+        """How many places a training takes."""
+        return self.whole if alone else 1
+
+    def place(self, job: Job) -> str | None:
+        """The cluster for the next job in line, or None where it has to wait; behind one alone, all wait."""
+        takes, room = self.places(job.alone), sum(self.room.values())
+        if not room or self.closed:
+            return None
+        if self.taken + takes <= max(room, takes):
+            return next(iter(self.room))
+        if job.alone:
+            self.closed.update(self.room)
+        return None

@@ -1,7 +1,7 @@
 """How a worker is started, watched and stopped: a runner, and the one for this machine.
 
-The dispatcher decides *when*, a runner knows *how*. It gives a `Worker` for a job; another way of running (a cluster)
-is another class with the same two methods. `LocalRunner` makes each worker a fresh process
+The dispatcher decides *when*, a runner knows *how* and *where*. It gives a `Worker` for a job; another way of running
+is another class with the same methods (`cnnlab.jobs.ray_runner`). `LocalRunner` makes each worker a fresh process
 
     python -m cnnlab train --json EXPERIMENT
 
@@ -13,6 +13,7 @@ needs it, not all of it at its start, so that several share one; which GPU it se
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -22,10 +23,10 @@ from typing import Protocol
 
 from cnnlab import locks, runs, settings
 from cnnlab.jobs.logs import rotate
-from cnnlab.jobs.places import Gpu
+from cnnlab.jobs.places import Gpu, Places
 from cnnlab.jobs.queue import DONE, FAILED, Job
 
-STOPPED, CRASHED, NOT_BEGUN, NO_MEMORY = "stopped", "crashed", "not begun", "out of memory"
+STOPPED, CRASHED, NOT_BEGUN, NO_MEMORY, ORPHANED = "stopped", "crashed", "not begun", "out of memory", "orphaned"
 EXIT_DONE, EXIT_STOPPED = 0, 3  # `train` says by its exit code how it ended; 1: failed, the reason is in record.json
 NICENESS = 5  # a training leaves the processor to the web process, where both want it
 CLOCK_STEP = 0.05  # seconds by which the time of a file may lag behind the clock
@@ -54,7 +55,7 @@ class Outcome:
     """How a worker ended, and why, for a reader.
 
     done; failed, for good; stopped or crashed: it can go on; out of memory: it can go on where there is more of it;
-    not begun: there never was a worker.
+    not begun: there never was a worker; orphaned: it was ended because its dispatcher was gone.
     """
 
     kind: str
@@ -82,6 +83,9 @@ class Runner(Protocol):
 
     def adopt(self, job: Job) -> Worker:
         """The worker that an earlier dispatcher started, which may have ended meanwhile."""
+
+    def places(self, slots: int | None) -> Places:
+        """Where there is room now, for `slots` jobs at a time (None: for as many as fit)."""
 
 
 class LocalRunner:
@@ -113,7 +117,8 @@ class LocalRunner:
             descriptors, variables = lock.hand_to()
             rotate(folder / "worker.log")
             with (folder / "worker.log").open("ab") as log:
-                log.write(f"{BEGINNING}{job.attempts}, {job.device or 'this machine'}\n".encode())
+                where = f"{job.device or 'one device'} of {socket.gethostname()}"
+                log.write(f"{BEGINNING}{job.attempts}, {where}\n".encode())
                 log.flush()
                 process = subprocess.Popen(
                     list(self.command(job)),
@@ -138,6 +143,10 @@ class LocalRunner:
     def adopt(self, job: Job) -> Worker:
         """The worker that holds the lock of the job's run directory."""
         return WatchedWorker(job)
+
+    def places(self, slots: int | None) -> Places:
+        """The GPUs, else the processor. Without `slots`, one job for each."""
+        return Places(list(self.gpus), slots or len(self.gpus) or 1)
 
 
 class LocalWorker:
@@ -165,7 +174,8 @@ class LocalWorker:
 class WatchedWorker:
     """A process that is not our child: its lock says whether it lives, its record how it ended.
 
-    One that was started by an earlier dispatcher can be stopped. One that somebody started by hand is only watched.
+    One that was started by an earlier dispatcher can be stopped, on this machine. One that somebody started by hand is
+    only watched.
     """
 
     def __init__(self, job: Job) -> None:
@@ -192,7 +202,7 @@ class WatchedWorker:
         holder = locks.holder(self.lock)
         if holder is None:  # ended, or so young that its lock is not signed yet
             return True
-        if holder.handed:
+        if holder.handed and holder.is_here:
             with contextlib.suppress(OSError):
                 os.kill(holder.pid, number)
         return holder.handed

@@ -1,0 +1,103 @@
+"""A real Ray cluster on this machine: each of its nodes is a `ray start --block`, as on a machine of its own."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cnnlab.jobs.tied import tied
+
+START = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--node-ip-address=127.0.0.1"]
+SMALL = ["--object-store-memory=80000000", "--disable-usage-stats"]
+SOON = {  # a node that is gone is given up after a second, not after fifteen
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "300",
+    "RAY_health_check_failure_threshold": "3",
+}
+
+
+class Node:
+    """One node: the process that keeps the others, and what it says."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process = process
+        self.log = log
+
+    def pids(self, name: str = "") -> list[int]:
+        """The processes of this node whose command line has `name` in it."""
+        found = subprocess.run(
+            ["ps", "-o", "pid=,args=", "-g", str(self.process.pid)], capture_output=True, text=True, check=False
+        ).stdout
+        return [int(line.split()[0]) for line in found.splitlines() if name in line]
+
+
+class Nodes:
+    """The nodes of one cluster. Leaving the `with` block ends all of their processes."""
+
+    def __enter__(self) -> Self:
+        self.place = Path(tempfile.mkdtemp(prefix="ray", dir="/tmp"))  # a socket's path has 107 letters at most
+        self.nodes: list[Node] = []
+        try:
+            options = ["--head", "--port=0", f"--ray-client-server-port={_free_port()}", f"--temp-dir={self.place}"]
+            head = self._begun(*options, "--num-cpus=2", "--include-dashboard=false", "--no-monitor")
+            self.address = re.findall(r"--address='([\d.:]+)'", head.log.read_text())[0]
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        for node in reversed(self.nodes):
+            self.leave(node)
+        shutil.rmtree(self.place, ignore_errors=True)
+
+    def join(self, *options: str) -> Node:
+        """One node more."""
+        return self._begun(f"--address={self.address}", *options)
+
+    def leave(self, node: Node) -> None:
+        """End a node and all of its processes."""
+        node.process.terminate()
+        try:
+            node.process.wait(15)
+        except subprocess.TimeoutExpired:
+            node.process.kill()
+            node.process.wait()
+        give_up = time.monotonic() + 15
+        while node.pids() and time.monotonic() < give_up:
+            time.sleep(0.05)
+        for pid in node.pids():
+            os.kill(pid, 9)
+
+    def _begun(self, *options: str) -> Node:
+        log = self.place / f"node{len(self.nodes)}"
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                tied([*START, *SMALL, *options]),
+                env=os.environ | SOON,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+        self.nodes.append(Node(process, log))
+        give_up = time.monotonic() + 120
+        while "Ray runtime started" not in log.read_text():
+            if process.poll() is not None or time.monotonic() > give_up:
+                raise RuntimeError(f"No Ray node could be started: {log.read_text()}")
+            time.sleep(0.05)
+        return self.nodes[-1]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

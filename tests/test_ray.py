@@ -1,0 +1,238 @@
+"""Trainings on a real Ray cluster: whatever dies, a training goes on where it was, once, and nothing trains on unseen.
+
+What holds on one machine and on a cluster alike is in test_dispatcher.py.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ray_nodes import Node, Nodes
+from stand_in import Lab, alive, wait_for
+
+from cnnlab import locks, settings
+from cnnlab.__main__ import main
+from cnnlab.jobs.places import Cluster, Placed
+from cnnlab.jobs.queue import Job
+from cnnlab.jobs.ray_runner import NoCluster, RayRunner, connected, share, variables
+from cnnlab.jobs.runners import WatchedWorker
+from cnnlab.jobs.tied import tied
+
+on_a_cluster = pytest.mark.parametrize("lab", [pytest.param("ray", marks=pytest.mark.ray)], indirect=True)
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+# -- whoever is killed -----------------------------------------------------------------------------------------------
+
+
+@on_a_cluster
+def test_a_worker_ends_with_its_task_and_the_job_goes_on_from_its_last_epoch(lab: Lab) -> None:
+    job = lab.ask(0, hold=3)
+    lab.dispatcher()
+    wait_for(lambda: lab.waits(job))
+    worker = lab.starts(job)[0]
+    os.kill(parent(worker), signal.SIGKILL)
+    wait_for(lambda: not alive(worker))
+    lab.let_go(job)
+    assert lab.ends(job) == ["done"], lab.log()
+    assert (len(lab.starts(job)), lab.queue.get(job.id).crashes) == (2, 1)
+    assert lab.has_whole_history(job)
+
+
+@on_a_cluster
+def test_workers_end_with_their_dispatcher_and_the_next_one_goes_on_without_blaming_the_job(lab: Lab) -> None:
+    job = lab.ask(0, hold=3)
+    first = lab.dispatcher()
+    wait_for(lambda: lab.waits(job))
+    first.kill()
+    first.wait()
+    lab.dispatcher()
+    wait_for(lambda: len(lab.starts(job)) == 2, tell=lab.log)
+    assert not alive(lab.starts(job)[0])
+    lab.let_go(job)
+    assert lab.ends(job) == ["done"], lab.log()
+    assert (len(lab.starts(job)), lab.queue.get(job.id).crashes) == (2, 0)
+    assert lab.has_whole_history(job)
+
+
+# -- GPUs ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def gpu_machine(cluster: Nodes) -> Iterator[Node]:
+    """A machine that joins the cluster. Ray is told of a GPU that is not there; the stand-in has no use for one."""
+    machine = cluster.join("--num-cpus=0", "--num-gpus=1")
+    yield machine
+    cluster.leave(machine)
+
+
+@on_a_cluster
+def test_jobs_share_a_gpu_and_one_that_runs_out_of_memory_is_tried_again_with_the_gpu_to_itself(
+    lab: Lab, gpu_machine: Node
+) -> None:
+    first = lab.ask(0, epochs=2, first="ResourceExhaustedError: OOM when allocating tensor")
+    second = lab.ask(1, hold=3, person="bob")
+    lab.dispatcher(slots=None, per_gpu=2)
+    wait_for(lambda: lab.queue.get(first.id).alone and lab.waits(second), tell=lab.log)
+    assert lab.queue.get(first.id).state == "queued"
+    lab.let_go(second)
+    assert lab.ends(first, second) == ["done"] * 2, lab.log()
+    first, second = lab.queue.get(first.id), lab.queue.get(second.id)
+    assert (lab.read(first, "gpus"), lab.read(second, "gpus")) == ("0", "0")
+    assert (first.attempts, first.crashes) == (2, 0)
+    assert first.started is not None and second.finished is not None and first.started >= second.finished
+
+
+@on_a_cluster
+def test_when_a_machine_is_lost_its_jobs_go_on_on_another(lab: Lab, gpu_machine: Node) -> None:
+    """All begin on the machine that has a GPU. When it is gone there are the processors of the other one."""
+    jobs = [lab.ask(seed, hold=3) for seed in range(2)]
+    lab.dispatcher(slots=None, per_gpu=2)
+    wait_for(lambda: all(lab.waits(job) for job in jobs), tell=lab.log)
+    workers = [lab.starts(job)[0] for job in jobs]
+    assert {parent(worker) for worker in workers} <= set(gpu_machine.pids("ray::"))
+    for pid in gpu_machine.pids():
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not any(alive(worker) for worker in workers))
+    lab.let_go(*jobs)
+    assert lab.ends(*jobs) == ["done"] * 2, lab.log()
+    assert all(len(lab.starts(job)) == 2 and lab.has_whole_history(job) for job in jobs)
+    assert [lab.read(job, "gpus") for job in jobs] == ["-1"] * 2  # none
+    assert [lab.queue.get(job.id).crashes for job in jobs] == [1] * 2
+
+
+@pytest.mark.parametrize("per_gpu", range(1, 65))
+def test_as_many_jobs_fit_on_a_gpu_as_are_asked_for(per_gpu: int) -> None:
+    """Ray counts in whole ten-thousandths of a GPU."""
+    parts = round(share(per_gpu) * 10_000)
+    assert share(per_gpu) == parts / 10_000
+    assert 10_000 // parts == per_gpu
+
+
+# -- room on a cluster -----------------------------------------------------------------------------------------------
+
+
+def job(alone: bool = False) -> Job:
+    fields = dict.fromkeys(("reason", "started", "finished"))
+    numbers = dict.fromkeys(("id", "attempts", "crashes", "submitted", "worked"), 0)
+    texts = dict.fromkeys(("key", "experiment_json", "state", "device"), "")
+    return Job(**fields, **numbers, **texts, alone=alone, people=())  # type: ignore[arg-type]
+
+
+def test_a_cluster_takes_as_many_jobs_as_it_has_places_wherever_they_are() -> None:
+    cluster = Cluster("GPUs", slots=2, whole=1)
+    assert cluster.look([Placed("GPUs", alone=False)]).place(job()) == "GPUs"
+    assert cluster.look([Placed("GPUs", alone=False), Placed("", alone=False)]).place(job()) is None
+    assert Cluster("GPUs", slots=0, whole=1).look([]).place(job()) is None
+
+
+def test_a_job_alone_takes_a_whole_gpu_and_waits_for_it_at_the_head_of_the_line() -> None:
+    cluster, beside = Cluster("GPUs", slots=4, whole=2), Placed("GPUs", alone=False)
+    assert cluster.look([beside, beside]).place(job(alone=True)) == "GPUs"
+    assert cluster.look([Placed("GPUs", alone=True), beside]).place(job()) == "GPUs"
+    assert cluster.look([Placed("GPUs", alone=True), beside, beside]).place(job()) is None
+    look = cluster.look([beside, beside, beside])
+    assert look.place(job(alone=True)) is None
+    assert look.place(job()) is None  # though there is a place for it: else the one before it would wait for ever
+
+
+def test_a_job_alone_gets_its_gpu_though_fewer_jobs_are_allowed_than_would_share_it() -> None:
+    assert Cluster("GPUs", slots=1, whole=2).look([]).place(job(alone=True)) == "GPUs"
+
+
+# -- what travels, and what does not ---------------------------------------------------------------------------------
+
+
+def test_a_worker_on_another_machine_is_told_the_home_and_the_cap_and_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    monkeypatch.setenv("CNNLAB_TEACHER_KEY", "correct horse battery")
+    (tmp_path / "settings.json").write_text('{"gpu_megabytes": 4000}')
+    told = variables()
+    assert (told["CNNLAB_HOME"], told["CNNLAB_GPU_MEGABYTES"]) == (str(tmp_path), "4000")
+    assert "correct horse battery" not in told.values()
+
+
+def test_a_process_of_this_machine_gets_no_signal_that_is_meant_for_one_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same number, on another machine, holds the lock; here somebody else has it."""
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    lock = locks.acquire(settings.runs_dir() / job().key / "lock", sign=False)
+    assert lock is not None
+    with lock, monkeypatch.context() as elsewhere:
+        elsewhere.setattr("socket.gethostname", lambda: "node-7")
+        lock.sign(bystander.pid, handed=True)
+        elsewhere.undo()
+        worker = WatchedWorker(job())
+        assert worker.stop()
+        worker.kill()
+        assert bystander.poll() is None
+        lock.sign(bystander.pid, handed=True)
+        worker.kill()
+        assert bystander.wait(20) == -signal.SIGKILL
+
+
+def test_a_command_dies_with_the_process_that_it_is_tied_to(tmp_path: Path) -> None:
+    sleeper = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); time.sleep(60)"
+    script = "import subprocess, sys; from cnnlab.jobs.tied import tied; "
+    script += "subprocess.run(tied([sys.executable, '-c', *sys.argv[1:]]))"
+    told = tmp_path / "pid"
+    environment = os.environ | {"PYTHONPATH": str(settings.REPOSITORY)}
+    keeper = subprocess.Popen([sys.executable, "-c", script, sleeper, str(told)], env=environment)
+    wait_for(lambda: told.exists() and told.read_text())
+    assert alive(int(told.read_text()))
+    keeper.kill()
+    keeper.wait()
+    wait_for(lambda: not alive(int(told.read_text())))
+
+
+def test_a_command_whose_keeper_has_gone_already_never_begins(tmp_path: Path) -> None:
+    command = tied([sys.executable, "-c", "open('begun', 'w')"])
+    command[3] = "1"  # another than its parent
+    environment = os.environ | {"PYTHONPATH": str(settings.REPOSITORY)}
+    assert subprocess.run(command, env=environment, cwd=tmp_path, check=False).returncode == -signal.SIGKILL
+    assert not (tmp_path / "begun").exists()
+
+
+# -- no Ray, no cluster ----------------------------------------------------------------------------------------------
+
+
+def test_without_ray_one_sentence_says_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(NoCluster, match=r"^Ray is not installed here: pip install -r deploy/requirements-ray\.txt$"):
+        connected("auto")
+    assert (settings.REPOSITORY / "deploy" / "requirements-ray.txt").is_file()
+
+
+@pytest.mark.ray
+def test_without_a_cluster_the_dispatcher_leaves_with_one_sentence(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "cnnlab", "dispatch", "--runner", "ray", "--address"]
+    environment = os.environ | {"PYTHONPATH": str(settings.REPOSITORY), "CNNLAB_HOME": str(tmp_path)}
+    for address, reason in (("127.0.0.1:1", "(Connection refused)"), ("here", "")):
+        done = subprocess.run([*command, address], env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        [line] = done.stderr.splitlines()
+        assert line.startswith(f"No Ray cluster answers at {address} {reason}")
+        assert line.endswith(": start one with `ray start --head`.")
+
+
+def test_what_is_about_a_cluster_is_refused_without_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dispatch", "--per-gpu", "2"]) == 2
+    assert capsys.readouterr().err == (
+        "--address and --per-gpu are about a cluster: add --runner ray, or leave them out.\n"
+    )
+
+
+def test_a_gpu_for_less_than_one_training_is_refused() -> None:
+    with pytest.raises(settings.SettingsError, match="Received: per_gpu=0"):
+        RayRunner("127.0.0.1:1", per_gpu=0)
