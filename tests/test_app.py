@@ -290,6 +290,30 @@ def test_disk_and_queue_together_make_one_stage(state, job, stage):
     assert train.stage(state, asked) == stage
 
 
+@pytest.mark.parametrize("of_the_run", ["running", None])
+def test_where_all_processes_are_gone_who_watches_sees_to_it_that_a_dispatcher_works(monkeypatch, of_the_run):
+    started = []
+    monkeypatch.setattr(train, "ensure_running", lambda: started.append(True))
+    Queue().submit(SMALL, "somebody")
+    Queue().claim()
+    if of_the_run:  # no process holds its lock
+        write(settings.runs_dir() / SMALL.key, SMALL, LEARNED[:3], state=of_the_run)
+    app = opened(**small())
+    assert len(app.get("progress")) == 1
+    assert started
+
+
+def test_who_watches_a_live_training_starts_nothing(monkeypatch):
+    started = []
+    monkeypatch.setattr(train, "ensure_running", lambda: started.append(True))
+    Queue().submit(SMALL, "somebody")
+    Queue().claim()
+    run = write(settings.runs_dir() / SMALL.key, SMALL, LEARNED[:3], state="running")
+    with locks.acquire(run / "lock"):
+        opened(**small())
+    assert not started
+
+
 def test_a_training_that_nobody_wants_any_more_is_stopping():
     Queue().submit(SMALL, "somebody")
     job = Queue().cancel(Queue().claim(), "somebody")

@@ -314,6 +314,8 @@ def follow(experiment: Experiment) -> None:
     now = situation(experiment)
     if not now.moves:
         st.rerun()
+    if now.stage != "live":  # the dispatcher may have died with its worker: whoever looks sees to it that one works
+        ensure_running()
     if now.stage == "waiting" and now.job:
         waiting(now.job)
     else:
@@ -340,7 +342,6 @@ def waiting(job: Job) -> None:
     expected = f", starts in about {wording.duration(begins)}" if begins else ""
     said = wording.in_line(place).capitalize()
     st.info(f"**{said}**{expected}. You may close this page: it is trained all the same.")
-    ensure_running()
 
 
 def working(experiment: Experiment, now: Situation) -> None:
