@@ -74,7 +74,7 @@ class Browser:
         self.fragments: list[str] = []  # of the run at hand; none: the whole page
         self.ended_early = 0.0  # when the last run ended because another was asked for
         self.tasks: set[asyncio.Task[Any]] = set()
-        self.bytes = 0
+        self.bytes, self.gone = 0, False
 
     # -- what a person does ------------------------------------------------------------------------------------------
 
@@ -183,6 +183,7 @@ class Browser:
             pass
         except Exception as error:  # a message that this browser does not understand: say so to who waits
             reason = repr(error)
+        self.gone = True
         for asked in self.asked:
             if not asked.answer.done():
                 asked.answer.set_exception(NotAnswered(f"{asked.what}: {reason}"))

@@ -20,9 +20,10 @@ sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "browser")]
 
 from chrome import answers, end_whoever_holds, free_port, wait_until  # noqa: E402
 
-from cnnlab import locks  # noqa: E402
+from cnnlab import locks, settings  # noqa: E402
+from cnnlab.experiment import Experiment  # noqa: E402
 from cnnlab.jobs.queue import Queue  # noqa: E402
-from cnnlab.jobs.runners import python_environment  # noqa: E402
+from cnnlab.jobs.runners import BEGINNING, python_environment  # noqa: E402
 
 COMPLAINT = re.compile(r"error|traceback|exception", re.IGNORECASE)
 LOGS = ("web.log", "dispatcher.log")
@@ -106,6 +107,21 @@ def fresh_lab(data: Path = NO_DATA, **settings: object) -> Iterator[Lab]:
                 yield lab
             finally:
                 lab.close()
+
+
+def undisturbed(one: Experiment) -> bytes:
+    """The history that this experiment has where nobody is killed."""
+    with tempfile.TemporaryDirectory() as home:
+        command = [sys.executable, "-m", "cnnlab", "train", "--json", one.to_json()]
+        environment = os.environ | {"CNNLAB_HOME": home, "PYTHONPATH": str(REPOSITORY)}
+        subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+        return (Path(home) / "runs" / one.key / "history.csv").read_bytes()
+
+
+def attempts(one: Experiment) -> int:
+    """How often a worker was started for this experiment."""
+    log = settings.runs_dir() / one.key / "worker.log"
+    return log.read_text(errors="replace").count(BEGINNING) if log.exists() else 0
 
 
 def memory(process: int) -> tuple[float, float]:
