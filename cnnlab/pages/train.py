@@ -312,10 +312,10 @@ def watch(experiment: Experiment) -> None:
 def follow(experiment: Experiment) -> None:
     """The bar or the place in line, and the curves; the end of the training draws the whole page once more."""
     now = situation(experiment)
+    if now.stage != "live":  # the dispatcher may have died, with its worker or alone: whoever looks sees to it
+        ensure_running()
     if not now.moves:
         st.rerun()
-    if now.stage != "live":  # the dispatcher may have died with its worker: whoever looks sees to it that one works
-        ensure_running()
     if now.stage == "waiting" and now.job:
         waiting(now.job)
     else:

@@ -34,6 +34,7 @@ PEOPLE = 3
 KINDS = ("worker", "dispatcher", "web server", "all three")
 PAUSE = (2.0, 12.0)  # seconds between two kills
 PATIENCE = 600.0  # seconds after the last kill in which everything has to be done
+SETTLING = 10.0  # seconds in which the dispatcher writes down what is done
 REGULARIZERS = ("dropout", "batchnorm", "l2", "none")
 
 
@@ -61,6 +62,7 @@ class Storm:
         await self.kill_all()
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.gather(*people), PATIENCE)
+        await asyncio.sleep(SETTLING)
 
     async def kill_all(self) -> None:
         """One after the other, each when whoever it is for is at work."""
@@ -76,7 +78,7 @@ class Storm:
                 with suppress(ProcessLookupError):
                     os.kill(victim, signal.SIGKILL)
             self.killed[kind] += 1
-            if self.lab.web.poll() is not None or kind in ("web server", "all three"):
+            if self.lab.web.pid in victims:
                 self.lab.web.wait()
                 await asyncio.sleep(1)
                 await asyncio.to_thread(self.lab.start_web)
