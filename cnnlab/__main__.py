@@ -101,6 +101,7 @@ def add_dispatch(commands: Any) -> None:
     command.add_argument("--runner", choices=("local", "ray"), default="local", help="ray: on a cluster's machines")
     command.add_argument("--address", metavar="HOST:PORT", help="ray: the cluster (default: that of this machine)")
     command.add_argument("--per-gpu", type=int, metavar="K", help="ray: trainings that share a GPU (default: 1)")
+    command.add_argument("--check", action="store_true", help="ray: say whether each machine can train, and end")
     command.set_defaults(run=run_dispatch)
 
 
@@ -276,11 +277,14 @@ def run_dispatch(options: argparse.Namespace) -> int:
 
     runner = None
     if options.runner == "ray":
+        from cnnlab.jobs import ray_check
         from cnnlab.jobs.ray_runner import RayRunner
 
         runner = RayRunner(options.address or "auto", 1 if options.per_gpu is None else options.per_gpu)
-    elif options.address or options.per_gpu:
-        raise SettingsError("--address and --per-gpu are about a cluster: add --runner ray, or leave them out.")
+        if options.check:
+            return ray_check.report(runner)
+    elif options.address or options.per_gpu or options.check:
+        raise SettingsError("--address, --per-gpu and --check are about a cluster: add --runner ray.")
     return dispatch(slots=options.slots, idle=options.idle, runner=runner)
 
 

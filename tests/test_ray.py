@@ -5,6 +5,7 @@ What holds on one machine and on a cluster alike is in test_dispatcher.py.
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from stand_in import Lab, alive, wait_for
 
 from cnnlab import locks, settings
 from cnnlab.__main__ import main
+from cnnlab.jobs import ray_check
 from cnnlab.jobs.places import Cluster, Placed
 from cnnlab.jobs.queue import Job
 from cnnlab.jobs.ray_runner import NoCluster, RayRunner, connected, share, variables
@@ -204,6 +206,34 @@ def test_a_command_whose_keeper_has_gone_already_never_begins(tmp_path: Path) ->
     assert not (tmp_path / "begun").exists()
 
 
+# -- is a machine fit to train? --------------------------------------------------------------------------------------
+
+
+def checked(address: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cnnlab", "dispatch", "--runner", "ray", "--address", address, "--check"]
+    environment = os.environ | {"PYTHONPATH": str(settings.REPOSITORY)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@on_a_cluster
+def test_every_machine_is_asked_whether_it_can_train(lab: Lab, cluster: Nodes) -> None:
+    done = checked(cluster.address)
+    assert (done.returncode, done.stdout) == (0, f"ok    {socket.gethostname()}  trains here\n"), done.stderr
+    assert not (settings.runs_dir() / ".check").exists()
+
+
+def test_a_machine_that_does_not_share_the_runs_or_their_locks_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    assert ray_check.look() == f"does not share {tmp_path}/runs with the dispatcher's machine"
+    lock = locks.acquire(settings.runs_dir() / ".check")
+    assert lock is not None
+    with lock:
+        assert ray_check.look() == ""
+    assert ray_check.look().startswith("does not see the dispatcher's lock")
+
+
 # -- no Ray, no cluster ----------------------------------------------------------------------------------------------
 
 
@@ -228,9 +258,7 @@ def test_without_a_cluster_the_dispatcher_leaves_with_one_sentence(tmp_path: Pat
 
 def test_what_is_about_a_cluster_is_refused_without_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dispatch", "--per-gpu", "2"]) == 2
-    assert capsys.readouterr().err == (
-        "--address and --per-gpu are about a cluster: add --runner ray, or leave them out.\n"
-    )
+    assert capsys.readouterr().err == "--address, --per-gpu and --check are about a cluster: add --runner ray.\n"
 
 
 def test_a_gpu_for_less_than_one_training_is_refused() -> None:

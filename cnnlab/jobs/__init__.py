@@ -6,6 +6,7 @@
     dispatcher  the one process that claims jobs and sees each of them to its end
     runners     how a worker is started, watched and stopped: here, as a process of this machine
     ray_runner  the same on many machines, as tasks of a Ray cluster
+    ray_check   whether each of those machines can train
     tied        a process that dies with the one that started it
     limits      what the machine does not do, and the sentence that says so
     places      which device a training runs on

@@ -127,9 +127,13 @@ class RayRunner:
         """What each machine has that is there now: Ray's names of resources, and amounts."""
         looked, found = self._machines
         if time.monotonic() - looked > ROOM_SECONDS:
-            found = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
+            found = [machine["Resources"] for machine in self.alive()]
             self._machines = (time.monotonic(), found)
         return found
+
+    def alive(self) -> list[Mapping[str, Any]]:
+        """The machines that are there now, as Ray describes them."""
+        return [machine for machine in self.ray.nodes() if machine["Alive"]]
 
 
 class RayWorker:
