@@ -38,6 +38,7 @@ class Lab:
         self.url = f"http://127.0.0.1:{self.port}"
         self.queue = Queue()
         self.web: subprocess.Popen[bytes] | None = None
+        self.children: list[subprocess.Popen[bytes]] = []
 
     def start_web(self) -> None:
         """`streamlit run` on this lab's port; returns when it answers."""
@@ -55,9 +56,11 @@ class Lab:
     def start(self, command: Sequence[str], log: str) -> subprocess.Popen[bytes]:
         """A process of this lab, whose words go to a log in its home."""
         with (self.home / log).open("ab") as file:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 command, cwd=REPOSITORY, env=python_environment(), stdout=file, stderr=subprocess.STDOUT
             )
+        self.children.append(process)
+        return process
 
     def dispatcher(self) -> int | None:
         """The process id of the dispatcher at work."""
@@ -87,6 +90,8 @@ class Lab:
         end_whoever_holds(self.home / "dispatcher.lock")
         for lock in self.home.glob("runs/*/lock"):
             end_whoever_holds(lock)
+        for child in self.children:
+            child.wait(30)
         self.queue.close()
 
 

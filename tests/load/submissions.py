@@ -1,0 +1,193 @@
+"""Thirty people press the same buttons; then two hundred requests arrive within a second.
+
+    python tests/load/submissions.py
+
+First thirty browsers ask at one moment for eight distinct experiments: exactly eight trainings may happen, and each
+person has theirs. Then five processes send two hundred requests to a queue at which a dispatcher works: forty people
+ask for four trainings each and may have three, one wants to join twenty that wait already and may ask twelve times in a
+minute, and twenty ask for the same.
+
+Targets: eight workers, eight finished runs; the burst takes no more than a second, every request is accepted or refused
+with a sentence, what was accepted stands in the queue, no limit is passed, and the queue's file is whole.
+"""
+
+import asyncio
+import multiprocessing
+import random
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+from browser_protocol import Browser
+from findings import Findings
+from server import Lab, attempts, fresh_lab
+
+from cnnlab import runs, settings
+from cnnlab.experiment import Experiment
+from cnnlab.jobs.limits import Refused
+from cnnlab.jobs.queue import Queue
+from cnnlab.pages.selection import experiment_words
+
+PEOPLE, DISTINCT = 30, 8
+PATIENCE = 900.0  # seconds for eight small trainings
+PROCESSES = 5
+EAGER, EVERYBODY, EARLY = "eager", "follower", "early"
+LEAD_SECONDS = 3.0  # in which every process comes to its start
+
+
+def small(seed: int) -> Experiment:
+    """A training of seconds."""
+    return Experiment(dataset="shapes", filters=8, dense=16, train_images=200, epochs=2, seed=seed)
+
+
+# -- thirty people, eight experiments ----------------------------------------------------------------------------------
+
+
+async def everybody_asks(lab: Lab) -> list[str]:
+    """Thirty browsers open their pages, then all press the button; what their pages complain about."""
+    browsers = [Browser(lab.url) for _ in range(PEOPLE)]
+    asked = [small(number % DISTINCT) for number in range(PEOPLE)]
+    await asyncio.gather(
+        *(browser.open("", **experiment_words(one)) for browser, one in zip(browsers, asked, strict=True))
+    )
+    await asyncio.gather(*(browser.press("Train it", "asking") for browser in browsers))
+    give_up = time.monotonic() + PATIENCE
+    while not all(is_done(one) for one in asked) and time.monotonic() < give_up:
+        await asyncio.sleep(1)
+    said = [text for browser in browsers for text in browser.texts]
+    for browser in browsers:
+        await browser.close()
+    return said
+
+
+def is_done(one: Experiment) -> bool:
+    """Whether the run has come to its end."""
+    return runs.read_json(settings.runs_dir() / one.key / "record.json").get("state") == "done"
+
+
+def eight_trainings(found: Findings) -> None:
+    """The first half."""
+    with fresh_lab() as lab:
+        lab.start_web()
+        said = asyncio.run(everybody_asks(lab))
+        started = [attempts(small(seed)) for seed in range(DISTINCT)]
+        folders = len(list(lab.home.glob("runs/*/model.keras")))
+        with lab.queue._read() as db:
+            jobs, people = (db.execute(f"SELECT count({what}) FROM {table}").fetchone()[0] for what, table in COUNTED)
+        found.tell("workers started", sum(started), str(DISTINCT), sum(started) == DISTINCT)
+        found.tell("finished run directories", folders, str(DISTINCT), folders == DISTINCT)
+        found.tell("jobs in the queue's file", jobs, str(DISTINCT), jobs == DISTINCT)
+        found.tell("people with a request", people, str(PEOPLE), people == PEOPLE)
+        found.tell("pages that say something is wrong", len(said), "none", not said)
+
+
+COUNTED = (("*", "jobs"), ("DISTINCT person", "requests"))
+
+
+# -- two hundred requests in a second ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a request came to: the number of its job, or what was said instead; when it began and ended (Unix time)."""
+
+    person: str
+    key: str
+    job: int | None
+    said: str
+    began: float
+    ended: float
+
+
+def plan() -> list[tuple[str, int]]:
+    """Two hundred requests, person and seed, in an order drawn by lot."""
+    wanted = [(f"student{person}", 100 + 4 * person + which) for person in range(40) for which in range(4)]
+    wanted += [(EAGER, 1000 + which) for which in range(20)]
+    wanted += [(f"{EVERYBODY}{number}", 2000) for number in range(20)]
+    random.Random(0).shuffle(wanted)
+    return wanted
+
+
+def send(requests: list[tuple[str, int]], start: float) -> list[Answer]:
+    """One process's share, from this moment (Unix time) on."""
+    queue, answers = Queue(), []
+    queue.stamp()
+    experiments = [small(seed) for _, seed in requests]
+    time.sleep(max(0.0, start - time.time()))
+    for (person, _), experiment in zip(requests, experiments, strict=True):
+        began = time.time()
+        try:
+            job, said = queue.submit(experiment, person).id, ""
+        except Refused as no:
+            job, said = None, str(no)
+        except Exception as error:  # whatever it is, it is what is looked for
+            job, said = None, f"ERROR {error!r}"
+        answers.append(Answer(person, experiment.key, job, said, began, time.time()))
+    return answers
+
+
+def burst(found: Findings) -> None:
+    """The second half."""
+    with fresh_lab() as lab:
+        for number in range(20):
+            lab.queue.submit(small(1000 + number), f"{EARLY}{number // 3}")
+        lab.start_dispatcher()
+        wanted = plan()
+        start = time.time() + LEAD_SECONDS
+        shares = [wanted[number::PROCESSES] for number in range(PROCESSES)]
+        with ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn")) as pool:
+            answers = [one for share in pool.map(send, shares, [start] * PROCESSES) for one in share]
+        judge(found, lab, answers)
+
+
+def judge(found: Findings, lab: Lab, answers: list[Answer]) -> None:
+    """Compare what people were told with what the queue holds."""
+    accepted = [answer for answer in answers if answer.job is not None]
+    broken = [answer.said for answer in answers if answer.said.startswith("ERROR")]
+    seconds = max(answer.ended for answer in answers) - min(answer.began for answer in answers)
+    slowest = max(answer.ended - answer.began for answer in answers)
+    with lab.queue._read() as db:
+        everything = {(row["person"], row["job"]) for row in db.execute("SELECT person, job FROM requests")}
+        keys = [row["key"] for row in db.execute("SELECT key FROM jobs")]
+    each = Counter(answer.person for answer in accepted)
+    students = max(count for person, count in each.items() if person.startswith("student"))
+    allowed, waiting, active = settings.current(), len(lab.queue.line()), len(lab.queue.active())
+    held = {one for one in everything if not one[0].startswith(EARLY)}
+    told = {(answer.person, answer.job) for answer in accepted}
+    found.tell(f"{len(answers)} requests", f"{seconds:.2f} s, the slowest {1000 * slowest:.0f} ms", "1 s", seconds <= 1)
+    refused = len(answers) - len(accepted) - len(broken)
+    found.tell(
+        "accepted, refused with a sentence, broken",
+        f"{len(accepted)}, {refused}, {len(broken)}",
+        "none broken",
+        not broken,
+    )
+    found.tell("accepted and not in the queue, or the reverse", len(told ^ held), "none", told == held)
+    found.tell("experiments with two jobs", len(keys) - len(set(keys)), "none", len(keys) == len(set(keys)))
+    most = allowed.queue_length
+    met = waiting <= most <= active
+    found.tell(
+        "trainings that wait, and run", f"{waiting}, {active - waiting}", f"{most} at most, and all of them used", met
+    )
+    most = allowed.jobs_per_person
+    found.tell("most trainings of one person", students, f"{most} at most", students <= most)
+    most = allowed.submissions_per_minute
+    found.tell("requests of one person in a minute", each[EAGER], f"{most}, as many as may", each[EAGER] == most)
+    integrity = lab.integrity()
+    found.tell("PRAGMA integrity_check", integrity, "ok", integrity == "ok")
+    for line in broken[:5]:
+        print("   ", line)
+
+
+def main() -> int:
+    """Both halves, one table."""
+    found = Findings(f"{PEOPLE} people and {DISTINCT} experiments; {len(plan())} requests at once")
+    eight_trainings(found)
+    burst(found)
+    return found.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
