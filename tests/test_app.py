@@ -233,6 +233,17 @@ def test_a_training_that_ended_early_says_why_and_goes_on(state, reason, said):
     assert Queue().for_key(SMALL.key).state == "queued"
 
 
+@pytest.mark.parametrize("label", ["Train it", "Continue"])
+def test_who_presses_the_button_wants_the_training_although_somebody_was_faster(label):
+    if label == "Continue":
+        write(settings.runs_dir() / SMALL.key, SMALL, LEARNED[:3], state="stopped")
+    app = opened(**small())
+    Queue().submit(SMALL, "somebody")
+    button(app, label).click().run()
+    assert len(Queue().for_key(SMALL.key).people) == 2
+    assert "in line" in text(app)
+
+
 def test_a_worker_that_never_came_to_write_anything_says_why():
     job = Queue().submit(SMALL, "somebody")
     Queue().claim()

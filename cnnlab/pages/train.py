@@ -37,9 +37,11 @@ from cnnlab.pages.selection import (
     write,
 )
 from cnnlab.runs import Run
+from cnnlab.settings import SettingsError
 
 FIRST = REPORT["3conv-dropout"].experiment
 MEMORY = "experiment in the address"
+REFUSAL = "why the training was refused"
 FORM = "form shows"  # the key of the experiment whose fields stand in the form
 TICK_SECONDS = 1.0
 NOTICE_SECONDS = 3.0
@@ -219,6 +221,8 @@ def stage(state: str | None, job: Job | None) -> str:
 
 def outcome(experiment: Experiment) -> None:
     """The result, the training to watch, or the button that starts it."""
+    if refusal := st.session_state.pop(REFUSAL, None):
+        st.error(refusal)
     now = situation(experiment)
     if now.moves:
         st.fragment(watch, run_every=TICK_SECONDS)(experiment)
@@ -376,16 +380,15 @@ def start(experiment: Experiment) -> None:
             "Train on Shapes instead, in about a minute", on_click=switch, args=(instead,), icon=":material/category:"
         )
         return
-    if st.button(f"Train it: {promise(experiment)}", type="primary", icon=":material/play_arrow:", key="train_it"):
-        ask(experiment)
+    label = f"Train it: {promise(experiment)}"
+    st.button(label, type="primary", icon=":material/play_arrow:", key="train_it", on_click=ask, args=(experiment,))
     st.caption("It trains on the server. You may close this page, come back and find it again.")
 
 
 def broken(experiment: Experiment, now: Situation) -> None:
     """A training that ended before its end: why, what there is of it, and how it goes on."""
     st.warning(what_happened(now))
-    if st.button("Continue", type="primary", icon=":material/play_arrow:"):
-        ask(experiment)
+    st.button("Continue", type="primary", icon=":material/play_arrow:", on_click=ask, args=(experiment,))
     if now.run:
         history = cached.history(now.run)
         figures(experiment, history)
@@ -409,14 +412,16 @@ def what_happened(now: Situation) -> str:
 
 
 def ask(experiment: Experiment) -> None:
-    """Ask for the training, and see that somebody works through the queue."""
+    """Ask for the training, and see that somebody works through the queue.
+
+    This is done before the page is drawn anew: where somebody else was faster the button is not there any more, and who
+    pressed it wants the training all the same.
+    """
     try:
         cached.queue().submit(experiment, frame.person())
-    except Refused as no:
-        st.error(str(no))
-        return
-    ensure_running()
-    st.rerun()
+        ensure_running()
+    except (Refused, QueueError, SettingsError) as no:
+        st.session_state[REFUSAL] = str(no)
 
 
 def promise(experiment: Experiment) -> str:
