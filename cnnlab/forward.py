@@ -36,7 +36,7 @@ Edit = Callable[[Layer, Array], Array]
 
 PIXEL_SCALE = np.float32(1 / 255)
 EPSILON = np.float32(1e-3)  # Keras's default; keeps batch normalization from dividing by zero
-BATCH = 32  # images that go through `logits` together: large enough to be fast, small enough to stay in the cache
+BATCH = 4  # images that go through `logits` together: few, so that what lies between two layers stays in the cache
 
 
 # ---- the layers -----------------------------------------------------------------------------------------------------

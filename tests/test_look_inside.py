@@ -1,7 +1,10 @@
 """Look inside, as Streamlit's own tester sees it: what is drawn, what is said, what stands in the address."""
 
+import gc
 import io
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,7 @@ from cnnlab.datasets.cifar10 import CLASSES
 from cnnlab.datasets.samples import samples
 from cnnlab.experiment import Experiment
 from cnnlab.lens.telling import percent
+from cnnlab.pages.inside.scene import Scene
 from cnnlab.pages.look_inside import VIEWS
 
 
@@ -418,3 +422,38 @@ def test_with_the_data_set_all_ten_thousand_test_images_can_be_shown(home_with_c
     assert f"test image 9,999: {CLASSES[data.y_test[9999]]}" in words(test)
     test = opened(run="2conv-none", image="sample-0")
     assert test.query_params["image"] == "test-0" and "test image 0: cat" in words(test)
+
+
+# ---- memory ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_what_a_session_keeps_holds_no_maps(made, view):
+    test = opened(run=key(made, "dropout"), view=view)
+    gc.collect()
+    kept = [scene for scene in gc.get_objects() if isinstance(scene, Scene) and "stages" in vars(scene)]
+    assert test.query_params and not kept
+
+
+FREED = """
+import sys
+import numpy as np
+from cnnlab.pages import heap
+
+def private():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("RssAnon")) // 1024
+
+if sys.argv[1] == "yes":
+    assert heap.give_back() and heap.give_back()
+before = private()
+for _ in range(3):  # from the second one on, glibc would keep it
+    np.ones(16 * 2**20, np.uint8)
+print(private() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel of a Linux machine")
+def test_a_large_array_that_nobody_needs_any_more_leaves_the_process():
+    command = [sys.executable, "-c", FREED]
+    kept = {asked: int(subprocess.check_output([*command, asked], cwd=settings.REPOSITORY)) for asked in ("yes", "no")}
+    assert kept["yes"] < 4 < 12 < kept["no"]

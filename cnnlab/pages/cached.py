@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from cnnlab import datasets, forward, runs
+from cnnlab import datasets, runs
 from cnnlab.datasets import Dataset
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.queue import Queue
@@ -80,7 +80,7 @@ def weights(run: Run, epoch: int) -> Weights:
     return _weights(run.path, epoch, changed(file) or changed(run.path / "model.keras"))
 
 
-@st.cache_resource(max_entries=40, show_spinner=False)
+@st.cache_resource(max_entries=16, show_spinner=False)
 def _weights(path: Path, epoch: int, moment: int) -> Weights:
     return runs.read_run(path).weights(epoch)
 
@@ -93,19 +93,6 @@ def predictions(run: Run) -> dict[str, NDArray[Any]]:
 @st.cache_resource(max_entries=20, show_spinner=False)
 def _predictions(path: Path, moment: int) -> dict[str, NDArray[Any]]:
     return runs.read_run(path).predictions()
-
-
-def stages(run: Run, epoch: int, image: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    """Every stage of one image uint8 (32, 32, 3): by layer name, each with a batch of one. Do not change the arrays."""
-    file = run.path / "weights" / f"{epoch:03}.npz"
-    return _stages(run.path, epoch, changed(file) or changed(run.path / "model.keras"), image.tobytes())
-
-
-@st.cache_resource(max_entries=200, show_spinner=False)
-def _stages(path: Path, epoch: int, moment: int, pixels: bytes) -> dict[str, NDArray[np.float32]]:
-    run = runs.read_run(path)
-    image = np.frombuffer(pixels, np.uint8).reshape(1, 32, 32, 3)
-    return forward.stages(run.layers, _weights(path, epoch, moment), image)
 
 
 def dataset(name: str) -> Dataset:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from cnnlab.pages import cached, selection
+from cnnlab.pages import cached, heap, selection
 from cnnlab.pages.inside import (
     address,
     answer,
@@ -27,7 +27,7 @@ from cnnlab.pages.inside import (
     xray,
 )
 from cnnlab.pages.inside.scene import Scene
-from cnnlab.pages.inside.shelf import shelf, subject
+from cnnlab.pages.inside.shelf import Subject, shelf, subject
 from cnnlab.pages.selection import Selection
 from cnnlab.runs import Run
 from cnnlab.walls import enlarged
@@ -48,6 +48,7 @@ VIEWS: dict[str, tuple[str, Callable[[Scene], None]]] = {
 
 def page() -> None:
     """Choose, look, go deeper."""
+    heap.give_back()
     st.title("What does the network see in this picture?", anchor=False)
     runs = cached.finished_runs()
     if not runs:
@@ -62,7 +63,7 @@ def page() -> None:
         picture(scene)
         epochs.controls(scene)
     with right:
-        looking(scene)
+        looking(scene.run, scene.epoch, scene.subject)
 
 
 def chosen(runs: list[Run]) -> Scene | None:
@@ -103,10 +104,13 @@ def picture(scene: Scene) -> None:
 
 
 @st.fragment
-def looking(scene: Scene) -> None:
-    """The view that is open. What is clicked inside it draws only this part anew."""
+def looking(run: Run, epoch: int, subject: Subject) -> None:
+    """The view that is open. What is clicked inside it draws only this part anew.
+
+    A session keeps the arguments of a fragment for as long as it lives: it gets no `Scene`, whose maps are 600 kB.
+    """
     if st.session_state.pop(excites.ANOTHER, False):
         st.rerun()  # another picture was chosen in here: the whole page is about it
     titles = {name: title for name, (title, _) in VIEWS.items()}
     view = address.choice("view", "Look at", titles, wrap=True, label_visibility="collapsed")
-    VIEWS[view][1](scene)
+    VIEWS[view][1](Scene(run=run, epoch=epoch, subject=subject))
