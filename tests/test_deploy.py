@@ -13,8 +13,10 @@ import ssl
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -45,7 +47,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def nginx_folder(place: Path, plain: int, secure: int, web: int) -> Path:
+def nginx_folder(place: Path, plain: int, secure: int, *web: int) -> Path:
     """A folder from which nginx runs the shipped files as they are, but for ports and the certificate's place."""
     ours = (DEPLOY / "nginx" / "cnnlab.conf").read_text()
     for before, after in (
@@ -55,7 +57,10 @@ def nginx_folder(place: Path, plain: int, secure: int, web: int) -> Path:
     ):
         assert before in ours
         ours = ours.replace(before, after)
-    upstream = (DEPLOY / "nginx" / "upstream-host.conf").read_text().replace("127.0.0.1:8501", f"127.0.0.1:{web}")
+    upstream = (DEPLOY / "nginx" / f"upstream-{'host' if len(web) == 1 else 'several'}.conf").read_text()
+    for usual, port in enumerate(web, start=8501):
+        assert f"server 127.0.0.1:{usual};" in upstream
+        upstream = upstream.replace(f"127.0.0.1:{usual};", f"127.0.0.1:{port};")
     (place / "ours.conf").write_text(upstream + ours)
     kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
     temporary = "".join(f"{kind}_temp_path {place}/{kind};\n" for kind in kinds)
@@ -70,8 +75,10 @@ def nginx_folder(place: Path, plain: int, secure: int, web: int) -> Path:
 
 
 @needs_nginx
-def test_nginx_accepts_its_configuration(tmp_path: Path) -> None:
-    configuration = nginx_folder(tmp_path, free_port(), free_port(), free_port())
+@pytest.mark.parametrize("processes", [1, 4])
+def test_nginx_accepts_its_configuration(tmp_path: Path, processes: int) -> None:
+    web = [free_port() for _ in range(processes)]
+    configuration = nginx_folder(tmp_path, free_port(), free_port(), *web)
     said = subprocess.run(["nginx", "-t", "-c", str(configuration)], capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stderr
     assert "[warn]" not in said.stderr.replace('[warn] the "user" directive', "")
@@ -171,25 +178,86 @@ def test_nginx_lets_through_what_streamlit_takes() -> None:
     assert settings.Settings().upload_megabytes <= int(taken)
 
 
+class Numbered(BaseHTTPRequestHandler):
+    """Answers with the port on which it was asked."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(str(self.server.server_address[1]).encode())
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+@pytest.fixture
+def four_behind_nginx(tmp_path: Path) -> Iterator[int]:
+    """Four stand-ins for web processes behind a real nginx with the shipped file for several: the TLS port."""
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), Numbered) for _ in range(4)]
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    secure = free_port()
+    configuration = nginx_folder(tmp_path, free_port(), secure, *(server.server_port for server in servers))
+    proxy = subprocess.Popen(["nginx", "-c", str(configuration)], stderr=subprocess.DEVNULL)
+    try:
+        wait_for(secure)
+        yield secure
+    finally:
+        proxy.terminate()
+        proxy.wait(20)
+        for server in servers:
+            server.shutdown()
+            server.server_close()
+
+
+def asked(connection: http.client.HTTPConnection, cookie: str = "") -> tuple[bytes, str]:
+    """Which web process answered, and the cookie that came along."""
+    connection.request("GET", "/", headers={"Cookie": cookie} if cookie else {})
+    answer = connection.getresponse()
+    return answer.read(), answer.headers.get("Set-Cookie", "")
+
+
+@needs_nginx
+def test_a_browser_stays_with_the_web_process_that_it_came_to_first_and_browsers_spread(four_behind_nginx: int) -> None:
+    """All of them come from one address, as a school does."""
+    connection, met = secure_connection(four_behind_nginx), set()
+    for _ in range(40):
+        process, told = asked(connection)
+        assert "Secure" in told and "HttpOnly" in told
+        assert asked(connection, cookie=f"other=1; {told.split(';')[0]}") == (process, "")
+        met.add(process)
+    assert len(met) >= 3  # of four; that chance alone leaves out two does not happen
+
+
+@needs_nginx
+def test_one_web_process_needs_no_lanes(behind_nginx: tuple[int, int]) -> None:
+    _, told = asked(secure_connection(behind_nginx[1]))
+    assert "lane" not in told
+
+
 # -- systemd ---------------------------------------------------------------------------------------------------------
 
 
-@needs_systemd
-@pytest.mark.parametrize("unit", UNITS)
-def test_systemd_accepts_the_unit(tmp_path: Path, unit: str) -> None:
+def accepted_by_systemd(tmp_path: Path, unit: str, text: str) -> None:
+    """Check that the unit is one, with all that it names in its place."""
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text("#!/bin/sh\n")
     python.chmod(0o755)
     (tmp_path / "deploy").mkdir()
     (tmp_path / "deploy" / "README.md").touch()
-    text = (DEPLOY / "systemd" / unit).read_text().replace("/opt/cnnlab", str(tmp_path))
-    (tmp_path / unit).write_text(text)
+    (tmp_path / unit).write_text(text.replace("/opt/cnnlab", str(tmp_path)))
     said = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(tmp_path / unit)], capture_output=True, text=True, check=False
     )
     complaints = [line for line in said.stderr.splitlines() if unit in line]
     assert said.returncode == 0 and not complaints, said.stderr
+
+
+@needs_systemd
+@pytest.mark.parametrize("unit", UNITS)
+def test_systemd_accepts_the_unit(tmp_path: Path, unit: str) -> None:
+    accepted_by_systemd(tmp_path, unit, (DEPLOY / "systemd" / unit).read_text())
 
 
 def test_the_dispatchers_start_command_is_a_dispatcher_that_the_doctor_finds_well(
@@ -327,3 +395,31 @@ def test_a_backup_is_never_restored_over_what_is_there(tmp_path: Path, monkeypat
     assert backup(tmp_path / "home", str(tmp_path / "a.tar.gz")).returncode == 0
     said = backup(tmp_path / "home", "--restore", str(tmp_path / "a.tar.gz"))
     assert said.returncode == 1 and "is not empty" in said.stderr
+
+
+# -- 300 students, 3,000 students ------------------------------------------------------------------------------------
+
+
+def test_the_shipped_networks_took_as_long_as_the_page_on_scale_says() -> None:
+    text = (DEPLOY / "scale.md").read_text()
+    [(least, most)] = re.findall(r"between (\d+) and (\d+) minutes", text)
+    records = [runs.read_json(path) for path in settings.PRETRAINED.glob("[23]conv-*/record.json")]
+    assert records
+    assert all(int(least) * 60 <= record["seconds"] <= int(most) * 60 for record in records)
+
+
+def test_the_page_on_scale_shows_the_lanes_that_nginx_gets() -> None:
+    shown = re.findall(r"```nginx\n(.*?)```", (DEPLOY / "scale.md").read_text(), re.DOTALL)[0]
+    shipped = re.sub(r"#.*", "", (DEPLOY / "nginx" / "upstream-several.conf").read_text())
+    for statement in re.findall(r"[^{};]+(?=[;{])", shown):
+        assert " ".join(statement.split()) in " ".join(shipped.split())
+
+
+@needs_systemd
+def test_systemd_accepts_the_unit_for_several_web_processes(tmp_path: Path) -> None:
+    command = r"^sed '(.*)' /opt/cnnlab/deploy/systemd/(\S+) > /etc/systemd/system/(\S+)$"
+    [(change, unit, made)] = re.findall(command, (DEPLOY / "scale.md").read_text(), re.MULTILINE)
+    [_, before, after, _] = change.split("/")
+    text = (DEPLOY / "systemd" / unit).read_text()
+    assert before in text
+    accepted_by_systemd(tmp_path, made, text.replace(before, after))
