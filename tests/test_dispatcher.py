@@ -172,7 +172,6 @@ def test_a_worker_that_fails_is_not_started_again_and_its_reason_is_kept(lab: La
     assert len(lab.starts(job)) == 1
 
 
-@on_either
 def test_a_worker_that_cannot_even_start_leaves_the_last_line_of_its_log_as_reason(lab: Lab) -> None:
     job = lab.ask(0, crash="ModuleNotFoundError: No module named 'keras'")
     lab.dispatcher()

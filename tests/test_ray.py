@@ -17,6 +17,7 @@ from stand_in import Lab, alive, wait_for
 
 from cnnlab import locks, settings
 from cnnlab.__main__ import main
+from cnnlab.experiment import Experiment
 from cnnlab.jobs import ray_check
 from cnnlab.jobs.places import Cluster, Placed
 from cnnlab.jobs.queue import Job
@@ -62,6 +63,29 @@ def test_workers_end_with_their_dispatcher_and_the_next_one_goes_on_without_blam
     assert lab.ends(job) == ["done"], lab.log()
     assert (len(lab.starts(job)), lab.queue.get(job.id).crashes) == (2, 0)
     assert lab.has_whole_history(job)
+
+
+@on_a_cluster
+def test_a_real_training_whose_task_is_killed_has_the_history_of_an_uninterrupted_one(lab: Lab, tmp_path: Path) -> None:
+    """To the last digit: on the cluster's processors each has one thread."""
+    tiny = {"dataset": "shapes", "train_images": 64, "filters": 4, "dense": 8, "depth": 1, "epochs": 15}
+    experiment = Experiment(**tiny)  # type: ignore[arg-type]
+    alone = [sys.executable, "-m", "cnnlab", "train", "--threads", "1", "--json", experiment.to_json()]
+    environment = os.environ | {"PYTHONPATH": str(settings.REPOSITORY), "CNNLAB_HOME": str(tmp_path / "other")}
+    uninterrupted = subprocess.Popen(alone, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    lab.processes.append(uninterrupted)
+    job = lab.queue.submit(experiment, "ada")
+    lab.dispatcher(worker="train")
+    folder = settings.runs_dir() / job.key
+    wait_for(lambda: len(lab.read(job, "history.csv").splitlines()) > 3, 120, lab.log)
+    holder = locks.holder(folder / "lock")
+    assert holder is not None
+    os.kill(parent(holder.pid), signal.SIGKILL)
+    assert lab.ends(job, seconds=150) == ["done"], lab.read(job, "worker.log")
+    assert lab.queue.get(job.id).crashes == 1
+    assert uninterrupted.wait(120) == 0
+    other = tmp_path / "other" / "runs" / job.key / "history.csv"
+    assert lab.read(job, "history.csv") == other.read_text()
 
 
 # -- GPUs ------------------------------------------------------------------------------------------------------------
