@@ -1,5 +1,6 @@
 """The pages as a person meets them, without a browser: what they say, what they ask for, and what they never load."""
 
+import os
 import subprocess
 import sys
 import time
@@ -67,6 +68,19 @@ def button(app, label):
 
 
 # -- what a page never does --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores to have two threads")
+@pytest.mark.parametrize(("package", "alone"), [("cnnlab.pages", True), ("cnnlab", False)])
+def test_the_pages_multiply_matrices_in_one_thread(package, alone, monkeypatch):
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    script = f"""
+import {package}, numpy, pathlib
+numpy.ones((600, 600)) @ numpy.ones((600, 600))
+print(len(list(pathlib.Path("/proc/self/task").iterdir())))
+"""
+    told = subprocess.check_output([sys.executable, "-c", script], text=True, cwd=settings.REPOSITORY)
+    assert (int(told) == 1) is alone
 
 
 @pytest.mark.parametrize("page", ["train", "compare", "look_inside", "mistakes"])

@@ -6,4 +6,12 @@ arithmetic and touches no file: it asks the modules below it. Only this package 
     frame       what stands around every page: how many trainings run, which one has just finished, who is looking
     selection   what is being looked at (run, image, epoch, layer, map), and how it is written in the address
     cached      the slow questions, asked once
+
+Here NumPy is told, before it is loaded, to use one thread for a matrix product. The products of one image are small:
+with two threads a click costs twice the processor, because one waits for the other in circles, and thirty browsers
+share it.
 """
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
