@@ -87,7 +87,8 @@ async def looker(browser: Browser, chance: random.Random) -> None:
         elif what == "epoch":
             await browser.choose("inside epoch", chance.choice(options(browser, "inside epoch")), "another epoch")
         elif what == "view":
-            await browser.choose("inside view", chance.choice(options(browser, "inside view")), "another view")
+            first, *others = options(browser, "inside view")
+            await browser.choose("inside view", first if wall is None else chance.choice(others), "another view")
         else:
             await browser.choose("inside run", chance.choice(options(browser, "inside run")), "another network")
 
