@@ -175,10 +175,10 @@ def test_the_pictures_of_one_class_are_stepped_through_in_order(made):
     seen = []
     for _ in ships:
         seen.append(int(test.query_params["image"].rpartition("-")[2]))
-        test.button(key="inside Next picture").click().run()
+        test.button(key="inside Next").click().run()
     assert seen == ships
     assert test.query_params["image"] == f"sample-{ships[0]}"  # round and round
-    test.button(key="inside Previous picture").click().run()
+    test.button(key="inside Back").click().run()
     assert test.query_params["image"] == f"sample-{ships[-1]}"
 
 

@@ -35,7 +35,7 @@ from cnnlab.walls import enlarged
 FIRST_CHOICE = "final-3conv-dropout"  # the report looked inside this one
 VIEWS: dict[str, tuple[str, Callable[[Scene], None]]] = {
     "maps": ("All maps", maps.view),
-    "blocks": ("Block by block", blocks.view),
+    "blocks": ("Blocks", blocks.view),
     "map": ("One map", one_map.view),
     "kernels": ("Kernels", kernels.view),
     "why": ("Why this class", why.view),
@@ -58,10 +58,11 @@ def page() -> None:
     if scene is None:
         return
     chooser.controls(scene, runs)
-    left, right = st.columns([1, 3.7], gap="medium")
+    left, right = st.columns([1, 3.7], gap="small")
     with left:
         picture(scene)
-        epochs.controls(scene)
+        with st.container(gap="xsmall"):
+            epochs.controls(scene)
     with right:
         looking(scene.run, scene.epoch, scene.subject)
 
@@ -92,13 +93,17 @@ def kept_words(wanted: Selection, fitted: Selection, run: Run, image: str) -> Se
 
 
 def picture(scene: Scene) -> None:
-    """The image, and what the network says about it."""
+    """The image, and what the network says about it: side by side on a phone, one below the other in a column."""
     truth = scene.subject.truth
     known = f"{scene.subject.name}: {scene.classes[truth]}" if truth is not None else scene.subject.name
-    st.image(enlarged(scene.image, 6), alt=f"32x32 pixels, {known}", width=192)
-    chooser.neighbours(scene, known)
-    st.markdown(answer.sentence(scene.probabilities, scene.classes, truth))
-    answer.bars(scene.probabilities, scene.classes, truth, key="inside bars")
+    grid = st.grid(2, min_column_width=150, gap="small")
+    with grid.cell(), st.container(gap="xsmall"):
+        st.image(enlarged(scene.image, 7), alt=f"32x32 pixels, {known}", width="stretch")
+        st.caption(known, text_alignment="center")
+        chooser.neighbours(scene)
+    with grid.cell():
+        st.markdown(answer.sentence(scene.probabilities, scene.classes, truth))
+        answer.bars(scene.probabilities, scene.classes, truth, key="inside bars")
     if truth is None:
         st.caption(f"It knows ten classes only ({', '.join(scene.classes)}) and answers with one of them, always.")
 
@@ -112,5 +117,5 @@ def looking(run: Run, epoch: int, subject: Subject) -> None:
     if st.session_state.pop(excites.ANOTHER, False):
         st.rerun()  # another picture was chosen in here: the whole page is about it
     titles = {name: title for name, (title, _) in VIEWS.items()}
-    view = address.choice("view", "Look at", titles, wrap=True, label_visibility="collapsed")
+    view = address.choice("view", "Look at", titles, wrap=False, label_visibility="collapsed")
     VIEWS[view][1](Scene(run=run, epoch=epoch, subject=subject))

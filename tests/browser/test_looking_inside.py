@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from chrome import NARROW, scrolls_sideways, served, settled
+from chrome import NARROW, scrolls_sideways, served, settled, wait_until
 from PIL import Image
 from small_runs import write_home
 
@@ -76,6 +76,7 @@ def test_a_photo_of_ones_own_goes_through_all_steps(app, tab, made, tmp_path):
     file = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 120, 3), np.uint8)).save(file, "JPEG")
     opened(tab, app, run=made["l2"].name)
+    tab.get_by_role("button", name="Picture").click()
     tab.get_by_text("my picture").click()
     tab.set_input_files("input[type=file]", {"name": "me.jpg", "mimeType": "image/jpeg", "buffer": file.getvalue()})
     tab.wait_for_url(re.compile("image=photo-[0-9a-f]{16}"))
@@ -135,7 +136,7 @@ def test_two_runs_stand_side_by_side_on_one_scale(app, tab, made):
     left, right = (wall.locator("svg.marks") for wall in walls)
     left.wait_for()
     right.wait_for()
-    assert left.bounding_box()["y"] == right.bounding_box()["y"]
+    wait_until(lambda: left.bounding_box()["y"] == right.bounding_box()["y"], "both walls stand on one line")
     ends = [wall.locator("text").all_inner_texts()[-1] for wall in (left, right)]
     assert ends[0] == ends[1]
     assert tab.get_by_text("conv3 64 of 64").count() == 0  # the second run has two convolutions
@@ -163,3 +164,47 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(app, new_tab, made, view):
     opened(tab, app, run=made["batchnorm"].name, view=view, layer="conv1", map=3)
     tab.locator("svg.marks").nth(2).wait_for()
     assert not scrolls_sideways(tab)
+
+
+def test_on_a_phone_the_picture_and_the_answer_come_first_and_the_first_wall_soon(app, new_tab, made):
+    tab = new_tab(NARROW)
+    opened(tab, app, run=made["dropout"].name)
+    picture, wall = tab.get_by_test_id("stImage").first, tab.locator(".st-key-wall-conv1 svg.marks")
+    wall.wait_for()
+    answer = tab.get_by_text(re.compile("^It says"))
+    wait_until(lambda: answer.bounding_box()["x"] > picture.bounding_box()["x"] + 100, "they stand side by side")
+    assert picture.bounding_box()["y"] < 300 and answer.bounding_box()["y"] < 300
+    wait_until(lambda: wall.bounding_box()["y"] < 1.2 * NARROW["height"], "the first wall begins on the second screen")
+
+
+CONTRAST = """segment => {
+  const channels = colour => {
+    const place = document.createElement('canvas').getContext('2d');
+    place.fillStyle = colour;
+    place.fillRect(0, 0, 1, 1);
+    return [...place.getImageData(0, 0, 1, 1).data].map(value => value / 255);
+  };
+  const over = (upper, lower) => [0, 1, 2].map(i => upper[i] * upper[3] + lower[i] * (1 - upper[3]));
+  const parts = [];
+  for (let part = segment; part; part = part.parentElement) parts.unshift(part);
+  const ground = parts.reduce((below, part) => {
+    const upper = getComputedStyle(part).backgroundColor.match(/[\\d.]+/g).map(Number);
+    return over([...upper.slice(0, 3).map(value => value / 255), upper[3] ?? 1], below);
+  }, [1, 1, 1]);
+  const light = colour => colour.slice(0, 3)
+    .map(value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, value, i) => sum + value * [0.2126, 0.7152, 0.0722][i], 0);
+  const text = over(channels(getComputedStyle(segment.querySelector('p') ?? segment).color), ground);
+  const [high, low] = [light(text), light(ground)].sort((a, b) => b - a);
+  return (high + 0.05) / (low + 0.05);
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_words_of_a_chosen_segment_can_be_read_in_either_theme(app, new_tab, made, scheme):
+    """WCAG 2.2: at least 4.5 to 1 for text of this size."""
+    tab = new_tab(color_scheme=scheme)
+    opened(tab, app, run=made["dropout"].name)
+    segments = tab.get_by_role("radio", checked=True)
+    segments.first.wait_for()
+    assert all(segment.evaluate(CONTRAST) >= 4.5 for segment in segments.all())

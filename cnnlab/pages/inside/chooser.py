@@ -16,19 +16,26 @@ PIXEL = 33  # a picture of 32 and the gap
 
 
 def controls(scene: Scene, runs: list[Run]) -> None:
-    """The run, where the picture comes from, and which one it is; the gallery or the photo below, where one is open."""
-    pictures = shelf(scene.run.experiment.dataset)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    """One row: the run, and a button that opens everything by which another picture is chosen."""
+    with st.container(horizontal=True, wrap=False, vertical_alignment="bottom", width=480):
         run_menu(scene, runs)
-        source = address.choice("from", "Picture from", SOURCES)
-        if source in ("test", "gallery"):
-            label = class_menu(pictures)
+        with st.popover("Picture", icon=":material/image:", help="Choose another picture, or bring your own"):
+            other_picture(scene)
+
+
+def other_picture(scene: Scene) -> None:
+    """Where the picture comes from, and which one it is: a class and a number, the gallery, or a photo."""
+    pictures = shelf(scene.run.experiment.dataset)
+    source = address.choice("from", "Picture from", SOURCES, wrap=True)
+    if source in ("upload", "camera"):
+        photo.choose(source)
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        label = class_menu(pictures)
         if source == "test":
             number(scene, pictures)
     if source == "gallery":
         gallery(scene, pictures, label)
-    if source in ("upload", "camera"):
-        photo.choose(source)
 
 
 def run_menu(scene: Scene, runs: list[Run]) -> None:
@@ -37,7 +44,12 @@ def run_menu(scene: Scene, runs: list[Run]) -> None:
     names.setdefault(scene.run.name, title(scene.run))
     st.session_state[RUN] = scene.run.name
     st.selectbox(
-        "Network", list(names), format_func=lambda name: names[name], key=RUN, on_change=_run_chosen, width=300
+        "Network",
+        list(names),
+        format_func=lambda name: names[name],
+        key=RUN,
+        on_change=_run_chosen,
+        label_visibility="collapsed",
     )
 
 
@@ -67,21 +79,22 @@ def number(scene: Scene, pictures: Shelf) -> None:
     )
 
 
-def neighbours(scene: Scene, said: str) -> None:
-    """Under the picture: the one before, what this one is, the one after, among those of the chosen class."""
+def neighbours(scene: Scene) -> None:
+    """Under the picture: the one before and the one after, among those of the chosen class."""
     pictures = shelf(scene.run.experiment.dataset)
     label = class_label(pictures, st.session_state.get(CLASS))
-    here = scene.subject.number
-    with st.container(horizontal=True, vertical_alignment="center", wrap=False, gap="xsmall"):
-        step("Previous picture", "chevron_left", pictures.step(here or 0, label, -1), pictures)
-        st.caption(said, text_alignment="center", width="stretch")
-        step("Next picture", "chevron_right", pictures.step(here or 0, label, 1), pictures)
-
-
-def step(name: str, icon: str, number: int, pictures: Shelf) -> None:
-    """A button that shows another picture."""
-    reference = pictures.reference(number)
-    st.button("", icon=f":material/{icon}:", help=name, key=f"inside {name}", on_click=leaf, args=(reference,))
+    here = scene.subject.number or 0
+    with st.container(horizontal=True, wrap=False, gap="xsmall"):
+        for name, icon, side, by in (("Back", "chevron_left", "left", -1), ("Next", "chevron_right", "right", 1)):
+            st.button(
+                name,
+                icon=f":material/{icon}:",
+                icon_position=side,
+                key=f"inside {name}",
+                on_click=leaf,
+                args=(pictures.reference(pictures.step(here, label, by)),),
+                width="stretch",
+            )
 
 
 def gallery(scene: Scene, pictures: Shelf, label: int | None) -> None:

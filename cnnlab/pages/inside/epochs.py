@@ -87,26 +87,26 @@ def curve(scene: Scene) -> None:
         return
     figures = {"epoch": history["epoch"], "training": history["train_eval_accuracy"]}
     figures |= {"validation": history["val_accuracy"], "cursor": np.full(len(history["epoch"]), scene.epoch)}
-    here = np.flatnonzero(history["epoch"] == scene.epoch)
-    said = f"Learning curve with a line at epoch {scene.epoch}"
+    here, said = np.flatnonzero(history["epoch"] == scene.epoch), f"Epoch {scene.epoch}"
     if len(here):
         training, validation = (history[name][here[0]] for name in ("train_eval_accuracy", "val_accuracy"))
         said = f"{said}: training {charts.percent(training)}, validation {charts.percent(validation)}"
-    spec = {**_spec(scene.run), "height": 110}
-    st.vega_lite_chart(spec=charts.drawn(spec, **figures), key="inside curve", alt=f"{said}.", width="stretch")
-    st.caption(f"{said.replace('Learning curve with a line at epoch', 'Epoch')}. Solid: training; dashed: validation.")
+    alt = f"Learning curve with a line at {said[0].lower()}{said[1:]}."
+    st.vega_lite_chart(spec=charts.drawn(_spec(scene.run), **figures), key="inside curve", alt=alt, width="stretch")
+    st.caption(said.replace(" %", "\N{NO-BREAK SPACE}%"))
 
 
 def _spec(run: Run) -> dict[str, Any]:
+    """The small panel, lower, without its axis of epochs, and with the line."""
     panel = charts.panel(run.experiment.epochs)
     line = {"type": "rule", "color": CHOSEN, "strokeWidth": 2, "opacity": 0.5}
-    return {
-        **panel,
-        "layer": [
-            *panel["layer"],
-            {"mark": line, "encoding": {"x": {"field": "cursor", "type": "quantitative", "title": "epoch"}}},
-        ],
-    }
+    cursor = {"mark": line, "encoding": {"x": {"field": "cursor", "type": "quantitative", "axis": None}}}
+    return {**panel, "height": 64, "layer": [*map(_without_axis, panel["layer"]), cursor]}
+
+
+def _without_axis(layer: dict[str, Any]) -> dict[str, Any]:
+    encoding = layer["encoding"]
+    return {**layer, "encoding": {**encoding, "x": {**encoding["x"], "axis": None}}}
 
 
 def _chosen() -> None:

@@ -16,19 +16,28 @@ NARROWEST, NARROWEST_OF_FOUR = 250, 190  # pixels; a wall that would be narrower
 
 
 def view(scene: Scene) -> None:
-    """Controls in one row, then the walls."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        scale = address.choice("scale", "Colours", DETAIL_FIRST)
-        conv, number = picker.choose_map(scene)
-        order = address.menu("order", "Order", ORDERS, width=190)
-        target = class_menu(scene) if order == "class" else None
+    """The walls; below them the colours, and for the keyboard what a click on a wall chooses too."""
+    scale, order = address.word("scale", DETAIL_FIRST), address.word("order", ORDERS)
+    conv, number = picker.chosen(scene)
+    st.caption("Each square is what one filter found in the picture. Click one to enlarge it.")
     for one, cell in zip(scene.convolutions, cells(len(scene.convolutions)), strict=True):
-        with cell:
-            wall = hung(scene, one, scale, arranged(scene, one, order, target))
+        with cell, st.container(gap="xsmall"):
+            wall = hung(scene, one, scale, arranged(scene, one, order))
             show(scene, one, wall, number if one == conv else None)
+    st.caption(reading(scale))
+    controls(scene, order)
+
+
+def controls(scene: Scene, order: str) -> None:
+    """How the walls are coloured and sorted, and which map is enlarged."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        address.choice("scale", "Colours", DETAIL_FIRST)
+        address.menu("order", "Order", ORDERS, width=190)
+        if order == "class":
+            address.menu("class", "Class", {str(label): name for label, name in enumerate(scene.classes)}, width=150)
+        picker.choose_map(scene)
     if order == "class" and top.of(scene.run) is None:
         top.offer(scene.run, "Which filter prefers a class is a question about all test images.")
-    st.caption(reading(scale, scene))
 
 
 def cells(count: int) -> list[st.delta_generator.DeltaGenerator]:
@@ -45,20 +54,14 @@ def hung(scene: Scene, conv: str, scale: str, order: NDArray[np.int64] | None = 
     return compose(maps, scale, limit=epochs.limit(scene, stage, scale), order=order, columns=columns)
 
 
-def arranged(scene: Scene, conv: str, order: str, target: int | None) -> NDArray[np.int64] | None:
+def arranged(scene: Scene, conv: str, order: str) -> NDArray[np.int64] | None:
     """The maps in the order that was asked for; None for their own."""
     stage = scene.activation(conv)
     if order in ("mean", "max"):
         return lens.rank(scene.stages[stage][0], order)
     if order == "class" and (found := top.of(scene.run)) is not None:
-        return np.argsort(-found.selectivity[stage][target or 0], kind="stable")
+        return np.argsort(-found.selectivity[stage][address.number("class", len(scene.classes)) or 0], kind="stable")
     return None
-
-
-def class_menu(scene: Scene) -> int:
-    """For which class the filters are sorted."""
-    names = {str(label): name for label, name in enumerate(scene.classes)}
-    return int(address.menu("class", "Class", names, width=150))
 
 
 def show(scene: Scene, conv: str, wall: Wall, number: int | None) -> None:
@@ -118,10 +121,8 @@ def own_end(scene: Scene, stage: str, number: int) -> float:
     return float((limits([scene.stages[stage][0]], "map") if held is None else held)[number])
 
 
-def reading(scale: str, scene: Scene) -> str:
-    """How to read the walls, in two sentences."""
+def reading(scale: str) -> str:
+    """How to read the colours, in two sentences."""
     if scale == "layer":
-        how = "Dark is zero: the filter found nothing there. One scale for each layer, so bright maps are strong maps."
-    else:
-        how = "Dark is zero. Each map has its own scale, so weak maps show what they found; do not compare brightness."
-    return f"{how} Point at a map for its number and range, click it to enlarge it."
+        return "Dark is zero: the filter found nothing there. One scale for each layer, so bright maps are strong maps."
+    return "Dark is zero. Each map has its own scale, so weak maps show what they found; do not compare brightness."

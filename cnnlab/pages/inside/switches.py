@@ -87,7 +87,7 @@ def buttons(scene: Scene, kept: Switches, conv: str, number: int | None) -> None
     few = st.number_input("How many", 1, picker.count(scene, conv), 3, key="inside few", width=110)
     found = lens.strongest(scene.stages[scene.activation(conv)][0], int(few))
     st.button(f"The strongest {few} off", on_click=_put, args=(kept, conv, found))
-    st.button("Reset", icon=":material/restart_alt:", type="primary", on_click=_reset, key="inside reset")
+    st.button("Reset", icon=":material/restart_alt:", on_click=_reset, key="inside reset")
 
 
 def said(scene: Scene, kept: Switches, changed: Stages) -> None:
