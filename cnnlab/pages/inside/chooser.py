@@ -1,5 +1,7 @@
 """Which network and which picture: the row on top of the page."""
 
+from typing import Literal
+
 import streamlit as st
 
 from cnnlab.pages import selection
@@ -85,16 +87,14 @@ def neighbours(scene: Scene) -> None:
     label = class_label(pictures, st.session_state.get(CLASS))
     here = scene.subject.number or 0
     with st.container(horizontal=True, wrap=False, gap="xsmall"):
-        for name, icon, side, by in (("Back", "chevron_left", "left", -1), ("Next", "chevron_right", "right", 1)):
-            st.button(
-                name,
-                icon=f":material/{icon}:",
-                icon_position=side,
-                key=f"inside {name}",
-                on_click=leaf,
-                args=(pictures.reference(pictures.step(here, label, by)),),
-                width="stretch",
-            )
+        step("Back", "left", pictures.reference(pictures.step(here, label, -1)))
+        step("Next", "right", pictures.reference(pictures.step(here, label, 1)))
+
+
+def step(name: str, side: Literal["left", "right"], reference: str) -> None:
+    """A button that shows another picture, with an arrow on its side."""
+    icon, key = f":material/chevron_{side}:", f"inside {name}"
+    st.button(name, icon=icon, icon_position=side, key=key, on_click=leaf, args=(reference,), width="stretch")
 
 
 def gallery(scene: Scene, pictures: Shelf, label: int | None) -> None:
