@@ -9,9 +9,8 @@ from dataclasses import replace
 
 import streamlit as st
 
-from cnnlab.pages import cached, heap, selection
+from cnnlab.pages import address, cached, heap, selection
 from cnnlab.pages.inside import (
-    address,
     answer,
     blocks,
     chooser,
@@ -27,8 +26,8 @@ from cnnlab.pages.inside import (
     xray,
 )
 from cnnlab.pages.inside.scene import Scene
-from cnnlab.pages.inside.shelf import Subject, shelf, subject
 from cnnlab.pages.selection import Selection
+from cnnlab.pages.shelf import Subject, shelf, subject
 from cnnlab.runs import Run
 from cnnlab.walls import enlarged
 

@@ -12,9 +12,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cnnlab import metrics
-from cnnlab.pages import cached, selection
-from cnnlab.pages.inside import address
-from cnnlab.pages.inside.tiles import ink
+from cnnlab.pages import address, cached, selection
+from cnnlab.pages.ink import ink
 from cnnlab.pages.wrong import drawing, exam, gallery, words
 from cnnlab.pages.wrong.exam import Exam
 from cnnlab.pages.wrong.gallery import Tile

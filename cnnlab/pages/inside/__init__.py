@@ -1,9 +1,7 @@
 """The parts of the page "Look inside": what is looked at, and one module for each way of looking at it.
 
-address     what this page adds to the address: the view, the scale, a pixel
 tiles       a picture made of squares that answer to the pointer and to a click
 scene       one run at one epoch, one image, and what every layer made of it
-shelf       the pictures to choose from
 photo       a picture of one's own, brought to 32x32 step by step
 answer      what the network says
 epochs      the slider through the training, and Play

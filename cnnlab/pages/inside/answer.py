@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cnnlab.charts import drawn
 from cnnlab.lens.telling import percent
-from cnnlab.pages.inside.tiles import ink
+from cnnlab.pages.ink import ink
 
 Shares = NDArray[np.float32]
 

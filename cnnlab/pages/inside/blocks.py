@@ -8,7 +8,8 @@ import streamlit as st
 
 from cnnlab.architecture import Layer
 from cnnlab.forward import Array
-from cnnlab.pages.inside import address, maps, picker, tiles
+from cnnlab.pages import address
+from cnnlab.pages.inside import maps, picker, tiles
 from cnnlab.pages.inside.scene import Scene
 from cnnlab.walls import Wall, compose, is_signed, limits
 

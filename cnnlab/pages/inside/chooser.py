@@ -4,10 +4,10 @@ from typing import Literal
 
 import streamlit as st
 
-from cnnlab.pages import selection
-from cnnlab.pages.inside import address, photo, tiles
+from cnnlab.pages import address, selection
+from cnnlab.pages.inside import photo, tiles
 from cnnlab.pages.inside.scene import Scene
-from cnnlab.pages.inside.shelf import Shelf, shelf, thumbnails
+from cnnlab.pages.shelf import Shelf, shelf, thumbnails
 from cnnlab.runs import Run
 from cnnlab.walls import data_uri
 

@@ -11,8 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cnnlab import charts
-from cnnlab.pages import cached, selection
-from cnnlab.pages.inside import address
+from cnnlab.pages import address, cached, selection
 from cnnlab.pages.inside.scene import Scene
 from cnnlab.pages.inside.tiles import CHOSEN
 from cnnlab.runs import Run

@@ -4,10 +4,10 @@ import streamlit as st
 
 from cnnlab import lens
 from cnnlab.lens import Picked
-from cnnlab.pages import selection
-from cnnlab.pages.inside import address, tiles, top
+from cnnlab.pages import address, selection
+from cnnlab.pages.inside import tiles, top
 from cnnlab.pages.inside.scene import Scene
-from cnnlab.pages.inside.shelf import Shelf, shelf, thumbnails
+from cnnlab.pages.shelf import Shelf, shelf, thumbnails
 from cnnlab.walls import data_uri
 
 COLUMNS = 3

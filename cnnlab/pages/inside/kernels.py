@@ -5,7 +5,8 @@ import streamlit as st
 
 from cnnlab import lens
 from cnnlab.forward import Array
-from cnnlab.pages.inside import address, maps, picker, pixel, tiles
+from cnnlab.pages import address
+from cnnlab.pages.inside import maps, picker, pixel, tiles
 from cnnlab.pages.inside.scene import Scene
 from cnnlab.walls import colours, compose, data_uri, limits, mosaic
 

@@ -5,7 +5,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cnnlab import lens
-from cnnlab.pages.inside import address, epochs, picker, tiles, top
+from cnnlab.pages import address
+from cnnlab.pages.inside import epochs, picker, tiles, top
 from cnnlab.pages.inside.scene import Scene
 from cnnlab.walls import Wall, compose, limits
 

@@ -8,7 +8,8 @@ import streamlit as st
 
 from cnnlab import lens
 from cnnlab.architecture import Layer
-from cnnlab.pages.inside import address, excites, kernels, picker, pixel, tiles, top
+from cnnlab.pages import address
+from cnnlab.pages.inside import excites, kernels, picker, pixel, tiles, top
 from cnnlab.pages.inside.maps import cells, own_end
 from cnnlab.pages.inside.scene import Scene
 from cnnlab.walls import is_signed

@@ -5,8 +5,7 @@ A click on a wall chooses the same thing. Both write the address, and everything
 
 import streamlit as st
 
-from cnnlab.pages import selection
-from cnnlab.pages.inside import address
+from cnnlab.pages import address, selection
 from cnnlab.pages.inside.scene import Scene
 
 LAYER, MAP = "inside layer", "inside map"

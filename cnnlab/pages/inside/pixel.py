@@ -13,6 +13,7 @@ from cnnlab import lens
 from cnnlab.architecture import Layer
 from cnnlab.forward import Array
 from cnnlab.lens import PixelSum, PoolWindow
+from cnnlab.pages.ink import ink
 from cnnlab.pages.inside import tiles
 from cnnlab.pages.inside.scene import Scene
 from cnnlab.walls import colours, data_uri, limits, mosaic
@@ -76,10 +77,10 @@ def numbers(part: Array, at: tuple[float, float], end: float, signed: bool) -> l
     found = []
     for (row, column), value in np.ndenumerate(part):
         text = f"{value:.2f}" if part.shape[0] <= LARGEST_WITH_TEXT else ""
-        ink = "#000000" if shades[row, column] > 330 else "#ffffff"
+        colour = "#000000" if shades[row, column] > 330 else "#ffffff"
         place = (at[0] + column, at[1] + row)
         shown = tiles.Square(
-            number=-1, at=place, name=f"row {row}, column {column}", value=f"{value:.5f}", text=text, text_colour=ink
+            number=-1, at=place, name=f"row {row}, column {column}", value=f"{value:.5f}", text=text, text_colour=colour
         )
         found.append(shown)
     return found
@@ -92,7 +93,7 @@ def label(found: PixelSum, channel: int, column: int, at: tuple[float, float], s
 
 def text(said: str, at: tuple[float, float], size: int) -> tiles.Square:
     """Words under a block of `size` squares."""
-    return tiles.Square(number=-1, at=at, size=(size, 0.9), name=said, value="", text=said, text_colour=tiles.ink())
+    return tiles.Square(number=-1, at=at, size=(size, 0.9), name=said, value="", text=said, text_colour=ink())
 
 
 def name(found: PixelSum, channel: int) -> str:

@@ -14,7 +14,7 @@ from cnnlab import forward, lens
 from cnnlab.architecture import Layer
 from cnnlab.forward import Stages
 from cnnlab.pages import cached
-from cnnlab.pages.inside.shelf import CLASSES, Subject
+from cnnlab.pages.shelf import CLASSES, Subject
 from cnnlab.runs import Run, Weights
 
 Bytes = NDArray[np.uint8]

@@ -17,6 +17,7 @@ import streamlit as st
 
 from cnnlab.charts import drawn
 from cnnlab.lens import Box
+from cnnlab.pages.ink import ink
 from cnnlab.walls import Array, Bytes, Wall, compose, data_uri, enlarged, ramp
 
 LEGEND = 30  # pixels below the picture
@@ -132,12 +133,6 @@ def number(value: float) -> str:
 def values(low: float, high: float) -> str:
     """'0.00 to 1.83'."""
     return f"{number(low)} to {number(high)}"
-
-
-def ink() -> str:
-    """The colour for text inside a chart: Vega-Lite's own marks do not follow the page from light to dark."""
-    theme = st.context.theme.type
-    return {"light": "#1b2430", "dark": "#e8edf2"}.get(theme or "", "#767676")
 
 
 def _picked(key: str, on_pick: Callable[[int], None]) -> None:

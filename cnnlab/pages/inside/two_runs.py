@@ -3,8 +3,8 @@
 import numpy as np
 import streamlit as st
 
-from cnnlab.pages import cached, selection
-from cnnlab.pages.inside import address, answer, chooser, epochs, maps, tiles
+from cnnlab.pages import address, cached, selection
+from cnnlab.pages.inside import answer, chooser, epochs, maps, tiles
 from cnnlab.pages.inside.scene import Scene
 from cnnlab.runs import Run
 from cnnlab.walls import compose, limits

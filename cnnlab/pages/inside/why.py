@@ -5,7 +5,8 @@ import streamlit as st
 
 from cnnlab import lens
 from cnnlab.lens import telling
-from cnnlab.pages.inside import address, maps, tiles
+from cnnlab.pages import address
+from cnnlab.pages.inside import maps, tiles
 from cnnlab.pages.inside.scene import Scene
 from cnnlab.walls import LEAST, data_uri, enlarged, overlay, ramp
 

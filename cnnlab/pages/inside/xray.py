@@ -9,8 +9,8 @@ import streamlit as st
 from cnnlab import lens, runs
 from cnnlab.charts import REGULARIZER_COLOURS, drawn
 from cnnlab.lens import DropoutSamples, Normalization, WeightSummary, telling
-from cnnlab.pages import cached
-from cnnlab.pages.inside import address, maps, tiles
+from cnnlab.pages import address, cached
+from cnnlab.pages.inside import maps, tiles
 from cnnlab.pages.inside.scene import Scene
 from cnnlab.runs import Run
 from cnnlab.walls import compose, limits

@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 from cnnlab import metrics
 from cnnlab.metrics import Answers
-from cnnlab.pages import cached
-from cnnlab.pages.inside import shelf
-from cnnlab.pages.inside.shelf import Shelf
+from cnnlab.pages import cached, shelf
+from cnnlab.pages.shelf import Shelf
 from cnnlab.runs import Run
 
 ONLY_SAMPLES = (

@@ -1,4 +1,4 @@
-"""What this page adds to the address beside the selection: which view is open, which scale, which order, which pixel.
+"""What a page adds to the address beside the selection: which view is open, which scale, which order, which pixel.
 
 A widget here shows what the address says and writes what a person chooses. Addresses are typed by anyone: a word that
 is no option is the first option.
