@@ -23,9 +23,9 @@ from contextlib import suppress
 
 from browser_protocol import Browser, NotAnswered
 from findings import Findings
-from server import Lab, attempts, fresh_lab, undisturbed
+from server import Lab, attempts, fresh_lab, is_done, undisturbed
 
-from cnnlab import runs, settings
+from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.queue import DONE
 from cnnlab.pages.selection import experiment_words
@@ -114,11 +114,6 @@ class Storm:
                 await asyncio.sleep(0.5)
         finally:
             await browser.close()
-
-
-def is_done(one: Experiment) -> bool:
-    """Whether the run has come to its end."""
-    return runs.read_json(settings.runs_dir() / one.key / "record.json").get("state") == "done"
 
 
 def judge(storm: Storm) -> int:

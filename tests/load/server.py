@@ -8,11 +8,13 @@ import contextlib
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -20,7 +22,7 @@ sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "browser")]
 
 from chrome import answers, end_whoever_holds, free_port, wait_until  # noqa: E402
 
-from cnnlab import locks, settings  # noqa: E402
+from cnnlab import locks, runs, settings  # noqa: E402
 from cnnlab.experiment import Experiment  # noqa: E402
 from cnnlab.jobs.queue import Queue  # noqa: E402
 from cnnlab.jobs.runners import BEGINNING, python_environment  # noqa: E402
@@ -79,8 +81,12 @@ class Lab:
 
     def integrity(self) -> str:
         """What SQLite finds in the whole file of the queue: 'ok' where all is well."""
-        with self.queue._read() as db:
-            return "; ".join(str(row[0]) for row in db.execute("PRAGMA integrity_check"))
+        return "; ".join(str(row[0]) for row in self.rows("PRAGMA integrity_check"))
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What the queue's file holds, read past the product."""
+        with contextlib.closing(sqlite3.connect(self.queue.path, timeout=20)) as db:
+            return db.execute(sql).fetchall()
 
     def close(self) -> None:
         """End the web server, then the dispatcher, then the trainings."""
@@ -112,6 +118,11 @@ def fresh_lab(data: Path = NO_DATA, **settings: object) -> Iterator[Lab]:
                 yield lab
             finally:
                 lab.close()
+
+
+def is_done(one: Experiment) -> bool:
+    """Whether the run has come to its end."""
+    return runs.read_json(settings.runs_dir() / one.key / "record.json").get("state") == "done"
 
 
 def undisturbed(one: Experiment) -> bytes:

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 
 from browser_protocol import Browser
 from findings import Findings
-from server import Lab, attempts, fresh_lab
+from server import Lab, attempts, fresh_lab, is_done
 
-from cnnlab import runs, settings
+from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.limits import Refused
 from cnnlab.jobs.queue import Queue
@@ -62,11 +62,6 @@ async def everybody_asks(lab: Lab) -> list[str]:
     return said
 
 
-def is_done(one: Experiment) -> bool:
-    """Whether the run has come to its end."""
-    return runs.read_json(settings.runs_dir() / one.key / "record.json").get("state") == "done"
-
-
 def eight_trainings(found: Findings) -> None:
     """The first half."""
     with fresh_lab() as lab:
@@ -74,16 +69,13 @@ def eight_trainings(found: Findings) -> None:
         said = asyncio.run(everybody_asks(lab))
         started = [attempts(small(seed)) for seed in range(DISTINCT)]
         folders = len(list(lab.home.glob("runs/*/model.keras")))
-        with lab.queue._read() as db:
-            jobs, people = (db.execute(f"SELECT count({what}) FROM {table}").fetchone()[0] for what, table in COUNTED)
+        [(jobs,)] = lab.rows("SELECT count(*) FROM jobs")
+        [(people,)] = lab.rows("SELECT count(DISTINCT person) FROM requests")
         found.tell("workers started", sum(started), str(DISTINCT), sum(started) == DISTINCT)
         found.tell("finished run directories", folders, str(DISTINCT), folders == DISTINCT)
         found.tell("jobs in the queue's file", jobs, str(DISTINCT), jobs == DISTINCT)
         found.tell("people with a request", people, str(PEOPLE), people == PEOPLE)
         found.tell("pages that say something is wrong", len(said), "none", not said)
-
-
-COUNTED = (("*", "jobs"), ("DISTINCT person", "requests"))
 
 
 # -- two hundred requests in a second ----------------------------------------------------------------------------------
@@ -148,9 +140,8 @@ def judge(found: Findings, lab: Lab, answers: list[Answer]) -> None:
     broken = [answer.said for answer in answers if answer.said.startswith("ERROR")]
     seconds = max(answer.ended for answer in answers) - min(answer.began for answer in answers)
     slowest = max(answer.ended - answer.began for answer in answers)
-    with lab.queue._read() as db:
-        everything = {(row["person"], row["job"]) for row in db.execute("SELECT person, job FROM requests")}
-        keys = [row["key"] for row in db.execute("SELECT key FROM jobs")]
+    everything = set(lab.rows("SELECT person, job FROM requests"))
+    keys = [key for (key,) in lab.rows("SELECT key FROM jobs")]
     each = Counter(answer.person for answer in accepted)
     students = max(count for person, count in each.items() if person.startswith("student"))
     allowed, waiting, active = settings.current(), len(lab.queue.line()), len(lab.queue.active())
