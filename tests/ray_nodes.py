@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from cnnlab import settings
 from cnnlab.jobs.tied import tied
 
 START = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--node-ip-address=127.0.0.1"]
@@ -83,6 +84,7 @@ class Nodes:
         with log.open("wb") as file:
             process = subprocess.Popen(
                 tied([*START, *SMALL, *options]),
+                cwd=settings.REPOSITORY,
                 env=os.environ | SOON,
                 stdout=file,
                 stderr=file,
@@ -90,7 +92,7 @@ class Nodes:
             )
         self.nodes.append(Node(process, log))
         give_up = time.monotonic() + 120
-        while "Ray runtime started" not in log.read_text():
+        while "This command will now block" not in log.read_text():  # the last that it says
             if process.poll() is not None or time.monotonic() > give_up:
                 raise RuntimeError(f"No Ray node could be started: {log.read_text()}")
             time.sleep(0.05)

