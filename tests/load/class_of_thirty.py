@@ -81,7 +81,7 @@ async def looker(browser: Browser, chance: random.Random) -> None:
         what = chance.choices(("image", "map", "epoch", "view", "network"), (4, 4, 2, 3, 1))[0]
         wall = browser.find("wall conv1")
         if what == "image" or (what == "map" and wall is None):
-            await browser.press(f"inside {chance.choice(('Next', 'Previous'))} picture", "another image")
+            await browser.press(f"inside {chance.choice(('Next', 'Back'))}", "another image")
         elif what == "map":
             await browser.pick("wall conv1", chance.randrange(64), "a click on a map")
         elif what == "epoch":
