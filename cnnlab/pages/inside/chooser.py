@@ -12,9 +12,8 @@ from cnnlab.runs import Run
 from cnnlab.walls import data_uri
 
 RUN, CLASS, NUMBER = "inside run", "inside class", "inside number"
-SOURCES = {"test": "test images", "gallery": "gallery", "upload": "my picture", "camera": "camera"}
+SOURCES = {"test": "number", "gallery": "gallery", "upload": "my picture", "camera": "camera"}
 COLUMNS, ROWS = 10, 4  # of the gallery
-PIXEL = 33  # a picture of 32 and the gap
 
 
 def controls(scene: Scene, runs: list[Run]) -> None:
@@ -36,8 +35,10 @@ def other_picture(scene: Scene) -> None:
         label = class_menu(pictures)
         if source == "test":
             number(scene, pictures)
-    if source == "gallery":
-        gallery(scene, pictures, label)
+            return
+        numbers = sheet(pictures, label)
+    if numbers:
+        gallery(scene, pictures, numbers)
 
 
 def run_menu(scene: Scene, runs: list[Run]) -> None:
@@ -97,16 +98,17 @@ def step(name: str, side: Literal["left", "right"], reference: str) -> None:
     st.button(name, icon=icon, icon_position=side, key=key, on_click=leaf, args=(reference,), width="stretch")
 
 
-def gallery(scene: Scene, pictures: Shelf, label: int | None) -> None:
-    """Forty pictures at a time; a click shows one."""
-    numbers = pictures.numbers(label)
-    pages = -(-len(numbers) // (COLUMNS * ROWS))
-    page = 1
+def sheet(pictures: Shelf, label: int | None) -> tuple[int, ...]:
+    """Forty pictures of the class, by number; where there are more, their page is asked for."""
+    numbers, size = pictures.numbers(label), COLUMNS * ROWS
+    pages, page = -(-len(numbers) // size), 1
     if pages > 1:
         page = st.number_input(f"Page, 1 to {pages}", 1, pages, key="inside page", width=150)
-    shown = tuple(numbers[(page - 1) * COLUMNS * ROWS : page * COLUMNS * ROWS].tolist())
-    if not shown:
-        return
+    return tuple(numbers[(page - 1) * size : page * size].tolist())
+
+
+def gallery(scene: Scene, pictures: Shelf, shown: tuple[int, ...]) -> None:
+    """These pictures; a click shows one."""
     squares = [
         tiles.Square(number=number, at=(place % COLUMNS, place // COLUMNS), name=f"test image {number}", value=kind)
         for place, number in enumerate(shown)
@@ -119,7 +121,7 @@ def gallery(scene: Scene, pictures: Shelf, label: int | None) -> None:
         squares=squares,
     )
     with st.container(width=560):
-        words = f"Gallery of {len(shown)} pictures, numbers {shown[0]} to {shown[-1]}; type a number under test images."
+        words = f"Gallery of {len(shown)} pictures, numbers {shown[0]} to {shown[-1]}; type a number to see another."
         tiles.draw(
             picture, "gallery", words, chosen=scene.subject.number, on_pick=lambda n: show(pictures.reference(n))
         )

@@ -92,7 +92,7 @@ def curve(scene: Scene) -> None:
         said = f"{said}: training {charts.percent(training)}, validation {charts.percent(validation)}"
     alt = f"Learning curve with a line at {said[0].lower()}{said[1:]}."
     st.vega_lite_chart(spec=charts.drawn(_spec(scene.run), **figures), key="inside curve", alt=alt, width="stretch")
-    st.caption(said.replace(" %", "\N{NO-BREAK SPACE}%"))
+    st.caption(f"{said} (dashed)".replace(" %", "\N{NO-BREAK SPACE}%") if len(here) else said)
 
 
 def _spec(run: Run) -> dict[str, Any]:
