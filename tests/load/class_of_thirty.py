@@ -109,7 +109,7 @@ class Lesson:
 
     def __init__(self, lab: Lab, viewers: int, seed: int = 0) -> None:
         self.lab, self.viewers, self.seed = lab, viewers, seed
-        self.live = "one training at work" if lab.workers() else "the live run written by this script"
+        self.epochs = 0  # of the live run, at the end
         self.seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
         self.memory: list[tuple[float, float, float]] = []  # seconds of the lesson, resident and private MB
         self.trouble: list[str] = []
@@ -249,6 +249,9 @@ async def lesson(lab: Lab, viewers: int, seconds: float, training: bool) -> Less
         await start_training(lab)
     held = Lesson(lab, viewers)
     await held.run(seconds)
+    held.epochs = int(runs.read_json(settings.runs_dir() / LIVE.key / "record.json").get("epochs_done") or 0)
+    if training and not lab.workers():
+        held.trouble.append("the training has ended before the lesson")
     if writing:
         writing.cancel()
         with suppress(asyncio.CancelledError):
@@ -268,12 +271,11 @@ def hold(viewers: int, seconds: float, options: argparse.Namespace) -> tuple[Les
         return held, lab.complaints()
 
 
-def describe(held: Lesson, complaints: list[str]) -> int:
-    """The table of the long lesson."""
-    trained = "one training at work" if held.lab.workers() else "the live run written by this script"
-    found = Findings(
-        f"{held.viewers} browsers for {held.memory[-1][0] / 60:.1f} min, {trained}, {os.cpu_count()} cores"
-    )
+def describe(held: Lesson, complaints: list[str], live: str) -> int:
+    """The table of the long lesson; `live` says where its live run came from."""
+    lasted = f"{held.viewers} browsers for {held.memory[-1][0] / 60:.1f} min"
+    found = Findings(f"{lasted}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end")
+    found.tell("the live run", f"{live}, {held.epochs} epochs by the end")
     for (page, what), values in sorted(held.seconds.items()):
         values.sort()
         target = "" if what == "opening" else f"p95 under {MOST_SECONDS:.0f} s"
@@ -309,7 +311,8 @@ def main() -> int:
     parser.add_argument("--viewers", type=int, nargs="*", default=[], help="also a minute with so many browsers")
     parser.add_argument("--data", type=Path, default=usual, help="a folder of prepared data sets")
     options = parser.parse_args()
-    code = describe(*hold(30, 60 * options.minutes, options)) if options.minutes else 0
+    live = "written by this script" if options.no_training else "trained by a worker"
+    code = describe(*hold(30, 60 * options.minutes, options), live) if options.minutes else 0
     if options.viewers:
         found = Findings("viewers per web process, a minute each")
         for viewers in options.viewers:
