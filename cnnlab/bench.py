@@ -3,7 +3,7 @@
 training   our whole epoch (progress, validation, honest training accuracy, snapshot, checkpoint) against plain
            `model.fit(x, y, batch_size=64, validation_data=...)`, and the peak memory of a worker
 inside     milliseconds for every stage of one image, for all walls of a run, for occlusion
-page       seconds until the first page is there
+page       what a browser waits for: the first page, an enlarged map; and what 500 selections leave behind in the server
 """
 
 import argparse
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -162,9 +163,10 @@ def page(options: argparse.Namespace) -> None:
         print(f"first page visible after {statistics.median(seconds):.2f} s (median of {len(seconds)})")
         with server() as (address, process):
             tab = browser.new_page(viewport={"width": 1280, "height": 900})
+            tab.set_default_timeout(120_000)  # milliseconds; the machine may be busy
             clicks = [enlarge(tab, address, number) for number in range(20)]
             print(f"click to enlarged map: {1000 * statistics.median(clicks):.0f} ms (median of {len(clicks)})")
-            print_growth(tab, address, process.pid, 500)
+            print_growth(tab, address, process.pid)
 
 
 @contextlib.contextmanager
@@ -210,24 +212,66 @@ def enlarge(tab: Any, address: str, number: int) -> float:
     return time.perf_counter() - started
 
 
-def print_growth(tab: Any, address: str, process: int, selections: int) -> None:
-    """Visit different selections; print what the web process grew by after the first hundred, which fill its caches."""
+WARM_UP, SELECTIONS = 50, 500  # the first fifty open every view once
+A_LINK, A_VIEW = 10, 5  # every tenth opens a link, every fifth shows the next view, the others the next picture
+
+
+def print_growth(tab: Any, address: str, process: int) -> None:
+    """Make different selections; print what the web process grew by after the first few."""
+    from cnnlab import runs
+
     chance = random.Random(0)
-    for visited in range(selections + 100):
-        words = f"image=sample-{chance.randrange(20)}&layer=conv{chance.randint(1, 2)}&map={chance.randrange(64)}"
-        tab.goto(f"{address}/look_inside?{words}&epoch={chance.choice((0, 1, 2, 3, 5, 10, 20, 30))}")
-        tab.locator(".st-key-wall-conv1 svg.marks image").first.wait_for()
-        if visited == 99:
-            before = memory(process)
-            print("the caches are full", flush=True)
-    private, everything = (after - earlier for after, earlier in zip(memory(process), before, strict=True))
-    print(f"{selections} selections: private memory {private:+.0f} MB, with mapped files {everything:+.0f} MB")
+    known = [run for run in runs.all_runs() if run.snapshots() and run.experiment.dataset == "cifar10"]
+    for made in range(WARM_UP):
+        select(tab, address, made, chance, known)
+    before = memory(process)
+    print(f"after {WARM_UP} selections: {in_words(before, '.0f')}", flush=True)
+    for made in range(WARM_UP, WARM_UP + SELECTIONS):
+        select(tab, address, made, chance, known)
+    grown = {name: size - before[name] for name, size in memory(process).items()}
+    print(f"after {SELECTIONS} more: {in_words(grown, '+.0f')}")
 
 
-def memory(process: int) -> tuple[float, float]:
-    """Private and whole resident memory of a process, in MB."""
-    fields = dict(line.split(":") for line in Path(f"/proc/{process}/status").read_text().splitlines())
-    return int(fields["RssAnon"].split()[0]) / 1024, int(fields["VmRSS"].split()[0]) / 1024
+def select(tab: Any, address: str, made: int, chance: random.Random, known: list[Any]) -> None:
+    """One selection; waits until the server is done with it. A link leads anywhere in any run, and is a new session."""
+    views = tab.get_by_role("radiogroup", name="Look at").get_by_role("radio")
+    if made % A_LINK == 0:
+        tab.goto(f"{address}/look_inside?{some_words(chance, chance.choice(known))}")
+    if made % A_VIEW == 0:
+        views.first.wait_for()
+        views.nth(made // A_VIEW % views.count()).click()
+    else:
+        here = tab.url
+        tab.locator(".st-key-inside-Next button").first.click()
+        tab.wait_for_url(lambda there: there != here)
+    tab.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+
+
+def some_words(chance: random.Random, run: Any) -> str:
+    """The words of an address: an epoch, a layer, a map and an image."""
+    words = {"run": run.name, "epoch": chance.choice(run.snapshots()), "image": f"sample-{chance.randrange(20)}"}
+    words |= {
+        "layer": f"conv{chance.randint(1, run.experiment.depth)}",
+        "map": chance.randrange(run.experiment.filters),
+    }
+    return urllib.parse.urlencode(words)
+
+
+def memory(process: int) -> dict[str, float]:
+    """What a process holds, in MB: what it wrote itself, what no other process shares, and all that is resident.
+
+    The last two count the test images, a file that the process maps into memory: those pages belong to the system,
+    which takes them back when it needs them.
+    """
+    lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()[1:]
+    sizes = {name: int(rest.split()[0]) / 1024 for name, _, rest in (line.partition(":") for line in lines)}
+    unique = sizes["Private_Clean"] + sizes["Private_Dirty"]
+    return {"private": sizes["Anonymous"], "private with mapped files (USS)": unique, "resident (RSS)": sizes["Rss"]}
+
+
+def in_words(sizes: dict[str, float], form: str) -> str:
+    """'private +9 MB, resident (RSS) +20 MB'."""
+    return ", ".join(f"{name} {size:{form}} MB" for name, size in sizes.items())
 
 
 def wait_for(address: str) -> None:

@@ -80,7 +80,7 @@ def weights(run: Run, epoch: int) -> Weights:
     return _weights(run.path, epoch, changed(file) or changed(run.path / "model.keras"))
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@st.cache_resource(max_entries=10, show_spinner=False)  # eight epochs of one run and the last ones of two; 1 MB each
 def _weights(path: Path, epoch: int, moment: int) -> Weights:
     return runs.read_run(path).weights(epoch)
 
