@@ -159,6 +159,13 @@ def test_the_epoch_slider_walks_through_the_snapshots_from_before_the_training(m
     assert len(answers) == len(EPOCHS)
 
 
+def test_the_small_curve_says_whether_it_was_measured_on_validation_or_test_images(made):
+    final = Experiment(depth=1, filters=7, split="test", epochs=2)
+    run = write_run(settings.runs_dir() / final.key, final)
+    assert "test 20\N{NO-BREAK SPACE}% (dashed)" in words(opened(run=run.name))
+    assert "validation 20\N{NO-BREAK SPACE}% (dashed)" in words(opened(run=key(made, "none")))
+
+
 def test_play_begins_at_the_first_epoch_on_one_scale_and_can_be_paused(made):
     test = opened(run=key(made, "none"))
     test.button(key="inside play").click().run()

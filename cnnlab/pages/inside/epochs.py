@@ -88,8 +88,9 @@ def curve(scene: Scene) -> None:
     figures |= {"validation": history["val_accuracy"], "cursor": np.full(len(history["epoch"]), scene.epoch)}
     here, said = np.flatnonzero(history["epoch"] == scene.epoch), f"Epoch {scene.epoch}"
     if len(here):
-        training, validation = (history[name][here[0]] for name in ("train_eval_accuracy", "val_accuracy"))
-        said = f"{said}: training {charts.percent(training)}, validation {charts.percent(validation)}"
+        training, unseen = (history[name][here[0]] for name in ("train_eval_accuracy", "val_accuracy"))
+        split = scene.run.experiment.split  # what the dashed curve is measured on: validation or test
+        said = f"{said}: training {charts.percent(training)}, {split} {charts.percent(unseen)}"
     alt = f"Learning curve with a line at {said[0].lower()}{said[1:]}."
     st.vega_lite_chart(spec=charts.drawn(_spec(scene.run), **figures), key="inside curve", alt=alt, width="stretch")
     st.caption(f"{said} (dashed)".replace(" %", "\N{NO-BREAK SPACE}%") if len(here) else said)
