@@ -107,6 +107,7 @@ def fresh_lab(data: Path = NO_DATA, **settings: object) -> Iterator[Lab]:
 
     `settings` are environment variables, for this process too.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # who is asked to end tidies up first
     variables = {name: str(value) for name, value in settings.items()}
     with tempfile.TemporaryDirectory(prefix="cnnlab-load-") as folder:
         home = Path(folder)
