@@ -119,6 +119,9 @@ def test_a_worker_yields_the_processor_to_the_web_process(lab: Lab) -> None:
     wait_for(lambda: lab.starts(job))
     nice = os.getpriority(os.PRIO_PROCESS, lab.starts(job)[0])
     assert nice == min(19, os.getpriority(os.PRIO_PROCESS, process.pid) + 5)
+    session = Path(f"/proc/{lab.starts(job)[0]}/autogroup")
+    if session.exists():  # a kernel that shares the processor among sessions
+        assert session.read_text().split()[-2:] == ["nice", str(nice)]
 
 
 def test_a_finished_run_needs_no_worker(lab: Lab) -> None:

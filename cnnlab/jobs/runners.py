@@ -331,6 +331,13 @@ def python_environment() -> dict[str, str]:
 
 
 def lower_priority(pid: int, niceness: int) -> None:
-    """Make a process yield to others by so many steps more than this one does; a process that has gone is no error."""
+    """Make a process yield to others by so many steps more than this one does; a process that has gone is no error.
+
+    Where the kernel shares the processor among sessions (`kernel.sched_autogroup_enabled`), a worker's niceness counts
+    only within its own session, so that session is told the same.
+    """
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, min(19, os.getpriority(os.PRIO_PROCESS, 0) + niceness))
+        steps = min(19, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
+        os.setpriority(os.PRIO_PROCESS, pid, steps)
+        if os.getsid(pid) == pid:
+            Path(f"/proc/{pid}/autogroup").write_text(str(steps))
