@@ -14,6 +14,7 @@ from cnnlab import datasets, locks, runs, settings
 from cnnlab.architecture import layers, parameter_count
 from cnnlab.datasets import download
 from cnnlab.experiment import REPORT, Experiment
+from cnnlab.jobs import dispatcher
 from cnnlab.jobs.queue import Queue
 from cnnlab.pages import compare, frame, strip, train, wording
 
@@ -27,7 +28,8 @@ def home(tmp_path, monkeypatch):
     """Nothing shipped, nothing trained, nobody working."""
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
-    monkeypatch.setattr(train, "ensure_running", lambda: None)
+    for place in (dispatcher, train):
+        monkeypatch.setattr(place, "ensure_running", lambda: None)
     st.cache_data.clear()
     st.cache_resource.clear()
     return tmp_path / "home"
@@ -412,6 +414,19 @@ def test_a_training_that_ends_is_announced_once():
         f"**{SMALL.title}** has finished training: open it under Train or Look inside."
     ]
     assert not app.run().toast
+
+
+def test_any_open_page_starts_a_dispatcher_again_while_something_waits_or_runs(monkeypatch):
+    seen = []
+    monkeypatch.setattr(dispatcher, "ensure_running", lambda: seen.append(len(Queue().active())))
+    app = opened(**small())
+    assert seen == []
+    Queue().submit(SMALL, "b0123456789ab")
+    app.run()
+    assert seen == [1]
+    Queue().finish(Queue().claim(), "done")
+    app.run()
+    assert seen == [1]
 
 
 def test_a_result_that_was_there_already_is_not_announced():

@@ -20,7 +20,7 @@ from streamlit.navigation.page import Page
 
 from cnnlab.datasets import samples
 from cnnlab.experiment import ExperimentError
-from cnnlab.jobs import desk
+from cnnlab.jobs import desk, dispatcher
 from cnnlab.jobs.limits import Refused
 from cnnlab.jobs.queue import DONE, FAILED, Job, QueueError
 from cnnlab.pages import cached, presence, sign_in
@@ -104,7 +104,9 @@ def status() -> None:
     presence.here()
     try:
         look_again()
-    except QueueError:
+        if st.session_state.get("status"):  # something is asked for, and its dispatcher may have died
+            dispatcher.ensure_running()
+    except (QueueError, SettingsError):
         return  # the page itself says what is wrong with the queue
     st.markdown(st.session_state.get("status", ""))
 
