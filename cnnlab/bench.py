@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import os
 import random
-import resource
 import shutil
 import socket
 import statistics
@@ -48,8 +47,7 @@ def training(options: argparse.Namespace) -> None:
         median = statistics.median(values)
         listed = " ".join(f"{value:.1f}" for value in values)
         print(f"{name:16} {median:6.1f} s an epoch, {plain / median:4.2f} times plain fit    ({listed})")
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    print(f"peak memory of one worker (float32): {max(peak, worker_peak(options)):.2f} GiB")
+    print(f"peak memory of one worker (float32): {worker_peak(options):.2f} GB")
 
 
 def alternate(measures: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
@@ -109,13 +107,34 @@ def our_epoch(options: argparse.Namespace, precision: str, path: Path) -> Callab
 
 
 def worker_peak(options: argparse.Namespace) -> float:
-    """Peak resident memory, in GiB, of a real worker that trains one epoch."""
+    """Peak resident memory, in GB (1e9 bytes), of a real worker that trains one epoch.
+
+    As the kernel counts it for the worker's own program (VmHWM). `ru_maxrss` of a child would not do: it begins with
+    the memory of the process that the child was forked from, which is this large one.
+    """
+    peak = 0.0
     with tempfile.TemporaryDirectory() as home:
         (Path(home) / "data").symlink_to(settings.data_dir())
         experiment = Experiment.from_dict(experiment_of(options).to_dict() | {"epochs": 1})
         command = [sys.executable, "-m", "cnnlab", "train", "--json", experiment.to_json()]
-        subprocess.run(command, env=os.environ | {"CNNLAB_HOME": home}, stdout=subprocess.DEVNULL, check=True)
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+        environment = os.environ | {"CNNLAB_HOME": home}
+        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as worker:
+            while worker.poll() is None:
+                peak = high_water(worker.pid) or peak  # it only grows: the last look is the peak
+                time.sleep(0.05)
+        if worker.returncode:
+            raise subprocess.CalledProcessError(worker.returncode, command)
+    return peak
+
+
+def high_water(process: int) -> float:
+    """The most that a process ever had resident, in GB; 0 where it is gone."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0.0
+    sizes = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")]
+    return sizes[0] * 1024 / 1e9 if sizes else 0.0
 
 
 def processor() -> str:
