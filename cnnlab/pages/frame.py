@@ -31,6 +31,7 @@ POLL_SECONDS = 2.0
 TEACHER_KEY = "teacher key"  # where a session keeps the key that was typed on the Host page
 COOKIE = "_streamlit_xsrf"  # "2|mask|token|time" in hex digits; the mask changes, what lies under it stays
 STYLE = """<style>
+button[data-testid^="stBaseButton-primary"] { color: light-dark(#ffffff, #0b1622); }
 .st-key-running { position: fixed; top: 0.95rem; right: 3.6rem; z-index: 1000000; width: auto !important; }
 .st-key-running p { font-size: 0.9rem; white-space: nowrap; }
 @media (max-width: 640px) { .st-key-running { right: 3.2rem; } }

@@ -18,6 +18,28 @@ from cnnlab.jobs.runners import python_environment
 
 PATIENCE = 90_000  # milliseconds; the machine may be busy
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 400, "height": 800}
+# WCAG 2.2's contrast of an element's words with what lies under them; text of usual size needs 4.5
+CONTRAST = """segment => {
+  const channels = colour => {
+    const place = document.createElement('canvas').getContext('2d');
+    place.fillStyle = colour;
+    place.fillRect(0, 0, 1, 1);
+    return [...place.getImageData(0, 0, 1, 1).data].map(value => value / 255);
+  };
+  const over = (upper, lower) => [0, 1, 2].map(i => upper[i] * upper[3] + lower[i] * (1 - upper[3]));
+  const parts = [];
+  for (let part = segment; part; part = part.parentElement) parts.unshift(part);
+  const ground = parts.reduce((below, part) => {
+    const upper = getComputedStyle(part).backgroundColor.match(/[\\d.]+/g).map(Number);
+    return over([...upper.slice(0, 3).map(value => value / 255), upper[3] ?? 1], below);
+  }, [1, 1, 1]);
+  const light = colour => colour.slice(0, 3)
+    .map(value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, value, i) => sum + value * [0.2126, 0.7152, 0.0722][i], 0);
+  const text = over(channels(getComputedStyle(segment.querySelector('p') ?? segment).color), ground);
+  const [high, low] = [light(text), light(ground)].sort((a, b) => b - a);
+  return (high + 0.05) / (low + 0.05);
+}"""
 
 
 @dataclass(frozen=True)

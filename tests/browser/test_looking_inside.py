@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from chrome import NARROW, scrolls_sideways, served, settled, wait_until
+from chrome import CONTRAST, NARROW, scrolls_sideways, served, settled, wait_until
 from PIL import Image
 from small_runs import write_home
 
@@ -175,29 +175,6 @@ def test_on_a_phone_the_picture_and_the_answer_come_first_and_the_first_wall_soo
     wait_until(lambda: answer.bounding_box()["x"] > picture.bounding_box()["x"] + 100, "they stand side by side")
     assert picture.bounding_box()["y"] < 300 and answer.bounding_box()["y"] < 300
     wait_until(lambda: wall.bounding_box()["y"] < 1.2 * NARROW["height"], "the first wall begins on the second screen")
-
-
-CONTRAST = """segment => {
-  const channels = colour => {
-    const place = document.createElement('canvas').getContext('2d');
-    place.fillStyle = colour;
-    place.fillRect(0, 0, 1, 1);
-    return [...place.getImageData(0, 0, 1, 1).data].map(value => value / 255);
-  };
-  const over = (upper, lower) => [0, 1, 2].map(i => upper[i] * upper[3] + lower[i] * (1 - upper[3]));
-  const parts = [];
-  for (let part = segment; part; part = part.parentElement) parts.unshift(part);
-  const ground = parts.reduce((below, part) => {
-    const upper = getComputedStyle(part).backgroundColor.match(/[\\d.]+/g).map(Number);
-    return over([...upper.slice(0, 3).map(value => value / 255), upper[3] ?? 1], below);
-  }, [1, 1, 1]);
-  const light = colour => colour.slice(0, 3)
-    .map(value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, value, i) => sum + value * [0.2126, 0.7152, 0.0722][i], 0);
-  const text = over(channels(getComputedStyle(segment.querySelector('p') ?? segment).color), ground);
-  const [high, low] = [light(text), light(ground)].sort((a, b) => b - a);
-  return (high + 0.05) / (low + 0.05);
-}"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

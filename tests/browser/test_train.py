@@ -4,7 +4,7 @@ import csv
 import re
 
 import pytest
-from chrome import NARROW, scrolls_sideways, served, settled, wait_until
+from chrome import CONTRAST, NARROW, scrolls_sideways, served, settled, wait_until
 from made_up import history, write
 
 from cnnlab import locks, runs
@@ -133,6 +133,17 @@ def test_nonsense_in_the_address_is_one_sentence(app, tab):
     assert complaint.count() == 1
     assert "This address describes no experiment" in complaint.inner_text()
     assert tab.get_by_text("Traceback").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_words_of_the_main_button_can_be_read_in_either_theme(app, new_tab, scheme):
+    tab = new_tab(color_scheme=scheme)
+    tab.goto(app.at())
+    settled(tab)
+    button = tab.get_by_role("button", name="Show this network")
+    wait_until(lambda: button.evaluate(CONTRAST) >= 4.5, "a contrast of 4.5", seconds=20)
+    button.hover()
+    wait_until(lambda: button.evaluate(CONTRAST) >= 4.5, "a contrast of 4.5", seconds=20)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
