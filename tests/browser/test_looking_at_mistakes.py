@@ -114,6 +114,7 @@ def test_a_click_on_the_margin_shows_a_whole_row_again_and_again(app, tab, exams
 def test_the_keyboard_reaches_the_menus_and_every_picture(app, tab):
     tab.goto(app.at("mistakes", run=PLAIN.key))
     settled(tab)
+    pictures(tab).first.wait_for()
     tab.get_by_label("It is", exact=True).focus()
     reached = []
     for _ in range(12):
