@@ -154,7 +154,7 @@ def inside(options: argparse.Namespace) -> None:
     image, weights, network = samples()[0][:1], run.weights(run.snapshots()[-1]), run.layers
     maps = stages(network, weights, image)
     relu = [layer.name for layer in network if layer.kind == "relu"]
-    print(f"{run.experiment.title}, median of 50")
+    print(f"{run.title}, median of 50")
     milliseconds("every stage of one image", lambda: stages(network, weights, image))
     milliseconds(f"all {len(relu)} walls composed", lambda: walls.hang(maps, relu))
     milliseconds("occlusion, patch 8, stride 2", lambda: lens.occlusion(network, weights, image[0], 3))

@@ -13,6 +13,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -138,10 +139,7 @@ class Experiment:
     @property
     def regularizer_title(self) -> str:
         """The regularizer with its strength: 'dropout 0.1'."""
-        shown = f" {self.strength:.6g}" if self.strength else ""
-        if self.regularizer == "l2" and self.strength:
-            shown = f" {self.strength:.7f}".rstrip("0")
-        return REGULARIZER_NAMES[self.regularizer] + shown
+        return REGULARIZER_NAMES[self.regularizer] + (f" {in_digits(self.strength)}" if self.strength else "")
 
     @property
     def title(self) -> str:
@@ -164,8 +162,13 @@ class Experiment:
             if (value := getattr(self, name)) != getattr(usual, name):
                 parts.append(f"{unit} {value}")
         if (self.optimizer, self.learning_rate) != (usual.optimizer, usual.learning_rate):
-            parts.append(f"{self.optimizer} {self.learning_rate:g}")
+            parts.append(f"{self.optimizer} {in_digits(self.learning_rate)}")
         return parts + ([self.precision] if self.precision != usual.precision else [])
+
+
+def in_digits(value: float | None) -> str:
+    """A number as a person writes it, every digit of it: 0.00001, not 1e-05; 1, not 1.0."""
+    return f"{Decimal(repr(value or 0)):f}".removesuffix(".0")
 
 
 def check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:

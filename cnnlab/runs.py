@@ -138,6 +138,12 @@ class Run:
         return self.experiment.key
 
     @property
+    def title(self) -> str:
+        """The experiment's title; no two runs of `all_runs` have the same."""
+        twin = not self.is_pretrained and shipped_name(self.experiment)
+        return self.experiment.title + (", trained here" if twin else "")
+
+    @property
     def is_pretrained(self) -> bool:
         return self.path.parent == settings.PRETRAINED
 
@@ -242,9 +248,14 @@ def open_run(reference: str) -> Run:
     return read_run(shipped if shipped.is_dir() else settings.runs_dir() / reference)
 
 
+def shipped_name(experiment: Experiment) -> str | None:
+    """The name of the shipped run of this experiment, or None."""
+    return {row.experiment: row.name for row in REPORT.values()}.get(experiment)
+
+
 def find(experiment: Experiment) -> Run | None:
     """The run of this experiment, shipped or trained here, or None."""
-    shipped = {row.experiment: row.name for row in REPORT.values()}.get(experiment)
+    shipped = shipped_name(experiment)
     places = [settings.PRETRAINED / shipped] if shipped else []
     for place in [*places, settings.runs_dir() / experiment.key]:
         if (place / "experiment.json").exists():

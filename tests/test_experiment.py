@@ -86,3 +86,16 @@ def test_titles_say_what_differs_from_the_report():
     assert Experiment(depth=3, regularizer="dropout").title == "3-conv, dropout 0.1"
     assert Experiment(depth=2, regularizer="l2").title == "2-conv, L2 0.00001"
     assert "500 images" in Experiment(train_images=500).title and "shapes" in Experiment(dataset="shapes").title
+
+
+@pytest.mark.parametrize(
+    ("fields", "written"),
+    [
+        ({"regularizer": "l2", "strength": 1e-9}, "2-conv, L2 0.000000001"),
+        ({"regularizer": "dropout", "strength": 0.1234567}, "2-conv, dropout 0.1234567"),
+        ({"learning_rate": 1}, "2-conv, no regularizer, adam 1"),
+        ({"learning_rate": 1.5e-6}, "2-conv, no regularizer, adam 0.0000015"),
+    ],
+)
+def test_a_title_has_every_digit_so_that_no_two_experiments_share_it(fields, written):
+    assert Experiment(depth=2, **fields).title == written

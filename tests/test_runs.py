@@ -53,6 +53,16 @@ def test_a_shipped_run_is_found_before_one_trained_here(home):
     assert [run.name for run in runs.all_runs()] == ["3conv-dropout", experiment.key]
 
 
+def test_a_run_trained_here_has_another_title_than_the_shipped_one_of_the_same_experiment(home):
+    experiment = REPORT["3conv-dropout"].experiment
+    make(home / "pretrained" / "3conv-dropout", experiment)
+    for trained in (experiment, Experiment(depth=1)):
+        make(home / "runs" / trained.key, trained)
+    titles = [run.title for run in runs.all_runs()]
+    assert titles[0] == "3-conv, dropout 0.1"
+    assert set(titles[1:]) == {"3-conv, dropout 0.1, trained here", "1-conv, no regularizer"}
+
+
 def test_a_directory_with_a_broken_experiment_is_passed_over(home):
     make(home / "runs" / "aaaa", Experiment())
     runs.write_atomically(home / "runs" / "bbbb" / "experiment.json", b"{half")

@@ -193,7 +193,7 @@ def overlay(eight: Sequence[Row]) -> None:
     chosen = choose_runs(known)
     if not chosen:
         return
-    named = {label(run, chosen): cached.history(run) for run in chosen}
+    named = {run.title: cached.history(run) for run in chosen}
     colours = [charts.REGULARIZER_COLOURS[run.experiment.regularizer] for run in chosen]
     st.markdown("**Validation accuracy**")
     longest = max(run.experiment.epochs for run in chosen)
@@ -212,16 +212,9 @@ def choose_runs(known: dict[str, Run]) -> list[Run]:
         "Networks",
         list(known),
         default=first,
-        format_func=lambda name: label(known[name], list(known.values())),
+        format_func=lambda name: known[name].title,
         max_selections=MOST_ADDED,
         key="overlay runs",
     )
     write({ADDED: ",".join(picked)} if picked and picked != usual else {}, [ADDED])
     return [known[name] for name in picked]
-
-
-def label(run: Run, among: Sequence[Run]) -> str:
-    """A run's title; with the pictures' name, and its key where two have the same title."""
-    title = run.experiment.title
-    same = sum(other.experiment.title == title for other in among) > 1
-    return f"{title} ({run.name[:6]})" if same else title

@@ -257,7 +257,7 @@ def about(run: Run) -> dict[str, Any]:
     """A run in a row of the table."""
     return {
         "pinned": disk.is_pinned(run.key),
-        "run": run.experiment.title,
+        "run": run.title,
         "MB": round(disk.size(run.path) / 1e6, 1),
         "used": ago(disk.last_used(run.path)),
     }
@@ -293,7 +293,7 @@ def title(job: Job) -> str:
 def run_title(reference: str) -> str:
     """What a run is, in words; "" where there is none of that name."""
     try:
-        return runs.open_run(reference).experiment.title if reference else ""
+        return runs.open_run(reference).title if reference else ""
     except UnknownRun:
         return ""
 

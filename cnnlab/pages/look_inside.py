@@ -73,7 +73,7 @@ def chosen(runs: list[Run]) -> Scene | None:
     run = selection.open_chosen(wanted.run, usual) or usual
     kept = run.snapshots()
     if not kept:
-        st.info(f"{run.experiment.title} has no weights yet: its first epoch has just begun.")
+        st.info(f"{run.title} has no weights yet: its first epoch has just begun.")
         return None
     fitted, problems = selection.fit(wanted, run.layers, kept)
     pictures = shelf(run.experiment.dataset)

@@ -70,7 +70,7 @@ def chosen(runs: list[Run]) -> tuple[Exam | None, Exam | None]:
 
 def menu(field: str, label: str, runs: list[Run], name: str, nobody: str = "") -> None:
     """A menu of networks that writes one field of the selection."""
-    titles = ({"": nobody} if nobody else {}) | {run.name: run.experiment.title for run in runs}
+    titles = ({"": nobody} if nobody else {}) | {run.name: run.title for run in runs}
     key = f"mistakes {field}"
     st.session_state[key] = name
     st.selectbox(
@@ -88,7 +88,7 @@ def choose(field: str, key: str) -> None:
 
 def alone(mine: Exam) -> None:
     """What it takes for what, the pictures, class by class, and how sure it was."""
-    st.subheader(words.verdict(mine.run.experiment.title, mine.answers), anchor=False)
+    st.subheader(words.verdict(mine.run.title, mine.answers), anchor=False)
     st.write(words.details(mine.answers, mine.table, mine.classes))
     left, right = st.columns([1, 1.1], gap="large")
     with left:
@@ -99,7 +99,7 @@ def alone(mine: Exam) -> None:
     with left:
         by_class(mine)
     with right:
-        calibration({mine.run.experiment.title: mine})
+        calibration({mine.run.title: mine})
 
 
 def matrix(mine: Exam) -> None:

@@ -220,7 +220,7 @@ def open_chosen(reference: str, otherwise: Run | None) -> Run | None:
     try:
         return runs.open_run(reference)
     except UnknownRun:
-        usual = f"; {otherwise.experiment.title} is shown instead." if otherwise else "."
+        usual = f"; {otherwise.title} is shown instead." if otherwise else "."
         complain([f"There is no run called {shortened(reference)} here{usual}"])
         return otherwise
 

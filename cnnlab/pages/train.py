@@ -246,7 +246,7 @@ def result(run: Run) -> None:
     told = [wording.origin(record, run.is_pretrained)]
     told += [f"best validation accuracy {charts.percent(best.best, 1)} after epoch {best.best_epoch}"] if best else []
     told += [f"accuracy on the test set {charts.percent(test, 1)}"] if test is not None else []
-    st.caption(f"{run.experiment.title}: {'; '.join(told)}.")
+    st.caption(f"{run.title}: {'; '.join(told)}.")
     with st.container(horizontal=True, vertical_alignment="center"):
         frame.link("look_inside", "Look inside this network", {"run": run.name}, icon=":material/grid_view:")
         model = run.path / "model.keras"

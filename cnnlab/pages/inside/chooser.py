@@ -58,7 +58,7 @@ def run_menu(scene: Scene, runs: list[Run]) -> None:
 
 def title(run: Run) -> str:
     """'3-conv, dropout 0.1', and whether it is still learning."""
-    return run.experiment.title + (" (training now)" if run.is_live else "")
+    return run.title + (" (training now)" if run.is_live else "")
 
 
 def class_menu(pictures: Shelf) -> int | None:

@@ -21,7 +21,7 @@ def view(scene: Scene) -> None:
         scale = address.choice("scale", "Colours", maps.SCALES)
     for cell, one, key in zip(maps.cells(2), (scene, other), ("one", "two"), strict=True):
         with cell:
-            st.markdown(f"**{one.run.experiment.title}**, epoch {one.epoch}")
+            st.markdown(f"**{one.run.title}**, epoch {one.epoch}")
             st.markdown(answer.sentence(one.probabilities, one.classes, one.subject.truth))
             answer.bars(one.probabilities, one.classes, one.subject.truth, key=f"inside run {key}")
     for conv in [conv for conv in scene.convolutions if conv in other.convolutions]:
@@ -79,7 +79,7 @@ def pair(scene: Scene, other: Scene, conv: str, scale: str) -> None:
             limit = epochs.limit(one, stage, scale) if end is None else end
             wall = compose(values, scale, limit=limit, columns=8 if values.shape[-1] <= 64 else 16)
             st.markdown(maps.heading(conv, wall))
-            words = f"{one.run.experiment.title}: {maps.words(conv, wall)}"
+            words = f"{one.run.title}: {maps.words(conv, wall)}"
             tiles.draw(tiles.of_wall(wall), f"wall {conv} of {key}", words)
 
 
