@@ -257,7 +257,7 @@ def about(run: Run) -> dict[str, Any]:
     """A run in a row of the table."""
     return {
         "pinned": disk.is_pinned(run.key),
-        "run": run.title,
+        "run": run.experiment.title,
         "MB": round(disk.size(run.path) / 1e6, 1),
         "used": ago(disk.last_used(run.path)),
     }

@@ -76,7 +76,7 @@ def numbers(part: Array, at: tuple[float, float], end: float, signed: bool) -> l
     shades = colours(part, end, signed).astype(int).sum(axis=-1)
     found = []
     for (row, column), value in np.ndenumerate(part):
-        text = f"{value:.2f}" if part.shape[0] <= LARGEST_WITH_TEXT else ""
+        text = f"{value:z.2f}" if part.shape[0] <= LARGEST_WITH_TEXT else ""
         colour = "#000000" if shades[row, column] > 330 else "#ffffff"
         place = (at[0] + column, at[1] + row)
         shown = tiles.Square(

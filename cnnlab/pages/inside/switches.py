@@ -154,13 +154,15 @@ def grid(kept: Switches, number: int, colour: str, values: NDArray[np.float32], 
     size = values.shape[0]
     shown = values.mean(axis=-1) if colour == "all" else values[..., pixel.COLOURS.index(colour)]
     for row in range(size):
-        for column, place in enumerate(st.columns(size, wrap=False, gap="xsmall")):
-            key = f"inside weight {number} {colour} {row} {column}"
-            st.session_state[key] = float(shown[row, column])
-            place.number_input(
-                f"row {row}, column {column}", key=key, step=0.1, format="%.3f", label_visibility="collapsed",
-                on_change=_typed, args=(kept, number, colour, (row, column), key, own),
-            )  # fmt: skip
+        with st.container(horizontal=True, wrap=False, gap="xsmall"):  # columns are never narrower than 128 pixels
+            for column in range(size):
+                key = f"inside weight {number} {colour} {row} {column}"
+                st.session_state[key] = float(shown[row, column])
+                st.number_input(
+                    f"row {row}, column {column}", key=key, step=0.1, format="%.3f", label_visibility="collapsed",
+                    width=110 if size <= 3 else 84,
+                    on_change=_typed, args=(kept, number, colour, (row, column), key, own),
+                )  # fmt: skip
     what = "The mean of the three colours; a number typed here goes into all three." if colour == "all" else ""
     st.caption(what or f"What the kernel does with {colour}.")
 

@@ -127,7 +127,7 @@ def number(value: float) -> str:
     """A number as short as it can be without lying about its size."""
     if value == 0:
         return "0"
-    return f"{value:.2f}" if 0.1 <= abs(value) < 1000 else f"{value:.2g}"
+    return f"{value:z.2f}" if 0.1 <= abs(value) < 1000 else f"{value:.2g}"
 
 
 def values(low: float, high: float) -> str:
