@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from chrome import CONTRAST, NARROW, scrolls_sideways, served, settled, wait_until
+from chrome import CONTRAST, NARROW, WIDE, scrolls_sideways, served, settled, wait_until
 from PIL import Image
 from small_runs import write_home
 
@@ -164,6 +164,17 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(app, new_tab, made, view):
     opened(tab, app, run=made["batchnorm"].name, view=view, layer="conv1", map=3)
     tab.locator("svg.marks").nth(2).wait_for()
     assert not scrolls_sideways(tab)
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["phone", "screen"])
+def test_all_nine_numbers_of_a_kernel_are_on_the_screen_at_once(app, new_tab, made, size):
+    tab = new_tab(size)
+    opened(tab, app, run=made["batchnorm"].name, view="off")
+    number = tab.get_by_role("spinbutton", name="row 2, column 2")
+    number.wait_for()
+    around = "xpath=ancestor::*[@data-testid='{}'][1]".format
+    field, row = (number.locator(around(name)).bounding_box() for name in ("stNumberInput", "stHorizontalBlock"))
+    assert field["x"] + field["width"] <= row["x"] + row["width"] <= size["width"]
 
 
 def test_on_a_phone_the_picture_and_the_answer_come_first_and_the_first_wall_soon(app, new_tab, made):
