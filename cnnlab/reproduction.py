@@ -4,6 +4,7 @@ Every sentence here is computed. The report prints one validation figure a model
 the last epoch rather than the best one, so both of ours are shown.
 """
 
+import math
 import os
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from cnnlab.experiment import REPORT, Experiment, ReportModel
 from cnnlab.runs import Run
 
 AGREE_WITHIN = 0.02  # validation and test accuracy agree when they differ by at most two points
+IMAGES = 10_000  # that an accuracy is measured on, validation and test alike
+LAST_EPOCHS = 10
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class Figures:
 
     `train` is the training accuracy as Keras reports it, after the last epoch; `validation` is after the last epoch
     too, on the test images for the final models; the `best_` ones are the highest of any epoch. `train_eval` is the
-    training accuracy in inference mode, which the report does not have.
+    training accuracy in inference mode, and `moved` how far apart the highest and the lowest validation accuracy of
+    the last LAST_EPOCHS epochs are; the report has neither.
     """
 
     train: float
@@ -37,6 +41,7 @@ class Figures:
     seconds: float
     test: float | None = None
     train_eval: float | None = None
+    moved: float | None = None
 
     @property
     def gap(self) -> float:
@@ -81,6 +86,7 @@ def figures(run: Run) -> Figures:
         seconds=float(run.record["seconds"]),
         test=run.record.get("test_accuracy"),
         train_eval=float(history["train_eval_accuracy"][-1]),
+        moved=float(np.ptp(history["val_accuracy"][-LAST_EPOCHS:])),
     )
 
 
@@ -172,6 +178,21 @@ def validation_agrees_with_test(table: dict[str, Figures]) -> tuple[bool, str]:
     return abs(seven.validation - test) <= AGREE_WITHIN + 1e-9, said
 
 
+def sureness(table: Sequence[Row]) -> str:
+    """How much a figure of ours may be off: by the count of images, and by the epoch at which training ends."""
+    ours = [(row.title, row.ours, row.ours.moved) for row in table if row.ours and row.ours.moved is not None]
+    if not ours:
+        return ""
+    middle = float(np.median([found.validation for _, found, _ in ours]))
+    error = 2 * math.sqrt(middle * (1 - middle) / IMAGES)  # two standard errors of a share (binomial)
+    steady, restless = (choose(ours, key=lambda one: one[2]) for choose in (min, max))
+    return (
+        f"How sure is a figure? {IMAGES:,} images give it to about {points(error)}. And it is that of one epoch: over "
+        f"the last {LAST_EPOCHS} epochs {restless[0]} moved most, by {points(restless[2])}, and {steady[0]} least, by "
+        f"{points(steady[2])}."
+    )
+
+
 def _depth(table: dict[str, Figures], depth: int) -> list[str]:
     return [name for name in table if name.startswith(f"{depth}conv")]
 
@@ -208,8 +229,9 @@ def tables(table: Sequence[Row]) -> str:
         markdown(final, "test"),
         "What the report concludes, and what these runs say:",
         "\n".join(_sentence(conclusion) for conclusion in conclusions(table)),
+        sureness(table),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def markdown(table: Iterable[Row], measured: str) -> str:

@@ -50,6 +50,23 @@ def test_validation_and_test_are_compared_on_the_same_weights_where_those_were_t
         assert reproduction.percent(test) in judged.evidence and "80.00 %" in judged.evidence
 
 
+def test_how_sure_a_figure_is_counts_images_and_the_last_ten_epochs(tmp_path):
+    curves = {"3conv-batchnorm": [0.1, 0.45, *[0.5] * 7, 0.53, 0.5], "2conv-none": [0.1, *[0.5] * 10]}
+    ours = {}
+    for name, curve in curves.items():
+        run = runs.Run(tmp_path / name, REPORT[name].experiment)
+        history = [dict.fromkeys(runs.HISTORY, 0.0) | {"epoch": e, "val_accuracy": v} for e, v in enumerate(curve)]
+        runs.write_history(run.path / "history.csv", history)
+        runs.write_json(run.path / "record.json", {"seconds": 12.0})
+        ours[name] = reproduction.figures(run)
+    told = reproduction.sureness([dataclasses.replace(row, ours=ours.get(row.model.name)) for row in table()])
+    assert (
+        "10,000 images give it to about 1.0 points" in told
+    )  # twice the standard error of a half: sqrt(0.25 / 10,000)
+    assert "3-conv, batch norm moved most, by 8.0 points, and 2-conv, no regularizer least, by 0.0 points" in told
+    assert reproduction.sureness([dataclasses.replace(row, ours=None) for row in table()]) == ""
+
+
 def test_nothing_is_concluded_while_a_run_is_missing():
     rows = [dataclasses.replace(row, ours=None) if row.model.name == "3conv-l2" else row for row in table()]
     judged = conclusions(rows)
@@ -85,7 +102,7 @@ def test_figures_are_read_off_the_history(tmp_path):
     runs.write_history(tmp_path / "history.csv", rows)
     runs.write_json(tmp_path / "record.json", {"seconds": 12.0, "test_accuracy": 0.41})
     run = runs.Run(tmp_path, REPORT["3conv-none"].experiment)
-    assert reproduction.figures(run) == Figures(0.6, 0.6, 0.4, 0.7, 12.0, 0.41, 0.8)
+    assert reproduction.figures(run) == Figures(0.6, 0.6, 0.4, 0.7, 12.0, 0.41, 0.8, pytest.approx(0.7))
     assert reproduction.figures(run).gap == pytest.approx(0.2)
 
 

@@ -70,6 +70,7 @@ def rankings(eight: Sequence[Row]) -> None:
         "Bars are ours after the last epoch, the line across a bar is the report's figure. The gap is training "
         f"accuracy, {DRAWINGS[str(st.session_state[DRAWN])]}, minus validation."
     )
+    st.caption(reproduction.sureness(trained))
 
 
 def gap(ours: Figures) -> float:
