@@ -5,7 +5,8 @@ says, it says about those. The result has the form of a training image, uint8 (3
 saved as a PNG comes out as it went in, byte for byte.
 
 1. *Original*: decoded, in RGB, not yet turned. Large photos are shrunk here already, by averaging whole blocks of
-   pixels, so that thirty students' photos fit into one server; 32x32 is far below any of these sizes.
+   pixels, so that thirty students' photos fit into one server; 32x32 is far below any of these sizes. Of a long, thin
+   picture the cut needs what is left of the short side, the whole picture between bars does not.
 2. *Oriented*: turned upright as the camera's EXIF note says.
 3. *Square*: a square cut out (movable, zoomable), or the whole picture with bars of its average colour.
 4. *32x32*: shrunk with Lanczos' filter, which weighs all pixels it replaces. Skipping pixels instead would leave jagged
@@ -20,6 +21,7 @@ import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +33,9 @@ Bytes = NDArray[np.uint8]
 
 SIDE = 32
 WORKING_SIDE = 1024  # pixels; a longer photo is shrunk to about this
-SHORTEST_SIDE = 64  # pixels; a long, thin photo is not shrunk below this
+SHORTEST_SIDE = 64  # pixels; a square is not cut out of a copy thinner than this
+LONGEST_SIDE = 65_535  # pixels, the most a JPEG can have; Pillow needs memory for every row, however short
+STRIPE = 64  # rows that are brought to 8 bits at a time
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "TIFF", "AVIF")  # MPO: what many phones call a JPEG
 STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")  # how files of these formats begin
 MOVING = ("GIF", "WEBP", "PNG", "AVIF")
@@ -99,10 +103,10 @@ def prepare(data: bytes, *, pad: bool = False, across: float = 0.5, down: float 
     a square of its average colour.
 
     Raises PhotoError, one clear sentence, for anything that is not a picture within the settings' `upload_megabytes`
-    and `upload_megapixels`.
+    and `upload_megapixels`, or that is longer than LONGEST_SIDE.
     """
     notes: list[str] = []
-    original, size, turn = _decode(data, notes.append)
+    original, size, turn = _decode(data, notes.append, pad)
     oriented = _orient(original, turn, notes.append)
     if pad:
         box, square = _pad(oriented, notes.append)
@@ -123,7 +127,7 @@ def _within(name: str, value: float, low: float, high: float) -> float:
 # Decoding what nobody has checked
 
 
-def _decode(data: bytes, note: Callable[[str], None]) -> tuple[Image.Image, tuple[int, int], int]:
+def _decode(data: bytes, note: Callable[[str], None], whole: bool) -> tuple[Image.Image, tuple[int, int], int]:
     """The decoded picture in RGB (shrunk where it is large), the file's own size, and its EXIF orientation."""
     _check_bytes(data)
     try:
@@ -133,7 +137,7 @@ def _decode(data: bytes, note: Callable[[str], None]) -> tuple[Image.Image, tupl
             turn = _orientation(image)
             _note_frames(image, note)
             image.draft(image.mode, (WORKING_SIDE, WORKING_SIDE))  # a JPEG can be decoded at half or quarter size
-            return _shrink_blocks(_in_rgb(image, note), note, size), size, turn
+            return _shrink_blocks(_in_rgb(image, note), note, size, whole), size, turn
     except PhotoError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -164,6 +168,8 @@ def _check_bytes(data: bytes) -> None:
 def _check_pixels(size: tuple[int, int]) -> None:
     if size[0] * size[1] > settings.current().upload_megapixels * 10**6:
         raise PhotoError(_too_large(f"{size[0]}x{size[1]}, {size[0] * size[1] / 1e6:.0f} million"))
+    if max(size) > LONGEST_SIDE:
+        raise PhotoError(f"Choose a picture of at most {LONGEST_SIDE:,} pixels a side. Received: {size[0]}x{size[1]}")
 
 
 def _too_large(received: str) -> str:
@@ -214,14 +220,27 @@ def _in_rgb(image: Image.Image, note: Callable[[str], None]) -> Image.Image:
 
 
 def _to_8_bits(image: Image.Image) -> Bytes:
-    """Grey values, 16-bit ones from 0..65535, others from their lowest..highest, to uint8."""
-    values = np.nan_to_num(np.asarray(image, np.float64))
-    low, high = (0.0, 65535.0) if image.mode.startswith("I;16") else (values.min(), values.max())
-    return np.rint((values - low) / max(high - low, 1e-12) * 255).astype(np.uint8)
+    """Grey values, 16-bit ones from 0..65535, others from their lowest..highest, to uint8. Stripe by stripe, because
+    as float64 the whole picture would take eight bytes a pixel, several times."""
+    given = np.asarray(image)
+    stripes = [given[top : top + STRIPE] for top in range(0, len(given), STRIPE)]
+    if image.mode.startswith("I;16"):
+        low, high = 0.0, 65535.0
+    else:
+        low, high = min(_finite(one).min() for one in stripes), max(_finite(one).max() for one in stripes)
+    scale = max(high - low, 1e-12)
+    return np.concatenate([np.rint((_finite(one) - low) / scale * 255).astype(np.uint8) for one in stripes])
 
 
-def _shrink_blocks(image: Image.Image, note: Callable[[str], None], size: tuple[int, int]) -> Image.Image:
-    factor = min(math.ceil(max(image.size) / WORKING_SIDE), max(1, min(image.size) // SHORTEST_SIDE))
+def _finite(values: NDArray[Any]) -> NDArray[np.float64]:
+    return np.nan_to_num(values.astype(np.float64))
+
+
+def _shrink_blocks(image: Image.Image, note: Callable[[str], None], size: tuple[int, int], whole: bool) -> Image.Image:
+    """A copy no longer than WORKING_SIDE; one that is to be cut, not kept `whole`, does not get below SHORTEST_SIDE."""
+    factor = math.ceil(max(image.size) / WORKING_SIDE)
+    if not whole:
+        factor = min(factor, max(1, min(image.size) // SHORTEST_SIDE))
     image = image.reduce(factor) if factor > 1 else image.copy()
     if sorted(image.size) != sorted(size):
         note(f"The steps are shown on a copy of {image.width}x{image.height}.")

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -144,6 +145,46 @@ def test_a_long_thin_picture_keeps_pixels_on_its_short_side() -> None:
     assert min(prepare(saved(quarters(6000, 70))).original.size) == 70
 
 
+@pytest.mark.parametrize("size", [(20_000, 60), (60, 20_000), (60_000, 64), (65_535, 1), (1, 65_535), (3000, 100)])
+def test_the_bars_beside_a_thin_picture_never_make_it_larger_than_a_working_copy(size: tuple[int, int]) -> None:
+    photo = prepare(saved(Image.new("RGB", size, RED)), pad=True)
+    assert photo.size == size
+    assert max(photo.square.size) <= photos.WORKING_SIDE
+    assert min(photo.oriented.size) >= 1
+    left, top, right, bottom = photo.box
+    assert (right - left, bottom - top) == photo.square.size
+    assert (photo.oriented.width > photo.oriented.height) == (size[0] > size[1])
+    assert (photo.pixels == RED).all()
+
+
+def test_a_thin_picture_between_bars_keeps_its_colours_where_they_were() -> None:
+    photo = prepare(saved(quarters(20_000, 2000).resize((20_000, 60))), pad=True)
+    assert photo.oriented.size == (1000, 3)
+    middle = np.asarray(photo.square)[498:502]  # three rows of the picture and one of the bars
+    assert (np.abs(middle[:, 250].astype(int) - RED).sum(axis=1) < 20).any()
+    assert (np.abs(middle[:, 750].astype(int) - YELLOW).sum(axis=1) < 20).any()
+
+
+@pytest.mark.parametrize("size", [(640, 480), (1024, 768), (1025, 700), (2500, 1900), (1900, 2500), (3000, 1000)])
+def test_an_ordinary_photo_is_averaged_in_whole_blocks_and_then_cut_or_padded(size: tuple[int, int]) -> None:
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (*size[::-1], 3), np.uint8))
+    copy = noise.reduce(-(-max(size) // 1024))
+    (width, height), short, long = copy.size, min(copy.size), max(copy.size)
+    left, top = round((width - short) / 2), round((height - short) / 2)
+    cut = copy.crop((left, top, left + short, top + short)).resize((32, 32), Image.Resampling.LANCZOS)
+    assert np.array_equal(prepare(saved(noise)).pixels, cut)
+    average = tuple(np.rint(np.asarray(copy).mean(axis=(0, 1))).astype(int).tolist())
+    bars = Image.new("RGB", (long, long), average)
+    bars.paste(copy, ((long - width) // 2, (long - height) // 2))
+    assert np.array_equal(prepare(saved(noise), pad=True).pixels, bars.resize((32, 32), Image.Resampling.LANCZOS))
+
+
+def test_a_side_longer_than_any_camera_makes_is_refused() -> None:
+    for size in ((65_536, 1), (1, 4_000_000)):
+        with pytest.raises(PhotoError, match=rf"at most 65,535 pixels a side. Received: {size[0]}x{size[1]}"):
+            prepare(saved(Image.new("L", size)))
+
+
 @pytest.mark.parametrize("turn", range(1, 9))
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_a_photo_is_turned_upright_as_the_camera_noted(turn: int, format: str) -> None:
@@ -184,6 +225,16 @@ def test_floating_point_pictures_are_stretched_to_what_a_screen_can_show() -> No
     ramp = np.tile(np.linspace(-1, 7, 64).astype(np.float32), (64, 1))
     pixels = prepare(saved(Image.fromarray(ramp), "TIFF")).pixels
     assert np.allclose(pixels[16, :, 0], np.linspace(2, 253, 32), atol=5)
+
+
+@pytest.mark.parametrize("type_", [np.uint16, np.float32])
+def test_more_than_eight_bits_need_a_few_bytes_a_pixel_on_the_way(type_: type) -> None:
+    data = saved(Image.fromarray(np.zeros((1500, 2000), type_)), "TIFF")
+    tracemalloc.start()  # what NumPy takes, not what Pillow does
+    prepare(data)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 14 * 1500 * 2000
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P"])
