@@ -9,20 +9,31 @@ from typing import Any
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from cnnlab import settings
 from cnnlab.experiment import CHOICES, NUMBERS, REPORT, Experiment, ExperimentError
+from cnnlab.jobs.queue import QueueError
 from cnnlab.settings import SettingsError
 
 EXIT_CODES = {"done": 0, "failed": 1, "stopped": 3}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit status is 0 where it did what was asked, 2 where it was asked for nonsense."""
+    """Run one command; the exit status is 0 where it did what was asked, 2 where it was asked for nonsense.
+
+    1 where the machine did not let it: a full disk, a folder of somebody else's, a queue that cannot be read.
+    """
     options = parser().parse_args(arguments)
     try:
         return int(options.run(options) or 0)
     except (ExperimentError, SettingsError, LookupError) as problem:
         print(problem.args[0], file=sys.stderr)
         return 2
+    except QueueError as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    except OSError as problem:
+        print(f"{problem.strerror or problem}: {problem.filename or settings.home()}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 
@@ -52,7 +63,7 @@ def add_train(commands: Any) -> None:
     for name, allowed in CHOICES.items():
         command.add_argument(f"--{name}", choices=allowed)
     for name, kind in NUMBERS.items():
-        command.add_argument(f"--{name.replace('_', '-')}", type=kind)
+        command.add_argument(flag(name), type=kind)
     command.add_argument("--json", metavar="EXPERIMENT", help="the whole experiment as JSON")
     command.add_argument("--threads", type=int, help="threads for one operation (a resumed run keeps its own number)")
     command.add_argument("--core", type=int, help="run on this processor core only")
@@ -138,21 +149,29 @@ def add_bench(commands: Any) -> None:
 
 def chosen(options: argparse.Namespace) -> Experiment:
     """The experiment that the flags describe."""
-    if options.json:
-        return Experiment.from_json(options.json)
     given = {name: getattr(options, name) for name in (*CHOICES, *NUMBERS)}
-    return Experiment.from_dict({name: value for name, value in given.items() if value is not None})
+    given = {name: value for name, value in given.items() if value is not None}
+    if options.json is None:
+        return Experiment.from_dict(given)
+    if given:
+        raise ExperimentError(f"--json is the whole experiment: leave out {', '.join(map(flag, given))}.")
+    return Experiment.from_json(options.json)
+
+
+def flag(name: str) -> str:
+    """The flag of an experiment's field."""
+    return f"--{name.replace('_', '-')}"
 
 
 def run_train(options: argparse.Namespace) -> int:
     """Train, with a line on the terminal for each epoch."""
-    from cnnlab import runs, settings
+    from cnnlab import runs
 
     experiment = chosen(options)
     recorded = runs.read_json(settings.runs_dir() / experiment.key / "record.json").get("threads")
     use_threads(recorded or options.threads)
     if options.core is not None:
-        os.sched_setaffinity(0, {options.core})
+        use_core(options.core)
     import_keras_quietly()
     cap_gpu_memory(settings.current().gpu_megabytes)
     from cnnlab.training import Busy, train
@@ -162,15 +181,25 @@ def run_train(options: argparse.Namespace) -> int:
     except Busy as problem:
         print(problem, file=sys.stderr)
         return 1
-    reason = runs.read_json(settings.runs_dir() / experiment.key / "record.json").get("reason")
-    print(f"{state}: {experiment.title}, run {experiment.key}. {reason or ''}")
+    if state != "failed":  # then the reason was the last word
+        print(f"{state}: {experiment.title}, run {experiment.key}.")
     return EXIT_CODES[state]
 
 
 def use_threads(number: int | None) -> None:
-    """Have TensorFlow, which reads this at its import, share an operation among so many threads."""
+    """Have TensorFlow, which reads this at its import, share an operation among so many. Raises SettingsError."""
+    if number is not None and number < 1:
+        raise SettingsError(f"Choose at least one thread. Received: --threads {number}")
     if number:
         os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = str(number)
+
+
+def use_core(number: int) -> None:
+    """Run on this processor core only. Raises SettingsError where there is none of this number."""
+    cores = sorted(os.sched_getaffinity(0))
+    if number not in cores:
+        raise SettingsError(f"Choose a core of {', '.join(map(str, cores))}. Received: --core {number}")
+    os.sched_setaffinity(0, {number})
 
 
 def import_keras_quietly() -> None:
@@ -290,8 +319,6 @@ def run_dispatch(options: argparse.Namespace) -> int:
 
 def run_settings(options: argparse.Namespace) -> None:
     """Print them."""
-    from cnnlab import settings
-
     print(settings.table(), end="")
 
 

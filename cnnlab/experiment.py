@@ -10,7 +10,6 @@ The lab report's ten experiments stand here by name, with the report's own figur
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -125,7 +124,7 @@ class Experiment:
         """The experiment that `to_json` wrote. Raises ExperimentError where the text is anything else."""
         try:
             fields = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ExperimentError(f"An experiment is written as JSON. Received: {text[:80]!r}") from None
         if not isinstance(fields, dict):
             raise ExperimentError(f"An experiment is written as a JSON object. Received: {text[:80]!r}")
@@ -186,11 +185,12 @@ def whole_number(name: str, value: Any, low: int, high: int) -> int:
 
 
 def real_number(name: str, value: Any, low: float, high: float) -> float:
-    """`value` as a finite float in low..high. Raises ExperimentError otherwise."""
-    usable = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """`value` as a finite float in low..high; -0.0 counts as 0. Raises ExperimentError otherwise."""
+    usable = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not usable or not low <= value <= high:
-        raise ExperimentError(f"Choose {name} between {low:g} and {high:g}. Received: {name}={value!r}")
-    return float(value)
+        ends = f"{in_digits(low)} and {in_digits(high)}"
+        raise ExperimentError(f"Choose {name} between {ends}. Received: {name}={value!r:.60}")
+    return float(value) + 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -236,6 +236,8 @@ def gradient(layers: Sequence[Layer], weights: Weights, maps: Mapping[str, Array
 
     Raises ValueError for a stage or a class that is not there.
     """
+    if at not in maps and at in [layer.name for layer in layers]:
+        raise ValueError(f"Expected a stage of a forward pass, {', '.join(maps)}. Received: at={at!r}")
     path = [layer for layer in layers[position(layers, at) + 1 :] if layer.kind != "dropout"]
     if not 0 <= target < maps["logits"].shape[1]:
         raise ValueError(f"Expected a class from 0 to {maps['logits'].shape[1] - 1}. Received: target={target}")

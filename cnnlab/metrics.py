@@ -14,13 +14,14 @@ Floats = NDArray[np.float64]
 def log_softmax(logits: ArrayLike) -> Floats:
     """The logarithm of the softmax along the last axis, float64, without overflow for any finite logits."""
     values = np.asarray(logits, np.float64)
-    shifted = values - values.max(axis=-1, keepdims=True)
+    with np.errstate(over="ignore"):
+        shifted = values - values.max(axis=-1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
 def probabilities(logits: ArrayLike) -> Floats:
-    """Softmax along the last axis: float64, each row adds up to 1."""
-    return np.asarray(np.exp(log_softmax(logits)))
+    """Softmax along the last axis: float64, each row adds up to 1. Of an infinite logit the largest number is taken."""
+    return np.asarray(np.exp(log_softmax(np.nan_to_num(np.asarray(logits, np.float64)))))
 
 
 def accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
@@ -53,13 +54,6 @@ def calibration(logits: ArrayLike, labels: ArrayLike, bins: int = 10) -> tuple[F
         mean_confidence = np.bincount(which, confidence, minlength=bins) / count
         mean_right = np.bincount(which, right, minlength=bins) / count
     return mean_confidence, mean_right, count
-
-
-def expected_calibration_error(logits: ArrayLike, labels: ArrayLike, bins: int = 10) -> float:
-    """How far confidence and accuracy are apart, bin by bin, weighted by count: 0..1 (Guo et al. 2017, equation 3)."""
-    confidence, right, count = calibration(logits, labels, bins)
-    filled = count > 0
-    return float(np.average(np.abs(confidence - right)[filled], weights=count[filled]))
 
 
 def class_accuracy(table: NDArray[np.int64]) -> Floats:

@@ -11,7 +11,9 @@ from pathlib import Path
 from cnnlab import runs, settings
 from cnnlab.architecture import BATCHNORM_PLACES, DROPOUT_PLACES, Placement
 from cnnlab.experiment import REPORT, Experiment
+from cnnlab.jobs.runners import python_environment
 from cnnlab.reproduction import figures, percent, points
+from cnnlab.runs import Run
 
 CASES = [("3conv-dropout", Placement(dropout=place)) for place in DROPOUT_PLACES]
 CASES += [("3conv-batchnorm", Placement(batchnorm=place)) for place in BATCHNORM_PLACES]
@@ -36,13 +38,21 @@ def folder(name: str, placement: Placement, epochs: int, precision: str) -> Path
     return settings.home() / "placements" / f"{experiment.key}-{place_of(name, placement).replace('_', '-')}"
 
 
+def run_of(name: str, placement: Placement, epochs: int, precision: str) -> Run | None:
+    """The finished run of this case, shipped or trained here, or None."""
+    if placement == Placement() and (run := runs.find(experiment_of(name, epochs, precision))):
+        return run if run.state == "done" else None
+    path = folder(name, placement, epochs, precision)
+    return runs.read_run(path) if runs.read_json(path / "record.json").get("state") == "done" else None
+
+
 def train_missing(epochs: int, precision: str) -> None:
     """Train every case that is not there yet, one after the other, each in a process of its own."""
     for number, (name, placement) in enumerate(CASES):
-        if runs.read_json(folder(name, placement, epochs, precision) / "record.json").get("state") != "done":
+        if run_of(name, placement, epochs, precision) is None:
             print(f"training {name}, {place_of(name, placement)}", flush=True)
             program = f"from cnnlab import placements; placements.train_case({number}, {epochs}, {precision!r})"
-            subprocess.run([sys.executable, "-c", program], cwd=settings.REPOSITORY, check=True)
+            subprocess.run([sys.executable, "-c", program], env=python_environment(), check=True)
 
 
 def train_case(number: int, epochs: int, precision: str) -> str:
@@ -59,13 +69,11 @@ def table(epochs: int, precision: str) -> str:
     lines = ["| network | place | training | validation | away from the report |", "| --- | --- | --- | --- | --- |"]
     for name, placement in CASES:
         place, report = place_of(name, placement).replace("_", " "), REPORT[name]
-        experiment = experiment_of(name, epochs, precision)
-        run = runs.find(experiment) if placement == Placement() else None
-        path = run.path if run else folder(name, placement, epochs, precision)
-        if runs.read_json(path / "record.json").get("state") != "done":
+        run = run_of(name, placement, epochs, precision)
+        if run is None:
             lines.append(f"| {name} | {place} | not trained yet | | |")
             continue
-        ours = figures(runs.read_run(path))
+        ours = figures(run)
         away = abs(ours.train - report.train_accuracy) + abs(ours.validation - report.validation_accuracy)
         lines.append(f"| {name} | {place} | {percent(ours.train)} | {percent(ours.validation)} | {points(away)} |")
     return "\n".join(lines) + "\n"

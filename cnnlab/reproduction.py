@@ -17,6 +17,7 @@ import numpy as np
 
 from cnnlab import runs, settings
 from cnnlab.experiment import REPORT, Experiment, ReportModel
+from cnnlab.jobs.runners import python_environment
 from cnnlab.runs import Run
 
 AGREE_WITHIN = 0.02  # validation and test accuracy agree when they differ by at most two points
@@ -270,8 +271,10 @@ def train_missing(names: Sequence[str], slots: int | None = None) -> list[str]:
     """Train these models, one process a core, each pinned to its core with one thread; returns the names that failed.
 
     On a CPU this trains 1.2 to 1.36 times as much as one process on two cores. Ctrl-C stops all workers at their next
-    batch; called again, they go on.
+    batch; called again, they go on. `slots` is how many cores are used at most (None: all). Raises SettingsError.
     """
+    if slots is not None and slots < 1:
+        raise settings.SettingsError(f"Choose at least one slot. Received: slots={slots}")
     cores = sorted(os.sched_getaffinity(0))[: slots or None]
     waiting, failed = list(names), list[str]()
     working: dict[int, tuple[str, subprocess.Popen[bytes]]] = {}
@@ -297,31 +300,32 @@ def train_missing(names: Sequence[str], slots: int | None = None) -> list[str]:
 def _start(experiment: Experiment, core: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "cnnlab", "train", "--threads", "1", "--core", str(core)]
     command += ["--json", experiment.to_json()]
-    return subprocess.Popen(command, cwd=settings.REPOSITORY, start_new_session=True)
+    return subprocess.Popen(command, env=python_environment(), start_new_session=True)
 
 
 def publishable(names: Iterable[str]) -> list[str]:
     """Which of these models were trained here to the end and are not shipped yet."""
     made = {name: settings.runs_dir() / REPORT[name].experiment.key / "record.json" for name in names}
     done = [name for name, record in made.items() if runs.read_json(record).get("state") == "done"]
-    return [name for name in done if not (settings.PRETRAINED / name / "model.keras").exists()]
+    return [name for name in done if not (settings.PRETRAINED / name / "experiment.json").exists()]
 
 
 def publish(name: str) -> Path:
     """Put the finished run of this model under `pretrained/`, small enough to ship; returns the new directory.
 
     Figures, record and Keras model are kept whole. Snapshots keep 6 significant bits and logits 9: enough for a
-    picture, a third of the size. The last weights are in model.keras, in full.
+    picture, a third of the size. The last weights are in model.keras, in full. What makes it a run, experiment.json,
+    comes last: a kill leaves no half of one.
     """
     run = runs.read_run(settings.runs_dir() / REPORT[name].experiment.key)
     target = settings.PRETRAINED / name
-    for file in ("experiment.json", "record.json", "history.csv"):
-        runs.write_atomically(target / file, (run.path / file).read_bytes())
     runs.write_atomically(target / "model.keras", runs.recompressed((run.path / "model.keras").read_bytes()))
     for epoch in run.snapshots()[:-1]:
         weights = {role: runs.rounded(values, 5) for role, values in run.weights(epoch).items()}
         runs.write_compact(target / "weights" / f"{epoch:03}.npz", weights)
     logits = run.predictions()
-    small = {key: runs.rounded(v, 8) if v.dtype == np.float16 else v for key, v in logits.items()}
+    small = {k: runs.with_winners(runs.rounded(v, 8), v) if v.dtype == np.float16 else v for k, v in logits.items()}
     runs.write_compact(target / "predictions.npz", small)
+    for file in ("history.csv", "record.json", "experiment.json"):
+        runs.write_atomically(target / file, (run.path / file).read_bytes())
     return target

@@ -3,7 +3,7 @@
     experiment.json       the experiment, whole
     record.json           state, versions, device, data fingerprint, started, seconds, epochs done, final figures
     history.csv           a row an epoch; epoch 0 is before training
-    weights/000.npz ...   the weights after that epoch, by layer and role (float16; the last one float32)
+    weights/000.npz ...   the weights after that epoch, by layer and role (`halved`; the last one float32)
     model.keras           the trained Keras model
     predictions.npz       logits on the validation and on the test images
     progress.json, checkpoint.npz, lock, worker.log        while it trains
@@ -17,6 +17,7 @@ import io
 import json
 import os
 import re
+import threading
 import zipfile
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 
 from cnnlab import settings
 from cnnlab.architecture import Layer, layers
-from cnnlab.experiment import REPORT, Experiment, ExperimentError
+from cnnlab.experiment import REPORT, Experiment
 from cnnlab.locks import held
 
 HISTORY = (
@@ -54,7 +55,7 @@ class UnknownRun(LookupError):
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace the file `path` by `content` in one step: a reader, or a crash, finds the old bytes or the new ones."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     try:
         with part.open("wb") as file:
             file.write(content)
@@ -86,11 +87,25 @@ def write_arrays(path: Path, arrays: dict[str, Any], compress: bool = False) -> 
     write_atomically(path, buffer.getvalue())
 
 
+def halved(values: NDArray[Any]) -> NDArray[np.floating[Any]]:
+    """float16, three digits of each number; float32 where a number is too large for that (beyond 65,504)."""
+    fits = np.abs(values).max(initial=0) <= np.finfo(np.float16).max
+    return values.astype(np.float16 if fits else np.float32)
+
+
 def rounded(values: NDArray[Any], bits: int) -> NDArray[np.float16]:
     """float16 with only `bits` of the ten bits after the leading one kept, rounded: it packs well and reads as ever."""
     drop = 10 - bits
     whole = values.astype(np.float16).view(np.uint16).astype(np.uint32)
     return ((whole + (1 << drop >> 1)) >> drop << drop).astype(np.uint16).view(np.float16)
+
+
+def with_winners(small: NDArray[Any], logits: NDArray[Any]) -> NDArray[Any]:
+    """`small`, a rounded copy of `logits` (n, classes), in which the largest of each row is the largest as before."""
+    said = np.argmax(logits, axis=1)
+    rows = np.flatnonzero(np.argmax(small, axis=1) != said)
+    small[rows, said[rows]] = np.nextafter(small[rows].max(axis=1), np.inf, dtype=small.dtype)
+    return small
 
 
 def write_compact(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
@@ -165,7 +180,10 @@ class Run:
     def state(self) -> str:
         """running, done, stopped or failed; 'interrupted' where the record says running and no worker lives."""
         written = str(self.record.get("state", "stopped"))
-        return "interrupted" if written == "running" and not self.is_live else written
+        if written == "running" and not self.is_live:  # gone, or at its end since the record was read
+            written = str(read_json(self.path / "record.json").get("state", "stopped"))
+            return "interrupted" if written == "running" else written
+        return written
 
     def progress(self) -> dict[str, Any]:
         """progress.json: where the live worker is; empty when there is none."""
@@ -196,7 +214,7 @@ class Run:
         raise UnknownRun(f"This run keeps the weights of epochs {self.snapshots()}. Received: epoch={epoch}")
 
     def predictions(self) -> dict[str, NDArray[Any]]:
-        """predictions.npz: "test" and, for a validation split, "validation" logits (n, 10) float16, with "_labels".
+        """predictions.npz: "test" and, for a validation split, "validation" logits (n, 10), `halved`, with "_labels".
 
         Empty while the run has not finished.
         """
@@ -236,7 +254,7 @@ def read_run(path: Path) -> Run:
     """The run in this directory. Raises UnknownRun where there is none."""
     try:
         return Run(path, Experiment.from_json((path / "experiment.json").read_text()))
-    except (OSError, ExperimentError):
+    except (OSError, ValueError):  # not there, not text, or no experiment
         raise UnknownRun(f"There is no run called {path.name!r} here; choose one from the list.") from None
 
 
@@ -253,6 +271,14 @@ def shipped_name(experiment: Experiment) -> str | None:
     return {row.experiment: row.name for row in REPORT.values()}.get(experiment)
 
 
+def last_changed(path: Path) -> float:
+    """When a file was last written (Unix time); 0 where there is none."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def find(experiment: Experiment) -> Run | None:
     """The run of this experiment, shipped or trained here, or None."""
     shipped = shipped_name(experiment)
@@ -267,7 +293,7 @@ def all_runs() -> list[Run]:
     """Every run there is: the shipped ones in the report's order, then those trained here, newest first."""
     shipped = [settings.PRETRAINED / name for name in REPORT]
     trained = settings.runs_dir().glob("*/experiment.json")
-    folders = [path.parent for path in sorted(trained, key=lambda path: path.stat().st_mtime, reverse=True)]
+    folders = [path.parent for path in sorted(trained, key=last_changed, reverse=True)]
     found = []
     for folder in [*shipped, *folders]:
         try:

@@ -31,7 +31,7 @@ class SettingsError(ValueError):
 def home() -> Path:
     """The folder for everything that is made here: `CNNLAB_HOME`, else `cnnlab` under the user's cache directory."""
     if explicit := os.environ.get("CNNLAB_HOME"):
-        return Path(explicit).expanduser()
+        return Path(explicit).expanduser().absolute()  # a worker starts in another folder
     cache = os.environ.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "cnnlab"
 
@@ -137,7 +137,7 @@ def _file() -> dict[str, Any]:
         written = json.loads(path.read_text())
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path} cannot be read ({error}): mend it or remove it.") from None
     known = {one.name for one in fields(Settings)}
     if not isinstance(written, dict):

@@ -12,8 +12,11 @@ Nothing here calls TensorFlow; a host with Keras on JAX trains with the same cod
 import contextlib
 import json
 import signal
+import sys
 import time
 import traceback
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +49,10 @@ class Busy(RuntimeError):
 
 class Diverged(ArithmeticError):
     """The loss is no longer a number."""
+
+
+class BadCheckpoint(ValueError):
+    """A checkpoint that this training cannot go on from."""
 
 
 class Worker:
@@ -89,9 +96,10 @@ class Worker:
     def finish_epoch(self, epoch: int, logs: dict[str, float], started: float) -> None:
         """Measure, remember, and make it safe: after this a killed worker goes on from here."""
         self.tell(phase="evaluating", epoch=epoch)
-        self.rows.append({"epoch": epoch, **self.training_figures(logs), **self.evaluate()})
-        if not np.isfinite(self.rows[-1]["val_loss"]):
+        row = {"epoch": epoch, **self.training_figures(logs), **self.evaluate()}
+        if not np.isfinite(row["val_loss"]):
             raise Diverged(f"The loss is no longer a number after epoch {epoch}.")
+        self.rows.append(row)
         if epoch:
             self.epoch_seconds.append(round(time.perf_counter() - started, 3))
         if epoch in runs.SNAPSHOT_EPOCHS or epoch == self.experiment.epochs:
@@ -141,28 +149,40 @@ class Worker:
 
     def snapshot(self, epoch: int) -> None:
         """Keep the weights of this epoch: half the digits, all of them after the last epoch."""
-        kind = np.float32 if epoch == self.experiment.epochs else np.float16
-        weights = {name: values.astype(kind) for name, values in networks.read_weights(self.model).items()}
-        runs.write_arrays(self.path / "weights" / f"{epoch:03}.npz", weights)
+        weights = networks.read_weights(self.model)
+        if epoch != self.experiment.epochs:
+            weights = {name: runs.halved(values) for name, values in weights.items()}
+        runs.write_arrays(self.snapshot_file(epoch), weights)
+
+    def snapshot_file(self, epoch: int) -> Path:
+        """Where the weights of this epoch are kept."""
+        return self.path / "weights" / f"{epoch:03}.npz"
 
     def checkpoint(self) -> None:
         """Every number that the next epoch depends on, and the history so far, in one file replaced in one step."""
         state = {f"{index:04}": np.asarray(v.numpy()) for index, v in enumerate(self.variables())}
-        story = json.dumps({"rows": self.rows, "epoch_seconds": self.epoch_seconds, "started": self.record["started"]})
-        runs.write_arrays(self.path / "checkpoint.npz", {**state, "story": np.array(story)})
+        story = {"rows": self.rows, "epoch_seconds": self.epoch_seconds}
+        story |= {name: self.record[name] for name in ("started", "fingerprint")}
+        runs.write_arrays(self.path / "checkpoint.npz", {**state, "story": np.array(json.dumps(story))})
 
     def variables(self) -> list[Any]:
         return [*self.model.variables, *self.model.optimizer.variables]
 
     def restore(self) -> None:
-        """Go back to the checkpoint, where there is a readable one."""
+        """Go back to the checkpoint; where there is none that fits this network and these images, begin anew."""
         try:
-            with np.load(self.path / "checkpoint.npz") as file:
-                for index, variable in enumerate(self.variables()):
-                    variable.assign(file[f"{index:04}"])
-                story = json.loads(str(file["story"]))
+            values, story = read_checkpoint(self.path / "checkpoint.npz", [v.shape for v in self.variables()])
+            if story.get("fingerprint", self.record["fingerprint"]) != self.record["fingerprint"]:
+                raise BadCheckpoint("the pictures are others than when this training began")
         except FileNotFoundError:
             return
+        except BadCheckpoint as problem:
+            print(f"This training begins anew: {problem}.", file=sys.stderr, flush=True)
+            for epoch in runs.SNAPSHOT_EPOCHS:
+                self.snapshot_file(epoch).unlink(missing_ok=True)
+            return
+        for variable, value in zip(self.variables(), values, strict=True):
+            variable.assign(value)
         self.rows, self.epoch_seconds = story["rows"], story["epoch_seconds"]
         self.record["started"] = story["started"]
         runs.write_history(self.path / "history.csv", self.rows)
@@ -176,13 +196,12 @@ class Worker:
             images = datasets.load(self.experiment.dataset)
             test_images = Feed(images.x_test, images.y_test)
             test = self.predict(test_images)
-            validation = {"validation": watched.astype(np.float16), "validation_labels": self.val_images.labels}
-        predictions = {**validation, "test": test.astype(np.float16), "test_labels": test_images.labels}
+            validation = {"validation": kept(watched), "validation_labels": self.val_images.labels}
+        predictions = {**validation, "test": kept(test), "test_labels": test_images.labels}
         runs.write_arrays(self.path / "predictions.npz", predictions, compress=True)
         self.record |= {"finished": now(), "test_accuracy": accuracy(test, test_images.labels)}
         self.write_record("done")
-        for leftover in ("checkpoint.npz", "progress.json"):
-            (self.path / leftover).unlink(missing_ok=True)
+        tidy(self.path)
 
     def write_record(self, state: str, reason: str | None = None) -> None:
         """record.json as it stands now."""
@@ -209,6 +228,30 @@ class Worker:
         """progress.json: where the worker is, for whoever looks."""
         fields = {"phase": phase, "epoch": epoch, "epochs": self.experiment.epochs, "updated": time.time()}
         runs.write_json(self.path / "progress.json", fields | more)
+
+
+def read_checkpoint(path: Path, shapes: list[tuple[int, ...]]) -> tuple[list[Any], dict[str, Any]]:
+    """The arrays of a checkpoint, of these shapes, and its story. Raises FileNotFoundError, BadCheckpoint."""
+    try:
+        with np.load(path) as file:
+            values = [file[f"{index:04}"] for index in range(len(shapes))]
+            story = json.loads(str(file["story"]))
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        raise BadCheckpoint("its checkpoint cannot be read") from None
+    if [value.shape for value in values] != [tuple(shape) for shape in shapes]:
+        raise BadCheckpoint("its checkpoint is that of another version of this network")
+    return values, story
+
+
+def kept(logits: Any) -> Any:
+    """Logits as predictions.npz keeps them: half the digits, the same answers."""
+    return runs.with_winners(runs.halved(logits), logits)
+
+
+def tidy(path: Path) -> None:
+    """Remove what only a training in progress needs."""
+    for leftover in ("checkpoint.npz", "progress.json"):
+        (path / leftover).unlink(missing_ok=True)
 
 
 class Progress(keras.callbacks.Callback):  # type: ignore[misc]
@@ -306,23 +349,33 @@ def train(
         raise Busy(f"Another worker is training {experiment.title} at this moment; watch it instead.")
     with lock, stop_signals():
         if runs.read_json(path / "record.json").get("state") == "done":
+            tidy(path)  # the last worker was killed just before it did
             return "done"
         runs.write_atomically(path / "experiment.json", (experiment.to_json() + "\n").encode())
         runs.write_json(path / "progress.json", {"phase": "starting", "epochs": experiment.epochs})
         try:
             worker = Worker(experiment, path, report, placement)
         except LookupError as problem:
-            runs.write_json(path / "record.json", {"state": "failed", "reason": str(problem), "epochs_done": 0})
+            record = {"epochs_done": 0} | runs.read_json(path / "record.json")
+            runs.write_json(path / "record.json", record | {"state": "failed", "reason": str(problem)})
+            (path / "progress.json").unlink(missing_ok=True)
             raise
-        try:
-            worker.run()
-            return "done"
-        except Stopped:
-            return leave(worker, "stopped", None)
-        except Exception as problem:  # whatever it is: the record says failed, and why
-            if not isinstance(problem, (ArithmeticError, MemoryError, OSError)):
-                traceback.print_exc()  # for the worker's log
-            return leave(worker, "failed", readable(problem))
+        return at_work(worker)
+
+
+def at_work(worker: Worker) -> str:
+    """Train, and say how it ended. Whatever goes wrong, the record says failed and why; so does the log's last line."""
+    try:
+        worker.run()
+        return "done"
+    except Stopped:
+        return leave(worker, "stopped", None)
+    except Exception as problem:
+        if not isinstance(problem, (ArithmeticError, MemoryError, OSError)):
+            traceback.print_exc()  # for the worker's log
+        leave(worker, "failed", readable(problem))
+        print(readable(problem), file=sys.stderr, flush=True)  # on a full disk it stands nowhere else
+        return "failed"
 
 
 def leave(worker: Worker, state: str, reason: str | None) -> str:
@@ -340,6 +393,6 @@ def readable(problem: BaseException) -> str:
     if isinstance(problem, MemoryError) or "RESOURCE_EXHAUSTED" in str(problem) or "OOM" in str(problem):
         return "The machine ran out of memory; choose fewer filters or a smaller batch."
     if isinstance(problem, OSError):
-        return f"The run could not be written: {problem.strerror}."
+        return f"The run could not be written: {problem.strerror or problem}."
     first_line = (str(problem).strip() or "no message").splitlines()[0]
     return f"Something unexpected happened ({type(problem).__name__}: {first_line[:120]}); the log has the details."

@@ -14,6 +14,10 @@ def test_learning_rate_1_and_1_0_are_the_same_experiment():
     assert Experiment(depth=3.0).to_json() == Experiment(depth=3).to_json()
 
 
+def test_no_strength_is_one_experiment_whatever_its_sign():
+    assert Experiment(regularizer="l2", strength=-0.0).key == Experiment(regularizer="l2", strength=0.0).key
+
+
 def test_what_is_left_out_is_the_same_as_saying_it():
     assert Experiment(regularizer="dropout").key == Experiment(regularizer="dropout", strength=0.1).key
     assert Experiment().key == Experiment(train_images=40_000).key
@@ -49,6 +53,8 @@ def test_json_there_and_back_gives_the_same_experiment():
         ({"learning_rate": float("nan")}, "learning_rate"),
         ({"learning_rate": "fast"}, "learning_rate"),
         ({"epochs": 10**9}, "epochs"),
+        ({"seed": 10**400}, "seed between 0 and 2147483647"),
+        ({"learning_rate": float("inf")}, "learning_rate"),
         ({"train_images": 50_000}, "train_images"),
         ({"dataset": "../../etc/passwd"}, "dataset"),
     ],
@@ -58,7 +64,7 @@ def test_nonsense_is_refused_with_the_field_and_what_was_received(fields, word):
         Experiment(**fields)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"depth": 2, "color": "red"}', '"depth"'])
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"depth": 2, "color": "red"}', '"depth"', "[" * 100_000])
 def test_text_that_is_no_experiment_is_refused(text):
     with pytest.raises(ExperimentError):
         Experiment.from_json(text)

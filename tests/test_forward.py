@@ -205,6 +205,13 @@ def test_unknown_stages_and_classes_are_refused():
         forward.gradient(network.layers, network.weights, maps, 10, "relu1")
 
 
+def test_a_layer_that_only_works_in_training_has_no_slope():
+    network = twin(Experiment(dataset="shapes", depth=1, filters=4, dense=8, regularizer="dropout"))
+    maps = forward.stages(network.layers, network.weights, some_images(1))
+    with pytest.raises(ValueError, match=r"conv1, relu1, pool1.*Received: at='dropout1'"):
+        forward.gradient(network.layers, network.weights, maps, 0, "dropout1")
+
+
 def test_looking_inside_loads_neither_keras_nor_streamlit():
     heavy = "{'keras', 'tensorflow', 'streamlit', 'pandas'}"
     code = f"import sys, cnnlab.forward, cnnlab.lens, cnnlab.whatif; print(sorted({heavy} & set(sys.modules)))"

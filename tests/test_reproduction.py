@@ -1,7 +1,9 @@
 """The tables and the conclusions are computed from the figures, the report's and ours alike."""
 
 import dataclasses
+import zipfile
 
+import numpy as np
 import pytest
 
 from cnnlab import reproduction, runs, settings
@@ -118,3 +120,38 @@ def test_only_finished_runs_count(tmp_path, monkeypatch):
     assert "2conv-l2" in reproduction.missing() and reproduction.publishable(REPORT) == []
     runs.write_json(folder / "record.json", {"state": "done"})
     assert "2conv-l2" not in reproduction.missing() and reproduction.publishable(REPORT) == ["2conv-l2"]
+
+
+def test_a_run_whose_publishing_was_broken_off_is_not_shipped_and_is_published_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
+    name, experiment = "2conv-none", REPORT["2conv-none"].experiment
+    folder = settings.runs_dir() / experiment.key
+    for file in ("experiment.json", "history.csv"):
+        runs.write_atomically(folder / file, experiment.to_json().encode())
+    runs.write_json(folder / "record.json", {"state": "done", "epochs_done": 30})
+    with zipfile.ZipFile(folder / "model.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
+    for epoch in (0, 1):
+        runs.write_arrays(folder / "weights" / f"{epoch:03}.npz", {"conv1/kernel": np.ones(3)})
+    runs.write_arrays(folder / "predictions.npz", {"test": np.eye(10, dtype=np.float16), "test_labels": np.arange(10)})
+    write, written = runs.write_compact, []
+
+    def killed(path, arrays):
+        written.append(path)
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        write(path, arrays)
+
+    monkeypatch.setattr(runs, "write_compact", killed)
+    with pytest.raises(KeyboardInterrupt):
+        reproduction.publish(name)
+    assert reproduction.publishable([name]) == [name] and not runs.find(experiment).is_pretrained
+    reproduction.publish(name)
+    assert reproduction.publishable([name]) == [] and runs.find(experiment).is_pretrained
+    assert len(runs.find(experiment).predictions()["test"]) == 10
+
+
+def test_no_slot_is_refused_before_anything_is_trained():
+    with pytest.raises(settings.SettingsError, match="Received: slots=0"):
+        reproduction.train_missing(["2conv-none"], 0)

@@ -1,6 +1,7 @@
 """A run on disk: what is written comes back, what is missing or strange is said in a sentence."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -63,9 +64,10 @@ def test_a_run_trained_here_has_another_title_than_the_shipped_one_of_the_same_e
     assert set(titles[1:]) == {"3-conv, dropout 0.1, trained here", "1-conv, no regularizer"}
 
 
-def test_a_directory_with_a_broken_experiment_is_passed_over(home):
+@pytest.mark.parametrize("broken", [b"{half", b"\xff\xfe{}", b"[" * 100_000], ids=["half", "no text", "nested"])
+def test_a_directory_with_a_broken_experiment_is_passed_over(home, broken):
     make(home / "runs" / "aaaa", Experiment())
-    runs.write_atomically(home / "runs" / "bbbb" / "experiment.json", b"{half")
+    runs.write_atomically(home / "runs" / "bbbb" / "experiment.json", broken)
     assert [run.name for run in runs.all_runs()] == ["aaaa"]
 
 
@@ -109,3 +111,58 @@ def test_compact_arrays_are_read_by_numpy_as_they_were_written(home):
         for name, values in arrays.items():
             np.testing.assert_array_equal(read[name], values)
             assert read[name].dtype == values.dtype
+
+
+def test_a_run_that_goes_while_the_runs_are_listed_is_left_out(home, monkeypatch):
+    """The dispatcher makes room at any moment."""
+    for name in ("aaaa", "bbbb"):
+        make(home / "runs" / name, Experiment())
+    remaining = runs.last_changed
+
+    def and_then_it_is_gone(path):
+        changed = remaining(path)
+        if path.parent.name == "aaaa":
+            path.parent.rename(home / "removed")
+        return changed
+
+    monkeypatch.setattr(runs, "last_changed", and_then_it_is_gone)
+    assert [run.name for run in runs.all_runs()] == ["bbbb"]
+    assert remaining(home / "runs" / "aaaa" / "experiment.json") == 0
+
+
+def test_a_run_that_ended_since_its_record_was_read_is_done_and_not_interrupted(home):
+    run = make(home / "runs" / "aaaa", Experiment(), state="running")
+    assert run.record["state"] == "running"
+    runs.write_json(run.path / "record.json", {"state": "done"})
+    assert run.state == "done"
+
+
+def test_numbers_too_large_for_half_precision_are_kept_in_single():
+    assert runs.halved(np.float32([1 / 3, -65504])).tolist() == [np.float16(1 / 3), -65504]
+    for large in ([70_000.0, 1 / 3], [-1e9], [np.inf]):
+        assert runs.halved(np.float32(large)).tolist() == np.float32(large).tolist()
+
+
+def test_rounded_logits_give_the_same_answers():
+    logits = np.random.default_rng(0).normal(0, 4, (4_000, 10)).astype(np.float32)
+    logits[:, 1] = logits.max(axis=1) * np.float32(1.0001)  # by a hair
+    logits[:, 0] = logits.max(axis=1) * np.float32(0.9999)
+    for bits in (4, 8):
+        small = runs.rounded(logits, bits)
+        assert (small.argmax(axis=1) != logits.argmax(axis=1)).mean() > 0.1
+        kept = runs.with_winners(small.copy(), logits)
+        assert (kept.argmax(axis=1) == logits.argmax(axis=1)).all()
+        assert kept.dtype == np.float16 and np.abs(kept - small).max() <= 0.02
+
+
+def test_a_folder_that_is_taken_away_while_its_lock_is_taken_is_made_again(home, monkeypatch):
+    path, opened, away = home / "runs" / "aaaa" / "lock", os.open, []
+
+    def taken_away_first(name, *rest):
+        if name == path and not away:
+            away.append(path.parent.rename(home / "removed"))
+        return opened(name, *rest)
+
+    monkeypatch.setattr(os, "open", taken_away_first)
+    with locks.acquire(path) as lock:
+        assert away and lock.path == path and locks.held(path)

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from cnnlab import photos, settings
+from cnnlab.jobs.runners import python_environment
 from cnnlab.settings import SettingsError
 
 
@@ -46,6 +47,18 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_usual(
     assert source_of("jobs_per_person") == str(home / "settings.json")
 
 
+def test_a_home_that_is_named_from_here_is_the_same_for_a_worker_that_starts_elsewhere(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("CNNLAB_HOME", "lab")
+    script = "from cnnlab import settings; print(settings.home())"
+    said = subprocess.run(
+        [sys.executable, "-c", script], cwd="/", env=python_environment(), capture_output=True, text=True, check=True
+    )
+    assert Path(said.stdout.strip()) == home / "lab" == settings.home()
+
+
 def test_a_changed_file_counts_from_the_next_question_on(home: Path) -> None:
     assert settings.current().jobs_per_person == 3
     (home / "settings.json").write_text('{"jobs_per_person": 1}')
@@ -77,6 +90,7 @@ def test_an_amount_outside_its_range_is_refused(home: Path, monkeypatch: pytest.
         ('{"jobs_per_person": true}', "whole number"),
         ('{"jobs_per_person": null}', "whole number"),
         ('{"teacher": 3}', "words in quotes"),
+        ("[" * 100_000, "cannot be read"),
         ('{"teacher_key": "short"}', "12 letters or more"),
     ],
 )

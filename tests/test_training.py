@@ -15,7 +15,8 @@ import keras
 import numpy as np
 import pytest
 
-from cnnlab import datasets, metrics, runs
+from cnnlab import datasets, metrics, runs, training
+from cnnlab.__main__ import main
 from cnnlab.experiment import Experiment
 from cnnlab.training import batches_together
 
@@ -203,3 +204,106 @@ def test_batches_run_together_only_in_numbers_that_divide_the_epoch():
     for batches in (1, 7, 32, 625, 782):
         assert batches % batches_together(batches) == 0
     assert batches_together(625) == 5
+
+
+def broken(path, experiment):
+    runs.write_atomically(path, b"PK\x03\x04 and then nothing")
+
+
+def half(path, experiment):
+    runs.write_arrays(path, {"story": np.array("{}")})
+
+
+def of_other_pictures(path, experiment):
+    worker = training.Worker(experiment, path.parent, lambda event: None)
+    worker.record["fingerprint"] = "of other pictures"
+    worker.checkpoint()
+
+
+def of_a_wider_network(path, experiment):
+    wider = Experiment.from_dict(experiment.to_dict() | {"filters": 5})
+    training.Worker(wider, path.parent, lambda event: None).checkpoint()
+
+
+@pytest.mark.parametrize(
+    ("leave_behind", "why"),
+    [
+        (broken, "its checkpoint cannot be read"),
+        (half, "its checkpoint cannot be read"),
+        (of_other_pictures, "the pictures are others than when this training began"),
+        (of_a_wider_network, "its checkpoint is that of another version of this network"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_said_and_training_begins_anew(home, whole, monkeypatch, leave_behind, why):
+    monkeypatch.setenv("CNNLAB_HOME", str(home))
+    again = home / "runs" / whole[0].key
+    leave_behind(again / "checkpoint.npz", whole[0].experiment)
+    history, record = (again / "history.csv").read_text(), runs.read_json(again / "record.json")
+    runs.write_json(again / "record.json", record | {"state": "stopped"})
+    code, output = finish(whole[0].experiment, home)
+    assert code == 0 and f"This training begins anew: {why}." in output, output
+    assert (again / "history.csv").read_text() == history
+    assert runs.read_run(again).state == "done" and not (again / "checkpoint.npz").exists()
+
+
+def test_what_a_worker_killed_at_its_last_step_left_behind_is_cleared_away(whole, home):
+    run, _ = whole
+    for leftover in ("checkpoint.npz", "progress.json"):
+        (run.path / leftover).write_bytes(b"{}")
+    assert finish(run.experiment, home)[0] == 0
+    assert not (run.path / "checkpoint.npz").exists() and not (run.path / "progress.json").exists()
+
+
+def test_numbers_beyond_half_precision_are_kept_and_the_answers_with_them(home):
+    wild = {"depth": 3, "regularizer": "batchnorm", "learning_rate": 10.0, "epochs": 2, "filters": 16, "dense": 50}
+    experiment = Experiment(**SMALL | wild | {"train_images": 640})
+    code, output = finish(experiment, home)
+    assert code == 0, output
+    run = runs.read_run(home / "runs" / experiment.key)
+    largest = [np.abs(values).max() for epoch in run.snapshots() for values in run.weights(epoch).values()]
+    assert 65_504 < max(largest) < np.inf  # without numbers as large as that this test would say nothing
+    kept = run.predictions()
+    assert np.isfinite(kept["test"]).all()
+    assert metrics.accuracy(kept["validation"], kept["validation_labels"]) == run.record["final"]["val_accuracy"]
+    assert metrics.accuracy(kept["test"], kept["test_labels"]) == run.record["test_accuracy"]
+
+
+def test_a_training_that_diverges_keeps_what_came_before_and_says_no_more(home, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(home))
+    losses = iter([2.3, 2.3, 2.0, 2.0, float("nan"), float("nan")])
+    monkeypatch.setattr(training, "cross_entropy", lambda *_: next(losses))
+    experiment = Experiment(**SMALL | {"seed": 8})
+    assert training.train(experiment) == "failed"
+    run = runs.read_run(home / "runs" / experiment.key)
+    assert "after epoch 2" in run.record["reason"]
+    assert (
+        run.record["epochs_done"]
+        == run.record["final"]["epoch"]
+        == run.history()["epoch"][-1]
+        == run.snapshots()[-1]
+        == 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--core", "99"], "Choose a core of "),
+        (["--threads", "0"], "Choose at least one thread. Received: --threads 0"),
+        (["--json", ""], "An experiment is written as JSON."),
+        (["--json", "{}", "--epochs", "3", "--train-images", "9"], "leave out --epochs, --train-images."),
+        (["--seed", "9" * 401], "Choose seed between 0 and 2147483647."),
+    ],
+)
+def test_a_flag_that_makes_no_sense_trains_nothing(flags, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        monkeypatch.setenv(name, os.environ.get(name, "2"))
+    assert main(["train", *flags]) == 2
+    assert sentence in capsys.readouterr().err and list(tmp_path.iterdir()) == []
+
+
+def test_a_home_that_cannot_be_made_is_one_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    code, output = finish(Experiment(dataset="shapes", epochs=1), tmp_path / "file")
+    assert code == 2 and "Not a directory" in output and "Traceback" not in output

@@ -325,9 +325,10 @@ def train_command(job: Job) -> Sequence[str]:
 
 
 def python_environment() -> dict[str, str]:
-    """This process's environment, in which `python -m cnnlab` finds this very code from any working directory."""
+    """This process's environment, in which `python -m cnnlab` finds this very code and home from any folder."""
     paths = [str(settings.REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return dict(os.environ) | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
+    places = {"PYTHONPATH": os.pathsep.join(paths), "CNNLAB_HOME": str(settings.home())}
+    return dict(os.environ) | places | {"PYTHONUNBUFFERED": "1"}
 
 
 def lower_priority(pid: int, niceness: int) -> None:
