@@ -86,7 +86,6 @@ def acquire(path: Path, *, patience: float = 0.5, sign: bool = True) -> Lock | N
     """
     if lock := _inherited(path):
         return lock
-    path.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + patience
     while (lock := _attempt(path)) is None:
         if time.monotonic() >= deadline:
@@ -100,7 +99,12 @@ def acquire(path: Path, *, patience: float = 0.5, sign: bool = True) -> Lock | N
 
 
 def _attempt(path: Path) -> Lock | None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    """One try; None where it is held, or where the file or its folder went meanwhile. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except FileNotFoundError:
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.samestat(os.fstat(descriptor), os.stat(path)):

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from cnnlab import locks, runs, settings
+from cnnlab import locks, runs, settings, top_images
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import disk, places
+from cnnlab.jobs import dispatcher as dispatcher_module
 from cnnlab.jobs import queue as queue_module
 from cnnlab.jobs.desk import Desk, is_teacher
-from cnnlab.jobs.dispatcher import Dispatcher
+from cnnlab.jobs.dispatcher import Dispatcher, Stop
 from cnnlab.jobs.limits import Refused
 from cnnlab.jobs.logs import rotate
 from cnnlab.jobs.places import Gpu, Placed, Places
@@ -275,6 +276,25 @@ def test_a_run_that_was_looked_at_long_ago_goes_after_those_that_were_not(home: 
     assert disk.make_room(1.5e6, [], viewed_seconds=60).removed == (second,)
 
 
+@pytest.mark.parametrize("in_the_way", ["runs/{key}/lock/x", "removed"])
+def test_a_run_that_cannot_be_taken_away_stays_and_the_next_one_goes_if_it_can(home: Path, in_the_way: str) -> None:
+    """A folder where the lock should be, a file where the folder should be: as good as a disk that refuses."""
+    old, young = finished_run(0, age=9000), finished_run(1, age=8000)
+    path = home / in_the_way.format(key=old)
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    removed = disk.make_room(0.0, [], viewed_seconds=60).removed
+    assert removed == (() if in_the_way == "removed" else (young,))
+    assert old in kept()
+
+
+def test_a_run_whose_top_images_are_looked_for_stays(home: Path) -> None:
+    key = finished_run(0, age=9000)
+    with locks.acquire(settings.runs_dir() / key / top_images.LOCK) as lock:
+        assert lock is not None and disk.make_room(0.0, [], viewed_seconds=60).removed == ()
+    assert disk.make_room(0.0, [], viewed_seconds=60).removed == (key,)
+
+
 def test_an_unpinned_run_may_go_again(home: Path) -> None:
     key = finished_run(0, age=100)
     disk.pin(key)
@@ -316,6 +336,25 @@ def test_a_training_without_room_on_the_disk_fails_with_the_numbers_and_removes_
     again = queue.submit(shapes(1), "ada")
     rounds(dispatcher, queue, again, "done")
     assert key not in kept()
+
+
+def test_a_disk_that_refuses_for_a_while_is_said_and_ends_no_dispatcher(
+    home: Path, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher_module, "RETRY_SECONDS", 0.01)
+    refusals, said, stop = iter([OSError(28, "No space left on device")] * 3), list[str](), Stop()
+    job = queue.submit(shapes(0), "ada")
+
+    def room(*_: object) -> disk.Room:
+        for refusal in refusals:
+            raise refusal
+        stop.ask(0, None)
+        return disk.Room(0)
+
+    monkeypatch.setattr(disk, "make_room", room)
+    Dispatcher(queue, LocalRunner(lambda job: [sys.executable, "-c", ""]), say=said.append).run(stop, idle=30)
+    assert stop.asked and any("No space left" in line for line in said)
+    assert queue.get(job.id).state == "running"  # it was begun at last
 
 
 # -- devices and memory ----------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from cnnlab.experiment import Experiment
 from cnnlab.jobs import eta
 from cnnlab.jobs.line import Request, in_line
 from cnnlab.jobs.queue import MOST_RESUMES, NotAsked, PersonError, Queue, QueueError, UnknownJob
+from cnnlab.jobs.runners import python_environment
 
 
 def shapes(seed: int, **fields: object) -> Experiment:
@@ -403,3 +404,11 @@ def test_behind_an_unknown_training_the_start_is_unknown() -> None:
     assert eta.starts([None], [10.0, 10.0]) == [None, None]
     assert eta.starts([10.0], [None, 10.0]) == [10.0, None]
     assert eta.starts([None, 5.0], [10.0, 10.0], slots=2) == [5.0, 15.0]
+
+
+def test_the_command_says_a_damaged_queue_in_one_sentence(home: Path) -> None:
+    (home / "jobs.sqlite").write_bytes(b"no database at all, whatever it is called" * 100)
+    command = [sys.executable, "-m", "cnnlab", "dispatch", "--idle", "0.1"]
+    said = subprocess.run(command, env=python_environment(), capture_output=True, text=True, check=False)
+    assert said.returncode == 1 and "is damaged: move it away" in said.stderr.splitlines()[-1]
+    assert "Traceback" not in said.stderr

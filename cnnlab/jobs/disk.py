@@ -41,7 +41,7 @@ def viewed(key: str) -> None:
 
 def last_viewed(key: str) -> float:
     """When somebody last looked at this run (Unix time); 0 if nobody did."""
-    return _time(_mark(key, "viewed"))
+    return runs.last_changed(_mark(key, "viewed"))
 
 
 def pin(key: str, yes: bool = True) -> None:
@@ -76,8 +76,8 @@ def size(folder: Path) -> int:
 
 def last_used(folder: Path) -> float:
     """When a run was last written or looked at (Unix time)."""
-    written = max(_time(folder / name) for name in ("record.json", "history.csv", "experiment.json", "lock"))
-    return max(written, last_viewed(folder.name))
+    files = ("record.json", "history.csv", "experiment.json", "lock")
+    return max(last_viewed(folder.name), *(runs.last_changed(folder / name) for name in files))
 
 
 def make_room(most: float, asked_for: Collection[str], viewed_seconds: float) -> Room:
@@ -98,16 +98,22 @@ def make_room(most: float, asked_for: Collection[str], viewed_seconds: float) ->
 
 
 def _remove(folder: Path) -> bool:
-    """Take the folder away in one step, then empty it; False where a worker is at it."""
-    lock = locks.acquire(folder / "lock", patience=0)
-    if lock is None:
+    """Take the folder away in one step, then empty it; False where a worker is at it, or where we may not."""
+    try:
+        lock = locks.acquire(folder / "lock", patience=0)
+        if lock is None:
+            return False
+        with lock:
+            if locks.held(folder / "top.lock"):  # its top images are being looked for
+                return False
+            bin_ = settings.home() / "removed" / f"{folder.name}.{time.time_ns()}"
+            bin_.parent.mkdir(parents=True, exist_ok=True)
+            folder.rename(bin_)
+    except OSError:  # somebody else's folder, or a disk that cannot be written
         return False
-    with lock:
-        bin_ = settings.home() / "removed" / f"{folder.name}.{time.time_ns()}"
-        bin_.parent.mkdir(parents=True, exist_ok=True)
-        folder.rename(bin_)
-        shutil.rmtree(bin_.parent, ignore_errors=True)
-    _mark(folder.name, "viewed").unlink(missing_ok=True)
+    shutil.rmtree(bin_.parent, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        _mark(folder.name, "viewed").unlink(missing_ok=True)
     return True
 
 
@@ -120,10 +126,3 @@ def _folders() -> list[Path]:
 
 def _mark(key: str, kind: str) -> Path:
     return settings.home() / "marks" / f"{key}.{kind}"
-
-
-def _time(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0

@@ -128,7 +128,7 @@ class Dispatcher:
             try:
                 self.tick()
                 trouble = ""
-            except (QueueError, SettingsError) as error:
+            except (QueueError, SettingsError, OSError) as error:  # none of them is a reason to leave a class alone
                 if str(error) != trouble:
                     self.say(trouble := str(error))
                 time.sleep(RETRY_SECONDS)

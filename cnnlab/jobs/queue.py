@@ -27,7 +27,7 @@ from cnnlab.experiment import Experiment
 from cnnlab.jobs import limits
 from cnnlab.jobs.line import Request, Turn, in_line
 
-QUEUED, RUNNING, DONE, FAILED, CANCELLED = STATES = ("queued", "running", "done", "failed", "cancelled")
+QUEUED, RUNNING, DONE, FAILED, CANCELLED = ("queued", "running", "done", "failed", "cancelled")
 OVER = (DONE, FAILED, CANCELLED)
 PERSON = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 MOST_RESUMES = 3  # a worker that dies is started again so often, and not more often
