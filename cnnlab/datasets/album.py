@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 import re
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -42,12 +43,12 @@ def keep(pixels: Bytes) -> str:
         raise ValueError(f"Expected uint8 pixels of shape {SHAPE}. Received: {pixels.dtype}, {pixels.shape}")
     name = hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()[:16]
     path = folder() / f"{name}.png"
-    if path.exists():
-        path.touch()  # the newest again
-        return name
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, pixels)
-    _make_room()
+    try:
+        os.utime(path)  # the newest again
+    except FileNotFoundError:
+        _write(path, pixels)
+        _make_room()
     return name
 
 
@@ -66,7 +67,7 @@ def photo(name: str) -> Bytes:
 
 
 def _write(path: Path, pixels: Bytes) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")  # Streamlit's sessions share one process id
     try:
         Image.fromarray(pixels).save(part, "PNG")
         part.replace(path)  # in one step: nobody reads half a photo
