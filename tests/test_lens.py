@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from twins import some_images, twin
 
-from cnnlab import forward, lens
+from cnnlab import forward, lens, runs
 from cnnlab.architecture import Placement, layers
 from cnnlab.experiment import REGULARIZERS, Experiment
 
@@ -506,3 +506,44 @@ def test_the_gallery_shows_the_top_and_the_middle_of_a_filters_range():
     assert found.top.columns[0].tolist() == [3, 9]
     assert (found.low.tolist(), found.high.tolist()) == ([0, 0], [10, 0])
     assert found.dead.tolist() == [False, True]
+
+
+# ---- pairing --------------------------------------------------------------------------------------------------------
+
+
+def some_kernels(seed, filters=16):
+    return np.random.default_rng(seed).normal(0, 0.1, (3, 3, 3, filters)).astype(np.float32)
+
+
+def test_the_shipped_runs_began_with_the_same_kernels_and_most_filters_kept_their_numbers():
+    one, two = (runs.open_run(name) for name in ("final-3conv-dropout", "2conv-batchnorm"))
+    before, after = ([run.weights(epoch)["conv1/kernel"] for run in (one, two)] for epoch in (0, 30))
+    assert lens.same_start(*before) and lens.kept_numbers(*before) == 64
+    correlation = np.corrcoef(*[kernel.reshape(27, 64).T for kernel in after])[:64, 64:]
+    assert 32 < lens.kept_numbers(*after) == (correlation.argmax(axis=1) == np.arange(64)).sum()
+
+
+def test_a_start_is_the_same_though_the_disk_has_rounded_it():
+    first = some_kernels(0)
+    assert lens.same_start(first, first.astype(np.float16))
+    assert not lens.same_start(first, some_kernels(1))
+    assert not lens.same_start(first, some_kernels(0, filters=8))
+
+
+def test_each_filter_finds_its_like_wherever_it_hangs_and_however_strong_it_is():
+    first, turned = some_kernels(0), np.random.default_rng(1).permutation(16)
+    other = 3 * first[..., turned] + 0.5
+    np.testing.assert_array_equal(turned[lens.most_alike(first, other)], np.arange(16))
+    assert lens.kept_numbers(first, other) == (turned == np.arange(16)).sum()
+    assert lens.kept_numbers(first, 2 * first) == 16
+
+
+def test_kernels_of_equal_numbers_and_of_no_numbers_resemble_none():
+    first = some_kernels(0)
+    first[..., 3], first[..., 5] = 0.25, np.nan
+    assert lens.kept_numbers(first, some_kernels(0)) == 14
+
+
+def test_kernels_of_two_shapes_cannot_be_paired():
+    with pytest.raises(ValueError, match="of one shape"):
+        lens.most_alike(some_kernels(0), some_kernels(0, filters=8))

@@ -341,6 +341,17 @@ def test_two_runs_move_through_the_epochs_together(made):
         assert f"**{made[name].experiment.title}**, epoch 1" in words(test)
 
 
+def test_two_runs_say_whether_equal_numbers_of_filters_mean_anything(made):
+    alike = words(opened(run=key(made, "none"), view="versus", versus=key(made, "l2")))  # both of the same numbers
+    assert "began from the same random numbers" in alike and "**64 of 64** first-layer filters" in alike
+    other = Experiment(depth=2, seed=5, epochs=2)
+    run = write_run(settings.runs_dir() / other.key, other, epochs=(2,))  # its start was not kept, its seed is known
+    assert "decided by the random start" in words(opened(run=run.name, view="versus", versus=key(made, "none")))
+    wide = Experiment(depth=1, kernel=5, epochs=2)
+    run = write_run(settings.runs_dir() / wide.key, wide)
+    assert "decided by the random start" in words(opened(run=run.name, view="versus", versus=key(made, "none")))
+
+
 # ---- a picture of one's own -----------------------------------------------------------------------------------------
 
 

@@ -103,3 +103,10 @@ def test_batch_normalization_tells_how_unequal_the_channels_were():
     )  # fmt: skip
     result, _ = telling.normalized(found)
     assert "**8 times**" in result and "1.5 times" in result and "60 % of a channel's numbers" in result
+
+
+def test_equal_numbers_of_filters_mean_something_only_after_the_same_start():
+    assert "Filter 12 of one run is not filter 12 of the other" in telling.paired(False, 0, 64)
+    assert "filter 12 of one often became what filter 12 of the other is: **46 of 64**" in telling.paired(True, 46, 64)
+    assert "ways of their own since: **3 of 64**" in telling.paired(True, 3, 64)
+    assert "Filter 7 of one run is not filter 7" in telling.paired(False, 0, 8)  # a layer of 8 has no filter 12

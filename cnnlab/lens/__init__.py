@@ -7,6 +7,7 @@ holds them. Nothing here reads a file, draws, or keeps anything between two call
     maps           maps ranked by strength; silent and dead filters; filters that prefer a class
     pixel          the arithmetic of one pixel, to the last number
     kernels        first-layer kernels as pictures; a kernel changed by hand
+    pairing        two runs, filter by filter
     ablation       filters switched off
     evidence       why this class: occlusion and Grad-CAM
     regularizers   what dropout, L2 and batch normalization did
@@ -21,6 +22,7 @@ from cnnlab.lens.evidence import GradCam, Occlusion, enlarge, grad_cam, occlusio
 from cnnlab.lens.field import Box, receptive_field, stage_shape
 from cnnlab.lens.kernels import KernelPictures, kernel_pictures, with_kernel
 from cnnlab.lens.maps import MapFacts, dead_filters, map_facts, rank, selectivity, silent, strength
+from cnnlab.lens.pairing import kept_numbers, most_alike, same_start
 from cnnlab.lens.pixel import PixelSum, PoolWindow, Step, pixel_sum, pool_window
 from cnnlab.lens.regularizers import (
     DropoutSamples,
@@ -54,14 +56,17 @@ __all__ = [
     "enlarge",
     "gallery",
     "grad_cam",
+    "kept_numbers",
     "kernel_pictures",
     "map_facts",
+    "most_alike",
     "normalizations",
     "occlusion",
     "pixel_sum",
     "pool_window",
     "rank",
     "receptive_field",
+    "same_start",
     "selectivity",
     "silent",
     "stage_shape",

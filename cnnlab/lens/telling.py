@@ -74,6 +74,20 @@ def cam(found: GradCam, classes: Sequence[str]) -> str:
     return f"What {found.at} found speaks for {name} in {percent(part)} of its places, most in the **{place}**."
 
 
+def paired(together: bool, kept: int, filters: int) -> str:
+    """What filter numbers of two runs mean: whether they began from the same random numbers (`together`), and how many
+    of the first layer's `filters` are still most like the one with the same number (`kept`)."""
+    name = f"filter {min(12, filters - 1)}"
+    if not together:
+        what = "which filter learns what is decided by the random start"
+        return f"{name.capitalize()} of one run is not {name} of the other: {what}."
+    start = "Both runs began from the same random numbers"
+    counted = f"**{kept} of {filters}** first-layer filters are most like the one with the same number"
+    if 2 * kept > filters:
+        return f"{start}, so {name} of one often became what {name} of the other is: {counted}."
+    return f"{start} and have gone ways of their own since: {counted}."
+
+
 def dropped(samples: DropoutSamples, classes: Sequence[str]) -> tuple[str, str]:
     """How the answer wobbles over the masks."""
     best, count = int(samples.plain.argmax()), len(samples.probabilities)

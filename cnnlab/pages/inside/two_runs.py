@@ -3,6 +3,8 @@
 import numpy as np
 import streamlit as st
 
+from cnnlab import lens
+from cnnlab.lens import telling
 from cnnlab.pages import address, cached, selection
 from cnnlab.pages.inside import answer, chooser, epochs, maps, tiles
 from cnnlab.pages.inside.scene import Scene
@@ -10,6 +12,7 @@ from cnnlab.runs import Run
 from cnnlab.walls import compose, limits
 
 VERSUS = "inside versus"
+FIRST = "conv1/kernel"  # of the layer that sees the picture itself
 
 
 def view(scene: Scene) -> None:
@@ -27,9 +30,24 @@ def view(scene: Scene) -> None:
     for conv in [conv for conv in scene.convolutions if conv in other.convolutions]:
         pair(scene, other, conv, scale)
     st.caption(
-        "Filter 12 of one run is not filter 12 of the other: which filter learns what is decided by the random start. "
-        "So compare the walls as a whole, on one scale for each layer: how many maps are silent, how strong, how fine."
+        f"{filters(scene, other)} Compare the walls as a whole too, on one scale for each layer: how many maps are "
+        "silent, how strong, how fine."
     )
+
+
+def filters(scene: Scene, other: Scene) -> str:
+    """Whether equal numbers of filters mean anything in these two runs."""
+    one, two = (each.weights[FIRST] for each in (scene, other))
+    together = one.shape == two.shape and began_together(scene.run, other.run)
+    return telling.paired(together, lens.kept_numbers(one, two) if together else 0, one.shape[-1])
+
+
+def began_together(run: Run, other: Run) -> bool:
+    """Whether the first layers of both began with the same numbers; where those were not kept, the seeds decide."""
+    if run.snapshots()[0] or other.snapshots()[0]:
+        return run.experiment.seed == other.experiment.seed
+    one, two = (cached.weights(each, 0)[FIRST] for each in (run, other))
+    return lens.same_start(one, two)
 
 
 def choose(scene: Scene) -> Scene | None:
