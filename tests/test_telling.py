@@ -76,6 +76,24 @@ def test_the_place_of_the_evidence_is_named(row, column, place):
     assert f"most in the **{place}**" in telling.cam(cam(heat), CLASSES)
 
 
+def test_the_place_of_a_plateau_is_its_middle_and_not_its_first_corner():
+    heat = np.full((32, 32), 0.2, np.float32)
+    heat[14:, 14:] = 1
+    heat[20, 25] = 0.99  # as good as equal
+    assert "most in the **lower right**" in telling.cam(cam(heat), CLASSES)
+
+
+def test_evidence_that_is_the_same_everywhere_has_no_place():
+    said = telling.cam(cam(np.full((32, 32), 0.3, np.float32)), CLASSES)
+    assert "100 % of its places, **everywhere alike**." in said
+
+
+def test_evidence_in_two_corners_is_not_in_the_middle_between_them():
+    heat = np.zeros((32, 32), np.float32)
+    heat[0, 0] = heat[31, 31] = 1
+    assert "most in **several places**" in telling.cam(cam(heat), CLASSES)
+
+
 def test_thinned_networks_are_counted():
     probabilities = np.stack([shares(cat=0.5)] * 24 + [shares(dog=0.6, cat=0.2)] * 6)
     samples = DropoutSamples(plain=shares(cat=0.55), probabilities=probabilities, masks={}, maps={})

@@ -14,6 +14,8 @@ from cnnlab.lens.regularizers import DropoutSamples, Normalization, WeightSummar
 
 SURE = 0.01  # a probability that moves by less than this has hardly moved
 NARROWER = 0.02  # a norm that differs by less than this share is the same
+NEARLY = 0.02  # values within this share of the largest count as largest too
+THIRDS = {0: ("upper", "left"), 1: ("middle", "middle"), 2: ("lower", "right")}  # of a picture, down and across
 
 
 def percent(share: float) -> str:
@@ -66,12 +68,20 @@ def cam(found: GradCam, classes: Sequence[str]) -> str:
     name = classes[found.target]
     if not found.has_evidence:
         return f"**No positive evidence:** nothing that {found.at} found in this picture speaks for {name}."
-    row, column = np.unravel_index(int(found.heat.argmax()), found.heat.shape)
-    across = ("left", "middle", "right")[min(int(column) * 3 // found.heat.shape[1], 2)]
-    down = ("upper", "middle", "lower")[min(int(row) * 3 // found.heat.shape[0], 2)]
-    place = "middle" if (down, across) == ("middle", "middle") else f"{down} {across}"
-    part = float((found.coarse > 0).mean())
-    return f"What {found.at} found speaks for {name} in {percent(part)} of its places, most in the **{place}**."
+    part = percent(float((found.coarse > 0).mean()))
+    return f"What {found.at} found speaks for {name} in {part} of its places, {place_of(found.heat)}."
+
+
+def place_of(heat: Array) -> str:
+    """Where a map (h, w), its largest value above zero, is strongest: the middle of all places that are about equal."""
+    top = heat >= (1 - NEARLY) * heat.max()
+    if top.all():
+        return "**everywhere alike**"
+    row, column = (round(float(places.mean())) for places in np.nonzero(top))
+    if not top[row, column]:
+        return "most in **several places**"
+    down, across = THIRDS[row * 3 // heat.shape[0]][0], THIRDS[column * 3 // heat.shape[1]][1]
+    return f"most in the **{'middle' if down == across else f'{down} {across}'}**"
 
 
 def paired(together: bool, kept: int, filters: int) -> str:
