@@ -11,12 +11,13 @@ it prefers each class. The file lies in the run's directory; for shipped runs, w
 Two threads share the work, a slice of images each; NumPy lets go of Python's lock where it counts.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 
 from cnnlab import datasets, lens, locks, settings
 from cnnlab.architecture import CLASS_COUNT
-from cnnlab.datasets import Dataset
+from cnnlab.datasets import Dataset, DatasetMissing, store
 from cnnlab.lens import Gallery, Picked, Responses
 from cnnlab.runs import Run, open_run, read_json, write_arrays, write_json
 
@@ -35,7 +36,7 @@ Array = NDArray[Any]
 Tell = Callable[[int, int], None]
 
 FILE, PROGRESS, LOCK = "top.npz", "top.json", "top.lock"
-FORMAT = 1
+FORMAT = 2
 THREADS = 2
 SLICE = 250  # images between two words about the progress
 TELL_EVERY = 0.2  # seconds
@@ -51,13 +52,14 @@ class TopImages:
 
     galleries: by ReLU stage, the images (numbers in the test set) to show for each filter; selectivity: by stage,
     float32 (classes, f), how much each filter prefers each class, -1 to 1; images: how many were asked; epoch: whose
-    weights.
+    weights; fingerprint: of the data set whose test images were asked.
     """
 
     galleries: dict[str, Gallery]
     selectivity: dict[str, Array]
     images: int
     epoch: int
+    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,10 @@ def folder(run: Run) -> Path:
 
 
 def load(run: Run) -> TopImages | None:
-    """The answers for the run's last weights, or None where they are still to be computed."""
+    """The answers for the run's last weights on the images that are here, or None where they are to be computed.
+
+    Where the data set is gone, nothing can be computed anew, and the answers that there are go on being told.
+    """
     try:
         with np.load(folder(run) / FILE) as file:
             arrays = {name: file[name] for name in file.files}
@@ -84,13 +89,24 @@ def load(run: Run) -> TopImages | None:
         return None
     if int(arrays["format"]) != FORMAT or int(arrays["epoch"]) != last_epoch(run):
         return None
+    if not _here(run.experiment.dataset, str(arrays["fingerprint"])):
+        return None
     stages = [name.partition("/")[0] for name in arrays if name.endswith("/dead")]
     return TopImages(
         galleries={stage: _gallery(arrays, stage) for stage in stages},
         selectivity={stage: arrays[f"{stage}/selectivity"] for stage in stages},
         images=int(arrays["images"]),
         epoch=int(arrays["epoch"]),
+        fingerprint=str(arrays["fingerprint"]),
     )
+
+
+def _here(name: str, fingerprint: str) -> bool:
+    """Whether this data set is the one that is here, or none is."""
+    try:
+        return datasets.load(name).fingerprint == fingerprint
+    except DatasetMissing:
+        return True
 
 
 def progress(run: Run) -> Progress | None:
@@ -105,10 +121,17 @@ def progress(run: Run) -> Progress | None:
 
 
 def start(run: Run) -> None:
-    """Start the worker in a process of its own, unless one is at work. It outlives whoever started it."""
-    lock = locks.acquire(folder(run) / LOCK, sign=False)
-    if lock is None:
-        return
+    """Start the worker in a process of its own, unless one is at work. It outlives whoever started it.
+
+    Raises TopImagesError, one sentence, where the disk is full.
+    """
+    with _told(folder(run)):
+        lock = locks.acquire(folder(run) / LOCK, sign=False)
+        if lock is not None:
+            _start(run, lock)
+
+
+def _start(run: Run, lock: locks.Lock) -> None:
     with lock:
         write_json(folder(run) / PROGRESS, asdict(Progress("running")))
         fds, variables = lock.hand_to()
@@ -131,22 +154,36 @@ def work(run: Run | str, tell: Tell | None = None) -> TopImages:
     disk is full.
     """
     run = open_run(run) if isinstance(run, str) else run
-    lock = locks.acquire(folder(run) / LOCK)
+    with _told(folder(run)):
+        lock = locks.acquire(folder(run) / LOCK)
     if lock is None:
         raise TopImagesError("Another worker is computing these already.")
     with lock:
         try:
-            report = _Report(folder(run) / PROGRESS, tell)
-            found = compute(run, datasets.load(run.experiment.dataset), report)
-            write_arrays(folder(run) / FILE, _arrays(found))
-            write_json(folder(run) / PROGRESS, asdict(Progress("done", found.images, found.images)))
-        except (LookupError, OSError) as error:
-            sentence = (
-                error.args[0] if isinstance(error, LookupError) else f"It could not be written ({error.strerror})."
-            )
-            write_json(folder(run) / PROGRESS, asdict(Progress("failed", message=str(sentence))))
+            return _work(run, tell)
+        except LookupError as error:
+            sentence = str(error.args[0])
+            with contextlib.suppress(OSError):  # on a full disk the last word stays what it was
+                write_json(folder(run) / PROGRESS, asdict(Progress("failed", message=sentence)))
             raise TopImagesError(sentence) from error
+
+
+def _work(run: Run, tell: Tell | None) -> TopImages:
+    with _told(folder(run)):
+        report = _Report(folder(run) / PROGRESS, tell)
+        found = compute(run, datasets.load(run.experiment.dataset), report)
+        write_arrays(folder(run) / FILE, _arrays(found))
+        write_json(folder(run) / PROGRESS, asdict(Progress("done", found.images, found.images)))
     return found
+
+
+@contextlib.contextmanager
+def _told(place: Path) -> Iterator[None]:
+    """Whatever the disk refuses inside becomes a TopImagesError with a remedy."""
+    try:
+        yield
+    except OSError as error:
+        raise TopImagesError(store.explain(error, place, megabytes=1)) from error
 
 
 def compute(run: Run, dataset: Dataset, tell: Tell | None = None) -> TopImages:
@@ -171,6 +208,7 @@ def compute(run: Run, dataset: Dataset, tell: Tell | None = None) -> TopImages:
         selectivity={stage: _selectivity(found.values, labels) for stage, found in whole.items()},
         images=count,
         epoch=epoch,
+        fingerprint=dataset.fingerprint,
     )
 
 
@@ -233,6 +271,7 @@ def _arrays(found: TopImages) -> dict[str, Array]:
         "format": np.array(FORMAT),
         "epoch": np.array(found.epoch),
         "images": np.array(found.images),
+        "fingerprint": np.array(found.fingerprint),
     }
     for stage, gallery in found.galleries.items():
         for kind, picked in (("top", gallery.top), ("middle", gallery.middle)):

@@ -1,5 +1,8 @@
 """What excites a filter, found by a worker: checked image by image against plain forward passes."""
 
+import dataclasses
+import errno
+import os
 import subprocess
 import sys
 import time
@@ -8,7 +11,7 @@ import numpy as np
 import pytest
 from small_runs import write_run
 
-from cnnlab import datasets, forward, locks, settings, top_images
+from cnnlab import datasets, forward, locks, runs, settings, top_images
 from cnnlab.datasets import Dataset
 from cnnlab.datasets.cifar10 import CLASSES
 from cnnlab.datasets.samples import samples
@@ -21,7 +24,9 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
     monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
     images, labels = samples()
-    monkeypatch.setattr(datasets, "load", lambda name: Dataset(name, CLASSES, images, labels, images, labels, ""))
+    monkeypatch.setattr(
+        datasets, "load", lambda name: Dataset(name, CLASSES, images, labels, images, labels, "samples")
+    )
     monkeypatch.setattr(top_images, "SLICE", 6)  # the last slice is not full
     experiment = Experiment(depth=2, filters=5, epochs=2)
     return write_run(settings.runs_dir() / experiment.key, experiment)
@@ -60,6 +65,54 @@ def test_answers_of_an_earlier_epoch_are_not_taken_for_the_last_ones(run):
     top_images.work(run)
     (run.path / "weights" / "002.npz").rename(run.path / "weights" / "003.npz")
     assert top_images.load(run) is None
+
+
+def test_answers_about_other_images_are_not_taken_for_those_about_these(run, monkeypatch):
+    top_images.work(run)
+    other = dataclasses.replace(datasets.load("cifar10"), fingerprint="other images")
+    monkeypatch.setattr(datasets, "load", lambda name: other)
+    assert top_images.load(run) is None
+    assert top_images.work(run).fingerprint == "other images"
+    assert top_images.load(run) is not None
+
+
+def test_answers_from_before_they_named_their_images_are_not_trusted(run):
+    top_images.work(run)
+    with np.load(run.path / "top.npz") as file:
+        before = {name: file[name] for name in file.files if name != "fingerprint"}
+    runs.write_arrays(run.path / "top.npz", before | {"format": np.array(1)})
+    assert top_images.load(run) is None
+
+
+def test_answers_stay_when_the_images_are_gone(run, monkeypatch):
+    def missing(name):
+        raise datasets.DatasetMissing("CIFAR-10 is not here.")
+
+    top_images.work(run)
+    monkeypatch.setattr(datasets, "load", missing)
+    assert top_images.load(run) is not None
+
+
+def full(*_, **__):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("begin", [top_images.work, top_images.start])
+def test_a_full_disk_is_one_sentence_with_a_remedy(run, monkeypatch, begin):
+    monkeypatch.setattr(runs, "write_atomically", full)
+    with pytest.raises(top_images.TopImagesError, match=r"The disk is full: free about 1 MB for .*CNNLAB_HOME"):
+        begin(run)
+    monkeypatch.setattr(locks, "acquire", full)
+    with pytest.raises(top_images.TopImagesError, match=r"The disk is full: free about 1 MB for .*CNNLAB_HOME"):
+        begin(run)
+
+
+def test_a_page_hears_that_the_answers_found_no_room(run, monkeypatch):
+    monkeypatch.setattr(top_images, "write_arrays", full)
+    with pytest.raises(top_images.TopImagesError) as heard:
+        top_images.work(run)
+    assert top_images.progress(run) == top_images.Progress("failed", message=str(heard.value))
+    assert "CNNLAB_HOME" in str(heard.value)
 
 
 def test_nothing_is_written_into_a_shipped_run(run, tmp_path):

@@ -60,10 +60,12 @@ def write(folder: Path, arrays: Mapping[str, Bytes], manifest: Mapping[str, Any]
         raise StoreError(explain(error, folder)) from error
 
 
-def explain(error: OSError, folder: Path) -> str:
-    """One sentence for a person about a write that failed in `folder`."""
+def explain(error: OSError, folder: Path, megabytes: int = 400) -> str:
+    """One sentence for a person about a write of about so many megabytes that failed in `folder`."""
     if error.errno in NO_SPACE:
-        return f"The disk is full: free about 400 MB for {folder}, or set CNNLAB_HOME to a folder on another disk."
+        return (
+            f"The disk is full: free about {megabytes} MB for {folder}, or set CNNLAB_HOME to a folder on another disk."
+        )
     reason = error.strerror or str(error)
     return f"{folder} could not be written ({reason}): set CNNLAB_HOME to a folder that you may write to."
 
