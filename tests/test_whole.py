@@ -2,17 +2,21 @@
 
 import asyncio
 import time
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import MagicMock
 
 import pytest
 from streamlit import config
 from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime import Runtime, app_session
+from streamlit.runtime.forward_msg_cache import populate_hash_if_needed
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.script_data import ScriptData
 from streamlit.runtime.scriptrunner.script_cache import ScriptCache
 
+from cnnlab import settings
 from cnnlab.pages import whole
 
 LINES = 50
@@ -82,3 +86,18 @@ def written(folder) -> str:
     path = folder / "page.py"
     path.write_text(SCRIPT)
     return str(path)
+
+
+def test_with_our_settings_nothing_is_sent_as_a_reference_to_what_a_browser_may_have_forgotten():
+    ours = tomllib.loads((settings.REPOSITORY / ".streamlit" / "config.toml").read_text())
+    option, usual = "global.minCachedMessageSize", 10_000.0
+    before = config.get_option(option)
+    try:
+        for size, may_be_referred_to in ((usual, True), (ours["global"]["minCachedMessageSize"], False)):
+            config.set_option(option, size)
+            message = ForwardMsg()
+            message.delta.new_element.markdown.body = "x" * 10**6
+            populate_hash_if_needed(message)
+            assert message.metadata.cacheable is may_be_referred_to
+    finally:
+        config.set_option(option, before)
