@@ -460,7 +460,6 @@ def test_batch_normalization_is_shown_as_keras_has_it_before_and_after(place):
         np.testing.assert_allclose(one.deviation_after, after.std(axis=(0, 1, 2)), atol=1e-5)
         np.testing.assert_allclose(one.quantiles_after[2], np.median(after, axis=(0, 1, 2)), atol=1e-5)
         np.testing.assert_allclose(one.negative_after, (after < 0).mean(axis=(0, 1, 2)), atol=1e-3)
-        assert one.low == pytest.approx(float(min(before.min(), after.min())), abs=1e-5)
         np.testing.assert_array_equal(one.learned["gamma"], network.weights[f"{one.layer}/gamma"])
 
 

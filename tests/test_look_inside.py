@@ -2,7 +2,9 @@
 
 import gc
 import io
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -333,6 +335,21 @@ def test_the_x_ray_compares_l2_with_the_plain_run(made):
     test = opened(run=key(made, "l2"), view="xray")
     norms = [np.linalg.norm(made[name].weights(2)["conv1/kernel"]) for name in ("l2", "none")]
     assert f"| conv1 | 1,728 | {norms[0]:.2f} |" in words(test) and f" {norms[1]:.2f} |" in words(test)
+
+
+def test_before_and_after_batch_normalization_are_drawn_each_on_its_own_scale(made):
+    run = made["batchnorm"]
+    test = opened(run=run.name, view="xray", bn="bn2")
+    stages = forward.stages(run.layers, run.weights(2), samples()[0][:1])
+    for when, stage in (("before", "conv2"), ("after", "bn2")):
+        ends = [np.quantile(stages[stage][0].reshape(-1, 64), share, axis=0) for share in (0.05, 0.95)]
+        said = next(alt for alt in charts(test).values() if alt.startswith(f"Channels {when} bn2"))
+        assert f"all lines within {ends[0].min():.2f} to {ends[1].max():.2f}." in said
+    drawn = [json.loads(one.proto.spec) for one in test.get("vega_lite_chart") if one.proto.alt.startswith("Channels")]
+    assert len(drawn) == 2
+    fields = [channel["field"] for spec in drawn for layer in spec["layer"] for channel in layer["encoding"].values()]
+    assert set(fields) == {"low", "high", "middle"}  # nothing else stretches the axis
+    assert "a scale of its own" in words(test) and not re.search(r"\b(left|right|boxes)\b", words(test))
 
 
 def test_two_runs_move_through_the_epochs_together(made):

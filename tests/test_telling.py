@@ -111,16 +111,31 @@ def test_l2_says_where_the_weights_are_smaller_and_where_nothing_is_to_be_seen()
     assert "No layer's weights differ" in same and "hardly felt" in look
 
 
-def test_batch_normalization_tells_how_unequal_the_channels_were():
-    before, after = np.array([1.0, 1.0, 8.0]), np.array([1.0, 1.0, 1.5])
+def normalized(before: list[float], after: list[float]) -> str:
     nothing = np.zeros(3)
     found = Normalization(
-        layer="bn1", source="conv1", mean_before=nothing, deviation_before=before, quantiles_before=nothing,
-        mean_after=nothing, deviation_after=after, quantiles_after=nothing, negative_after=np.array([0.5, 0.6, 0.7]),
-        learned={}, low=0.0, high=1.0,
+        layer="bn1", source="conv1", mean_before=nothing, deviation_before=np.array(before), quantiles_before=nothing,
+        mean_after=nothing, deviation_after=np.array(after), quantiles_after=nothing,
+        negative_after=np.array([0.5, 0.6, 0.7]), learned={},
     )  # fmt: skip
-    result, _ = telling.normalized(found)
-    assert "**8 times**" in result and "1.5 times" in result and "60 % of a channel's numbers" in result
+    return " ".join(telling.normalized(found))
+
+
+def test_batch_normalization_tells_how_unequal_the_channels_were():
+    said = normalized([0.5, 0.5, 4.0], [1.0, 1.0, 1.5])
+    assert "spreads by 0.5 and the widest **8.0 times**" in said and "by 1 and **1.5 times**" in said
+    assert "60 % of a channel's numbers" in said and "less alike before, more alike after" in said
+
+
+def test_channels_that_became_no_more_alike_are_not_said_to_have():
+    said = normalized([1.0, 1.0, 2.0], [1.0, 1.0, 2.4])
+    assert "**2.0 times**" in said and "**2.4 times**" in said
+    assert "hardly more alike" in said and "more alike after." not in said
+
+
+def test_maps_of_one_pixel_have_no_spread_to_tell_of():
+    said = normalized([0.0, 0.0, 0.0], [0.0, 0.0, 0.0])
+    assert "have no spread here" in said and "times" not in said
 
 
 def test_equal_numbers_of_filters_mean_something_only_after_the_same_start():

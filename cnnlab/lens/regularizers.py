@@ -72,8 +72,8 @@ class Normalization:
     """What one batch normalization did with each channel of these images. All arrays are (channels,) or have it last.
 
     mean_before, deviation_before, quantiles_before (5, channels; at QUANTILES), and the same after; learned: gamma,
-    beta, moving_mean, moving_variance; low, high: one range for both pictures; negative_after: the share of each
-    channel's pixels below zero, which a ReLU behind it silences.
+    beta, moving_mean, moving_variance; negative_after: the share of each channel's pixels below zero, which a ReLU
+    behind it silences.
     """
 
     layer: str
@@ -86,8 +86,6 @@ class Normalization:
     quantiles_after: Array
     negative_after: Array
     learned: dict[str, Array]
-    low: float
-    high: float
 
 
 def dropout_samples(
@@ -170,6 +168,4 @@ def _normalization(layers: Sequence[Layer], weights: Weights, maps: Mapping[str,
         quantiles_after=np.quantile(after, QUANTILES, axis=0),
         negative_after=(after < 0).mean(axis=0),
         learned={r: weights[f"{name}/{r}"] for r in ("gamma", "beta", "moving_mean", "moving_variance")},
-        low=float(min(before.min(), after.min())),
-        high=float(max(before.max(), after.max())),
     )

@@ -14,6 +14,7 @@ from cnnlab.lens.regularizers import DropoutSamples, Normalization, WeightSummar
 
 SURE = 0.01  # a probability that moves by less than this has hardly moved
 NARROWER = 0.02  # a norm that differs by less than this share is the same
+EVENED = 0.85  # channels whose unequality fell below this share have become more alike
 NEARLY = 0.02  # values within this share of the largest count as largest too
 THIRDS = {0: ("upper", "left"), 1: ("middle", "middle"), 2: ("lower", "right")}  # of a picture, down and across
 
@@ -132,16 +133,30 @@ def penalized(own: Sequence[WeightSummary], plain: Sequence[WeightSummary]) -> t
 
 
 def normalized(found: Normalization) -> tuple[str, str]:
-    """What one batch normalization did with the spread of its channels."""
-    before, after = (_ratio(values) for values in (found.deviation_before, found.deviation_after))
-    result = (
-        f"Before {found.layer} the widest channel spreads **{before:.0f} times** as much as the middle one, "
-        f"after it {after:.1f} times; on average {percent(float(found.negative_after.mean()))} of a channel's numbers "
-        f"are below zero, where ReLU will silence them."
+    """What one batch normalization did with the spread of its channels (each one's standard deviation)."""
+    silenced = (
+        f"On average {percent(float(found.negative_after.mean()))} of a channel's numbers are below zero after it, "
+        f"where ReLU will silence them."
     )
-    return result, "Look for boxes of very different sizes on the left and of similar sizes on the right."
+    sides = (found.deviation_before, found.deviation_after)
+    if not all(np.median(side) > 0 for side in sides):
+        return f"{silenced} Most channels of {found.layer} have no spread here.", (
+            "A map of one pixel, or one that is the same everywhere, cannot show on one picture what was done to it."
+        )
+    (middle, times), (middle_after, times_after) = (_spread(side) for side in sides)
+    result = (
+        f"Before {found.layer} the middle channel spreads by {middle:.2g} and the widest **{times:.1f} times** as "
+        f"much; after it by {middle_after:.2g} and **{times_after:.1f} times** as much. {silenced}"
+    )
+    if times_after < EVENED * times:
+        return result, "Compare the lengths of the lines: less alike before, more alike after."
+    return result, (
+        "On this one picture the channels are hardly more alike after it than before: they were made alike over all "
+        "training images, and then each was given the spread it had learned."
+    )
 
 
-def _ratio(deviations: Array) -> float:
-    """The largest over the median."""
-    return float(deviations.max() / max(float(np.median(deviations)), 1e-9))
+def _spread(deviations: Array) -> tuple[float, float]:
+    """The median, and how many times as large the largest is."""
+    middle = float(np.median(deviations))
+    return middle, float(deviations.max()) / middle

@@ -8,7 +8,7 @@ import streamlit as st
 
 from cnnlab import lens, runs
 from cnnlab.charts import REGULARIZER_COLOURS, drawn
-from cnnlab.lens import DropoutSamples, Normalization, WeightSummary, telling
+from cnnlab.lens import DropoutSamples, WeightSummary, telling
 from cnnlab.pages import address, cached
 from cnnlab.pages.inside import maps, tiles
 from cnnlab.pages.inside.scene import Scene
@@ -165,27 +165,29 @@ def table(own: list[WeightSummary], plain: dict[str, WeightSummary]) -> str:
 
 
 def normalization(scene: Scene) -> None:
-    """Every channel's spread before and after, on one scale."""
+    """Every channel's spread before and after, each on a scale of its own."""
     found = lens.normalizations(scene.layers, scene.weights, scene.stages)
     names = {one.layer: one.layer for one in found}
     name = address.choice("bn", "Layer", names)
     one = next(one for one in found if one.layer == name)
     st.markdown(" ".join(telling.normalized(one)))
-    order = np.argsort(one.quantiles_before[2], kind="stable")
-    before, after = maps.cells(2)
-    with before:
-        spread(one, one.quantiles_before[:, order], order, "before")
-    with after:
-        spread(one, one.quantiles_after[:, order], order, "after")
+    lengths = one.quantiles_before[4] - one.quantiles_before[0]
+    order = np.argsort(lengths, kind="stable")
+    for cell, when, quantiles in zip(
+        maps.cells(2), ("before", "after"), (one.quantiles_before, one.quantiles_after), strict=True
+    ):
+        with cell:
+            spread(one.layer, quantiles[:, order], order, when)
     st.caption(
-        "One line for each channel, from its 5th to its 95th percentile on this image, the dot its median; channels in "
-        "the order of their median before, the same on both sides. Below the line at zero ReLU silences."
+        "One line for each channel, from its 5th to its 95th percentile on this image, the dot its median; the "
+        "channels in the order of their lengths before, the same in both. Each of the two has a scale of its own, so "
+        "compare lengths within one, and sizes by the numbers at the side. Below zero ReLU silences."
     )
 
 
-def spread(one: Normalization, quantiles: Any, order: Any, when: str) -> None:
+def spread(layer: str, quantiles: Any, order: Any, when: str) -> None:
     """One side: a line for each channel."""
-    st.markdown(f"**{when} {one.layer}**")
+    st.markdown(f"**{when} {layer}**")
     spec = drawn(
         {**SPREAD, "height": 280},
         place=np.arange(len(order)),
@@ -193,11 +195,10 @@ def spread(one: Normalization, quantiles: Any, order: Any, when: str) -> None:
         low=quantiles[0],
         middle=quantiles[2],
         high=quantiles[4],
-        bottom=np.full(len(order), one.low),
-        top=np.full(len(order), one.high),
     )
-    said = f"Channels {when} {one.layer}: medians {tiles.values(float(quantiles[2].min()), float(quantiles[2].max()))}"
-    st.vega_lite_chart(spec=spec, key=f"inside spread {when}", width="stretch", alt=f"{said}.")
+    said = f"Channels {when} {layer}: medians {tiles.values(float(quantiles[2].min()), float(quantiles[2].max()))}"
+    ends = tiles.values(float(quantiles[0].min()), float(quantiles[4].max()))
+    st.vega_lite_chart(spec=spec, key=f"inside spread {when}", width="stretch", alt=f"{said}; all lines within {ends}.")
 
 
 # ---- the charts -----------------------------------------------------------------------------------------------------
@@ -248,10 +249,6 @@ SPREAD: dict[str, Any] = {
         ],
     },
     "layer": [
-        {
-            "mark": {"type": "rule", "opacity": 0},
-            "encoding": {"y": {"field": "bottom", **AXIS}, "y2": {"field": "top"}},
-        },
         {
             "mark": {"type": "rule", "strokeWidth": 2, "color": REGULARIZER_COLOURS["batchnorm"]},
             "encoding": {"y": {"field": "low", **AXIS}, "y2": {"field": "high"}},
