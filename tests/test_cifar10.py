@@ -68,8 +68,8 @@ def publish(files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cifar10, "MD5", {name: hashlib.md5(content).hexdigest() for name, content in files.items()})
 
 
-def pack(path: Path, files: dict[str, bytes], folder: str = "cifar-10-batches-py/") -> Path:
-    with tarfile.open(path, "w:gz") as archive:
+def pack(path: Path, files: dict[str, bytes], folder: str = "cifar-10-batches-py/", mode: str = "w:gz") -> Path:
+    with tarfile.open(path, mode) as archive:
         for name, content in files.items():
             member = tarfile.TarInfo(folder + name)
             member.size = len(content)
@@ -206,6 +206,19 @@ def test_a_truncated_archive_is_incomplete(batches: dict[str, bytes], tmp_path: 
     path.write_bytes(whole[:5000] + b"spoilt" + whole[5006:])
     with pytest.raises(CifarError, match=r"incomplete|not the published file"):
         cifar10.prepare(path)
+    assert_nothing_is_kept(home)
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:xz", "w:bz2"])
+def test_an_archive_that_is_damaged_anywhere_is_one_sentence(
+    batches: dict[str, bytes], tmp_path: Path, home: Path, mode: str
+) -> None:
+    path = pack(tmp_path / "a.tar", batches, mode=mode)
+    whole = path.read_bytes()
+    for place in range(len(whole) // 10, len(whole) * 9 // 10, len(whole) // 40):  # between what nobody reads
+        path.write_bytes(whole[:place] + bytes(8) + whole[place + 8 :])
+        with pytest.raises(CifarError, match=r"copy it again|copy the archive again|is not the archive"):
+            cifar10.prepare(path)
     assert_nothing_is_kept(home)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnlab.datasets import cifar10, download
+from cnnlab.datasets import cifar10, download, store
 from cnnlab.datasets.cifar10 import CifarError
 
 ARCHIVE = os.environ.get("CNNLAB_TEST_ARCHIVE")
@@ -59,6 +59,16 @@ def server() -> Iterator[str]:
     running.shutdown()
 
 
+@pytest.fixture
+def kept_by_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An archive, full of nonsense, that Keras has downloaded before for another program."""
+    kept = tmp_path / "keras" / "datasets" / "cifar-10-batches-py-target_archive"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(NONSENSE)
+    monkeypatch.setattr(download, "ARCHIVE_BYTES", len(NONSENSE))
+    return kept
+
+
 def left_in(home: Path) -> set[str]:
     return {path.name for path in home.iterdir() if path.name not in ("download.json", "download.lock", "data")}
 
@@ -103,6 +113,28 @@ def test_a_right_hash_does_not_make_nonsense_an_archive(server: str) -> None:
         download.download(origin=f"{server}/whole", sha256=hashlib.sha256(NONSENSE).hexdigest())
 
 
+def test_a_kept_archive_that_cannot_be_read_is_downloaded_anew(kept_by_keras: Path, server: str) -> None:
+    heard: list[download.Download] = []
+    with pytest.raises(CifarError, match="Not Found"):
+        download.download(heard.append, origin=f"{server}/missing")
+    assert f"Found an archive that Keras has downloaded before: {kept_by_keras}" in [step.message for step in heard]
+
+
+def test_a_full_disk_is_no_reason_to_download_a_kept_archive_anew(
+    kept_by_keras: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise store.StoreError("The disk is full.")
+
+    monkeypatch.setattr(cifar10, "_read_source", lambda *_: {"x_train": [], "x_test": []})
+    monkeypatch.setattr(store, "write", full)
+    heard: list[download.Download] = []
+    with pytest.raises(CifarError, match="The disk is full"):
+        download.download(heard.append, origin=f"{server}/missing")
+    assert [step.state for step in heard] == ["starting", "preparing", "failed"]
+    assert heard[-1].message == "The disk is full."
+
+
 @pytest.mark.parametrize("path", ["cut", "slow"])
 def test_a_connection_that_breaks_or_falls_silent_is_one_sentence(server: str, home: Path, path: str) -> None:
     with pytest.raises(CifarError, match="could not be downloaded"):
@@ -121,6 +153,25 @@ def test_a_download_can_be_cancelled_while_it_runs(server: str, home: Path) -> N
     with pytest.raises(CifarError, match="cancelled"):
         download.download(cancel_at_the_first_bytes, origin=f"{server}/slow")
     assert "downloading" in [step.state for step in heard]
+    assert state() == "cancelled"
+    assert left_in(home) == set()
+
+
+def test_a_download_can_be_cancelled_while_the_archive_is_unpacked(
+    kept_by_keras: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str | None] = []
+
+    def slow(_archive: Path) -> Path:
+        seen.append(state())
+        download.cancel()
+        threading.Event().wait(20)
+        return home
+
+    monkeypatch.setattr(cifar10, "prepare", slow)
+    with pytest.raises(CifarError, match="cancelled"):
+        download.download()
+    assert seen == ["preparing"]
     assert state() == "cancelled"
     assert left_in(home) == set()
 

@@ -24,6 +24,7 @@ The official files have one order. A folder of pictures has none of its own:
 import datetime
 import hashlib
 import io
+import lzma
 import pickle
 import re
 import tarfile
@@ -62,6 +63,10 @@ OFFICIAL_FINGERPRINT = "80387ddb9a0edf3fc4a964ee3770296169bb26a651050df200355796
 
 class CifarError(Exception):
     """CIFAR-10 could not be brought in. The message is one sentence for the person who tried."""
+
+
+class CifarNotKept(CifarError):
+    """CIFAR-10 was read and is whole, but this machine has no place for it."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +144,8 @@ def prepare(source: Path | str, progress: Progress | None = None) -> Path:
 
     `progress` is called with a few words and the fraction done, 0..1. Takes about five seconds for the archive.
 
-    Raises CifarError, one clear sentence, for anything that is not CIFAR-10, and where it cannot be kept; what was
-    there before stays as it was.
+    Raises CifarError, one clear sentence, for anything that is not CIFAR-10, and CifarNotKept where it cannot be
+    written; what was there before stays as it was.
     """
     path = Path(source).expanduser()
     tell = progress or (lambda _words, _fraction: None)
@@ -149,7 +154,7 @@ def prepare(source: Path | str, progress: Progress | None = None) -> Path:
         tell("Writing", 0.9)
         store.write(folder(), arrays, _manifest(path, arrays))
     except store.StoreError as error:
-        raise CifarError(str(error)) from error
+        raise CifarNotKept(str(error)) from error
     except OSError as error:
         raise CifarError(f"{path} could not be read ({error.strerror or error}): copy it again.") from error
     tell("Ready", 1.0)
@@ -194,7 +199,7 @@ def _files_in_archive(path: Path) -> Iterator[tuple[str, bytes]]:
                 name = member.name.rpartition("/")[2]
                 if name in MD5 and member.isreg() and (file := archive.extractfile(member)):
                     yield name, file.read()
-    except (EOFError, zlib.error) as error:
+    except (EOFError, zlib.error, lzma.LZMAError) as error:
         raise CifarError(f"{path.name} is incomplete or damaged: download or copy it again.") from error
     except tarfile.TarError as error:
         damaged = "unexpected end" in str(error) or "truncated" in str(error)

@@ -4,8 +4,9 @@
 and nowhere else, so the web process stays light: it starts that command and polls `progress()`, which reads one small
 file. `cancel()` asks a download to stop, from any process.
 
-Keras reports progress to the terminal only, so a thread watches the growing file instead. What arrives is checked
-twice: Keras compares the archive's SHA-256, and `cifar10.prepare` the MD5 of every file in it.
+Keras reports progress to the terminal only, so a thread watches the growing file instead; another one watches for a
+cancel, from the first moment to the last. What arrives is checked twice: Keras compares the archive's SHA-256, and
+`cifar10.prepare` the MD5 of every file in it.
 
 The worker holds a lock while it lives, so a killed download is seen as interrupted, and two never run at once.
 """
@@ -19,8 +20,8 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -70,7 +71,7 @@ def progress() -> Download | None:
 
 
 def cancel() -> None:
-    """Ask the running download, if there is one, to stop. It leaves nothing behind."""
+    """Ask the running download, if there is one, to stop, whatever it is at. It leaves nothing half-made behind."""
     if _is_locked():
         _path("download.cancel").touch()
 
@@ -94,9 +95,10 @@ def download(
         _catch_signals(stack)
         report = _Report(tell or (lambda _: None))
         try:
-            folder = _fetch_and_prepare(report, origin, sha256, silence)
+            with _heeding_cancel():
+                folder = _fetch_and_prepare(report, origin, sha256, silence)
         except KeyboardInterrupt:
-            report(state="cancelled", message="The download was cancelled; nothing of it was kept.")
+            report(state="cancelled", message="The download was cancelled; nothing half-made was kept.")
             raise cifar10.CifarError(report.latest.message) from None
         except cifar10.CifarError as error:
             report(state="failed", message=str(error))
@@ -131,6 +133,8 @@ def _fetch_and_prepare(report: _Report, origin: str, sha256: str, silence: float
         report(state="preparing", message=f"Found an archive that Keras has downloaded before: {kept}")
         try:
             return cifar10.prepare(kept)
+        except cifar10.CifarNotKept:  # another archive would find no more room
+            raise
         except cifar10.CifarError:
             report(state="starting", message="That archive is damaged; downloading CIFAR-10 again")
     try:
@@ -178,10 +182,7 @@ def _fetch(report: _Report, folder: Path, origin: str, sha256: str, silence: flo
 
 def _watch(report: _Report, archive: Path, done: threading.Event) -> None:
     while not done.wait(LOOK_EVERY):
-        if _path("download.cancel").exists():
-            _forget_cancel()
-            os.kill(os.getpid(), signal.SIGINT)  # wakes the main thread even from a silent network
-        elif archive.exists():
+        if archive.exists():
             size = archive.stat().st_size
             report(state="downloading", bytes=size, message=f"Downloading CIFAR-10: {size / 1e6:.0f} MB")
 
@@ -204,7 +205,27 @@ def _explained(error: Exception, origin: str) -> cifar10.CifarError:
     )
 
 
-# One download at a time
+# One download at a time, and how it is stopped
+
+
+@contextmanager
+def _heeding_cancel() -> Iterator[None]:
+    """Inside, `cancel()` interrupts the main thread, be it in a silent network or in a long write."""
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(LOOK_EVERY):
+            if _path("download.cancel").exists():
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
 def _path(name: str) -> Path:
