@@ -310,6 +310,14 @@ def test_a_kernel_typed_over_changes_its_map_and_nothing_on_the_disk(made):
     np.testing.assert_array_equal(run.weights(2)["conv1/kernel"], before)
 
 
+def test_a_changed_kernel_is_named_and_not_counted(made):
+    test = opened(run=key(made, "none"), view="off")
+    for number, said in ((0, "; kernel 0 of conv1 changed."), (4, "; kernels 0 and 4 of conv1 changed.")):
+        test.number_input(key="inside edited").set_value(number).run()
+        test.selectbox(key=f"inside ready {number} all").select("blur").run()
+        assert f"Filters off: none{said}" in words(test)
+
+
 def test_grad_cam_without_evidence_says_so_in_words(made):
     experiment = Experiment(depth=1, filters=8, epochs=7)
     run = write_run(settings.runs_dir() / experiment.key, experiment, epochs=(0,))

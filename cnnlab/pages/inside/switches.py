@@ -94,13 +94,23 @@ def said(scene: Scene, kept: Switches, changed: Stages) -> None:
     """The answer before and after, and a sentence about the difference."""
     now = np.asarray(forward.softmax(changed["logits"])[0])
     off = ", ".join(f"{len(numbers)} of {conv}" for conv, numbers in kept.off.items() if numbers) or "none"
-    edited = f"; kernels changed: {', '.join(map(str, sorted(kept.kernels)))}" if kept.kernels else ""
     if kept.count or kept.kernels:
-        st.markdown(f"Filters off: {off}{edited}. {telling.changed(scene.probabilities, now, scene.classes)}")
+        st.markdown(
+            f"Filters off: {off}{edited(kept, scene.convolutions[0])}. {telling.changed(scene.probabilities, now, scene.classes)}"
+        )
     else:
         st.markdown("All filters are on, as trained. Click a map to switch it off, and watch the bars.")
     answer.bars(now, scene.classes, scene.subject.truth, "inside changed", before=scene.probabilities)
     st.caption("The mark on each bar is the answer as trained. Nothing is saved; Reset switches everything on again.")
+
+
+def edited(kept: Switches, conv: str) -> str:
+    """'; kernels 0 and 4 of conv1 changed'; nothing where none was."""
+    numbers = [str(number) for number in sorted(kept.kernels)]
+    if not numbers:
+        return ""
+    named = " and ".join(filter(None, (", ".join(numbers[:-1]), numbers[-1])))
+    return f"; {'kernel' if len(numbers) == 1 else 'kernels'} {named} of {conv} changed"
 
 
 def wall(scene: Scene, kept: Switches, conv: str, changed: Stages) -> None:
