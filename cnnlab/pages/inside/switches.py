@@ -95,9 +95,8 @@ def said(scene: Scene, kept: Switches, changed: Stages) -> None:
     now = np.asarray(forward.softmax(changed["logits"])[0])
     off = ", ".join(f"{len(numbers)} of {conv}" for conv, numbers in kept.off.items() if numbers) or "none"
     if kept.count or kept.kernels:
-        st.markdown(
-            f"Filters off: {off}{edited(kept, scene.convolutions[0])}. {telling.changed(scene.probabilities, now, scene.classes)}"
-        )
+        difference = telling.changed(scene.probabilities, now, scene.classes)
+        st.markdown(f"Filters off: {off}{edited(kept, scene.convolutions[0])}. {difference}")
     else:
         st.markdown("All filters are on, as trained. Click a map to switch it off, and watch the bars.")
     answer.bars(now, scene.classes, scene.subject.truth, "inside changed", before=scene.probabilities)
