@@ -4,6 +4,9 @@ A prepared data set is a folder of four .npy files and a manifest. It is written
 the disk, and appears under its name by one rename, so that a process killed at any moment leaves nothing that a later
 start would trust. It is read memory-mapped: ten workers on one machine share one copy of the pixels.
 
+No rename replaces a filled folder. So a data set that is replaced steps aside first, into a hidden folder where `read`
+finds it as long as nothing has its name; where a kill came between the two renames, the next `write` puts it back.
+
 What is left out: checksums are not computed at every start (184 MB take half a second). `read` checks what costs
 nothing, the shapes, types, sizes and labels; `fingerprint` is there for whoever wants certainty.
 """
@@ -72,12 +75,25 @@ def explain(error: OSError, folder: Path, megabytes: int = 400) -> str:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Wait until no other process writes this folder, and sweep away what a killed one left behind."""
+    """Wait until no other process writes this folder, and tidy up what a killed one left behind."""
     with open(folder.parent / f".{folder.name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for leftover in folder.parent.glob(f".{folder.name}-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        _tidy(folder)
         yield
+
+
+def _aside(folder: Path) -> Path:
+    """Where the old data set is while the new one takes its name."""
+    return folder.parent / f".{folder.name}.aside" / "old"
+
+
+def _tidy(folder: Path) -> None:
+    """Undo a replacement that was cut short between its two renames, and sweep away what is left over."""
+    aside = _aside(folder)
+    if aside.exists() and not folder.exists():
+        os.rename(aside, folder)
+    for leftover in (aside.parent, *folder.parent.glob(f".{folder.name}-*")):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _holds(folder: Path, digest: str) -> bool:
@@ -96,13 +112,14 @@ def _replace(folder: Path, arrays: Mapping[str, Bytes], manifest: Mapping[str, A
             _write_array(making / f"{name}.npy", arrays[name])
         _write_bytes(making / "manifest.json", json.dumps(manifest, indent=2).encode() + b"\n")
         _force(making)
-        if folder.exists():  # a rename cannot replace a filled folder, so the old one steps aside first
-            os.rename(folder, Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent)) / "old")
+        if folder.exists():
+            _aside(folder).parent.mkdir(exist_ok=True)
+            os.rename(folder, _aside(folder))
         os.rename(making, folder)
-        _force(folder.parent)
+        with contextlib.suppress(OSError):  # it has its name, even if the disk cannot promise that yet
+            _force(folder.parent)
     finally:
-        for leftover in folder.parent.glob(f".{folder.name}-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        _tidy(folder)
 
 
 def _write_array(path: Path, array: Bytes) -> None:
@@ -136,11 +153,21 @@ def read(folder: Path) -> tuple[Arrays, dict[str, Any]]:
 
     Raises StoreError where the folder is missing, incomplete or not what its manifest says.
     """
+    for place in (folder, _aside(folder), folder):  # it may be replaced just now
+        with contextlib.suppress(FileNotFoundError):
+            return _read(place)
+    raise StoreError(f"There is no prepared data set in {folder}.")
+
+
+def _read(folder: Path) -> tuple[Arrays, dict[str, Any]]:
     try:
+        inode = folder.stat().st_ino
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in NAMES}
-    except FileNotFoundError as error:
-        raise StoreError(f"There is no prepared data set in {folder}.") from error
+        if folder.stat().st_ino != inode:
+            raise FileNotFoundError(f"{folder} was replaced while it was read")
+    except FileNotFoundError:
+        raise
     except (OSError, ValueError, EOFError) as error:
         raise StoreError(f"The data set in {folder} is damaged: delete that folder and prepare it again.") from error
     if not (isinstance(manifest, dict) and isinstance(manifest.get("fingerprint"), str) and _sound(arrays)):
