@@ -23,6 +23,7 @@ from cnnlab.experiment import Experiment
 from cnnlab.lens.telling import percent
 from cnnlab.pages.inside.scene import Scene
 from cnnlab.pages.look_inside import VIEWS
+from cnnlab.photos import prepare
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,7 @@ def opened(**address: object) -> AppTest:
         page()
 
     test = AppTest.from_function(script, default_timeout=30)
+    test.session_state["inside picker"] = True  # open, so that what lies in it is listened to
     for name, value in address.items():
         test.query_params[name] = str(value)
     test.run()
@@ -189,6 +191,14 @@ def test_the_pictures_of_one_class_are_stepped_through_in_order(made):
     assert test.query_params["image"] == f"sample-{ships[0]}"  # round and round
     test.button(key="inside Back").click().run()
     assert test.query_params["image"] == f"sample-{ships[-1]}"
+
+
+def test_a_closed_picker_is_not_listened_to(made):
+    test = opened(run=key(made, "none"), image="sample-3")
+    test.session_state["inside picker"] = False
+    test.number_input(key="inside number").set_value(5).run()  # what the browser last knew of it
+    test.button_group(key="inside from").set_value("upload").run()
+    assert test.query_params["image"] == "sample-3" and "from" not in test.query_params
 
 
 def test_silent_maps_are_counted_and_named(made):
@@ -401,11 +411,25 @@ def test_an_upload_is_shown_step_by_step_and_named_in_the_address(made):
 
 
 def test_the_square_moves_where_the_slider_says(made):
+    run = made["none"]
+    test = opened(run=run.name, **{"from": "upload"})
+    test.file_uploader(key="inside upload").upload("me.png", photo_bytes()).run()
+    written = test.query_params["image"]
+    test.slider(key="inside across").set_value(0.0).run()
+    pixels = prepare(photo_bytes(), across=0.0).pixels
+    shares = forward.softmax(forward.logits(run.layers, run.weights(2), pixels[None]))[0]
+    assert f"{CLASSES[shares.argmax()]} {percent(float(shares.max()))}" in bars(test)[0]
+    assert test.query_params["image"] == written  # each change would be an entry in the browser's history
+
+
+def test_who_goes_back_from_a_photo_stays_where_they_went(made):
     test = opened(run=key(made, "none"), **{"from": "upload"})
     test.file_uploader(key="inside upload").upload("me.png", photo_bytes()).run()
-    first = test.query_params["image"]
-    test.slider(key="inside across").set_value(0.0).run()
-    assert test.query_params["image"] != first
+    test.query_params["image"] = "sample-3"  # as the browser's own button does
+    assert "test image 3: airplane" in words(test.run())
+    assert test.query_params["image"] == "sample-3"
+    test.slider(key="inside across").set_value(0.0).run()  # but a square that is moved is to be seen
+    assert test.query_params["image"].startswith("photo-")
 
 
 def test_the_camera_is_another_way_to_the_same_steps(made):

@@ -4,7 +4,7 @@ A widget here shows what the address says and writes what a person chooses. Addr
 is no option is the first option.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
@@ -30,8 +30,16 @@ def number(name: str, below: int) -> int | None:
     return int(said) if said.isascii() and said.isdigit() and len(said) <= 4 and int(said) < below else None
 
 
-def choice(name: str, label: str, options: Mapping[str, str], **how: Any) -> str:
-    """A row of options, tied to the address; the words of the address are the keys, people read the values."""
+def always() -> bool:
+    """A widget that is always listened to."""
+    return True
+
+
+def choice(name: str, label: str, options: Mapping[str, str], heard: Callable[[], bool] = always, **how: Any) -> str:
+    """A row of options, tied to the address; the words of the address are the keys, people read the values.
+
+    `heard` says whether somebody can have chosen: where it does not hold, what the browser sends is old.
+    """
     key = f"inside {name}"
     st.session_state[key] = word(name, options)
     st.segmented_control(
@@ -41,7 +49,7 @@ def choice(name: str, label: str, options: Mapping[str, str], **how: Any) -> str
         required=True,
         key=key,
         on_change=_chosen,
-        args=(name, key, next(iter(options))),
+        args=(name, key, next(iter(options)), heard),
         **how,
     )
     return word(name, options)
@@ -63,6 +71,7 @@ def menu(name: str, label: str, options: Mapping[str, str], **how: Any) -> str:
     return word(name, options)
 
 
-def _chosen(name: str, key: str, usual: str) -> None:
-    value = st.session_state[key]
-    put(name, None if value == usual else value)
+def _chosen(name: str, key: str, usual: str, heard: Callable[[], bool] = always) -> None:
+    if heard():
+        value = st.session_state[key]
+        put(name, None if value == usual else value)

@@ -19,6 +19,7 @@ from cnnlab.pages.inside import (
     kernels,
     maps,
     one_map,
+    photo,
     switches,
     two_runs,
     what_if,
@@ -77,7 +78,7 @@ def chosen(runs: list[Run]) -> Scene | None:
         return None
     fitted, problems = selection.fit(wanted, run.layers, kept)
     pictures = shelf(run.experiment.dataset)
-    found = subject(wanted.image, pictures)
+    found = subject(photo.shown(wanted.image), pictures)
     selection.complain(problems + [found.problem] * bool(found.problem))
     reference = wanted.image if found.number is None else pictures.reference(found.number)
     selection.remember(kept_words(wanted, fitted, run, reference))

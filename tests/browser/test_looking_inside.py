@@ -11,6 +11,7 @@ from small_runs import write_home
 
 from cnnlab import forward
 from cnnlab.datasets.samples import samples
+from cnnlab.pages.frame import POLL_SECONDS
 
 pytestmark = pytest.mark.browser
 
@@ -86,6 +87,60 @@ def test_a_photo_of_ones_own_goes_through_all_steps(app, tab, made, tmp_path):
     tab.set_input_files("input[type=file]", {"name": "me.jpg", "mimeType": "image/jpeg", "buffer": b"not a picture"})
     tab.get_by_text(re.compile("This file is not a picture")).wait_for()
     assert tab.url == kept
+
+
+def test_a_square_that_is_moved_costs_the_browsers_history_one_entry(app, tab, made):
+    opened(tab, app, run=made["l2"].name, image="sample-3")
+    tab.get_by_role("button", name="Picture").click()
+    tab.get_by_text("my picture").click()
+    tab.wait_for_url(re.compile("from=upload"))
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 120, 3), np.uint8)).save(file, "PNG")
+    tab.set_input_files("input[type=file]", {"name": "me.png", "mimeType": "image/png", "buffer": file.getvalue()})
+    tab.wait_for_url(re.compile("image=photo-[0-9a-f]{16}"))
+    settled(tab)
+    arrived, entries = tab.url, tab.evaluate("history.length")
+    slider = tab.get_by_role("slider", name="From left to right")
+    for moved in ("0.55", "0.60", "0.65"):
+        slider.press("ArrowRight")
+        tab.get_by_text(moved, exact=True).wait_for()
+        settled(tab)
+        tab.wait_for_function("() => [...document.images].every(image => image.complete)")
+    assert tab.url == arrived
+    tab.keyboard.press("Escape")
+    tab.wait_for_function(f"() => location.href !== {arrived!r}")
+    settled(tab)
+    assert "image=photo-" in tab.url and tab.evaluate("history.length") == entries + 1
+    tab.go_back()
+    settled(tab)
+    assert tab.url == arrived
+    tab.go_back()
+    tab.get_by_text("test image 3: airplane").wait_for()
+    tab.go_back()  # before the picker was asked for a photo
+    polled(tab)
+    assert "image=sample-3" in tab.url and "from=" not in tab.url
+
+
+def test_the_next_picture_stays_after_a_number_was_typed(app, tab, made):
+    opened(tab, app, run=made["none"].name)
+    tab.get_by_role("button", name="Picture").click()
+    number = tab.get_by_role("spinbutton", name=re.compile("Number"))
+    number.fill("5")
+    number.press("Enter")
+    tab.wait_for_url(re.compile("image=sample-5"))
+    tab.keyboard.press("Escape")
+    number.wait_for(state="detached")
+    tab.get_by_role("button", name="Next").click()
+    tab.wait_for_url(re.compile("image=sample-6"))
+    polled(tab)
+    assert "image=sample-6" in tab.url
+
+
+def polled(tab) -> None:
+    """Wait until the frame around the page has asked the server once more, which sends what every widget holds."""
+    settled(tab)
+    tab.wait_for_timeout(2000 * POLL_SECONDS)
+    settled(tab)
 
 
 def test_a_copied_link_opens_the_same_view(app, new_tab, made):

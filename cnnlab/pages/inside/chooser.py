@@ -1,4 +1,8 @@
-"""Which network and which picture: the row on top of the page."""
+"""Which network and which picture: the row on top of the page.
+
+What lies in a closed popover does not hear of a new value: the browser goes on sending the old one, which looks like
+somebody's choice. So the widgets in there are listened to only while it is open.
+"""
 
 from typing import Literal
 
@@ -11,7 +15,7 @@ from cnnlab.pages.shelf import Shelf, shelf, thumbnails
 from cnnlab.runs import Run
 from cnnlab.walls import data_uri
 
-RUN, CLASS, NUMBER = "inside run", "inside class", "inside number"
+RUN, CLASS, NUMBER, PICKER = "inside run", "inside class", "inside number", "inside picker"
 SOURCES = {"test": "number", "gallery": "gallery", "upload": "my picture", "camera": "camera"}
 COLUMNS, ROWS = 10, 4  # of the gallery
 
@@ -20,15 +24,21 @@ def controls(scene: Scene, runs: list[Run]) -> None:
     """One row: the run, and a button that opens everything by which another picture is chosen."""
     with st.container(horizontal=True, wrap=False, vertical_alignment="bottom", width=480):
         run_menu(scene, runs)
-        with st.popover("Picture", icon=":material/image:", help="Choose another picture, or bring your own"):
+        with st.popover(
+            "Picture",
+            icon=":material/image:",
+            help="Choose another picture, or bring your own",
+            key=PICKER,
+            on_change=photo.settle,
+        ):
             other_picture(scene)
 
 
 def other_picture(scene: Scene) -> None:
     """Where the picture comes from, and which one it is: a class and a number, the gallery, or a photo."""
     pictures = shelf(scene.run.experiment.dataset)
-    source = address.choice("from", "Picture from", SOURCES, wrap=True)
-    if source in ("upload", "camera"):
+    source = address.choice("from", "Picture from", SOURCES, heard=picking, wrap=True)
+    if source in photo.SOURCES:
         photo.choose(source)
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -134,7 +144,7 @@ def show(reference: str) -> None:
 
 def leaf(reference: str) -> None:
     """Show this picture from the shelf, also where a photo was open."""
-    if address.word("from", SOURCES) in ("upload", "camera"):
+    if address.word("from", SOURCES) in photo.SOURCES:
         address.put("from", None)
     show(reference)
 
@@ -143,11 +153,17 @@ def _run_chosen() -> None:
     selection.choose(run=st.session_state[RUN], epoch=None, map=None)
 
 
+def picking() -> bool:
+    """Whether the picker is open."""
+    return bool(st.session_state.get(PICKER))
+
+
 def _class_chosen(pictures: Shelf) -> None:
     label = class_label(pictures, st.session_state[CLASS])
-    if label is not None and len(numbers := pictures.numbers(label)):
+    if picking() and label is not None and len(numbers := pictures.numbers(label)):
         show(pictures.reference(int(numbers[0])))
 
 
 def _number_chosen(pictures: Shelf) -> None:
-    show(pictures.reference(int(st.session_state[NUMBER])))
+    if picking():
+        show(pictures.reference(int(st.session_state[NUMBER])))

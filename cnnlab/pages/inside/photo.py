@@ -2,7 +2,13 @@
 
 Only the 32x32 pixels are kept (see `album`), so that a link shows them to somebody else. The original stays in the
 browser's session. A bad file costs one sentence; the picture that was shown before stays.
+
+Streamlit makes an entry in the browser's history of every change of the address. So a photo is written into it when it
+arrives and when the picker closes; while its square moves, only this session knows of it. And what was written once is
+not written again: who went back with the browser's button stays where they went.
 """
+
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -12,6 +18,17 @@ from cnnlab.photos import Photo, PhotoError, prepare
 
 WHOLE, CUT = "keep all of it, with bars", "cut a square out"
 ACROSS, DOWN, ZOOM, FIT = "inside across", "inside down", "inside zoom", "inside fit"
+SOURCES = ("upload", "camera")
+CROPPED = "inside cropped "  # and the source: where the session keeps what became of a photo
+
+
+@dataclass
+class Cropped:
+    """A photo's upload, the reference in the address, and that of the pixels as they are cut now."""
+
+    upload: str
+    written: str
+    now: str
 
 
 def choose(source: str) -> None:
@@ -29,7 +46,7 @@ def choose(source: str) -> None:
         try:
             photo = brought(given.file_id, given.getvalue())
             steps(photo)
-            keep(photo)
+            keep(source, given.file_id, photo)
         except PhotoError as problem:
             st.error(str(problem), icon=":material/broken_image:")
 
@@ -69,9 +86,34 @@ def steps(photo: Photo) -> None:
         st.caption(" ".join(photo.notes))
 
 
-def keep(photo: Photo) -> None:
+def keep(source: str, upload: str, photo: Photo) -> None:
     """Put the 32x32 pixels into the album and show them; the rest of the page follows."""
     reference = f"photo-{album.keep(photo.pixels)}"
-    if selection.current().image != reference:
-        selection.choose(image=reference)
-        st.rerun()
+    known = st.session_state.get(CROPPED + source)
+    if isinstance(known, Cropped) and known.upload == upload:
+        if known.now == reference:
+            return
+        known.now = reference
+        if selection.current().image == known.written:  # the square moves: the address waits
+            st.rerun()
+    st.session_state[CROPPED + source] = Cropped(upload, reference, reference)
+    selection.choose(image=reference)
+    st.rerun()
+
+
+def shown(image: str) -> str:
+    """The picture that stands for this one of the address while a photo's square is moved: mostly itself."""
+    return next((one.now for one in _cropped() if one.written == image), image)
+
+
+def settle() -> None:
+    """The picker has been opened or closed: the address says how the photo is cut."""
+    for one in _cropped():
+        if one.written != one.now and one.written == selection.current().image:
+            one.written = one.now
+            selection.choose(image=one.now)
+
+
+def _cropped() -> list[Cropped]:
+    found = [st.session_state.get(CROPPED + source) for source in SOURCES]
+    return [one for one in found if isinstance(one, Cropped)]
