@@ -3,7 +3,7 @@
 One list serves three readers: the strip on the Train page (shapes and parameter counts spelled out), the Keras model
 (`networks`) and the forward pass in NumPy (`forward`). They cannot disagree about what the network is.
 
-    image - (conv - [batch norm] - ReLU - max-pool - [dropout]) x depth - flatten - dense ... - logits
+    image - (conv - [batch norm] - ReLU - max-pool - [dropout]) x depth - flatten - (dense - [dropout]) ... - logits
 
 What the report leaves open, and what was chosen here, stands in `networks`.
 """
@@ -18,7 +18,7 @@ CLASS_COUNT = 10
 
 # The orders in which batch normalization and dropout can plausibly stand in a block; the first of each is used.
 BATCHNORM_PLACES = ("before_relu", "after_relu", "after_pool")
-DROPOUT_PLACES = ("after_pool", "after_pool_and_dense", "after_dense")
+DROPOUT_PLACES = ("after_pool_and_dense", "after_pool", "after_dense")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import pytest
 from twins import some_images, twin
 
 from cnnlab import forward
-from cnnlab.architecture import Placement, layers
+from cnnlab.architecture import DROPOUT_PLACES, Placement, layers
 from cnnlab.experiment import REGULARIZERS, Experiment
 
 SIZES = ({"kernel": 3, "filters": 64}, {"kernel": 5, "filters": 7, "dense": 11})
@@ -46,8 +46,9 @@ def test_the_order_of_the_layers_is_the_lists_and_not_assumed(place):
     assert_equal_to_keras(network, some_images(2))
 
 
-def test_dropout_behind_dense_layers_changes_nothing_after_training():
-    network = twin(Experiment(depth=3, regularizer="dropout", filters=5), Placement(dropout="after_pool_and_dense"))
+@pytest.mark.parametrize("place", DROPOUT_PLACES)
+def test_dropout_changes_nothing_after_training_wherever_it_stands(place):
+    network = twin(Experiment(depth=3, regularizer="dropout", filters=5), Placement(dropout=place))
     assert_equal_to_keras(network, some_images(2))
 
 
