@@ -33,7 +33,6 @@ Array = NDArray[Any]
 Bytes = NDArray[np.uint8]
 
 SCALES = ("layer", "map")
-COLUMNS = 8
 GAP = 1  # pixels between two maps
 SMALL = 16  # a map with fewer pixels on its longer side is written larger
 FAINTEST = 1e-3  # no map's scale ends below this share of the layer's: weaker maps are not blown up
@@ -105,7 +104,7 @@ def compose(
     signed: bool = False,
     limit: Array | float | None = None,
     order: Sequence[int] | Array | None = None,
-    columns: int = COLUMNS,
+    columns: int | None = None,
     gap: int = GAP,
 ) -> Wall:
     """Hang the maps of one image, float (h, w, f), on a wall.
@@ -113,6 +112,7 @@ def compose(
     scale: "layer" or "map" (see above). signed: values before ReLU, drawn on both sides of zero; without it negative
     values have the colour of zero. limit: the end of the scale, one number or (f,), to give several walls one scale
     (see `limits`); otherwise it is taken from the maps. order: which maps to hang and where; all of them by number.
+    columns: how many in a row; otherwise as `across` has it.
 
     Raises ValueError for another shape, an unknown scale, a limit that is not above zero, or maps that are not there.
     """
@@ -121,6 +121,7 @@ def compose(
     broken = np.asarray(~finite.all(axis=(0, 1)))
     numbers = np.where(finite, maps, 0) if broken.any() else maps
     shown = np.arange(maps.shape[-1]) if order is None else _known(order, maps.shape[-1])
+    columns = across(len(shown)) if columns is None else columns
     ends = limits([numbers], scale) if limit is None else _given(limit, maps.shape[-1])
     grain = max(1, SMALL // max(maps.shape[:2]))
     tiles = _indices(numbers[..., shown], ends[shown], signed).repeat(grain, axis=1).repeat(grain, axis=2)
@@ -141,6 +142,15 @@ def compose(
         zero_share=float((numbers == 0).mean()),
         negative_share=float((numbers < 0).mean()),
     )
+
+
+def across(count: int) -> int:
+    """In how many columns `count` maps hang, so that the wall is about square and its rows are full: 8 in 4, 64 in 8.
+
+    Where no number near the square root divides them, the last row is shorter: 7 hang in 3.
+    """
+    least = max(1, math.ceil(math.sqrt(count)))
+    return next((columns for columns in range(least, int(1.5 * math.sqrt(count)) + 1) if count % columns == 0), least)
 
 
 def hang(stages: Mapping[str, Array], names: Iterable[str], scale: str = "layer", image: int = 0) -> dict[str, Wall]:
@@ -207,7 +217,7 @@ def overlay(image: Bytes, heat: Array, limit: float, signed: bool = False) -> By
     return np.asarray(np.rint(grey * (1 - share) + colours(heat, limit, signed) * share), np.uint8)
 
 
-def mosaic(pictures: Bytes, columns: int = COLUMNS, gap: int = GAP) -> bytes:
+def mosaic(pictures: Bytes, columns: int, gap: int = GAP) -> bytes:
     """Small colour pictures uint8 (n, h, w, 3) side by side, `columns` in a row, with transparent gaps: a PNG.
 
     Every cell is as on a wall: the picture, and the gap to its right and below.
@@ -256,12 +266,12 @@ def _saved(picture: Image.Image, **options: int) -> bytes:
     return buffer.getvalue()
 
 
-def _check(maps: Array, scale: str, columns: int) -> None:
+def _check(maps: Array, scale: str, columns: int | None) -> None:
     if maps.ndim != 3 or maps.size == 0:
         raise ValueError(f"Expected the maps of one image, (h, w, f), such as maps['relu1'][0]. Received: {maps.shape}")
     if scale not in SCALES:
         raise ValueError(f"Expected scale='layer' or scale='map'. Received: scale={scale!r}")
-    if columns < 1:
+    if columns is not None and columns < 1:
         raise ValueError(f"Expected at least one column. Received: columns={columns}")
 
 

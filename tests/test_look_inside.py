@@ -245,6 +245,17 @@ def test_every_view_opens_and_its_charts_have_alternative_texts(made, regularize
     assert not test.warning and not test.error
 
 
+@pytest.mark.parametrize("view", ["maps", "blocks", "kernels", "versus", "off", "map"])
+def test_eight_filters_hang_in_two_rows_of_four_in_every_view(made, view):
+    experiment = Experiment(depth=2, filters=8, epochs=2)
+    run = write_run(settings.runs_dir() / experiment.key, experiment)
+    test = opened(run=run.name, view=view, versus=key(made, "l2"), layer="conv2")
+    specs = " ".join(chart.proto.spec for chart in test.get("vega_lite_chart"))
+    grids = re.findall(r"height\W+expr\W+width \* (\d+) / (\d+) ", specs)
+    assert ("2", "4") in grids
+    assert not [grid for grid in grids if grid[1] == "8" and grid != ("8", "8")]
+
+
 def test_block_by_block_counts_what_relu_silences(made):
     run = made["batchnorm"]
     stages = forward.stages(run.layers, run.weights(2), samples()[0][:1])

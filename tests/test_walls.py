@@ -65,6 +65,15 @@ def test_the_wall_counts_its_maps() -> None:
     assert (pixels(wall.png)[16:, 2 * 14 :, 3] == 0).all()  # where no map hangs, nothing is drawn
 
 
+@pytest.mark.parametrize(
+    ("count", "columns"), [(1, 1), (2, 2), (3, 2), (7, 3), (8, 4), (16, 4), (32, 8), (64, 8), (100, 10), (256, 16)]
+)
+def test_a_wall_is_about_square_and_its_rows_are_full_where_they_can_be(count: int, columns: int) -> None:
+    wall = compose(some_maps(count=count))
+    assert wall.columns == columns
+    assert wall.columns <= 2.1 * wall.rows and wall.rows <= 1.5 * wall.columns
+
+
 def test_an_order_decides_which_map_hangs_where() -> None:
     maps = some_maps(count=6)
     turned = compose(maps, order=[5, 3])

@@ -35,7 +35,6 @@ def view(scene: Scene) -> None:
                 scale,
                 signed=is_signed(layer.name),
                 limit=ends[is_signed(layer.name)],
-                columns=8 if layer.output_shape[-1] <= 64 else 16,
             )
             show(layer, conv, wall, number)
     st.caption(

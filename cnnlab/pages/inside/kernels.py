@@ -8,7 +8,7 @@ from cnnlab.forward import Array
 from cnnlab.pages import address
 from cnnlab.pages.inside import maps, picker, pixel, tiles
 from cnnlab.pages.inside.scene import Scene
-from cnnlab.walls import colours, compose, data_uri, limits, mosaic
+from cnnlab.walls import across, colours, compose, data_uri, limits, mosaic
 
 SCALES = {"layer": "compare strength", "filter": "see detail"}
 
@@ -39,7 +39,7 @@ def wall(scene: Scene, conv: str, scale: str, number: int | None) -> None:
     kernel = np.nan_to_num(scene.weights[f"{conv}/kernel"])
     pictures = lens.kernel_pictures(kernel, scale)
     count, height, width = pictures.pixels.shape[:3]
-    columns = 8 if count <= 64 else 16
+    columns = across(count)
     grown = pictures.pixels.repeat(5, axis=1).repeat(5, axis=2)
     low, high = kernel.min(axis=(0, 1, 2)), kernel.max(axis=(0, 1, 2))
     side = 1 - 1 / (5 * width + 1)

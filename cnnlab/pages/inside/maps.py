@@ -51,8 +51,7 @@ def hung(scene: Scene, conv: str, scale: str, order: NDArray[np.int64] | None = 
     """The wall of one layer after ReLU; on the scale of all epochs where that is wanted."""
     stage = scene.activation(conv)
     maps = scene.stages[stage][0]
-    columns = 8 if maps.shape[-1] <= 64 else 16
-    return compose(maps, scale, limit=epochs.limit(scene, stage, scale), order=order, columns=columns)
+    return compose(maps, scale, limit=epochs.limit(scene, stage, scale), order=order)
 
 
 def arranged(scene: Scene, conv: str, order: str) -> NDArray[np.int64] | None:

@@ -95,7 +95,7 @@ def pair(scene: Scene, other: Scene, conv: str, scale: str) -> None:
             stage = one.activation(conv)
             values = one.stages[stage][0]
             limit = epochs.limit(one, stage, scale) if end is None else end
-            wall = compose(values, scale, limit=limit, columns=8 if values.shape[-1] <= 64 else 16)
+            wall = compose(values, scale, limit=limit)
             st.markdown(maps.heading(conv, wall))
             words = f"{one.run.title}: {maps.words(conv, wall)}"
             tiles.draw(tiles.of_wall(wall), f"wall {conv} of {key}", words)
