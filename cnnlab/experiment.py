@@ -156,7 +156,8 @@ class Experiment:
             ("batch", "batch"),
         ):
             if (value := getattr(self, name)) != getattr(usual, name):
-                parts.append(f"{unit} {value}" if name == "batch" else f"{value:,} {unit}")
+                counted = f"{value:,} {unit.removesuffix('s') if value == 1 else unit}"
+                parts.append(f"{unit} {value}" if name == "batch" else counted)
         for name, unit in (("kernel", "kernel"), ("dense", "dense"), ("seed", "seed")):
             if (value := getattr(self, name)) != getattr(usual, name):
                 parts.append(f"{unit} {value}")
@@ -176,11 +177,17 @@ def check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
         raise ExperimentError(f"Choose {name} from {', '.join(allowed)}. Received: {name}={value!r}")
 
 
+def in_words(name: str) -> str:
+    """A field as a person calls it: 'the number of training images', 'the learning rate'."""
+    counted = {"train_images": "training images", "filters": "filters", "epochs": "epochs", "dense": "dense units"}
+    return f"the number of {counted[name]}" if name in counted else f"the {name.replace('_', ' ')}"
+
+
 def whole_number(name: str, value: Any, low: int, high: int) -> int:
     """`value` as an int in low..high; 3.0 counts as 3. Raises ExperimentError otherwise."""
     number = real_number(name, value, low, high)
     if number != int(number):
-        raise ExperimentError(f"Choose a whole number for {name}. Received: {name}={value!r}")
+        raise ExperimentError(f"Choose a whole number for {in_words(name)}. Received: {name}={value!r}")
     return int(number)
 
 
@@ -189,7 +196,7 @@ def real_number(name: str, value: Any, low: float, high: float) -> float:
     usable = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not usable or not low <= value <= high:
         ends = f"{in_digits(low)} and {in_digits(high)}"
-        raise ExperimentError(f"Choose {name} between {ends}. Received: {name}={value!r:.60}")
+        raise ExperimentError(f"Choose {in_words(name)} between {ends}. Received: {name}={value!r:.60}")
     return float(value) + 0.0
 
 

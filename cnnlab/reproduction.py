@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,11 @@ class Figures:
     def gap(self) -> float:
         """Training minus validation accuracy after the last epoch, both as the report reads them."""
         return self.train - self.validation
+
+    @property
+    def measured_gap(self) -> float:
+        """The same with training measured like validation, which the report did not do; then as the report reads it."""
+        return self.gap if self.train_eval is None else self.train_eval - self.validation
 
 
 Judge = Callable[[dict[str, Figures]], tuple[bool, str]]
@@ -107,13 +112,22 @@ def rows() -> list[Row]:
     return found
 
 
-def conclusions(table: Sequence[Row]) -> list[Conclusion]:
-    """The report's four conclusions, each tested on the report's figures and on ours."""
+def conclusions(table: Sequence[Row], measured: bool = False) -> list[Conclusion]:
+    """The report's four conclusions, each tested on the report's figures and on ours.
+
+    `measured`: take our training accuracies as they are measured like validation, and not as Keras reports them.
+    """
     report = {row.model.name: row.report for row in table}
     ours = {row.model.name: row.ours for row in table if row.ours}
     eight = [name for name in REPORT if not name.startswith("final")]
     return [
-        _judged("dropout has the smallest gap at either depth", eight, report, ours, dropout_has_smallest_gap),
+        _judged(
+            "dropout has the smallest gap at either depth",
+            eight,
+            report,
+            ours,
+            dropout_has_smallest_measured_gap if measured else dropout_has_smallest_gap,
+        ),
         _judged(
             "batch normalization has the highest validation accuracy at either depth", eight, report, ours, bn_is_best
         ),
@@ -140,9 +154,29 @@ def _judged(
 
 
 def dropout_has_smallest_gap(table: dict[str, Figures]) -> tuple[bool, str]:
-    """Whether dropout has the smallest training minus validation accuracy among the four models of each depth."""
-    winners = [min(_depth(table, depth), key=lambda name: table[name].gap) for depth in (2, 3)]
-    said = ", ".join(f"smallest gap at {name[0]} layers: {_plain(name)}, {points(table[name].gap)}" for name in winners)
+    """Whether dropout has the smallest training minus validation accuracy among the four models of each depth.
+
+    Keras counts right answers while it trains, with dropout on, which makes dropout's gap look smaller than that of a
+    network as it is used. So the other measure is told where there is one.
+    """
+    holds, said = _smallest(table, {name: one.gap for name, one in table.items()})
+    fair, told = _smallest(table, {name: one.measured_gap for name, one in table.items()})
+    if told == said:
+        return holds, said
+    return (
+        holds,
+        f"{said}; measured like validation, with dropout off, it {'holds too' if fair else 'does not'}: {told}",
+    )
+
+
+def dropout_has_smallest_measured_gap(table: dict[str, Figures]) -> tuple[bool, str]:
+    """The same with training accuracy measured like validation, where there is such a figure."""
+    return _smallest(table, {name: one.measured_gap for name, one in table.items()})
+
+
+def _smallest(table: dict[str, Figures], gaps: Mapping[str, float]) -> tuple[bool, str]:
+    winners = [min(_depth(table, depth), key=gaps.__getitem__) for depth in (2, 3)]
+    said = ", ".join(f"smallest gap at {name[0]} layers: {_plain(name)}, {points(gaps[name])}" for name in winners)
     return all("dropout" in name for name in winners), said
 
 

@@ -146,6 +146,30 @@ def test_a_new_regularizer_takes_its_own_usual_strength():
     assert app.number_input(key="f_strength").value == 0.00001
 
 
+@pytest.mark.parametrize(
+    ("field", "number", "sentence"),
+    [
+        ("epochs", 1000, "Choose the number of epochs between 1 and 500. Received: epochs=1000"),
+        ("epochs", 0, "Choose the number of epochs between 1 and 500. Received: epochs=0"),
+        ("train_images", 0, "Choose the number of training images between 1 and 10000. Received: train_images=0"),
+        ("learning_rate", 11.0, "Choose the learning rate between 0.000001 and 10. Received: learning_rate=11.0"),
+    ],
+)
+def test_a_number_out_of_its_bounds_reaches_the_core_and_is_one_sentence_at_the_button(field, number, sentence):
+    """No field has bounds of its own: a browser would not send the form, and would not say why."""
+    app = opened(**small())
+    fields = [one for one in app.number_input if str(one.key).startswith("f_")]
+    assert len(fields) == 9 and all(one.min is None or one.min < -(2**31) for one in fields)
+    app.number_input(key=f"f_{field}").set_value(number)
+    button(app, "Show this network").click().run()
+    assert [error.value for error in app.error] == [sentence]
+
+
+def test_one_step_of_the_strength_fits_its_regularizer():
+    steps = {kind: opened(**small(regularizer=kind)).number_input(key="f_strength").step for kind in ("l2", "dropout")}
+    assert steps == {"l2": pytest.approx(0.00001), "dropout": pytest.approx(0.05)}
+
+
 def test_a_form_that_makes_no_experiment_says_so_and_keeps_what_was_typed():
     app = opened(**small())
     app.number_input(key="f_kernel").set_value(4)

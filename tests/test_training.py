@@ -292,7 +292,7 @@ def test_a_training_that_diverges_keeps_what_came_before_and_says_no_more(home, 
         (["--threads", "0"], "Choose at least one thread. Received: --threads 0"),
         (["--json", ""], "An experiment is written as JSON."),
         (["--json", "{}", "--epochs", "3", "--train-images", "9"], "leave out --epochs, --train-images."),
-        (["--seed", "9" * 401], "Choose seed between 0 and 2147483647."),
+        (["--seed", "9" * 401], "Choose the seed between 0 and 2147483647."),
     ],
 )
 def test_a_flag_that_makes_no_sense_trains_nothing(flags, sentence, tmp_path, monkeypatch, capsys):

@@ -4,7 +4,7 @@ Training is blue and solid, validation red and dashed; each regularizer has one 
 colours are Okabe and Ito's, which the colour-blind can tell apart; no number is told by colour alone.
 """
 
-TRAINING, VALIDATION = "#0072B2", "#D55E00"
+TRAINING, VALIDATION = "#0072B2", "#D93B24"
 REGULARIZER_COLOURS = {"none": "#6b7280", "l2": "#E69F00", "dropout": "#009E73", "batchnorm": "#CC79A7"}
 GREY = "#8a939e"
 LINES = {  # name: (colour, dash)

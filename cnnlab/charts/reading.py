@@ -11,6 +11,7 @@ TREND_EPOCHS = 5  # the gap's direction is read from so many last epochs
 STEADY = 0.002  # a gap that changes by less than so much an epoch is steady
 MEMORIZES, LEARNS = 0.10, 0.05  # a gap above the first, or below the second
 GUESSING = 0.05  # a validation accuracy this close to guessing has learned hardly anything
+LITTLE = 3  # times as good as guessing is still little
 
 History = Mapping[str, NDArray[np.float64]]
 
@@ -81,6 +82,8 @@ def verdict(reading: Reading, classes: int = 10) -> str:
         return f"It memorizes: it is {figures}."
     if reading.gap > LEARNS:
         return f"It learns, and begins to memorize: it is {figures}."
+    if reading.validation < LITTLE / classes:
+        return f"It has learned a little: it is {figures}."
     return f"It learns: it is {figures}."
 
 

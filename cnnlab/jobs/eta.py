@@ -34,6 +34,7 @@ KIN = (("regularizer", "precision"), ("precision",), ())  # what a run must shar
 BACKWARD = 3  # a training step costs about three forward passes
 LOOKED_AT = {"cifar10": 10_000, "shapes": 1_000}  # validation images, seen once an epoch; and at most 5,000 of training
 AGAIN = 5_000
+BEGINNING = 10.0  # seconds until a worker's first epoch: Keras is imported, its functions are traced
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,9 @@ def seconds_per_epoch(record: Mapping[str, Any]) -> float | None:
 
 
 def seconds_left(experiment: Experiment, runs: Iterable[Measured], epochs_done: int = 0) -> float | None:
-    """The seconds that the epochs still to be trained will take, or None where nothing was measured."""
+    """The seconds until a worker that is started now has trained the rest, or None where nothing was measured."""
     expected = pace(experiment, runs)
-    return None if expected is None else expected.seconds * max(0, experiment.epochs - epochs_done)
+    return None if expected is None else BEGINNING + expected.seconds * max(0, experiment.epochs - epochs_done)
 
 
 def starts(running: Sequence[float | None], waiting: Sequence[float | None], slots: int = 1) -> list[float | None]:

@@ -16,9 +16,7 @@ from cnnlab.experiment import (
     PRECISIONS,
     REGULARIZERS,
     REPORT,
-    STRENGTH_RANGE,
     TRAIN_IMAGES,
-    WHOLE_NUMBERS,
     Experiment,
     ExperimentError,
 )
@@ -45,6 +43,7 @@ REFUSAL = "why the training was refused"
 FORM = "form shows"  # the key of the experiment whose fields stand in the form
 TICK_SECONDS = 1.0
 NOTICE_SECONDS = 3.0
+STEPS = {"dropout": 0.05, "l2": 0.00001, "learning rate": 0.0005}  # of one click on + or -
 GROWING = " while it trains; the figures above it are those of the last epoch"
 HOW_REPORTED = {  # what makes Keras's training accuracy another one than that measured like validation
     "none": "a running mean while it learns",
@@ -110,7 +109,10 @@ def switch(experiment: Experiment) -> None:
 
 
 def form(experiment: Experiment) -> None:
-    """The choices, sent all at once. Depth, regularizer and strength first, the rest under More."""
+    """The choices, sent all at once. Depth, regularizer and strength first, the rest under More.
+
+    The fields have no bounds: where a number is out of its own, a browser keeps the whole form and says nothing.
+    """
     fill(experiment)
     with st.form("network", border=False, enter_to_submit=False):
         st.segmented_control("Depth, in convolutions", [1, 2, 3, 4], key="f_depth", required=True, width="stretch")
@@ -118,9 +120,7 @@ def form(experiment: Experiment) -> None:
         st.number_input(
             "Strength",
             key="f_strength",
-            min_value=0.0,
-            max_value=STRENGTH_RANGE["dropout"][1],
-            step=None,
+            step=STEPS.get(experiment.regularizer, STEPS["dropout"]),
             format="%.7g",
             placeholder="as in the report",
             help="Dropout: the share that is dropped, 0.1 in the report. L2: the factor of the penalty, 0.00001.",
@@ -138,14 +138,14 @@ def more() -> None:
         "Pictures", list(wording.DATASET_NAMES), key="f_dataset", format_func=wording.DATASET_NAMES.__getitem__
     )
     st.selectbox("Measured on", list(SPLITS), key="f_split", format_func=SPLITS.__getitem__)
-    st.number_input("Training images", 1, 50_000, key="f_train_images", step=None, placeholder="all of them")
+    st.number_input("Training images", key="f_train_images", step=100, format="%d", placeholder="all of them")
     for name, label in (("epochs", "Epochs"), ("filters", "Filters in a layer"), ("kernel", "Kernel: 1, 3, 5 or 7")):
-        st.number_input(label, *WHOLE_NUMBERS[name], key=f"f_{name}", step=2 if name == "kernel" else 1)
+        st.number_input(label, key=f"f_{name}", step=2 if name == "kernel" else 1)
     for name, label in (("dense", "Units in a dense layer"), ("batch", "Batch")):
-        st.number_input(label, *WHOLE_NUMBERS[name], key=f"f_{name}")
+        st.number_input(label, key=f"f_{name}", step=1)
     st.selectbox("Optimizer", OPTIMIZERS, key="f_optimizer")
-    st.number_input("Learning rate", 1e-6, 10.0, key="f_learning_rate", step=None, format="%.7g")
-    st.number_input("Seed", *WHOLE_NUMBERS["seed"], key="f_seed")
+    st.number_input("Learning rate", key="f_learning_rate", step=STEPS["learning rate"], format="%.7g")
+    st.number_input("Seed", key="f_seed", step=1)
     st.selectbox("Numbers", PRECISIONS, key="f_precision", format_func=PRECISION_NAMES.__getitem__)
 
 
@@ -353,7 +353,7 @@ def working(experiment: Experiment, now: Situation) -> None:
     done = int(cached.record(now.run).get("epochs_done") or 0) if now.run else 0
     share, words = wording.where(now.run.progress() if now.run else {}, done, experiment.epochs)
     if now.stage == "stopping":
-        words = "stopping after the batch at hand; nothing is lost"
+        words = "stopping after the batch at hand; the whole epochs are kept"
     st.progress(share, text=f"**{experiment.title}**: {words}")
 
 
@@ -361,7 +361,7 @@ def leave(job: Job) -> None:
     """Stop, for who asked for it."""
     others = len(job.people) - 1
     label = "Stop" if job.state == RUNNING else "Leave the line"
-    note = f"It goes on for {others} more who want it." if others else "Nothing is lost: you can go on later."
+    note = f"It goes on for {others} more who want it." if others else "You can go on later, from the last whole epoch."
     if st.button(label, icon=":material/stop_circle:", help=note):
         cached.queue().cancel(job, frame.person())
         st.rerun()
@@ -376,9 +376,8 @@ def start(experiment: Experiment) -> None:
     if not datasets.available(experiment.dataset):
         fetch.show()
         instead = Experiment(dataset="shapes", depth=experiment.depth, regularizer=experiment.regularizer)
-        st.button(
-            "Train on Shapes instead, in about a minute", on_click=switch, args=(instead,), icon=":material/category:"
-        )
+        st.button("Train on Shapes instead", on_click=switch, args=(instead,), icon=":material/category:")
+        st.caption(f"Drawn on the spot, ten kinds, as many pictures as a lesson has time for: {promise(instead)}.")
         return
     label = f"Train it: {promise(experiment)}"
     st.button(label, type="primary", icon=":material/play_arrow:", key="train_it", on_click=ask, args=(experiment,))
