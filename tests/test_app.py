@@ -187,6 +187,11 @@ def test_nonsense_in_the_address_is_one_sentence(words):
     assert "This address describes no experiment; the usual one is shown." in app.warning[0].value
 
 
+def test_the_strip_says_which_convolution_is_padded_because_its_maps_have_become_too_small():
+    padded = [layer.name for layer in layers(Experiment(depth=4)) if "zeros around" in strip.item(layer)]
+    assert padded == ["conv4"] and "zeros around" not in strip.markup(layers(Experiment(depth=3)))
+
+
 def test_the_strip_spells_out_every_parameter():
     network = layers(Experiment(depth=3, regularizer="batchnorm"))
     shown = strip.markup(network)

@@ -9,7 +9,7 @@ from cnnlab.experiment import Experiment
 
 KINDS = {  # what a layer does, in a few words
     "rescale": "pixels to 0..1",
-    "conv": "{filters} filters, {kernel}x{kernel}",
+    "conv": "{filters} filters, {kernel}x{kernel}{padded}",
     "bn": "batch normalization",
     "relu": "negatives to 0",
     "pool": "largest of 2x2",
@@ -48,7 +48,11 @@ def markup(network: tuple[Layer, ...]) -> str:
 def item(layer: Layer) -> str:
     """One layer."""
     what = KINDS[layer.kind].format(
-        filters=layer.filters, kernel=layer.kernel, rate=layer.rate, activation=_activation(layer)
+        filters=layer.filters,
+        kernel=layer.kernel,
+        padded=", zeros around" if layer.padding == "same" else "",
+        rate=layer.rate,
+        activation=_activation(layer),
     )
     count = f"<span>{spelled_out(layer)}</span>" if layer.parameters else ""
     return (
