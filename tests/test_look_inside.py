@@ -15,12 +15,14 @@ from PIL import Image
 from small_runs import EPOCHS, write_home, write_run
 from streamlit.testing.v1 import AppTest
 
-from cnnlab import datasets, forward, locks, runs, settings, top_images
+from cnnlab import datasets, forward, lens, locks, runs, settings, top_images
 from cnnlab.datasets import Dataset, album
 from cnnlab.datasets.cifar10 import CLASSES
 from cnnlab.datasets.samples import samples
 from cnnlab.experiment import Experiment
+from cnnlab.lens import telling
 from cnnlab.lens.telling import percent
+from cnnlab.pages.inside import pixel
 from cnnlab.pages.inside.scene import Scene
 from cnnlab.pages.look_inside import VIEWS
 from cnnlab.photos import prepare
@@ -280,6 +282,25 @@ def test_the_sum_of_a_pixel_adds_up_to_the_number_on_the_screen(made, layer, pla
     assert ("all 60 others" in dict(rows)) == (layer != "conv1")
 
 
+@pytest.mark.parametrize("size", [3, 5, 7])
+def test_every_number_of_a_kernel_is_written_on_its_square_whatever_its_size(size):
+    part = np.random.default_rng(0).normal(0, 5, (size, size))
+    part[0] = 0
+    written = [square.text for square in pixel.numbers(part, (0, 0), 1.0, signed=True)]
+    np.testing.assert_allclose([float(text) for text in written], part.ravel(), atol=0.0051)
+    assert max(map(len, written)) <= 6
+
+
+def test_a_padded_convolution_says_where_its_zeros_come_from(made):
+    experiment = Experiment(depth=4, filters=8, epochs=2)
+    run = write_run(settings.runs_dir() / experiment.key, experiment)
+    said = words(opened(run=run.name, view="map", layer="conv4", map=1, pixel=0))
+    assert "conv4 is padded: pool3 is 2x2, smaller than the kernel" in said
+    assert "5 of the 9 places of this patch lie outside the map and hold 0.00." in said
+    assert "conv4 is padded: it also looks over the border" in said
+    assert "padded" not in words(opened(run=run.name, view="map", layer="conv3", map=1))
+
+
 def test_a_pooled_pixel_is_followed_to_the_pixel_that_won(made):
     run = made["none"]
     stages = forward.stages(run.layers, run.weights(2), samples()[0][:1])
@@ -337,6 +358,13 @@ def test_a_changed_kernel_is_named_and_not_counted(made):
         test.number_input(key="inside edited").set_value(number).run()
         test.selectbox(key=f"inside ready {number} all").select("blur").run()
         assert f"Filters off: none{said}" in words(test)
+
+
+def test_the_colours_of_occlusion_are_said_to_be_means_over_patches(made):
+    run = made["none"]
+    found = lens.occlusion(run.layers, run.weights(2), samples()[0][0], 3, patch=8, stride=2)
+    said = words(opened(run=run.name, view="why", why=3))
+    assert telling.colours_of(found) in said and telling.occluded(found, CLASSES) in said
 
 
 def test_grad_cam_without_evidence_says_so_in_words(made):

@@ -1,5 +1,7 @@
 """Sentences are computed: each is checked on figures made so that one knows what must be said."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -54,6 +56,15 @@ def test_occlusion_names_the_patch_that_costs_most():
 
 def test_occlusion_that_costs_nothing_is_said():
     assert "No patch of 8x8 pixels lowers that by as much as a point" in telling.occluded(occlusion(0.001), CLASSES)
+
+
+def test_the_mean_of_a_pixel_and_the_worst_patch_are_told_apart():
+    found = dataclasses.replace(occlusion(0.663), heat=np.full((32, 32), -0.233, np.float32))
+    said = telling.colours_of(found)
+    assert (
+        "the mean of all patches that cover it, 23.3 points at most; the framed patch alone costs 66.3 points." in said
+    )
+    assert "alone" not in telling.colours_of(occlusion(-0.2))  # no patch costs anything
 
 
 def cam(heat: np.ndarray) -> GradCam:

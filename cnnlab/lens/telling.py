@@ -64,6 +64,14 @@ def occluded(found: Occlusion, classes: Sequence[str]) -> str:
     )
 
 
+def colours_of(found: Occlusion) -> str:
+    """How the map of `found` is to be read, and why its scale ends below what the worst patch costs."""
+    most, worst = float(np.abs(found.heat).max()), float(found.drop.max())
+    mean = f"A pixel's colour is the mean of all patches that cover it, {points(most)} at most"
+    apart = f"; the framed patch alone costs {points(worst)}" if worst >= SURE else ""
+    return f"{mean}{apart}. Orange: covering costs the class probability. Purple: covering helps."
+
+
 def cam(found: GradCam, classes: Sequence[str]) -> str:
     """Where a layer speaks for the class, or that it does not."""
     name = classes[found.target]

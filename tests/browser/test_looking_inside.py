@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from chrome import CONTRAST, NARROW, WIDE, scrolls_sideways, served, settled, wait_until
 from PIL import Image
-from small_runs import write_home
+from small_runs import write_home, write_run
 
 from cnnlab import forward
 from cnnlab.datasets.samples import samples
+from cnnlab.experiment import Experiment
 from cnnlab.pages.frame import POLL_SECONDS
 
 pytestmark = pytest.mark.browser
@@ -171,6 +172,23 @@ def test_a_click_on_a_pixel_shows_the_sum_that_made_it(app, tab, made):
     for stage in ("conv1", "bn1", "relu1"):
         assert f"{stages[stage][0, 7, 11, 3]:.4f}" in table
     tab.wait_for_function(f"() => location.search.includes('pixel={place}')")
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "phone"])
+def test_the_numbers_of_a_wide_kernel_fit_their_squares(app, new_tab, made, size):
+    experiment = Experiment(depth=1, filters=8, kernel=5, epochs=2)
+    run = write_run(app.home / "runs" / experiment.key, experiment)
+    tab = new_tab(size)
+    opened(tab, app, run=run.name, view="map", layer="conv1", map=3)
+    picture = tab.locator("svg.marks", has_text="x kernel")
+    picture.wait_for()
+    settled(tab)
+    widths = picture.locator("text").evaluate_all(
+        "texts => texts.filter(text => /^-?[.0-9]+$/.test(text.textContent))"
+        ".map(text => text.getBoundingClientRect().width)"
+    )
+    assert len(widths) == 3 * 3 * 25  # patch, kernel and products of three colours
+    assert max(widths) < picture.bounding_box()["width"] / (3 * (5 + 1))
 
 
 def test_filters_are_switched_off_and_one_click_brings_them_back(app, tab, made):

@@ -99,7 +99,9 @@ def show(scene: Scene, conv: str, layer: Layer, number: int, spot: tuple[int, in
         tiles.draw(
             tiles.of_pixels(scene.image, [box]), "field", f"The picture with the receptive field framed: {size}."
         )
-        st.caption(f"Its receptive field: {size}, columns {box.left} to {box.right - 1}.")
+        padding = next(one.padding for one in scene.layers if one.name == conv)
+        framed = f" {conv} is padded: it also looks over the border of its map." if padding == "same" else ""
+        st.caption(f"Its receptive field: {size}, columns {box.left} to {box.right - 1}.{framed}")
     with kernel_cell:
         kernels.one(scene, conv, number)
 

@@ -2,8 +2,11 @@
 
 In the first layer these are all the numbers there are. In deeper layers every incoming map adds its own sum; the
 strongest are shown, the rest is one line, and together they are the number on the screen.
+
+Kernels above 3x3 take the whole width, and their numbers are written without the zero before the point.
 """
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,7 +23,9 @@ from cnnlab.walls import colours, data_uri, limits, mosaic
 
 COLOURS = ("red", "green", "blue")
 SHOWN = 4  # incoming maps shown one by one
-LARGEST_WITH_TEXT = 3  # kernels above have squares too small for numbers
+SMALL = 3  # kernels up to this size stand beside the table of their sums
+SQUARE = 38  # pixels for one number, where there is room
+WRITTEN = "Numbers below one are written without their zero; under the pointer, or a finger, each has five decimals."
 
 
 def view(scene: Scene, layer: Layer, number: int, row: int, column: int) -> None:
@@ -34,12 +39,28 @@ def view(scene: Scene, layer: Layer, number: int, row: int, column: int) -> None
     found = lens.pixel_sum(scene.layers, scene.weights, scene.stages, conv, row, column, number)
     strongest, others = found.strongest(SHOWN)
     strongest = tuple(sorted(strongest)) if len(found.channels) == len(COLOURS) else strongest
-    left, right = st.columns([1.3, 1], gap="medium")
+    small = found.kernel.shape[0] <= SMALL
+    left, right = st.columns([1.3, 1], gap="medium") if small else (st.container(), st.container())
     with left:
         products(found, [channel for channel, _ in strongest])
+        st.caption(" ".join(filter(None, (padded(scene, found), "" if small else WRITTEN))))
     with right:
         st.markdown(table(found, strongest, others))
         st.caption(sentence(found))
+
+
+def padded(scene: Scene, found: PixelSum) -> str:
+    """Where the zeros around a patch come from; nothing where the convolution reads what there is."""
+    conv = next(layer for layer in scene.layers if layer.name == found.layer)
+    if conv.padding != "same":
+        return ""
+    height, width, _ = scene.stages[found.source][0].shape
+    outside = conv.kernel**2 - (found.box.bottom - found.box.top) * (found.box.right - found.box.left)
+    return (
+        f"{conv.name} is padded: {found.source} is {height}x{width}, smaller than the kernel, so it is framed with "
+        f"zeros. {outside} of the {conv.kernel**2} places of this patch lie outside the map and hold "
+        f"{short(0, conv.kernel)}."
+    )
 
 
 def pooled(window: PoolWindow) -> str:
@@ -67,16 +88,16 @@ def products(found: PixelSum, channels: Sequence[int]) -> None:
         squares=squares,
     )
     named = ", ".join(f"{name(found, channel)} {found.channels[channel]:.4f}" for channel in channels)
-    with st.container(width=460):
+    with st.container(width=SQUARE * 3 * (size + 1)):
         tiles.draw(picture, key="products", alt=f"Patch, kernel and products; the products add up to: {named}.")
 
 
 def numbers(part: Array, at: tuple[float, float], end: float, signed: bool) -> list[tiles.Square]:
-    """A square for each number, written on it where there is room."""
+    """A square for each number, which is written on it."""
     shades = colours(part, end, signed).astype(int).sum(axis=-1)
     found = []
     for (row, column), value in np.ndenumerate(part):
-        text = f"{value:z.2f}" if part.shape[0] <= LARGEST_WITH_TEXT else ""
+        text = short(value, part.shape[0])
         colour = "#000000" if shades[row, column] > 330 else "#ffffff"
         place = (at[0] + column, at[1] + row)
         shown = tiles.Square(
@@ -84,6 +105,12 @@ def numbers(part: Array, at: tuple[float, float], end: float, signed: bool) -> l
         )
         found.append(shown)
     return found
+
+
+def short(value: float, size: int) -> str:
+    """Two decimals; in kernels above SMALL '-.12' for -0.12."""
+    text = f"{value:z.2f}"
+    return text if size <= SMALL else re.sub(r"^(-?)0\.", r"\1.", text)
 
 
 def label(found: PixelSum, channel: int, column: int, at: tuple[float, float], size: int) -> tiles.Square:

@@ -48,13 +48,13 @@ def covered(scene: Scene, target: int) -> None:
         squares=(),
         boxes=[(found.worst.left, found.worst.top, found.worst.right, found.worst.bottom)],
         legend=tiles.Legend(
-            picture=ramp(True), low=f"{telling.points(end)} won", middle="0", high=f"{telling.points(end)} lost"
+            picture=ramp(True), low=f"{telling.points(end)} won", middle="0", high=f"{telling.points(end)} lost, mean"
         ),
     )
     said = telling.occluded(found, scene.classes)
     tiles.draw(picture, "occlusion", said.replace("*", ""))
     st.markdown(said)
-    st.caption("Orange: covering it costs the class probability. Purple: covering it helps. Framed: the worst patch.")
+    st.caption(telling.colours_of(found))
 
 
 def _occlusion(scene: Scene, target: int, patch: int, stride: int) -> lens.Occlusion:
