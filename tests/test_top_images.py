@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 from small_runs import write_run
+from streamlit.testing.v1 import AppTest
 
 from cnnlab import datasets, forward, locks, runs, settings, top_images
 from cnnlab.datasets import Dataset
@@ -159,3 +160,20 @@ def test_a_page_starts_a_worker_of_its_own(run, monkeypatch):
         time.sleep(0.1)
     now = top_images.progress(run)
     assert now.state == "failed" and now.message  # the worker's own home has no CIFAR-10, and it says so
+
+
+def test_a_click_that_cannot_start_the_work_gets_the_reason_and_no_error_page(run, monkeypatch):
+    def full(run):
+        raise top_images.TopImagesError("The disk is full: free about 1 MB.")
+
+    def script(name):
+        from cnnlab import runs
+        from cnnlab.pages.inside import top
+
+        top.offer(runs.open_run(name), "Why?")
+
+    monkeypatch.setattr(top_images, "start", full)
+    page = AppTest.from_function(script, kwargs={"name": run.name}).run()
+    page.button[0].click().run()
+    assert not page.exception
+    assert [warning.value for warning in page.warning] == ["The disk is full: free about 1 MB."]

@@ -16,7 +16,7 @@ from cnnlab.datasets import Dataset
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.queue import Queue
 from cnnlab.runs import Run, UnknownRun, Weights
-from cnnlab.settings import home
+from cnnlab.settings import data_dir, home
 
 LISTING_SECONDS = 2.0
 
@@ -97,11 +97,12 @@ def _predictions(path: Path, moment: int) -> dict[str, NDArray[Any]]:
 
 def dataset(name: str) -> Dataset:
     """The data set, its arrays memory-mapped. Raises DatasetMissing."""
-    return _dataset(name, home())
+    folder = data_dir() / name
+    return _dataset(name, folder, changed(folder / "manifest.json"))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Getting the pictures ready")
-def _dataset(name: str, place: Path) -> Dataset:
+def _dataset(name: str, folder: Path, moment: int) -> Dataset:
     return datasets.load(name)
 
 

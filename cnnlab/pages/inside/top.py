@@ -2,20 +2,24 @@
 
 import streamlit as st
 
-from cnnlab import top_images
+from cnnlab import datasets, top_images
 from cnnlab.pages import cached
 from cnnlab.runs import Run
-from cnnlab.top_images import TopImages
+from cnnlab.top_images import TopImages, TopImagesError
+
+PROBLEM = "why the top images could not be started"
 
 
 def of(run: Run) -> TopImages | None:
     """The answers, or None where they are still to be computed."""
+    name = run.experiment.dataset
     moment = cached.changed(top_images.folder(run) / top_images.FILE)
-    return _of(run.name, moment, tuple(run.snapshots()), run) if moment else None
+    data = cached.dataset(name).fingerprint if datasets.available(name) else ""
+    return _of(run.name, moment, data, tuple(run.snapshots()), run) if moment else None
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
-def _of(name: str, moment: int, epochs: tuple[int, ...], _run: Run) -> TopImages | None:
+def _of(name: str, moment: int, data: str, epochs: tuple[int, ...], _run: Run) -> TopImages | None:
     return top_images.load(_run)
 
 
@@ -25,10 +29,18 @@ def offer(run: Run, why: str) -> None:
     if now is not None and now.state == "running":
         working(run)
         return
-    if now is not None and now.message:
-        st.warning(now.message)
+    if problem := st.session_state.pop(PROBLEM, None) or (now and now.message):
+        st.warning(problem)
     st.info(f"{why} It takes about 15 seconds, once for this run.", icon=":material/grid_view:")
-    st.button("Ask all test images", icon=":material/play_arrow:", on_click=top_images.start, args=(run,))
+    st.button("Ask all test images", icon=":material/play_arrow:", on_click=_start, args=(run,))
+
+
+def _start(run: Run) -> None:
+    """A callback: what it raises would be no sentence on the page."""
+    try:
+        top_images.start(run)
+    except (TopImagesError, OSError) as problem:
+        st.session_state[PROBLEM] = str(problem)
 
 
 @st.fragment(run_every=0.5)
