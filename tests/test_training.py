@@ -234,14 +234,26 @@ def of_a_wider_network(path, experiment):
         (of_a_wider_network, "its checkpoint is that of another version of this network"),
     ],
 )
-def test_a_checkpoint_that_does_not_fit_is_said_and_training_begins_anew(home, whole, monkeypatch, leave_behind, why):
+def test_a_checkpoint_that_does_not_fit_is_said_and_not_gone_on_from(
+    home, tmp_path, monkeypatch, capsys, leave_behind, why
+):
     monkeypatch.setenv("CNNLAB_HOME", str(home))
+    experiment = Experiment(**SMALL)
+    leave_behind(tmp_path / "checkpoint.npz", experiment)
+    runs.write_arrays(tmp_path / "weights" / "002.npz", {"of": np.zeros(1)})
+    worker = training.Worker(experiment, tmp_path, lambda event: None)
+    worker.restore()
+    assert capsys.readouterr().err == f"This training begins anew: {why}.\n"
+    assert worker.rows == [] and not (tmp_path / "weights" / "002.npz").exists()
+
+
+def test_a_training_whose_checkpoint_is_broken_begins_anew_and_ends_as_ever(home, whole):
     again = home / "runs" / whole[0].key
-    leave_behind(again / "checkpoint.npz", whole[0].experiment)
+    broken(again / "checkpoint.npz", whole[0].experiment)
     history, record = (again / "history.csv").read_text(), runs.read_json(again / "record.json")
     runs.write_json(again / "record.json", record | {"state": "stopped"})
     code, output = finish(whole[0].experiment, home)
-    assert code == 0 and f"This training begins anew: {why}." in output, output
+    assert code == 0 and "This training begins anew" in output, output
     assert (again / "history.csv").read_text() == history
     assert runs.read_run(again).state == "done" and not (again / "checkpoint.npz").exists()
 
@@ -250,15 +262,15 @@ def test_what_a_worker_killed_at_its_last_step_left_behind_is_cleared_away(whole
     run, _ = whole
     for leftover in ("checkpoint.npz", "progress.json"):
         (run.path / leftover).write_bytes(b"{}")
-    assert finish(run.experiment, home)[0] == 0
+    assert training.train(run.experiment, run.path) == "done"
     assert not (run.path / "checkpoint.npz").exists() and not (run.path / "progress.json").exists()
 
 
-def test_numbers_beyond_half_precision_are_kept_and_the_answers_with_them(home):
+def test_numbers_beyond_half_precision_are_kept_and_the_answers_with_them(home, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(home))
     wild = {"depth": 3, "regularizer": "batchnorm", "learning_rate": 10.0, "epochs": 2, "filters": 16, "dense": 50}
     experiment = Experiment(**SMALL | wild | {"train_images": 640})
-    code, output = finish(experiment, home)
-    assert code == 0, output
+    assert training.train(experiment) == "done"
     run = runs.read_run(home / "runs" / experiment.key)
     largest = [np.abs(values).max() for epoch in run.snapshots() for values in run.weights(epoch).values()]
     assert 65_504 < max(largest) < np.inf  # without numbers as large as that this test would say nothing
@@ -303,7 +315,8 @@ def test_a_flag_that_makes_no_sense_trains_nothing(flags, sentence, tmp_path, mo
     assert sentence in capsys.readouterr().err and list(tmp_path.iterdir()) == []
 
 
-def test_a_home_that_cannot_be_made_is_one_sentence(tmp_path):
+def test_a_home_that_cannot_be_made_is_one_sentence(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").touch()
-    code, output = finish(Experiment(dataset="shapes", epochs=1), tmp_path / "file")
-    assert code == 2 and "Not a directory" in output and "Traceback" not in output
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "file"))
+    assert main(["train", "--dataset", "shapes", "--epochs", "1"]) == 2
+    assert "Not a directory" in capsys.readouterr().err
