@@ -249,9 +249,9 @@ def kept(logits: Any) -> Any:
 
 
 def tidy(path: Path) -> None:
-    """Remove what only a training in progress needs."""
-    for leftover in ("checkpoint.npz", "progress.json"):
-        (path / leftover).unlink(missing_ok=True)
+    """Remove what only a training in progress needs, and the halves of files that killed workers left behind."""
+    for leftover in (path / "checkpoint.npz", path / "progress.json", *path.rglob(".*.part*")):
+        leftover.unlink(missing_ok=True)
 
 
 class Progress(keras.callbacks.Callback):  # type: ignore[misc]

@@ -260,10 +260,11 @@ def test_a_training_whose_checkpoint_is_broken_begins_anew_and_ends_as_ever(home
 
 def test_what_a_worker_killed_at_its_last_step_left_behind_is_cleared_away(whole, home):
     run, _ = whole
-    for leftover in ("checkpoint.npz", "progress.json"):
+    before = sorted(run.path.rglob("*"))
+    for leftover in ("checkpoint.npz", "progress.json", ".record.json.77.5.part", "weights/.003.npz.77.5.part"):
         (run.path / leftover).write_bytes(b"{}")
     assert training.train(run.experiment, run.path) == "done"
-    assert not (run.path / "checkpoint.npz").exists() and not (run.path / "progress.json").exists()
+    assert sorted(run.path.rglob("*")) == before
 
 
 def test_numbers_beyond_half_precision_are_kept_and_the_answers_with_them(home, monkeypatch):
