@@ -250,7 +250,8 @@ def kept(logits: Any) -> Any:
 
 def tidy(path: Path) -> None:
     """Remove what only a training in progress needs, and the halves of files that killed workers left behind."""
-    for leftover in (path / "checkpoint.npz", path / "progress.json", *path.rglob(".*.part*")):
+    halves = [half for half in path.rglob(".*.part*") if not half.name.startswith(".top")]  # those may be at work now
+    for leftover in (path / "checkpoint.npz", path / "progress.json", *halves):
         leftover.unlink(missing_ok=True)
 
 
