@@ -22,9 +22,9 @@ from cnnlab.datasets.samples import samples
 from cnnlab.experiment import Experiment
 from cnnlab.lens import telling
 from cnnlab.lens.telling import percent
-from cnnlab.pages.inside import pixel
+from cnnlab.pages.inside import pixel, tiles
 from cnnlab.pages.inside.scene import Scene
-from cnnlab.pages.look_inside import VIEWS
+from cnnlab.pages.look_inside import VIEWS, WORDS
 from cnnlab.photos import prepare
 
 
@@ -154,7 +154,33 @@ def test_what_is_chosen_is_written_into_the_address(made):
 def test_a_strangers_address_costs_at_most_a_sentence(made, address):
     test = opened(**address)
     assert "64 of 64 maps" in words(test) or "of 7 maps" in words(test)
-    assert len(test.warning) <= 2
+    assert len(test.warning) <= max(2, len(address))  # one a word
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ({"view": "bogus"}, "asks for view='bogus', which there is not here; 'All maps' is shown"),
+        ({"map": "9999"}, "none is enlarged"),
+        ({"row": "-5", "column": "900"}, "mean nothing on this page: 'row', 'column'"),
+        ({"against": "qqq"}, "mean nothing on this page: 'against'"),
+        ({"scale": "loud"}, "asks for scale='loud'"),
+    ],
+)
+def test_a_word_that_means_nothing_costs_one_sentence_once(made, address, said):
+    test = opened(run=key(made, "none"), **address)
+    assert [said in one.value.replace("\\", "") for one in test.warning] == [True]
+    assert not test.run().warning  # the address has been mended
+
+
+def test_a_layer_of_another_network_costs_no_word(made):
+    assert not opened(run=key(made, "batchnorm"), view="why", cam="conv3").warning
+
+
+def test_the_page_knows_every_word_that_its_views_write():
+    code = "".join(file.read_text() for file in (settings.REPOSITORY / "cnnlab/pages/inside").glob("*.py"))
+    written = set(re.findall(r'address\.(?:choice|menu|word|number|put)\(\s*"(\w+)"', code))
+    assert len(written) > 10 and written | {"view"} == WORDS
 
 
 def test_the_epoch_slider_walks_through_the_snapshots_from_before_the_training(made):
@@ -212,6 +238,10 @@ def test_silent_maps_are_counted_and_named(made):
     test = opened(run=run.name, layer="conv1", map=2)
     assert "8 of 8 maps, 30x30, " in words(test) and "silent" in words(test)
     assert "silent on this image: zero everywhere" in words(test)
+    maps = np.zeros((4, 4, 3), np.float32)
+    assert tiles.of_map(maps, 1, 1e-6, signed=False).legend.low == "0, silent"
+    maps[0, 0, 1] = 2
+    assert tiles.of_map(maps, 1, 2.0, signed=False).legend.high == "2.00"
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -459,6 +489,13 @@ def test_the_square_moves_where_the_slider_says(made):
     shares = forward.softmax(forward.logits(run.layers, run.weights(2), pixels[None]))[0]
     assert f"{CLASSES[shares.argmax()]} {percent(float(shares.max()))}" in bars(test)[0]
     assert test.query_params["image"] == written  # each change would be an entry in the browser's history
+
+
+def test_the_square_of_a_large_photo_is_told_in_the_photos_own_pixels(made):
+    test = opened(run=key(made, "none"), **{"from": "upload"})
+    test.file_uploader(key="inside upload").upload("me.png", photo_bytes((1200, 700))).run()
+    alts = [image.alt for element in test.get("image") for image in element.proto.imgs]
+    assert "Step 3: square, 350x350 on the copy, about 700x700 of the original" in alts
 
 
 def test_who_goes_back_from_a_photo_stays_where_they_went(made):

@@ -44,6 +44,10 @@ VIEWS: dict[str, tuple[str, Callable[[Scene], None]]] = {
     "xray": ("Regularizer", xray.view),
     "whatif": ("What if", what_if.view),
 }
+WORDS = {  # of the address, beside those of the selection; what a view adds is named in it
+    *("view", "from", "scale", "order", "class", "hold", "stage", "pixel", "kernels", "why", "cam"),
+    *("dropout", "weights", "bn"),
+}
 
 
 def page() -> None:
@@ -54,6 +58,7 @@ def page() -> None:
     if not runs:
         st.info("No network has been trained here yet: train one on the page Train, then look inside it here.")
         return
+    address.forget_others({*selection.NAMES, *WORDS})
     scene = chosen(runs)
     if scene is None:
         return

@@ -13,6 +13,7 @@ from cnnlab import forward
 from cnnlab.datasets.samples import samples
 from cnnlab.experiment import Experiment
 from cnnlab.pages.frame import POLL_SECONDS
+from cnnlab.runs import write_arrays
 
 pytestmark = pytest.mark.browser
 
@@ -189,6 +190,30 @@ def test_the_numbers_of_a_wide_kernel_fit_their_squares(app, new_tab, made, size
     )
     assert len(widths) == 3 * 3 * 25  # patch, kernel and products of three colours
     assert max(widths) < picture.bounding_box()["width"] / (3 * (5 + 1))
+
+
+def test_the_surest_answer_is_written_whole_on_a_phone(app, new_tab, made):
+    experiment = Experiment(depth=1, filters=7, epochs=2)
+    run = write_run(app.home / "runs" / experiment.key, experiment)
+    weights = run.weights(2)
+    logits = forward.logits(run.layers, weights, samples()[0][:1])[0]
+    weights["logits/bias"][3] += np.log(9999 * np.exp(np.delete(logits, 3)).sum()) - logits[3]  # 99.99 %
+    write_arrays(run.path / "weights" / "002.npz", weights)
+    tab = new_tab(NARROW)
+    opened(tab, app, run=run.name)
+    sure = tab.locator("svg.marks text", has_text=">99.9 %").first
+    sure.wait_for()
+    ends = sure.evaluate("words => [words, words.ownerSVGElement].map(part => part.getBoundingClientRect().right)")
+    assert ends[0] <= ends[1]
+
+
+def test_a_long_title_is_whole_in_the_menu_of_networks(app, tab, made):
+    experiment = Experiment(dataset="shapes", depth=4, regularizer="dropout", filters=8, epochs=2, train_images=4000)
+    run = write_run(app.home / "runs" / experiment.key, experiment)
+    opened(tab, app, run=run.name)
+    menu = tab.get_by_role("combobox").first
+    menu.wait_for()
+    assert menu.evaluate("box => [box, ...box.querySelectorAll('*')].every(one => one.scrollWidth <= one.clientWidth)")
 
 
 def test_filters_are_switched_off_and_one_click_brings_them_back(app, tab, made):

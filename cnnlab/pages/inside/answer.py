@@ -54,6 +54,7 @@ def bars(
 
 
 WHOLE_LABELS = {"labelOverlap": False, "labelBound": False, "labelFlush": False}
+BESIDE_WORDS = {"domain": [0, 1], "range": [0, {"expr": "max(24, width - 52)"}]}  # '>99.9 %' takes 47 pixels
 SPEC: dict[str, Any] = {
     "data": {"name": "figures"},
     "height": 196,
@@ -66,7 +67,7 @@ SPEC: dict[str, Any] = {
             "sort": None,
             "axis": {"title": None, "ticks": False, "domain": False, "labelLimit": 130, **WHOLE_LABELS},
         },
-        "x": {"field": "probability", "type": "quantitative", "scale": {"domain": [0, 1.45]}, "axis": None},
+        "x": {"field": "probability", "type": "quantitative", "scale": BESIDE_WORDS, "axis": None},
         "tooltip": [{"field": "name", "title": "class"}, {"field": "shown", "title": "probability"}],
     },
     "layer": [

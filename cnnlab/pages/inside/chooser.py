@@ -22,7 +22,7 @@ COLUMNS, ROWS = 10, 4  # of the gallery
 
 def controls(scene: Scene, runs: list[Run]) -> None:
     """One row: the run, and a button that opens everything by which another picture is chosen."""
-    with st.container(horizontal=True, wrap=False, vertical_alignment="bottom", width=480):
+    with st.container(horizontal=True, wrap=False, vertical_alignment="bottom", width=800):
         run_menu(scene, runs)
         with st.popover(
             "Picture",

@@ -11,6 +11,7 @@ not written again: who went back with the browser's button stays where they went
 from dataclasses import dataclass
 
 import streamlit as st
+from PIL import Image
 
 from cnnlab.datasets import album
 from cnnlab.pages import selection
@@ -78,12 +79,22 @@ def place(label: str, key: str) -> float:
 def steps(photo: Photo) -> None:
     """Original, oriented, square, 32x32, side by side."""
     with st.container(horizontal=True):
-        for number, (caption, picture) in enumerate(photo.steps, start=1):
+        for number, (caption, picture) in enumerate(captioned(photo), start=1):
             small = picture.copy() if picture.width > 32 else picture.resize((160, 160), 0)
             small.thumbnail((160, 160))
             st.image(small, caption=f"{number}. {caption}", alt=f"Step {number}: {caption}", width=160)
     if photo.notes:
         st.caption(" ".join(photo.notes))
+
+
+def captioned(photo: Photo) -> list[tuple[str, Image.Image]]:
+    """The steps; where they are shown on a smaller copy, the square's size in the photo itself is said too."""
+    found, times = list(photo.steps), max(photo.size) / max(photo.oriented.size)
+    if times > 1:
+        caption, picture = found[2]
+        side = round(picture.width * times)
+        found[2] = (f"{caption} on the copy, about {side}x{side} of the original", picture)
+    return found
 
 
 def keep(source: str, upload: str, photo: Photo) -> None:

@@ -116,6 +116,13 @@ def of_pixels(pixels: Bytes, boxes: Sequence[Box] = ()) -> Picture:
 
 def legend_of(wall: Wall) -> Legend:
     """What the colours of a wall mean, in the units of its numbers."""
+    if wall.silent[wall.order].all():
+        return Legend(
+            picture=ramp(wall.signed),
+            low="" if wall.signed else "0, silent",
+            high="",
+            middle="0, silent" if wall.signed else "",
+        )
     high = number(wall.limit[0]) if wall.one_scale else "each map's highest"
     low = (f"-{high}" if wall.one_scale else "its lowest") if wall.signed else "0"
     if not wall.one_scale and wall.signed:

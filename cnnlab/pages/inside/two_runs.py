@@ -67,7 +67,7 @@ def choose(scene: Scene) -> Scene | None:
         format_func=lambda name: chooser.title(names[name]),
         key=VERSUS,
         on_change=_chosen,
-        width=300,
+        width=560,
     )
     return scene.of(run, nearest(scene.epoch, scene.run, run))
 
