@@ -147,14 +147,15 @@ def normalized(found: Normalization) -> tuple[str, str]:
         f"where ReLU will silence them."
     )
     sides = (found.deviation_before, found.deviation_after)
-    if not all(np.median(side) > 0 for side in sides):
-        return f"{silenced} Most channels of {found.layer} have no spread here.", (
+    if not all(np.quantile(side, 0.1, method="nearest") > 0 for side in sides):
+        return f"{silenced} Not all channels of {found.layer} have a spread here.", (
             "A map of one pixel, or one that is the same everywhere, cannot show on one picture what was done to it."
         )
     (middle, times), (middle_after, times_after) = (_spread(side) for side in sides)
     result = (
-        f"Before {found.layer} the middle channel spreads by {middle:.2g} and the widest **{times:.1f} times** as "
-        f"much; after it by {middle_after:.2g} and **{times_after:.1f} times** as much. {silenced}"
+        f"Before {found.layer} the widest tenth of the channels spread at least **{times:.1f} times** as much as the "
+        f"narrowest tenth, after it **{times_after:.1f} times**; the middle channel spreads by {middle:.2g} before and "
+        f"by {middle_after:.2g} after. {silenced}"
     )
     if times_after < EVENED * times:
         return result, "Compare the lengths of the lines: less alike before, more alike after."
@@ -165,6 +166,6 @@ def normalized(found: Normalization) -> tuple[str, str]:
 
 
 def _spread(deviations: Array) -> tuple[float, float]:
-    """The median, and how many times as large the largest is."""
-    middle = float(np.median(deviations))
-    return middle, float(deviations.max()) / middle
+    """The median, and how many times the 90th percentile is as large as the 10th; each is some channel's own."""
+    low, high = np.quantile(deviations, (0.1, 0.9), method="nearest")
+    return float(np.median(deviations)), float(high / low)
