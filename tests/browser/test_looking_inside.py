@@ -229,7 +229,7 @@ def test_filters_are_switched_off_and_one_click_brings_them_back(app, tab, made)
 def test_two_runs_stand_side_by_side_on_one_scale(app, tab, made):
     titles = [made[name].experiment.title for name in ("none", "batchnorm")]
     opened(tab, app, run=made["none"].name, view="versus", versus=made["batchnorm"].name)
-    tab.get_by_text(re.compile("Filter 12 of one run is not filter 12 of the other")).wait_for()
+    tab.get_by_text(re.compile("Both runs began from the same random numbers")).wait_for()
     walls = [tab.locator(f"[role=graphics-document][aria-label*='{run}: 64 maps of conv1']") for run in titles]
     left, right = (wall.locator("svg.marks") for wall in walls)
     left.wait_for()
