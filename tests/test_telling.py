@@ -111,6 +111,9 @@ def test_thinned_networks_are_counted():
     result, look = telling.dropped(samples, CLASSES)
     assert "**24 of 30** thinned networks say cat" in result and "20 % to 50 % (whole: 55 %)" in result
     assert "hardly sways" in look
+    probabilities[0] = shares(cat=0.95)
+    _, look = telling.dropped(samples, CLASSES)
+    assert "how sure it is hangs on which" in look
 
 
 def test_l2_says_where_the_weights_are_smaller_and_where_nothing_is_to_be_seen():

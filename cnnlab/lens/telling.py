@@ -13,6 +13,7 @@ from cnnlab.lens.evidence import GradCam, Occlusion
 from cnnlab.lens.regularizers import DropoutSamples, Normalization, WeightSummary
 
 SURE = 0.01  # a probability that moves by less than this has hardly moved
+SWAYED = 0.4  # a probability that ranges over more than this is swayed, whatever the answer
 NARROWER = 0.02  # a norm that differs by less than this share is the same
 EVENED = 0.85  # channels whose unequality fell below this share have become more alike
 NEARLY = 0.02  # values within this share of the largest count as largest too
@@ -116,12 +117,11 @@ def dropped(samples: DropoutSamples, classes: Sequence[str]) -> tuple[str, str]:
         f"**{same} of {count}** thinned networks say {classes[best]}, as the whole one does; they give it "
         f"{percent(low)} to {percent(high)} (whole: {percent(float(samples.plain[best]))})."
     )
-    look = (
-        "The others are swayed by a few missing numbers: this picture is a close call."
-        if same < 0.8 * count
-        else "A network trained this way cannot lean on any one number, so losing some hardly sways it."
-    )
-    return result, look
+    if same < 0.8 * count:
+        return result, "The others are swayed by a few missing numbers: this picture is a close call."
+    if high - low > SWAYED:
+        return result, "Losing some numbers seldom changes the answer, but how sure it is hangs on which."
+    return result, "A network trained this way cannot lean on any one number, so losing some hardly sways it."
 
 
 def penalized(own: Sequence[WeightSummary], plain: Sequence[WeightSummary]) -> tuple[str, str]:
