@@ -119,6 +119,7 @@ def form(experiment: Experiment) -> None:
         st.radio("Regularizer", REGULARIZERS, key="f_regularizer", format_func=wording.REGULARIZER_NAMES.__getitem__)
         st.number_input(
             "Strength",
+            value=None,
             key="f_strength",
             step=STEPS.get(experiment.regularizer, STEPS["dropout"]),
             format="%.7g",
@@ -138,7 +139,9 @@ def more() -> None:
         "Pictures", list(wording.DATASET_NAMES), key="f_dataset", format_func=wording.DATASET_NAMES.__getitem__
     )
     st.selectbox("Measured on", list(SPLITS), key="f_split", format_func=SPLITS.__getitem__)
-    st.number_input("Training images", key="f_train_images", step=100, format="%d", placeholder="all of them")
+    st.number_input(
+        "Training images", value=None, key="f_train_images", step=100, format="%d", placeholder="all of them"
+    )
     for name, label in (("epochs", "Epochs"), ("filters", "Filters in a layer"), ("kernel", "Kernel: 1, 3, 5 or 7")):
         st.number_input(label, key=f"f_{name}", step=2 if name == "kernel" else 1)
     for name, label in (("dense", "Units in a dense layer"), ("batch", "Batch")):
