@@ -24,8 +24,7 @@ from cnnlab.datasets import cifar10
 from cnnlab.experiment import REPORT
 from cnnlab.jobs import disk, dispatcher, places
 from cnnlab.jobs.queue import Queue, QueueError
-from cnnlab.jobs.runners import python_environment
-from cnnlab.settings import SettingsError
+from cnnlab.settings import SettingsError, python_environment
 
 OK, NOTE, FAIL = "ok", "note", "FAIL"
 SECRETS = settings.REPOSITORY / ".streamlit" / "secrets.toml"

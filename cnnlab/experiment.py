@@ -149,18 +149,12 @@ class Experiment:
         usual = Experiment(dataset=self.dataset, split=self.split)
         parts = ["shapes"] if self.dataset == "shapes" else []
         parts += ["final"] if self.split == "test" else []
-        for name, unit in (
-            ("train_images", "images"),
-            ("epochs", "epochs"),
-            ("filters", "filters"),
-            ("batch", "batch"),
-        ):
+        for name, unit in (("train_images", "images"), ("epochs", "epochs"), ("filters", "filters")):
             if (value := getattr(self, name)) != getattr(usual, name):
-                counted = f"{value:,} {unit.removesuffix('s') if value == 1 else unit}"
-                parts.append(f"{unit} {value}" if name == "batch" else counted)
-        for name, unit in (("kernel", "kernel"), ("dense", "dense"), ("seed", "seed")):
+                parts.append(f"{value:,} {unit.removesuffix('s') if value == 1 else unit}")
+        for name in ("batch", "kernel", "dense", "seed"):
             if (value := getattr(self, name)) != getattr(usual, name):
-                parts.append(f"{unit} {value}")
+                parts.append(f"{name} {value}")
         if (self.optimizer, self.learning_rate) != (usual.optimizer, usual.learning_rate):
             parts.append(f"{self.optimizer} {in_digits(self.learning_rate)}")
         return parts + ([self.precision] if self.precision != usual.precision else [])

@@ -11,7 +11,6 @@ from pathlib import Path
 from cnnlab import runs, settings
 from cnnlab.architecture import BATCHNORM_PLACES, DROPOUT_PLACES, Placement
 from cnnlab.experiment import REPORT, Experiment
-from cnnlab.jobs.runners import python_environment
 from cnnlab.reproduction import figures, percent, points
 from cnnlab.runs import Run
 
@@ -52,7 +51,7 @@ def train_missing(epochs: int, precision: str) -> None:
         if run_of(name, placement, epochs, precision) is None:
             print(f"training {name}, {place_of(name, placement)}", flush=True)
             program = f"from cnnlab import placements; placements.train_case({number}, {epochs}, {precision!r})"
-            subprocess.run([sys.executable, "-c", program], env=python_environment(), check=True)
+            subprocess.run([sys.executable, "-c", program], env=settings.python_environment(), check=True)
 
 
 def train_case(number: int, epochs: int, precision: str) -> str:

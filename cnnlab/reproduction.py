@@ -17,7 +17,6 @@ import numpy as np
 
 from cnnlab import runs, settings
 from cnnlab.experiment import REPORT, Experiment, ReportModel
-from cnnlab.jobs.runners import python_environment
 from cnnlab.runs import Run
 
 AGREE_WITHIN = 0.02  # validation and test accuracy agree when they differ by at most two points
@@ -334,7 +333,7 @@ def train_missing(names: Sequence[str], slots: int | None = None) -> list[str]:
 def _start(experiment: Experiment, core: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "cnnlab", "train", "--threads", "1", "--core", str(core)]
     command += ["--json", experiment.to_json()]
-    return subprocess.Popen(command, env=python_environment(), start_new_session=True)
+    return subprocess.Popen(command, env=settings.python_environment(), start_new_session=True)
 
 
 def publishable(names: Iterable[str]) -> list[str]:

@@ -46,6 +46,13 @@ def runs_dir() -> Path:
     return home() / "runs"
 
 
+def python_environment() -> dict[str, str]:
+    """This process's environment, in which `python -m cnnlab` finds this very code and home from any folder."""
+    paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+    places = {"PYTHONPATH": os.pathsep.join(paths), "CNNLAB_HOME": str(home())}
+    return dict(os.environ) | places | {"PYTHONUNBUFFERED": "1"}
+
+
 def _number(usual: float, low: float, high: float, meaning: str) -> Any:
     return field(default=usual, metadata={"low": low, "high": high, "meaning": meaning})
 

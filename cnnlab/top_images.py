@@ -12,7 +12,6 @@ Two threads share the work, a slice of images each; NumPy lets go of Python's lo
 """
 
 import contextlib
-import os
 import subprocess
 import sys
 import threading
@@ -140,8 +139,7 @@ def _start(run: Run, lock: locks.Lock) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            cwd=settings.REPOSITORY,
-            env={**os.environ, **variables, "OPENBLAS_NUM_THREADS": "1"},
+            env=settings.python_environment() | variables | {"OPENBLAS_NUM_THREADS": "1"},
             pass_fds=fds,
             start_new_session=True,
         )

@@ -27,7 +27,7 @@ from cnnlab.experiment import Experiment
 from cnnlab.jobs import disk, dispatcher
 from cnnlab.jobs.dispatcher import ensure_running
 from cnnlab.jobs.queue import Queue
-from cnnlab.jobs.runners import python_environment
+from cnnlab.settings import python_environment
 
 DEPLOY = settings.REPOSITORY / "deploy"
 UNITS = sorted(path.name for path in (DEPLOY / "systemd").glob("*.service"))

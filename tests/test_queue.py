@@ -15,7 +15,7 @@ from cnnlab.experiment import Experiment
 from cnnlab.jobs import eta
 from cnnlab.jobs.line import Request, in_line
 from cnnlab.jobs.queue import MOST_RESUMES, NotAsked, PersonError, Queue, QueueError, UnknownJob
-from cnnlab.jobs.runners import python_environment
+from cnnlab.settings import python_environment
 
 
 def shapes(seed: int, **fields: object) -> Experiment:

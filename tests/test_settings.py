@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 
 from cnnlab import photos, settings
-from cnnlab.jobs.runners import python_environment
-from cnnlab.settings import SettingsError
+from cnnlab.settings import SettingsError, python_environment
 
 
 @pytest.fixture

@@ -42,7 +42,6 @@ from cnnlab.jobs.runners import (
     Outcome,
     Runner,
     Worker,
-    python_environment,
     run_folder,
 )
 from cnnlab.settings import SettingsError
@@ -379,7 +378,7 @@ def _detached(lock: locks.Lock) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=python_environment() | variables,
+            env=settings.python_environment() | variables,
             pass_fds=descriptors,
             start_new_session=True,
         )

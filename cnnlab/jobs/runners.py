@@ -125,7 +125,7 @@ class LocalRunner:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env=python_environment() | self.device_environment(job) | variables,
+                    env=settings.python_environment() | self.device_environment(job) | variables,
                     pass_fds=descriptors,
                     start_new_session=True,
                 )
@@ -322,13 +322,6 @@ def run_folder(job: Job) -> Path:
 def train_command(job: Job) -> Sequence[str]:
     """The command line of a worker."""
     return (sys.executable, "-m", "cnnlab", "train", "--json", job.experiment_json)
-
-
-def python_environment() -> dict[str, str]:
-    """This process's environment, in which `python -m cnnlab` finds this very code and home from any folder."""
-    paths = [str(settings.REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
-    places = {"PYTHONPATH": os.pathsep.join(paths), "CNNLAB_HOME": str(settings.home())}
-    return dict(os.environ) | places | {"PYTHONUNBUFFERED": "1"}
 
 
 def lower_priority(pid: int, niceness: int) -> None:

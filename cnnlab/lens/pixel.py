@@ -55,6 +55,12 @@ class PixelSum:
     value: float
     steps: tuple[Step, ...]
 
+    @property
+    def outside(self) -> int:
+        """How many places of the kernel lie outside the map, where 'same' padding puts zeros."""
+        inside = (self.box.bottom - self.box.top) * (self.box.right - self.box.left)
+        return int(self.kernel.shape[0] * self.kernel.shape[1]) - inside
+
     def strongest(self, count: int) -> tuple[tuple[tuple[int, float], ...], float]:
         """The channels that count most, up or down, as (channel, contribution), and the sum of all others."""
         order = np.argsort(-np.abs(self.channels), kind="stable")

@@ -7,8 +7,7 @@ import time
 import streamlit as st
 
 from cnnlab.datasets import download
-from cnnlab.jobs.runners import python_environment
-from cnnlab.settings import home
+from cnnlab.settings import home, python_environment
 
 TICK_SECONDS = 1.0
 COMMAND = ("-m", "cnnlab", "data", "download")

@@ -110,7 +110,7 @@ def matrix(mine: Exam) -> None:
         spec=spec, key="matrix", on_select=clicked, width="stretch", alt=drawing.matrix_words(mine.table, mine.classes)
     )
     st.caption(
-        "Rows: what it is. Columns: what the network said. Blue: right. Orange: wrong, the darker the more often. The "
+        "Rows: what it is. Columns: what the network said. Blue: right. Red: wrong, the redder the more often. The "
         "last row and column add up the mistakes. A click on a square shows its pictures."
     )
 

@@ -380,7 +380,7 @@ def start(experiment: Experiment) -> None:
         fetch.show()
         instead = Experiment(dataset="shapes", depth=experiment.depth, regularizer=experiment.regularizer)
         st.button("Train on Shapes instead", on_click=switch, args=(instead,), icon=":material/category:")
-        st.caption(f"Drawn on the spot, ten kinds, as many pictures as a lesson has time for: {promise(instead)}.")
+        st.caption(f"Ten kinds of shapes, drawn on the spot: {promise(instead)}.")
         return
     label = f"Train it: {promise(experiment)}"
     st.button(label, type="primary", icon=":material/play_arrow:", key="train_it", on_click=ask, args=(experiment,))

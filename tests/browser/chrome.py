@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cnnlab import locks, settings
-from cnnlab.jobs.runners import python_environment
+from cnnlab.settings import python_environment
 
 PATIENCE = 90_000  # milliseconds; the machine may be busy
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 400, "height": 800}

@@ -25,7 +25,8 @@ from chrome import answers, end_whoever_holds, free_port, wait_until  # noqa: E4
 from cnnlab import locks, runs, settings  # noqa: E402
 from cnnlab.experiment import Experiment  # noqa: E402
 from cnnlab.jobs.queue import Queue  # noqa: E402
-from cnnlab.jobs.runners import BEGINNING, python_environment  # noqa: E402
+from cnnlab.jobs.runners import BEGINNING  # noqa: E402
+from cnnlab.settings import python_environment  # noqa: E402
 
 COMPLAINT = re.compile(r"error|traceback|exception", re.IGNORECASE)
 LOGS = ("web.log", "dispatcher.log")

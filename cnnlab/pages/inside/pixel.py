@@ -55,10 +55,9 @@ def padded(scene: Scene, found: PixelSum) -> str:
     if conv.padding != "same":
         return ""
     height, width, _ = scene.stages[found.source][0].shape
-    outside = conv.kernel**2 - (found.box.bottom - found.box.top) * (found.box.right - found.box.left)
     return (
         f"{conv.name} is padded: {found.source} is {height}x{width}, smaller than the kernel, so it is framed with "
-        f"zeros. {outside} of the {conv.kernel**2} places of this patch lie outside the map and hold "
+        f"zeros. {found.outside} of the {conv.kernel**2} places of this patch lie outside the map and hold "
         f"{short(0, conv.kernel)}."
     )
 

@@ -39,7 +39,7 @@ def _start(run: Run) -> None:
     """A callback: what it raises would be no sentence on the page."""
     try:
         top_images.start(run)
-    except (TopImagesError, OSError) as problem:
+    except TopImagesError as problem:
         st.session_state[PROBLEM] = str(problem)
 
 
