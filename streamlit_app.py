@@ -1,13 +1,13 @@
 """The list of pages, nothing else: streamlit run streamlit_app.py"""
 
-from cnnlab.pages import frame
+from cnnlab.ui import app_shell
 
 PAGES = [
-    frame.page("train", "Train", default=True),
-    frame.page("compare", "Compare"),
-    frame.page("look_inside", "Look inside"),
-    frame.page("mistakes", "Mistakes"),
-    frame.page("host", "Host", visibility="hidden"),
+    app_shell.make_page("train", "Train", default=True),
+    app_shell.make_page("compare", "Compare"),
+    app_shell.make_page("look_inside", "Look inside"),
+    app_shell.make_page("mistakes", "Mistakes"),
+    app_shell.make_page("admin", "Admin", visibility="hidden"),
 ]
 
-frame.show(PAGES)
+app_shell.run_app(PAGES)

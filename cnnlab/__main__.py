@@ -10,7 +10,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from cnnlab import settings
-from cnnlab.experiment import CHOICES, NUMBERS, REPORT, Experiment, ExperimentError
+from cnnlab.experiment import CHOICES, NUMERIC_FIELDS, REPORT, Experiment, ExperimentError
 from cnnlab.jobs.queue import QueueError
 from cnnlab.settings import SettingsError
 
@@ -62,7 +62,7 @@ def add_train(commands: Any) -> None:
     command = commands.add_parser("train", help="train one experiment into its run directory, or go on with it")
     for name, allowed in CHOICES.items():
         command.add_argument(f"--{name}", choices=allowed)
-    for name, kind in NUMBERS.items():
+    for name, kind in NUMERIC_FIELDS.items():
         command.add_argument(flag(name), type=kind)
     command.add_argument("--json", metavar="EXPERIMENT", help="the whole experiment as JSON")
     command.add_argument("--threads", type=int, help="threads for one operation (a resumed run keeps its own number)")
@@ -149,7 +149,7 @@ def add_bench(commands: Any) -> None:
 
 def chosen(options: argparse.Namespace) -> Experiment:
     """The experiment that the flags describe."""
-    given = {name: getattr(options, name) for name in (*CHOICES, *NUMBERS)}
+    given = {name: getattr(options, name) for name in (*CHOICES, *NUMERIC_FIELDS)}
     given = {name: value for name, value in given.items() if value is not None}
     if options.json is None:
         return Experiment.from_dict(given)
@@ -165,7 +165,7 @@ def flag(name: str) -> str:
 
 def run_train(options: argparse.Namespace) -> int:
     """Train, with a line on the terminal for each epoch."""
-    from cnnlab import runs
+    from cnnlab.storage import runs
 
     experiment = chosen(options)
     recorded = runs.read_json(settings.runs_dir() / experiment.key / "record.json").get("threads")
@@ -174,11 +174,11 @@ def run_train(options: argparse.Namespace) -> int:
         use_core(options.core)
     import_keras_quietly()
     cap_gpu_memory(settings.current().gpu_megabytes)
-    from cnnlab.training import Busy, train
+    from cnnlab.training.trainer import RunLocked, train
 
     try:
         state = train(experiment, report=print_event)
-    except Busy as problem:
+    except RunLocked as problem:
         print(problem, file=sys.stderr)
         return 1
     if state != "failed":  # then the reason was the last word
@@ -241,29 +241,29 @@ def print_event(event: dict[str, Any]) -> None:
 
 def run_reproduce(options: argparse.Namespace) -> int:
     """Train what is missing, publish where asked, and print both tables."""
-    from cnnlab import reproduction
+    from cnnlab import report
 
     names = options.only or list(REPORT)
-    failed = [] if options.tables else reproduction.train_missing(reproduction.missing(names), options.slots)
+    failed = [] if options.tables else report.train_missing(report.missing_models(names), options.slots)
     if options.publish:
-        for name in reproduction.publishable(names):
-            print(f"published {reproduction.publish(name).name}", file=sys.stderr)
-    print(reproduction.tables(reproduction.rows()), end="")
+        for name in report.publishable_models(names):
+            print(f"published {report.publish(name).name}", file=sys.stderr)
+    print(report.format_report(report.report_rows()), end="")
     return 1 if failed else 0
 
 
 def run_placements(options: argparse.Namespace) -> None:
     """Train the cases that are missing and print the comparison."""
-    from cnnlab import placements
+    from cnnlab import layer_order_study
 
     if not options.tables:
-        placements.train_missing(options.epochs, options.precision)
-    print(placements.table(options.epochs, options.precision), end="")
+        layer_order_study.train_missing(options.epochs, options.precision)
+    print(layer_order_study.comparison_table(options.epochs, options.precision), end="")
 
 
 def run_data_import(options: argparse.Namespace) -> int:
     """Bring CIFAR-10 in, with what is being done on the terminal."""
-    from cnnlab.datasets import cifar10
+    from cnnlab.data import cifar10
 
     def tell(words: str, share: float) -> None:
         print(f"{share:4.0%} {words}", file=sys.stderr)
@@ -278,9 +278,9 @@ def run_data_import(options: argparse.Namespace) -> int:
 
 def run_data_download(options: argparse.Namespace) -> int:
     """Download CIFAR-10, with the bytes on the terminal."""
-    from cnnlab.datasets import cifar10, download
+    from cnnlab.data import cifar10, download
 
-    def tell(state: download.Download) -> None:
+    def tell(state: download.DownloadStatus) -> None:
         print(f"{state.state}: {state.bytes:,} of {state.total:,} bytes {state.message}", file=sys.stderr)
 
     try:
@@ -293,10 +293,10 @@ def run_data_download(options: argparse.Namespace) -> int:
 
 def run_data_status(options: argparse.Namespace) -> int:
     """Say what is there, after reading every pixel again."""
-    from cnnlab.datasets import cifar10
+    from cnnlab.data import cifar10
 
     status = cifar10.status(verify=True)
-    print(status.sentence)
+    print(status.message)
     return 0 if status.ready else 1
 
 
@@ -306,12 +306,12 @@ def run_dispatch(options: argparse.Namespace) -> int:
 
     runner = None
     if options.runner == "ray":
-        from cnnlab.jobs import ray_check
-        from cnnlab.jobs.ray_runner import RayRunner
+        from cnnlab.jobs.ray import preflight
+        from cnnlab.jobs.ray.runner import RayRunner
 
         runner = RayRunner(options.address or "auto", 1 if options.per_gpu is None else options.per_gpu)
         if options.check:
-            return ray_check.report(runner)
+            return preflight.print_report(runner)
     elif options.address or options.per_gpu or options.check:
         raise SettingsError("--address, --per-gpu and --check are about a cluster: add --runner ray.")
     return dispatch(slots=options.slots, idle=options.idle, runner=runner)
@@ -319,21 +319,21 @@ def run_dispatch(options: argparse.Namespace) -> int:
 
 def run_settings(options: argparse.Namespace) -> None:
     """Print them."""
-    print(settings.table(), end="")
+    print(settings.settings_table(), end="")
 
 
 def run_doctor(options: argparse.Namespace) -> int:
     """Look at everything."""
     from cnnlab import doctor
 
-    return doctor.report(options.exit_code)
+    return doctor.print_report(options.exit_code)
 
 
 def run_top_images(options: argparse.Namespace) -> None:
     """Look through the test images for one run."""
-    from cnnlab import top_images
+    from cnnlab.jobs import top_activations_job
 
-    top_images.work(options.reference)
+    top_activations_job.run_job(options.reference)
 
 
 def run_bench(options: argparse.Namespace) -> None:

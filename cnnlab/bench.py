@@ -27,14 +27,15 @@ import numpy as np
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
+from cnnlab.models.architecture import network_layers
 
 
 def run(options: argparse.Namespace) -> None:
     """Print the figures of one bench."""
-    {"training": training, "inside": inside, "page": page}[options.what](options)
+    {"training": bench_training, "inside": bench_inspect, "page": bench_page}[options.what](options)
 
 
-def training(options: argparse.Namespace) -> None:
+def bench_training(options: argparse.Namespace) -> None:
     """Epochs a minute of plain `fit`, of ours in float32, and of ours in bfloat16, alternating."""
     with tempfile.TemporaryDirectory() as folder:
         measures = {"plain fit": plain_epoch(options)}
@@ -42,12 +43,15 @@ def training(options: argparse.Namespace) -> None:
             measures[f"ours, {precision}"] = our_epoch(options, precision, Path(folder) / precision)
         seconds = alternate(measures, options.rounds)
     plain = statistics.median(seconds["plain fit"])
-    print(f"{options.depth}-conv, {options.regularizer}, {options.images:,} images, n={options.rounds}, {processor()}")
+    print(
+        f"{options.depth}-conv, {options.regularizer}, {options.images:,} images, n={options.rounds},"
+        f" {processor_name()}"
+    )
     for name, values in seconds.items():
         median = statistics.median(values)
         listed = " ".join(f"{value:.1f}" for value in values)
         print(f"{name:16} {median:6.1f} s an epoch, {plain / median:4.2f} times plain fit    ({listed})")
-    print(f"peak memory of one worker (float32): {worker_peak(options):.2f} GB")
+    print(f"peak memory of one worker (float32): {worker_peak_gb(options):.2f} GB")
 
 
 def alternate(measures: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
@@ -61,7 +65,7 @@ def alternate(measures: dict[str, Callable[[], float]], rounds: int) -> dict[str
     return seconds
 
 
-def experiment_of(options: argparse.Namespace, precision: str = "float32") -> Experiment:
+def bench_experiment(options: argparse.Namespace, precision: str = "float32") -> Experiment:
     """The network of this bench."""
     return Experiment(
         depth=options.depth, regularizer=options.regularizer, train_images=options.images, precision=precision
@@ -75,12 +79,13 @@ def plain_epoch(options: argparse.Namespace) -> Callable[[], float]:
     """
     import keras
 
-    from cnnlab import datasets, networks
+    from cnnlab import data
+    from cnnlab.training import keras_model
 
-    experiment = experiment_of(options)
-    images = datasets.split(datasets.load("cifar10"), experiment)
+    experiment = bench_experiment(options)
+    images = data.split_dataset(data.load_dataset("cifar10"), experiment)
     x, y, held_out = np.asarray(images.x_train), np.asarray(images.y_train), (np.asarray(images.x_val), images.y_val)
-    model = networks.build_network(experiment, plain=True)
+    model = keras_model.build_model(experiment, plain=True)
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
 
     def measure() -> float:
@@ -94,19 +99,19 @@ def plain_epoch(options: argparse.Namespace) -> Callable[[], float]:
 
 def our_epoch(options: argparse.Namespace, precision: str, path: Path) -> Callable[[], float]:
     """A worker's whole epoch: training with progress, both evaluations, snapshot, checkpoint, history, record."""
-    from cnnlab.training import Worker
+    from cnnlab.training.trainer import Trainer
 
-    worker = Worker(experiment_of(options, precision), path, lambda event: None)
+    worker = Trainer(bench_experiment(options, precision), path, lambda event: None)
 
     def measure() -> float:
         started = time.perf_counter()
-        worker.finish_epoch(1, worker.train_epoch(1), started)
+        worker.end_epoch(1, worker.train_epoch(1), started)
         return time.perf_counter() - started
 
     return measure
 
 
-def worker_peak(options: argparse.Namespace) -> float:
+def worker_peak_gb(options: argparse.Namespace) -> float:
     """Peak resident memory, in GB (1e9 bytes), of a real worker that trains one epoch.
 
     As the kernel counts it for the worker's own program (VmHWM). `ru_maxrss` of a child would not do: it begins with
@@ -115,19 +120,19 @@ def worker_peak(options: argparse.Namespace) -> float:
     peak = 0.0
     with tempfile.TemporaryDirectory() as home:
         (Path(home) / "data").symlink_to(settings.data_dir())
-        experiment = Experiment.from_dict(experiment_of(options).to_dict() | {"epochs": 1})
+        experiment = Experiment.from_dict(bench_experiment(options).to_dict() | {"epochs": 1})
         command = [sys.executable, "-m", "cnnlab", "train", "--json", experiment.to_json()]
         environment = os.environ | {"CNNLAB_HOME": home}
         with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as worker:
             while worker.poll() is None:
-                peak = high_water(worker.pid) or peak  # it only grows: the last look is the peak
+                peak = peak_resident_gb(worker.pid) or peak  # it only grows: the last look is the peak
                 time.sleep(0.05)
         if worker.returncode:
             raise subprocess.CalledProcessError(worker.returncode, command)
     return peak
 
 
-def high_water(process: int) -> float:
+def peak_resident_gb(process: int) -> float:
     """The most that a process ever had resident, in GB; 0 where it is gone."""
     try:
         status = Path(f"/proc/{process}/status").read_text()
@@ -137,30 +142,36 @@ def high_water(process: int) -> float:
     return sizes[0] * 1024 / 1e9 if sizes else 0.0
 
 
-def processor() -> str:
+def processor_name() -> str:
     """The machine in words."""
-    from cnnlab.provenance import device
+    from cnnlab.training.provenance import device_name
 
-    return device()
+    return device_name()
 
 
-def inside(options: argparse.Namespace) -> None:
+def bench_inspect(options: argparse.Namespace) -> None:
     """Looking inside the first 3-conv run there is, on the first sample image: medians of 50."""
-    from cnnlab import lens, runs, walls
-    from cnnlab.datasets.samples import samples
-    from cnnlab.forward import stages
+    from cnnlab.analysis import attribution
+    from cnnlab.data.samples import sample_images
+    from cnnlab.models.numpy_forward import compute_activations
+    from cnnlab.rendering import feature_map_grid
+    from cnnlab.storage import runs
 
-    run = next(run for run in runs.all_runs() if run.experiment.depth == 3 and run.snapshots())
-    image, weights, network = samples()[0][:1], run.weights(run.snapshots()[-1]), run.layers
-    maps = stages(network, weights, image)
+    run = next(run for run in runs.list_runs() if run.experiment.depth == 3 and run.snapshot_epochs())
+    image, weights, network = (
+        sample_images()[0][:1],
+        run.weights(run.snapshot_epochs()[-1]),
+        network_layers(run.experiment),
+    )
+    maps = compute_activations(network, weights, image)
     relu = [layer.name for layer in network if layer.kind == "relu"]
     print(f"{run.title}, median of 50")
-    milliseconds("every stage of one image", lambda: stages(network, weights, image))
-    milliseconds(f"all {len(relu)} walls composed", lambda: walls.hang(maps, relu))
-    milliseconds("occlusion, patch 8, stride 2", lambda: lens.occlusion(network, weights, image[0], 3))
+    print_median_ms("every stage of one image", lambda: compute_activations(network, weights, image))
+    print_median_ms(f"all {len(relu)} walls composed", lambda: feature_map_grid.render_layers(maps, relu))
+    print_median_ms("occlusion, patch 8, stride 2", lambda: attribution.occlusion(network, weights, image[0], 3))
 
 
-def milliseconds(name: str, action: Callable[[], object], count: int = 50) -> None:
+def print_median_ms(name: str, action: Callable[[], object], count: int = 50) -> None:
     """Print the median of `count` calls."""
     seconds = []
     for _ in range(count):
@@ -170,7 +181,7 @@ def milliseconds(name: str, action: Callable[[], object], count: int = 50) -> No
     print(f"{name:32} {1000 * statistics.median(seconds):8.2f} ms")
 
 
-def page(options: argparse.Namespace) -> None:
+def bench_page(options: argparse.Namespace) -> None:
     """What a person with a browser waits for, and what 500 selections leave behind in the server."""
     from playwright.sync_api import sync_playwright
 
@@ -178,14 +189,14 @@ def page(options: argparse.Namespace) -> None:
     with sync_playwright() as playwright:
         chromium = os.environ.get("CNNLAB_CHROMIUM") or shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=flags)
-        seconds = [first_page(browser) for _ in range(options.rounds)]
+        seconds = [time_first_page(browser) for _ in range(options.rounds)]
         print(f"first page visible after {statistics.median(seconds):.2f} s (median of {len(seconds)})")
         with server() as (address, process):
             tab = browser.new_page(viewport={"width": 1280, "height": 900})
             tab.set_default_timeout(120_000)  # milliseconds; the machine may be busy
-            clicks = [enlarge(tab, address, number) for number in range(20)]
+            clicks = [time_enlarge_click(tab, address, number) for number in range(20)]
             print(f"click to enlarged map: {1000 * statistics.median(clicks):.0f} ms (median of {len(clicks)})")
-            print_growth(tab, address, process.pid)
+            print_memory_growth(tab, address, process.pid)
 
 
 @contextlib.contextmanager
@@ -205,7 +216,7 @@ def server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         process.wait()
 
 
-def first_page(browser: Any) -> float:
+def time_first_page(browser: Any) -> float:
     """Seconds from `streamlit run` to the heading of the first page in a browser that was open before."""
     tab = browser.new_page()
     started = time.perf_counter()
@@ -217,7 +228,7 @@ def first_page(browser: Any) -> float:
     return seconds
 
 
-def enlarge(tab: Any, address: str, number: int) -> float:
+def time_enlarge_click(tab: Any, address: str, number: int) -> float:
     """Seconds from a click on one square of conv1's wall to the heading of the enlarged map."""
     if number == 0:
         tab.goto(f"{address}/look_inside")
@@ -232,33 +243,36 @@ def enlarge(tab: Any, address: str, number: int) -> float:
 
 
 WARM_UP, SELECTIONS = 50, 500  # the first fifty open every view once
-A_LINK, A_VIEW = 10, 5  # every tenth opens a link, every fifth shows the next view, the others the next picture
+LINK_INTERVAL, VIEW_INTERVAL = (
+    10,
+    5,
+)  # every tenth opens a link, every fifth shows the next view, the others the next picture
 
 
-def print_growth(tab: Any, address: str, process: int) -> None:
+def print_memory_growth(tab: Any, address: str, process: int) -> None:
     """Make different selections; print what the web process grew by after the first few."""
-    from cnnlab import runs
+    from cnnlab.storage import runs
 
     chance = random.Random(0)
-    known = [run for run in runs.all_runs() if run.snapshots() and run.experiment.dataset == "cifar10"]
+    known = [run for run in runs.list_runs() if run.snapshot_epochs() and run.experiment.dataset == "cifar10"]
     for made in range(WARM_UP):
-        select(tab, address, made, chance, known)
-    before = memory(process)
-    print(f"after {WARM_UP} selections: {in_words(before, '.0f')}", flush=True)
+        make_selection(tab, address, made, chance, known)
+    before = process_memory_mb(process)
+    print(f"after {WARM_UP} selections: {format_sizes(before, '.0f')}", flush=True)
     for made in range(WARM_UP, WARM_UP + SELECTIONS):
-        select(tab, address, made, chance, known)
-    grown = {name: size - before[name] for name, size in memory(process).items()}
-    print(f"after {SELECTIONS} more: {in_words(grown, '+.0f')}")
+        make_selection(tab, address, made, chance, known)
+    grown = {name: size - before[name] for name, size in process_memory_mb(process).items()}
+    print(f"after {SELECTIONS} more: {format_sizes(grown, '+.0f')}")
 
 
-def select(tab: Any, address: str, made: int, chance: random.Random, known: list[Any]) -> None:
+def make_selection(tab: Any, address: str, made: int, chance: random.Random, known: list[Any]) -> None:
     """One selection; waits until the server is done with it. A link leads anywhere in any run, and is a new session."""
     views = tab.get_by_role("radiogroup", name="Look at").get_by_role("radio")
-    if made % A_LINK == 0:
-        tab.goto(f"{address}/look_inside?{some_words(chance, chance.choice(known))}")
-    if made % A_VIEW == 0:
+    if made % LINK_INTERVAL == 0:
+        tab.goto(f"{address}/look_inside?{random_query(chance, chance.choice(known))}")
+    if made % VIEW_INTERVAL == 0:
         views.first.wait_for()
-        views.nth(made // A_VIEW % views.count()).click()
+        views.nth(made // VIEW_INTERVAL % views.count()).click()
     else:
         here = tab.url
         tab.locator(".st-key-inside-Next button").first.click()
@@ -266,7 +280,7 @@ def select(tab: Any, address: str, made: int, chance: random.Random, known: list
     tab.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
 
 
-def some_words(chance: random.Random, run: Any) -> str:
+def random_query(chance: random.Random, run: Any) -> str:
     """The words of an address: an epoch, a layer, a map and an image."""
     words = {"run": run.name, "epoch": chance.choice(run.snapshots()), "image": f"sample-{chance.randrange(20)}"}
     words |= {
@@ -276,7 +290,7 @@ def some_words(chance: random.Random, run: Any) -> str:
     return urllib.parse.urlencode(words)
 
 
-def memory(process: int) -> dict[str, float]:
+def process_memory_mb(process: int) -> dict[str, float]:
     """What a process holds, in MB: what it wrote itself, what no other process shares, and all that is resident.
 
     The last two count the test images, a file that the process maps into memory: those pages belong to the system,
@@ -288,7 +302,7 @@ def memory(process: int) -> dict[str, float]:
     return {"private": sizes["Anonymous"], "private with mapped files (USS)": unique, "resident (RSS)": sizes["Rss"]}
 
 
-def in_words(sizes: dict[str, float], form: str) -> str:
+def format_sizes(sizes: dict[str, float], form: str) -> str:
     """'private +9 MB, resident (RSS) +20 MB'."""
     return ", ".join(f"{name} {size:{form}} MB" for name, size in sizes.items())
 

@@ -19,21 +19,22 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from cnnlab import datasets, locks, settings
-from cnnlab.datasets import cifar10
+from cnnlab import data, settings
+from cnnlab.data import cifar10
 from cnnlab.experiment import REPORT
-from cnnlab.jobs import disk, dispatcher, places
+from cnnlab.jobs import devices, dispatcher
 from cnnlab.jobs.queue import Queue, QueueError
-from cnnlab.settings import SettingsError, python_environment
+from cnnlab.settings import SettingsError, subprocess_environment
+from cnnlab.storage import process_lock, run_retention
 
 OK, NOTE, FAIL = "ok", "note", "FAIL"
 SECRETS = settings.REPOSITORY / ".streamlit" / "secrets.toml"
-SIGN_IN = ("authlib", "httpx")  # what Streamlit needs beside itself where there is an [auth] section
-NEEDED = ("streamlit", "altair", "numpy", "pillow", "h5py", "keras", "tensorflow")
-LEAST_FREE = 2e9  # bytes; a class of runs, and SQLite's own needs
+AUTH_PACKAGES = ("authlib", "httpx")  # what Streamlit needs beside itself where there is an [auth] section
+REQUIRED_PACKAGES = ("streamlit", "altair", "numpy", "pillow", "h5py", "keras", "tensorflow")
+MIN_FREE_BYTES = 2e9  # bytes; a class of runs, and SQLite's own needs
 STALE_SECONDS = 60.0  # a dispatcher at work shows life every five
 KERAS_SECONDS = 120.0
-ASK_KERAS = """
+KERAS_PROBE = """
 import json, keras
 print(json.dumps([keras.backend.backend(), keras.distribution.list_devices()]))
 """
@@ -45,18 +46,18 @@ class Finding:
 
     subject: str
     state: str
-    words: str
+    message: str
     remedy: str = ""
 
     def __str__(self) -> str:
-        return f"{self.state:4}  {self.subject:<11} {self.words}{f' -> {self.remedy}' if self.remedy else ''}"
+        return f"{self.state:4}  {self.subject:<11} {self.message}{f' -> {self.remedy}' if self.remedy else ''}"
 
 
-def examine(*, ask_keras: bool = True) -> Iterator[Finding]:
+def run_checks(*, ask_keras: bool = True) -> Iterator[Finding]:
     """Every finding, the quick ones first."""
     yield from check_versions()
     yield from check_settings()
-    yield from check_sign_in()
+    yield from check_auth()
     yield from check_gpus()
     yield from check_data()
     yield from check_disk()
@@ -69,7 +70,7 @@ def examine(*, ask_keras: bool = True) -> Iterator[Finding]:
 def check_versions() -> Iterator[Finding]:
     """Python and the packages."""
     found, missing = [f"Python {platform.python_version()}"], []
-    for package in NEEDED:
+    for package in REQUIRED_PACKAGES:
         try:
             found.append(f"{package} {version(package)}")
         except PackageNotFoundError:
@@ -89,10 +90,10 @@ def check_settings() -> Iterator[Finding]:
     yield Finding("settings", OK, f"home {settings.home()}; all of them: python -m cnnlab settings")
     if not current.teacher and not current.teacher_key:
         remedy = "set CNNLAB_TEACHER or CNNLAB_TEACHER_KEY"
-        yield Finding("teacher", NOTE, "none is named, so nobody sees the Host page", remedy)
+        yield Finding("teacher", NOTE, "none is named, so nobody sees the Admin page", remedy)
 
 
-def check_sign_in() -> Iterator[Finding]:
+def check_auth() -> Iterator[Finding]:
     """Where an [auth] section asks people to sign in, whether they can."""
     try:
         asked_for = "auth" in tomllib.loads(SECRETS.read_text())
@@ -101,7 +102,7 @@ def check_sign_in() -> Iterator[Finding]:
     except (OSError, ValueError) as error:
         yield Finding("sign-in", FAIL, f"{SECRETS} cannot be read ({error})", "mend it or remove it")
         return
-    missing = [name for name in SIGN_IN if find_spec(name) is None]
+    missing = [name for name in AUTH_PACKAGES if find_spec(name) is None]
     if asked_for and missing:
         remedy = "pip install -r deploy/requirements-auth.txt"
         yield Finding("sign-in", FAIL, f"[auth] needs {' and '.join(missing)}", remedy)
@@ -111,10 +112,10 @@ def check_sign_in() -> Iterator[Finding]:
 
 def check_gpus() -> Iterator[Finding]:
     """The GPUs as the driver knows them, or the processor."""
-    found = places.gpus()
+    found = devices.list_gpus()
     for gpu in found:
-        free = (gpu.megabytes - gpu.used) / 1024
-        yield Finding("device", OK, f"{gpu.device}: {gpu.name}, {gpu.megabytes / 1024:.0f} GiB, {free:.0f} GiB free")
+        free = (gpu.memory_mib - gpu.used_mib) / 1024
+        yield Finding("device", OK, f"{gpu.device}: {gpu.name}, {gpu.memory_mib / 1024:.0f} GiB, {free:.0f} GiB free")
     if not found:
         words = f"no NVIDIA GPU; trainings use the processor's {len(os.sched_getaffinity(0))} cores"
         has_driver = shutil.which("nvidia-smi") is not None
@@ -125,8 +126,8 @@ def check_data() -> Iterator[Finding]:
     """CIFAR-10, Shapes, and the runs that come with the code."""
     status = cifar10.status()
     remedy = "" if status.ready else "python -m cnnlab data download, or data import PATH; Shapes needs neither"
-    yield Finding("CIFAR-10", OK if status.ready else NOTE, status.sentence, remedy)
-    if not datasets.available("shapes"):
+    yield Finding("CIFAR-10", OK if status.ready else NOTE, status.message, remedy)
+    if not data.is_dataset_available("shapes"):
         yield Finding("Shapes", FAIL, "the drawn pictures cannot be made", "reinstall NumPy and Pillow")
     shipped = sum((settings.PRETRAINED / name / "experiment.json").exists() for name in REPORT)
     words, complete = (
@@ -149,16 +150,18 @@ def check_disk() -> Iterator[Finding]:
     except OSError as error:
         yield Finding("disk", FAIL, f"{home} cannot be written ({error.strerror})", "free space, or mend its owner")
         return
-    free, used = shutil.disk_usage(home).free, disk.used()
-    state = OK if free > LEAST_FREE else FAIL
+    free, used = shutil.disk_usage(home).free, run_retention.total_bytes()
+    state = OK if free > MIN_FREE_BYTES else FAIL
     words = f"{free / 1e9:.1f} GB free, runs take {used / 1e9:.2f} GB"
-    yield Finding("disk", state, words, "" if state == OK else f"keep {LEAST_FREE / 1e9:g} GB free: remove what is old")
-    if network := network_file_system(home):
+    yield Finding(
+        "disk", state, words, "" if state == OK else f"keep {MIN_FREE_BYTES / 1e9:g} GB free: remove what is old"
+    )
+    if network := network_file_system_type(home):
         remedy = "move CNNLAB_HOME to a disk of this machine: SQLite's WAL does not work there"
         yield Finding("disk", FAIL, f"{home} is on {network}, a network file system", remedy)
 
 
-def network_file_system(path: Path, mounts: Path = Path("/proc/mounts")) -> str | None:
+def network_file_system_type(path: Path, mounts: Path = Path("/proc/mounts")) -> str | None:
     """The kind of network file system on which `path` lies, or None."""
     try:
         lines = [line.split() for line in mounts.read_text().splitlines()]
@@ -174,8 +177,8 @@ def check_queue() -> Iterator[Finding]:
     """The file of jobs."""
     try:
         queue = Queue()
-        trouble = queue.trouble()
-        running, waiting, is_open = len(queue.running()), len(queue.line()), queue.is_open()
+        trouble = queue.integrity_error()
+        running, waiting, is_open = len(queue.running()), len(queue.waiting()), queue.is_accepting()
     except QueueError as error:
         yield Finding("queue", FAIL, str(error))
         return
@@ -185,7 +188,7 @@ def check_queue() -> Iterator[Finding]:
         return
     yield Finding("queue", OK, f"{running} running, {waiting} waiting")
     if not is_open:
-        yield Finding("queue", NOTE, "no new trainings are taken", "the switch is on the Host page")
+        yield Finding("queue", NOTE, "no new trainings are taken", "the switch is on the Admin page")
 
 
 def check_dispatcher() -> Iterator[Finding]:
@@ -194,7 +197,7 @@ def check_dispatcher() -> Iterator[Finding]:
         remedy = "python -m cnnlab dispatch, or the service; the app starts one with the first training"
         yield Finding("dispatcher", FAIL, "none is at work", remedy)
         return
-    holder, silent = locks.holder(dispatcher.lock_path()), dispatcher.seconds_since_life()
+    holder, silent = process_lock.lock_owner(dispatcher.lock_path()), dispatcher.seconds_since_heartbeat()
     who = f"process {holder.pid}" if holder else "a process that has just begun"
     if silent is not None and silent > STALE_SECONDS and _age(dispatcher.lock_path()) > STALE_SECONDS:
         yield Finding(
@@ -209,31 +212,31 @@ def check_keras() -> Iterator[Finding]:
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3"}
     try:
         answer = subprocess.run(
-            [sys.executable, "-c", ASK_KERAS],
-            env=python_environment() | quiet,
+            [sys.executable, "-c", KERAS_PROBE],
+            env=subprocess_environment() | quiet,
             capture_output=True,
             text=True,
             timeout=KERAS_SECONDS,
             check=True,
         ).stdout
-        backend, devices = json.loads(answer.splitlines()[-1])
+        backend, keras_devices = json.loads(answer.splitlines()[-1])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
         yield Finding(
             "Keras", FAIL, f"cannot be imported ({type(error).__name__})", "python -c 'import keras' says why"
         )
         return
-    yield Finding("Keras", OK, f"backend {backend} sees {', '.join(devices)}")
-    if places.gpus() and not any("gpu" in name.lower() or "cuda" in name.lower() for name in devices):
+    yield Finding("Keras", OK, f"backend {backend} sees {', '.join(keras_devices)}")
+    if devices.list_gpus() and not any("gpu" in name.lower() or "cuda" in name.lower() for name in keras_devices):
         remedy = "pip install 'tensorflow[and-cuda]', or use the GPU image in deploy/"
         yield Finding("Keras", FAIL, "the driver knows a GPU and Keras does not", remedy)
 
 
-def report(exit_code: bool = False) -> int:
+def print_report(exit_code: bool = False) -> int:
     """Print every finding as it comes; the exit status: 1 where `exit_code` is asked for and something fails."""
     if not exit_code:
         print("Asking Keras takes some seconds; it is asked last.", file=sys.stderr)
     failed = False
-    for finding in examine(ask_keras=not exit_code):
+    for finding in run_checks(ask_keras=not exit_code):
         print(finding, flush=True)
         failed |= finding.state == FAIL
     return int(failed and exit_code)

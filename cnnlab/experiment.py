@@ -24,13 +24,13 @@ PRECISIONS = ("float32", "bfloat16")
 REGULARIZER_NAMES = {"none": "no regularizer", "l2": "L2", "dropout": "dropout", "batchnorm": "batch norm"}
 DEFAULT_STRENGTH = {"none": 0.0, "l2": 0.00001, "dropout": 0.1, "batchnorm": 0.0}
 STRENGTH_RANGE = {"none": (0.0, 0.0), "l2": (0.0, 0.1), "dropout": (0.0, 0.9), "batchnorm": (0.0, 0.0)}
-TRAIN_IMAGES = {  # (used unless said otherwise, at most), for each data set and split
+TRAIN_IMAGE_COUNTS = {  # (used unless said otherwise, at most), for each data set and split
     ("cifar10", "validation"): (40_000, 40_000),
     ("cifar10", "test"): (50_000, 50_000),
     ("shapes", "validation"): (2_000, 10_000),
     ("shapes", "test"): (2_000, 10_000),
 }
-WHOLE_NUMBERS = {  # field: (smallest, largest)
+INTEGER_RANGES = {  # field: (smallest, largest)
     "depth": (1, 4),
     "filters": (1, 256),
     "kernel": (1, 7),
@@ -39,8 +39,8 @@ WHOLE_NUMBERS = {  # field: (smallest, largest)
     "batch": (1, 1024),
     "seed": (0, 2**31 - 1),
 }
-NUMBERS = {  # every field that is a number, with its type on the command line
-    **dict.fromkeys(WHOLE_NUMBERS, int),
+NUMERIC_FIELDS = {  # every field that is a number, with its type on the command line
+    **dict.fromkeys(INTEGER_RANGES, int),
     "train_images": int,
     "strength": float,
     "learning_rate": float,
@@ -89,18 +89,18 @@ class Experiment:
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
             check_choice(name, getattr(self, name), allowed)
-        for name, (low, high) in WHOLE_NUMBERS.items():
-            self._store(name, whole_number(name, getattr(self, name), low, high))
+        for name, (low, high) in INTEGER_RANGES.items():
+            self._set_normalized(name, check_integer(name, getattr(self, name), low, high))
         if self.kernel % 2 == 0:
             raise ExperimentError(f"Choose an odd kernel size: 1, 3, 5 or 7. Received: kernel={self.kernel}")
-        self._store("learning_rate", real_number("learning_rate", self.learning_rate, *LEARNING_RATE_RANGE))
+        self._set_normalized("learning_rate", check_float("learning_rate", self.learning_rate, *LEARNING_RATE_RANGE))
         strength = DEFAULT_STRENGTH[self.regularizer] if self.strength is None else self.strength
-        self._store("strength", real_number("strength", strength, *STRENGTH_RANGE[self.regularizer]))
-        usual, most = TRAIN_IMAGES[self.dataset, self.split]
+        self._set_normalized("strength", check_float("strength", strength, *STRENGTH_RANGE[self.regularizer]))
+        usual, most = TRAIN_IMAGE_COUNTS[self.dataset, self.split]
         images = usual if self.train_images is None else self.train_images
-        self._store("train_images", whole_number("train_images", images, 1, most))
+        self._set_normalized("train_images", check_integer("train_images", images, 1, most))
 
-    def _store(self, name: str, value: float) -> None:
+    def _set_normalized(self, name: str, value: float) -> None:
         object.__setattr__(self, name, value)  # the one moment at which a frozen field is brought to its stored form
 
     def to_dict(self) -> dict[str, Any]:
@@ -138,14 +138,14 @@ class Experiment:
     @property
     def regularizer_title(self) -> str:
         """The regularizer with its strength: 'dropout 0.1'."""
-        return REGULARIZER_NAMES[self.regularizer] + (f" {in_digits(self.strength)}" if self.strength else "")
+        return REGULARIZER_NAMES[self.regularizer] + (f" {format_decimal(self.strength)}" if self.strength else "")
 
     @property
     def title(self) -> str:
         """A short name for a person: '3-conv, dropout 0.1', and whatever else differs from the report's setting."""
-        return ", ".join([f"{self.depth}-conv", self.regularizer_title, *self._differences()])
+        return ", ".join([f"{self.depth}-conv", self.regularizer_title, *self._non_default_parts()])
 
-    def _differences(self) -> list[str]:
+    def _non_default_parts(self) -> list[str]:
         usual = Experiment(dataset=self.dataset, split=self.split)
         parts = ["shapes"] if self.dataset == "shapes" else []
         parts += ["final"] if self.split == "test" else []
@@ -156,11 +156,11 @@ class Experiment:
             if (value := getattr(self, name)) != getattr(usual, name):
                 parts.append(f"{name} {value}")
         if (self.optimizer, self.learning_rate) != (usual.optimizer, usual.learning_rate):
-            parts.append(f"{self.optimizer} {in_digits(self.learning_rate)}")
+            parts.append(f"{self.optimizer} {format_decimal(self.learning_rate)}")
         return parts + ([self.precision] if self.precision != usual.precision else [])
 
 
-def in_digits(value: float | None) -> str:
+def format_decimal(value: float | None) -> str:
     """A number as a person writes it, every digit of it: 0.00001, not 1e-05; 1, not 1.0."""
     return f"{Decimal(repr(value or 0)):f}".removesuffix(".0")
 
@@ -171,26 +171,26 @@ def check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
         raise ExperimentError(f"Choose {name} from {', '.join(allowed)}. Received: {name}={value!r}")
 
 
-def in_words(name: str) -> str:
+def field_label(name: str) -> str:
     """A field as a person calls it: 'the number of training images', 'the learning rate'."""
     counted = {"train_images": "training images", "filters": "filters", "epochs": "epochs", "dense": "dense units"}
     return f"the number of {counted[name]}" if name in counted else f"the {name.replace('_', ' ')}"
 
 
-def whole_number(name: str, value: Any, low: int, high: int) -> int:
+def check_integer(name: str, value: Any, low: int, high: int) -> int:
     """`value` as an int in low..high; 3.0 counts as 3. Raises ExperimentError otherwise."""
-    number = real_number(name, value, low, high)
+    number = check_float(name, value, low, high)
     if number != int(number):
-        raise ExperimentError(f"Choose a whole number for {in_words(name)}. Received: {name}={value!r}")
+        raise ExperimentError(f"Choose a whole number for {field_label(name)}. Received: {name}={value!r}")
     return int(number)
 
 
-def real_number(name: str, value: Any, low: float, high: float) -> float:
+def check_float(name: str, value: Any, low: float, high: float) -> float:
     """`value` as a finite float in low..high; -0.0 counts as 0. Raises ExperimentError otherwise."""
     usable = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not usable or not low <= value <= high:
-        ends = f"{in_digits(low)} and {in_digits(high)}"
-        raise ExperimentError(f"Choose {in_words(name)} between {ends}. Received: {name}={value!r:.60}")
+        ends = f"{format_decimal(low)} and {format_decimal(high)}"
+        raise ExperimentError(f"Choose {field_label(name)} between {ends}. Received: {name}={value!r:.60}")
     return float(value) + 0.0
 
 
@@ -215,7 +215,9 @@ class ReportModel:
         return self.train_accuracy - self.validation_accuracy
 
 
-def _row(number: str, depth: int, regularizer: str, train: float, validation: float, seconds: int) -> ReportModel:
+def _report_model(
+    number: str, depth: int, regularizer: str, train: float, validation: float, seconds: int
+) -> ReportModel:
     final = number.startswith("final")
     return ReportModel(
         number=number,
@@ -230,15 +232,15 @@ def _row(number: str, depth: int, regularizer: str, train: float, validation: fl
 REPORT: dict[str, ReportModel] = {
     row.name: row
     for row in (
-        _row("1", 2, "none", 0.9464, 0.6447, 142),
-        _row("2", 2, "l2", 0.9482, 0.6312, 101),
-        _row("3", 2, "dropout", 0.8207, 0.6845, 142),
-        _row("4", 2, "batchnorm", 0.9818, 0.7038, 143),
-        _row("5", 3, "none", 0.8686, 0.6691, 142),
-        _row("6", 3, "l2", 0.9028, 0.6880, 118),
-        _row("7", 3, "dropout", 0.7393, 0.7161, 105),
-        _row("8", 3, "batchnorm", 0.9502, 0.7302, 108),
-        _row("final 1", 3, "dropout", 0.7431, 0.7361, 135),
-        _row("final 2", 3, "batchnorm", 0.9466, 0.7353, 175),
+        _report_model("1", 2, "none", 0.9464, 0.6447, 142),
+        _report_model("2", 2, "l2", 0.9482, 0.6312, 101),
+        _report_model("3", 2, "dropout", 0.8207, 0.6845, 142),
+        _report_model("4", 2, "batchnorm", 0.9818, 0.7038, 143),
+        _report_model("5", 3, "none", 0.8686, 0.6691, 142),
+        _report_model("6", 3, "l2", 0.9028, 0.6880, 118),
+        _report_model("7", 3, "dropout", 0.7393, 0.7161, 105),
+        _report_model("8", 3, "batchnorm", 0.9502, 0.7302, 108),
+        _report_model("final 1", 3, "dropout", 0.7431, 0.7361, 135),
+        _report_model("final 2", 3, "batchnorm", 0.9466, 0.7353, 175),
     )
 }

@@ -20,8 +20,8 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PRETRAINED = Path(os.environ.get("CNNLAB_PRETRAINED") or REPOSITORY / "pretrained")
-USUAL, FILE = "the usual", "settings.json"
-SHORTEST_KEY = 12  # letters of `teacher_key`
+DEFAULT_SOURCE, SETTINGS_FILE = "the usual", "settings.json"
+MIN_TEACHER_KEY_LENGTH = 12  # letters of `teacher_key`
 
 
 class SettingsError(ValueError):
@@ -46,27 +46,29 @@ def runs_dir() -> Path:
     return home() / "runs"
 
 
-def python_environment() -> dict[str, str]:
+def subprocess_environment() -> dict[str, str]:
     """This process's environment, in which `python -m cnnlab` finds this very code and home from any folder."""
     paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
     places = {"PYTHONPATH": os.pathsep.join(paths), "CNNLAB_HOME": str(home())}
     return dict(os.environ) | places | {"PYTHONUNBUFFERED": "1"}
 
 
-def _number(usual: float, low: float, high: float, meaning: str) -> Any:
-    return field(default=usual, metadata={"low": low, "high": high, "meaning": meaning})
+def _number(default: float, low: float, high: float, meaning: str) -> Any:
+    return field(default=default, metadata={"low": low, "high": high, "meaning": meaning})
 
 
-def _words(usual: str, meaning: str) -> Any:
-    return field(default=usual, metadata={"meaning": meaning})
+def _text(default: str, meaning: str) -> Any:
+    return field(default=default, metadata={"meaning": meaning})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What this machine allows. Whole numbers and amounts, each within its range; names are separated by commas."""
 
-    teacher: str = _words("", "who may stop any training and sees the Host page: names or e-mail addresses")
-    teacher_key: str = _words("", f"opens the Host page to who types it, {SHORTEST_KEY} letters or more; empty: nobody")
+    teacher: str = _text("", "who may stop any training and sees the Admin page: names or e-mail addresses")
+    teacher_key: str = _text(
+        "", f"opens the Admin page to who types it, {MIN_TEACHER_KEY_LENGTH} letters or more; empty: nobody"
+    )
     slots: int = _number(0, 0, 64, "trainings at a time; 0: one for each GPU, one where there is none")
     starts_dispatcher: int = _number(1, 0, 1, "1: the app starts a dispatcher where none is at work; 0: a service does")
     jobs_per_person: int = _number(3, 1, 1000, "trainings that one person may have waiting or running")
@@ -97,49 +99,56 @@ class Setting:
     meaning: str
 
     @property
-    def shown(self) -> str:
+    def display_value(self) -> str:
         """The value for a reader; a secret is not shown."""
         if self.name.endswith("_key") and self.value:
             return "(set)"
         return f"{self.value:g}" if isinstance(self.value, float) else str(self.value)
 
 
-def variable(name: str) -> str:
+def environment_variable(name: str) -> str:
     """The environment variable of a setting."""
     return f"CNNLAB_{name.upper()}"
 
 
 def current() -> Settings:
     """The settings as they stand at this moment. Raises SettingsError."""
-    return Settings(**{setting.name: setting.value for setting in every()})
+    return Settings(**{setting.name: setting.value for setting in list_settings()})
 
 
-def every() -> list[Setting]:
+def list_settings() -> list[Setting]:
     """Each setting with its source, in the order of `Settings`. Raises SettingsError."""
-    written = _file()
+    written = _read_settings_file()
     found = []
     for one in fields(Settings):
-        value, source = one.default, USUAL
+        value, source = one.default, DEFAULT_SOURCE
         if one.name in written:
-            value, source = written[one.name], str(home() / FILE)
-        if variable(one.name) in os.environ:
-            value, source = os.environ[variable(one.name)], variable(one.name)
-        checked = _checked(one.name, value, type(one.default), one.metadata, source)
+            value, source = written[one.name], str(home() / SETTINGS_FILE)
+        if environment_variable(one.name) in os.environ:
+            value, source = os.environ[environment_variable(one.name)], environment_variable(one.name)
+        checked = _validated(one.name, value, type(one.default), one.metadata, source)
         found.append(Setting(one.name, checked, source, one.metadata["meaning"]))
     return found
 
 
-def table() -> str:
+def settings_table() -> str:
     """All settings in columns, for a terminal: name, value, source, meaning. Raises SettingsError."""
-    rows = [("home", str(home()), "CNNLAB_HOME" if os.environ.get("CNNLAB_HOME") else USUAL, "where all of it is kept")]
-    rows += [(one.name, one.shown, one.source, one.meaning) for one in every()]
+    rows = [
+        (
+            "home",
+            str(home()),
+            "CNNLAB_HOME" if os.environ.get("CNNLAB_HOME") else DEFAULT_SOURCE,
+            "where all of it is kept",
+        )
+    ]
+    rows += [(one.name, one.display_value, one.source, one.meaning) for one in list_settings()]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "".join("  ".join([*map(str.ljust, row[:3], widths), row[3]]) + "\n" for row in rows)
 
 
-def _file() -> dict[str, Any]:
+def _read_settings_file() -> dict[str, Any]:
     """settings.json; empty where there is none."""
-    path = home() / FILE
+    path = home() / SETTINGS_FILE
     try:
         written = json.loads(path.read_text())
     except FileNotFoundError:
@@ -154,11 +163,11 @@ def _file() -> dict[str, Any]:
     return written
 
 
-def _checked(name: str, value: Any, kind: type, bounds: Mapping[str, Any], source: str) -> Any:
+def _validated(name: str, value: Any, kind: type, bounds: Mapping[str, Any], source: str) -> Any:
     """The value in its type, or SettingsError."""
     if kind is str:
-        if not isinstance(value, str) or (name == "teacher_key" and 0 < len(value) < SHORTEST_KEY):
-            expected = f"{SHORTEST_KEY} letters or more" if name == "teacher_key" else "words in quotes"
+        if not isinstance(value, str) or (name == "teacher_key" and 0 < len(value) < MIN_TEACHER_KEY_LENGTH):
+            expected = f"{MIN_TEACHER_KEY_LENGTH} letters or more" if name == "teacher_key" else "words in quotes"
             raise SettingsError(f"The setting {name} is {expected} (from {source}).")
         return value
     try:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fake_worker import Lab
 from ray_nodes import Nodes
-from stand_in import Lab
 
-from cnnlab.datasets import cifar10
+from cnnlab.data import cifar10
 
 ARCHIVE = os.environ.get("CNNLAB_TEST_ARCHIVE")
 CHROMIUM = shutil.which(os.environ.get("CNNLAB_CHROMIUM") or "chromium")

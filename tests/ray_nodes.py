@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from cnnlab import settings
-from cnnlab.jobs.tied import tied
+from cnnlab.jobs.ray.parent_death_signal import die_with_parent
 
 START = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--node-ip-address=127.0.0.1"]
 SMALL = ["--object-store-memory=80000000", "--disable-usage-stats"]
@@ -83,7 +83,7 @@ class Nodes:
         log = self.place / f"node{len(self.nodes)}"
         with log.open("wb") as file:
             process = subprocess.Popen(
-                tied([*START, *SMALL, *options]),
+                die_with_parent([*START, *SMALL, *options]),
                 cwd=settings.REPOSITORY,
                 env=os.environ | SOON,
                 stdout=file,

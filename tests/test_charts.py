@@ -7,10 +7,10 @@ import altair as alt
 import numpy as np
 import pyarrow as pa
 import pytest
-from made_up import columns
+from history_factories import columns
 
-from cnnlab import charts
 from cnnlab.experiment import REGULARIZERS
+from cnnlab.rendering import charts, curve_summary, palette
 
 LEARNS = columns([0.1, 0.5, 0.62], [0.1, 0.5, 0.6])
 MEMORIZES = columns([0.1, 0.7, 0.9], [0.1, 0.6, 0.65])
@@ -22,7 +22,7 @@ def table(spec):
 
 def all_charts():
     named = {"3-conv, dropout 0.1": LEARNS, "3-conv, no regularizer": MEMORIZES}
-    colours = [charts.REGULARIZER_COLOURS["dropout"], charts.REGULARIZER_COLOURS["none"]]
+    colours = [palette.REGULARIZER_COLOURS["dropout"], palette.REGULARIZER_COLOURS["none"]]
     return {
         "accuracy": charts.accuracy_chart(LEARNS, 2),
         "loss": charts.loss_chart(LEARNS, 2),
@@ -69,12 +69,12 @@ def test_the_gap_is_shaded_between_the_two_curves_that_are_measured_alike():
 
 
 def test_training_and_validation_differ_in_colour_and_in_dash():
-    colours, dashes = zip(*charts.LINES.values(), strict=True)
+    colours, dashes = zip(*palette.LINE_STYLES.values(), strict=True)
     pairs = set(zip(colours, map(tuple, dashes), strict=True))
     assert len(pairs) == 3
-    assert charts.LINES["training"][0] != charts.LINES["validation"][0]
-    assert set(charts.REGULARIZER_COLOURS) == set(REGULARIZERS)
-    assert len(set(charts.REGULARIZER_COLOURS.values())) == 4
+    assert palette.LINE_STYLES["training"][0] != palette.LINE_STYLES["validation"][0]
+    assert set(palette.REGULARIZER_COLOURS) == set(REGULARIZERS)
+    assert len(set(palette.REGULARIZER_COLOURS.values())) == 4
 
 
 def test_a_second_drawing_builds_nothing_and_spoils_nothing():
@@ -94,7 +94,11 @@ def test_panels_share_their_axes_whatever_they_hold():
 
 def test_words_and_numbers_pass_through_the_figures_unharmed():
     names = ["3-conv, dropout 0.1", "", "für Übungen", "🐈"]
-    held = pa.ipc.open_stream(io.BytesIO(charts.figures(name=names, value=[1, 2.5, np.nan, -1]))).read_all().to_pydict()
+    held = (
+        pa.ipc.open_stream(io.BytesIO(charts.arrow_table(name=names, value=[1, 2.5, np.nan, -1])))
+        .read_all()
+        .to_pydict()
+    )
     assert held["name"] == names
     assert held["value"][:2] == [1.0, 2.5]
 
@@ -110,16 +114,16 @@ def test_bars_stand_in_the_order_of_their_values_and_the_smallest_gap_first():
 
 
 def test_a_reading_is_the_last_epoch_and_remembers_the_best():
-    reading = charts.read_curves(columns([0.1, 0.8, 0.9], [0.1, 0.7, 0.65]))
+    reading = curve_summary.summarize_curves(columns([0.1, 0.8, 0.9], [0.1, 0.7, 0.65]))
     assert (reading.epoch, reading.training, reading.validation) == (2, 0.9, 0.65)
     assert reading.gap == pytest.approx(0.25)
     assert (reading.best, reading.best_epoch) == (0.7, 1)
 
 
 def test_nothing_is_read_from_an_empty_history():
-    assert charts.read_curves(columns([], [])) is None
-    assert "no epoch" in charts.accuracy_words(columns([], []), "x")
-    assert "no epoch" in charts.loss_words(columns([], []), "x")
+    assert curve_summary.summarize_curves(columns([], [])) is None
+    assert "no epoch" in curve_summary.describe_accuracy(columns([], []), "x")
+    assert "no epoch" in curve_summary.describe_loss(columns([], []), "x")
 
 
 @pytest.mark.parametrize(
@@ -133,7 +137,7 @@ def test_nothing_is_read_from_an_empty_history():
     ],
 )
 def test_where_the_gap_goes_is_read_from_the_last_five_epochs(gaps, said):
-    assert charts.trend(np.array(gaps)) == said
+    assert curve_summary.trend(np.array(gaps)) == said
 
 
 @pytest.mark.parametrize(
@@ -147,39 +151,41 @@ def test_where_the_gap_goes_is_read_from_the_last_five_epochs(gaps, said):
     ],
 )
 def test_the_question_of_the_page_is_answered_from_the_figures(training, validation, begins):
-    assert charts.verdict(charts.read_curves(columns([0.1, training], [0.1, validation]))).startswith(begins)
+    assert curve_summary.verdict(
+        curve_summary.summarize_curves(columns([0.1, training], [0.1, validation]))
+    ).startswith(begins)
 
 
 def test_before_the_first_epoch_nothing_was_learned():
-    assert "not learned yet" in charts.verdict(charts.read_curves(columns([0.1], [0.1])))
+    assert "not learned yet" in curve_summary.verdict(curve_summary.summarize_curves(columns([0.1], [0.1])))
 
 
 def test_the_penalty_is_told_as_a_share_of_what_training_makes_small():
     history = columns([0.1, 0.5], [0.1, 0.5], penalty=0.003)
     share = 0.003 / (0.003 + 2.35 * 0.5)
-    assert f"{100 * share:.1f} %" in charts.penalty_sentence(history)
-    assert "changes little" in charts.penalty_sentence(history)
-    assert charts.penalty_sentence(LEARNS) is None
+    assert f"{100 * share:.1f} %" in curve_summary.describe_penalty(history)
+    assert "changes little" in curve_summary.describe_penalty(history)
+    assert curve_summary.describe_penalty(LEARNS) is None
 
 
 def test_the_epoch_at_work_lengthens_keras_curve_alone():
     progress = {"phase": "training", "epoch": 3, "batch": 5, "batches": 10, "accuracy": 0.61, "loss": 1.0}
-    longer = charts.with_progress(LEARNS, progress)
+    longer = curve_summary.append_progress(LEARNS, progress)
     assert longer["epoch"].tolist() == [0, 1, 2, 2.5]
     assert longer["accuracy"][-1] == 0.61
     assert np.isnan(longer["val_accuracy"][-1])
-    assert charts.read_curves(longer) == charts.read_curves(LEARNS)
-    assert charts.accuracy_words(longer, "x") == charts.accuracy_words(LEARNS, "x")
+    assert curve_summary.summarize_curves(longer) == curve_summary.summarize_curves(LEARNS)
+    assert curve_summary.describe_accuracy(longer, "x") == curve_summary.describe_accuracy(LEARNS, "x")
 
 
 @pytest.mark.parametrize("progress", [{}, {"phase": "evaluating", "epoch": 3}, {"phase": "starting"}])
 def test_without_a_batch_the_history_stays_as_it_is(progress):
-    assert charts.with_progress(LEARNS, progress) is LEARNS
+    assert curve_summary.append_progress(LEARNS, progress) is LEARNS
 
 
 def test_a_chart_in_words_has_its_figures():
-    words = charts.accuracy_words(MEMORIZES, "2-conv, no regularizer")
+    words = curve_summary.describe_accuracy(MEMORIZES, "2-conv, no regularizer")
     assert all(part in words for part in ("2-conv, no regularizer", "90.0 %", "65.0 %", "25.0 points", "rising"))
-    assert "0.80" in charts.loss_words(MEMORIZES, "x")
-    said = charts.ranking_words(["a", "b"], [0.1, 0.3], points=True)
+    assert "0.80" in curve_summary.describe_loss(MEMORIZES, "x")
+    said = charts.describe_ranking(["a", "b"], [0.1, 0.3], points=True)
     assert said == "Gaps, smallest first: a 10.0 points, b 30.0 points."

@@ -16,9 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlab import datasets
-from cnnlab.datasets import DatasetMissing, cifar10, store
-from cnnlab.datasets.cifar10 import BATCHES, CLASSES, CifarError
+from cnnlab.data import DatasetMissing, array_store, cifar10, is_dataset_available, load_dataset
+from cnnlab.data.cifar10 import BATCHES, CLASSES, CifarError
 
 ARCHIVE = os.environ.get("CNNLAB_TEST_ARCHIVE")
 
@@ -78,7 +77,7 @@ def pack(path: Path, files: dict[str, bytes], folder: str = "cifar-10-batches-py
 
 
 def assert_nothing_is_kept(home: Path) -> None:
-    assert not datasets.available("cifar10")
+    assert not is_dataset_available("cifar10")
     kept = [path.name for path in (home / "data").iterdir()] if (home / "data").exists() else []
     assert kept in ([], [".cifar10.lock"])
 
@@ -89,7 +88,7 @@ def assert_nothing_is_kept(home: Path) -> None:
 @pytest.mark.cifar
 def test_the_official_archive_gives_all_images_in_the_official_order(home: Path) -> None:
     cifar10.prepare(str(ARCHIVE))
-    data = datasets.load("cifar10")
+    data = load_dataset("cifar10")
     assert data.x_train.shape == (50_000, 32, 32, 3)
     assert data.x_test.shape == (10_000, 32, 32, 3)
     assert np.bincount(data.y_train).tolist() == [5_000] * 10
@@ -115,13 +114,13 @@ def test_half_of_the_official_archive_is_incomplete(tmp_path: Path, home: Path) 
 
 def test_archive_and_extracted_folder_give_the_same_arrays(batches: dict[str, bytes], tmp_path: Path) -> None:
     cifar10.prepare(pack(tmp_path / "a.tar.gz", batches))
-    from_archive = datasets.load("cifar10")
+    from_archive = load_dataset("cifar10")
     (tmp_path / "cifar-10-batches-py").mkdir()
     for name, content in batches.items():
         (tmp_path / "cifar-10-batches-py" / name).write_bytes(content)
     for source in (tmp_path, tmp_path / "cifar-10-batches-py"):
         cifar10.prepare(source)
-        assert datasets.load("cifar10").fingerprint == from_archive.fingerprint
+        assert load_dataset("cifar10").fingerprint == from_archive.fingerprint
     assert from_archive.y_train.tolist() == list(range(10)) * 5
     assert not cifar10.status().official
 
@@ -144,7 +143,7 @@ def test_progress_grows_to_one(batches: dict[str, bytes], tmp_path: Path) -> Non
 
 def test_the_arrays_are_mapped_from_disk_and_nobody_can_change_them(batches: dict[str, bytes], tmp_path: Path) -> None:
     cifar10.prepare(pack(tmp_path / "a.tar.gz", batches))
-    data = datasets.load("cifar10")
+    data = load_dataset("cifar10")
     assert isinstance(data.x_train, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
         data.x_train[0] = 0
@@ -291,7 +290,7 @@ def test_without_a_count_the_classes_take_turns(small: None, tmp_path: Path) -> 
             draw(tmp_path / "train" / name / f"{number:04}.png", 10 * label + number)
         draw(tmp_path / "test" / name / "picture.png", label)
     cifar10.prepare(tmp_path)
-    data = datasets.load("cifar10")
+    data = load_dataset("cifar10")
     assert data.y_train.tolist() == list(range(10)) * 5
     assert data.x_train[:, 0, 0, 0].tolist() == [10 * label + number for number in range(5) for label in range(10)]
     assert data.y_test.tolist() == list(range(10))
@@ -305,7 +304,7 @@ def test_one_count_through_mixed_classes_is_the_order(small: None, tmp_path: Pat
     for label, name in enumerate(CLASSES):
         draw(tmp_path / "test" / name / f"{label:05}.png", label)
     cifar10.prepare(tmp_path)
-    data = datasets.load("cifar10")
+    data = load_dataset("cifar10")
     assert data.y_train.tolist() == labels.tolist()
     assert data.x_train[:, 0, 0, 0].tolist() == list(range(50))
 
@@ -316,7 +315,7 @@ def test_a_count_that_only_runs_through_sorted_classes_is_no_order(small: None, 
     for label, name in enumerate(CLASSES):
         draw(tmp_path / "test" / name / f"{label}.png", label)
     cifar10.prepare(tmp_path)
-    assert datasets.load("cifar10").y_train.tolist() == list(range(10)) * 5
+    assert load_dataset("cifar10").y_train.tolist() == list(range(10)) * 5
 
 
 def test_every_mistake_in_a_folder_of_pictures_is_one_sentence(small: None, tmp_path: Path, home: Path) -> None:
@@ -346,7 +345,7 @@ def test_a_full_disk_is_one_sentence_and_what_was_there_stays(
     batches: dict[str, bytes], tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cifar10.prepare(pack(tmp_path / "a.tar.gz", batches))
-    before = datasets.load("cifar10").fingerprint
+    before = load_dataset("cifar10").fingerprint
     other = {**batches, "test_batch": batch_file(np.full((10, 32, 32, 3), 7, np.uint8), list(range(10)))}
     publish(other, monkeypatch)
 
@@ -358,10 +357,10 @@ def test_a_full_disk_is_one_sentence_and_what_was_there_stays(
         patch.setattr(os, "fsync", full)
         with pytest.raises(CifarError, match="The disk is full"):
             cifar10.prepare(tmp_path / "b.tar.gz")
-    assert datasets.load("cifar10").fingerprint == before
+    assert load_dataset("cifar10").fingerprint == before
     assert {path.name for path in (home / "data").iterdir()} == {"cifar10", ".cifar10.lock"}
     cifar10.prepare(tmp_path / "b.tar.gz")
-    assert datasets.load("cifar10").fingerprint != before
+    assert load_dataset("cifar10").fingerprint != before
 
 
 def test_a_home_that_is_a_file_is_one_sentence(batches: dict[str, bytes], tmp_path: Path, home: Path) -> None:
@@ -375,7 +374,7 @@ def test_an_import_killed_at_any_moment_leaves_nothing_that_is_trusted(home: Pat
     script = f"""
 import os, signal, numpy as np
 from pathlib import Path
-from cnnlab.datasets import store
+from cnnlab.data import array_store as store
 fsync, calls = os.fsync, []
 def count(handle):
     calls.append(handle)
@@ -384,35 +383,35 @@ def count(handle):
     fsync(handle)
 os.fsync = count
 images, labels = np.zeros((10, 32, 32, 3), np.uint8), np.zeros(10, np.uint8)
-store.write(Path({str(home / "data" / "cifar10")!r}), dict(zip(store.NAMES, (images, labels) * 2)), {{}})
+store.write(Path({str(home / "data" / "cifar10")!r}), dict(zip(store.ARRAY_NAMES, (images, labels) * 2)), {{}})
 """
     killed = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parent.parent, check=False)
     assert killed.returncode == -9
-    assert not cifar10.available()
+    assert not cifar10.is_available()
     images, labels = np.ones((10, 32, 32, 3), np.uint8), np.ones(10, np.uint8)
-    arrays = dict(zip(store.NAMES, (images, labels) * 2, strict=True))
-    store.write(home / "data" / "cifar10", arrays, {})
-    assert store.read(home / "data" / "cifar10")[0]["x_train"].all()
+    arrays = dict(zip(array_store.ARRAY_NAMES, (images, labels) * 2, strict=True))
+    array_store.write(home / "data" / "cifar10", arrays, {})
+    assert array_store.read(home / "data" / "cifar10")[0]["x_train"].all()
     assert {path.name for path in (home / "data").iterdir()} == {"cifar10", ".cifar10.lock"}
 
 
 def test_without_data_the_message_says_how_to_get_it() -> None:
-    assert not datasets.available("cifar10")
+    assert not is_dataset_available("cifar10")
     assert not cifar10.status().ready
     with pytest.raises(DatasetMissing, match=r"data download`.*data import PATH`"):
-        datasets.load("cifar10")
+        load_dataset("cifar10")
 
 
-@pytest.mark.parametrize("name", [*(f"{name}.npy" for name in store.NAMES), "manifest.json"])
+@pytest.mark.parametrize("name", [*(f"{name}.npy" for name in array_store.ARRAY_NAMES), "manifest.json"])
 def test_a_damaged_file_is_never_trusted(batches: dict[str, bytes], tmp_path: Path, name: str) -> None:
     kept = cifar10.prepare(pack(tmp_path / "a.tar.gz", batches)) / name
     whole = kept.read_bytes()
     for content in (whole[:-5], whole[:10], b"", whole.replace(b"|u1", b"|i1").replace(b"fingerprint", b"f")):
         kept.write_bytes(content)
         with pytest.raises(DatasetMissing, match="delete that folder"):
-            datasets.load("cifar10")
+            load_dataset("cifar10")
     kept.unlink()
-    assert not datasets.available("cifar10")
+    assert not is_dataset_available("cifar10")
 
 
 def test_a_changed_pixel_is_found_by_the_fingerprint(batches: dict[str, bytes], tmp_path: Path) -> None:

@@ -20,14 +20,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from made_up import history, write
+from history_factories import history, write
 
-from cnnlab import runs, settings
+from cnnlab import settings
 from cnnlab.experiment import Experiment
-from cnnlab.jobs import disk, dispatcher
+from cnnlab.jobs import dispatcher
 from cnnlab.jobs.dispatcher import ensure_running
 from cnnlab.jobs.queue import Queue
-from cnnlab.settings import python_environment
+from cnnlab.settings import subprocess_environment
+from cnnlab.storage import run_retention, runs
 
 DEPLOY = settings.REPOSITORY / "deploy"
 UNITS = sorted(path.name for path in (DEPLOY / "systemd").glob("*.service"))
@@ -107,7 +108,7 @@ def behind_nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int
     place, home = tmp_path_factory.mktemp("nginx"), tmp_path_factory.mktemp("home")
     plain, secure, web = free_port(), free_port(), free_port()
     configuration = nginx_folder(place, plain, secure, web)
-    environment = python_environment() | {"CNNLAB_HOME": str(home), "CNNLAB_STARTS_DISPATCHER": "0"}
+    environment = subprocess_environment() | {"CNNLAB_HOME": str(home), "CNNLAB_STARTS_DISPATCHER": "0"}
     command = [word.replace("8501", str(web)) for word in exec_start("cnnlab-web.service")]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     app = subprocess.Popen(command, cwd=settings.REPOSITORY, env=environment, **quiet)  # type: ignore[call-overload]
@@ -265,19 +266,19 @@ def test_the_dispatchers_start_command_is_a_dispatcher_that_the_doctor_finds_wel
 ) -> None:
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
     process = subprocess.Popen(
-        exec_start("cnnlab-dispatcher.service"), env=python_environment(), stdout=subprocess.DEVNULL
+        exec_start("cnnlab-dispatcher.service"), env=subprocess_environment(), stdout=subprocess.DEVNULL
     )
     try:
         give_up = time.monotonic() + 60
-        while dispatcher.seconds_since_life() is None and time.monotonic() < give_up:
+        while dispatcher.seconds_since_heartbeat() is None and time.monotonic() < give_up:
             time.sleep(0.1)
         asked = [sys.executable, "-m", "cnnlab", "doctor", "--exit-code"]
-        said = subprocess.run(asked, env=python_environment(), capture_output=True, text=True, check=False)
+        said = subprocess.run(asked, env=subprocess_environment(), capture_output=True, text=True, check=False)
         assert "ok    dispatcher" in said.stdout
     finally:
         process.terminate()
         assert process.wait(30) == 0
-    said = subprocess.run(asked, env=python_environment(), capture_output=True, text=True, check=False)
+    said = subprocess.run(asked, env=subprocess_environment(), capture_output=True, text=True, check=False)
     assert said.returncode == 1
 
 
@@ -346,7 +347,10 @@ def test_the_compose_file_fits_the_other_files() -> None:
 
 
 def test_every_variable_that_is_named_exists() -> None:
-    known = {settings.variable(one.name) for one in settings.every()} | {"CNNLAB_HOME", "CNNLAB_PYTHON"}
+    known = {settings.environment_variable(one.name) for one in settings.list_settings()} | {
+        "CNNLAB_HOME",
+        "CNNLAB_PYTHON",
+    }
     for file in DEPLOY.rglob("*"):
         if file.is_file():
             named = set(re.findall(r"CNNLAB_[A-Z]+(?:_[A-Z]+)*", file.read_text()))
@@ -371,7 +375,7 @@ def test_a_backup_taken_while_everything_goes_on_brings_back_queue_runs_settings
     queue = Queue()
     done, waiting = Experiment(dataset="shapes"), Experiment(dataset="shapes", seed=1)
     write(settings.runs_dir() / done.key, done, history([0.1, 0.5], [0.1, 0.4]))
-    disk.pin(done.key)
+    run_retention.pin(done.key)
     (old / "settings.json").write_text('{"jobs_per_person": 7}')
     (old / "data").mkdir()
     (old / "data" / "large.npy").write_bytes(bytes(1000))
@@ -381,11 +385,11 @@ def test_a_backup_taken_while_everything_goes_on_brings_back_queue_runs_settings
         assert not [name for name in content.getnames() if "data" in name]
     assert backup(new, "--restore", str(archive)).returncode == 0
     monkeypatch.setenv("CNNLAB_HOME", str(new))
-    assert [(job.key, job.people) for job in Queue().line()] == [(waiting.key, ("ada",))]
-    assert Queue().trouble() == ""
-    found = runs.find(done)
+    assert [(job.key, job.requesters) for job in Queue().waiting()] == [(waiting.key, ("ada",))]
+    assert Queue().integrity_error() == ""
+    found = runs.find_run(done)
     assert found is not None and found.state == "done" and list(found.history()["val_accuracy"]) == [0.1, 0.4]
-    assert disk.is_pinned(done.key)
+    assert run_retention.is_pinned(done.key)
     assert settings.current().jobs_per_person == 7
 
 

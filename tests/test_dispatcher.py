@@ -16,14 +16,15 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from stand_in import Lab, alive, wait_for
+from fake_worker import Lab, alive, wait_for
 
-from cnnlab import locks, runs, settings
+from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import dispatcher as dispatcher_module
 from cnnlab.jobs.dispatcher import Dispatcher, dispatch, ensure_running, is_running, lock_path
+from cnnlab.jobs.local_runner import LocalRunner, Outcome, outcome_from_exit_code
 from cnnlab.jobs.queue import Job
-from cnnlab.jobs.runners import LocalRunner, Outcome, by_exit_code
+from cnnlab.storage import process_lock, runs
 
 on_either = pytest.mark.parametrize("lab", ["local", pytest.param("ray", marks=pytest.mark.ray)], indirect=True)
 
@@ -33,27 +34,27 @@ on_either = pytest.mark.parametrize("lab", ["local", pytest.param("ray", marks=p
 
 def test_a_lock_is_free_the_moment_its_holder_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    script = "import sys, time, pathlib; from cnnlab.locks import acquire; "
+    script = "import sys, time, pathlib; from cnnlab.storage.process_lock import acquire; "
     script += "lock = acquire(pathlib.Path(sys.argv[1])); time.sleep(60)"
     environment = os.environ | {"PYTHONPATH": str(settings.REPOSITORY)}
     process = subprocess.Popen([sys.executable, "-c", script, str(path)], env=environment)
-    wait_for(lambda: locks.holder(path))
-    assert locks.holder(path) == locks.Holder(process.pid, handed=False)
-    assert locks.acquire(path, patience=0) is None
+    wait_for(lambda: process_lock.lock_owner(path))
+    assert process_lock.lock_owner(path) == process_lock.LockOwner(process.pid, inherited=False)
+    assert process_lock.acquire(path, timeout=0) is None
     process.kill()
     process.wait()
-    assert not locks.held(path)
-    assert locks.holder(path) is None
+    assert not process_lock.is_locked(path)
+    assert process_lock.lock_owner(path) is None
 
 
 def test_asking_for_a_lock_neither_makes_nor_takes_it(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    assert not locks.held(path)
+    assert not process_lock.is_locked(path)
     assert not path.exists()
     with ThreadPoolExecutor(8) as pool:
-        looks = pool.map(lambda _: [locks.held(path) for _ in range(200)], range(8))
+        looks = pool.map(lambda _: [process_lock.is_locked(path) for _ in range(200)], range(8))
         for _ in range(50):
-            lock = locks.acquire(path)
+            lock = process_lock.acquire(path)
             assert lock is not None
             lock.release()
         list(looks)
@@ -61,15 +62,15 @@ def test_asking_for_a_lock_neither_makes_nor_takes_it(tmp_path: Path) -> None:
 
 def test_a_lock_goes_to_one_child_and_not_to_its_grandchildren(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    lock = locks.acquire(path, sign=False)
+    lock = process_lock.acquire(path, write_owner=False)
     assert lock is not None
-    descriptors, variables = lock.hand_to()
+    descriptors, variables = lock.inheritance_options()
     script = f"""if True:
         import os, pathlib, subprocess, sys
-        from cnnlab.locks import acquire
-        lock = acquire(pathlib.Path({str(path)!r}), patience=0)
-        again = "import pathlib, sys; from cnnlab.locks import acquire; "
-        again += "print(acquire(pathlib.Path(sys.argv[1]), patience=0))"
+        from cnnlab.storage.process_lock import acquire
+        lock = acquire(pathlib.Path({str(path)!r}), timeout=0)
+        again = "import pathlib, sys; from cnnlab.storage.process_lock import acquire; "
+        again += "print(acquire(pathlib.Path(sys.argv[1]), timeout=0))"
         sys.exit(subprocess.run([sys.executable, "-c", again, {str(path)!r}]).returncode)
     """
     environment = os.environ | {"PYTHONPATH": str(settings.REPOSITORY)} | variables
@@ -79,7 +80,7 @@ def test_a_lock_goes_to_one_child_and_not_to_its_grandchildren(tmp_path: Path) -
     lock.release()
     assert child.communicate(timeout=20)[0].strip() == b"None"
     assert child.returncode == 0
-    assert not locks.held(path)
+    assert not process_lock.is_locked(path)
 
 
 # -- the ordinary way ------------------------------------------------------------------------------------------------
@@ -127,7 +128,7 @@ def test_a_worker_yields_the_processor_to_the_web_process(lab: Lab) -> None:
 def test_a_finished_run_needs_no_worker(lab: Lab) -> None:
     job = lab.ask(0)
     folder = settings.runs_dir() / job.key
-    runs.write_atomically(folder / "experiment.json", job.experiment_json.encode())
+    runs.write_bytes(folder / "experiment.json", job.experiment_json.encode())
     runs.write_json(folder / "record.json", {"state": "done"})
     lab.dispatcher()
     assert lab.ends(job) == ["done"]
@@ -138,10 +139,10 @@ def test_a_dispatcher_that_has_nothing_to_do_writes_nothing(lab: Lab) -> None:
     """Else every page would think, five times a second, that something has changed."""
     dispatcher = Dispatcher(lab.queue, LocalRunner(lambda job: [sys.executable, "-c", ""]))
     dispatcher.tick()
-    before = lab.queue.stamp()
+    before = lab.queue.revision()
     for _ in range(3):
         dispatcher.tick()
-    assert lab.queue.stamp() == before
+    assert lab.queue.revision() == before
 
 
 # -- how a worker can end --------------------------------------------------------------------------------------------
@@ -188,17 +189,17 @@ def test_a_command_that_does_not_exist_fails_the_job_and_not_the_dispatcher(lab:
     dispatcher = Dispatcher(lab.queue, LocalRunner(lambda job: ["/nowhere/python"]))
     dispatcher.tick()
     assert lab.queue.get(job.id).reason == "No worker could be started: No such file or directory."
-    assert not locks.held(settings.runs_dir() / job.key / "lock")
+    assert not process_lock.is_locked(settings.runs_dir() / job.key / "lock")
 
 
 def test_the_exit_code_says_how_a_worker_ended(tmp_path: Path) -> None:
-    assert by_exit_code(0, tmp_path) == Outcome("done")
-    assert by_exit_code(3, tmp_path).kind == "stopped"
-    assert by_exit_code(1, tmp_path).reason == "The worker could not go on: it left no word in worker.log."
-    assert by_exit_code(-11, tmp_path).kind == "crashed"
+    assert outcome_from_exit_code(0, tmp_path) == Outcome("done")
+    assert outcome_from_exit_code(3, tmp_path).kind == "stopped"
+    assert outcome_from_exit_code(1, tmp_path).reason == "The worker could not go on: it left no word in worker.log."
+    assert outcome_from_exit_code(-11, tmp_path).kind == "crashed"
     runs.write_json(tmp_path / "record.json", {"state": "failed", "reason": "The disk is full."})
-    assert by_exit_code(1, tmp_path, time.time()).reason == "The disk is full."
-    assert by_exit_code(1, tmp_path, time.time() + 60).reason != "The disk is full."
+    assert outcome_from_exit_code(1, tmp_path, time.time()).reason == "The disk is full."
+    assert outcome_from_exit_code(1, tmp_path, time.time() + 60).reason != "The disk is full."
 
 
 # -- stopping --------------------------------------------------------------------------------------------------------
@@ -281,7 +282,7 @@ def test_a_dispatcher_killed_right_after_a_start_leaves_no_moment_for_a_second_w
     assert claimed is not None
     slow = [sys.executable, "-c", "import time; time.sleep(30)"]
     worker = LocalRunner(lambda job: slow).start(claimed)
-    assert locks.held(settings.runs_dir() / job.key / "lock")
+    assert process_lock.is_locked(settings.runs_dir() / job.key / "lock")
     lab.dispatcher()
     wait_for(lambda: "found job 1" in lab.log(), tell=lab.log)
     time.sleep(0.5)
@@ -324,7 +325,9 @@ def test_a_training_started_by_hand_is_watched_and_never_stopped(lab: Lab) -> No
 def test_a_job_that_was_claimed_and_never_started_is_no_crash(lab: Lab) -> None:
     job = lab.ask(0)
     lab.queue.claim()
-    lock = locks.acquire(settings.runs_dir() / job.key / "lock", sign=False)  # and no further came that dispatcher
+    lock = process_lock.acquire(
+        settings.runs_dir() / job.key / "lock", write_owner=False
+    )  # and no further came that dispatcher
     assert lock is not None
     lock.release()
     lab.dispatcher()
@@ -344,7 +347,7 @@ def test_whoever_is_killed_at_whatever_moment_every_job_ends_done(lab: Lab) -> N
             current.wait()
             current = lab.dispatcher(slots=2)
         for job in lab.queue.running():
-            holder = locks.holder(settings.runs_dir() / job.key / "lock")
+            holder = process_lock.lock_owner(settings.runs_dir() / job.key / "lock")
             if holder and killed[job.id] < 3 and dice.random() < 0.5:
                 killed[job.id] += 1
                 os.kill(holder.pid, signal.SIGKILL)
@@ -362,8 +365,8 @@ def test_whoever_is_killed_at_whatever_moment_every_job_ends_done(lab: Lab) -> N
 def test_pages_that_ask_at_once_start_one_dispatcher(lab: Lab) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: ensure_running(), range(40)))
-    holder = locks.holder(lock_path())
-    assert is_running() and holder is not None and holder.handed
+    holder = process_lock.lock_owner(lock_path())
+    assert is_running() and holder is not None and holder.inherited
     log = lab.home / "dispatcher.log"
     wait_for(lambda: "at work for" in log.read_text(), tell=log.read_text)
     os.kill(holder.pid, signal.SIGTERM)
@@ -375,8 +378,8 @@ def test_pages_that_ask_at_once_start_one_dispatcher(lab: Lab) -> None:
 def test_a_dispatcher_that_dies_at_once_is_not_started_in_a_storm(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatcher_module.sys, "executable", "/bin/false")
     begun: list[object] = []
-    detached = dispatcher_module._detached
-    monkeypatch.setattr(dispatcher_module, "_detached", lambda lock: begun.append(1) or detached(lock))
+    detached = dispatcher_module._start_detached
+    monkeypatch.setattr(dispatcher_module, "_start_detached", lambda lock: begun.append(1) or detached(lock))
     deadline = time.monotonic() + 1
     while time.monotonic() < deadline:
         ensure_running()
@@ -408,11 +411,11 @@ def test_a_real_training_that_is_killed_ends_with_a_whole_history(lab: Lab) -> N
     job = lab.queue.submit(experiment, "ada")
     lab.dispatcher(worker="train")
     folder = settings.runs_dir() / job.key
-    wait_for(lambda: (folder / "history.csv").exists() or lab.queue.get(job.id).is_over, 120)
-    if holder := locks.holder(folder / "lock"):
+    wait_for(lambda: (folder / "history.csv").exists() or lab.queue.get(job.id).is_finished, 120)
+    if holder := process_lock.lock_owner(folder / "lock"):
         os.kill(holder.pid, signal.SIGKILL)
     assert lab.ends(job, seconds=150) == ["done"], (folder / "worker.log").read_text()
-    run = runs.find(experiment)
+    run = runs.find_run(experiment)
     assert run is not None and run.state == "done"
     assert len(run.history()["epoch"]) == 4
     assert lab.queue.submit(experiment, "bob").state == "done"

@@ -10,41 +10,42 @@ from pathlib import Path
 
 import pytest
 
-from cnnlab import doctor, locks, settings
+from cnnlab import doctor, settings
 from cnnlab.doctor import FAIL, NOTE, OK, Finding
 from cnnlab.experiment import Experiment
-from cnnlab.jobs import dispatcher, places
+from cnnlab.jobs import devices, dispatcher
 from cnnlab.jobs.queue import Queue
+from cnnlab.storage import process_lock
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
-    monkeypatch.setattr(doctor, "LEAST_FREE", 0.0)
+    monkeypatch.setattr(doctor, "MIN_FREE_BYTES", 0.0)
     return tmp_path
 
 
 def findings(subject: str) -> list[Finding]:
-    return [found for found in doctor.examine(ask_keras=False) if found.subject == subject]
+    return [found for found in doctor.run_checks(ask_keras=False) if found.subject == subject]
 
 
 def test_without_a_dispatcher_the_doctor_says_how_to_start_one(home: Path) -> None:
     [found] = findings("dispatcher")
-    assert (found.state, found.words) == (FAIL, "none is at work")
+    assert (found.state, found.message) == (FAIL, "none is at work")
     assert "python -m cnnlab dispatch" in found.remedy
 
 
 def test_a_dispatcher_at_work_is_found_and_one_that_hangs_is_not_taken_for_it(home: Path) -> None:
-    lock = locks.acquire(dispatcher.lock_path())
+    lock = process_lock.acquire(dispatcher.lock_path())
     assert lock is not None
     with lock:
-        dispatcher.life_path().touch()
+        dispatcher.heartbeat_path().touch()
         assert [found.state for found in findings("dispatcher")] == [OK]
         long_ago = time.time() - 500
-        for path in (dispatcher.life_path(), dispatcher.lock_path()):
+        for path in (dispatcher.heartbeat_path(), dispatcher.lock_path()):
             os.utime(path, (long_ago, long_ago))
         [found] = findings("dispatcher")
-        assert found.state == FAIL and "has done nothing for 500 s" in found.words and "restart it" in found.remedy
+        assert found.state == FAIL and "has done nothing for 500 s" in found.message and "restart it" in found.remedy
 
 
 def test_a_real_dispatcher_is_well_and_one_that_is_held_up_is_not(home: Path) -> None:
@@ -52,12 +53,12 @@ def test_a_real_dispatcher_is_well_and_one_that_is_held_up_is_not(home: Path) ->
     process = subprocess.Popen([sys.executable, "-m", "cnnlab", "dispatch"], env=environment, stdout=subprocess.DEVNULL)
     try:
         give_up = time.monotonic() + 30
-        while dispatcher.seconds_since_life() is None and time.monotonic() < give_up:
+        while dispatcher.seconds_since_heartbeat() is None and time.monotonic() < give_up:
             time.sleep(0.05)
         assert [found.state for found in findings("dispatcher")] == [OK]
         process.send_signal(signal.SIGSTOP)
         long_ago = time.time() - 100
-        for path in (dispatcher.life_path(), dispatcher.lock_path()):
+        for path in (dispatcher.heartbeat_path(), dispatcher.lock_path()):
             os.utime(path, (long_ago, long_ago))
         assert [found.state for found in findings("dispatcher")] == [FAIL]
     finally:
@@ -67,22 +68,22 @@ def test_a_real_dispatcher_is_well_and_one_that_is_held_up_is_not(home: Path) ->
 
 def test_a_damaged_queue_is_a_failure_with_its_remedy(home: Path) -> None:
     Queue().submit(Experiment(dataset="shapes"), "ada")
-    assert [found.words for found in findings("queue")] == ["0 running, 1 waiting"]
+    assert [found.message for found in findings("queue")] == ["0 running, 1 waiting"]
     (home / "jobs.sqlite-wal").unlink(missing_ok=True)
     (home / "jobs.sqlite").write_bytes(b"not a database, " * 100)
     [found] = findings("queue")
-    assert found.state == FAIL and "move it away" in found.words
+    assert found.state == FAIL and "move it away" in found.message
 
 
 def test_a_closed_queue_is_worth_a_note(home: Path) -> None:
-    Queue().take_new(False)
+    Queue().set_accepting(False)
     assert [found.state for found in findings("queue")] == [OK, NOTE]
 
 
 def test_a_setting_that_makes_no_sense_is_named(home: Path) -> None:
     (home / "settings.json").write_text(json.dumps({"slots": -1}))
     [found] = findings("settings")
-    assert found.state == FAIL and "slots is a whole number" in found.words
+    assert found.state == FAIL and "slots is a whole number" in found.message
 
 
 def test_signing_in_needs_its_packages_and_a_readable_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,63 +91,63 @@ def test_signing_in_needs_its_packages_and_a_readable_file(home: Path, monkeypat
     monkeypatch.setattr(doctor, "SECRETS", secrets)
     assert findings("sign-in") == []
     secrets.write_text("[auth]\nclient_id = 'a'\n")
-    monkeypatch.setattr(doctor, "SIGN_IN", ("json",))
+    monkeypatch.setattr(doctor, "AUTH_PACKAGES", ("json",))
     assert [found.state for found in findings("sign-in")] == [OK]
-    monkeypatch.setattr(doctor, "SIGN_IN", ("json", "no_such_package"))
+    monkeypatch.setattr(doctor, "AUTH_PACKAGES", ("json", "no_such_package"))
     [found] = findings("sign-in")
-    assert found.state == FAIL and "no_such_package" in found.words and "requirements-auth.txt" in found.remedy
+    assert found.state == FAIL and "no_such_package" in found.message and "requirements-auth.txt" in found.remedy
     secrets.write_text("[auth")
     [found] = findings("sign-in")
-    assert found.state == FAIL and "cannot be read" in found.words
+    assert found.state == FAIL and "cannot be read" in found.message
 
 
 def test_a_home_that_cannot_be_written_is_a_failure(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "file").touch()
     monkeypatch.setenv("CNNLAB_HOME", str(home / "file"))
     [found] = findings("disk")
-    assert found.state == FAIL and "cannot be written" in found.words
+    assert found.state == FAIL and "cannot be written" in found.message
 
 
 def test_too_little_free_disk_is_a_failure_with_both_numbers(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "LEAST_FREE", 1e18)
+    monkeypatch.setattr(doctor, "MIN_FREE_BYTES", 1e18)
     [found] = findings("disk")
-    assert found.state == FAIL and "GB free, runs take 0.00 GB" in found.words
+    assert found.state == FAIL and "GB free, runs take 0.00 GB" in found.message
 
 
 def test_a_network_file_system_is_recognized_by_the_deepest_mount(tmp_path: Path) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text("/dev/sda1 / ext4 rw 0 0\nserver:/home /home nfs4 rw 0 0\n/dev/sdb1 /home/local xfs rw 0 0\n")
-    assert doctor.network_file_system(Path("/home/ada/cnnlab"), mounts) == "nfs4"
-    assert doctor.network_file_system(Path("/home/local/cnnlab"), mounts) is None
-    assert doctor.network_file_system(Path("/srv/cnnlab"), mounts) is None
-    assert doctor.network_file_system(Path("/srv"), tmp_path / "none") is None
+    assert doctor.network_file_system_type(Path("/home/ada/cnnlab"), mounts) == "nfs4"
+    assert doctor.network_file_system_type(Path("/home/local/cnnlab"), mounts) is None
+    assert doctor.network_file_system_type(Path("/srv/cnnlab"), mounts) is None
+    assert doctor.network_file_system_type(Path("/srv"), tmp_path / "none") is None
 
 
 def test_gpus_are_listed_with_their_memory(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "gpus", lambda: [places.Gpu(0, "NVIDIA L4", 23034, 3034)])
-    assert [found.words for found in findings("device")] == ["GPU 0: NVIDIA L4, 22 GiB, 20 GiB free"]
+    monkeypatch.setattr(devices, "list_gpus", lambda: [devices.Gpu(0, "NVIDIA L4", 23034, 3034)])
+    assert [found.message for found in findings("device")] == ["GPU 0: NVIDIA L4, 22 GiB, 20 GiB free"]
 
 
 def test_a_gpu_that_keras_does_not_see_is_a_failure(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "ASK_KERAS", 'print(\'["tensorflow", ["cpu:0"]]\')')
+    monkeypatch.setattr(doctor, "KERAS_PROBE", 'print(\'["tensorflow", ["cpu:0"]]\')')
     assert [found.state for found in doctor.check_keras()] == [OK]
-    monkeypatch.setattr(places, "gpus", lambda: [places.Gpu(0, "NVIDIA L4", 23034, 0)])
+    monkeypatch.setattr(devices, "list_gpus", lambda: [devices.Gpu(0, "NVIDIA L4", 23034, 0)])
     assert [found.state for found in doctor.check_keras()] == [OK, FAIL]
-    monkeypatch.setattr(doctor, "ASK_KERAS", "raise ImportError")
+    monkeypatch.setattr(doctor, "KERAS_PROBE", "raise ImportError")
     [found] = doctor.check_keras()
-    assert found.state == FAIL and "cannot be imported" in found.words
+    assert found.state == FAIL and "cannot be imported" in found.message
 
 
 def test_the_health_check_asks_nothing_slow_and_fails_where_something_fails(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(doctor, "check_keras", lambda: pytest.fail("too slow for a health check"))
-    assert doctor.report(exit_code=True) == 1
-    lock = locks.acquire(dispatcher.lock_path())
+    assert doctor.print_report(exit_code=True) == 1
+    lock = process_lock.acquire(dispatcher.lock_path())
     assert lock is not None
     with lock:
-        dispatcher.life_path().touch()
-        assert doctor.report(exit_code=True) == 0
+        dispatcher.heartbeat_path().touch()
+        assert doctor.print_report(exit_code=True) == 0
     assert "FAIL" in capsys.readouterr().out
 
 

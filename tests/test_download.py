@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cnnlab.datasets import cifar10, download, store
-from cnnlab.datasets.cifar10 import CifarError
+from cnnlab.data import array_store, cifar10, download
+from cnnlab.data.cifar10 import CifarError
 
 ARCHIVE = os.environ.get("CNNLAB_TEST_ARCHIVE")
 NONSENSE = b"nonsense" * 12_500
@@ -74,13 +74,13 @@ def left_in(home: Path) -> set[str]:
 
 
 def state() -> str | None:
-    found = download.progress()
+    found = download.download_status()
     return found.state if found else None
 
 
 def test_before_any_download_there_is_no_progress_and_nothing_to_cancel(home: Path) -> None:
     download.cancel()
-    assert download.progress() is None
+    assert download.download_status() is None
     assert not home.exists()
 
 
@@ -114,7 +114,7 @@ def test_a_right_hash_does_not_make_nonsense_an_archive(server: str) -> None:
 
 
 def test_a_kept_archive_that_cannot_be_read_is_downloaded_anew(kept_by_keras: Path, server: str) -> None:
-    heard: list[download.Download] = []
+    heard: list[download.DownloadStatus] = []
     with pytest.raises(CifarError, match="Not Found"):
         download.download(heard.append, origin=f"{server}/missing")
     assert f"Found an archive that Keras has downloaded before: {kept_by_keras}" in [step.message for step in heard]
@@ -124,11 +124,11 @@ def test_a_full_disk_is_no_reason_to_download_a_kept_archive_anew(
     kept_by_keras: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
-        raise store.StoreError("The disk is full.")
+        raise array_store.ArrayStoreError("The disk is full.")
 
     monkeypatch.setattr(cifar10, "_read_source", lambda *_: {"x_train": [], "x_test": []})
-    monkeypatch.setattr(store, "write", full)
-    heard: list[download.Download] = []
+    monkeypatch.setattr(array_store, "write", full)
+    heard: list[download.DownloadStatus] = []
     with pytest.raises(CifarError, match="The disk is full"):
         download.download(heard.append, origin=f"{server}/missing")
     assert [step.state for step in heard] == ["starting", "preparing", "failed"]
@@ -138,14 +138,14 @@ def test_a_full_disk_is_no_reason_to_download_a_kept_archive_anew(
 @pytest.mark.parametrize("path", ["cut", "slow"])
 def test_a_connection_that_breaks_or_falls_silent_is_one_sentence(server: str, home: Path, path: str) -> None:
     with pytest.raises(CifarError, match="could not be downloaded"):
-        download.download(origin=f"{server}/{path}", silence=0.5)
+        download.download(origin=f"{server}/{path}", socket_timeout=0.5)
     assert left_in(home) == set()
 
 
 def test_a_download_can_be_cancelled_while_it_runs(server: str, home: Path) -> None:
-    heard: list[download.Download] = []
+    heard: list[download.DownloadStatus] = []
 
-    def cancel_at_the_first_bytes(step: download.Download) -> None:
+    def cancel_at_the_first_bytes(step: download.DownloadStatus) -> None:
         heard.append(step)
         if step.bytes:
             download.cancel()
@@ -179,7 +179,7 @@ def test_a_download_can_be_cancelled_while_the_archive_is_unpacked(
 def test_a_second_download_at_the_same_time_is_refused(server: str) -> None:
     refused: list[str] = []
 
-    def start_another(step: download.Download) -> None:
+    def start_another(step: download.DownloadStatus) -> None:
         if step.bytes and not refused:
             with pytest.raises(CifarError) as second:
                 download.download(origin=f"{server}/whole")
@@ -200,12 +200,12 @@ def test_a_download_whose_process_died_reads_as_interrupted(home: Path) -> None:
 def test_a_damaged_progress_file_reads_as_no_download(home: Path) -> None:
     home.mkdir()
     (home / "download.json").write_text("{")
-    assert download.progress() is None
+    assert download.download_status() is None
 
 
 @pytest.mark.cifar
 def test_the_real_archive_arrives_with_growing_progress(server: str, home: Path) -> None:
-    heard: list[download.Download] = []
+    heard: list[download.DownloadStatus] = []
     sha256 = hashlib.sha256(Path(str(ARCHIVE)).read_bytes()).hexdigest()
     download.download(heard.append, origin=f"{server}/archive", sha256=sha256)
     sizes = [step.bytes for step in heard if step.state == "downloading"]

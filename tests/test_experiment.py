@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from cnnlab.architecture import layers, parameter_count
 from cnnlab.experiment import REPORT, Experiment, ExperimentError
+from cnnlab.models.architecture import network_layers, parameter_count
 
 
 def test_learning_rate_1_and_1_0_are_the_same_experiment():
@@ -72,19 +72,19 @@ def test_text_that_is_no_experiment_is_refused(text):
 
 def test_the_report_has_ten_models_of_its_two_sizes():
     assert len(REPORT) == 10
-    bases = [parameter_count(layers(REPORT[name].experiment)) for name in ("2conv-none", "3conv-none")]
+    bases = [parameter_count(network_layers(REPORT[name].experiment)) for name in ("2conv-none", "3conv-none")]
     assert bases == [270_230, 112_458]
 
 
 def test_the_arithmetic_beside_each_layer_gives_its_parameter_count():
     for depth in (1, 2, 3, 4):
         for regularizer in ("none", "batchnorm"):
-            for layer in layers(Experiment(depth=depth, regularizer=regularizer, kernel=5)):
-                assert eval(layer.arithmetic or "0") == layer.parameters
+            for layer in network_layers(Experiment(depth=depth, regularizer=regularizer, kernel=5)):
+                assert eval(layer.parameter_formula or "0") == layer.parameters
 
 
 def test_the_report_convolution_maps_are_30_13_and_4_wide():
-    shapes = [layer.output_shape for layer in layers(Experiment(depth=3)) if layer.kind == "conv"]
+    shapes = [layer.output_shape for layer in network_layers(Experiment(depth=3)) if layer.kind == "conv"]
     assert shapes == [(30, 30, 64), (13, 13, 64), (4, 4, 64)]
 
 

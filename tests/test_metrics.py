@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from cnnlab import metrics
+from cnnlab.analysis import metrics
 
 CAT, DOG, SHIP = 0, 1, 2
 
@@ -52,7 +52,7 @@ def test_cross_entropy_is_the_mean_of_minus_log_of_the_true_class():
 
 
 def test_the_confusion_matrix_has_the_truth_in_rows_and_the_answer_in_columns():
-    assert metrics.confusion(LOGITS, LABELS, classes=3).tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
+    assert metrics.confusion_matrix(LOGITS, LABELS, classes=3).tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
 
 
 def test_class_accuracy_is_the_diagonal_by_the_row_and_no_number_for_a_class_without_pictures():
@@ -80,53 +80,55 @@ def test_logits_that_outgrew_their_format_are_the_surest_and_no_nonsense():
 
 
 def test_answers_say_what_and_how_sure():
-    told = metrics.answers(LOGITS, LABELS)
-    assert told.said.tolist() == [CAT, CAT, DOG, SHIP, DOG]
+    told = metrics.classify(LOGITS, LABELS)
+    assert told.predicted.tolist() == [CAT, CAT, DOG, SHIP, DOG]
     assert told.confidence == pytest.approx([0.92, 0.55, 0.94, 0.43, 0.94])
-    assert told.right.tolist() == [True, False, True, True, False]
+    assert told.correct.tolist() == [True, False, True, True, False]
 
 
 @pytest.mark.parametrize(
     ("choice", "pictures"),
     [
         ({}, [1, 4]),
-        ({"truth": CAT}, [4]),
-        ({"said": CAT}, [1]),
-        ({"truth": DOG, "said": CAT}, [1]),
-        ({"truth": DOG, "said": DOG}, [2]),
-        ({"truth": SHIP}, []),
-        ({"truth": CAT, "said": SHIP}, []),
+        ({"true_class": CAT}, [4]),
+        ({"predicted": CAT}, [1]),
+        ({"true_class": DOG, "predicted": CAT}, [1]),
+        ({"true_class": DOG, "predicted": DOG}, [2]),
+        ({"true_class": SHIP}, []),
+        ({"true_class": CAT, "predicted": SHIP}, []),
     ],
     ids=["every mistake", "a row", "a column", "a cell", "the diagonal", "a row without mistakes", "an empty cell"],
 )
 def test_a_cell_a_row_or_a_column_selects(choice, pictures):
-    assert np.flatnonzero(metrics.answers(LOGITS, LABELS).where(**choice)).tolist() == pictures
+    assert np.flatnonzero(metrics.classify(LOGITS, LABELS).select(**choice)).tolist() == pictures
 
 
 def test_the_selected_are_as_many_as_the_confusion_matrix_counts():
     random = np.random.default_rng(0)
     many, labels = random.normal(size=(500, 10)), random.integers(0, 10, 500)
-    told, table = metrics.answers(many, labels), metrics.confusion(many, labels)
-    counted = [[told.where(truth, said).sum() for said in range(10)] for truth in range(10)]
+    told, table = metrics.classify(many, labels), metrics.confusion_matrix(many, labels)
+    counted = [[told.select(truth, said).sum() for said in range(10)] for truth in range(10)]
     assert np.array_equal(counted, table)
-    assert [told.where(truth=row).sum() for row in range(10)] == (table.sum(axis=1) - np.diag(table)).tolist()
-    assert [told.where(said=column).sum() for column in range(10)] == (table.sum(axis=0) - np.diag(table)).tolist()
+    assert [told.select(true_class=row).sum() for row in range(10)] == (table.sum(axis=1) - np.diag(table)).tolist()
+    assert [told.select(predicted=column).sum() for column in range(10)] == (
+        table.sum(axis=0) - np.diag(table)
+    ).tolist()
 
 
 def test_pictures_are_ordered_by_confidence_and_equal_ones_by_number():
     confidence = np.array([0.5, 0.9, 0.7, 0.9, 0.1])
     chosen = np.array([True, True, True, True, False])
-    assert metrics.ordered(chosen, confidence).tolist() == [1, 3, 2, 0]
-    assert metrics.ordered(chosen, confidence, surest_first=False).tolist() == [0, 2, 1, 3]
+    assert metrics.sort_by_confidence(chosen, confidence).tolist() == [1, 3, 2, 0]
+    assert metrics.sort_by_confidence(chosen, confidence, descending=False).tolist() == [0, 2, 1, 3]
 
 
 def test_every_picture_is_fixed_broken_or_the_same_for_both():
-    mine = metrics.answers(LOGITS, LABELS)
-    other = metrics.answers(logits(SURE_DOG, UNSURE_CAT, SURE_DOG, SURE_DOG, SURE_CAT), LABELS)
-    groups = metrics.exchange(mine, other)
-    assert np.flatnonzero(groups.fixed).tolist() == [0, 3]
-    assert np.flatnonzero(groups.broke).tolist() == [4]
-    assert np.flatnonzero(groups.both_right).tolist() == [2]
+    mine = metrics.classify(LOGITS, LABELS)
+    other = metrics.classify(logits(SURE_DOG, UNSURE_CAT, SURE_DOG, SURE_DOG, SURE_CAT), LABELS)
+    groups = metrics.compare_predictions(mine, other)
+    assert np.flatnonzero(groups.now_correct).tolist() == [0, 3]
+    assert np.flatnonzero(groups.now_wrong).tolist() == [4]
+    assert np.flatnonzero(groups.both_correct).tolist() == [2]
     assert np.flatnonzero(groups.both_wrong).tolist() == [1]
 
 
@@ -134,10 +136,10 @@ def test_every_picture_is_fixed_broken_or_the_same_for_both():
 def test_a_difference_within_two_standard_deviations_may_be_chance(fixed, broke, chance):
     first = np.arange(200) < fixed
     second = np.arange(200) >= 200 - broke
-    assert metrics.Exchange(first, second, ~first & ~second, first & second).is_chance is chance
+    assert metrics.PairedOutcomes(first, second, ~first & ~second, first & second).within_chance is chance
 
 
 def test_two_networks_are_compared_on_the_same_pictures_only():
-    mine = metrics.answers(LOGITS, LABELS)
+    mine = metrics.classify(LOGITS, LABELS)
     with pytest.raises(ValueError, match="same pictures"):
-        metrics.exchange(mine, metrics.answers(LOGITS, LABELS[::-1]))
+        metrics.compare_predictions(mine, metrics.classify(LOGITS, LABELS[::-1]))

@@ -7,16 +7,21 @@ import keras
 import numpy as np
 import pytest
 
-from cnnlab import datasets, forward, metrics, runs, settings
-from cnnlab.datasets.samples import samples
+from cnnlab import settings
+from cnnlab.analysis import metrics
+from cnnlab.data import load_dataset
+from cnnlab.data.samples import sample_images
 from cnnlab.experiment import REPORT
-from cnnlab.networks import build_network, write_weights
+from cnnlab.models import numpy_forward
+from cnnlab.models.architecture import network_layers
+from cnnlab.storage import runs
+from cnnlab.training.keras_model import build_model, set_weights
 
 
 def rebuilt(run):
     """The run's network, built from its experiment.json and filled with the weights that its pages show."""
-    model = build_network(run.experiment)
-    write_weights(model, run.weights(run.experiment.epochs))
+    model = build_model(run.experiment)
+    set_weights(model, run.weights(run.experiment.epochs))
     return model
 
 
@@ -25,7 +30,7 @@ def test_images(home_with_cifar10):
     """The first thousand real test images, their labels, and the fingerprint of the data set."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CNNLAB_HOME", str(home_with_cifar10))
-        data = datasets.load("cifar10")
+        data = load_dataset("cifar10")
     return np.array(data.x_test[:1000]), np.array(data.y_test[:1000]), data.fingerprint
 
 
@@ -40,7 +45,7 @@ def test_a_shipped_run_is_whole_and_says_how_it_was_made(name):
     assert run.experiment == REPORT[name].experiment and run.state == "done"
     assert run.record["precision"] == "float32" and run.record["device"] and run.record["versions"]["keras"]
     assert run.record["epochs_done"] == len(run.history()["epoch"]) - 1 == 30
-    assert run.snapshots() == [0, 1, 2, 3, 5, 10, 20, 30]
+    assert run.snapshot_epochs() == [0, 1, 2, 3, 5, 10, 20, 30]
     assert (
         json.loads((run.path / "record.json").read_text())["final"]["val_accuracy"] == run.history()["val_accuracy"][-1]
     )
@@ -60,10 +65,10 @@ def test_the_kept_predictions_have_the_stated_accuracy_to_the_last_picture(name)
 
 @pytest.mark.parametrize("name", REPORT)
 def test_a_shipped_run_rebuilt_from_its_json_says_what_its_keras_file_and_the_forward_pass_say(name):
-    run, images = runs.open_run(name), samples()[0]
+    run, images = runs.open_run(name), sample_images()[0]
     expected = keras.models.load_model(run.path / "model.keras").predict(images, verbose=0)
     np.testing.assert_allclose(rebuilt(run).predict(images, verbose=0), expected, rtol=1e-5, atol=1e-5)
-    ours = forward.logits(run.layers, run.weights(30), images)
+    ours = numpy_forward.logits(network_layers(run.experiment), run.weights(30), images)
     np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(run.predictions()["test"][: len(images)], expected, rtol=0.01, atol=0.01)
 
@@ -84,8 +89,8 @@ def test_a_shipped_run_has_its_stated_accuracy_on_a_thousand_test_images(name, t
 def test_early_snapshots_still_predict_about_as_well_as_the_history_says(name):
     """They are rounded to six bits: good enough for pictures, and for the first twenty test images no nonsense."""
     run = runs.open_run(name)
-    images, labels = samples()
-    right = metrics.accuracy(forward.logits(run.layers, run.weights(20), images), labels)
+    images, labels = sample_images()
+    right = metrics.accuracy(numpy_forward.logits(network_layers(run.experiment), run.weights(20), images), labels)
     assert right > 0.4
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from cnnlab import runs, settings
+from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import eta
-from cnnlab.jobs.line import Request, in_line
-from cnnlab.jobs.queue import MOST_RESUMES, NotAsked, PersonError, Queue, QueueError, UnknownJob
-from cnnlab.settings import python_environment
+from cnnlab.jobs.fair_scheduling import Request, fair_order
+from cnnlab.jobs.queue import MAX_RESUMES, NotRequester, PersonError, Queue, QueueError, UnknownJob
+from cnnlab.settings import subprocess_environment
+from cnnlab.storage import runs
 
 
 def shapes(seed: int, **fields: object) -> Experiment:
@@ -43,7 +44,7 @@ def is_intact(home: Path) -> bool:
 def people_served(queue: Queue) -> list[str]:
     served = []
     while job := queue.claim():
-        served.append(job.people[0])
+        served.append(job.requesters[0])
         queue.finish(job, "done")
     return served
 
@@ -54,7 +55,7 @@ def people_served(queue: Queue) -> list[str]:
 def test_thirty_people_who_ask_for_one_experiment_share_one_job(queue: Queue) -> None:
     jobs = [queue.submit(shapes(0), f"student{number}") for number in range(30)]
     assert {job.id for job in jobs} == {1}
-    assert len(queue.get(1).people) == 30
+    assert len(queue.get(1).requesters) == 30
     assert [job.id for job in queue.active()] == [1]
 
 
@@ -71,7 +72,7 @@ def test_an_experiment_that_is_over_can_be_asked_for_again(queue: Queue) -> None
 def test_an_experiment_with_a_finished_run_is_answered_as_done(queue: Queue) -> None:
     experiment = shapes(0)
     folder = settings.runs_dir() / experiment.key
-    runs.write_atomically(folder / "experiment.json", experiment.to_json().encode())
+    runs.write_bytes(folder / "experiment.json", experiment.to_json().encode())
     waiting = queue.submit(experiment, "ada")
     runs.write_json(folder / "record.json", {"state": "done"})
     assert waiting.state == "queued"
@@ -85,7 +86,7 @@ def test_a_running_job_takes_in_who_asks_for_it_now(queue: Queue) -> None:
     running = queue.claim()
     assert running is not None
     assert queue.submit(shapes(0), "bob").id == running.id
-    assert queue.get(running.id).people == ("ada", "bob")
+    assert queue.get(running.id).requesters == ("ada", "bob")
 
 
 # -- leaving ---------------------------------------------------------------------------------------------------------
@@ -105,7 +106,7 @@ def test_a_running_job_that_nobody_wants_keeps_running_until_its_worker_has_stop
     assert job is not None
     left = queue.cancel(job, "ada")
     assert (left.state, left.is_wanted) == ("running", False)
-    assert queue.interrupted(job).state == "cancelled"
+    assert queue.record_interruption(job).state == "cancelled"
 
 
 def test_who_comes_back_before_the_worker_has_stopped_finds_the_job_resumed(queue: Queue) -> None:
@@ -114,14 +115,14 @@ def test_who_comes_back_before_the_worker_has_stopped_finds_the_job_resumed(queu
     assert job is not None
     queue.cancel(job, "ada")
     assert queue.submit(shapes(0), "ada").id == job.id
-    assert queue.interrupted(job).state == "queued"
+    assert queue.record_interruption(job).state == "queued"
 
 
 def test_a_stranger_cannot_stop_a_job(queue: Queue) -> None:
     job = queue.submit(shapes(0), "ada")
-    with pytest.raises(NotAsked, match=r"Received: person='bob'"):
+    with pytest.raises(NotRequester, match=r"Received: person='bob'"):
         queue.cancel(job, "bob")
-    assert queue.get(job.id).people == ("ada",)
+    assert queue.get(job.id).requesters == ("ada",)
 
 
 def test_who_answers_for_the_machine_can_stop_everybodys_job(queue: Queue) -> None:
@@ -169,11 +170,11 @@ def test_nobody_has_a_second_turn_while_somebody_waits_for_a_first_one(queue: Qu
     for number in range(40):
         queue.submit(shapes(number), f"p{number * 7 % 13 % 6}")
         if number % 3 == 2:
-            waiting = {person for job in queue.line() for person in job.people}
+            waiting = {person for job in queue.waiting() for person in job.requesters}
             job = queue.claim()
             assert job is not None
-            assert served.count(job.people[0]) == min(served.count(person) for person in waiting)
-            served.append(job.people[0])
+            assert served.count(job.requesters[0]) == min(served.count(person) for person in waiting)
+            served.append(job.requesters[0])
             queue.finish(job, "done")
     assert len(served) == 13
 
@@ -181,7 +182,7 @@ def test_nobody_has_a_second_turn_while_somebody_waits_for_a_first_one(queue: Qu
 def test_the_position_is_the_number_of_claims_until_the_job_starts(queue: Queue) -> None:
     for number, person in enumerate(["ada", "ada", "ada", "bob", "bob", "eve"]):
         queue.submit(shapes(number), person)
-    expected = [job.id for job in queue.line()]
+    expected = [job.id for job in queue.waiting()]
     assert sorted(queue.position(number) or 0 for number in expected) == [1, 2, 3, 4, 5, 6]
     claimed = []
     while job := queue.claim():
@@ -193,12 +194,12 @@ def test_the_position_is_the_number_of_claims_until_the_job_starts(queue: Queue)
 
 def test_a_shared_job_starts_at_the_first_turn_of_any_who_asked() -> None:
     requests = [Request(1, 1, "ada"), Request(2, 2, "ada"), Request(3, 3, "ada"), Request(4, 3, "bob")]
-    assert [(turn.job, turn.person) for turn in in_line(requests, {}, 0)] == [(1, "ada"), (3, "bob"), (2, "ada")]
+    assert [(turn.job, turn.person) for turn in fair_order(requests, {}, 0)] == [(1, "ada"), (3, "bob"), (2, "ada")]
 
 
 def test_every_waiting_job_stands_in_line_once() -> None:
     requests = [Request(n % 7, n % 11, f"p{n % 5}", resumed=n % 11 == 3) for n in range(200)]
-    order = [turn.job for turn in in_line(requests, {"p1": 4}, 2)]
+    order = [turn.job for turn in fair_order(requests, {"p1": 4}, 2)]
     assert order[0] == 3
     assert sorted(order) == list(range(11))
 
@@ -208,16 +209,16 @@ def test_a_job_whose_worker_died_is_first_in_line(queue: Queue) -> None:
         queue.submit(shapes(number), "ada")
     job = queue.claim()
     assert job is not None
-    again = queue.interrupted(job, crash="its process was killed.")
+    again = queue.record_interruption(job, crash="its process was killed.")
     assert (again.state, again.crashes, queue.position(again)) == ("queued", 1, 1)
 
 
 def test_a_job_is_resumed_three_times_and_then_fails_with_the_reason(queue: Queue) -> None:
     queue.submit(shapes(0), "ada")
-    for _ in range(MOST_RESUMES + 1):
+    for _ in range(MAX_RESUMES + 1):
         job = queue.claim()
         assert job is not None
-        job = queue.interrupted(job, crash="its process was killed.")
+        job = queue.record_interruption(job, crash="its process was killed.")
     assert (job.state, job.attempts) == ("failed", 4)
     assert job.reason == "It was resumed 3 times and broke off again: its process was killed."
 
@@ -227,7 +228,7 @@ def test_a_stop_of_the_dispatcher_is_no_crash(queue: Queue) -> None:
     for _ in range(10):
         job = queue.claim()
         assert job is not None
-        assert queue.interrupted(job).state == "queued"
+        assert queue.record_interruption(job).state == "queued"
 
 
 # -- the file --------------------------------------------------------------------------------------------------------
@@ -235,14 +236,14 @@ def test_a_stop_of_the_dispatcher_is_no_crash(queue: Queue) -> None:
 
 def test_the_stamp_grows_with_every_change_and_with_nothing_else(queue: Queue) -> None:
     other = Queue()
-    stamps = [queue.stamp()]
+    stamps = [queue.revision()]
     job = queue.submit(shapes(0), "ada")
-    stamps.append(other.stamp())
+    stamps.append(other.revision())
     other.cancel(job, "ada")
-    stamps.append(queue.stamp())
+    stamps.append(queue.revision())
     assert all(before < after for before, after in pairwise(stamps))
-    queue.active(), queue.position(job), queue.of("ada")
-    assert other.stamp() == stamps[-1]
+    queue.active(), queue.position(job), queue.jobs_for("ada")
+    assert other.revision() == stamps[-1]
 
 
 def test_the_queue_is_found_again_after_a_restart(queue: Queue) -> None:
@@ -258,9 +259,9 @@ def test_who_asked_learns_what_has_finished_since(queue: Queue) -> None:
     queue.claim()
     done = queue.finish(job, "done")
     assert done.finished is not None
-    assert [found.id for found in queue.of("ada", finished_since=done.finished - 1)] == [job.id]
-    assert queue.of("ada", finished_since=done.finished) == []
-    assert queue.of("eve") == []
+    assert [found.id for found in queue.jobs_for("ada", finished_since=done.finished - 1)] == [job.id]
+    assert queue.jobs_for("ada", finished_since=done.finished) == []
+    assert queue.jobs_for("eve") == []
     assert [found.id for found in queue.recent()] == [job.id]
 
 
@@ -283,7 +284,7 @@ def test_two_hundred_submissions_from_threads_and_processes_leave_the_queue_inta
     assert [process.wait(timeout=60) for process in processes] == [0, 0, 0, 0]
     jobs = Queue().active()
     assert len(jobs) == 8
-    assert sum(len(job.people) for job in jobs) == 200
+    assert sum(len(job.requesters) for job in jobs) == 200
     assert is_intact(home)
 
 
@@ -310,7 +311,7 @@ def test_a_thousand_looks_cost_next_to_nothing(queue: Queue) -> None:
         queue.submit(shapes(number), f"student{number % 30}")
     started = time.perf_counter()
     for _ in range(1000):
-        queue.stamp()
+        queue.revision()
     assert time.perf_counter() - started < 1.0
 
 
@@ -372,43 +373,43 @@ def test_a_home_that_cannot_be_written_is_one_sentence(home: Path) -> None:
 
 def test_the_pace_of_the_same_network_is_the_median_of_its_measured_epochs() -> None:
     runs_here = [(shapes(7), {"epoch_seconds": [9.0, 2.0, 2.2, 2.1]}), (shapes(1, depth=3), {"epoch_seconds": [50.0]})]
-    assert eta.pace(shapes(0), runs_here) == eta.Pace(2.1, measured=True)
-    assert eta.seconds_left(shapes(0), runs_here, epochs_done=2) == pytest.approx(eta.BEGINNING + 3 * 2.1)
+    assert eta.expected_pace(shapes(0), runs_here) == eta.EpochPace(2.1, measured=True)
+    assert eta.seconds_left(shapes(0), runs_here, epochs_done=2) == pytest.approx(eta.STARTUP_SECONDS + 3 * 2.1)
 
 
 def test_the_pace_of_another_network_is_scaled_by_its_arithmetic() -> None:
     measured = [(shapes(0, train_images=1000), {"epoch_seconds": [1.0, 1.0]})]
-    scaled = eta.pace(shapes(0, train_images=2000), measured)
+    scaled = eta.expected_pace(shapes(0, train_images=2000), measured)
     assert scaled is not None and not scaled.measured
-    assert scaled.seconds == pytest.approx((3 * 2000 + 2000 + 1000) / (3 * 1000 + 1000 + 1000))
+    assert scaled.seconds_per_epoch == pytest.approx((3 * 2000 + 2000 + 1000) / (3 * 1000 + 1000 + 1000))
 
 
 def test_the_multiplications_of_the_reports_network_are_those_counted_by_hand() -> None:
     dense = (2304 + 1) * 100 + (100 + 1) * 10
     by_hand = (3 * 9 + 1) * 64 * 30 * 30 + (64 * 9 + 1) * 64 * 13 * 13 + dense
-    assert eta.work(Experiment()) == by_hand * (3 * 40_000 + 5_000 + 10_000)
+    assert eta.epoch_multiplications(Experiment()) == by_hand * (3 * 40_000 + 5_000 + 10_000)
 
 
 def test_without_a_measurement_nothing_is_promised() -> None:
-    assert eta.pace(shapes(0), []) is None
+    assert eta.expected_pace(shapes(0), []) is None
     assert eta.seconds_left(shapes(0), [(shapes(1), {"epoch_seconds": []})]) is None
 
 
 def test_a_waiting_training_starts_when_those_before_it_are_through() -> None:
-    assert eta.starts([60.0], [100.0, 20.0, 5.0]) == [60.0, 160.0, 180.0]
-    assert eta.starts([60.0], [100.0, 20.0, 5.0], slots=2) == [0.0, 60.0, 80.0]
-    assert eta.starts([60.0, 30.0], [1.0], slots=1) == [60.0]
+    assert eta.start_times([60.0], [100.0, 20.0, 5.0]) == [60.0, 160.0, 180.0]
+    assert eta.start_times([60.0], [100.0, 20.0, 5.0], slots=2) == [0.0, 60.0, 80.0]
+    assert eta.start_times([60.0, 30.0], [1.0], slots=1) == [60.0]
 
 
 def test_behind_an_unknown_training_the_start_is_unknown() -> None:
-    assert eta.starts([None], [10.0, 10.0]) == [None, None]
-    assert eta.starts([10.0], [None, 10.0]) == [10.0, None]
-    assert eta.starts([None, 5.0], [10.0, 10.0], slots=2) == [5.0, 15.0]
+    assert eta.start_times([None], [10.0, 10.0]) == [None, None]
+    assert eta.start_times([10.0], [None, 10.0]) == [10.0, None]
+    assert eta.start_times([None, 5.0], [10.0, 10.0], slots=2) == [5.0, 15.0]
 
 
 def test_the_command_says_a_damaged_queue_in_one_sentence(home: Path) -> None:
     (home / "jobs.sqlite").write_bytes(b"no database at all, whatever it is called" * 100)
     command = [sys.executable, "-m", "cnnlab", "dispatch", "--idle", "0.1"]
-    said = subprocess.run(command, env=python_environment(), capture_output=True, text=True, check=False)
+    said = subprocess.run(command, env=subprocess_environment(), capture_output=True, text=True, check=False)
     assert said.returncode == 1 and "is damaged: move it away" in said.stderr.splitlines()[-1]
     assert "Traceback" not in said.stderr

@@ -12,18 +12,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fake_worker import Lab, alive, wait_for
 from ray_nodes import Node, Nodes
-from stand_in import Lab, alive, wait_for
 
-from cnnlab import locks, settings
+from cnnlab import settings
 from cnnlab.__main__ import main
 from cnnlab.experiment import Experiment
-from cnnlab.jobs import ray_check
-from cnnlab.jobs.places import Cluster, Placed
+from cnnlab.jobs.devices import ClusterSlots, RunningJob
+from cnnlab.jobs.local_runner import AdoptedWorker
 from cnnlab.jobs.queue import Job
-from cnnlab.jobs.ray_runner import NoCluster, RayRunner, connected, share, variables
-from cnnlab.jobs.runners import WatchedWorker
-from cnnlab.jobs.tied import tied
+from cnnlab.jobs.ray import preflight
+from cnnlab.jobs.ray.parent_death_signal import die_with_parent
+from cnnlab.jobs.ray.runner import ClusterUnavailable, RayRunner, connect, forwarded_environment, gpu_fraction
+from cnnlab.storage import process_lock
 
 on_a_cluster = pytest.mark.parametrize("lab", [pytest.param("ray", marks=pytest.mark.ray)], indirect=True)
 
@@ -78,7 +79,7 @@ def test_a_real_training_whose_task_is_killed_has_the_history_of_an_uninterrupte
     lab.dispatcher(worker="train")
     folder = settings.runs_dir() / job.key
     wait_for(lambda: len(lab.read(job, "history.csv").splitlines()) > 3, 120, lab.log)
-    holder = locks.holder(folder / "lock")
+    holder = process_lock.lock_owner(folder / "lock")
     assert holder is not None
     os.kill(parent(holder.pid), signal.SIGKILL)
     assert lab.ends(job, seconds=150) == ["done"], lab.read(job, "worker.log")
@@ -106,7 +107,7 @@ def test_jobs_share_a_gpu_and_one_that_runs_out_of_memory_is_tried_again_with_th
     first = lab.ask(0, epochs=2, first="ResourceExhaustedError: OOM when allocating tensor")
     second = lab.ask(1, hold=3, person="bob")
     lab.dispatcher(slots=None, per_gpu=2)
-    wait_for(lambda: lab.queue.get(first.id).alone and lab.waits(second), tell=lab.log)
+    wait_for(lambda: lab.queue.get(first.id).exclusive and lab.waits(second), tell=lab.log)
     assert lab.queue.get(first.id).state == "queued"
     lab.let_go(second)
     assert lab.ends(first, second) == ["done"] * 2, lab.log()
@@ -137,8 +138,8 @@ def test_when_a_machine_is_lost_its_jobs_go_on_on_another(lab: Lab, gpu_machine:
 @pytest.mark.parametrize("per_gpu", range(1, 65))
 def test_as_many_jobs_fit_on_a_gpu_as_are_asked_for(per_gpu: int) -> None:
     """Ray counts in whole ten-thousandths of a GPU."""
-    parts = round(share(per_gpu) * 10_000)
-    assert share(per_gpu) == parts / 10_000
+    parts = round(gpu_fraction(per_gpu) * 10_000)
+    assert gpu_fraction(per_gpu) == parts / 10_000
     assert 10_000 // parts == per_gpu
 
 
@@ -149,28 +150,31 @@ def job(alone: bool = False) -> Job:
     fields = dict.fromkeys(("reason", "started", "finished"))
     numbers = dict.fromkeys(("id", "attempts", "crashes", "submitted", "worked"), 0)
     texts = dict.fromkeys(("key", "experiment_json", "state", "device"), "")
-    return Job(**fields, **numbers, **texts, alone=alone, people=())  # type: ignore[arg-type]
+    return Job(**fields, **numbers, **texts, exclusive=alone, requesters=())  # type: ignore[arg-type]
 
 
 def test_a_cluster_takes_as_many_jobs_as_it_has_places_wherever_they_are() -> None:
-    cluster = Cluster("GPUs", slots=2, whole=1)
-    assert cluster.look([Placed("GPUs", alone=False)]).place(job()) == "GPUs"
-    assert cluster.look([Placed("GPUs", alone=False), Placed("", alone=False)]).place(job()) is None
-    assert Cluster("GPUs", slots=0, whole=1).look([]).place(job()) is None
+    cluster = ClusterSlots("GPUs", slots=2, whole=1)
+    assert cluster.allocator([RunningJob("GPUs", exclusive=False)]).allocate(job()) == "GPUs"
+    assert (
+        cluster.allocator([RunningJob("GPUs", exclusive=False), RunningJob("", exclusive=False)]).allocate(job())
+        is None
+    )
+    assert ClusterSlots("GPUs", slots=0, whole=1).allocator([]).allocate(job()) is None
 
 
 def test_a_job_alone_takes_a_whole_gpu_and_waits_for_it_at_the_head_of_the_line() -> None:
-    cluster, beside = Cluster("GPUs", slots=4, whole=2), Placed("GPUs", alone=False)
-    assert cluster.look([beside, beside]).place(job(alone=True)) == "GPUs"
-    assert cluster.look([Placed("GPUs", alone=True), beside]).place(job()) == "GPUs"
-    assert cluster.look([Placed("GPUs", alone=True), beside, beside]).place(job()) is None
-    look = cluster.look([beside, beside, beside])
-    assert look.place(job(alone=True)) is None
-    assert look.place(job()) is None  # though there is a place for it: else the one before it would wait for ever
+    cluster, beside = ClusterSlots("GPUs", slots=4, whole=2), RunningJob("GPUs", exclusive=False)
+    assert cluster.allocator([beside, beside]).allocate(job(alone=True)) == "GPUs"
+    assert cluster.allocator([RunningJob("GPUs", exclusive=True), beside]).allocate(job()) == "GPUs"
+    assert cluster.allocator([RunningJob("GPUs", exclusive=True), beside, beside]).allocate(job()) is None
+    look = cluster.allocator([beside, beside, beside])
+    assert look.allocate(job(alone=True)) is None
+    assert look.allocate(job()) is None  # though there is a place for it: else the one before it would wait for ever
 
 
 def test_a_job_alone_gets_its_gpu_though_fewer_jobs_are_allowed_than_would_share_it() -> None:
-    assert Cluster("GPUs", slots=1, whole=2).look([]).place(job(alone=True)) == "GPUs"
+    assert ClusterSlots("GPUs", slots=1, whole=2).allocator([]).allocate(job(alone=True)) == "GPUs"
 
 
 # -- what travels, and what does not ---------------------------------------------------------------------------------
@@ -182,7 +186,7 @@ def test_a_worker_on_another_machine_is_told_the_home_and_the_cap_and_no_secret(
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
     monkeypatch.setenv("CNNLAB_TEACHER_KEY", "correct horse battery")
     (tmp_path / "settings.json").write_text('{"gpu_megabytes": 4000}')
-    told = variables()
+    told = forwarded_environment()
     assert (told["CNNLAB_HOME"], told["CNNLAB_GPU_MEGABYTES"]) == (str(tmp_path), "4000")
     assert "correct horse battery" not in told.values()
 
@@ -193,25 +197,25 @@ def test_a_process_of_this_machine_gets_no_signal_that_is_meant_for_one_of_anoth
     """The same number, on another machine, holds the lock; here somebody else has it."""
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
     bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    lock = locks.acquire(settings.runs_dir() / job().key / "lock", sign=False)
+    lock = process_lock.acquire(settings.runs_dir() / job().key / "lock", write_owner=False)
     assert lock is not None
     with lock, monkeypatch.context() as elsewhere:
         elsewhere.setattr("socket.gethostname", lambda: "node-7")
-        lock.sign(bystander.pid, handed=True)
+        lock.write_owner(bystander.pid, inherited=True)
         elsewhere.undo()
-        worker = WatchedWorker(job())
+        worker = AdoptedWorker(job())
         assert worker.stop()
         worker.kill()
         assert bystander.poll() is None
-        lock.sign(bystander.pid, handed=True)
+        lock.write_owner(bystander.pid, inherited=True)
         worker.kill()
         assert bystander.wait(20) == -signal.SIGKILL
 
 
 def test_a_command_dies_with_the_process_that_it_is_tied_to(tmp_path: Path) -> None:
     sleeper = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); time.sleep(60)"
-    script = "import subprocess, sys; from cnnlab.jobs.tied import tied; "
-    script += "subprocess.run(tied([sys.executable, '-c', *sys.argv[1:]]))"
+    script = "import subprocess, sys; from cnnlab.jobs.ray.parent_death_signal import die_with_parent; "
+    script += "subprocess.run(die_with_parent([sys.executable, '-c', *sys.argv[1:]]))"
     told = tmp_path / "pid"
     environment = os.environ | {"PYTHONPATH": str(settings.REPOSITORY)}
     keeper = subprocess.Popen([sys.executable, "-c", script, sleeper, str(told)], env=environment)
@@ -223,7 +227,7 @@ def test_a_command_dies_with_the_process_that_it_is_tied_to(tmp_path: Path) -> N
 
 
 def test_a_command_whose_keeper_has_gone_already_never_begins(tmp_path: Path) -> None:
-    command = tied([sys.executable, "-c", "open('begun', 'w')"])
+    command = die_with_parent([sys.executable, "-c", "open('begun', 'w')"])
     command[3] = "1"  # another than its parent
     environment = os.environ | {"PYTHONPATH": str(settings.REPOSITORY)}
     assert subprocess.run(command, env=environment, cwd=tmp_path, check=False).returncode == -signal.SIGKILL
@@ -250,12 +254,12 @@ def test_a_machine_that_does_not_share_the_runs_or_their_locks_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
-    assert ray_check.look() == f"does not share {tmp_path}/runs with the dispatcher's machine"
-    lock = locks.acquire(settings.runs_dir() / ".check")
+    assert preflight.check_this_machine() == f"does not share {tmp_path}/runs with the dispatcher's machine"
+    lock = process_lock.acquire(settings.runs_dir() / ".check")
     assert lock is not None
     with lock:
-        assert ray_check.look() == ""
-    assert ray_check.look().startswith("does not see the dispatcher's lock")
+        assert preflight.check_this_machine() == ""
+    assert preflight.check_this_machine().startswith("does not see the dispatcher's lock")
 
 
 # -- no Ray, no cluster ----------------------------------------------------------------------------------------------
@@ -263,8 +267,10 @@ def test_a_machine_that_does_not_share_the_runs_or_their_locks_is_found(
 
 def test_without_ray_one_sentence_says_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(NoCluster, match=r"^Ray is not installed here: pip install -r deploy/requirements-ray\.txt$"):
-        connected("auto")
+    with pytest.raises(
+        ClusterUnavailable, match=r"^Ray is not installed here: pip install -r deploy/requirements-ray\.txt$"
+    ):
+        connect("auto")
     assert (settings.REPOSITORY / "deploy" / "requirements-ray.txt").is_file()
 
 

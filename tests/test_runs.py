@@ -6,10 +6,11 @@ import os
 import numpy as np
 import pytest
 
-from cnnlab import locks, runs, settings
+from cnnlab import settings
 from cnnlab.experiment import REPORT, Experiment
+from cnnlab.storage import process_lock, runs
 
-ROW = dict.fromkeys(runs.HISTORY, 0.1) | {"epoch": 0}
+ROW = dict.fromkeys(runs.HISTORY_COLUMNS, 0.1) | {"epoch": 0}
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def home(tmp_path, monkeypatch):
 
 
 def make(folder, experiment, **record):
-    runs.write_atomically(folder / "experiment.json", experiment.to_json().encode())
+    runs.write_bytes(folder / "experiment.json", experiment.to_json().encode())
     runs.write_json(folder / "record.json", {"state": "done", "epochs_done": 1} | record)
     return runs.read_run(folder)
 
@@ -47,11 +48,11 @@ def test_a_stranger_word_for_a_run_gets_one_sentence(home, reference):
 def test_a_shipped_run_is_found_before_one_trained_here(home):
     experiment = REPORT["3conv-dropout"].experiment
     make(home / "runs" / experiment.key, experiment)
-    assert not runs.find(experiment).is_pretrained
+    assert not runs.find_run(experiment).is_pretrained
     make(home / "pretrained" / "3conv-dropout", experiment)
-    assert runs.find(experiment).is_pretrained
+    assert runs.find_run(experiment).is_pretrained
     assert runs.open_run("3conv-dropout").key == runs.open_run(experiment.key).key
-    assert [run.name for run in runs.all_runs()] == ["3conv-dropout", experiment.key]
+    assert [run.name for run in runs.list_runs()] == ["3conv-dropout", experiment.key]
 
 
 def test_a_run_trained_here_has_another_title_than_the_shipped_one_of_the_same_experiment(home):
@@ -59,7 +60,7 @@ def test_a_run_trained_here_has_another_title_than_the_shipped_one_of_the_same_e
     make(home / "pretrained" / "3conv-dropout", experiment)
     for trained in (experiment, Experiment(depth=1)):
         make(home / "runs" / trained.key, trained)
-    titles = [run.title for run in runs.all_runs()]
+    titles = [run.title for run in runs.list_runs()]
     assert titles[0] == "3-conv, dropout 0.1"
     assert set(titles[1:]) == {"3-conv, dropout 0.1, trained here", "1-conv, no regularizer"}
 
@@ -67,21 +68,21 @@ def test_a_run_trained_here_has_another_title_than_the_shipped_one_of_the_same_e
 @pytest.mark.parametrize("broken", [b"{half", b"\xff\xfe{}", b"[" * 100_000], ids=["half", "no text", "nested"])
 def test_a_directory_with_a_broken_experiment_is_passed_over(home, broken):
     make(home / "runs" / "aaaa", Experiment())
-    runs.write_atomically(home / "runs" / "bbbb" / "experiment.json", broken)
-    assert [run.name for run in runs.all_runs()] == ["aaaa"]
+    runs.write_bytes(home / "runs" / "bbbb" / "experiment.json", broken)
+    assert [run.name for run in runs.list_runs()] == ["aaaa"]
 
 
 def test_a_run_that_says_running_without_a_living_worker_is_interrupted(home):
     run = make(home / "runs" / "aaaa", Experiment(), state="running")
     assert run.state == "interrupted"
-    with locks.acquire(run.path / "lock"):
+    with process_lock.acquire(run.path / "lock"):
         assert run.state == "running" and run.is_live
 
 
 def test_weights_of_an_epoch_that_was_not_kept_are_refused_with_those_that_were(home):
     run = make(home / "runs" / "aaaa", Experiment())
-    runs.write_arrays(run.path / "weights" / "003.npz", {"conv1/kernel": np.ones((3, 3, 3, 64), np.float16)})
-    assert run.snapshots() == [3] and run.weights(3)["conv1/kernel"].dtype == np.float32
+    runs.write_npz(run.path / "weights" / "003.npz", {"conv1/kernel": np.ones((3, 3, 3, 64), np.float16)})
+    assert run.snapshot_epochs() == [3] and run.weights(3)["conv1/kernel"].dtype == np.float32
     with pytest.raises(runs.UnknownRun, match=r"\[3\].*epoch=7"):
         run.weights(7)
 
@@ -99,14 +100,14 @@ def test_rounded_numbers_are_as_near_as_their_bits_allow(bits):
     """Half a unit of the last bit kept, and half of float16's own for the first rounding."""
     error = 2.0 ** -(bits + 1) + 2.0**-11
     values = np.random.default_rng(0).normal(size=10_000).astype(np.float32)
-    away = np.abs(runs.rounded(values, bits).astype(np.float64) - values) / np.abs(values)
+    away = np.abs(runs.round_mantissa(values, bits).astype(np.float64) - values) / np.abs(values)
     assert away[np.abs(values) > 1e-3].max() <= error
-    np.testing.assert_array_equal(runs.rounded(np.array([0.0, 1.0, -2.0]), bits), [0, 1, -2])
+    np.testing.assert_array_equal(runs.round_mantissa(np.array([0.0, 1.0, -2.0]), bits), [0, 1, -2])
 
 
 def test_compact_arrays_are_read_by_numpy_as_they_were_written(home):
     arrays = {"conv1/kernel": np.arange(12, dtype=np.float16).reshape(3, 4), "labels": np.arange(3, dtype=np.uint8)}
-    runs.write_compact(home / "a.npz", arrays)
+    runs.write_npz_bzip2(home / "a.npz", arrays)
     with np.load(home / "a.npz") as read:
         for name, values in arrays.items():
             np.testing.assert_array_equal(read[name], values)
@@ -117,7 +118,7 @@ def test_a_run_that_goes_while_the_runs_are_listed_is_left_out(home, monkeypatch
     """The dispatcher makes room at any moment."""
     for name in ("aaaa", "bbbb"):
         make(home / "runs" / name, Experiment())
-    remaining = runs.last_changed
+    remaining = runs.modified_time
 
     def and_then_it_is_gone(path):
         changed = remaining(path)
@@ -125,8 +126,8 @@ def test_a_run_that_goes_while_the_runs_are_listed_is_left_out(home, monkeypatch
             path.parent.rename(home / "removed")
         return changed
 
-    monkeypatch.setattr(runs, "last_changed", and_then_it_is_gone)
-    assert [run.name for run in runs.all_runs()] == ["bbbb"]
+    monkeypatch.setattr(runs, "modified_time", and_then_it_is_gone)
+    assert [run.name for run in runs.list_runs()] == ["bbbb"]
     assert remaining(home / "runs" / "aaaa" / "experiment.json") == 0
 
 
@@ -138,9 +139,9 @@ def test_a_run_that_ended_since_its_record_was_read_is_done_and_not_interrupted(
 
 
 def test_numbers_too_large_for_half_precision_are_kept_in_single():
-    assert runs.halved(np.float32([1 / 3, -65504])).tolist() == [np.float16(1 / 3), -65504]
+    assert runs.to_float16(np.float32([1 / 3, -65504])).tolist() == [np.float16(1 / 3), -65504]
     for large in ([70_000.0, 1 / 3], [-1e9], [np.inf]):
-        assert runs.halved(np.float32(large)).tolist() == np.float32(large).tolist()
+        assert runs.to_float16(np.float32(large)).tolist() == np.float32(large).tolist()
 
 
 def test_rounded_logits_give_the_same_answers():
@@ -148,9 +149,9 @@ def test_rounded_logits_give_the_same_answers():
     logits[:, 1] = logits.max(axis=1) * np.float32(1.0001)  # by a hair
     logits[:, 0] = logits.max(axis=1) * np.float32(0.9999)
     for bits in (4, 8):
-        small = runs.rounded(logits, bits)
+        small = runs.round_mantissa(logits, bits)
         assert (small.argmax(axis=1) != logits.argmax(axis=1)).mean() > 0.1
-        kept = runs.with_winners(small.copy(), logits)
+        kept = runs.preserve_argmax(small.copy(), logits)
         assert (kept.argmax(axis=1) == logits.argmax(axis=1)).all()
         assert kept.dtype == np.float16 and np.abs(kept - small).max() <= 0.02
 
@@ -164,5 +165,5 @@ def test_a_folder_that_is_taken_away_while_its_lock_is_taken_is_made_again(home,
         return opened(name, *rest)
 
     monkeypatch.setattr(os, "open", taken_away_first)
-    with locks.acquire(path) as lock:
-        assert away and lock.path == path and locks.held(path)
+    with process_lock.acquire(path) as lock:
+        assert away and lock.path == path and process_lock.is_locked(path)

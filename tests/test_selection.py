@@ -2,30 +2,30 @@
 
 import pytest
 
-from cnnlab.architecture import layers
 from cnnlab.experiment import Experiment
-from cnnlab.pages.selection import (
+from cnnlab.models.architecture import network_layers
+from cnnlab.ui.selection import (
     Selection,
-    experiment_words,
-    fit,
-    parse,
+    experiment_params,
+    fit_selection,
     parse_experiment,
-    shortened,
-    words_of,
+    parse_selection,
+    quoted,
+    selection_params,
 )
 
 VIEW = Selection(run="3conv-dropout", image="test-41", epoch=10, layer="conv2", map=17, versus="46ea780b8d6c981f")
-NETWORK = layers(Experiment(depth=3))
+NETWORK = network_layers(Experiment(depth=3))
 EPOCHS = [0, 1, 2, 3, 5, 10]
 
 
 def test_what_is_written_is_read_again():
-    assert parse(words_of(VIEW)) == (VIEW, [])
+    assert parse_selection(selection_params(VIEW)) == (VIEW, [])
 
 
 def test_an_empty_address_is_the_usual_view_without_a_word():
-    assert parse({}) == (Selection(), [])
-    assert parse({"run": "", "epoch": ""}) == (Selection(), [])
+    assert parse_selection({}) == (Selection(), [])
+    assert parse_selection({"run": "", "epoch": ""}) == (Selection(), [])
 
 
 @pytest.mark.parametrize(
@@ -50,8 +50,8 @@ def test_an_empty_address_is_the_usual_view_without_a_word():
     ],
 )
 def test_a_word_that_means_nothing_costs_one_sentence_and_takes_its_default(name, word):
-    words = words_of(VIEW) | {name: word}
-    found, problems = parse(words)
+    words = selection_params(VIEW) | {name: word}
+    found, problems = parse_selection(words)
     assert getattr(found, name) == getattr(Selection(), name)
     assert [getattr(found, other) for other in words if other != name] == [
         getattr(VIEW, other) for other in words if other != name
@@ -62,20 +62,20 @@ def test_a_word_that_means_nothing_costs_one_sentence_and_takes_its_default(name
 
 
 def test_leading_zeros_name_the_same_image():
-    assert parse({"image": "test-0041"})[0].image == "test-41"
+    assert parse_selection({"image": "test-0041"})[0].image == "test-41"
 
 
 def test_a_photo_is_named_by_sixteen_hex_digits():
-    assert parse({"image": "photo-0123456789abcdef"}) == (Selection(image="photo-0123456789abcdef"), [])
+    assert parse_selection({"image": "photo-0123456789abcdef"}) == (Selection(image="photo-0123456789abcdef"), [])
 
 
 def test_without_an_epoch_the_last_one_is_looked_at_and_the_first_convolution():
-    assert fit(Selection(), NETWORK, EPOCHS) == (Selection(epoch=10, layer="conv1"), [])
+    assert fit_selection(Selection(), NETWORK, EPOCHS) == (Selection(epoch=10, layer="conv1"), [])
 
 
 def test_what_the_run_has_stays_as_it_is():
     asked = Selection(epoch=3, layer="relu2", map=63)
-    assert fit(asked, NETWORK, EPOCHS) == (asked, [])
+    assert fit_selection(asked, NETWORK, EPOCHS) == (asked, [])
 
 
 @pytest.mark.parametrize(
@@ -87,13 +87,13 @@ def test_what_the_run_has_stays_as_it_is():
     ],
 )
 def test_what_the_run_has_not_is_said_in_one_sentence(asked, shown):
-    found, problems = fit(asked, NETWORK, EPOCHS)
+    found, problems = fit_selection(asked, NETWORK, EPOCHS)
     assert found == shown
     assert len(problems) == 1
 
 
 def test_a_run_without_weights_names_no_epoch():
-    assert fit(Selection(), NETWORK, [])[0].epoch is None
+    assert fit_selection(Selection(), NETWORK, [])[0].epoch is None
 
 
 @pytest.mark.parametrize(
@@ -107,12 +107,12 @@ def test_a_run_without_weights_names_no_epoch():
     ],
 )
 def test_an_experiment_survives_its_address(experiment):
-    words = experiment_words(experiment)
+    words = experiment_params(experiment)
     assert parse_experiment(words, Experiment(dataset="shapes", depth=4, regularizer="l2")) == (experiment, [])
 
 
 def test_the_usual_settings_keep_an_address_short():
-    assert experiment_words(Experiment(depth=3, regularizer="dropout")) == {
+    assert experiment_params(Experiment(depth=3, regularizer="dropout")) == {
         "dataset": "cifar10",
         "depth": "3",
         "regularizer": "dropout",
@@ -147,5 +147,5 @@ def test_words_that_make_no_experiment_show_the_usual_one_and_say_why(words):
 
 
 def test_the_words_of_a_stranger_are_repeated_short_and_printable():
-    assert shortened("a\x00b\n") == "'a?b?'"
-    assert len(shortened("y" * 5000)) < 50
+    assert quoted("a\x00b\n") == "'a?b?'"
+    assert len(quoted("y" * 5000)) < 50

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlab import photos, settings
-from cnnlab.settings import SettingsError, python_environment
+from cnnlab import settings
+from cnnlab.data import photo_preprocessing
+from cnnlab.settings import SettingsError, subprocess_environment
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def source_of(name: str) -> str:
-    return next(one.source for one in settings.every() if one.name == name)
+    return next(one.source for one in settings.list_settings() if one.name == name)
 
 
 def picture(width: int, height: int) -> bytes:
@@ -32,7 +33,7 @@ def picture(width: int, height: int) -> bytes:
 
 def test_without_a_word_the_usual_values_hold(home: Path) -> None:
     assert settings.current() == settings.Settings()
-    assert {one.source for one in settings.every()} == {"the usual"}
+    assert {one.source for one in settings.list_settings()} == {"the usual"}
 
 
 def test_the_environment_wins_over_the_file_and_the_file_over_the_usual(
@@ -53,7 +54,12 @@ def test_a_home_that_is_named_from_here_is_the_same_for_a_worker_that_starts_els
     monkeypatch.setenv("CNNLAB_HOME", "lab")
     script = "from cnnlab import settings; print(settings.home())"
     said = subprocess.run(
-        [sys.executable, "-c", script], cwd="/", env=python_environment(), capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        cwd="/",
+        env=subprocess_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert Path(said.stdout.strip()) == home / "lab" == settings.home()
 
@@ -118,7 +124,7 @@ def test_the_command_prints_each_setting_with_its_source_and_never_a_secret(
     monkeypatch.setenv("CNNLAB_TEACHER_KEY", "correct horse battery")
     done = subprocess.run([sys.executable, "-m", "cnnlab", "settings"], capture_output=True, text=True, check=True)
     lines = {line.split()[0]: line for line in done.stdout.splitlines()}
-    assert {one.name for one in settings.every()} | {"home"} == set(lines)
+    assert {one.name for one in settings.list_settings()} | {"home"} == set(lines)
     assert "(set)" in lines["teacher_key"]
     assert "CNNLAB_TEACHER_KEY" in lines["teacher_key"]
     assert "horse" not in done.stdout
@@ -134,10 +140,10 @@ def test_the_command_says_in_one_line_which_setting_is_wrong(home: Path, monkeyp
 
 
 def test_a_photo_may_be_as_large_as_the_settings_say(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert photos.prepare(picture(200, 100)).size == (200, 100)
+    assert photo_preprocessing.prepare_photo(picture(200, 100)).size == (200, 100)
     monkeypatch.setenv("CNNLAB_UPLOAD_MEGAPIXELS", "0.01")
-    with pytest.raises(photos.PhotoError, match=r"at most 0\.01 million pixels. Received: 200x100"):
-        photos.prepare(picture(200, 100))
+    with pytest.raises(photo_preprocessing.PhotoError, match=r"at most 0\.01 million pixels. Received: 200x100"):
+        photo_preprocessing.prepare_photo(picture(200, 100))
     monkeypatch.setenv("CNNLAB_UPLOAD_MEGABYTES", "0.01")
-    with pytest.raises(photos.PhotoError, match=r"at most 0\.01 MB"):
-        photos.prepare(b"\x89PNG" + bytes(20_000))
+    with pytest.raises(photo_preprocessing.PhotoError, match=r"at most 0\.01 MB"):
+        photo_preprocessing.prepare_photo(b"\x89PNG" + bytes(20_000))

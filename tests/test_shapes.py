@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnlab import datasets, training
-from cnnlab.datasets import shapes
+from cnnlab.data import is_dataset_available, load_dataset, shapes
 from cnnlab.experiment import Experiment
-from cnnlab.runs import read_run
+from cnnlab.storage.runs import read_run
+from cnnlab.training import trainer
 
 
 @pytest.fixture(autouse=True)
@@ -22,12 +22,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("POOL", "VALIDATION", "TEST"):
+    for name in ("TRAIN_POOL", "VALIDATION", "TEST"):
         monkeypatch.setattr(shapes, name, 20)
 
 
 def test_pictures_have_the_form_of_cifar10_and_the_kinds_are_even() -> None:
-    images, labels = shapes.draw(1_000, seed=3)
+    images, labels = shapes.generate(1_000, seed=3)
     assert images.shape == (1_000, 32, 32, 3)
     assert images.dtype == labels.dtype == np.uint8
     assert np.bincount(labels).tolist() == [100] * 10
@@ -36,20 +36,20 @@ def test_pictures_have_the_form_of_cifar10_and_the_kinds_are_even() -> None:
 
 
 def test_the_same_seed_draws_the_same_pictures_and_another_seed_others() -> None:
-    first, again, other = shapes.draw(300, 1), shapes.draw(300, 1), shapes.draw(300, 2)
+    first, again, other = shapes.generate(300, 1), shapes.generate(300, 1), shapes.generate(300, 2)
     assert np.array_equal(first[0], again[0])
     assert np.array_equal(first[1], again[1])
     assert (first[0] != other[0]).mean() > 0.9
 
 
 def test_the_pictures_are_those_that_the_measured_figures_are_about() -> None:
-    images, labels = shapes.draw(100, shapes.SEED)
+    images, labels = shapes.generate(100, shapes.SEED)
     digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
     assert digest[:16] == "91410c31c5b4be5b", "the pictures changed: measure again, and raise RECIPE"
 
 
 def test_no_two_pictures_are_alike() -> None:
-    images, _ = shapes.draw(2_000, seed=0)
+    images, _ = shapes.generate(2_000, seed=0)
     assert len({image.tobytes() for image in images}) == 2_000
 
 
@@ -65,16 +65,16 @@ def test_every_shape_covers_its_area_and_fits_into_the_picture(name: str) -> Non
 
 def test_the_edge_of_a_shape_is_smooth() -> None:
     line = np.linspace(-16, 16, 65, dtype=np.float32)[None]
-    cover = shapes._cover(shapes.signed_distance("circle", line / 10, np.zeros_like(line)) * 10)
+    cover = shapes._coverage(shapes.signed_distance("circle", line / 10, np.zeros_like(line)) * 10)
     assert set(np.unique(cover)) > {0.0, 1.0}
     assert np.abs(np.diff(cover)).max() <= 0.51
 
 
 def test_the_shape_can_be_told_from_what_is_behind_it() -> None:
-    random = shapes._Random(500, 0, 0)
+    random = shapes._ChunkRandom(500, 0, 0)
     canvas = shapes._background(random)
-    cover = shapes._shape_cover(random, (np.arange(500) % 10).astype(np.uint8))
-    colour = shapes._colour_that_shows(random, canvas, cover)
+    cover = shapes._shape_coverage(random, (np.arange(500) % 10).astype(np.uint8))
+    colour = shapes._contrasting_color(random, canvas, cover)
     weight = cover[:, None]
     behind = (canvas * weight).sum(axis=(2, 3)) / weight.sum(axis=(2, 3))
     apart = np.sqrt(((colour - behind) ** 2).sum(axis=1))
@@ -83,10 +83,10 @@ def test_the_shape_can_be_told_from_what_is_behind_it() -> None:
 
 
 def test_they_are_drawn_once_and_then_mapped_from_disk(few: None, home: Path) -> None:
-    assert datasets.available("shapes")
-    first = datasets.load("shapes")
+    assert is_dataset_available("shapes")
+    first = load_dataset("shapes")
     written = (home / "data" / "shapes" / "x_train.npy").stat().st_mtime_ns
-    again = datasets.load("shapes")
+    again = load_dataset("shapes")
     assert isinstance(again.x_train, np.memmap)
     assert (home / "data" / "shapes" / "x_train.npy").stat().st_mtime_ns == written
     assert first.fingerprint == again.fingerprint
@@ -96,11 +96,11 @@ def test_they_are_drawn_once_and_then_mapped_from_disk(few: None, home: Path) ->
 
 def test_pictures_of_an_older_recipe_are_drawn_again(few: None, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as before:
-        before.setattr(shapes, "NOISE", 0.5)
-        before.setattr(shapes, "RECIPE", shapes.RECIPE - 1)
-        old = datasets.load("shapes").fingerprint
-    assert datasets.load("shapes").fingerprint != old
-    assert datasets.load("shapes").fingerprint == datasets.load("shapes").fingerprint
+        before.setattr(shapes, "NOISE_STD", 0.5)
+        before.setattr(shapes, "VERSION", shapes.VERSION - 1)
+        old = load_dataset("shapes").fingerprint
+    assert load_dataset("shapes").fingerprint != old
+    assert load_dataset("shapes").fingerprint == load_dataset("shapes").fingerprint
 
 
 def test_a_full_disk_is_no_reason_not_to_train(few: None, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
@@ -108,14 +108,14 @@ def test_a_full_disk_is_no_reason_not_to_train(few: None, monkeypatch: pytest.Mo
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    data = datasets.load("shapes")
+    data = load_dataset("shapes")
     assert len(data.x_train) == 40
     assert not (home / "data" / "shapes").exists()
 
 
 def test_a_network_learns_the_training_pictures_by_heart_and_knows_new_ones_much_less(tmp_path: Path) -> None:
     experiment = Experiment(dataset="shapes", train_images=600, epochs=12, batch=16, filters=32)
-    assert training.train(experiment, tmp_path / "run") == "done"
+    assert trainer.train(experiment, tmp_path / "run") == "done"
     history = read_run(tmp_path / "run").history()
     train, validation = history["train_eval_accuracy"], history["val_accuracy"]
     assert validation[0] < 0.2

@@ -14,7 +14,7 @@
     desk        what only the teacher may do
     logs        logs that do not grow for ever
 
-The queue knows what is *asked for*, the run directory (`cnnlab.runs`) what is *known*. A page needs two calls:
+The queue knows what is *asked for*, the run directory (`cnnlab.storage.runs`) what is *known*. A page needs two calls:
 
     job = Queue().submit(experiment, person)
     ensure_running()

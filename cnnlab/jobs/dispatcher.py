@@ -10,7 +10,7 @@ What can happen, and what follows (nothing of it is kept in this process's memor
                                             more than three times, and it fails with the reason
     a worker finds too little memory        the job is tried once more, with nothing beside it on its device
     a training takes longer than allowed    SIGTERM, after ten seconds SIGKILL; the job fails, its epochs are kept
-    the runs take more disk than allowed    those that were not used for the longest time go (`cnnlab.jobs.disk`)
+    the runs take more disk than allowed    the least recently used ones are removed (`storage.run_retention`)
     the last person leaves a running job    SIGTERM, after ten seconds SIGKILL; the job is cancelled
     SIGTERM or Ctrl-C to the dispatcher     the workers are stopped the same way; their jobs wait for the next one
     the dispatcher is killed                the workers go on, and the next dispatcher finds them by their locks; those
@@ -28,44 +28,45 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cnnlab import locks, settings
+from cnnlab import settings
 from cnnlab.experiment import ExperimentError
-from cnnlab.jobs import disk, limits, places
-from cnnlab.jobs.logs import rotate
-from cnnlab.jobs.places import Placed
-from cnnlab.jobs.queue import CANCELLED, DONE, FAILED, Job, Queue, QueueError, has_result
-from cnnlab.jobs.runners import (
-    NO_MEMORY,
-    NOT_BEGUN,
+from cnnlab.jobs import devices, quotas
+from cnnlab.jobs.devices import RunningJob
+from cnnlab.jobs.local_runner import (
+    NOT_STARTED,
     ORPHANED,
+    OUT_OF_MEMORY,
     LocalRunner,
     Outcome,
     Runner,
-    Worker,
-    run_folder,
+    WorkerHandle,
+    run_directory,
 )
+from cnnlab.jobs.log_rotation import rotate
+from cnnlab.jobs.queue import CANCELLED, DONE, FAILED, Job, Queue, QueueError, has_finished_run
 from cnnlab.settings import SettingsError
+from cnnlab.storage import process_lock, run_retention
 
 GRACE_SECONDS = 10.0  # between asking a worker to stop and ending it
 KILL_SECONDS = 3.0  # a killed process is gone after so long at most
 POLL_SECONDS = 0.2
 RETRY_SECONDS = 2.0  # after the queue could not be used
 IDLE_SECONDS = 600.0  # after so long without work, a dispatcher that the web process started leaves
-LOOK_SECONDS = 5.0  # between two looks at the clocks of the jobs, and two signs of life
+HEARTBEAT_SECONDS = 5.0  # between two looks at the clocks of the jobs, and two signs of life
 RESTART_SECONDS = 3.0  # a dispatcher that dies at once is not started more often than this
-EXIT_OK, EXIT_TAKEN = 0, 1
+EXIT_OK, EXIT_ALREADY_RUNNING = 0, 1
 
-Say = Callable[[str], None]
+LogLine = Callable[[str], None]
 
 
-class Stop:
+class StopRequest:
     """Whether someone asked this process to stop. A plain flag: a signal handler may set it at any moment."""
 
-    asked = False
+    requested = False
 
-    def ask(self, number: int, frame: object) -> None:
+    def request(self, number: int, frame: object) -> None:
         """The signal handler."""
-        self.asked = True
+        self.requested = True
 
 
 @dataclass
@@ -76,17 +77,17 @@ class Slot:
     """
 
     job: Job
-    worker: Worker
-    began: float = field(default_factory=time.monotonic)
+    worker: WorkerHandle
+    started: float = field(default_factory=time.monotonic)
     deadline: float | None = None
-    verdict: str | None = None
+    stop_reason: str | None = None
 
     @property
-    def seconds(self) -> float:
+    def elapsed_seconds(self) -> float:
         """How long this worker has been at work."""
-        return time.monotonic() - self.began
+        return time.monotonic() - self.started
 
-    def ask_to_stop(self) -> bool:
+    def request_stop(self) -> bool:
         """The first time: ask. When the time of grace is over: end it. False where it is not ours to stop."""
         if self.deadline is None:
             self.deadline = time.monotonic() + GRACE_SECONDS
@@ -107,7 +108,7 @@ class Dispatcher:
         queue: Queue,
         runner: Runner,
         slots: int | None = 1,
-        say: Say = lambda line: None,
+        say: LogLine = lambda line: None,
     ) -> None:
         if slots is not None and slots < 1:
             raise SettingsError(f"A dispatcher needs at least one slot. Received: slots={slots}")
@@ -115,15 +116,15 @@ class Dispatcher:
         self.runner = runner
         self.slots = slots
         self.say = say
-        self.places = runner.places(slots)
-        self.at_work: dict[int, Slot] = {}
-        self.seen = -1  # the queue's stamp at the last look; -1: look again
-        self.looked = 0.0  # monotonic seconds of the last look at the clocks
+        self.device_slots = runner.device_slots(slots)
+        self.active_slots: dict[int, Slot] = {}
+        self.seen_revision = -1  # the queue's stamp at the last look; -1: look again
+        self.heartbeat_at = 0.0  # monotonic seconds of the last look at the clocks
 
-    def run(self, stop: Stop, idle: float | None = None) -> None:
+    def run(self, stop: StopRequest, idle: float | None = None) -> None:
         """Work until `stop` is asked, or until there was nothing to do for `idle` seconds (None: never)."""
         busy, trouble = time.monotonic(), ""
-        while not stop.asked and (idle is None or time.monotonic() - busy < idle):
+        while not stop.requested and (idle is None or time.monotonic() - busy < idle):
             try:
                 self.tick()
                 trouble = ""
@@ -131,131 +132,136 @@ class Dispatcher:
                 if str(error) != trouble:
                     self.say(trouble := str(error))
                 time.sleep(RETRY_SECONDS)
-            if self.at_work:
+            if self.active_slots:
                 busy = time.monotonic()
             time.sleep(POLL_SECONDS)
 
     def tick(self) -> None:
         """Settle what has ended, stop what nobody wants, start what can be started. Raises QueueError."""
-        self.settle_ended(stopping=False)
-        self.measure_room()
-        stamp = self.queue.stamp()
-        if stamp != self.seen:  # something was asked for, withdrawn or settled
-            self.look_around()
+        self.reap_workers(stopping=False)
+        self.refresh_capacity()
+        stamp = self.queue.revision()
+        if stamp != self.seen_revision:  # something was asked for, withdrawn or settled
+            self.reconcile()
             self.fill_slots()
-            self.seen = stamp
-        for slot in self.at_work.values():
+            self.seen_revision = stamp
+        for slot in self.active_slots.values():
             if slot.deadline is not None:
-                slot.ask_to_stop()
-        if time.monotonic() - self.looked > LOOK_SECONDS:
-            self.looked = time.monotonic()
-            self.show_life()
-            self.look_at_clocks()
+                slot.request_stop()
+        if time.monotonic() - self.heartbeat_at > HEARTBEAT_SECONDS:
+            self.heartbeat_at = time.monotonic()
+            self.heartbeat()
+            self.enforce_time_limits()
 
-    def measure_room(self) -> None:
+    def refresh_capacity(self) -> None:
         """Look whether there is more room than before, or less: machines may join a cluster, and leave it."""
-        places = self.runner.places(self.slots)
-        if places.room != self.places.room:
-            self.places, self.seen = places, -1
-            self.tell_room()
+        places = self.runner.device_slots(self.slots)
+        if places.capacity != self.device_slots.capacity:
+            self.device_slots, self.seen_revision = places, -1
+            self.publish_capacity()
 
-    def tell_room(self) -> None:
+    def publish_capacity(self) -> None:
         """Say how many jobs are kept at work at a time; to the pages, too."""
         with suppress(QueueError):  # a full disk, say: nothing depends on it
-            self.queue.say_slots(self.places.total)
-        at_a_time = f"{self.places.total} at a time on {', '.join(self.places.room) or 'nothing: no machine is there'}"
+            self.queue.set_slots(self.device_slots.total)
+        at_a_time = (
+            f"{self.device_slots.total} at a time on"
+            f" {', '.join(self.device_slots.capacity) or 'nothing: no machine is there'}"
+        )
         self.say(f"at work for {settings.home()}, {at_a_time}")
 
-    def show_life(self) -> None:
+    def heartbeat(self) -> None:
         """A sign for `doctor` that this process does its rounds, and logs of a bounded size."""
         with suppress(OSError):
-            life_path().touch()
-        for log in (log_path(), *(run_folder(slot.job) / "worker.log" for slot in self.at_work.values())):
+            heartbeat_path().touch()
+        for log in (log_path(), *(run_directory(slot.job) / "worker.log" for slot in self.active_slots.values())):
             rotate(log)
 
-    def look_at_clocks(self) -> None:
+    def enforce_time_limits(self) -> None:
         """Stop the jobs that have been at work for longer than the settings allow. Raises SettingsError."""
         minutes = settings.current().job_minutes
-        for slot in list(self.at_work.values()):
-            if slot.deadline is None and slot.job.worked + slot.seconds > minutes * 60:
-                slot.verdict = limits.out_of_time(minutes)
-                self.say(f"stopping {_name(slot.job)}: {slot.verdict}")
-                if not slot.ask_to_stop():
-                    self.queue.finish(slot.job, FAILED, slot.verdict)
-                    del self.at_work[slot.job.id]
+        for slot in list(self.active_slots.values()):
+            if slot.deadline is None and slot.job.worked + slot.elapsed_seconds > minutes * 60:
+                slot.stop_reason = quotas.time_limit_message(minutes)
+                self.say(f"stopping {_job_label(slot.job)}: {slot.stop_reason}")
+                if not slot.request_stop():
+                    self.queue.finish(slot.job, FAILED, slot.stop_reason)
+                    del self.active_slots[slot.job.id]
 
-    def settle_ended(self, *, stopping: bool) -> None:
+    def reap_workers(self, *, stopping: bool) -> None:
         """Write down how workers ended; `stopping`: all of them were asked to."""
-        for slot in list(self.at_work.values()):
+        for slot in list(self.active_slots.values()):
             outcome = slot.worker.poll()
             if outcome is not None:
-                job = self.settle(slot, outcome, asked=stopping or slot.deadline is not None)
-                del self.at_work[job.id]
-                self.say(f"{outcome.kind} {_name(job)}: {job.state}{f' ({job.reason})' if job.reason else ''}")
+                job = self.record_outcome(slot, outcome, stop_requested=stopping or slot.deadline is not None)
+                del self.active_slots[job.id]
+                self.say(f"{outcome.kind} {_job_label(job)}: {job.state}{f' ({job.reason})' if job.reason else ''}")
 
-    def settle(self, slot: Slot, outcome: Outcome, *, asked: bool) -> Job:
+    def record_outcome(self, slot: Slot, outcome: Outcome, *, stop_requested: bool) -> Job:
         """Move the job on. A worker that ended without a result, and was not asked to, counts as a crash."""
         job = slot.job
         if outcome.kind in (DONE, FAILED):
             return self.queue.finish(job, outcome.kind, outcome.reason)
-        if slot.verdict:
-            return self.queue.finish(job, FAILED, slot.verdict)
-        if outcome.kind == NO_MEMORY:
-            return self.queue.out_of_memory(job, slot.seconds)
-        blameless = asked or outcome.kind in (NOT_BEGUN, ORPHANED)
+        if slot.stop_reason:
+            return self.queue.finish(job, FAILED, slot.stop_reason)
+        if outcome.kind == OUT_OF_MEMORY:
+            return self.queue.record_out_of_memory(job, slot.elapsed_seconds)
+        blameless = stop_requested or outcome.kind in (NOT_STARTED, ORPHANED)
         crash = None if blameless else outcome.reason or "its process ended."
-        return self.queue.interrupted(job, crash, slot.seconds)
+        return self.queue.record_interruption(job, crash, slot.elapsed_seconds)
 
-    def look_around(self) -> None:
+    def reconcile(self) -> None:
         """Take over running jobs that are not in a slot yet; ask the workers of jobs that nobody wants to stop."""
         running = {job.id: job for job in self.queue.running()}
         for number, job in running.items():
-            if number not in self.at_work:
+            if number not in self.active_slots:
                 worker = self.runner.adopt(job)
                 age = time.time() - (job.started or time.time()) if worker.poll() is None else 0.0
-                self.at_work[number] = Slot(job, worker, time.monotonic() - max(0.0, age))
-                self.say(f"found {_name(job)} running")
-        for number, slot in list(self.at_work.items()):
+                self.active_slots[number] = Slot(job, worker, time.monotonic() - max(0.0, age))
+                self.say(f"found {_job_label(job)} running")
+        for number, slot in list(self.active_slots.items()):
             if slot.deadline is None and (number not in running or not running[number].is_wanted):
-                self.withdraw(slot)
+                self.stop_unwanted(slot)
 
-    def withdraw(self, slot: Slot) -> None:
+    def stop_unwanted(self, slot: Slot) -> None:
         """Stop the worker of a job that nobody wants; a training that was started by hand goes on without the job."""
-        self.say(f"stopping {_name(slot.job)}: nobody wants it any more")
-        if not slot.ask_to_stop():
+        self.say(f"stopping {_job_label(slot.job)}: nobody wants it any more")
+        if not slot.request_stop():
             self.queue.finish(slot.job, CANCELLED)
-            del self.at_work[slot.job.id]
+            del self.active_slots[slot.job.id]
 
     def fill_slots(self) -> None:
         """Claim and start jobs while there is room. Raises SettingsError."""
-        while len(self.at_work) < self.places.total:
-            look = self.places.look(Placed(slot.job.device, slot.job.alone) for slot in self.at_work.values())
-            job = self.queue.claim(look.place)
+        while len(self.active_slots) < self.device_slots.total:
+            look = self.device_slots.allocator(
+                RunningJob(slot.job.device, slot.job.exclusive) for slot in self.active_slots.values()
+            )
+            job = self.queue.claim(look.allocate)
             if job is None:
                 return
-            if self.has_room(job):
+            if self.ensure_disk_space(job):
                 self.start(job)
 
-    def has_room(self, job: Job) -> bool:
+    def ensure_disk_space(self, job: Job) -> bool:
         """Make room on the disk; where that cannot be done the job fails, with the reason. Raises SettingsError."""
         allowed = settings.current()
         most = allowed.runs_gigabytes * 1e9
         asked_for = {other.key for other in self.queue.active()}
-        room = disk.make_room(most, asked_for, allowed.viewed_minutes * 60)
+        room = run_retention.evict_runs(most, asked_for, allowed.viewed_minutes * 60)
         for name in room.removed:
             self.say(f"removed the run {name}: the runs took more than {allowed.runs_gigabytes:g} GB")
-        if room.used > most:
-            self.queue.finish(job, FAILED, limits.out_of_disk(room.used, most))
-        return room.used <= most
+        if room.used_bytes > most:
+            self.queue.finish(job, FAILED, quotas.disk_limit_message(room.used_bytes, most))
+        return room.used_bytes <= most
 
     def start(self, job: Job) -> None:
         """Start the job's worker, or finish the job where there is nothing to train or nothing can be started."""
         try:
-            if has_result(job.experiment):
+            if has_finished_run(job.experiment):
                 self.queue.finish(job, DONE)
                 return
-            self.at_work[job.id] = Slot(job, self.runner.start(job))
-            self.say(f"started {_name(job)}{f', attempt {job.attempts}' if job.attempts > 1 else ''}")
+            self.active_slots[job.id] = Slot(job, self.runner.start(job))
+            self.say(f"started {_job_label(job)}{f', attempt {job.attempts}' if job.attempts > 1 else ''}")
         except ExperimentError as error:
             self.queue.finish(job, FAILED, f"It was asked for by another version of this program. {error}")
         except OSError as error:
@@ -266,53 +272,53 @@ class Dispatcher:
 
         A job whose worker cannot be stopped stays `running`, and the next dispatcher watches it.
         """
-        for number, slot in list(self.at_work.items()):
-            if not slot.ask_to_stop():
-                del self.at_work[number]
+        for number, slot in list(self.active_slots.items()):
+            if not slot.request_stop():
+                del self.active_slots[number]
         give_up = time.monotonic() + GRACE_SECONDS + KILL_SECONDS
-        while self.at_work and time.monotonic() < give_up:
+        while self.active_slots and time.monotonic() < give_up:
             time.sleep(POLL_SECONDS / 4)
-            for slot in self.at_work.values():
-                slot.ask_to_stop()
+            for slot in self.active_slots.values():
+                slot.request_stop()
             with suppress(QueueError):
-                self.settle_ended(stopping=True)
+                self.reap_workers(stopping=True)
 
 
 def dispatch(
-    slots: int | None = None, idle: float | None = None, runner: Runner | None = None, say: Say | None = None
+    slots: int | None = None, idle: float | None = None, runner: Runner | None = None, say: LogLine | None = None
 ) -> int:
     """Be this home's dispatcher until SIGTERM or Ctrl-C, or for `idle` seconds without work; the exit code.
 
     `slots` is how many jobs are at work at a time (None: as the settings say, or as many as the runner has room for).
     Returns 1, and says so, where another dispatcher is at work. Raises SettingsError, for slots < 1 too.
     """
-    stop, queue, say = Stop(), Queue(), say or _print
+    stop, queue, say = StopRequest(), Queue(), say or _print
     slots = settings.current().slots or None if slots is None else slots
     runner = runner or _local_runner(slots)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop.ask)
+        signal.signal(number, stop.request)
     while True:
-        lock = locks.acquire(lock_path())
+        lock = process_lock.acquire(lock_path())
         if lock is None:
-            holder = locks.holder(lock_path())
+            holder = process_lock.lock_owner(lock_path())
             say(
                 f"a dispatcher is already at work for {settings.home()} (process {holder.pid if holder else 'unknown'})"
             )
-            return EXIT_TAKEN
+            return EXIT_ALREADY_RUNNING
         with lock:
             dispatcher = Dispatcher(queue, runner, slots, say)
-            dispatcher.tell_room()
+            dispatcher.publish_capacity()
             dispatcher.run(stop, idle)
             dispatcher.stop_all()
         # Who asked after our last look and before the lock was free saw a dispatcher at work, and started none.
-        if stop.asked or not queue.line():
-            say("left" if stop.asked else "left: nothing to do")
+        if stop.requested or not queue.waiting():
+            say("left" if stop.requested else "left: nothing to do")
             return EXIT_OK
 
 
 def _local_runner(slots: int | None) -> LocalRunner:
     """This machine's GPUs; without any, as many threads for each of several workers as there are cores for it."""
-    gpus, many = places.gpus(), slots or 1
+    gpus, many = devices.list_gpus(), slots or 1
     threads = max(1, (os.cpu_count() or 1) // many) if many > 1 and not gpus else None
     return LocalRunner(gpus=gpus, threads=threads)
 
@@ -329,19 +335,19 @@ def ensure_running() -> None:
     _started[:] = [process for process in _started if process.poll() is None]  # leaves no zombie behind
     rotate(log_path())
     try:
-        if _started_just_now() or locks.held(lock_path()):
+        if _started_recently() or process_lock.is_locked(lock_path()):
             return
-        lock = locks.acquire(lock_path(), patience=0, sign=False)
+        lock = process_lock.acquire(lock_path(), timeout=0, write_owner=False)
         if lock is not None:
             with lock:
-                _started.append(_detached(lock))
+                _started.append(_start_detached(lock))
     except OSError as error:
         raise QueueError(f"The dispatcher cannot be started ({error.strerror}): look at {settings.home()}.") from error
 
 
 def is_running() -> bool:
     """Whether a dispatcher is at work for this home."""
-    return locks.held(lock_path())
+    return process_lock.is_locked(lock_path())
 
 
 def lock_path() -> Path:
@@ -354,15 +360,15 @@ def log_path() -> Path:
     return settings.home() / "dispatcher.log"
 
 
-def life_path() -> Path:
+def heartbeat_path() -> Path:
     """The file that a dispatcher touches on its rounds."""
     return settings.home() / "dispatcher.alive"
 
 
-def seconds_since_life() -> float | None:
+def seconds_since_heartbeat() -> float | None:
     """How long ago a dispatcher last did its round; None if there never was one."""
     try:
-        return max(0.0, time.time() - life_path().stat().st_mtime)
+        return max(0.0, time.time() - heartbeat_path().stat().st_mtime)
     except OSError:
         return None
 
@@ -370,23 +376,23 @@ def seconds_since_life() -> float | None:
 _started: list[subprocess.Popen[bytes]] = []  # by this process, and not yet waited for
 
 
-def _detached(lock: locks.Lock) -> subprocess.Popen[bytes]:
-    descriptors, variables = lock.hand_to()
+def _start_detached(lock: process_lock.ProcessLock) -> subprocess.Popen[bytes]:
+    descriptors, variables = lock.inheritance_options()
     with log_path().open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "cnnlab", "dispatch", "--idle", f"{IDLE_SECONDS:.0f}"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=settings.python_environment() | variables,
+            env=settings.subprocess_environment() | variables,
             pass_fds=descriptors,
             start_new_session=True,
         )
-    lock.sign(process.pid, handed=True)
+    lock.write_owner(process.pid, inherited=True)
     return process
 
 
-def _started_just_now() -> bool:
+def _started_recently() -> bool:
     """Whether the lock was signed in the last few seconds: a dispatcher that dies at once is not started in a storm."""
     try:
         return 0 <= time.time() - lock_path().stat().st_mtime < RESTART_SECONDS
@@ -394,7 +400,7 @@ def _started_just_now() -> bool:
         return False
 
 
-def _name(job: Job) -> str:
+def _job_label(job: Job) -> str:
     try:
         title = job.experiment.title
     except ExperimentError:

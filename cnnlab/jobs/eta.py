@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from cnnlab.architecture import layers
 from cnnlab.experiment import Experiment
+from cnnlab.models.architecture import network_layers
 
 Measured = tuple[Experiment, Mapping[str, Any]]  # an experiment, and the record.json of its run
 
-COST = (
+COST_FIELDS = (
     "dataset",
     "split",
     "depth",
@@ -30,29 +30,38 @@ COST = (
     "train_images",
     "precision",
 )  # the fields that decide how long an epoch takes
-KIN = (("regularizer", "precision"), ("precision",), ())  # what a run must share to be scaled: as much as can be had
-BACKWARD = 3  # a training step costs about three forward passes
-LOOKED_AT = {"cifar10": 10_000, "shapes": 1_000}  # validation images, seen once an epoch; and at most 5,000 of training
-AGAIN = 5_000
-BEGINNING = 10.0  # seconds until a worker's first epoch: Keras is imported, its functions are traced
+SHARED_FIELDS = (
+    ("regularizer", "precision"),
+    ("precision",),
+    (),
+)  # what a run must share to be scaled: as much as can be had
+TRAIN_STEP_COST = 3  # a training step costs about three forward passes
+EVALUATION_IMAGES = {
+    "cifar10": 10_000,
+    "shapes": 1_000,
+}  # validation images, seen once an epoch; and at most 5,000 of training
+TRAIN_EVAL_IMAGES = 5_000
+STARTUP_SECONDS = 10.0  # seconds until a worker's first epoch: Keras is imported, its functions are traced
 
 
 @dataclass(frozen=True)
-class Pace:
+class EpochPace:
     """Seconds per epoch; `measured`: on this very network, and not scaled from another one's."""
 
-    seconds: float
+    seconds_per_epoch: float
     measured: bool
 
 
-def pace(experiment: Experiment, runs: Iterable[Measured]) -> Pace | None:
+def expected_pace(experiment: Experiment, runs: Iterable[Measured]) -> EpochPace | None:
     """The seconds per epoch to expect of `experiment`, or None where nothing was ever measured here."""
     known = [(other, seconds) for other, record in runs if (seconds := seconds_per_epoch(record)) is not None]
-    if same := [seconds for other, seconds in known if _shares(experiment, other, COST)]:
-        return Pace(median(same), measured=True)
-    for fields in KIN:
-        if rates := [seconds / work(other) for other, seconds in known if _shares(experiment, other, fields)]:
-            return Pace(median(rates) * work(experiment), measured=False)
+    if same := [seconds for other, seconds in known if _shares(experiment, other, COST_FIELDS)]:
+        return EpochPace(median(same), measured=True)
+    for fields in SHARED_FIELDS:
+        if rates := [
+            seconds / epoch_multiplications(other) for other, seconds in known if _shares(experiment, other, fields)
+        ]:
+            return EpochPace(median(rates) * epoch_multiplications(experiment), measured=False)
     return None
 
 
@@ -64,11 +73,15 @@ def seconds_per_epoch(record: Mapping[str, Any]) -> float | None:
 
 def seconds_left(experiment: Experiment, runs: Iterable[Measured], epochs_done: int = 0) -> float | None:
     """The seconds until a worker that is started now has trained the rest, or None where nothing was measured."""
-    expected = pace(experiment, runs)
-    return None if expected is None else BEGINNING + expected.seconds * max(0, experiment.epochs - epochs_done)
+    expected = expected_pace(experiment, runs)
+    return (
+        None
+        if expected is None
+        else STARTUP_SECONDS + expected.seconds_per_epoch * max(0, experiment.epochs - epochs_done)
+    )
 
 
-def starts(running: Sequence[float | None], waiting: Sequence[float | None], slots: int = 1) -> list[float | None]:
+def start_times(running: Sequence[float | None], waiting: Sequence[float | None], slots: int = 1) -> list[float | None]:
     """In how many seconds each waiting training starts, given in their order.
 
     `running` and `waiting` are the seconds that each of them still needs. Where one of these is unknown, so is
@@ -89,14 +102,16 @@ def starts(running: Sequence[float | None], waiting: Sequence[float | None], slo
     return found
 
 
-def work(experiment: Experiment) -> float:
+def epoch_multiplications(experiment: Experiment) -> float:
     """The multiplications of one epoch: the training images forward and backward, the images measured after it."""
-    once = sum(_multiplications(layer.parameters, layer.output_shape) for layer in layers(experiment))
+    once = sum(_layer_multiplications(layer.parameters, layer.output_shape) for layer in network_layers(experiment))
     images = experiment.train_images or 0
-    return float(once * (BACKWARD * images + min(images, AGAIN) + LOOKED_AT[experiment.dataset]))
+    return float(
+        once * (TRAIN_STEP_COST * images + min(images, TRAIN_EVAL_IMAGES) + EVALUATION_IMAGES[experiment.dataset])
+    )
 
 
-def _multiplications(parameters: int, shape: tuple[int, ...]) -> int:
+def _layer_multiplications(parameters: int, shape: tuple[int, ...]) -> int:
     """Every number of a layer is used once for each place of its output: height times width for a convolution."""
     return parameters * (shape[0] * shape[1] if len(shape) == 3 else 1)
 

@@ -7,22 +7,31 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from cnnlab import charts, reproduction
-from cnnlab.pages import cached, frame
-from cnnlab.pages.selection import EXPERIMENT_NAMES, NAMES, experiment_words, shortened, write
-from cnnlab.reproduction import Figures, Row, percent, points
-from cnnlab.runs import Run
+from cnnlab.rendering import charts, curve_summary, palette
+from cnnlab.report import (
+    ModelResults,
+    ReportRow,
+    check_conclusions,
+    describe_uncertainty,
+    duration,
+    percent,
+    points,
+    report_rows,
+)
+from cnnlab.storage.runs import Run
+from cnnlab.ui import app_shell, cache
+from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS, experiment_params, quoted, write_params
 
 MISSING = "not trained yet"
-MOST_ADDED = 8  # runs in one chart that can still be told apart
-ADDED = "add"  # the word of the address that names added runs
-DRAWINGS = {"reported": "as Keras reports it", "measured": "measured like validation"}
-DRAWN = "training accuracy drawn"
-HOW_COUNTED = (
+MAX_OVERLAY_RUNS = 8  # runs in one chart that can still be told apart
+OVERLAY_PARAM = "add"  # the word of the address that names added runs
+TRAINING_MEASURES = {"reported": "as Keras reports it", "measured": "measured like validation"}
+SESSION_MEASURE = "training accuracy drawn"
+MEASURE_EXPLANATION = (
     "Keras, and so the report, counts while it trains, with dropout on, which makes dropout's gap look smaller. The "
     "other way, that of the page Train, asks the network as it is used."
 )
-FIRST = ("3conv-none", "3conv-dropout")  # in the overlay, until somebody chooses
+DEFAULT_OVERLAY = ("3conv-none", "3conv-dropout")  # in the overlay, until somebody chooses
 STYLE = """<style>[class*=st-key-table] { overflow-x: auto; }
 [class*=st-key-table] td { white-space: nowrap; }</style>"""  # on a phone the table scrolls, not the page
 
@@ -33,22 +42,26 @@ def page() -> None:
     st.caption(
         "The most accurate one on new pictures, or the one whose training figure you can believe: the smallest gap."
     )
-    write({}, [*NAMES, *EXPERIMENT_NAMES])
-    table = reproduction.rows()
+    write_params({}, [*SELECTION_PARAMS, *EXPERIMENT_PARAMS])
+    table = report_rows()
     eight = [row for row in table if row.model.experiment.split == "validation"]
     final = [row for row in table if row.model.experiment.split == "test"]
-    st.session_state.setdefault(DRAWN, "reported")
+    st.session_state.setdefault(SESSION_MEASURE, "reported")
     st.segmented_control(
-        "Training accuracy", list(DRAWINGS), format_func=DRAWINGS.__getitem__, required=True, key=DRAWN
+        "Training accuracy",
+        list(TRAINING_MEASURES),
+        format_func=TRAINING_MEASURES.__getitem__,
+        required=True,
+        key=SESSION_MEASURE,
     )
     rankings(eight)
-    conclusions(table, measured=st.session_state[DRAWN] == "measured")
+    conclusions(table, inference_mode=st.session_state[SESSION_MEASURE] == "measured")
     st.html(STYLE)
     st.header("Table 1: eight networks, 40,000 images to learn from", anchor=False)
-    tabulate(eight, "Validation")
+    results_table(eight, "Validation")
     panels(eight)
     st.header("Table 2: the final two, 50,000 images, measured on the test set", anchor=False)
-    tabulate(final, "Test")
+    results_table(final, "Test")
     panels(final)
     overlay(eight)
 
@@ -56,7 +69,7 @@ def page() -> None:
 # -- who is first ------------------------------------------------------------------------------------------------------
 
 
-def rankings(eight: Sequence[Row]) -> None:
+def rankings(eight: Sequence[ReportRow]) -> None:
     """The eight by validation accuracy and by gap, each with the sentence that the bars amount to."""
     trained = [row for row in eight if row.ours]
     if len(trained) < len(eight):
@@ -66,50 +79,53 @@ def rankings(eight: Sequence[Row]) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         values = [row.ours.validation for row in trained if row.ours]
-        ranking("By validation accuracy", trained, values, [row.report.validation for row in trained], points=False)
+        ranking("By validation accuracy", trained, values, [row.report.validation for row in trained], as_points=False)
     with right:
-        values = [gap(row.ours) for row in trained if row.ours]
-        ranking("By gap, in points", trained, values, [row.report.gap for row in trained], points=True)
+        values = [selected_gap(row.ours) for row in trained if row.ours]
+        ranking("By gap, in points", trained, values, [row.report.gap for row in trained], as_points=True)
     st.caption(
-        "Bars are ours after the last epoch, the line across a bar is the report's figure. The gap is training "
-        f"accuracy, {DRAWINGS[str(st.session_state[DRAWN])]}, minus validation. {HOW_COUNTED}"
+        "Bars are ours after the last epoch, the line across a bar is the report's figure. The gap is training"
+        f" accuracy, {TRAINING_MEASURES[str(st.session_state[SESSION_MEASURE])]}, minus validation."
+        f" {MEASURE_EXPLANATION}"
     )
-    st.caption(reproduction.sureness(trained))
+    st.caption(describe_uncertainty(trained))
 
 
-def gap(ours: Figures) -> float:
+def selected_gap(ours: ModelResults) -> float:
     """The gap after the last epoch, with the training accuracy that was chosen."""
-    return ours.measured_gap if st.session_state[DRAWN] == "measured" else ours.gap
+    return ours.inference_gap if st.session_state[SESSION_MEASURE] == "measured" else ours.gap
 
 
-def ranking(title: str, rows: Sequence[Row], values: list[float], report: list[float], *, points: bool) -> None:
+def ranking(
+    title: str, rows: Sequence[ReportRow], values: list[float], report: list[float], *, as_points: bool
+) -> None:
     """One of the two: a heading, a sentence, bars."""
     names = [row.title for row in rows]
     kinds = [row.model.experiment.regularizer for row in rows]
     st.subheader(title, anchor=False)
-    st.write(best_sentence(names, values, report, points=points))
-    words = charts.ranking_words(names, values, points)
-    spec = charts.ranking_chart(names, values, kinds, report, points)
+    st.write(best_sentence(names, values, report, as_points=as_points))
+    words = charts.describe_ranking(names, values, as_points)
+    spec = charts.ranking_chart(names, values, kinds, report, as_points)
     st.vega_lite_chart(spec=spec, alt=words, key=f"ranking {title}")
 
 
-def best_sentence(names: Sequence[str], values: Sequence[float], report: Sequence[float], *, points: bool) -> str:
-    """Who leads in ours and in the report: the highest accuracy, or (`points`) the smallest gap."""
-    choose = min if points else max
+def best_sentence(names: Sequence[str], values: Sequence[float], report: Sequence[float], *, as_points: bool) -> str:
+    """Who leads in ours and in the report: the highest accuracy, or (`as_points`) the smallest gap."""
+    choose = min if as_points else max
     first = choose(range(len(names)), key=lambda index: values[index])
     theirs = choose(range(len(names)), key=lambda index: report[index])
-    show = reproduction.points if points else percent
-    told = f"**{names[first]}** has the {'smallest gap' if points else 'highest accuracy'}, {show(values[first])}"
+    show = points if as_points else percent
+    told = f"**{names[first]}** has the {'smallest gap' if as_points else 'highest accuracy'}, {show(values[first])}"
     if theirs == first:
         return f"{told}; it leads in the report too, with {show(report[theirs])}."
     return f"{told}; in the report it is {names[theirs]}, with {show(report[theirs])}."
 
 
-def conclusions(table: Sequence[Row], measured: bool) -> None:
+def conclusions(table: Sequence[ReportRow], inference_mode: bool) -> None:
     """What the report concludes, tested on our figures; `measured`: with training accuracy measured like validation."""
     signs = {True: (":material/check_circle:", "holds"), False: (":material/cancel:", "does not hold")}
     lines = []
-    for found in reproduction.conclusions(table, measured):
+    for found in check_conclusions(table, inference_mode):
         sign, said = (":material/hourglass_empty:", "cannot be said yet") if found.ours is None else signs[found.ours]
         own = "" if found.report else " (the report's own figures do not say so either)"
         claim = found.claim[0].upper() + found.claim[1:]
@@ -121,7 +137,7 @@ def conclusions(table: Sequence[Row], measured: bool) -> None:
 # -- tables ------------------------------------------------------------------------------------------------------------
 
 
-def tabulate(rows: Sequence[Row], measured: str) -> None:
+def results_table(rows: Sequence[ReportRow], measured: str) -> None:
     """Ours beside the report's, as a table that scrolls by itself on a phone."""
     columns: dict[str, list[str]] = {
         "#": [row.model.number.removeprefix("final ") for row in rows],
@@ -132,8 +148,8 @@ def tabulate(rows: Sequence[Row], measured: str) -> None:
         "ours, last epoch": [percent(row.ours.validation) if row.ours else MISSING for row in rows],
         "ours, best": [percent(row.ours.best_validation) if row.ours else "" for row in rows],
         "difference": [difference(row) for row in rows],
-        "Time: report": [reproduction.duration(row.report.seconds) for row in rows],
-        "ours ": [reproduction.duration(row.ours.seconds) if row.ours else "" for row in rows],
+        "Time: report": [duration(row.report.seconds) for row in rows],
+        "ours ": [duration(row.ours.seconds) if row.ours else "" for row in rows],
     }
     heads = list(columns)
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * 2}{'---:|' * (len(heads) - 2)}"]
@@ -146,81 +162,83 @@ def tabulate(rows: Sequence[Row], measured: str) -> None:
     )
 
 
-def difference(row: Row) -> str:
+def difference(row: ReportRow) -> str:
     """Our accuracy minus the report's."""
     return points(row.ours.validation - row.report.validation, sign=True) if row.ours else ""
 
 
-def devices(rows: Sequence[Row]) -> str:
+def devices(rows: Sequence[ReportRow]) -> str:
     """On what machines ours were trained, said once."""
-    found = [cached.find(row.model.experiment) for row in rows if row.ours]
-    names = sorted({str(cached.record(run).get("device")) for run in found if run and cached.record(run).get("device")})
+    found = [cache.find_run(row.model.experiment) for row in rows if row.ours]
+    names = sorted({str(cache.record(run).get("device")) for run in found if run and cache.record(run).get("device")})
     return f"The report's times are on a Colab GPU, ours on {'; '.join(names)}." if names else ""
 
 
 # -- curves ------------------------------------------------------------------------------------------------------------
 
 
-def panels(rows: Sequence[Row]) -> None:
+def panels(rows: Sequence[ReportRow]) -> None:
     """One small chart a network, all on the same axes, in the report's order."""
-    drawing = str(st.session_state[DRAWN])
+    drawing = str(st.session_state[SESSION_MEASURE])
     measured = "test" if rows[0].model.experiment.split == "test" else "validation"
-    st.html(charts.legend(f"training, {DRAWINGS[drawing]}", measured))
+    st.html(palette.legend_html(f"training, {TRAINING_MEASURES[drawing]}", measured))
     with st.grid(4, min_column_width=230):
         for row in rows:
             with st.container():
                 panel(row, reported=drawing == "reported")
 
 
-def panel(row: Row, *, reported: bool) -> None:
+def panel(row: ReportRow, *, reported: bool) -> None:
     """One network's curves, or that there are none yet."""
     number = row.model.number
     st.markdown(f"**{number[0].upper()}{number[1:]}**: {row.title}")
-    run = cached.find(row.model.experiment)
-    history = cached.history(run) if run else None
+    run = cache.find_run(row.model.experiment)
+    history = cache.history(run) if run else None
     if run is None or history is None or not len(history["epoch"]):
-        frame.link("train", f"{MISSING.capitalize()}: train it", experiment_words(row.model.experiment))
+        app_shell.page_link("train", f"{MISSING.capitalize()}: train it", experiment_params(row.model.experiment))
         return
     spec = charts.panel_chart(history, row.model.experiment.epochs, reported)
-    st.vega_lite_chart(spec=spec, alt=charts.accuracy_words(history, row.title), key=f"panel {row.model.name}")
+    st.vega_lite_chart(
+        spec=spec, alt=curve_summary.describe_accuracy(history, row.title), key=f"panel {row.model.name}"
+    )
     if run.state != "done":
         st.caption(f"{run.state}, epoch {history['epoch'][-1]:.0f} of {run.experiment.epochs}")
 
 
-def overlay(eight: Sequence[Row]) -> None:
+def overlay(eight: Sequence[ReportRow]) -> None:
     """Any runs in one chart: one's own beside the report's."""
     st.header("Put any networks into one chart", anchor=False)
-    known = {run.name: run for run in cached.all_runs() if len(cached.history(run)["epoch"])}
+    known = {run.name: run for run in cache.list_runs() if len(cache.history(run)["epoch"])}
     if not known:
         st.write("Nothing is trained yet.")
         return
     chosen = choose_runs(known)
     if not chosen:
         return
-    named = {run.title: cached.history(run) for run in chosen}
-    colours = [charts.REGULARIZER_COLOURS[run.experiment.regularizer] for run in chosen]
+    named = {run.title: cache.history(run) for run in chosen}
+    colours = [palette.REGULARIZER_COLOURS[run.experiment.regularizer] for run in chosen]
     st.markdown("**Validation accuracy**")
     if len({run.experiment.dataset for run in chosen}) > 1:
         st.caption("Some were trained on CIFAR-10 and some on Shapes: compare how they run, not how high they come.")
     longest = max(run.experiment.epochs for run in chosen)
-    words = " ".join(charts.accuracy_words(history, name) for name, history in named.items())
+    words = " ".join(curve_summary.describe_accuracy(history, name) for name, history in named.items())
     st.vega_lite_chart(spec=charts.overlay_chart(named, colours, longest), alt=words, key="overlay")
 
 
 def choose_runs(known: dict[str, Run]) -> list[Run]:
     """The runs to draw, kept in the address; a name that is no run any more is left out, and said."""
-    named = [name for name in st.query_params.get(ADDED, "").split(",") if name]
+    named = [name for name in st.query_params.get(OVERLAY_PARAM, "").split(",") if name]
     if gone := [name for name in named if name not in known]:
-        st.warning(f"There is no run called {', '.join(map(shortened, gone[:3]))} here; the others are shown.")
-    usual = [name for name in FIRST if name in known] or list(known)[:2]
-    first = [name for name in named if name in known][:MOST_ADDED] or usual
+        st.warning(f"There is no run called {', '.join(map(quoted, gone[:3]))} here; the others are shown.")
+    usual = [name for name in DEFAULT_OVERLAY if name in known] or list(known)[:2]
+    first = [name for name in named if name in known][:MAX_OVERLAY_RUNS] or usual
     picked = st.multiselect(
         "Networks",
         list(known),
         default=first,
         format_func=lambda name: known[name].title,
-        max_selections=MOST_ADDED,
+        max_selections=MAX_OVERLAY_RUNS,
         key="overlay runs",
     )
-    write({ADDED: ",".join(picked)} if picked and picked != usual else {}, [ADDED])
+    write_params({OVERLAY_PARAM: ",".join(picked)} if picked and picked != usual else {}, [OVERLAY_PARAM])
     return [known[name] for name in picked]

@@ -9,42 +9,43 @@ from dataclasses import replace
 
 import streamlit as st
 
-from cnnlab.pages import address, cached, heap, selection
-from cnnlab.pages.inside import (
-    answer,
+from cnnlab.inspect import (
+    attribution,
     blocks,
-    chooser,
-    epochs,
-    excites,
+    compare_runs,
+    epoch_slider,
+    feature_map,
+    feature_maps,
+    filter_ablation,
+    image_controls,
     kernels,
-    maps,
-    one_map,
-    photo,
-    switches,
-    two_runs,
-    what_if,
-    why,
-    xray,
+    perturbation,
+    prediction,
+    regularizer,
+    top_activations,
+    upload,
 )
-from cnnlab.pages.inside.scene import Scene
-from cnnlab.pages.selection import Selection
-from cnnlab.pages.shelf import Subject, shelf, subject
-from cnnlab.runs import Run
-from cnnlab.walls import enlarged
+from cnnlab.inspect.context import InspectContext
+from cnnlab.models.architecture import network_layers
+from cnnlab.rendering.feature_map_grid import upscaled_png
+from cnnlab.storage.runs import Run
+from cnnlab.ui import cache, malloc_tuning, query_state, selection
+from cnnlab.ui.image_source import SelectedImage, load_image_set, select_image
+from cnnlab.ui.selection import Selection
 
-FIRST_CHOICE = "final-3conv-dropout"  # the report looked inside this one
-VIEWS: dict[str, tuple[str, Callable[[Scene], None]]] = {
-    "maps": ("All maps", maps.view),
-    "blocks": ("Blocks", blocks.view),
-    "map": ("One map", one_map.view),
-    "kernels": ("Kernels", kernels.view),
-    "why": ("Why this class", why.view),
-    "off": ("Switch off", switches.view),
-    "versus": ("Two runs", two_runs.view),
-    "xray": ("Regularizer", xray.view),
-    "whatif": ("What if", what_if.view),
+DEFAULT_RUN = "final-3conv-dropout"  # the report looked inside this one
+VIEWS: dict[str, tuple[str, Callable[[InspectContext], None]]] = {
+    "maps": ("All maps", feature_maps.feature_maps_view),
+    "blocks": ("Blocks", blocks.blocks_view),
+    "map": ("One map", feature_map.feature_map_view),
+    "kernels": ("Kernels", kernels.kernels_view),
+    "why": ("Why this class", attribution.attribution_view),
+    "off": ("Switch off", filter_ablation.filter_ablation_view),
+    "versus": ("Two runs", compare_runs.compare_runs_view),
+    "xray": ("Regularizer", regularizer.regularizer_view),
+    "whatif": ("What if", perturbation.perturbation_view),
 }
-WORDS = {  # of the address, beside those of the selection; what a view adds is named in it
+VIEW_PARAMS = {  # of the address, beside those of the selection; what a view adds is named in it
     *("view", "from", "scale", "order", "class", "hold", "stage", "pixel", "kernels", "why", "cam"),
     *("dropout", "weights", "bn"),
 }
@@ -52,75 +53,75 @@ WORDS = {  # of the address, beside those of the selection; what a view adds is 
 
 def page() -> None:
     """Choose, look, go deeper."""
-    heap.give_back()
+    malloc_tuning.limit_malloc_cache()
     st.title("What does the network see in this picture?", anchor=False)
-    runs = cached.finished_runs()
+    runs = cache.inspectable_runs()
     if not runs:
         st.info("No network has been trained here yet: train one on the page Train, then look inside it here.")
         return
-    address.forget_others({*selection.NAMES, *WORDS})
-    scene = chosen(runs)
+    query_state.drop_unknown_params({*selection.SELECTION_PARAMS, *VIEW_PARAMS})
+    scene = selected_context(runs)
     if scene is None:
         return
-    chooser.controls(scene, runs)
+    image_controls.run_and_image_controls(scene, runs)
     left, right = st.columns([1, 3.7], gap="small")
     with left:
-        picture(scene)
+        image_and_prediction(scene)
         with st.container(gap="xsmall"):
-            epochs.controls(scene)
+            epoch_slider.epoch_controls(scene)
     with right:
-        looking(scene.run, scene.epoch, scene.subject)
+        open_view(scene.run, scene.epoch, scene.selected_image)
 
 
-def chosen(runs: list[Run]) -> Scene | None:
+def selected_context(runs: list[Run]) -> InspectContext | None:
     """The run, epoch and image that the address names, as far as they exist; the address then says what is shown."""
-    wanted = selection.current()
-    usual = next((run for run in runs if run.name == FIRST_CHOICE), runs[0])
-    run = selection.open_chosen(wanted.run, usual) or usual
-    kept = run.snapshots()
+    wanted = selection.current_selection()
+    usual = next((run for run in runs if run.name == DEFAULT_RUN), runs[0])
+    run = selection.open_selected_run(wanted.run, usual) or usual
+    kept = run.snapshot_epochs()
     if not kept:
         st.info(f"{run.title} has no weights yet: its first epoch has just begun.")
         return None
-    fitted, problems = selection.fit(wanted, run.layers, kept)
-    pictures = shelf(run.experiment.dataset)
-    found = subject(photo.shown(wanted.image), pictures)
-    selection.complain(problems + [found.problem] * bool(found.problem))
-    reference = wanted.image if found.number is None else pictures.reference(found.number)
-    selection.remember(kept_words(wanted, fitted, run, reference))
-    return Scene(run=run, epoch=fitted.epoch if fitted.epoch is not None else kept[-1], subject=found)
+    fitted, problems = selection.fit_selection(wanted, network_layers(run.experiment), kept)
+    pictures = load_image_set(run.experiment.dataset)
+    found = select_image(upload.displayed_image_name(wanted.image), pictures)
+    selection.show_problems(problems + [found.problem] * bool(found.problem))
+    reference = wanted.image if found.index is None else pictures.image_name(found.index)
+    selection.store_selection(resolved_selection(wanted, fitted, run, reference))
+    return InspectContext(run=run, epoch=fitted.epoch if fitted.epoch is not None else kept[-1], selected_image=found)
 
 
-def kept_words(wanted: Selection, fitted: Selection, run: Run, image: str) -> Selection:
+def resolved_selection(wanted: Selection, fitted: Selection, run: Run, image: str) -> Selection:
     """What goes into the address: the run and the image always, the rest where somebody chose it and it exists."""
     epoch = fitted.epoch if wanted.epoch is not None else None
     layer = fitted.layer if wanted.layer else ""
     return replace(wanted, run=run.name, image=image, epoch=epoch, layer=layer, map=fitted.map)
 
 
-def picture(scene: Scene) -> None:
+def image_and_prediction(scene: InspectContext) -> None:
     """The image, and what the network says about it: side by side on a phone, one below the other in a column."""
-    truth = scene.subject.truth
-    known = f"{scene.subject.name}: {scene.classes[truth]}" if truth is not None else scene.subject.name
+    truth = scene.selected_image.true_class
+    known = f"{scene.selected_image.title}: {scene.classes[truth]}" if truth is not None else scene.selected_image.title
     grid = st.grid(2, min_column_width=150, gap="small")
     with grid.cell(), st.container(gap="xsmall"):
-        st.image(enlarged(scene.image, 7), alt=f"32x32 pixels, {known}", width="stretch")
+        st.image(upscaled_png(scene.image, 7), alt=f"32x32 pixels, {known}", width="stretch")
         st.caption(known, text_alignment="center")
-        chooser.neighbours(scene)
+        image_controls.neighbor_buttons(scene)
     with grid.cell():
-        st.markdown(answer.sentence(scene.probabilities, scene.classes, truth))
-        answer.bars(scene.probabilities, scene.classes, truth, key="inside bars")
+        st.markdown(prediction.describe_prediction(scene.probabilities, scene.classes, truth))
+        prediction.probability_bars(scene.probabilities, scene.classes, truth, key="inside bars")
     if truth is None:
         st.caption(f"It knows ten classes only ({', '.join(scene.classes)}) and answers with one of them, always.")
 
 
 @st.fragment
-def looking(run: Run, epoch: int, subject: Subject) -> None:
+def open_view(run: Run, epoch: int, subject: SelectedImage) -> None:
     """The view that is open. What is clicked inside it draws only this part anew.
 
     A session keeps the arguments of a fragment for as long as it lives: it gets no `Scene`, whose maps are 600 kB.
     """
-    if st.session_state.pop(excites.ANOTHER, False):
+    if st.session_state.pop(top_activations.SESSION_IMAGE_SELECTED, False):
         st.rerun()  # another picture was chosen in here: the whole page is about it
     titles = {name: title for name, (title, _) in VIEWS.items()}
-    view = address.choice("view", "Look at", titles, wrap=False, label_visibility="collapsed")
-    VIEWS[view][1](Scene(run=run, epoch=epoch, subject=subject))
+    view = query_state.segmented_param("view", "Look at", titles, wrap=False, label_visibility="collapsed")
+    VIEWS[view][1](InspectContext(run=run, epoch=epoch, selected_image=subject))

@@ -10,42 +10,44 @@ from typing import Any
 
 import streamlit as st
 
-from cnnlab import charts, datasets
+from cnnlab import data
+from cnnlab.array_types import History
 from cnnlab.experiment import (
     OPTIMIZERS,
     PRECISIONS,
     REGULARIZERS,
     REPORT,
-    TRAIN_IMAGES,
+    TRAIN_IMAGE_COUNTS,
     Experiment,
     ExperimentError,
 )
 from cnnlab.jobs import eta
 from cnnlab.jobs.dispatcher import ensure_running
-from cnnlab.jobs.limits import Refused
 from cnnlab.jobs.queue import FAILED, QUEUED, RUNNING, Job, QueueError
-from cnnlab.pages import cached, fetch, frame, strip, wording
-from cnnlab.pages.selection import (
-    EXPERIMENT_NAMES,
-    NAMES,
-    complain,
-    experiment_words,
-    open_chosen,
-    parse_experiment,
-    write,
-)
-from cnnlab.runs import Run
+from cnnlab.jobs.quotas import QuotaExceeded
+from cnnlab.rendering import charts, curve_summary, formatting, palette
 from cnnlab.settings import SettingsError
+from cnnlab.storage.runs import Run
+from cnnlab.ui import app_shell, architecture_diagram, cache, download_panel
+from cnnlab.ui.selection import (
+    EXPERIMENT_PARAMS,
+    SELECTION_PARAMS,
+    experiment_params,
+    open_selected_run,
+    parse_experiment,
+    show_problems,
+    write_params,
+)
 
-FIRST = REPORT["3conv-dropout"].experiment
-MEMORY = "experiment in the address"
-REFUSAL = "why the training was refused"
-FORM = "form shows"  # the key of the experiment whose fields stand in the form
+DEFAULT_EXPERIMENT = REPORT["3conv-dropout"].experiment
+SESSION_EXPERIMENT = "experiment in the address"
+SESSION_REFUSAL = "why the training was refused"
+SESSION_FORM_KEY = "form shows"  # the key of the experiment whose fields stand in the form
 TICK_SECONDS = 1.0
 NOTICE_SECONDS = 3.0
 STEPS = {"dropout": 0.05, "l2": 0.00001, "learning rate": 0.0005}  # of one click on + or -
-GROWING = " while it trains; the figures above it are those of the last epoch"
-HOW_REPORTED = {  # what makes Keras's training accuracy another one than that measured like validation
+LIVE_CHART_NOTE = " while it trains; the figures above it are those of the last epoch"
+REPORTED_MEASURE = {  # what makes Keras's training accuracy another one than that measured like validation
     "none": "a running mean while it learns",
     "l2": "a running mean while it learns",
     "dropout": "dropout on",
@@ -62,61 +64,61 @@ def page() -> None:
         "A network that learns is as good on new pictures (validation, red) as on those it trained on (blue). "
         "Watch the gap between the two."
     )
-    experiment = asked_for()
+    experiment = requested_experiment()
     left, right = st.columns([1, 3.2], gap="large")
     with left:
-        form(experiment)
+        experiment_form(experiment)
     with right:
-        outcome(experiment)
-    strip.show(experiment)
+        result_area(experiment)
+    architecture_diagram.architecture_diagram(experiment)
 
 
 # -- what is chosen ----------------------------------------------------------------------------------------------------
 
 
-def usual() -> Experiment:
+def default_experiment() -> Experiment:
     """What the page opens with: the report's model 7, or the same on Shapes where there is nothing of CIFAR-10 yet."""
-    if datasets.available("cifar10") or cached.find(FIRST):
-        return FIRST
-    return Experiment(dataset="shapes", depth=FIRST.depth, regularizer=FIRST.regularizer)
+    if data.is_dataset_available("cifar10") or cache.find_run(DEFAULT_EXPERIMENT):
+        return DEFAULT_EXPERIMENT
+    return Experiment(dataset="shapes", depth=DEFAULT_EXPERIMENT.depth, regularizer=DEFAULT_EXPERIMENT.regularizer)
 
 
-def asked_for() -> Experiment:
+def requested_experiment() -> Experiment:
     """The experiment in the address; where it says nothing, the one this session looked at last.
 
     An address that names a run and nothing else, and is the first of its session, means that run's experiment.
     """
-    words = {name: st.query_params[name] for name in EXPERIMENT_NAMES if name in st.query_params}
-    words = words or st.session_state.get(MEMORY, {})
-    if not words and (run := open_chosen(st.query_params.get("run", ""), None)):
-        return go(run.experiment)
-    experiment, problems = parse_experiment(words, usual())
-    complain(problems)
-    return go(experiment)
+    words = {name: st.query_params[name] for name in EXPERIMENT_PARAMS if name in st.query_params}
+    words = words or st.session_state.get(SESSION_EXPERIMENT, {})
+    if not words and (run := open_selected_run(st.query_params.get("run", ""), None)):
+        return set_experiment(run.experiment)
+    experiment, problems = parse_experiment(words, default_experiment())
+    show_problems(problems)
+    return set_experiment(experiment)
 
 
-def go(experiment: Experiment) -> Experiment:
+def set_experiment(experiment: Experiment) -> Experiment:
     """Make this the experiment of the address and of the session."""
-    words = experiment_words(experiment)
-    st.session_state[MEMORY] = words
-    write(words, [*EXPERIMENT_NAMES, *NAMES])
+    words = experiment_params(experiment)
+    st.session_state[SESSION_EXPERIMENT] = words
+    write_params(words, [*EXPERIMENT_PARAMS, *SELECTION_PARAMS])
     return experiment
 
 
-def switch(experiment: Experiment) -> None:
+def on_set_experiment(experiment: Experiment) -> None:
     """The same, for a button."""
-    go(experiment)
+    set_experiment(experiment)
 
 
-def form(experiment: Experiment) -> None:
+def experiment_form(experiment: Experiment) -> None:
     """The choices, sent all at once. Depth, regularizer and strength first, the rest under More.
 
     The fields have no bounds: where a number is out of its own, a browser keeps the whole form and says nothing.
     """
-    fill(experiment)
+    fill_form(experiment)
     with st.form("network", border=False, enter_to_submit=False):
         st.segmented_control("Depth, in convolutions", [1, 2, 3, 4], key="f_depth", required=True, width="stretch")
-        st.radio("Regularizer", REGULARIZERS, key="f_regularizer", format_func=wording.REGULARIZER_NAMES.__getitem__)
+        st.radio("Regularizer", REGULARIZERS, key="f_regularizer", format_func=formatting.REGULARIZER_NAMES.__getitem__)
         st.number_input(
             "Strength",
             value=None,
@@ -127,16 +129,16 @@ def form(experiment: Experiment) -> None:
             help="Dropout: the share that is dropped, 0.1 in the report. L2: the factor of the penalty, 0.00001.",
         )
         with st.expander("More"):
-            more()
-        st.form_submit_button("Show this network", type="primary", width="stretch", on_click=take)
+            advanced_fields()
+        st.form_submit_button("Show this network", type="primary", width="stretch", on_click=on_submit)
     if problem := st.session_state.pop("form problem", None):
         st.error(problem)
 
 
-def more() -> None:
+def advanced_fields() -> None:
     """Everything else that decides the outcome. Left empty means the usual."""
     st.selectbox(
-        "Pictures", list(wording.DATASET_NAMES), key="f_dataset", format_func=wording.DATASET_NAMES.__getitem__
+        "Pictures", list(formatting.DATASET_NAMES), key="f_dataset", format_func=formatting.DATASET_NAMES.__getitem__
     )
     st.selectbox("Measured on", list(SPLITS), key="f_split", format_func=SPLITS.__getitem__)
     st.number_input(
@@ -152,25 +154,25 @@ def more() -> None:
     st.selectbox("Numbers", PRECISIONS, key="f_precision", format_func=PRECISION_NAMES.__getitem__)
 
 
-def fill(experiment: Experiment) -> None:
+def fill_form(experiment: Experiment) -> None:
     """Put the experiment's fields into the form, where the form shows another one or was away."""
-    if st.session_state.get(FORM) == experiment.key and "f_depth" in st.session_state:
+    if st.session_state.get(SESSION_FORM_KEY) == experiment.key and "f_depth" in st.session_state:
         return
     shown: dict[str, Any] = experiment.to_dict()
     if experiment.regularizer in ("none", "batchnorm"):
         shown["strength"] = None
-    if experiment.train_images == TRAIN_IMAGES[experiment.dataset, experiment.split][0]:
+    if experiment.train_images == TRAIN_IMAGE_COUNTS[experiment.dataset, experiment.split][0]:
         shown["train_images"] = None
     st.session_state.update({f"f_{name}": value for name, value in shown.items()})
-    st.session_state[FORM] = experiment.key
+    st.session_state[SESSION_FORM_KEY] = experiment.key
 
 
-def take() -> None:
+def on_submit() -> None:
     """The form was sent: its experiment is the page's from now on, or a sentence says what is wrong."""
-    fields = {name: st.session_state[f"f_{name}"] for name in EXPERIMENT_NAMES}
+    fields = {name: st.session_state[f"f_{name}"] for name in EXPERIMENT_PARAMS}
     if fields["regularizer"] in ("none", "batchnorm"):
         fields["strength"] = None
-    before, _ = parse_experiment(st.session_state.get(MEMORY, {}), FIRST)
+    before, _ = parse_experiment(st.session_state.get(SESSION_EXPERIMENT, {}), DEFAULT_EXPERIMENT)
     if fields["regularizer"] != before.regularizer and fields["strength"] == before.strength:
         fields["strength"] = None  # the old regularizer's, left standing
     try:
@@ -178,38 +180,38 @@ def take() -> None:
     except ExperimentError as error:
         st.session_state["form problem"] = str(error)
         return
-    st.session_state[FORM] = None
-    go(experiment)
+    st.session_state[SESSION_FORM_KEY] = None
+    set_experiment(experiment)
 
 
 # -- what there is -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Situation:
+class TrainingStatus:
     """What is known and asked for of one experiment.
 
     `stage`: "done"; "live"; "starting" (its worker has written nothing yet); "waiting" in line; "stopping"; "broken"
     (it can go on); "nothing". `run`, `job`: what the disk and the queue hold of it.
     """
 
-    stage: str
+    phase: str
     run: Run | None
     job: Job | None
 
     @property
-    def moves(self) -> bool:
+    def is_active(self) -> bool:
         """Whether there is something to watch."""
-        return self.stage in ("live", "starting", "waiting", "stopping")
+        return self.phase in ("live", "starting", "waiting", "stopping")
 
 
-def situation(experiment: Experiment) -> Situation:
+def training_status(experiment: Experiment) -> TrainingStatus:
     """Ask the disk and the queue."""
-    run, job = cached.find(experiment), cached.queue().for_key(experiment.key)
-    return Situation(stage(run.state if run else None, job), run, job)
+    run, job = cache.find_run(experiment), cache.open_queue().for_key(experiment.key)
+    return TrainingStatus(training_phase(run.state if run else None, job), run, job)
 
 
-def stage(state: str | None, job: Job | None) -> str:
+def training_phase(state: str | None, job: Job | None) -> str:
     """The stage that a run's state (None: no run) and the experiment's latest job make together."""
     if state == "done":
         return "done"
@@ -222,36 +224,40 @@ def stage(state: str | None, job: Job | None) -> str:
     return "broken" if state or (job and job.state == FAILED) else "nothing"
 
 
-def outcome(experiment: Experiment) -> None:
+def result_area(experiment: Experiment) -> None:
     """The result, the training to watch, or the button that starts it."""
-    if refusal := st.session_state.pop(REFUSAL, None):
+    if refusal := st.session_state.pop(SESSION_REFUSAL, None):
         st.error(refusal)
-    now = situation(experiment)
-    if now.moves:
-        st.fragment(watch, run_every=TICK_SECONDS)(experiment)
-    elif now.stage == "done" and now.run:
-        result(now.run)
+    now = training_status(experiment)
+    if now.is_active:
+        st.fragment(watch_training, run_every=TICK_SECONDS)(experiment)
+    elif now.phase == "done" and now.run:
+        finished_result(now.run)
     else:
-        broken(experiment, now) if now.stage == "broken" else start(experiment)
-        st.fragment(notice, run_every=NOTICE_SECONDS)(experiment, now.stage)
+        interrupted_panel(experiment, now) if now.phase == "broken" else start_panel(experiment)
+        st.fragment(watch_for_start, run_every=NOTICE_SECONDS)(experiment, now.phase)
 
 
 # -- a result ----------------------------------------------------------------------------------------------------------
 
 
-def result(run: Run) -> None:
+def finished_result(run: Run) -> None:
     """What came out, before anything else."""
-    history, record = cached.history(run), cached.record(run)
-    figures(run.experiment, history)
-    curves(run.experiment, history)
-    best = charts.read_curves(history)
+    history, record = cache.history(run), cache.record(run)
+    summary_metrics(run.experiment, history)
+    learning_curves(run.experiment, history)
+    best = curve_summary.summarize_curves(history)
     test = record.get("test_accuracy")
-    told = [wording.origin(record, run.is_pretrained)]
-    told += [f"best validation accuracy {charts.percent(best.best, 1)} after epoch {best.best_epoch}"] if best else []
-    told += [f"accuracy on the test set {charts.percent(test, 1)}"] if test is not None else []
+    told = [formatting.describe_origin(record, run.is_pretrained)]
+    told += (
+        [f"best validation accuracy {curve_summary.percent(best.best, 1)} after epoch {best.best_epoch}"]
+        if best
+        else []
+    )
+    told += [f"accuracy on the test set {curve_summary.percent(test, 1)}"] if test is not None else []
     st.caption(f"{run.title}: {'; '.join(told)}.")
     with st.container(horizontal=True, vertical_alignment="center"):
-        frame.link("look_inside", "Look inside this network", {"run": run.name}, icon=":material/grid_view:")
+        app_shell.page_link("look_inside", "Look inside this network", {"run": run.name}, icon=":material/grid_view:")
         model = run.path / "model.keras"
         if model.exists():
             st.download_button(
@@ -264,41 +270,45 @@ def result(run: Run) -> None:
             )
 
 
-def figures(experiment: Experiment, history: charts.History) -> None:
+def summary_metrics(experiment: Experiment, history: History) -> None:
     """The question answered in one sentence, and the three figures behind it."""
-    reading = charts.read_curves(history)
+    reading = curve_summary.summarize_curves(history)
     if reading is None:
         return
-    st.subheader(charts.verdict(reading), anchor=False)
+    st.subheader(curve_summary.verdict(reading), anchor=False)
     with st.container(horizontal=True):
-        st.metric("Training accuracy", charts.percent(reading.training, 1), width=155)
-        st.metric(f"{measured_on(experiment)} accuracy", charts.percent(reading.validation, 1), width=155)
-        st.metric(f"Gap, {reading.trend}", charts.points(reading.gap), width=155)
+        st.metric("Training accuracy", curve_summary.percent(reading.training, 1), width=155)
+        st.metric(f"{evaluation_set(experiment)} accuracy", curve_summary.percent(reading.validation, 1), width=155)
+        st.metric(f"Gap, {reading.trend}", curve_summary.points(reading.gap), width=155)
 
 
-def measured_on(experiment: Experiment) -> str:
+def evaluation_set(experiment: Experiment) -> str:
     """What the red curve is measured on."""
     return "Test" if experiment.split == "test" else "Validation"
 
 
-def curves(experiment: Experiment, history: charts.History, live: bool = False) -> None:
+def learning_curves(experiment: Experiment, history: History, live: bool = False) -> None:
     """Accuracy and loss over the epochs, and the L2 penalty by itself where there is one.
 
     A chart whose words change is built anew in the browser: while it grows, the figures above it have the words.
     """
     title, epochs = experiment.title, experiment.epochs
-    reported = f"training, as Keras reports it, {HOW_REPORTED[experiment.regularizer]}"
-    st.html(charts.legend("training, measured like validation", measured_on(experiment).lower(), reported))
+    reported = f"training, as Keras reports it, {REPORTED_MEASURE[experiment.regularizer]}"
+    st.html(palette.legend_html("training, measured like validation", evaluation_set(experiment).lower(), reported))
     left, right = st.columns(2)
     with left:
         st.markdown("**Accuracy**")
-        words = f"Accuracy of {title}, growing{GROWING}" if live else charts.accuracy_words(history, title)
+        words = (
+            f"Accuracy of {title}, growing{LIVE_CHART_NOTE}"
+            if live
+            else curve_summary.describe_accuracy(history, title)
+        )
         st.vega_lite_chart(spec=charts.accuracy_chart(history, epochs), alt=words, key="accuracy")
     with right:
         st.markdown("**Loss**, without any penalty")
-        words = f"Loss of {title}, growing{GROWING}" if live else charts.loss_words(history, title)
+        words = f"Loss of {title}, growing{LIVE_CHART_NOTE}" if live else curve_summary.describe_loss(history, title)
         st.vega_lite_chart(spec=charts.loss_chart(history, epochs), alt=words, key="loss")
-    if sentence := charts.penalty_sentence(history):
+    if sentence := curve_summary.describe_penalty(history):
         left, right = st.columns(2, vertical_alignment="center")
         left.markdown(f"**L2 penalty**, on a scale of its own. {sentence}")
         words = f"L2 penalty of {title} over the epochs: the sentence beside it has its size"
@@ -308,96 +318,103 @@ def curves(experiment: Experiment, history: charts.History, live: bool = False) 
 # -- a training to watch -----------------------------------------------------------------------------------------------
 
 
-def watch(experiment: Experiment) -> None:
+def watch_training(experiment: Experiment) -> None:
     """Drawn again every second while the training moves; what goes wrong meanwhile is a sentence."""
     try:
-        follow(experiment)
+        live_training(experiment)
     except (QueueError, OSError) as error:
         st.warning(str(error))
 
 
-def follow(experiment: Experiment) -> None:
+def live_training(experiment: Experiment) -> None:
     """The bar or the place in line, and the curves; the end of the training draws the whole page once more."""
-    now = situation(experiment)
-    if now.stage != "live":  # the dispatcher may have died, with its worker or alone: whoever looks sees to it
+    now = training_status(experiment)
+    if now.phase != "live":  # the dispatcher may have died, with its worker or alone: whoever looks sees to it
         ensure_running()
-    if not now.moves:
+    if not now.is_active:
         st.rerun()
-    if now.stage == "waiting" and now.job:
-        waiting(now.job)
+    if now.phase == "waiting" and now.job:
+        queued_panel(now.job)
     else:
-        working(experiment, now)
-    if now.job and now.stage != "stopping" and frame.person() in now.job.people:
-        leave(now.job)
+        progress_panel(experiment, now)
+    if now.job and now.phase != "stopping" and app_shell.current_person() in now.job.requesters:
+        stop_button(now.job)
     if now.run:
-        history = charts.with_progress(cached.history(now.run), now.run.progress())
-        figures(experiment, cached.history(now.run))
-        curves(experiment, history, live=True)
+        history = curve_summary.append_progress(cache.history(now.run), now.run.progress())
+        summary_metrics(experiment, cache.history(now.run))
+        learning_curves(experiment, history, live=True)
 
 
-def notice(experiment: Experiment, seen: str) -> None:
+def watch_for_start(experiment: Experiment, seen: str) -> None:
     """Draws nothing: where somebody else starts this training, whoever looks at it sees it start."""
     with suppress(QueueError, OSError):  # the page itself has said so
-        if situation(experiment).stage != seen:
+        if training_status(experiment).phase != seen:
             st.rerun()
 
 
-def waiting(job: Job) -> None:
+def queued_panel(job: Job) -> None:
     """The place in line, and when the turn comes."""
-    place = cached.queue().position(job) or 1
-    begins = when_it_starts(place)
-    expected = f", starts in about {wording.duration(begins)}" if begins else ""
-    said = wording.in_line(place).capitalize()
+    place = cache.open_queue().position(job) or 1
+    begins = expected_start(place)
+    expected = f", starts in about {formatting.duration(begins)}" if begins else ""
+    said = formatting.queue_position(place).capitalize()
     st.info(f"**{said}**{expected}. You may close this page: it is trained all the same.")
 
 
-def working(experiment: Experiment, now: Situation) -> None:
+def progress_panel(experiment: Experiment, now: TrainingStatus) -> None:
     """The bar: epoch, batch, time left."""
-    done = int(cached.record(now.run).get("epochs_done") or 0) if now.run else 0
-    share, words = wording.where(now.run.progress() if now.run else {}, done, experiment.epochs)
-    if now.stage == "stopping":
+    done = int(cache.record(now.run).get("epochs_done") or 0) if now.run else 0
+    share, words = formatting.describe_progress(now.run.progress() if now.run else {}, done, experiment.epochs)
+    if now.phase == "stopping":
         words = "stopping after the batch at hand; the whole epochs are kept"
     st.progress(share, text=f"**{experiment.title}**: {words}")
 
 
-def leave(job: Job) -> None:
+def stop_button(job: Job) -> None:
     """Stop, for who asked for it."""
-    others = len(job.people) - 1
+    others = len(job.requesters) - 1
     label = "Stop" if job.state == RUNNING else "Leave the line"
     note = f"It goes on for {others} more who want it." if others else "You can go on later, from the last whole epoch."
     if st.button(label, icon=":material/stop_circle:", help=note):
-        cached.queue().cancel(job, frame.person())
+        cache.open_queue().cancel(job, app_shell.current_person())
         st.rerun()
 
 
 # -- what is not trained yet -------------------------------------------------------------------------------------------
 
 
-def start(experiment: Experiment) -> None:
+def start_panel(experiment: Experiment) -> None:
     """The button that asks for the training; where its pictures are missing, the way to get them."""
     st.subheader(f"{experiment.title} is not trained yet", anchor=False)
-    if not datasets.available(experiment.dataset):
-        fetch.show()
+    if not data.is_dataset_available(experiment.dataset):
+        download_panel.download_panel()
         instead = Experiment(dataset="shapes", depth=experiment.depth, regularizer=experiment.regularizer)
-        st.button("Train on Shapes instead", on_click=switch, args=(instead,), icon=":material/category:")
-        st.caption(f"Ten kinds of shapes, drawn on the spot: {promise(instead)}.")
+        st.button("Train on Shapes instead", on_click=on_set_experiment, args=(instead,), icon=":material/category:")
+        st.caption(f"Ten kinds of shapes, drawn on the spot: {expected_duration(instead)}.")
         return
-    label = f"Train it: {promise(experiment)}"
-    st.button(label, type="primary", icon=":material/play_arrow:", key="train_it", on_click=ask, args=(experiment,))
+    label = f"Train it: {expected_duration(experiment)}"
+    st.button(
+        label,
+        type="primary",
+        icon=":material/play_arrow:",
+        key="train_it",
+        on_click=submit_training,
+        args=(experiment,),
+    )
     st.caption("It trains on the server. You may close this page, come back and find it again.")
 
 
-def broken(experiment: Experiment, now: Situation) -> None:
+def interrupted_panel(experiment: Experiment, now: TrainingStatus) -> None:
     """A training that ended before its end: why, what there is of it, and how it goes on."""
-    st.warning(what_happened(now))
-    st.button("Continue", type="primary", icon=":material/play_arrow:", on_click=ask, args=(experiment,))
+    st.warning(interruption_message(now))
+    st.button("Continue", type="primary", icon=":material/play_arrow:", on_click=submit_training, args=(experiment,))
     if now.run:
-        history = cached.history(now.run)
-        figures(experiment, history)
-        curves(experiment, history)
+        history = cache.history(now.run)
+        summary_metrics(experiment, history)
+        learning_curves(experiment, history)
 
 
-def what_happened(now: Situation) -> str:
+def interruption_message(now: TrainingStatus) -> str:
     """Why a training ended early, in one or two sentences."""
     done = int(now.run.record.get("epochs_done") or 0) if now.run else 0
     kept = (
@@ -413,46 +430,46 @@ def what_happened(now: Situation) -> str:
     return f"This training failed. {reason or 'It gave no reason.'} {kept}"
 
 
-def ask(experiment: Experiment) -> None:
+def submit_training(experiment: Experiment) -> None:
     """Ask for the training, and see that somebody works through the queue.
 
     This is done before the page is drawn anew: where somebody else was faster the button is not there any more, and who
     pressed it wants the training all the same.
     """
     try:
-        cached.queue().submit(experiment, frame.person())
+        cache.open_queue().submit(experiment, app_shell.current_person())
         ensure_running()
-    except (Refused, QueueError, SettingsError) as no:
-        st.session_state[REFUSAL] = str(no)
+    except (QuotaExceeded, QueueError, SettingsError) as no:
+        st.session_state[SESSION_REFUSAL] = str(no)
 
 
-def promise(experiment: Experiment) -> str:
+def expected_duration(experiment: Experiment) -> str:
     """'about 9 min, 2nd in line': what asking for it now would mean."""
-    seconds = eta.seconds_left(experiment, measured())
-    expected = f"about {wording.duration(seconds)}" if seconds else "nobody has measured yet how long"
-    line = cached.queue().active()
+    seconds = eta.seconds_left(experiment, measured_runs())
+    expected = f"about {formatting.duration(seconds)}" if seconds else "nobody has measured yet how long"
+    line = cache.open_queue().active()
     waiting = sum(job.state == QUEUED for job in line)
-    starts_now = len(line) < cached.queue().slots()
-    return expected if starts_now else f"{expected}, {wording.in_line(waiting + 1)}"
+    starts_now = len(line) < cache.open_queue().slots()
+    return expected if starts_now else f"{expected}, {formatting.queue_position(waiting + 1)}"
 
 
-def when_it_starts(place: int) -> float | None:
+def expected_start(place: int) -> float | None:
     """In how many seconds the job at this place in line starts, from what was measured here."""
-    known = measured()
-    running = [left(job, known) for job in cached.queue().running()]
-    line = [left(job, known) for job in cached.queue().line()]
-    begins = eta.starts(running, line, cached.queue().slots())
+    known = measured_runs()
+    running = [job_seconds_left(job, known) for job in cache.open_queue().running()]
+    line = [job_seconds_left(job, known) for job in cache.open_queue().waiting()]
+    begins = eta.start_times(running, line, cache.open_queue().slots())
     return begins[place - 1] if place <= len(begins) else None
 
 
-def left(job: Job, known: list[eta.Measured]) -> float | None:
+def job_seconds_left(job: Job, known: list[eta.Measured]) -> float | None:
     """The seconds that a job still needs."""
-    run = cached.find(job.experiment)
+    run = cache.find_run(job.experiment)
     told = run.progress().get("seconds_left") if run else None
     done = int(run.record.get("epochs_done") or 0) if run else 0
     return float(told) if told is not None else eta.seconds_left(job.experiment, known, done)
 
 
-def measured() -> list[eta.Measured]:
+def measured_runs() -> list[eta.Measured]:
     """The runs of this machine, with their records."""
-    return [(run.experiment, cached.record(run)) for run in cached.all_runs() if not run.is_pretrained]
+    return [(run.experiment, cache.record(run)) for run in cache.list_runs() if not run.is_pretrained]

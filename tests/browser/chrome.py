@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from cnnlab import locks, settings
-from cnnlab.settings import python_environment
+from cnnlab import settings
+from cnnlab.settings import subprocess_environment
+from cnnlab.storage import process_lock
 
 PATIENCE = 90_000  # milliseconds; the machine may be busy
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 400, "height": 800}
@@ -69,7 +70,7 @@ class served:  # noqa: N801  # read as a verb: with served(home) as app
         self.process = subprocess.Popen(
             [*command, *options],
             cwd=settings.REPOSITORY,
-            env=python_environment() | {"CNNLAB_HOME": str(self.home)} | self.environment,
+            env=subprocess_environment() | {"CNNLAB_HOME": str(self.home)} | self.environment,
             stdout=self.log,
             stderr=subprocess.STDOUT,
         )
@@ -87,10 +88,10 @@ class served:  # noqa: N801  # read as a verb: with served(home) as app
 
 def end_whoever_holds(lock: Path) -> None:
     """Ask the process that holds a lock, unless it is this test, to stop, and wait until it has."""
-    holder = locks.holder(lock)
+    holder = process_lock.lock_owner(lock)
     if holder is not None and holder.pid != os.getpid():
         os.kill(holder.pid, signal.SIGTERM)
-        wait_until(lambda: not locks.held(lock), f"{lock} is free")
+        wait_until(lambda: not process_lock.is_locked(lock), f"{lock} is free")
 
 
 def free_port() -> int:

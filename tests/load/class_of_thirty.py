@@ -26,11 +26,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from browser_protocol import Browser, NotAnswered
-from findings import Findings
+from load_report import Findings
 from server import NO_DATA, Lab, cpu_seconds, fresh_lab, memory
 
-from cnnlab import locks, runs, settings
+from cnnlab import settings
 from cnnlab.experiment import Experiment
+from cnnlab.storage import process_lock, runs
 
 THINKING = (2.0, 8.0)  # seconds between an answer and the next click
 WATCHING = (15.0, 40.0)  # seconds for which a live run is watched before another network is looked at
@@ -202,11 +203,11 @@ def told(values: list[float]) -> str:
 def written_by_hand(experiment: Experiment) -> Iterator[None]:
     """A live run without a training: this process holds its lock. `keep_writing` is its worker."""
     path = settings.runs_dir() / experiment.key
-    lock = locks.acquire(path / "lock")
+    lock = process_lock.acquire(path / "lock")
     if lock is None:
         raise RuntimeError(f"{path} is being trained already.")
     with lock:
-        runs.write_atomically(path / "experiment.json", experiment.to_json().encode())
+        runs.write_bytes(path / "experiment.json", experiment.to_json().encode())
         runs.write_json(path / "record.json", {"state": "running", "epochs_done": 0})
         yield
 
@@ -217,7 +218,7 @@ async def keep_writing(experiment: Experiment) -> None:
     for moment in range(10 * experiment.epochs):
         epoch, batch = divmod(moment, 10)
         if batch == 0:
-            figures = dict.fromkeys(runs.HISTORY[1:], 0.9 - 0.8 / (1 + epoch / 10))
+            figures = dict.fromkeys(runs.HISTORY_COLUMNS[1:], 0.9 - 0.8 / (1 + epoch / 10))
             rows.append({"epoch": epoch, **figures})
             runs.write_history(path / "history.csv", rows)
             runs.write_json(path / "record.json", {"state": "running", "epochs_done": epoch, "final": rows[-1]})

@@ -20,13 +20,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from findings import Findings
+from load_report import Findings
 from server import Lab, fresh_lab, undisturbed
 
-from cnnlab import runs, settings
+from cnnlab import settings
 from cnnlab.experiment import Experiment
-from cnnlab.jobs.limits import Refused
 from cnnlab.jobs.queue import DONE, FAILED, QueueError
+from cnnlab.jobs.quotas import QuotaExceeded
+from cnnlab.storage import runs
 
 MEGABYTES = 24
 BEFORE = 5  # epochs that are kept when the disk runs full
@@ -95,7 +96,7 @@ def ask_while_full(lab: Lab) -> str:
     """What somebody is told who asks for a training now."""
     try:
         lab.queue.submit(THIRD, "grace")
-    except (QueueError, Refused) as no:
+    except (QueueError, QuotaExceeded) as no:
         return str(no)
     except Exception as error:
         return f"ERROR {error!r}"

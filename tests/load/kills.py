@@ -22,13 +22,13 @@ from collections import Counter
 from contextlib import suppress
 
 from browser_protocol import Browser, NotAnswered
-from findings import Findings
+from load_report import Findings
 from server import Lab, attempts, fresh_lab, is_done, undisturbed
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.queue import DONE
-from cnnlab.pages.selection import experiment_words
+from cnnlab.ui.selection import experiment_params
 
 PEOPLE = 3
 KINDS = ("worker", "dispatcher", "web server", "all three")
@@ -105,7 +105,7 @@ class Storm:
         """Look at the training's page until it is done or the server is gone, and press what the page offers."""
         browser = Browser(self.lab.url)
         try:
-            await browser.open("", **experiment_words(mine))
+            await browser.open("", **experiment_params(mine))
             while not is_done(mine) and not browser.gone:
                 for button in ("Train it", "Continue"):
                     if browser.find(button):

@@ -22,11 +22,12 @@ sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "browser")]
 
 from chrome import answers, end_whoever_holds, free_port, wait_until  # noqa: E402
 
-from cnnlab import locks, runs, settings  # noqa: E402
+from cnnlab import settings  # noqa: E402
 from cnnlab.experiment import Experiment  # noqa: E402
+from cnnlab.jobs.local_runner import ATTEMPT_HEADER  # noqa: E402
 from cnnlab.jobs.queue import Queue  # noqa: E402
-from cnnlab.jobs.runners import BEGINNING  # noqa: E402
-from cnnlab.settings import python_environment  # noqa: E402
+from cnnlab.settings import subprocess_environment  # noqa: E402
+from cnnlab.storage import process_lock, runs  # noqa: E402
 
 COMPLAINT = re.compile(r"error|traceback|exception", re.IGNORECASE)
 LOGS = ("web.log", "dispatcher.log")
@@ -60,19 +61,19 @@ class Lab:
         """A process of this lab, whose words go to a log in its home."""
         with (self.home / log).open("ab") as file:
             process = subprocess.Popen(
-                command, cwd=REPOSITORY, env=python_environment(), stdout=file, stderr=subprocess.STDOUT
+                command, cwd=REPOSITORY, env=subprocess_environment(), stdout=file, stderr=subprocess.STDOUT
             )
         self.children.append(process)
         return process
 
     def dispatcher(self) -> int | None:
         """The process id of the dispatcher at work."""
-        holder = locks.holder(self.home / "dispatcher.lock")
+        holder = process_lock.lock_owner(self.home / "dispatcher.lock")
         return holder.pid if holder else None
 
     def workers(self) -> list[int]:
         """The process ids of the trainings at work."""
-        holders = [locks.holder(lock) for lock in self.home.glob("runs/*/lock")]
+        holders = [process_lock.lock_owner(lock) for lock in self.home.glob("runs/*/lock")]
         return [holder.pid for holder in holders if holder and holder.pid != os.getpid()]
 
     def complaints(self) -> list[str]:
@@ -139,7 +140,7 @@ def undisturbed(one: Experiment) -> bytes:
 def attempts(one: Experiment) -> int:
     """How often a worker was started for this experiment."""
     log = settings.runs_dir() / one.key / "worker.log"
-    return log.read_text(errors="replace").count(BEGINNING) if log.exists() else 0
+    return log.read_text(errors="replace").count(ATTEMPT_HEADER) if log.exists() else 0
 
 
 def memory(process: int) -> tuple[float, float]:

@@ -21,14 +21,14 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 from browser_protocol import Browser
-from findings import Findings
+from load_report import Findings
 from server import Lab, attempts, fresh_lab, is_done
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
-from cnnlab.jobs.limits import Refused
 from cnnlab.jobs.queue import Queue
-from cnnlab.pages.selection import experiment_words
+from cnnlab.jobs.quotas import QuotaExceeded
+from cnnlab.ui.selection import experiment_params
 
 PEOPLE, DISTINCT = 30, 8
 PATIENCE = 900.0  # seconds for eight small trainings
@@ -50,7 +50,7 @@ async def everybody_asks(lab: Lab) -> list[str]:
     browsers = [Browser(lab.url) for _ in range(PEOPLE)]
     asked = [small(number % DISTINCT) for number in range(PEOPLE)]
     await asyncio.gather(
-        *(browser.open("", **experiment_words(one)) for browser, one in zip(browsers, asked, strict=True))
+        *(browser.open("", **experiment_params(one)) for browser, one in zip(browsers, asked, strict=True))
     )
     await asyncio.gather(*(browser.press("Train it", "asking") for browser in browsers))
     give_up = time.monotonic() + PATIENCE
@@ -105,14 +105,14 @@ def plan() -> list[tuple[str, int]]:
 def send(requests: list[tuple[str, int]], start: float) -> list[Answer]:
     """One process's share, from this moment (Unix time) on."""
     queue, answers = Queue(), []
-    queue.stamp()
+    queue.revision()
     experiments = [small(seed) for _, seed in requests]
     time.sleep(max(0.0, start - time.time()))
     for (person, _), experiment in zip(requests, experiments, strict=True):
         began = time.time()
         try:
             job, said = queue.submit(experiment, person).id, ""
-        except Refused as no:
+        except QuotaExceeded as no:
             job, said = None, str(no)
         except Exception as error:  # whatever it is, it is what is looked for
             job, said = None, f"ERROR {error!r}"
@@ -144,7 +144,7 @@ def judge(found: Findings, lab: Lab, answers: list[Answer]) -> None:
     keys = [key for (key,) in lab.rows("SELECT key FROM jobs")]
     each = Counter(answer.person for answer in accepted)
     students = max(count for person, count in each.items() if person.startswith("student"))
-    allowed, waiting, active = settings.current(), len(lab.queue.line()), len(lab.queue.active())
+    allowed, waiting, active = settings.current(), len(lab.queue.waiting()), len(lab.queue.active())
     held = {one for one in everything if not one[0].startswith(EARLY)}
     told = {(answer.person, answer.job) for answer in accepted}
     found.tell(f"{len(answers)} requests", f"{seconds:.2f} s, the slowest {1000 * slowest:.0f} ms", "1 s", seconds <= 1)

@@ -1,0 +1,76 @@
+"""The images: CIFAR-10 (downloaded, or carried in by a teacher) and Shapes (drawn on the spot).
+
+A data set is four arrays, memory-mapped, so that several workers share the same pages of memory, and a fingerprint
+that goes into the record of every run trained on it.
+"""
+
+import importlib
+from dataclasses import dataclass
+
+from cnnlab.array_types import PixelArray
+from cnnlab.experiment import DATASETS, Experiment
+
+VALIDATION_START = {"cifar10": 40_000, "shapes": 10_000}
+
+
+class DatasetMissing(LookupError):
+    """The data set is not on this machine. The message is one sentence that says how to get it."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images uint8 (n, 32, 32, 3), 0..255, RGB; labels uint8 (n,), 0..9; class names by label.
+
+    `fingerprint` is the SHA-256 over the raw bytes of x_train, y_train, x_test and y_test, in that order, as hex.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    x_train: PixelArray
+    y_train: PixelArray
+    x_test: PixelArray
+    y_test: PixelArray
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class DataSplit:
+    """What one experiment trains on, watches while training (`val`), and is measured on at the end (`test`)."""
+
+    x_train: PixelArray
+    y_train: PixelArray
+    x_val: PixelArray
+    y_val: PixelArray
+    x_test: PixelArray
+    y_test: PixelArray
+
+
+def is_dataset_available(name: str) -> bool:
+    """Whether `load(name)` would succeed, without making or downloading anything."""
+    return bool(_module(name).is_available())
+
+
+def load_dataset(name: str) -> Dataset:
+    """The data set of this name. Raises DatasetMissing where it has to be fetched first."""
+    dataset: Dataset = _module(name).load()
+    return dataset
+
+
+def _module(name: str):  # type: ignore[no-untyped-def]
+    if name not in DATASETS:
+        raise DatasetMissing(f"There is no such data set; choose from {', '.join(DATASETS)}. Received: {name!r}")
+    return importlib.import_module(f"cnnlab.data.{name}")
+
+
+def split_dataset(dataset: Dataset, experiment: Experiment) -> DataSplit:
+    """The images an experiment uses, as views on the data set's arrays.
+
+    The report's split: train on the first 40,000 training images, validate on the last 10,000; its final models train
+    on all 50,000 and are watched, as the report does, on the 10,000 test images.
+    """
+    end, start = experiment.train_images, VALIDATION_START[dataset.name]
+    if experiment.split == "test":
+        x_val, y_val = dataset.x_test, dataset.y_test
+    else:
+        x_val, y_val = dataset.x_train[start:], dataset.y_train[start:]
+    return DataSplit(dataset.x_train[:end], dataset.y_train[:end], x_val, y_val, dataset.x_test, dataset.y_test)

@@ -1,0 +1,119 @@
+"""Two runs, one image, side by side: the same scale for both, and the same epoch as far as both kept it."""
+
+import numpy as np
+import streamlit as st
+
+from cnnlab.analysis import filter_matching
+from cnnlab.inspect import epoch_slider, feature_maps, image_controls, prediction
+from cnnlab.inspect.context import InspectContext
+from cnnlab.rendering import explanations
+from cnnlab.rendering.feature_map_grid import render_feature_maps, shared_vmax
+from cnnlab.storage.runs import Run
+from cnnlab.ui import cache, clickable_image, query_state, selection
+
+VERSUS = "inside versus"
+FIRST = "conv1/kernel"  # of the layer that sees the picture itself
+
+
+def compare_runs_view(scene: InspectContext) -> None:
+    """The second run, both answers, and both walls of every layer they share."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        other = second_run_menu(scene)
+        if other is None:
+            return
+        scale = query_state.segmented_param("scale", "Colours", feature_maps.SCALES)
+    for cell, one, key in zip(feature_maps.grid_cells(2), (scene, other), ("one", "two"), strict=True):
+        with cell:
+            st.markdown(f"**{one.run.title}**, epoch {one.epoch}")
+            st.markdown(prediction.describe_prediction(one.probabilities, one.classes, one.selected_image.true_class))
+            prediction.probability_bars(
+                one.probabilities, one.classes, one.selected_image.true_class, key=f"inside run {key}"
+            )
+    for conv in [conv for conv in scene.convolution_names if conv in other.convolution_names]:
+        layer_pair(scene, other, conv, scale)
+    st.caption(
+        f"{describe_filter_matching(scene, other)} Compare the walls as a whole too, on one scale for each layer: how"
+        " many maps are silent, how strong, how fine."
+    )
+
+
+def describe_filter_matching(scene: InspectContext, other: InspectContext) -> str:
+    """Whether equal numbers of filters mean anything in these two runs."""
+    one, two = (each.weights[FIRST] for each in (scene, other))
+    together = one.shape == two.shape and have_same_initialization(scene.run, other.run)
+    return explanations.explain_filter_matching(
+        together, filter_matching.count_same_index_matches(one, two) if together else 0, one.shape[-1]
+    )
+
+
+def have_same_initialization(run: Run, other: Run) -> bool:
+    """Whether the first layers of both began with the same numbers; where those were not kept, the seeds decide."""
+    if run.snapshot_epochs()[0] or other.snapshot_epochs()[0]:
+        return run.experiment.seed == other.experiment.seed
+    one, two = (cache.weights(each, 0)[FIRST] for each in (run, other))
+    return filter_matching.same_initialization(one, two)
+
+
+def second_run_menu(scene: InspectContext) -> InspectContext | None:
+    """The second run, of the same data; None, and a sentence, where there is no other."""
+    same = scene.run.experiment.dataset
+    others = [run for run in cache.inspectable_runs() if run.experiment.dataset == same and run.name != scene.run.name]
+    if not others:
+        st.info("There is no second run on the same data yet: train one on the page Train.")
+        return None
+    names = {run.name: run for run in others}
+    wanted, _ = selection.parse_selection(dict(st.query_params))
+    run = names.get(wanted.versus) or default_second_run(scene.run, others)
+    st.session_state[VERSUS] = run.name
+    st.selectbox(
+        "Beside",
+        list(names),
+        format_func=lambda name: image_controls.run_title(names[name]),
+        key=VERSUS,
+        on_change=_on_second_run_selected,
+        width=560,
+    )
+    return scene.with_run(run, matching_epoch(scene.epoch, scene.run, run))
+
+
+def default_second_run(run: Run, others: list[Run]) -> Run:
+    """The run that differs in the regularizer only, where there is one."""
+    alike = [other for other in others if other.experiment.depth == run.experiment.depth]
+    plain = [other for other in alike if other.experiment.regularizer == "none"]
+    return (plain or alike or others)[0]
+
+
+def matching_epoch(epoch: int, run: Run, other: Run) -> int:
+    """The other run's epoch: its last for the last, otherwise the latest it kept up to this one."""
+    kept = other.snapshot_epochs()
+    if epoch == run.snapshot_epochs()[-1]:
+        return kept[-1]
+    return max((one for one in kept if one <= epoch), default=kept[0])
+
+
+def layer_pair(scene: InspectContext, other: InspectContext, conv: str, scale: str) -> None:
+    """One layer of both runs on one scale."""
+    end = common_vmax(scene, other, conv) if scale == "layer" else None
+    for cell, one, key in zip(feature_maps.grid_cells(2), (scene, other), ("one", "two"), strict=True):
+        with cell:
+            stage = one.relu_name(conv)
+            values = one.activations[stage][0]
+            limit = epoch_slider.epochs_vmax(one, stage, scale) if end is None else end
+            wall = render_feature_maps(values, scale, vmax=limit)
+            st.markdown(feature_maps.grid_heading(conv, wall))
+            words = f"{one.run.title}: {feature_maps.describe_grid(conv, wall)}"
+            clickable_image.clickable_image(clickable_image.from_feature_maps(wall), f"wall {conv} of {key}", words)
+
+
+def common_vmax(scene: InspectContext, other: InspectContext, conv: str) -> float:
+    """Where the scale of both walls ends: the strongest number of both runs, of all epochs where that is wanted."""
+    ends = []
+    for one in (scene, other):
+        stage = one.relu_name(conv)
+        held = epoch_slider.epochs_vmax(one, stage, "layer")
+        ends.append(shared_vmax([one.activations[stage][0]]) if held is None else held)
+    return float(np.max([end.max() for end in ends]))
+
+
+def _on_second_run_selected() -> None:
+    selection.update_selection(versus=st.session_state[VERSUS])

@@ -1,0 +1,143 @@
+"""When: the slider through the epochs whose weights were kept, Play, and the place on the learning curve.
+
+While Play runs, and wherever it is wanted, all epochs are drawn on one scale: otherwise every picture would fill its
+own, and nothing would seem to grow.
+"""
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from cnnlab.inspect.context import InspectContext
+from cnnlab.rendering import charts, curve_summary
+from cnnlab.rendering.feature_map_grid import shared_vmax
+from cnnlab.storage.runs import Run
+from cnnlab.ui import cache, query_state, selection
+from cnnlab.ui.clickable_image import SELECTED_COLOR
+
+SECONDS_PER_EPOCH = 1.0  # seconds for one epoch
+KEY, SESSION_PLAYING, SESSION_JUST_DRAWN = "inside epoch", "inside playing", "inside drawn"
+SHARED_SCALE_OPTIONS = {"no": "one scale an epoch", "yes": "one scale for all epochs"}
+
+
+def epoch_controls(scene: InspectContext) -> None:
+    """The slider, Play, and the learning curve with a line at this epoch."""
+    kept = scene.run.snapshot_epochs()
+    if len(kept) > 1:
+        st.session_state[KEY] = scene.epoch
+        st.select_slider("After epoch", kept, key=KEY, on_change=_on_epoch_selected)
+        play_buttons(kept)
+    else:
+        st.caption(f"Only the weights after epoch {scene.epoch} are kept so far.")
+    if st.session_state.get(SESSION_PLAYING):
+        st.session_state[SESSION_JUST_DRAWN] = True
+        play_timer(kept)
+    learning_curve(scene)
+
+
+def play_buttons(kept: list[int]) -> None:
+    """Play or pause, and the scale."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.session_state.get(SESSION_PLAYING):
+            st.button("Pause", icon=":material/pause:", on_click=_on_pause, key="inside pause")
+        else:
+            st.button("Play", icon=":material/play_arrow:", on_click=_on_play, args=(kept,), key="inside play")
+        st.session_state["inside hold"] = is_scale_shared()
+        st.toggle(
+            "One scale", key="inside hold", on_change=_on_shared_scale_toggled, help="The same colours for all epochs."
+        )
+
+
+def is_scale_shared() -> bool:
+    """Whether all epochs are to be drawn on one scale."""
+    return query_state.read_option("hold", SHARED_SCALE_OPTIONS) == "yes"
+
+
+def epochs_vmax(scene: InspectContext, layer_name: str, scale: str) -> NDArray[Any] | None:
+    """The end of the scale that all epochs share, by map; None where each epoch has its own."""
+    return shared_epochs_vmax(scene, layer_name, scale) if is_scale_shared() else None
+
+
+def shared_epochs_vmax(scene: InspectContext, layer_name: str, scale: str) -> NDArray[Any]:
+    """The end of a common scale for this stage and image over all epochs kept."""
+    kept = tuple(scene.run.snapshot_epochs())
+    return _shared_epochs_vmax(str(scene.run.path), kept, scene.image.tobytes(), layer_name, scale, scene)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _shared_epochs_vmax(
+    path: str, kept: tuple[int, ...], pixels: bytes, stage: str, scale: str, _scene: InspectContext
+) -> NDArray[Any]:
+    return shared_vmax([_scene.at_epoch(epoch).activations[stage][0] for epoch in kept], scale)
+
+
+@st.fragment(run_every=SECONDS_PER_EPOCH)
+def play_timer(kept: list[int]) -> None:
+    """While Play runs: after each pause, the next epoch, for the whole page."""
+    just_drawn = st.session_state.pop(SESSION_JUST_DRAWN, False)
+    if just_drawn or not st.session_state.get(SESSION_PLAYING):
+        return
+    _advance_epoch(kept)
+    st.rerun()
+
+
+def learning_curve(scene: InspectContext) -> None:
+    """The learning curve, small, with a line at this epoch."""
+    history = cache.history(scene.run)
+    if len(history["epoch"]) < 2:
+        return
+    figures = {"epoch": history["epoch"], "training": history["train_eval_accuracy"]}
+    figures |= {"validation": history["val_accuracy"], "cursor": np.full(len(history["epoch"]), scene.epoch)}
+    here, said = np.flatnonzero(history["epoch"] == scene.epoch), f"Epoch {scene.epoch}"
+    if len(here):
+        training, unseen = (history[name][here[0]] for name in ("train_eval_accuracy", "val_accuracy"))
+        split = scene.run.experiment.split  # what the dashed curve is measured on: validation or test
+        said = f"{said}: training {curve_summary.percent(training)}, {split} {curve_summary.percent(unseen)}"
+    alt = f"Learning curve with a line at {said[0].lower()}{said[1:]}."
+    st.vega_lite_chart(spec=charts.with_data(_spec(scene.run), **figures), key="inside curve", alt=alt, width="stretch")
+    st.caption(f"{said} (dashed)".replace(" %", "\N{NO-BREAK SPACE}%") if len(here) else said)
+
+
+def _spec(run: Run) -> dict[str, Any]:
+    """The small panel, lower, without its axis of epochs, and with the line."""
+    panel = charts.panel(run.experiment.epochs)
+    line = {"type": "rule", "color": SELECTED_COLOR, "strokeWidth": 2, "opacity": 0.5}
+    cursor = {"mark": line, "encoding": {"x": {"field": "cursor", "type": "quantitative", "axis": None}}}
+    return {**panel, "height": 64, "layer": [*map(_without_axis, panel["layer"]), cursor]}
+
+
+def _without_axis(layer: dict[str, Any]) -> dict[str, Any]:
+    encoding = layer["encoding"]
+    return {**layer, "encoding": {**encoding, "x": {**encoding["x"], "axis": None}}}
+
+
+def _on_epoch_selected() -> None:
+    selection.update_selection(epoch=st.session_state[KEY])
+    st.session_state[SESSION_PLAYING] = False
+
+
+def _on_shared_scale_toggled() -> None:
+    query_state.set_param("hold", "yes" if st.session_state["inside hold"] else None)
+
+
+def _on_play(kept: list[int]) -> None:
+    """From the first epoch, if the last one is open; on one scale."""
+    st.session_state[SESSION_PLAYING] = True
+    query_state.set_param("hold", "yes")
+    if st.session_state.get(KEY, kept[-1]) == kept[-1]:
+        selection.update_selection(epoch=kept[0])
+
+
+def _on_pause() -> None:
+    st.session_state[SESSION_PLAYING] = False
+
+
+def _advance_epoch(kept: list[int]) -> None:
+    here = selection.current_selection().epoch
+    later = [epoch for epoch in kept if epoch > (kept[-1] if here is None else here)]
+    if later:
+        selection.update_selection(epoch=later[0])
+    if len(later) <= 1:
+        st.session_state[SESSION_PLAYING] = False

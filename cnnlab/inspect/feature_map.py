@@ -1,0 +1,114 @@
+"""One map: every number of it, the kernel that made it, the part of the picture that a pixel of it sees.
+
+A click on a pixel of the map takes that pixel apart (see `pixel`); until then it is the strongest one.
+"""
+
+import numpy as np
+import streamlit as st
+
+from cnnlab.analysis import activation_stats, filter_ablation, receptive_field
+from cnnlab.inspect import kernels, map_controls, pixel_trace, top_activations
+from cnnlab.inspect.context import InspectContext
+from cnnlab.inspect.feature_maps import grid_cells, map_vmax
+from cnnlab.models.architecture import Layer
+from cnnlab.rendering.feature_map_grid import is_signed
+from cnnlab.ui import clickable_image, query_state
+
+LAYER_KIND_TITLES = {"relu": "after ReLU", "conv": "convolution", "bn": "batch norm", "pool": "pooled"}
+
+
+def feature_map_view(scene: InspectContext) -> None:
+    """Controls, the map beside the picture, its figures, one pixel's arithmetic, the images that excite the filter."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        conv, number = map_controls.map_controls(scene, default=strongest_map(scene))
+        number = strongest_map(scene) if number is None else number
+        layer = layer_control(scene, conv)
+        row, column = pixel_controls(scene, layer, number)
+    st.markdown(describe_map(scene, conv, number))
+    map_and_input(scene, conv, layer, number, (row, column))
+    pixel_trace.pixel_trace_section(scene, layer, number, row, column)
+    top_activations.top_activations_section(scene, conv, number)
+
+
+def strongest_map(scene: InspectContext) -> int:
+    """The strongest map of the chosen layer, shown where none is chosen."""
+    conv, _ = map_controls.selected_map(scene)
+    return filter_ablation.top_filters(scene.activations[scene.relu_name(conv)][0], 1)[0]
+
+
+def layer_control(scene: InspectContext, conv: str) -> Layer:
+    """After ReLU, or another stage of the block."""
+    block = {layer.kind: layer for layer in scene.block_layers(conv)}
+    options = {kind: name for kind, name in LAYER_KIND_TITLES.items() if kind in block}
+    return block[query_state.segmented_param("stage", "Stage", options)]
+
+
+def pixel_controls(scene: InspectContext, layer: Layer, number: int) -> tuple[int, int]:
+    """Row and column, for the keyboard; the strongest pixel where none is chosen."""
+    height, width, _ = layer.output_shape
+    place = query_state.read_index("pixel", height * width)
+    if place is None:
+        place = int(np.abs(scene.activations[layer.name][0, ..., number]).argmax())
+    row, column = divmod(place, width)
+    for name, value, size in (("Row", row, height), ("Column", column, width)):
+        key = f"inside {name}"
+        st.session_state[key] = value
+        st.number_input(name, 0, size - 1, key=key, on_change=_on_pixel_entered, args=(width,), width=84)
+    return row, column
+
+
+def describe_map(scene: InspectContext, conv: str, number: int) -> str:
+    """Its range, its rank, and whether it is silent here or everywhere."""
+    maps = scene.activations[scene.relu_name(conv)][0]
+    found = activation_stats.feature_map_stats(maps, number)
+    name = f"**Map {number} of {conv}**"
+    known = top_activations.load_top_activations(scene.run)
+    dead = known is not None and bool(known.examples[scene.relu_name(conv)].dead[number])
+    if found.inactive and dead and known is not None:
+        return f"{name} is **dead**: after ReLU it is zero on this image and on all {known.images:,} test images."
+    if found.inactive:
+        elsewhere = " (it answers others)" if known is not None else ""
+        return f"{name} is **silent on this image**: after ReLU it is zero everywhere{elsewhere}."
+    ranks = f"{found.rank_by_mean} by mean, {found.rank_by_max} by strongest pixel"
+    return (
+        f"{name} after ReLU: {clickable_image.format_range(found.minimum, found.maximum)}, mean"
+        f" {clickable_image.format_value(found.mean)}. Rank among {maps.shape[-1]}: {ranks}."
+    )
+
+
+def map_and_input(scene: InspectContext, conv: str, layer: Layer, number: int, spot: tuple[int, int]) -> None:
+    """The map, the picture with the pixel's receptive field, and the kernel, side by side where there is room."""
+    row, column = spot
+    map_cell, picture_cell, kernel_cell = grid_cells(3)
+    with map_cell:
+        maps = scene.activations[layer.name][0]
+        end = map_vmax(scene, layer.name, number)
+        st.markdown(f"**{layer.name}**, map {number}")
+        clickable_image.clickable_image(
+            clickable_image.from_feature_map(maps, number, end, is_signed(layer.name)),
+            key="one map",
+            alt=(
+                f"Map {number} of {layer.name}, {maps.shape[0]}x{maps.shape[1]} pixels; row {row}, column {column} is "
+                f"{maps[row, column, number]:.4f}."
+            ),
+            selected=row * maps.shape[1] + column,
+            on_click=lambda place: query_state.set_param("pixel", str(place)),
+        )
+    with picture_cell:
+        box = receptive_field.receptive_field(scene.layers, layer.name, row, column)
+        st.markdown("**What that pixel can see**")
+        size = f"{box.bottom - box.top}x{box.right - box.left} pixels, rows {box.top} to {box.bottom - 1}"
+        clickable_image.clickable_image(
+            clickable_image.from_pixels(scene.image, [box]),
+            "field",
+            f"The picture with the receptive field framed: {size}.",
+        )
+        padding = next(one.padding for one in scene.layers if one.name == conv)
+        framed = f" {conv} is padded: it also looks over the border of its map." if padding == "same" else ""
+        st.caption(f"Its receptive field: {size}, columns {box.left} to {box.right - 1}.{framed}")
+    with kernel_cell:
+        kernels.single_kernel(scene, conv, number)
+
+
+def _on_pixel_entered(width: int) -> None:
+    query_state.set_param("pixel", str(st.session_state["inside Row"] * width + st.session_state["inside Column"]))

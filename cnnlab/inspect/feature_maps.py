@@ -1,0 +1,145 @@
+"""The first view: every map of every convolution layer for this image, as one wall a layer. A click enlarges a map."""
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from cnnlab.analysis import activation_stats
+from cnnlab.inspect import epoch_slider, map_controls, top_activations
+from cnnlab.inspect.context import InspectContext
+from cnnlab.rendering.feature_map_grid import FeatureMapGrid, render_feature_maps, shared_vmax
+from cnnlab.ui import clickable_image, query_state
+
+SCALES = {"layer": "compare strength", "map": "see detail"}
+DETAIL_FIRST = dict(reversed(SCALES.items()))  # at first sight one wants to recognize something
+ORDERS = {"number": "by number", "mean": "strongest mean first", "max": "strongest pixel first", "class": "by a class"}
+NARROWEST, NARROWEST_OF_FOUR = 250, 190  # pixels; a wall that would be narrower goes into the next row
+
+
+def feature_maps_view(scene: InspectContext) -> None:
+    """The walls; below them the colours, and for the keyboard what a click on a wall chooses too."""
+    scale, order = query_state.read_option("scale", DETAIL_FIRST), query_state.read_option("order", ORDERS)
+    conv, number = map_controls.selected_map(scene)
+    st.caption("Each square is what one filter found in the picture. Click one to enlarge it.")
+    for one, cell in zip(scene.convolution_names, grid_cells(len(scene.convolution_names)), strict=True):
+        with cell, st.container(gap="xsmall"):
+            wall = layer_feature_maps(scene, one, scale, map_order(scene, one, order))
+            layer_grid(scene, one, wall, number if one == conv else None)
+    st.caption(describe_color_scale(scale))
+    grid_controls(scene, order)
+
+
+def grid_controls(scene: InspectContext, order: str) -> None:
+    """How the walls are coloured and sorted, and which map is enlarged."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        query_state.segmented_param("scale", "Colours", DETAIL_FIRST)
+        query_state.select_param("order", "Order", ORDERS, width=190)
+        if order == "class":
+            query_state.select_param(
+                "class", "Class", {str(label): name for label, name in enumerate(scene.classes)}, width=150
+            )
+        map_controls.map_controls(scene)
+    if order == "class" and top_activations.load_top_activations(scene.run) is None:
+        top_activations.offer_computation(
+            scene.run, "Which filter prefers a class is a question about all test images."
+        )
+
+
+def grid_cells(count: int) -> list[st.delta_generator.DeltaGenerator]:
+    """Places for the walls, side by side as far as there is room."""
+    grid = st.grid(max(min(count, 4), 2), min_column_width=NARROWEST if count < 4 else NARROWEST_OF_FOUR, gap="small")
+    return [grid.cell() for _ in range(count)]
+
+
+def layer_feature_maps(
+    scene: InspectContext, conv: str, scale: str, order: NDArray[np.int64] | None = None
+) -> FeatureMapGrid:
+    """The wall of one layer after ReLU; on the scale of all epochs where that is wanted."""
+    stage = scene.relu_name(conv)
+    maps = scene.activations[stage][0]
+    return render_feature_maps(maps, scale, vmax=epoch_slider.epochs_vmax(scene, stage, scale), order=order)
+
+
+def map_order(scene: InspectContext, conv: str, order: str) -> NDArray[np.int64] | None:
+    """The maps in the order that was asked for; None for their own."""
+    stage = scene.relu_name(conv)
+    if order in ("mean", "max"):
+        return activation_stats.rank_feature_maps(scene.activations[stage][0], order)
+    if order == "class" and (found := top_activations.load_top_activations(scene.run)) is not None:
+        return np.argsort(
+            -found.selectivity[stage][query_state.read_index("class", len(scene.classes)) or 0], kind="stable"
+        )
+    return None
+
+
+def layer_grid(scene: InspectContext, conv: str, wall: FeatureMapGrid, number: int | None) -> None:
+    """One layer: its name and count, its wall, and the map that is chosen, enlarged."""
+    st.markdown(grid_heading(conv, wall))
+    clickable_image.clickable_image(
+        clickable_image.from_feature_maps(wall),
+        key=f"wall {conv}",
+        alt=describe_grid(conv, wall),
+        selected=number,
+        on_click=lambda picked: map_controls.select_map(conv, picked),
+    )
+    if number is not None:
+        enlarged_map(scene, conv, wall, number)
+
+
+def grid_heading(conv: str, wall: FeatureMapGrid) -> str:
+    """'**conv1** 64 of 64 maps, 30x30, 3 silent': counted, not assumed."""
+    silent = int(wall.inactive.sum())
+    found = f"**{conv}** {wall.count} of {len(wall.minimum)} maps, {wall.map_shape[0]}x{wall.map_shape[1]}"
+    broken = f", {int(wall.non_finite.sum())} without numbers" if wall.non_finite.any() else ""
+    return found + (f", {silent} silent" if silent else "") + broken
+
+
+def describe_grid(conv: str, wall: FeatureMapGrid) -> str:
+    """What the wall shows, for people who do not see it."""
+    strongest = np.argsort(-wall.maximum)[:3].tolist()
+    named = ", ".join(
+        f"map {number} up to {clickable_image.format_value(wall.maximum[number])}" for number in strongest
+    )
+    silent = int(wall.inactive.sum())
+    return (
+        f"{wall.count} maps of {conv}, {wall.map_shape[0]}x{wall.map_shape[1]} each. Strongest: {named}. "
+        f"{silent} of them found nothing in this image."
+    )
+
+
+def enlarged_map(scene: InspectContext, conv: str, wall: FeatureMapGrid, number: int) -> None:
+    """The chosen map as large as its wall, with its number under the pointer and its figures below."""
+    maps = scene.activations[scene.relu_name(conv)][0]
+    facts = activation_stats.feature_map_stats(maps, number)
+    said = (
+        "silent on this image: zero everywhere"
+        if facts.inactive
+        else (
+            f"{clickable_image.format_range(facts.minimum, facts.maximum)}, mean"
+            f" {clickable_image.format_value(facts.mean)}; of {maps.shape[-1]} maps number {facts.rank_by_mean} by mean"
+            f" and {facts.rank_by_max} by its strongest pixel"
+        )
+    )
+    with st.container(key="enlarged"):
+        st.markdown(f"**Map {number} of {conv}**, enlarged")
+        picture = clickable_image.from_feature_map(
+            maps, number, map_vmax(scene, scene.relu_name(conv), number), signed=False
+        )
+        clickable_image.clickable_image(picture, key="enlarged map", alt=f"Map {number} of {conv}, enlarged: {said}.")
+        st.caption(f"{said}.")
+        st.button(
+            "Take this map apart", icon=":material/zoom_in:", on_click=query_state.set_param, args=("view", "map")
+        )
+
+
+def map_vmax(scene: InspectContext, layer_name: str, number: int) -> float:
+    """Where one map's own scale ends: at its strongest pixel, or at that of all epochs."""
+    held = epoch_slider.epochs_vmax(scene, layer_name, "map")
+    return float((shared_vmax([scene.activations[layer_name][0]], "map") if held is None else held)[number])
+
+
+def describe_color_scale(scale: str) -> str:
+    """How to read the colours, in two sentences."""
+    if scale == "layer":
+        return "Dark is zero: the filter found nothing there. One scale for each layer, so bright maps are strong maps."
+    return "Dark is zero. Each map has its own scale, so weak maps show what they found; do not compare brightness."

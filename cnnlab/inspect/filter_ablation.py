@@ -1,0 +1,233 @@
+"""Switch it off: filters silenced one by one or in bulk, a first-layer kernel changed by hand, and the answer at once.
+
+Nothing is saved: the switches are this browser's, the run's weights stay as they are, and Reset forgets everything.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from cnnlab.analysis import filter_ablation
+from cnnlab.analysis.kernels import replace_kernel
+from cnnlab.array_types import Weights
+from cnnlab.inspect import feature_maps, map_controls, pixel_trace, prediction
+from cnnlab.inspect.context import InspectContext
+from cnnlab.models import numpy_forward
+from cnnlab.models.numpy_forward import Activations
+from cnnlab.rendering import explanations
+from cnnlab.rendering.feature_map_grid import render_feature_maps, shared_vmax
+from cnnlab.ui import clickable_image
+
+SESSION_ABLATION = "inside switches"
+KERNEL_PRESETS = {
+    "edge from left to right": np.array([[-1, 0, 1]] * 3) / 3,
+    "edge from top to bottom": np.array([[-1, 0, 1]] * 3).T / 3,
+    "blur": np.full((3, 3), 1 / 9),
+    "all zero": np.zeros((3, 3)),
+}
+
+
+@dataclass
+class AblationState:
+    """What one browser has changed in one run: filters that are off, by convolution, and kernels, by filter."""
+
+    run: str
+    ablated: dict[str, set[int]] = field(default_factory=dict)
+    kernels: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """How many filters are off."""
+        return sum(len(numbers) for numbers in self.ablated.values())
+
+    def weights(self, scene: InspectContext) -> Weights:
+        """The run's weights with the changed kernels."""
+        weights: Weights = scene.weights
+        for number, values in self.kernels.items():
+            weights = replace_kernel(weights, number, values, scene.convolution_names[0])
+        return weights
+
+    def activations(self, scene: InspectContext) -> Activations:
+        """Every stage of the image with the filters off and the kernels changed."""
+        return filter_ablation.ablate_filters(scene.layers, self.weights(scene), scene.image[None], self.ablated)
+
+
+def filter_ablation_view(scene: InspectContext) -> None:
+    """The switches, the answer before and after, the wall with what is off, and the kernel's numbers."""
+    kept = ablation_state(scene)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        conv, number = map_controls.map_controls(scene)
+        ablation_buttons(scene, kept, conv, number)
+    changed = kept.activations(scene)
+    left, right = feature_maps.grid_cells(2)
+    with left:
+        filter_grid(scene, kept, conv, changed)
+    with right:
+        prediction_change(scene, kept, changed)
+    st.markdown(f"#### Change a kernel of {scene.convolution_names[0]}")
+    kernel_editor(scene, kept, changed)
+
+
+def ablation_state(scene: InspectContext) -> AblationState:
+    """This browser's switches; another run starts with none."""
+    kept = st.session_state.get(SESSION_ABLATION)
+    if not isinstance(kept, AblationState) or kept.run != scene.run.name:
+        kept = st.session_state[SESSION_ABLATION] = AblationState(scene.run.name)
+    return kept
+
+
+def ablation_buttons(scene: InspectContext, kept: AblationState, conv: str, number: int | None) -> None:
+    """One filter, the strongest few, all but one, and Reset."""
+    if number is not None:
+        word = "Switch on" if number in kept.ablated.get(conv, ()) else "Switch off"
+        st.button(f"{word} map {number}", on_click=_on_filter_toggled, args=(kept, conv, number), key="inside toggle")
+        everything = map_controls.map_count(scene, conv)
+        others = filter_ablation.all_filters_except(everything, [number])
+        st.button(f"All but map {number}", on_click=_set_ablated, args=(kept, conv, others))
+    few = st.number_input("How many", 1, map_controls.map_count(scene, conv), 3, key="inside few", width=110)
+    found = filter_ablation.top_filters(scene.activations[scene.relu_name(conv)][0], int(few))
+    st.button(f"The strongest {few} off", on_click=_set_ablated, args=(kept, conv, found))
+    st.button("Reset", icon=":material/restart_alt:", on_click=_on_reset, key="inside reset")
+
+
+def prediction_change(scene: InspectContext, kept: AblationState, changed: Activations) -> None:
+    """The answer before and after, and a sentence about the difference."""
+    now = np.asarray(numpy_forward.softmax(changed["logits"])[0])
+    off = ", ".join(f"{len(numbers)} of {conv}" for conv, numbers in kept.ablated.items() if numbers) or "none"
+    if kept.count or kept.kernels:
+        difference = explanations.explain_prediction_change(scene.probabilities, now, scene.classes)
+        st.markdown(f"Filters off: {off}{describe_edited_kernels(kept, scene.convolution_names[0])}. {difference}")
+    else:
+        st.markdown("All filters are on, as trained. Click a map to switch it off, and watch the bars.")
+    prediction.probability_bars(
+        now, scene.classes, scene.selected_image.true_class, "inside changed", before=scene.probabilities
+    )
+    st.caption("The mark on each bar is the answer as trained. Nothing is saved; Reset switches everything on again.")
+
+
+def describe_edited_kernels(kept: AblationState, conv: str) -> str:
+    """'; kernels 0 and 4 of conv1 changed'; nothing where none was."""
+    numbers = [str(number) for number in sorted(kept.kernels)]
+    if not numbers:
+        return ""
+    named = " and ".join(filter(None, (", ".join(numbers[:-1]), numbers[-1])))
+    return f"; {'kernel' if len(numbers) == 1 else 'kernels'} {named} of {conv} changed"
+
+
+def filter_grid(scene: InspectContext, kept: AblationState, conv: str, changed: Activations) -> None:
+    """The layer's maps as they are now; a click switches one off or on."""
+    stage = scene.relu_name(conv)
+    hung = render_feature_maps(changed[stage][0], vmax=shared_vmax([scene.activations[stage][0]]))
+    off = sorted(kept.ablated.get(conv, ()))
+    picture = clickable_image.from_feature_maps(hung)
+    places = [(column, row, column + 1, row + 1) for row, column in map(hung.position, off)]
+    st.markdown(f"**{conv}** {hung.count - len(off)} of {hung.count} filters on; click one to switch it")
+    clickable_image.clickable_image(
+        clickable_image.ClickableImage(
+            uri=picture.uri, columns=picture.columns, rows=picture.rows, cells=picture.cells, legend=picture.legend,
+            boxes=places,
+        ),
+        key="switches",
+        alt=f"The maps of {conv}; switched off: {', '.join(map(str, off)) or 'none'}.",
+        on_click=lambda number: _on_filter_toggled(kept, conv, number),
+    )  # fmt: skip
+
+
+def kernel_editor(scene: InspectContext, kept: AblationState, changed: Activations) -> None:
+    """The numbers of one first-layer kernel, to be typed over, and its map before and after."""
+    conv = scene.convolution_names[0]
+    own = scene.weights[f"{conv}/kernel"]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        number = int(st.number_input(f"Kernel of {conv}", 0, own.shape[-1] - 1, key="inside edited", width=130))
+        colour = st.segmented_control(
+            "Colour", ["all", *pixel_trace.COLOR_NAMES], default="all", required=True, key="inside colour"
+        )
+        options = ["no ready-made kernel", *(KERNEL_PRESETS if own.shape[0] == 3 else {"all zero": 0})]
+        ready = f"inside ready {number} {colour}"
+        st.selectbox(
+            "Ready-made",
+            options,
+            key=ready,
+            on_change=_on_preset_selected,
+            args=(kept, number, colour, own, ready),
+            width=220,
+        )
+    stage = scene.relu_name(conv)
+    pair = [stages[stage][0][..., [number]] for stages in (scene.activations, changed)]
+    end = float(shared_vmax(pair)[0])
+    numbers, *places = st.columns([1.6, 1, 1])
+    with numbers:
+        weight_inputs(kept, number, str(colour), kept.kernels.get(number, own[..., number]), own)
+    for cell, title, one in zip(places, ("before", "now"), pair, strict=True):
+        with cell:
+            st.markdown(f"map {number} **{title}**")
+            picture = clickable_image.from_feature_map(one, 0, end, signed=False)
+            clickable_image.clickable_image(
+                picture,
+                f"edited {title}",
+                f"Map {number} {title}: up to {clickable_image.format_value(float(one.max()))}.",
+            )
+
+
+def weight_inputs(
+    kept: AblationState, number: int, colour: str, values: NDArray[np.float32], own: NDArray[np.float32]
+) -> None:
+    """One number input for each weight, in the kernel's own arrangement."""
+    size = values.shape[0]
+    shown = values.mean(axis=-1) if colour == "all" else values[..., pixel_trace.COLOR_NAMES.index(colour)]
+    for row in range(size):
+        with st.container(horizontal=True, wrap=False, gap="xsmall"):  # columns are never narrower than 128 pixels
+            for column in range(size):
+                key = f"inside weight {number} {colour} {row} {column}"
+                st.session_state[key] = float(shown[row, column])
+                st.number_input(
+                    f"row {row}, column {column}", key=key, step=0.1, format="%.3f", label_visibility="collapsed",
+                    width=110 if size <= 3 else 84,
+                    on_change=_on_weight_entered, args=(kept, number, colour, (row, column), key, own),
+                )  # fmt: skip
+    what = "The mean of the three colours; a number typed here goes into all three." if colour == "all" else ""
+    st.caption(what or f"What the kernel does with {colour}.")
+
+
+def _on_filter_toggled(kept: AblationState, conv: str, number: int) -> None:
+    kept.ablated.setdefault(conv, set()).symmetric_difference_update({number})
+
+
+def _set_ablated(kept: AblationState, conv: str, numbers: Sequence[int]) -> None:
+    kept.ablated[conv] = set(numbers)
+
+
+def _on_reset() -> None:
+    st.session_state.pop(SESSION_ABLATION, None)
+    for key in [key for key in st.session_state if str(key).startswith("inside ready")]:
+        del st.session_state[key]
+
+
+def _on_weight_entered(
+    kept: AblationState, number: int, colour: str, place: tuple[int, int], key: str, own: NDArray[np.float32]
+) -> None:
+    value = st.session_state[key]
+    if value is None or not np.isfinite(value):
+        return
+    kernel = kept.kernels.get(number, own[..., number]).copy()
+    kernel[place] = value if colour == "all" else kernel[place]
+    if colour != "all":
+        kernel[(*place, pixel_trace.COLOR_NAMES.index(colour))] = value
+    kept.kernels[number] = kernel
+
+
+def _on_preset_selected(kept: AblationState, number: int, colour: str, own: NDArray[np.float32], key: str) -> None:
+    chosen = st.session_state[key]
+    if chosen not in KERNEL_PRESETS:
+        kept.kernels.pop(number, None)
+        return
+    values = KERNEL_PRESETS[chosen] if own.shape[0] == 3 else np.zeros(own.shape[:2])
+    kernel = kept.kernels.get(number, own[..., number]).copy()
+    if colour == "all":
+        kernel[...] = values[..., None]
+    else:
+        kernel[..., pixel_trace.COLOR_NAMES.index(colour)] = values
+    kept.kernels[number] = kernel

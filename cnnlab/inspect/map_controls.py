@@ -1,0 +1,69 @@
+"""Which map: the layer and the number, for the keyboard and for a thumb, tied to the selection in the address.
+
+A click on a wall chooses the same thing. Both write the address, and everything that is drawn reads it.
+"""
+
+import streamlit as st
+
+from cnnlab.inspect.context import InspectContext
+from cnnlab.ui import query_state, selection
+
+LAYER, MAP = "inside layer", "inside map"
+
+
+def selected_map(scene: InspectContext) -> tuple[str, int | None]:
+    """The convolution and the map in the address, as far as this network has them: a name, and a number or None."""
+    wanted, _ = selection.parse_selection(dict(st.query_params))
+    convolutions = scene.convolution_names
+    block = "".join(letter for letter in wanted.layer if letter.isdigit())
+    conv = f"conv{block}" if f"conv{block}" in convolutions else convolutions[0]
+    known = wanted.map is not None and wanted.map < map_count(scene, conv)
+    return conv, wanted.map if known else None
+
+
+def map_count(scene: InspectContext, conv: str) -> int:
+    """How many maps the convolution has."""
+    return int(scene.activations[conv].shape[-1])
+
+
+def select_map(conv: str, number: int | None) -> None:
+    """Choose a map; the pixel that was chosen in another one is forgotten."""
+    selection.update_selection(layer=conv, map=number)
+    query_state.set_param("pixel", None)
+
+
+def layer_control(scene: InspectContext) -> tuple[str, int | None]:
+    """The layer as a row of names; answers as `chosen`."""
+    conv, number = selected_map(scene)
+    st.session_state[LAYER] = conv
+    st.segmented_control("Layer", scene.convolution_names, required=True, key=LAYER, on_change=_on_layer_selected)
+    return conv, number
+
+
+def map_controls(scene: InspectContext, default: int | None = None) -> tuple[str, int | None]:
+    """The layer, and the map's number with a step up and down; answers as `chosen`, `usual` where no map is."""
+    conv, number = layer_control(scene)
+    number = default if number is None else number
+    st.session_state[MAP] = number
+    last = map_count(scene, conv) - 1
+    st.number_input(
+        f"Map, 0 to {last}",
+        0,
+        last,
+        None,
+        1,
+        key=MAP,
+        on_change=_on_map_entered,
+        args=(conv,),
+        placeholder="none",
+        width=130,
+    )
+    return conv, number
+
+
+def _on_layer_selected() -> None:
+    select_map(st.session_state[LAYER], None)
+
+
+def _on_map_entered(conv: str) -> None:
+    select_map(conv, st.session_state[MAP])

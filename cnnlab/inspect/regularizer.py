@@ -1,0 +1,269 @@
+"""What the regularizer did, seen from inside: dropout's masks, L2's weights, batch normalization's two sides."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from cnnlab.analysis import regularizer_effects
+from cnnlab.analysis.regularizer_effects import DropoutSamples, WeightStats
+from cnnlab.inspect import feature_maps
+from cnnlab.inspect.context import InspectContext
+from cnnlab.rendering import explanations
+from cnnlab.rendering.charts import with_data
+from cnnlab.rendering.feature_map_grid import render_feature_maps, shared_vmax
+from cnnlab.rendering.palette import REGULARIZER_COLOURS
+from cnnlab.storage import runs
+from cnnlab.storage.runs import Run
+from cnnlab.ui import cache, clickable_image, query_state
+
+DROPOUT_SAMPLES = 30
+SESSION_DROPOUT_SEED = "inside dice"
+
+
+def regularizer_view(scene: InspectContext) -> None:
+    """The part for the run's own regularizer."""
+    if not all(np.isfinite(values).all() for values in scene.weights.values()):
+        st.info("The weights of this epoch are no numbers, as after a training that diverged: choose an earlier one.")
+        return
+    match scene.run.experiment.regularizer:
+        case "dropout":
+            dropout_section(scene)
+        case "batchnorm":
+            batchnorm_section(scene)
+        case regularizer:
+            weights_section(scene, regularizer == "l2")
+
+
+# ---- dropout --------------------------------------------------------------------------------------------------------
+
+
+def dropout_section(scene: InspectContext) -> None:
+    """Thirty thinned networks: their answers, and the maps that one of them let through."""
+    rate = scene.run.experiment.strength
+    if not rate:
+        st.info("This run's dropout rate is 0: nothing is ever dropped.")
+        return
+    seed = int(st.session_state.get(SESSION_DROPOUT_SEED, 0))
+    samples = regularizer_effects.dropout_samples(scene.layers, scene.weights, scene.image, DROPOUT_SAMPLES, seed)
+    result, look = explanations.explain_dropout(samples, scene.classes)
+    st.markdown(f"{result} {look}")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.button("Throw the dice again", icon=":material/casino:", on_click=_on_new_dropout)
+        shown = st.slider("One of them", 1, DROPOUT_SAMPLES, key="inside mask", width=220)
+    left, right = feature_maps.grid_cells(2)
+    with left:
+        probability_dots(samples, scene.classes)
+    with right:
+        dropped_feature_maps(scene, samples, int(shown) - 1)
+
+
+def probability_dots(samples: DropoutSamples, classes: tuple[str, ...]) -> None:
+    """One dot for each mask and class; a line where the whole network stands."""
+    count = len(samples.probabilities)
+    st.markdown(f"**{count} answers**, one dot each; the line is the whole network")
+    spec = with_data(
+        PROBABILITY_DOTS,
+        name=np.tile(classes, count),
+        share=samples.probabilities.ravel(),
+        whole=np.tile(samples.full_network, count),
+    )
+    said = ", ".join(
+        f"{name} {explanations.percent(float(low))} to {explanations.percent(float(high))}"
+        for name, low, high in zip(classes, samples.probabilities.min(0), samples.probabilities.max(0), strict=True)
+    )
+    st.vega_lite_chart(spec=spec, key="inside wobble", width="stretch", alt=f"Over {count} masks: {said}.")
+
+
+def dropped_feature_maps(scene: InspectContext, samples: DropoutSamples, mask: int) -> None:
+    """The maps that one thinned network let through."""
+    names = {name: name for name in samples.activations if samples.activations[name].ndim == 4}
+    if not names:
+        return
+    name = query_state.segmented_param("dropout", "After", names)
+    found = samples.activations[name]
+    wall = render_feature_maps(found[mask], vmax=shared_vmax(found))
+    kept = explanations.percent(float(samples.masks[name][mask].mean()))
+    st.markdown(f"**{name}**, network {mask + 1}: {kept} of the numbers kept")
+    clickable_image.clickable_image(
+        clickable_image.from_feature_maps(wall),
+        "thinned",
+        f"{wall.count} maps of {name} with one mask: {kept} of the numbers kept.",
+    )
+
+
+def _on_new_dropout() -> None:
+    st.session_state[SESSION_DROPOUT_SEED] = int(st.session_state.get(SESSION_DROPOUT_SEED, 0)) + 1
+
+
+# ---- L2, and the plain network --------------------------------------------------------------------------------------
+
+
+def weights_section(scene: InspectContext, penalized: bool) -> None:
+    """Histogram and norm of every layer's weights, for L2 over those of the plain run."""
+    plain = unregularized_run(scene.run) if penalized else None
+    own, other = scene.weights, None
+    if plain is not None:
+        other = cache.weights(plain, nearest_epoch(plain, scene.epoch))
+    mine = regularizer_effects.weight_stats(own, other)
+    theirs = regularizer_effects.weight_stats(other, own) if other is not None else []
+    if theirs:
+        st.markdown(" ".join(explanations.explain_weight_penalty(mine, theirs)))
+    elif penalized:
+        st.info("The same network without a regularizer is not here to compare with: train it on the page Train.")
+    else:
+        st.markdown(
+            "This network was trained without a regularizer: nothing held its weights back. "
+            "Open a run with dropout, L2 or batch normalization to see what that one did."
+        )
+    layer = query_state.segmented_param("weights", "Layer", {one.layer: one.layer for one in mine}, wrap=True)
+    beside = {one.layer: one for one in theirs}
+    one = next(one for one in mine if one.layer == layer)
+    weight_histogram(one, beside.get(layer), "l2" if penalized else "none")
+    st.markdown(weight_table(mine, beside))
+
+
+def unregularized_run(run: Run) -> Run | None:
+    """The same experiment without a regularizer."""
+    found = runs.find_run(replace(run.experiment, regularizer="none", strength=None))
+    return found if found is not None and found.snapshot_epochs() else None
+
+
+def nearest_epoch(run: Run, epoch: int) -> int:
+    """The latest epoch up to this one whose weights the run kept."""
+    kept = run.snapshot_epochs()
+    return max((one for one in kept if one <= epoch), default=kept[0])
+
+
+def weight_histogram(own: WeightStats, plain: WeightStats | None, regularizer: str) -> None:
+    """How many weights have which size."""
+    parts = [("this run", own, REGULARIZER_COLOURS[regularizer])]
+    parts += [("plain run", plain, REGULARIZER_COLOURS["none"])] if plain is not None else []
+    middles = (own.edges[1:] + own.edges[:-1]) / 2
+    spec = with_data(
+        HISTOGRAM,
+        weight=np.concatenate([middles for _ in parts]),
+        count=np.concatenate([part.counts for _, part, _ in parts]),
+        run=[name for name, part, _ in parts for _ in part.counts],
+        colour=[colour for _, part, colour in parts for _ in part.counts],
+    )
+    said = "; ".join(f"{name}: norm {part.norm:.2f}, largest {part.largest:.2f}" for name, part, _ in parts)
+    st.vega_lite_chart(spec=spec, key="inside histogram", width="stretch", alt=f"Weights of {own.layer}. {said}.")
+    st.caption(
+        "Solid: this run; dashed: the same network without a regularizer." if plain else "All weights of the layer."
+    )
+
+
+def weight_table(own: list[WeightStats], plain: dict[str, WeightStats]) -> str:
+    """A line for each layer."""
+    head = "| layer | weights | norm | largest |" + (" plain norm |" if plain else "")
+    lines = [
+        f"| {one.layer} | {one.count:,} | {one.norm:.2f} | {one.largest:.2f} |"
+        + (f" {plain[one.layer].norm:.2f} |" if plain else "")
+        for one in own
+    ]
+    return "\n".join([head, "| :-- | --: | --: | --: |" + (" --: |" if plain else ""), *lines])
+
+
+# ---- batch normalization --------------------------------------------------------------------------------------------
+
+
+def batchnorm_section(scene: InspectContext) -> None:
+    """Every channel's spread before and after, each on a scale of its own."""
+    found = regularizer_effects.batchnorm_stats(scene.layers, scene.weights, scene.activations)
+    names = {one.layer: one.layer for one in found}
+    name = query_state.segmented_param("bn", "Layer", names)
+    one = next(one for one in found if one.layer == name)
+    st.markdown(" ".join(explanations.explain_batchnorm(one)))
+    lengths = one.quantiles_before[4] - one.quantiles_before[0]
+    order = np.argsort(lengths, kind="stable")
+    for cell, when, quantiles in zip(
+        feature_maps.grid_cells(2), ("before", "after"), (one.quantiles_before, one.quantiles_after), strict=True
+    ):
+        with cell:
+            channel_ranges(one.layer, quantiles[:, order], order, when)
+    st.caption(
+        "One line for each channel, from its 5th to its 95th percentile on this image, the dot its median; the "
+        "channels in the order of their lengths before, the same in both. Each of the two has a scale of its own, so "
+        "compare lengths within one, and sizes by the numbers at the side. Below zero ReLU silences."
+    )
+
+
+def channel_ranges(layer: str, quantiles: Any, order: Any, when: str) -> None:
+    """One side: a line for each channel."""
+    st.markdown(f"**{when} {layer}**")
+    spec = with_data(
+        {**CHANNEL_RANGES, "height": 280},
+        place=np.arange(len(order)),
+        channel=order,
+        low=quantiles[0],
+        middle=quantiles[2],
+        high=quantiles[4],
+    )
+    said = (
+        f"Channels {when} {layer}: medians"
+        f" {clickable_image.format_range(float(quantiles[2].min()), float(quantiles[2].max()))}"
+    )
+    ends = clickable_image.format_range(float(quantiles[0].min()), float(quantiles[4].max()))
+    st.vega_lite_chart(spec=spec, key=f"inside spread {when}", width="stretch", alt=f"{said}; all lines within {ends}.")
+
+
+# ---- the charts -----------------------------------------------------------------------------------------------------
+
+FIGURES = {"data": {"name": "figures"}}
+CLASSES = {"field": "name", "type": "nominal", "sort": None, "axis": {"title": None, "labelOverlap": False}}
+SHARE = {"scale": {"domain": [0, 1]}, "axis": {"format": "%", "title": None, "tickCount": 5}}
+PROBABILITY_DOTS: dict[str, Any] = {
+    **FIGURES,
+    "height": 250,
+    "encoding": {"y": CLASSES},
+    "layer": [
+        {
+            "mark": {"type": "circle", "size": 45, "opacity": 0.45, "color": REGULARIZER_COLOURS["dropout"]},
+            "encoding": {"x": {"field": "share", "type": "quantitative", **SHARE}},
+        },
+        {
+            "mark": {"type": "tick", "thickness": 2.5, "size": 18, "color": "#D55E00"},
+            "encoding": {"x": {"field": "whole", "type": "quantitative", "aggregate": "mean", **SHARE}},
+        },
+    ],
+}
+HISTOGRAM: dict[str, Any] = {
+    **FIGURES,
+    "height": 220,
+    "mark": {"type": "line", "interpolate": "step", "strokeWidth": 2},
+    "encoding": {
+        "x": {"field": "weight", "type": "quantitative", "axis": {"title": "weight"}},
+        "y": {"field": "count", "type": "quantitative", "axis": {"title": "how many"}},
+        "color": {"field": "colour", "type": "nominal", "scale": None},
+        "strokeDash": {
+            "field": "run",
+            "type": "nominal",
+            "scale": {"domain": ["this run", "plain run"], "range": [[1, 0], [5, 3]]},
+            "legend": None,
+        },
+        "tooltip": [{"field": "run"}, {"field": "weight", "format": ".3f"}, {"field": "count", "format": ",d"}],
+    },
+}
+AXIS = {"type": "quantitative", "axis": {"title": None}}
+CHANNEL_RANGES: dict[str, Any] = {
+    **FIGURES,
+    "encoding": {
+        "x": {"field": "place", "type": "quantitative", "axis": {"title": "channels", "labels": False, "grid": False}},
+        "tooltip": [
+            {"field": "channel", "title": "channel"},
+            *({"field": name, "format": ".2f"} for name in ("low", "middle", "high")),
+        ],
+    },
+    "layer": [
+        {
+            "mark": {"type": "rule", "strokeWidth": 2, "color": REGULARIZER_COLOURS["batchnorm"]},
+            "encoding": {"y": {"field": "low", **AXIS}, "y2": {"field": "high"}},
+        },
+        {
+            "mark": {"type": "point", "size": 12, "filled": True, "color": REGULARIZER_COLOURS["batchnorm"]},
+            "encoding": {"y": {"field": "middle", **AXIS}},
+        },
+    ],
+}

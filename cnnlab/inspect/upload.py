@@ -1,0 +1,133 @@
+"""A picture of one's own: chosen or taken, then brought to the network's 32x32 pixels, every step shown.
+
+Only the 32x32 pixels are kept (see `album`), so that a link shows them to somebody else. The original stays in the
+browser's session. A bad file costs one sentence; the picture that was shown before stays.
+
+Streamlit makes an entry in the browser's history of every change of the address. So a photo is written into it when it
+arrives and when the picker closes; while its square moves, only this session knows of it. And what was written once is
+not written again: who went back with the browser's button stays where they went.
+"""
+
+from dataclasses import dataclass
+
+import streamlit as st
+from PIL import Image
+
+from cnnlab.data.photo_preprocessing import PhotoError, PreparedPhoto, prepare_photo
+from cnnlab.storage import uploads
+from cnnlab.ui import selection
+
+PAD_OPTION, CROP_OPTION = "keep all of it, with bars", "cut a square out"
+ACROSS, DOWN, ZOOM, FIT = "inside across", "inside down", "inside zoom", "inside fit"
+SOURCES = ("upload", "camera")
+SESSION_CROP = "inside cropped "  # and the source: where the session keeps what became of a photo
+
+
+@dataclass
+class UploadCrop:
+    """A photo's upload, the reference in the address, and that of the pixels as they are cut now."""
+
+    upload: str
+    written: str
+    now: str
+
+
+def upload_controls(source: str) -> None:
+    """The upload or the camera, the square to cut, and the four steps."""
+    with st.container(border=True):
+        st.caption(
+            ":material/info: The network knows ten classes only. Whatever it is shown, it answers with one of them."
+        )
+        if source == "camera":
+            given = st.camera_input("Take a picture", key="inside camera", width=360)
+        else:
+            given = st.file_uploader("Choose a picture", key="inside upload", max_upload_size=25)
+        if given is None:
+            return
+        try:
+            photo = cropped_photo(given.file_id, given.getvalue())
+            preprocessing_steps(photo)
+            store_upload(source, given.file_id, photo)
+        except PhotoError as problem:
+            st.error(str(problem), icon=":material/broken_image:")
+
+
+def cropped_photo(name: str, data: bytes) -> PreparedPhoto:
+    """The photo, cut as the controls say. Raises PhotoError where it is no picture."""
+    wide, tall = cached_photo(name, data).oriented.size
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        pad = (
+            st.segmented_control("Square", [CROP_OPTION, PAD_OPTION], default=CROP_OPTION, required=True, key=FIT)
+            == PAD_OPTION
+        )
+        zoom = 1.0 if pad else st.slider("Closer", 1.0, 4.0, 1.0, 0.1, key=ZOOM, width=160)
+        across = position_slider("From left to right", ACROSS) if not pad and (wide > tall or zoom > 1) else 0.5
+        down = position_slider("From top to bottom", DOWN) if not pad and (tall > wide or zoom > 1) else 0.5
+    return cached_photo(name, data, pad, across, down, zoom)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def cached_photo(
+    name: str, _data: bytes, pad: bool = False, across: float = 0.5, down: float = 0.5, zoom: float = 1.0
+) -> PreparedPhoto:
+    """`photos.prepare`, once for each upload and square; the name is the upload's own."""
+    return prepare_photo(_data, pad=pad, horizontal=across, vertical=down, zoom=zoom)
+
+
+def position_slider(label: str, key: str) -> float:
+    """Where the square stands, 0 to 1."""
+    return float(st.slider(label, 0.0, 1.0, 0.5, 0.05, key=key, width=160))
+
+
+def preprocessing_steps(photo: PreparedPhoto) -> None:
+    """Original, oriented, square, 32x32, side by side."""
+    with st.container(horizontal=True):
+        for number, (caption, picture) in enumerate(captioned_steps(photo), start=1):
+            small = picture.copy() if picture.width > 32 else picture.resize((160, 160), 0)
+            small.thumbnail((160, 160))
+            st.image(small, caption=f"{number}. {caption}", alt=f"Step {number}: {caption}", width=160)
+    if photo.notes:
+        st.caption(" ".join(photo.notes))
+
+
+def captioned_steps(photo: PreparedPhoto) -> list[tuple[str, Image.Image]]:
+    """The steps; where they are shown on a smaller copy, the square's size in the photo itself is said too."""
+    found, times = list(photo.steps), max(photo.size) / max(photo.oriented.size)
+    if times > 1:
+        caption, picture = found[2]
+        side = round(picture.width * times)
+        found[2] = (f"{caption} on the copy, about {side}x{side} of the original", picture)
+    return found
+
+
+def store_upload(source: str, upload: str, photo: PreparedPhoto) -> None:
+    """Put the 32x32 pixels into the album and show them; the rest of the page follows."""
+    reference = f"photo-{uploads.save_upload(photo.pixels)}"
+    known = st.session_state.get(SESSION_CROP + source)
+    if isinstance(known, UploadCrop) and known.upload == upload:
+        if known.now == reference:
+            return
+        known.now = reference
+        if selection.current_selection().image == known.written:  # the square moves: the address waits
+            st.rerun()
+    st.session_state[SESSION_CROP + source] = UploadCrop(upload, reference, reference)
+    selection.update_selection(image=reference)
+    st.rerun()
+
+
+def displayed_image_name(image: str) -> str:
+    """The picture that stands for this one of the address while a photo's square is moved: mostly itself."""
+    return next((one.now for one in _session_crops() if one.written == image), image)
+
+
+def write_crop_to_url() -> None:
+    """The picker has been opened or closed: the address says how the photo is cut."""
+    for one in _session_crops():
+        if one.written != one.now and one.written == selection.current_selection().image:
+            one.written = one.now
+            selection.update_selection(image=one.now)
+
+
+def _session_crops() -> list[UploadCrop]:
+    found = [st.session_state.get(SESSION_CROP + source) for source in SOURCES]
+    return [one for one in found if isinstance(one, UploadCrop)]

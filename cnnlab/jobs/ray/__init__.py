@@ -1,0 +1,1 @@
+"""Trainings on several machines: a runner for a Ray cluster."""

@@ -1,0 +1,286 @@
+"""What excites each filter most, over a whole test set: computed once for a run, in a process of its own.
+
+    python -m cnnlab top-images RUN
+
+Ten thousand forward passes take some ten seconds, too long for a page to wait and too short for the queue. So a page
+starts this worker (`start`), which writes how far it is (`progress`) and, at the end, one small file (`load`): for
+every filter the images at the top of its range and from its middle, whether it answers any image at all, and how much
+it prefers each class. The file lies in the run's directory; for shipped runs, which nobody writes into, under
+`home()/top/<key>/`. It names its epoch and its data: after more training, or on other images, it is made anew.
+
+Two threads share the work, a slice of images each; NumPy lets go of Python's lock where it counts.
+"""
+
+import contextlib
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from cnnlab import data, settings
+from cnnlab.analysis import activation_stats, top_activations
+from cnnlab.analysis.top_activations import FilterExamples, MaxActivations, SelectedImages
+from cnnlab.array_types import Array
+from cnnlab.data import Dataset, DatasetMissing, array_store
+from cnnlab.models.architecture import CLASS_COUNT, network_layers
+from cnnlab.storage import process_lock
+from cnnlab.storage.runs import Run, open_run, read_json, write_json, write_npz
+
+ProgressCallback = Callable[[int, int], None]
+
+FILE, PROGRESS, LOCK = "top.npz", "top.json", "top.lock"
+FORMAT = 2
+THREADS = 2
+SLICE_IMAGES = 250  # images between two words about the progress
+STATUS_INTERVAL_SECONDS = 0.2  # seconds
+
+
+class TopActivationsError(LookupError):
+    """They cannot be computed. The message is one sentence for a person."""
+
+
+@dataclass(frozen=True, eq=False)
+class TopActivations:
+    """What was found for a run.
+
+    galleries: by ReLU stage, the images (numbers in the test set) to show for each filter; selectivity: by stage,
+    float32 (classes, f), how much each filter prefers each class, -1 to 1; images: how many were asked; epoch: whose
+    weights; fingerprint: of the data set whose test images were asked.
+    """
+
+    examples: dict[str, FilterExamples]
+    selectivity: dict[str, Array]
+    images: int
+    epoch: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """`done` of `of` images; `state` is running, done, failed or interrupted; `message` one sentence."""
+
+    state: str
+    done: int = 0
+    total: int = 0
+    message: str = ""
+
+
+def result_directory(run: Run) -> Path:
+    """Where the run's answers are kept."""
+    return settings.home() / "top" / run.key if run.is_pretrained else run.path
+
+
+def load(run: Run) -> TopActivations | None:
+    """The answers for the run's last weights on the images that are here, or None where they are to be computed.
+
+    Where the data set is gone, nothing can be computed anew, and the answers that there are go on being told.
+    """
+    try:
+        with np.load(result_directory(run) / FILE) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError):
+        return None
+    if int(arrays["format"]) != FORMAT or int(arrays["epoch"]) != last_epoch(run):
+        return None
+    if not _matches_local_data(run.experiment.dataset, str(arrays["fingerprint"])):
+        return None
+    stages = [name.partition("/")[0] for name in arrays if name.endswith("/dead")]
+    return TopActivations(
+        examples={stage: _read_examples(arrays, stage) for stage in stages},
+        selectivity={stage: arrays[f"{stage}/selectivity"] for stage in stages},
+        images=int(arrays["images"]),
+        epoch=int(arrays["epoch"]),
+        fingerprint=str(arrays["fingerprint"]),
+    )
+
+
+def _matches_local_data(name: str, fingerprint: str) -> bool:
+    """Whether this data set is the one that is here, or none is."""
+    try:
+        return data.load_dataset(name).fingerprint == fingerprint
+    except DatasetMissing:
+        return True
+
+
+def job_status(run: Run) -> JobStatus | None:
+    """Where the worker is, or how the last one ended; None where there never was one."""
+    found = read_json(result_directory(run) / PROGRESS)
+    if not found:
+        return JobStatus("running") if process_lock.is_locked(result_directory(run) / LOCK) else None
+    now = JobStatus(**{field.name: found[field.name] for field in fields(JobStatus) if field.name in found})
+    if now.state == "running" and not process_lock.is_locked(result_directory(run) / LOCK):
+        return JobStatus("interrupted", now.done, now.total, "The worker was interrupted: start it again.")
+    return now
+
+
+def start(run: Run) -> None:
+    """Start the worker in a process of its own, unless one is at work. It outlives whoever started it.
+
+    Raises TopImagesError, one sentence, where the disk is full.
+    """
+    with _disk_errors_as_messages(result_directory(run)):
+        lock = process_lock.acquire(result_directory(run) / LOCK, write_owner=False)
+        if lock is not None:
+            _start(run, lock)
+
+
+def _start(run: Run, lock: process_lock.ProcessLock) -> None:
+    with lock:
+        write_json(result_directory(run) / PROGRESS, asdict(JobStatus("running")))
+        fds, variables = lock.inheritance_options()
+        subprocess.Popen(
+            [sys.executable, "-m", "cnnlab", "top-images", run.name],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=settings.subprocess_environment() | variables | {"OPENBLAS_NUM_THREADS": "1"},
+            pass_fds=fds,
+            start_new_session=True,
+        )
+
+
+def run_job(run: Run | str, progress: ProgressCallback | None = None) -> TopActivations:
+    """Compute the answers for a run (or the one of this name), write them, and return them; the body of the worker.
+
+    Raises UnknownRun, or TopImagesError, one sentence, where another worker is at it, the data set is missing, or the
+    disk is full.
+    """
+    run = open_run(run) if isinstance(run, str) else run
+    with _disk_errors_as_messages(result_directory(run)):
+        lock = process_lock.acquire(result_directory(run) / LOCK)
+    if lock is None:
+        raise TopActivationsError("Another worker is computing these already.")
+    with lock:
+        try:
+            return _compute_and_write(run, progress)
+        except LookupError as error:
+            sentence = str(error.args[0])
+            with contextlib.suppress(OSError):  # on a full disk the last word stays what it was
+                write_json(result_directory(run) / PROGRESS, asdict(JobStatus("failed", message=sentence)))
+            raise TopActivationsError(sentence) from error
+
+
+def _compute_and_write(run: Run, tell: ProgressCallback | None) -> TopActivations:
+    with _disk_errors_as_messages(result_directory(run)):
+        report = _StatusWriter(result_directory(run) / PROGRESS, tell)
+        found = compute(run, data.load_dataset(run.experiment.dataset), report)
+        write_npz(result_directory(run) / FILE, _to_arrays(found))
+        write_json(result_directory(run) / PROGRESS, asdict(JobStatus("done", found.images, found.images)))
+    return found
+
+
+@contextlib.contextmanager
+def _disk_errors_as_messages(place: Path) -> Iterator[None]:
+    """Whatever the disk refuses inside becomes a TopImagesError with a remedy."""
+    try:
+        yield
+    except OSError as error:
+        raise TopActivationsError(array_store.disk_error_message(error, place, megabytes=1)) from error
+
+
+def compute(run: Run, dataset: Dataset, tell: ProgressCallback | None = None) -> TopActivations:
+    """The answers for the run's last weights on the test images of the data set. `tell(done, of)` is called often."""
+    epoch = last_epoch(run)
+    weights, count = run.weights(epoch), len(dataset.x_test)
+    firsts = range(0, count, SLICE_IMAGES)
+    done = _Counter(count, tell)
+
+    def slice_of(first: int) -> dict[str, MaxActivations]:
+        images = dataset.x_test[first : first + SLICE_IMAGES]
+        found = top_activations.max_activations(network_layers(run.experiment), weights, images)
+        done.add(len(images))
+        return found
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        parts = list(pool.map(slice_of, firsts))
+    labels = np.asarray(dataset.y_test)
+    whole = {stage: _concatenated([part[stage] for part in parts]) for stage in parts[0]}
+    return TopActivations(
+        examples={stage: top_activations.select_examples(found) for stage, found in whole.items()},
+        selectivity={stage: _selectivity(found.values, labels) for stage, found in whole.items()},
+        images=count,
+        epoch=epoch,
+        fingerprint=dataset.fingerprint,
+    )
+
+
+def last_epoch(run: Run) -> int:
+    """The newest weights that the run keeps. Raises TopImagesError where it keeps none yet."""
+    epochs = run.snapshot_epochs()
+    if not epochs:
+        raise TopActivationsError("This run has no weights yet: wait for its first epoch.")
+    return epochs[-1]
+
+
+def _selectivity(values: Array, labels: Array) -> Array:
+    """By class and filter; 0, no preference, for a class that none of the images shows."""
+    found = np.zeros((CLASS_COUNT, values.shape[1]), np.float32)
+    for target in np.unique(labels):
+        found[target] = activation_stats.class_selectivity(values, labels, int(target))
+    return found
+
+
+def _concatenated(parts: list[MaxActivations]) -> MaxActivations:
+    names = ("values", "rows", "columns")
+    return MaxActivations(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+class _Counter:
+    """Adds up what several threads have done."""
+
+    def __init__(self, of: int, tell: ProgressCallback | None) -> None:
+        self.done, self.of, self.tell = 0, of, tell
+        self.lock = threading.Lock()
+
+    def add(self, count: int) -> None:
+        with self.lock:
+            self.done += count
+            if self.tell is not None:
+                self.tell(self.done, self.of)
+
+
+class _StatusWriter:
+    """Writes the progress where a page reads it, a few times a second, and passes it on."""
+
+    def __init__(self, path: Path, tell: ProgressCallback | None) -> None:
+        self.path, self.tell, self.written = path, tell, 0.0
+
+    def __call__(self, done: int, of: int) -> None:
+        if time.monotonic() - self.written > STATUS_INTERVAL_SECONDS:
+            self.written = time.monotonic()
+            write_json(self.path, asdict(JobStatus("running", done, of)))
+        if self.tell is not None:
+            self.tell(done, of)
+
+
+# ---- the file -------------------------------------------------------------------------------------------------------
+
+PICKED = {"images": np.uint16, "values": np.float32, "rows": np.uint8, "columns": np.uint8}
+RANGE_FIELDS = {"low": "minimum", "high": "maximum", "dead": "dead"}  # name in the file: field of FilterExamples
+
+
+def _to_arrays(found: TopActivations) -> dict[str, Array]:
+    arrays: dict[str, Array] = {
+        "format": np.array(FORMAT),
+        "epoch": np.array(found.epoch),
+        "images": np.array(found.images),
+        "fingerprint": np.array(found.fingerprint),
+    }
+    for stage, gallery in found.examples.items():
+        for kind, picked in (("top", gallery.top), ("middle", gallery.middle)):
+            for name, type_ in PICKED.items():
+                arrays[f"{stage}/{kind}/{name}"] = getattr(picked, name).astype(type_)
+        arrays |= {f"{stage}/{name}": getattr(gallery, field) for name, field in RANGE_FIELDS.items()}
+        arrays[f"{stage}/selectivity"] = found.selectivity[stage]
+    return arrays
+
+
+def _read_examples(arrays: dict[str, Array], stage: str) -> FilterExamples:
+    top, middle = (SelectedImages(*(arrays[f"{stage}/{kind}/{name}"] for name in PICKED)) for kind in ("top", "middle"))
+    return FilterExamples(top, middle, *(arrays[f"{stage}/{name}"] for name in RANGE_FIELDS))

@@ -1,0 +1,1 @@
+"""The network without Keras: its layers, and their forward pass in NumPy."""

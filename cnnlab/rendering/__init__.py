@@ -1,0 +1,1 @@
+"""Results as images, chart specifications and sentences. No Streamlit here."""

@@ -1,0 +1,139 @@
+"""The specifications, authored in Altair, each built once: do not change what these functions return.
+
+A specification names the columns that it draws; the figures come later, and every second anew while a network trains.
+Only this module imports Altair, which takes a quarter of a second, and nobody imports it before a chart is drawn.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import altair as alt
+
+from cnnlab.rendering.palette import DASHES, GREY, LINE_STYLES, REGULARIZER_COLOURS
+
+Spec = dict[str, Any]
+
+
+@lru_cache(maxsize=64)
+def curves(what: str, epochs: int) -> Spec:
+    """`what` is "accuracy" or "loss"; figures: epoch, training, validation, reported. The page has the `legend`."""
+    share = what == "accuracy"
+    y = alt.Y(
+        "value:Q",
+        title=None,
+        scale=alt.Scale(domain=[0, 1]) if share else alt.Scale(zero=True),
+        axis=alt.Axis(format="%" if share else "~g", tickCount=5),
+    )
+    base = alt.Chart(alt.NamedData("figures")).encode(x=_epoch_axis(epochs))
+    colours, dashes = [line[0] for line in LINE_STYLES.values()], [line[1] for line in LINE_STYLES.values()]
+    lines = (
+        base.transform_fold(list(LINE_STYLES), as_=["line", "value"])
+        .mark_line(strokeWidth=2.5)
+        .encode(
+            y=y,
+            color=alt.Color("line:N", scale=alt.Scale(domain=list(LINE_STYLES), range=colours), legend=None),
+            strokeDash=alt.StrokeDash("line:N", scale=alt.Scale(domain=list(LINE_STYLES), range=dashes), legend=None),
+            opacity=alt.condition("datum.line === 'reported'", alt.value(0.85), alt.value(1)),
+        )
+    )
+    gap = base.mark_area(color=GREY, opacity=0.22).encode(y=alt.Y("validation:Q"), y2=alt.Y2("training:Q"))
+    layers = [gap, lines, _hover_rule(base, ["training", "validation", "reported"], ".1%" if share else ".3f")]
+    return _to_spec(alt.layer(*layers), height=330)
+
+
+@lru_cache(maxsize=16)
+def penalty_curve(epochs: int) -> Spec:
+    """Figures: epoch, penalty."""
+    base = alt.Chart(alt.NamedData("figures")).encode(x=_epoch_axis(epochs))
+    line = base.mark_line(color=REGULARIZER_COLOURS["l2"], strokeWidth=2.5).encode(
+        y=alt.Y("penalty:Q", title=None, scale=alt.Scale(zero=True), axis=alt.Axis(format="~g", tickCount=3))
+    )
+    return _to_spec(alt.layer(line, _hover_rule(base, ["penalty"], ".4f")), height=140)
+
+
+@lru_cache(maxsize=16)
+def panel(epochs: int) -> Spec:
+    """Figures: epoch, training, validation. No legend: the page names the two lines once for all panels."""
+    base = alt.Chart(alt.NamedData("figures")).encode(x=_epoch_axis(epochs))
+    gap = base.mark_area(color=GREY, opacity=0.22).encode(y=_accuracy_axis("validation:Q"), y2=alt.Y2("training:Q"))
+    marks = [
+        base.mark_line(color=LINE_STYLES[name][0], strokeDash=LINE_STYLES[name][1], strokeWidth=2).encode(
+            y=_accuracy_axis(f"{name}:Q")
+        )
+        for name in ("training", "validation")
+    ]
+    return _to_spec(alt.layer(gap, *marks, _hover_rule(base, ["training", "validation"], ".1%")), height=170)
+
+
+@lru_cache(maxsize=64)
+def overlay(names: tuple[str, ...], colours: tuple[str, ...], epochs: int) -> Spec:
+    """Figures: run, epoch, accuracy. One colour and one dash for each run."""
+    dashes = [DASHES[index % len(DASHES)] for index in range(len(names))]
+    look = alt.Legend(title=None, orient="bottom", columns=1, labelLimit=420, symbolSize=300)
+    lines = (
+        alt.Chart(alt.NamedData("figures"))
+        .mark_line(strokeWidth=2.5)
+        .encode(
+            x=_epoch_axis(epochs),
+            y=alt.Y("accuracy:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", tickCount=5)),
+            color=alt.Color("run:N", scale=alt.Scale(domain=list(names), range=list(colours)), legend=look),
+            strokeDash=alt.StrokeDash("run:N", scale=alt.Scale(domain=list(names), range=dashes), legend=look),
+            tooltip=["run:N", alt.Tooltip("epoch:Q"), alt.Tooltip("accuracy:Q", format=".1%")],
+        )
+    )
+    return _to_spec(lines, height=380)
+
+
+@lru_cache(maxsize=2)
+def ranking(points: bool) -> Spec:
+    """Figures: place, model, value, regularizer, report, end, label; rows in the order of the bars."""
+    colours = alt.Scale(domain=list(REGULARIZER_COLOURS), range=list(REGULARIZER_COLOURS.values()))
+    names = alt.Y("model:N", sort=alt.EncodingSortField("place", op="min"), title=None, axis=alt.Axis(labelLimit=180))
+    form = ".1f" if points else ".1%"
+    base = alt.Chart(alt.NamedData("figures")).encode(y=names)
+    shown = [alt.Tooltip("model:N"), alt.Tooltip("value:Q", format=form), alt.Tooltip("report:Q", format=form)]
+    axis = alt.Axis(format="~g" if points else "%", tickCount=5)
+    bars = base.mark_bar(height={"band": 0.72}).encode(
+        x=alt.X("value:Q", title=None, axis=axis, scale=alt.Scale(zero=True)),
+        color=alt.Color("regularizer:N", scale=colours, legend=None),
+        tooltip=shown,
+    )
+    marks = [  # light within dark: seen on any bar and on any page
+        base.mark_tick(thickness=thick, color=colour, size=24).encode(x="report:Q", tooltip=shown)
+        for thick, colour in ((5, "#1b2430"), (2, "#ffffff"))
+    ]
+    text = base.mark_text(align="left", dx=6, fontSize=13, color=GREY).encode(x="end:Q", text="label:N")
+    return _to_spec(alt.layer(bars, *marks, text), height=320)
+
+
+def _epoch_axis(epochs: int) -> alt.X:
+    return alt.X(
+        "epoch:Q",
+        title="epoch",
+        scale=alt.Scale(domain=[0, epochs], nice=False),
+        axis=alt.Axis(tickMinStep=1, tickCount=6, format="d", grid=False, labelFlush=True),
+    )
+
+
+def _accuracy_axis(field: str) -> alt.Y:
+    axis = alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1])
+    return alt.Y(field, title=None, scale=alt.Scale(domain=[0, 1]), axis=axis)
+
+
+def _hover_rule(base: alt.Chart, names: Sequence[str], form: str) -> Any:
+    """A line at the epoch under the pointer, with the figures of that epoch."""
+    nearest = alt.selection_point(nearest=True, on="pointerover", fields=["epoch"], empty=False, clear="pointerout")
+    told = [alt.Tooltip("epoch:Q"), *(alt.Tooltip(f"{name}:Q", format=form) for name in names)]
+    return (
+        base.mark_rule(color=GREY, strokeWidth=1.5)
+        .encode(tooltip=told, opacity=alt.condition(nearest, alt.value(1), alt.value(0)))
+        .add_params(nearest)
+    )
+
+
+def _to_spec(chart: Any, height: int) -> Spec:
+    spec: Spec = chart.properties(height=height).to_dict()
+    spec.pop("config", None)  # the page's theme decides
+    spec["padding"] = {"left": 4, "top": 4, "right": 14, "bottom": 4}  # room for the last epoch's number
+    return spec

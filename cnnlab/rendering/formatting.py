@@ -1,0 +1,75 @@
+"""Numbers, times and places in line, as a person says them."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+DATASET_NAMES = {"cifar10": "CIFAR-10", "shapes": "Shapes"}
+REGULARIZER_NAMES = {"none": "none", "l2": "L2", "dropout": "dropout", "batchnorm": "batch norm"}
+ORDINAL_SUFFIXES = {1: "st", 2: "nd", 3: "rd"}
+
+
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th, 21st."""
+    ending = "th" if number % 100 in (11, 12, 13) else ORDINAL_SUFFIXES.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def queue_position(place: int) -> str:
+    """'next in line', '2nd in line'."""
+    return "next in line" if place == 1 else f"{ordinal(place)} in line"
+
+
+def duration(seconds: float) -> str:
+    """'40 s', '9 min', '1 h 20 min': as exactly as anybody wants to know."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+
+
+def format_date(iso: str | None) -> str:
+    """'23 November 2026' from a time in a record; 'on an unknown day' where there is none."""
+    try:
+        moment = datetime.fromisoformat(iso or "")
+    except ValueError:
+        return "on an unknown day"
+    return f"{moment.day} {moment:%B %Y}"
+
+
+def describe_origin(record: Mapping[str, Any], shipped: bool) -> str:
+    """Where a finished run comes from: 'trained 23 November 2026 on AMD EPYC, 2 of 2 cores, 11 min'."""
+    told = f"trained {format_date(record.get('finished'))}"
+    if device := record.get("device"):
+        told += f" on {device}"
+    if seconds := record.get("seconds"):
+        told += f", {duration(float(seconds))}"
+    if record.get("precision") == "bfloat16":
+        told += ", in bfloat16 (half the digits)"
+    return f"{told}; it came with the program" if shipped else told
+
+
+def describe_progress(progress: Mapping[str, Any], epochs_done: int, epochs: int) -> tuple[float, str]:
+    """How far a live training has come: a share from 0 to 1, and 'epoch 17 of 30, batch 412 of 625, 4 min left'."""
+    epoch, batches = int(progress.get("epoch") or 0), progress.get("batches")
+    if progress.get("phase") == "training" and batches:
+        batch = int(progress.get("batch") or 0)
+        left = progress.get("seconds_left")
+        rest = f", {duration(float(left))} left" if left is not None else ""
+        return clamp_share(
+            (epoch - 1 + batch / batches) / epochs
+        ), f"epoch {epoch} of {epochs}, batch {batch} of {batches}{rest}"
+    if progress.get("phase") == "evaluating":
+        return clamp_share(
+            epoch / epochs
+        ), f"epoch {epoch} of {epochs}: measuring it on training and validation pictures"
+    if epochs_done:
+        return clamp_share(epochs_done / epochs), f"going on after epoch {epochs_done} of {epochs}"
+    return 0.0, "starting: loading TensorFlow and the pictures"
+
+
+def clamp_share(share: float) -> float:
+    """Between 0 and 1."""
+    return min(1.0, max(0.0, share))

@@ -1,0 +1,30 @@
+"""The colours of lines and regularizers, and the key that names them, the same on every page.
+
+Training is blue and solid, validation red and dashed; each regularizer has one colour and its name beside it. The
+colours are Okabe and Ito's, which the colour-blind can tell apart; no number is told by colour alone.
+"""
+
+TRAINING, VALIDATION = "#0072B2", "#D93B24"
+REGULARIZER_COLOURS = {"none": "#6b7280", "l2": "#E69F00", "dropout": "#009E73", "batchnorm": "#CC79A7"}
+GREY = "#8a939e"
+LINE_STYLES = {  # name: (colour, dash)
+    "training": (TRAINING, [1, 0]),
+    "validation": (VALIDATION, [6, 3]),
+    "reported": (TRAINING, [2, 3]),
+}
+DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4], [4, 4])
+
+
+def legend_html(training: str, validation: str, reported: str | None = None) -> str:
+    """The lines and what each is called, as HTML, once for all charts of a page; `reported`: Keras's own figure."""
+    names = {"training": training, "validation": validation, "reported": reported}
+    shown = "".join(f'<span><i class="{line}"></i>{name}</span>' for line, name in names.items() if name)
+    return f'<div class="legend">{LEGEND_STYLE}{shown}<span><i class="gap"></i>the gap</span></div>'
+
+
+LEGEND_STYLE = f"""<style>.legend {{ display: flex; flex-wrap: wrap; gap: 0.2rem 1.4rem; font-size: 0.9rem; }}
+.legend i {{ display: inline-block; width: 34px; margin-right: 0.5rem; vertical-align: middle; border-top: 3px solid; }}
+.legend .training {{ border-color: {TRAINING}; }}
+.legend .validation {{ border-top: 3px dashed {VALIDATION}; }}
+.legend .reported {{ border-top: 3px dotted {TRAINING}; }}
+.legend .gap {{ border-top: 12px solid {GREY}; opacity: 0.35; }}</style>"""

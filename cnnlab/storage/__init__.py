@@ -1,0 +1,1 @@
+"""Files on disk: atomic writes, locks between processes, run directories and uploads."""

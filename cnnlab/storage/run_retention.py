@@ -1,0 +1,129 @@
+"""The disk that runs take: which of them may go when there are too many, and which never do.
+
+When the runs trained here take more than the setting `runs_gigabytes`, the one that was not used for the longest time
+goes first, whole. One never goes that is pinned, that somebody looked at within `viewed_minutes`, that is being trained
+or asked for; nor one of those shipped with the code, which lie elsewhere. A run that has gone can be trained again.
+
+Two empty files under home()/marks say so: `<key>.pinned`, and `<key>.viewed`, whose time is that of the last look.
+"""
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnnlab import settings
+from cnnlab.storage import process_lock, runs
+
+VIEW_INTERVAL_SECONDS = 30.0  # a look is written down once in so long, however many people look
+
+
+@dataclass(frozen=True)
+class EvictionResult:
+    """What a look at the disk came to: bytes that the runs take now, and the names of the runs that went."""
+
+    used_bytes: int
+    removed: tuple[str, ...] = ()
+
+
+def mark_viewed(key: str) -> None:
+    """Somebody looks at the run with this key. Cheap; a disk that cannot be written is not the viewer's concern."""
+    if not (settings.runs_dir() / key).is_dir():  # shipped with the code, or made up
+        return
+    mark = _marker_path(key, "viewed")
+    with contextlib.suppress(OSError):
+        if time.time() - last_viewed(key) > VIEW_INTERVAL_SECONDS:
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+
+
+def last_viewed(key: str) -> float:
+    """When somebody last looked at this run (Unix time); 0 if nobody did."""
+    return runs.modified_time(_marker_path(key, "viewed"))
+
+
+def pin(key: str, pinned: bool = True) -> None:
+    """Keep this run whatever happens, or (`yes` false) no longer. Raises UnknownRun, OSError."""
+    mark = _marker_path(runs.open_run(key).key, "pinned")
+    if pinned:
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    else:
+        mark.unlink(missing_ok=True)
+
+
+def is_pinned(key: str) -> bool:
+    """Whether this run is kept whatever happens."""
+    return _marker_path(key, "pinned").exists()
+
+
+def total_bytes() -> int:
+    """The bytes that all runs trained here take on the disk."""
+    return sum(directory_bytes(folder) for folder in _run_directories())
+
+
+def directory_bytes(folder: Path) -> int:
+    """The bytes that a folder's files take on the disk; files that go meanwhile count nothing."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(place, name)).st_blocks * 512
+    return total
+
+
+def last_used(folder: Path) -> float:
+    """When a run was last written or looked at (Unix time)."""
+    files = ("record.json", "history.csv", "experiment.json", "lock")
+    return max(last_viewed(folder.name), *(runs.modified_time(folder / name) for name in files))
+
+
+def evict_runs(max_bytes: float, active_keys: Collection[str], viewed_seconds: float) -> EvictionResult:
+    """Remove runs, the longest unused first, until the others take at most `most` bytes or none is left that may go.
+
+    `asked_for` are the keys of the jobs that wait or run.
+    """
+    sizes = {folder: directory_bytes(folder) for folder in _run_directories()}
+    total, removed = sum(sizes.values()), []
+    for folder in sorted(sizes, key=last_used):
+        if total <= max_bytes:
+            break
+        wanted = folder.name in active_keys or is_pinned(folder.name)
+        if not wanted and time.time() - last_viewed(folder.name) >= viewed_seconds and _evict(folder):
+            total -= sizes[folder]
+            removed.append(folder.name)
+    return EvictionResult(total, tuple(removed))
+
+
+def _evict(folder: Path) -> bool:
+    """Take the folder away in one step, then empty it; False where a worker is at it, or where we may not."""
+    try:
+        lock = process_lock.acquire(folder / "lock", timeout=0)
+        if lock is None:
+            return False
+        with lock:
+            if process_lock.is_locked(folder / "top.lock"):  # its top images are being looked for
+                return False
+            bin_ = settings.home() / "removed" / f"{folder.name}.{time.time_ns()}"
+            bin_.parent.mkdir(parents=True, exist_ok=True)
+            folder.rename(bin_)
+    except OSError:  # somebody else's folder, or a disk that cannot be written
+        return False
+    shutil.rmtree(bin_.parent, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        _marker_path(folder.name, "viewed").unlink(missing_ok=True)
+    return True
+
+
+def _run_directories() -> list[Path]:
+    try:
+        return [folder for folder in settings.runs_dir().iterdir() if folder.is_dir()]
+    except FileNotFoundError:
+        return []
+
+
+def _marker_path(key: str, kind: str) -> Path:
+    return settings.home() / "marks" / f"{key}.{kind}"

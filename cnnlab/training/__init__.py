@@ -1,0 +1,1 @@
+"""Keras: the model of an experiment, the input pipeline, the training loop. Imported by workers only."""

@@ -1,0 +1,140 @@
+"""From an experiment to a Keras model that reads like the report's description.
+
+    2-conv: conv 64@3x3 - maxpool 2x2 - conv 64@3x3 - maxpool - flatten - dense 100 - dense 10       270,230 parameters
+    3-conv: conv - maxpool - conv - maxpool - conv - maxpool - flatten - dense 100 - dense 100 - 10   112,458 parameters
+
+uint8 images go in (scaling is a layer, so nobody can forget it), logits come out (softmax is part of the loss). Every
+layer has its name in the field: conv1, bn1, relu1, pool1, dropout1, ..., flatten, dense1, dense2, logits.
+
+What the report leaves open, and what was chosen:
+
+- pixels are scaled to 0..1. With this the plain networks come out at the report's figures;
+- batch normalization stands between convolution and ReLU, as in Ioffe and Szegedy (2015);
+- dropout stands after each pooling and after each hidden dense layer, as in Srivastava et al. (2014).
+The plausible other places were trained too: `python -m cnnlab placements` prints the comparison that the README shows.
+"""
+
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from cnnlab.array_types import Weights
+from cnnlab.experiment import Experiment
+from cnnlab.models.architecture import IMAGE_SHAPE, Layer, LayerOrder, network_layers
+
+BUILD_STYLES = ("functional", "list", "add")
+
+
+def build_model(
+    experiment: Experiment, style: str = "functional", layer_order: LayerOrder | None = None, plain: bool = False
+) -> keras.Model:
+    """The untrained network of an experiment: uint8 (n, 32, 32, 3) in, logits float32 (n, 10) out.
+
+    `style` is one of STYLES, three ways of writing the same model in Keras. With `plain`, every layer is Keras's own,
+    so that a saved model opens without this package. Weights depend on the experiment's seed alone.
+    """
+    if style not in BUILD_STYLES:
+        raise ValueError(f"Choose the style from {', '.join(BUILD_STYLES)}. Received: style={style!r}")
+    keras.utils.set_random_seed(experiment.seed)
+    policy = "mixed_bfloat16" if experiment.precision == "bfloat16" and not plain else "float32"
+    parts = [keras_layer(layer, experiment, policy, plain) for layer in network_layers(experiment, layer_order)]
+    return assemble(parts, style)
+
+
+def assemble(parts: Sequence[keras.Layer], style: str) -> keras.Model:
+    """The layers one after the other, as a functional model, `Sequential([...])` or `Sequential()` and `add`."""
+    entry = keras.Input(IMAGE_SHAPE, dtype="uint8", name="image")
+    if style == "list":
+        return keras.Sequential([entry, *parts], name="cnnlab")
+    if style == "add":
+        model = keras.Sequential(name="cnnlab")
+        for part in [entry, *parts]:
+            model.add(part)
+        return model
+    out = entry
+    for part in parts:
+        out = part(out)
+    return keras.Model(entry, out, name="cnnlab")
+
+
+def keras_layer(layer: Layer, experiment: Experiment, policy: str, plain: bool) -> keras.Layer:
+    """The Keras layer that one entry of the architecture describes."""
+    penalty = keras.regularizers.L2(experiment.strength) if experiment.regularizer == "l2" else None
+    common = {"name": layer.name, "dtype": policy}
+    match layer.kind:
+        case "rescale":
+            return keras.layers.Rescaling(1 / 255, **common)
+        case "conv":
+            return keras.layers.Conv2D(
+                layer.filters, layer.kernel, padding=layer.padding, kernel_regularizer=penalty, **common
+            )
+        case "bn":
+            return (keras.layers.BatchNormalization if plain else batch_normalization_class())(**common)
+        case "relu":
+            return keras.layers.ReLU(**common)
+        case "pool":
+            return keras.layers.MaxPooling2D(2, **common)
+        case "dropout":
+            return keras.layers.Dropout(layer.rate, seed=layer_seed(experiment, layer), **common)
+        case "flatten":
+            return keras.layers.Flatten(**common)
+        case _:
+            units = layer.output_shape[0]
+            last = {"dtype": "float32"} if layer.name == "logits" else {}
+            return keras.layers.Dense(
+                units, activation=layer.activation, kernel_regularizer=penalty, **{**common, **last}
+            )
+
+
+def layer_seed(experiment: Experiment, layer: Layer) -> int:
+    """A seed for this layer alone: with one seed for all, the dropout layers would draw the same random numbers."""
+    return zlib.crc32(f"{experiment.seed}/{layer.name}".encode()) >> 1
+
+
+def batch_normalization_class() -> type[keras.layers.BatchNormalization]:
+    """Keras's batch normalization; on TensorFlow, the same numbers from one fused kernel instead of many small ones."""
+    return FusedBatchNormalization if keras.backend.backend() == "tensorflow" else keras.layers.BatchNormalization
+
+
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """Batch normalization over TensorFlow's fused kernel: the same variables and the same results, less time.
+
+    The kernel reports the variance of a sample (divided by n - 1); Keras moves its average with the variance of the
+    batch (divided by n), so the factor is taken back out.
+    """
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        import tensorflow as tf
+
+        fused = tf.compat.v1.nn.fused_batch_norm
+        scale, shift, mean, variance = self.gamma, self.beta, self.moving_mean, self.moving_variance
+        scale, shift, mean, variance = (tf.cast(v, "float32") for v in (scale, shift, mean, variance))
+        if not training:
+            return fused(inputs, scale, shift, mean, variance, self.epsilon, is_training=False)[0]
+        out, batch_mean, batch_variance = fused(inputs, scale, shift, epsilon=self.epsilon, is_training=True)
+        count = tf.cast(tf.size(inputs) / tf.shape(inputs)[-1], "float32")
+        batch_variance *= (count - 1) / count
+        self.moving_mean.assign(self.moving_mean * self.momentum + batch_mean * (1 - self.momentum))
+        self.moving_variance.assign(self.moving_variance * self.momentum + batch_variance * (1 - self.momentum))
+        return out
+
+
+def get_weights(model: keras.Model) -> Weights:
+    """The weights as float32 arrays by layer and role: "conv1/kernel" (3, 3, 3, 64), "bn1/gamma" (64,), ..."""
+    return {
+        f"{layer.name}/{variable.name}": np.asarray(variable.numpy(), np.float32)
+        for layer in model.layers
+        for variable in layer.weights
+        if "seed" not in variable.name
+    }
+
+
+def set_weights(model: keras.Model, weights: Weights) -> None:
+    """The reverse of `read_weights`. Raises KeyError where one is missing, ValueError where a shape differs."""
+    for layer in model.layers:
+        for variable in layer.weights:
+            if "seed" not in variable.name:
+                variable.assign(weights[f"{layer.name}/{variable.name}"])

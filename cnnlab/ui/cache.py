@@ -1,0 +1,116 @@
+"""The slow questions, asked once. Every cache is bounded, and none of them outlives what it was read from.
+
+A file's answer is kept under the file's path and time of change, so a page that asks again after a second reads the
+disk only where something was written. Runs that train are written all the time: their state is never kept here.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from cnnlab import data
+from cnnlab.array_types import Weights
+from cnnlab.data import Dataset
+from cnnlab.experiment import Experiment
+from cnnlab.jobs.queue import Queue
+from cnnlab.settings import data_dir, home
+from cnnlab.storage import runs
+from cnnlab.storage.runs import Run, UnknownRun
+
+LISTING_SECONDS = 2.0
+
+
+def open_queue() -> Queue:
+    """The queue of this home, opened once for all sessions."""
+    return _open_queue(home() / "jobs.sqlite")
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _open_queue(path: Path) -> Queue:
+    return Queue(path)
+
+
+def list_runs() -> list[Run]:
+    """Every run, the shipped ones first; read from the disk at most every two seconds. Do not change the list."""
+    return _list_runs(home())
+
+
+@st.cache_resource(ttl=LISTING_SECONDS, max_entries=2, show_spinner=False)
+def _list_runs(place: Path) -> list[Run]:
+    return runs.list_runs()
+
+
+def find_run(experiment: Experiment) -> Run | None:
+    """The run of this experiment as it stands now, shipped or trained here; None where there is none to be read."""
+    try:
+        return runs.find_run(experiment)
+    except UnknownRun:  # its description is damaged: training again mends it
+        return None
+
+
+def inspectable_runs() -> list[Run]:
+    """The runs that one can look inside of: those with the weights of at least one epoch."""
+    return [run for run in list_runs() if run.snapshot_epochs()]
+
+
+def history(run: Run) -> dict[str, NDArray[np.float64]]:
+    """`run.history()`, read again only where the file has changed."""
+    return _history(run.path, modified_ns(run.path / "history.csv"))
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _history(path: Path, moment: int) -> dict[str, NDArray[np.float64]]:
+    return runs.read_run(path).history()
+
+
+def record(run: Run) -> dict[str, Any]:
+    """record.json as it stands now (a `Run` keeps the first one that it read)."""
+    return _record(run.path, modified_ns(run.path / "record.json"))
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _record(path: Path, moment: int) -> dict[str, Any]:
+    return runs.read_json(path / "record.json")
+
+
+def weights(run: Run, epoch: int) -> Weights:
+    """`run.weights(epoch)`. One copy for all sessions: do not change the arrays. Raises UnknownRun."""
+    file = run.path / "weights" / f"{epoch:03}.npz"
+    return _weights(run.path, epoch, modified_ns(file) or modified_ns(run.path / "model.keras"))
+
+
+@st.cache_resource(max_entries=10, show_spinner=False)  # eight epochs of one run and the last ones of two; 1 MB each
+def _weights(path: Path, epoch: int, moment: int) -> Weights:
+    return runs.read_run(path).weights(epoch)
+
+
+def predictions(run: Run) -> dict[str, NDArray[Any]]:
+    """`run.predictions()`. One copy for all sessions: do not change the arrays."""
+    return _predictions(run.path, modified_ns(run.path / "predictions.npz"))
+
+
+@st.cache_resource(max_entries=20, show_spinner=False)
+def _predictions(path: Path, moment: int) -> dict[str, NDArray[Any]]:
+    return runs.read_run(path).predictions()
+
+
+def dataset(name: str) -> Dataset:
+    """The data set, its arrays memory-mapped. Raises DatasetMissing."""
+    folder = data_dir() / name
+    return _dataset(name, folder, modified_ns(folder / "manifest.json"))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Getting the pictures ready")
+def _dataset(name: str, folder: Path, moment: int) -> Dataset:
+    return data.load_dataset(name)
+
+
+def modified_ns(path: Path) -> int:
+    """When the file was last changed, in nanoseconds; 0 where there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,291 @@
+"""A picture made of squares, each of which says its numbers under the pointer and can be clicked.
+
+A wall of 64 maps, a map of 900 pixels, a kernel of 9 numbers and a gallery of 40 images are the same thing on the
+screen: one small picture, enlarged without smoothing, and a grid of clear squares over it (in Vega-Lite: an image mark
+with `smooth` off, and rectangles with a point selection). The specification stays the same from one image to the next
+and only the data change, so the browser does not build the chart anew. The height follows the width.
+
+Clicks are a convenience: whatever they choose can also be chosen with a widget that the keyboard reaches.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from typing import Any
+
+import streamlit as st
+
+from cnnlab.analysis.receptive_field import Box
+from cnnlab.array_types import Array, PixelArray
+from cnnlab.rendering.charts import with_data
+from cnnlab.rendering.feature_map_grid import (
+    FeatureMapGrid,
+    colorbar_uri,
+    png_data_uri,
+    render_feature_maps,
+    upscaled_png,
+)
+from cnnlab.ui.theme import text_color
+
+LEGEND_HEIGHT = 30  # pixels below the picture
+SELECTED_COLOR = "#ff4b4b"
+EMPTY_ROW: dict[str, Any] = {
+    "kind": "", "x": 0.0, "y": 0.0, "x2": 0.0, "y2": 0.0, "number": -1, "turn": -1, "name": "", "value": "",
+    "picture": "", "align": "", "colour": "", "chosen": False,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One square that answers: its number, what the pointer reads, and, where wanted, a text on it.
+
+    `at` is (column, row) of its upper left corner and `size` (width, height), in units of one square of the picture.
+    """
+
+    index: int
+    position: tuple[float, float]
+    name: str
+    value: str
+    size: tuple[float, float] = (1.0, 1.0)
+    text: str = ""
+    text_color: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColorLegend:
+    """The colours below a picture, with what their ends (and, where given, their middle) mean."""
+
+    colorbar: str
+    low: str
+    high: str
+    middle: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClickableImage:
+    """A picture as a data URI, the grid over it, and the boxes (left, top, right, bottom) drawn around parts of it."""
+
+    uri: str
+    columns: float
+    rows: float
+    cells: Sequence[Cell]
+    noun: str = "map"
+    legend: ColorLegend | None = None
+    boxes: Sequence[tuple[float, float, float, float]] = field(default_factory=tuple)
+
+
+def clickable_image(
+    image: ClickableImage,
+    key: str,
+    alt: str,
+    selected: int | None = None,
+    on_click: Callable[[int], None] | None = None,
+) -> None:
+    """Draw the picture as wide as there is room. `on_pick` is called with the number of a square that is clicked."""
+    rows = _chart_rows(image, -1 if selected is None else selected)
+    spec = _spec(image.columns, image.rows, image.legend is not None, on_click is not None)
+    chart = with_data(spec, **{name: [row[name] for row in rows] for name in EMPTY_ROW})
+    answer: Any = partial(_on_selection, key, on_click) if on_click else "ignore"
+    st.vega_lite_chart(spec=chart, key=key, on_select=answer, alt=alt, width="stretch")
+
+
+def from_feature_maps(wall: FeatureMapGrid, legend: ColorLegend | None = None) -> ClickableImage:
+    """A wall of maps: every map says its number and its range."""
+    height, width = wall.cell_shape
+    share = (1 - wall.gap / width, 1 - wall.gap / height)
+    squares = []
+    for number in wall.order.tolist():
+        row, column = wall.position(number)
+        said = (
+            "silent: zero everywhere"
+            if wall.inactive[number]
+            else format_range(wall.minimum[number], wall.maximum[number])
+        )
+        said = "holds values that are no numbers" if wall.non_finite[number] else said
+        squares.append(Cell(index=number, position=(column, row), name=f"map {number}", value=said, size=share))
+    return ClickableImage(
+        uri=wall.data_uri,
+        columns=wall.columns,
+        rows=wall.rows,
+        cells=squares,
+        legend=legend or feature_map_legend(wall),
+    )
+
+
+def from_feature_map(maps: Array, filter: int, limit: float, signed: bool) -> ClickableImage:
+    """One map of a layer's (h, w, f), enlarged: every pixel says its number. Squares are counted row by row."""
+    one = maps[..., filter]
+    height, width = one.shape
+    wall = render_feature_maps(maps, signed=signed, vmax=limit, order=[filter], columns=1, gap=0)
+    squares = [
+        Cell(
+            index=row * width + column, position=(column, row), name=f"row {row}, column {column}", value=f"{value:.4f}"
+        )
+        for row, line in enumerate(one.tolist())
+        for column, value in enumerate(line)
+    ]
+    return ClickableImage(uri=wall.data_uri, columns=width, rows=height, cells=squares, legend=feature_map_legend(wall))
+
+
+def from_pixels(pixels: PixelArray, boxes: Sequence[Box] = ()) -> ClickableImage:
+    """A colour picture uint8 (h, w, 3) with boxes drawn around parts of it."""
+    drawn_boxes = [(box.left, box.top, box.right, box.bottom) for box in boxes]
+    return ClickableImage(
+        uri=png_data_uri(upscaled_png(pixels, 1)),
+        columns=pixels.shape[1],
+        rows=pixels.shape[0],
+        cells=(),
+        boxes=drawn_boxes,
+    )
+
+
+def feature_map_legend(wall: FeatureMapGrid) -> ColorLegend:
+    """What the colours of a wall mean, in the units of its numbers."""
+    if wall.inactive[wall.order].all():
+        return ColorLegend(
+            colorbar=colorbar_uri(wall.signed),
+            low="" if wall.signed else "0, silent",
+            high="",
+            middle="0, silent" if wall.signed else "",
+        )
+    high = format_value(wall.vmax[0]) if wall.shares_scale else "each map's highest"
+    low = (f"-{high}" if wall.shares_scale else "its lowest") if wall.signed else "0"
+    if not wall.shares_scale and wall.signed:
+        low, high = "negative", "positive, each map by itself"
+    return ColorLegend(colorbar=colorbar_uri(wall.signed), low=low, high=high, middle="0" if wall.signed else "")
+
+
+def format_value(value: float) -> str:
+    """A number as short as it can be without lying about its size."""
+    if value == 0:
+        return "0"
+    return f"{value:z.2f}" if 0.1 <= abs(value) < 1000 else f"{value:.2g}"
+
+
+def format_range(low: float, high: float) -> str:
+    """'0.00 to 1.83'."""
+    return f"{format_value(low)} to {format_value(high)}"
+
+
+def _on_selection(key: str, on_pick: Callable[[int], None]) -> None:
+    picked = st.session_state[key].selection.get("pick")
+    if picked:
+        on_pick(int(picked[0]["number"]))
+
+
+def _chart_rows(picture: ClickableImage, chosen: int) -> list[dict[str, Any]]:
+    found = [EMPTY_ROW | {"kind": "picture", "picture": picture.uri}]
+    for one in picture.cells:
+        (x, y), (width, height) = one.position, one.size
+        place = {"x": x, "y": y, "x2": x + width, "y2": y + height}
+        said = {"number": one.index, "turn": chosen, "name": one.name, "value": one.value}
+        found.append(EMPTY_ROW | place | said | {"kind": "square", "chosen": one.index == chosen >= 0})
+        if one.text:
+            middle = {"x": x + width / 2, "y": y + height / 2, "name": one.text, "colour": one.text_color}
+            found.append(EMPTY_ROW | middle | {"kind": "text", "align": "center"})
+    for left, top, right, bottom in picture.boxes:
+        found.append(EMPTY_ROW | {"kind": "box", "x": left, "y": top, "x2": right, "y2": bottom})
+    return found + (_legend_rows(picture.legend) if picture.legend else [])
+
+
+def _legend_rows(legend: ColorLegend) -> list[dict[str, Any]]:
+    texts = (("left", legend.low), ("center", legend.middle), ("right", legend.high))
+    said = [{"kind": "legend", "name": text, "align": align, "colour": text_color()} for align, text in texts if text]
+    return [EMPTY_ROW | row for row in ({"kind": "ramp", "picture": legend.colorbar}, *said)]
+
+
+@lru_cache(maxsize=256)
+def _spec(columns: float, rows: float, legend: bool, clickable: bool) -> dict[str, Any]:
+    """The chart, which depends on the grid only: pictures, numbers and colours are all in the data."""
+    below = LEGEND_HEIGHT if legend else 0
+    tall = {"expr": f"width * {rows} / {columns}"}
+    layers = [_image(tall), _squares(clickable), _boxes(), _texts(columns)]
+    return {
+        "data": {"name": "figures"},
+        "height": 300,  # until the browser knows the width
+        "params": [{"name": "height", "expr": f"{tall['expr']} + {below}"}],
+        "padding": {"left": 0, "right": 0, "top": 0, "bottom": 0},
+        "autosize": {"type": "none"},
+        "view": {"stroke": None},
+        "encoding": {"x": _across(columns), "y": _down(rows, below)},
+        "layer": layers + (_legend() if legend else []),
+    }
+
+
+def _across(columns: float) -> dict[str, Any]:
+    return {"field": "x", "type": "quantitative", "scale": {"domain": [0, columns], "nice": False}, "axis": None}
+
+
+def _down(rows: float, below: int) -> dict[str, Any]:
+    scale = {"domain": [0, rows], "range": [0, {"expr": f"height - {below}"}], "nice": False}
+    return {"field": "y", "type": "quantitative", "scale": scale, "axis": None}
+
+
+def _only(kind: str) -> list[dict[str, Any]]:
+    return [{"filter": f"datum.kind == '{kind}'"}]
+
+
+def _image(tall: dict[str, str]) -> dict[str, Any]:
+    size = {"width": {"expr": "width"}, "height": tall}
+    mark = {
+        "type": "image",
+        "smooth": False,
+        "aspect": False,
+        "align": "left",
+        "baseline": "top",
+        "aria": False,
+        **size,
+    }
+    return {"transform": _only("picture"), "mark": mark, "encoding": {"url": {"field": "picture"}}}
+
+
+def _squares(clickable: bool) -> dict[str, Any]:
+    outline = {"stroke": SELECTED_COLOR, "strokeWidth": 3, "strokeOpacity": {"expr": "datum.chosen ? 1 : 0"}}
+    said = {"expr": "datum.name + ': ' + datum.value"}
+    mark = {"type": "rect", "fill": "white", "fillOpacity": 0, "description": said, **outline}
+    layer: dict[str, Any] = {
+        "transform": _only("square"),
+        "mark": mark | ({"cursor": "pointer"} if clickable else {}),
+        "encoding": {
+            "x2": {"field": "x2"},
+            "y2": {"field": "y2"},
+            "tooltip": [{"field": "name", "title": "here"}, {"field": "value", "title": "values"}],
+        },
+    }
+    if clickable:  # `turn`, what was chosen before, makes a second click on the same square a new one
+        point = {"type": "point", "fields": ["number", "turn"], "toggle": False, "clear": False}
+        layer["params"] = [{"name": "pick", "select": point}]
+    return layer
+
+
+def _boxes() -> dict[str, Any]:
+    mark = {"type": "rect", "fillOpacity": 0, "stroke": SELECTED_COLOR, "strokeWidth": 2.5, "aria": False}
+    return {"transform": _only("box"), "mark": mark, "encoding": {"x2": {"field": "x2"}, "y2": {"field": "y2"}}}
+
+
+def _texts(columns: float) -> dict[str, Any]:
+    size = {"expr": f"max(7, min(13, 0.37 * width / {columns}))"}  # three digits fit into one square
+    mark = {"type": "text", "baseline": "middle", "fontSize": size, "aria": False, "color": {"expr": "datum.colour"}}
+    return {"transform": _only("text"), "mark": mark, "encoding": {"text": {"field": "name"}}}
+
+
+def _legend() -> list[dict[str, Any]]:
+    """The colours as a strip as wide as the picture; under its ends, and its middle, what they mean."""
+    strip = {"type": "image", "smooth": False, "aspect": False, "align": "left", "height": 6, "aria": False}
+    along = {"x": {"value": 0}, "y": {"value": {"expr": f"height - {LEGEND_HEIGHT - 8}"}}, "url": {"field": "picture"}}
+    strip_layer = {"transform": _only("ramp"), "mark": strip | {"width": {"expr": "width"}}, "encoding": along}
+    return [strip_layer, *(_meaning(*at) for at in (("left", "0"), ("center", "width / 2"), ("right", "width")))]
+
+
+def _meaning(align: str, x: str) -> dict[str, Any]:
+    return {
+        "transform": [{"filter": f"datum.kind == 'legend' && datum.align == '{align}'"}],
+        "mark": {
+            "type": "text",
+            "align": align,
+            "baseline": "bottom",
+            "fontSize": 12,
+            "color": {"expr": "datum.colour"},
+        },
+        "encoding": {"text": {"field": "name"}, "x": {"value": {"expr": x}}, "y": {"value": {"expr": "height"}}},
+    }

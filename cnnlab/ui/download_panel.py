@@ -1,0 +1,67 @@
+"""CIFAR-10 is not here: the button that downloads it, and how many bytes have come."""
+
+import subprocess
+import sys
+import time
+
+import streamlit as st
+
+from cnnlab.data import download
+from cnnlab.settings import home, subprocess_environment
+
+TICK_SECONDS = 1.0
+COMMAND = ("-m", "cnnlab", "data", "download")
+
+
+def download_panel() -> None:
+    """One sentence, one button; while it downloads, the bytes."""
+    found = download.download_status()
+    if found and found.is_live:
+        st.fragment(watch_download, run_every=TICK_SECONDS)()
+        return
+    st.write(
+        "CIFAR-10 is not on this machine yet: 60,000 small photos, 170 MB. Without internet, a teacher can bring the "
+        "archive on a USB stick: `python -m cnnlab data import PATH`."
+    )
+    if found and found.state in ("failed", "interrupted", "cancelled"):
+        st.warning(found.message)
+    if st.button("Download CIFAR-10", type="primary", icon=":material/download:"):
+        start_download()
+        st.rerun()
+
+
+def watch_download() -> None:
+    """The bytes, every second, until they are all here."""
+    found = download.download_status()
+    if found is None or not found.is_live:
+        st.rerun()
+    said = found.message
+    if found.state == "downloading":
+        said = f"Downloading CIFAR-10: {found.bytes / 1e6:.0f} of {found.total / 1e6:.0f} MB"
+    st.progress(min(1.0, found.bytes / max(1, found.total)), text=said)
+    if st.button("Cancel the download", icon=":material/stop_circle:"):
+        download.cancel()
+
+
+def start_download() -> None:
+    """Start the worker that downloads, as a process of its own: it outlives the page and the web server."""
+    home().mkdir(parents=True, exist_ok=True)
+    with (home() / "download.log").open("ab") as log:
+        subprocess.Popen(
+            [sys.executable, *COMMAND],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=subprocess_environment(),
+            start_new_session=True,
+        )
+    _wait_until_live()
+
+
+def _wait_until_live() -> None:
+    """The worker says within a moment that it has begun; until then the page would offer the button again."""
+    for _ in range(30):
+        found = download.download_status()
+        if found and found.is_live:
+            return
+        time.sleep(0.1)

@@ -1,0 +1,52 @@
+"""The pictures of a selection, each a link to Look inside.
+
+A gallery is one list of links: the keyboard goes from picture to picture, a narrow screen gets fewer in a row, and each
+picture says in words what it is and what was made of it.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from urllib.parse import urlencode
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from cnnlab.rendering.feature_map_grid import upscaled_png
+
+SIDE = 96  # pixels on the screen: every pixel of the picture is a square of 3
+STYLE = f"""<style>
+.gallery {{ display: grid; grid-template-columns: repeat(auto-fill, minmax({SIDE + 4}px, 1fr)); gap: 0.8rem 0.4rem;
+  padding: 0.25rem; font-size: 0.8rem; line-height: 1.25; }}
+.gallery a {{ color: inherit; text-decoration: none; display: block; border-radius: 4px; }}
+.gallery a:hover img, .gallery a:focus-visible {{ outline: 3px solid #ff4b4b; outline-offset: 1px; }}
+.gallery img {{ width: {SIDE}px; height: {SIDE}px; image-rendering: pixelated; display: block;
+  border-radius: 2px; margin-bottom: 0.2rem; }}
+</style>"""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GridImage:
+    """One picture, uint8 (32, 32, 3): where it leads to (words for the address), its caption, and what it shows."""
+
+    pixels: NDArray[np.uint8]
+    params: Mapping[str, str]
+    caption: Sequence[str]
+    alt: str
+
+
+def image_grid(tiles: Sequence[GridImage]) -> None:
+    """Draw them."""
+    st.html(f'{STYLE}<div class="gallery" role="list">{"".join(image_html(tile) for tile in tiles)}</div>')
+
+
+def image_html(tile: GridImage) -> str:
+    """One picture as HTML. The first line of its caption is the one that matters."""
+    first, *rest = (escape(line).replace(" %", "&nbsp;%") for line in tile.caption)
+    caption = "<br>".join([f"<b>{first}</b>", *rest])
+    address = escape("look_inside?" + urlencode(tile.params))
+    source = base64.b64encode(upscaled_png(tile.pixels, 1)).decode()
+    picture = f'<img src="data:image/png;base64,{source}" alt="{escape(tile.alt)}">'
+    return f'<div role="listitem"><a href="{address}" target="_self">{picture}{caption}</a></div>'

@@ -1,0 +1,105 @@
+"""The pictures to choose from: ten thousand test images, or the twenty samples where the data set is not here.
+
+Every picture has a name in the address (see `selection`): sample-0 and test-0 are the same cat, because the samples are
+the first twenty of CIFAR-10's test set. A network trained on Shapes gets pictures of shapes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from cnnlab.array_types import PixelArray
+from cnnlab.data import cifar10, is_dataset_available, shapes
+from cnnlab.data.samples import sample_images
+from cnnlab.rendering.feature_map_grid import image_grid_png
+from cnnlab.storage.uploads import UnknownUpload, load_upload
+from cnnlab.ui import cache
+
+CLASSES = {"cifar10": cifar10.CLASSES, "shapes": shapes.CLASSES}
+TEST_IMAGE_PREFIXES = {"cifar10": "test", "shapes": "shapes"}  # the word in the address for a data set's test images
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Pictures uint8 (n, 32, 32, 3) and labels (n,) of one data set. `whole`: all its test images, not only samples."""
+
+    dataset: str
+    images: PixelArray
+    labels: PixelArray
+    complete: bool
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes by label."""
+        return CLASSES[self.dataset]
+
+    def indices(self, label: int | None) -> NDArray[np.int64]:
+        """The pictures of this class, or all, as numbers."""
+        return np.flatnonzero(self.labels == label) if label is not None else np.arange(len(self.labels))
+
+    def image_name(self, number: int) -> str:
+        """The picture's name in the address."""
+        return f"{TEST_IMAGE_PREFIXES[self.dataset] if self.complete else 'sample'}-{number}"
+
+    def neighbor(self, number: int, label: int | None, by: int) -> int:
+        """The picture `by` places further among those of the class, round and round."""
+        here = self.indices(label)
+        after = int(np.searchsorted(here, number, side="right" if by > 0 else "left"))
+        return int(here[(after + by - (by > 0)) % len(here)])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SelectedImage:
+    """The picture that is looked at: uint8 (32, 32, 3), its true class where it is known, and its name.
+
+    `number` is its place on the shelf, None for a photo; `problem` a sentence where another one was asked for.
+    """
+
+    pixels: PixelArray
+    true_class: int | None
+    title: str
+    index: int | None
+    problem: str = ""
+
+
+def load_image_set(dataset: str) -> ImageSet:
+    """The pictures for networks that were trained on this data set."""
+    if dataset == "cifar10" and not is_dataset_available("cifar10"):
+        return ImageSet(dataset, *sample_images(), complete=False)
+    data = cache.dataset(dataset)
+    return ImageSet(dataset, data.x_test, data.y_test, complete=True)
+
+
+def select_image(reference: str, pictures: ImageSet) -> SelectedImage:
+    """The picture that the address names; the first of the shelf, and a sentence, where there is none."""
+    kind, _, rest = reference.partition("-")
+    if kind == "photo":
+        try:
+            return SelectedImage(pixels=load_upload(rest), true_class=None, title="your picture", index=None)
+        except UnknownUpload as problem:
+            return _test_image(pictures, 0, str(problem))
+    fits = (kind == "shapes") == (pictures.dataset == "shapes")
+    number = int(rest) if fits else 0
+    if number >= len(pictures.labels):
+        have = f"This machine has only the first {len(pictures.labels)} test images"
+        return _test_image(pictures, 0, f"{have}; prepare CIFAR-10 on the page Train to see image {number:,}.")
+    return _test_image(pictures, number)
+
+
+def _test_image(pictures: ImageSet, number: int, problem: str = "") -> SelectedImage:
+    label = int(pictures.labels[number])
+    return SelectedImage(
+        pixels=np.asarray(pictures.images[number]),
+        true_class=label,
+        title=f"test image {number:,}",
+        index=number,
+        problem=problem,
+    )
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def thumbnails(dataset: str, numbers: tuple[int, ...], columns: int) -> bytes:
+    """The pictures with these numbers side by side, as a PNG."""
+    return image_grid_png(load_image_set(dataset).images[list(numbers)], columns)

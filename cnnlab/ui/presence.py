@@ -1,0 +1,80 @@
+"""Who is watching what: a count for the teacher, and the reason why a run that is looked at is not removed.
+
+A browser that shows a page asks for the training status again and again (`app_shell.training_status`); each time it is
+noted which page and run it shows. Names are not kept, and one that has not asked for a while is forgotten. The count is
+that of this web process.
+"""
+
+import secrets
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+import streamlit as st
+
+from cnnlab.experiment import Experiment
+from cnnlab.storage import run_retention
+from cnnlab.storage.runs import RUN_NAME_PATTERN
+from cnnlab.ui.selection import parse_experiment, parse_selection
+
+PRESENCE_SECONDS = 90.0  # browsers let a page in the background ask only once a minute
+SESSION_EXPERIMENT = "experiment in the address"  # where the page that trains keeps what it shows
+
+
+@dataclass(frozen=True)
+class TabView:
+    """What one browser tab shows: a page, and runs by key or name; `seen` in monotonic seconds."""
+
+    page: str
+    run_names: tuple[str, ...]
+    seen_at: float
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def tab_views() -> dict[str, TabView]:
+    """The tabs of all sessions by a number of their own."""
+    return {}
+
+
+def record_page(page: str) -> None:
+    """This tab shows this page now; call it once a run of the script."""
+    st.session_state["page shown"] = page
+    st.session_state.setdefault("tab", secrets.token_hex(8))
+    refresh_presence()
+
+
+def refresh_presence() -> None:
+    """This tab is still there."""
+    tab = st.session_state.get("tab")
+    if tab is None:
+        return
+    page, now = st.session_state["page shown"], time.monotonic()
+    shown = viewed_run_names(page)
+    tab_views()[tab] = TabView(page, shown, now)
+    for reference in shown:
+        run_retention.mark_viewed(reference)
+    for other, view in list(tab_views().items()):
+        if now - view.seen_at > PRESENCE_SECONDS:
+            tab_views().pop(other, None)
+
+
+def viewed_run_names(page: str) -> tuple[str, ...]:
+    """The runs that this tab's address names."""
+    if page == "train":
+        experiment, _ = parse_experiment(st.session_state.get(SESSION_EXPERIMENT, {}), Experiment())
+        return (experiment.key,)
+    words, _ = parse_selection({name: str(value) for name, value in st.query_params.items()})
+    return tuple(name for name in (words.run, words.versus) if RUN_NAME_PATTERN.fullmatch(name))
+
+
+def count_views() -> Counter[tuple[str, str]]:
+    """How many tabs show which page and run: (page, reference, "" for none)."""
+    now = time.monotonic()
+    fresh = [view for view in list(tab_views().values()) if now - view.seen_at <= PRESENCE_SECONDS]
+    return Counter((view.page, reference) for view in fresh for reference in view.run_names or ("",))
+
+
+def count_tabs() -> int:
+    """How many tabs are open."""
+    now = time.monotonic()
+    return sum(now - view.seen_at <= PRESENCE_SECONDS for view in list(tab_views().values()))

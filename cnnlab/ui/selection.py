@@ -1,0 +1,245 @@
+"""What is being looked at, written in the address, so that a copied link opens the same view.
+
+    /look_inside?run=3conv-dropout&image=sample-0&epoch=10&layer=conv2&map=17
+    /?depth=3&regularizer=dropout&strength=0.2
+
+The first kind is a `Selection`, which the pages share; the second an `Experiment` on the page that trains. Addresses
+are typed, cut off and made up: every word is checked here, and a wrong one costs a sentence and takes its default.
+
+The upper half is plain functions. The lower half ties them to Streamlit: `current` reads, `choose` writes.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import streamlit as st
+
+from cnnlab.experiment import INTEGER_RANGES, Experiment, ExperimentError
+from cnnlab.models.architecture import Layer
+from cnnlab.storage import runs
+from cnnlab.storage.runs import Run, UnknownRun
+
+IMAGE_PATTERN = re.compile(r"(?P<kind>sample|test|shapes)-(?P<number>[0-9]{1,5})|photo-[0-9a-f]{16}")
+IMAGE_COUNT = {"sample": 20, "test": 10_000, "shapes": 1_000}
+SESSION_SELECTION = "selection in the address"  # where the session keeps the words while another page is open
+NUMERIC_FIELDS = {*INTEGER_RANGES, "strength", "learning_rate", "train_images"}  # fields of an experiment
+MAX_QUOTED_CHARACTERS = 40  # letters of a wrong word that are repeated to its author
+
+Problems = list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """One view: a run, an image, an epoch, a layer, one of its maps, and a second run to compare with.
+
+    `run`, `versus`: a key or a shipped run's name, "" for none chosen. `image`: sample-0..19 (shipped), test-0..9999
+    (CIFAR-10's test images), shapes-0..999, or photo-<16 hex digits>. `epoch`, `map`: None for the last epoch, for no
+    map. `layer`: a layer's name, "" for the first convolution.
+    """
+
+    run: str = ""
+    image: str = "sample-0"
+    epoch: int | None = None
+    layer: str = ""
+    map: int | None = None
+    versus: str = ""
+
+
+SELECTION_PARAMS = tuple(field.name for field in fields(Selection))
+EXPERIMENT_PARAMS = tuple(field.name for field in fields(Experiment))
+
+
+def parse_selection(params: Mapping[str, str]) -> tuple[Selection, Problems]:
+    """The selection that these words of an address describe, and a sentence for each word that is none.
+
+    Only the form is checked here. Whether the run exists is `open_chosen`'s question, and what it holds `fit`'s.
+    """
+    found: dict[str, Any] = {}
+    problems: Problems = []
+    for name in SELECTION_PARAMS:
+        word = params.get(name, "")
+        if word == "":
+            continue
+        try:
+            found[name] = READERS[name](word)
+        except ValueError as error:
+            problems.append(f"This address names {error}. Received: {name}={quoted(word)}")
+    return Selection(**found), problems
+
+
+def _read_run_name(word: str) -> str:
+    if not runs.RUN_NAME_PATTERN.fullmatch(word):
+        raise ValueError("a run that cannot exist; the usual one is shown")
+    return word
+
+
+def _read_image_name(word: str) -> str:
+    match = IMAGE_PATTERN.fullmatch(word)
+    if match is None or (match["kind"] and int(match["number"]) >= IMAGE_COUNT[match["kind"]]):
+        raise ValueError("an image that there is not; the cat, the first sample, is shown")
+    return f"{match['kind']}-{int(match['number'])}" if match["kind"] else word
+
+
+def _read_integer(word: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,4}", word):
+        raise ValueError("something that should be a whole number and is not; the usual view is shown")
+    return int(word)
+
+
+def _read_layer_name(word: str) -> str:
+    if not re.fullmatch(r"[a-z_]{1,12}[0-9]{0,2}", word):
+        raise ValueError("a layer that no network has; the first convolution is shown")
+    return word
+
+
+READERS = {
+    "run": _read_run_name,
+    "image": _read_image_name,
+    "epoch": _read_integer,
+    "layer": _read_layer_name,
+    "map": _read_integer,
+    "versus": _read_run_name,
+}
+
+
+def selection_params(selection: Selection) -> dict[str, str]:
+    """The words for the address: what is chosen, and nothing that is not."""
+    chosen = {name: value for name, value in asdict(selection).items() if value is not None and value != ""}
+    return {name: str(value) for name, value in chosen.items()}
+
+
+def fit_selection(
+    selection: Selection, layers: Collection[Layer], epochs: Collection[int]
+) -> tuple[Selection, Problems]:
+    """The selection brought to what a run really has: its layers, their maps, the epochs whose weights were kept.
+
+    The answer names an epoch (the last one kept, where none or a missing one was asked for) and a layer that exists.
+    """
+    problems: Problems = []
+    epoch, layer, number = selection.epoch, selection.layer, selection.map
+    if epoch is not None and epoch not in epochs:
+        listed = ", ".join(map(str, sorted(epochs))) or "none yet"
+        problems.append(
+            f"This run keeps the weights after epochs {listed}; the last one is shown. Received: epoch={epoch}"
+        )
+        epoch = None
+    shapes = {one.name: one.output_shape for one in layers}
+    if layer and layer not in shapes:
+        problems.append(f"This network has no layer called {layer}; the first convolution is shown.")
+        layer, number = "", None
+    layer = layer or next((name for name in shapes if name.startswith("conv")), "")
+    maps = shapes[layer][-1] if layer in shapes else 0
+    if number is not None and number >= maps:
+        problems.append(f"{layer} has maps 0 to {maps - 1}; none is enlarged. Received: map={number}")
+        number = None
+    last = max(epochs, default=None) if epoch is None else epoch
+    return replace(selection, epoch=last, layer=layer, map=number), problems
+
+
+def parse_experiment(params: Mapping[str, str], default: Experiment) -> tuple[Experiment, Problems]:
+    """The experiment that an address describes: `usual`, with the fields that the words name.
+
+    A regularizer that is named without a strength takes its own usual one. Where the words make no experiment, the
+    answer is `usual`, and one sentence.
+    """
+    named = {name: params[name] for name in EXPERIMENT_PARAMS if params.get(name, "") != ""}
+    if not named:
+        return default, []
+    changed: dict[str, Any] = default.to_dict()
+    changed |= {"strength": None} if "regularizer" in named else {}
+    changed |= {"train_images": None} if {"dataset", "split"} & set(named) else {}
+    try:
+        changed |= {name: _read_number(name, word) if name in NUMERIC_FIELDS else word for name, word in named.items()}
+        return Experiment.from_dict(changed), []
+    except ExperimentError as error:
+        return default, [f"This address describes no experiment; the usual one is shown. {error}"]
+
+
+def _read_number(name: str, word: str) -> float:
+    try:
+        value = float(word)
+    except ValueError:
+        raise ExperimentError(f"{name} must be a number. Received: {name}={quoted(word)}") from None
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+
+
+def experiment_params(experiment: Experiment) -> dict[str, str]:
+    """The words for the address: data set, depth and regularizer, and what differs from their usual setting."""
+    always = {name: getattr(experiment, name) for name in ("dataset", "depth", "regularizer")}
+    usual = Experiment(**always, split=experiment.split)
+    other = {
+        name: value
+        for name, value in experiment.to_dict().items()
+        if name not in always and value != getattr(usual, name)
+    }
+    other |= {"split": experiment.split} if experiment.split != "validation" else {}
+    return {name: str(value) for name, value in (always | other).items()}
+
+
+def quoted(word: str) -> str:
+    """What somebody typed, safe to repeat: printable, in quotes, and not too long."""
+    shown = "".join(letter if letter.isprintable() else "?" for letter in word)
+    return repr(shown if len(shown) <= MAX_QUOTED_CHARACTERS else shown[:MAX_QUOTED_CHARACTERS] + "...")
+
+
+# -- tied to Streamlit -----------------------------------------------------------------------------------------------
+
+
+def current_selection() -> Selection:
+    """The selection in the address; where the address says nothing, the one this session looked at last.
+
+    A word that cannot be used is complained about on the page, in one sentence.
+    """
+    words = {name: st.query_params[name] for name in SELECTION_PARAMS if name in st.query_params}
+    selection, problems = parse_selection(words or st.session_state.get(SESSION_SELECTION, {}))
+    show_problems(problems)
+    return selection
+
+
+def update_selection(**changes: Any) -> Selection:
+    """Change these fields of the selection and write it into the address; for the body of a page and for callbacks."""
+    words = {name: st.query_params[name] for name in SELECTION_PARAMS if name in st.query_params}
+    selection, _ = parse_selection(words or st.session_state.get(SESSION_SELECTION, {}))
+    return store_selection(replace(selection, **changes))
+
+
+def store_selection(selection: Selection) -> Selection:
+    """Write the whole selection into the address and into the session's memory."""
+    words = selection_params(selection)
+    st.session_state[SESSION_SELECTION] = words
+    write_params(words, SELECTION_PARAMS)
+    return selection
+
+
+def write_params(params: Mapping[str, str], names: Collection[str]) -> None:
+    """Make the address say `words` and none of the other `names`. Writing what it says already costs nothing."""
+    for name in names:
+        if name in params and st.query_params.get(name) != params[name]:
+            st.query_params[name] = params[name]
+        elif name not in params and name in st.query_params:
+            del st.query_params[name]
+
+
+def open_selected_run(reference: str, default: Run | None) -> Run | None:
+    """The run of this reference. Where there is none, a sentence on the page, and `otherwise`."""
+    if not reference:
+        return default
+    try:
+        return runs.open_run(reference)
+    except UnknownRun:
+        usual = f"; {default.title} is shown instead." if default else "."
+        show_problems([f"There is no run called {quoted(reference)} here{usual}"])
+        return default
+
+
+def show_problems(problems: Problems) -> None:
+    """Show what was wrong with the address: one line, however much it was."""
+    if problems:
+        st.warning(" ".join(_escape_markdown(problem) for problem in problems), icon=":material/link_off:")
+
+
+def _escape_markdown(text: str) -> str:
+    """Text that Markdown leaves alone: these are somebody else's words."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|$~:&])", r"\\\1", text)

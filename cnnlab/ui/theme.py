@@ -1,0 +1,9 @@
+"""The colour of words inside a chart: Vega-Lite's own marks do not follow the page from light to dark."""
+
+import streamlit as st
+
+
+def text_color() -> str:
+    """The page's text colour in the theme that this browser shows; a grey for both where that is not known yet."""
+    theme = st.context.theme.type
+    return {"light": "#1b2430", "dark": "#e8edf2"}.get(theme or "", "#767676")

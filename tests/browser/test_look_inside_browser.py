@@ -1,0 +1,299 @@
+"""Look inside in a real browser: walls, a click, a photo, a copied link, one pixel, a switch, two runs, a thumb."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+from chrome import CONTRAST, NARROW, WIDE, scrolls_sideways, served, settled, wait_until
+from PIL import Image
+from run_factories import write_home, write_run
+
+from cnnlab.data.samples import sample_images
+from cnnlab.experiment import Experiment
+from cnnlab.models import numpy_forward
+from cnnlab.models.architecture import network_layers
+from cnnlab.storage.runs import write_npz
+from cnnlab.ui.app_shell import POLL_SECONDS
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def made():
+    """The runs, by regularizer; filled when the app starts."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory, made):
+    """A server with a network for each regularizer and the twenty sample images."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CNNLAB_HOME", str(home))
+        made.update(write_home(home))
+        with served(home, CNNLAB_PRETRAINED=str(home / "none")) as running:
+            yield running
+
+
+def opened(tab, app, **words):
+    tab.goto(app.at("look_inside", **words))
+    settled(tab)
+
+
+def click_square(tab, key: str, number: int, columns: int = 8) -> None:
+    """Click one square of a picture made of squares."""
+    picture = tab.locator(f".st-key-{key} svg.marks")
+    picture.wait_for()
+    picture.scroll_into_view_if_needed()
+    box = picture.bounding_box()
+    row, column = divmod(number, columns)
+    side = box["width"] / columns
+    tab.mouse.click(box["x"] + (column + 0.4) * side, box["y"] + (row + 0.4) * side)
+
+
+def test_the_cats_walls_appear_and_a_click_enlarges_a_map(app, tab, made):
+    opened(tab, app, run=made["dropout"].name)
+    tab.get_by_text("test image 0: cat").wait_for()
+    for layer, size in (("conv1", "30x30"), ("conv2", "13x13"), ("conv3", "4x4")):
+        tab.get_by_text(re.compile(f"{layer} 64 of 64 maps, {size}")).wait_for()
+        tab.locator(f".st-key-wall-{layer} svg.marks image").first.wait_for()
+    for number in (19, 42):  # a second click finds the first one's map still open
+        click_square(tab, "wall-conv2", number)
+        tab.get_by_text(f"Map {number} of conv2").wait_for()
+        tab.wait_for_url(re.compile(f"layer=conv2&map={number}"))
+    tab.get_by_text(re.compile(r"of 64 maps number \d+ by mean|silent on this image")).wait_for()
+
+
+def test_under_the_pointer_a_map_says_its_number_and_range(app, tab, made):
+    opened(tab, app, run=made["none"].name)
+    box = tab.locator(".st-key-wall-conv1 svg.marks").bounding_box()
+    tab.mouse.move(box["x"] + 10, box["y"] + 10)
+    said = tab.locator("#vg-tooltip-element")
+    said.get_by_text("map 0").wait_for()
+    run, image = made["none"], sample_images()[0][:1]
+    high = numpy_forward.compute_activations(network_layers(run.experiment), run.weights(2), image)["relu1"][
+        0, ..., 0
+    ].max()
+    assert f"{high:.2f}" in said.inner_text() or "silent" in said.inner_text()
+
+
+def test_a_photo_of_ones_own_goes_through_all_steps(app, tab, made, tmp_path):
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 120, 3), np.uint8)).save(file, "JPEG")
+    opened(tab, app, run=made["l2"].name)
+    tab.get_by_role("button", name="Picture").click()
+    tab.get_by_text("my picture").click()
+    tab.set_input_files("input[type=file]", {"name": "me.jpg", "mimeType": "image/jpeg", "buffer": file.getvalue()})
+    tab.wait_for_url(re.compile("image=photo-[0-9a-f]{16}"))
+    for step in ("original, 120x80", "oriented", "square, 80x80", "32x32, what the network gets"):
+        tab.get_by_text(re.compile(step)).first.wait_for()
+    kept = tab.url
+    tab.set_input_files("input[type=file]", {"name": "me.jpg", "mimeType": "image/jpeg", "buffer": b"not a picture"})
+    tab.get_by_text(re.compile("This file is not a picture")).wait_for()
+    assert tab.url == kept
+
+
+def test_a_square_that_is_moved_costs_the_browsers_history_one_entry(app, tab, made):
+    opened(tab, app, run=made["l2"].name, image="sample-3")
+    tab.get_by_role("button", name="Picture").click()
+    tab.get_by_text("my picture").click()
+    tab.wait_for_url(re.compile("from=upload"))
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 120, 3), np.uint8)).save(file, "PNG")
+    tab.set_input_files("input[type=file]", {"name": "me.png", "mimeType": "image/png", "buffer": file.getvalue()})
+    tab.wait_for_url(re.compile("image=photo-[0-9a-f]{16}"))
+    settled(tab)
+    arrived, entries = tab.url, tab.evaluate("history.length")
+    slider = tab.get_by_role("slider", name="From left to right")
+    for moved in ("0.55", "0.60", "0.65"):
+        slider.press("ArrowRight")
+        tab.get_by_text(moved, exact=True).wait_for()
+        settled(tab)
+        tab.wait_for_function("() => [...document.images].every(image => image.complete)")
+    assert tab.url == arrived
+    tab.keyboard.press("Escape")
+    tab.wait_for_function(f"() => location.href !== {arrived!r}")
+    settled(tab)
+    assert "image=photo-" in tab.url and tab.evaluate("history.length") == entries + 1
+    tab.go_back()
+    settled(tab)
+    assert tab.url == arrived
+    tab.go_back()
+    tab.get_by_text("test image 3: airplane").wait_for()
+    tab.go_back()  # before the picker was asked for a photo
+    polled(tab)
+    assert "image=sample-3" in tab.url and "from=" not in tab.url
+
+
+def test_the_next_picture_stays_after_a_number_was_typed(app, tab, made):
+    opened(tab, app, run=made["none"].name)
+    tab.get_by_role("button", name="Picture").click()
+    number = tab.get_by_role("spinbutton", name=re.compile("Number"))
+    number.fill("5")
+    number.press("Enter")
+    tab.wait_for_url(re.compile("image=sample-5"))
+    tab.keyboard.press("Escape")
+    number.wait_for(state="detached")
+    tab.get_by_role("button", name="Next").click()
+    tab.wait_for_url(re.compile("image=sample-6"))
+    polled(tab)
+    assert "image=sample-6" in tab.url
+
+
+def polled(tab) -> None:
+    """Wait until the frame around the page has asked the server once more, which sends what every widget holds."""
+    settled(tab)
+    tab.wait_for_timeout(2000 * POLL_SECONDS)
+    settled(tab)
+
+
+def test_a_copied_link_opens_the_same_view(app, new_tab, made):
+    first = new_tab()
+    opened(first, app, run=made["batchnorm"].name, image="sample-4", epoch=1)
+    click_square(first, "wall-conv2", 5)
+    first.wait_for_url(re.compile("map=5"))
+    first.get_by_text("compare strength").click()
+    first.wait_for_url(re.compile("scale=layer"))
+    second = new_tab()
+    second.goto(first.url)
+    settled(second)
+    second.get_by_text("Map 5 of conv2").wait_for()
+    second.get_by_text("test image 4: frog").wait_for()
+    assert second.get_by_role("radio", name="compare strength").is_checked()
+    assert second.get_by_role("slider", name="After epoch").get_attribute("aria-valuetext") == "1"
+
+
+def test_a_click_on_a_pixel_shows_the_sum_that_made_it(app, tab, made):
+    run = made["batchnorm"]
+    opened(tab, app, run=run.name, view="map", layer="conv1", map=3, stage="bn")
+    place = 7 * 30 + 11
+    click_square(tab, "one-map", place, columns=30)
+    tab.get_by_role("heading", name="The arithmetic of bn1, row 7, column 11").wait_for()
+    settled(tab)
+    stages = numpy_forward.compute_activations(network_layers(run.experiment), run.weights(2), sample_images()[0][:1])
+    table = tab.get_by_role("table").inner_text()
+    for stage in ("conv1", "bn1", "relu1"):
+        assert f"{stages[stage][0, 7, 11, 3]:.4f}" in table
+    tab.wait_for_function(f"() => location.search.includes('pixel={place}')")
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "phone"])
+def test_the_numbers_of_a_wide_kernel_fit_their_squares(app, new_tab, made, size):
+    experiment = Experiment(depth=1, filters=8, kernel=5, epochs=2)
+    run = write_run(app.home / "runs" / experiment.key, experiment)
+    tab = new_tab(size)
+    opened(tab, app, run=run.name, view="map", layer="conv1", map=3)
+    picture = tab.locator("svg.marks", has_text="x kernel")
+    picture.wait_for()
+    settled(tab)
+    widths = picture.locator("text").evaluate_all(
+        "texts => texts.filter(text => /^-?[.0-9]+$/.test(text.textContent))"
+        ".map(text => text.getBoundingClientRect().width)"
+    )
+    assert len(widths) == 3 * 3 * 25  # patch, kernel and products of three colours
+    assert max(widths) < picture.bounding_box()["width"] / (3 * (5 + 1))
+
+
+def test_the_surest_answer_is_written_whole_on_a_phone(app, new_tab, made):
+    experiment = Experiment(depth=1, filters=7, epochs=2)
+    run = write_run(app.home / "runs" / experiment.key, experiment)
+    weights = run.weights(2)
+    logits = numpy_forward.logits(network_layers(run.experiment), weights, sample_images()[0][:1])[0]
+    weights["logits/bias"][3] += np.log(9999 * np.exp(np.delete(logits, 3)).sum()) - logits[3]  # 99.99 %
+    write_npz(run.path / "weights" / "002.npz", weights)
+    tab = new_tab(NARROW)
+    opened(tab, app, run=run.name)
+    sure = tab.locator("svg.marks text", has_text=">99.9 %").first
+    sure.wait_for()
+    ends = sure.evaluate("words => [words, words.ownerSVGElement].map(part => part.getBoundingClientRect().right)")
+    assert ends[0] <= ends[1]
+
+
+def test_a_long_title_is_whole_in_the_menu_of_networks(app, tab, made):
+    experiment = Experiment(dataset="shapes", depth=4, regularizer="dropout", filters=8, epochs=2, train_images=4000)
+    run = write_run(app.home / "runs" / experiment.key, experiment)
+    opened(tab, app, run=run.name)
+    menu = tab.get_by_role("combobox").first
+    menu.wait_for()
+    assert menu.evaluate("box => [box, ...box.querySelectorAll('*')].every(one => one.scrollWidth <= one.clientWidth)")
+
+
+def test_filters_are_switched_off_and_one_click_brings_them_back(app, tab, made):
+    opened(tab, app, run=made["none"].name, view="off")
+    click_square(tab, "switches", 9)
+    tab.get_by_text(re.compile("63 of 64 filters on")).wait_for()
+    tab.get_by_text(re.compile("Filters off: 1 of conv1")).wait_for()
+    tab.get_by_role("button", name="Reset").click()
+    tab.get_by_text(re.compile("64 of 64 filters on")).wait_for()
+    tab.get_by_text("All filters are on, as trained").wait_for()
+
+
+def test_two_runs_stand_side_by_side_on_one_scale(app, tab, made):
+    titles = [made[name].experiment.title for name in ("none", "batchnorm")]
+    opened(tab, app, run=made["none"].name, view="versus", versus=made["batchnorm"].name)
+    tab.get_by_text(re.compile("Both runs began from the same random numbers")).wait_for()
+    walls = [tab.locator(f"[role=graphics-document][aria-label*='{run}: 64 maps of conv1']") for run in titles]
+    left, right = (wall.locator("svg.marks") for wall in walls)
+    left.wait_for()
+    right.wait_for()
+    wait_until(lambda: left.bounding_box()["y"] == right.bounding_box()["y"], "both walls stand on one line")
+    ends = [wall.locator("text").all_inner_texts()[-1] for wall in (left, right)]
+    assert ends[0] == ends[1]
+    assert tab.get_by_text("conv3 64 of 64").count() == 0  # the second run has two convolutions
+
+
+def test_play_walks_from_the_first_epoch_to_the_last(app, tab, made):
+    opened(tab, app, run=made["l2"].name)
+    tab.get_by_role("button", name="Play").click()
+    for epoch in (0, 1, 2):
+        tab.wait_for_function(f"() => location.search.includes('epoch={epoch}')")
+    tab.get_by_role("button", name="Play").wait_for()
+
+
+def test_the_keyboard_reaches_a_map(app, tab, made):
+    opened(tab, app, run=made["none"].name)
+    tab.get_by_label("Map, 0 to 63").focus()
+    tab.keyboard.type("12")
+    tab.keyboard.press("Enter")
+    tab.get_by_text("Map 12 of conv1").wait_for()
+
+
+@pytest.mark.parametrize("view", ["maps", "map", "off"])
+def test_on_a_phone_nothing_is_wider_than_the_screen(app, new_tab, made, view):
+    tab = new_tab(NARROW, color_scheme="dark")
+    opened(tab, app, run=made["batchnorm"].name, view=view, layer="conv1", map=3)
+    tab.locator("svg.marks").nth(2).wait_for()
+    assert not scrolls_sideways(tab)
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["phone", "screen"])
+def test_all_nine_numbers_of_a_kernel_are_on_the_screen_at_once(app, new_tab, made, size):
+    tab = new_tab(size)
+    opened(tab, app, run=made["batchnorm"].name, view="off")
+    number = tab.get_by_role("spinbutton", name="row 2, column 2")
+    number.wait_for()
+    around = "xpath=ancestor::*[@data-testid='{}'][1]".format
+    field, row = (number.locator(around(name)).bounding_box() for name in ("stNumberInput", "stHorizontalBlock"))
+    assert field["x"] + field["width"] <= row["x"] + row["width"] <= size["width"]
+
+
+def test_on_a_phone_the_picture_and_the_answer_come_first_and_the_first_wall_soon(app, new_tab, made):
+    tab = new_tab(NARROW)
+    opened(tab, app, run=made["dropout"].name)
+    picture, wall = tab.get_by_test_id("stImage").first, tab.locator(".st-key-wall-conv1 svg.marks")
+    wall.wait_for()
+    answer = tab.get_by_text(re.compile("^It says"))
+    wait_until(lambda: answer.bounding_box()["x"] > picture.bounding_box()["x"] + 100, "they stand side by side")
+    assert picture.bounding_box()["y"] < 300 and answer.bounding_box()["y"] < 300
+    wait_until(lambda: wall.bounding_box()["y"] < 1.2 * NARROW["height"], "the first wall begins on the second screen")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_words_of_a_chosen_segment_can_be_read_in_either_theme(app, new_tab, made, scheme):
+    """WCAG 2.2: at least 4.5 to 1 for text of this size."""
+    tab = new_tab(color_scheme=scheme)
+    opened(tab, app, run=made["dropout"].name)
+    segments = tab.get_by_role("radio", checked=True)
+    segments.first.wait_for()
+    assert all(segment.evaluate(CONTRAST) >= 4.5 for segment in segments.all())

@@ -1,0 +1,168 @@
+"""A home, its queue and real dispatchers, with a stand-in for `train` that keeps its promises in a second."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cnnlab import settings
+from cnnlab.experiment import Experiment
+from cnnlab.jobs.dispatcher import lock_path
+from cnnlab.jobs.queue import Job, Queue
+from cnnlab.storage import process_lock, runs
+
+# "Trains" by writing one number an epoch. plan.json in the run directory may say how long an epoch takes, at which
+# epochs (once each) it kills itself, after which one it waits until it is let go, that it does not listen to SIGTERM,
+# or that it fails, always or when it is new.
+STAND_IN = """
+import json, os, signal, sys, time
+from itertools import pairwise
+from pathlib import Path
+from cnnlab.storage.process_lock import acquire
+
+folder, epochs = Path(sys.argv[1]), int(sys.argv[2])
+lock = acquire(folder / "lock", timeout=0)
+if lock is None:
+    sys.exit("two workers at one run")
+read = lambda name, default: json.loads((folder / name).read_text()) if (folder / name).exists() else default
+def write(name, value):
+    (folder / "part").write_text(json.dumps(value))
+    (folder / "part").replace(folder / name)
+plan = read("plan.json", {})
+asked = []
+signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
+with (folder / "starts").open("a") as starts:
+    starts.write(f"{os.getpid()}\\n")
+(folder / "gpus").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "none is named"))
+write("record.json", {"state": "running"})
+if "fail" in plan:
+    write("record.json", {"state": "failed", "reason": plan["fail"]})
+    sys.exit(1)
+if "crash" in plan:
+    sys.exit(plan["crash"])
+if "first" in plan and len((folder / "starts").read_text().split()) == 1:
+    sys.exit(plan["first"])
+history = read("history.json", [])
+while len(history) < epochs:
+    time.sleep(plan.get("seconds", 0.05))
+    if asked and not plan.get("deaf"):
+        write("record.json", {"state": "stopped"})
+        sys.exit(3)
+    if len(history) == plan.get("hold") and not (folder / "go").exists():
+        continue
+    history.append(len(history) + 1)
+    if len(history) in plan.get("die", []) and not (folder / f"died{len(history)}").exists():
+        (folder / f"died{len(history)}").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    write("history.json", history)
+write("record.json", {"state": "done"})
+"""
+
+DISPATCH = """
+import json, sys
+from cnnlab.jobs import dispatcher
+from cnnlab.jobs.local_runner import LocalRunner, run_directory
+asked = json.loads(sys.argv[1])
+worker, address = asked["worker"], asked["address"]
+command = None
+if worker != "train":
+    command = lambda job: [sys.executable, worker, str(run_directory(job)), str(job.experiment.epochs)]
+if asked["grace"]:
+    dispatcher.GRACE_SECONDS = asked["grace"]
+if address:
+    from cnnlab.jobs.ray.runner import RayRunner
+    runner = RayRunner(address, asked["per_gpu"], command)
+else:
+    runner = LocalRunner(command)
+sys.exit(dispatcher.dispatch(slots=asked["slots"], idle=asked["idle"], runner=runner))
+"""
+
+
+class Lab:
+    """One home, its queue, and dispatchers whose workers are the stand-in."""
+
+    def __init__(self, home: Path, address: str | None = None) -> None:
+        self.home, self.queue = home, Queue()
+        self.address = address  # of the Ray cluster on which its dispatchers work, None: on this machine
+        self.processes: list[subprocess.Popen[bytes]] = []
+        (home / "worker.py").write_text(STAND_IN)
+        (home / "dispatch.py").write_text(DISPATCH)
+
+    def dispatcher(
+        self,
+        slots: int | None = 1,
+        idle: float | None = None,
+        worker: str = "worker.py",
+        grace: float | None = None,
+        per_gpu: int = 1,
+    ) -> subprocess.Popen[bytes]:
+        worker = worker if worker == "train" else str(self.home / worker)
+        asked = {"worker": worker, "address": self.address, "slots": slots, "idle": idle, "grace": grace}
+        command = [sys.executable, str(self.home / "dispatch.py"), json.dumps(asked | {"per_gpu": per_gpu})]
+        environment = os.environ | {"PYTHONPATH": str(settings.REPOSITORY)}
+        with (self.home / "log").open("ab") as log:
+            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        self.processes.append(process)
+        return process
+
+    def ask(self, seed: int, epochs: int = 5, person: str = "ada", **plan: object) -> Job:
+        experiment = Experiment(dataset="shapes", seed=seed, epochs=epochs)
+        folder = settings.runs_dir() / experiment.key
+        runs.write_json(folder / "plan.json", plan)
+        return self.queue.submit(experiment, person)
+
+    def read(self, job: Job, name: str) -> str:
+        path = settings.runs_dir() / job.key / name
+        return path.read_text() if path.exists() else ""
+
+    def waits(self, job: Job) -> bool:
+        """Whether the job's worker has come to the epoch after which it is to wait."""
+        hold = json.loads(self.read(job, "plan.json"))["hold"]
+        return json.loads(self.read(job, "history.json") or "[]") == list(range(1, hold + 1))
+
+    def let_go(self, *jobs: Job) -> None:
+        for job in jobs:
+            (settings.runs_dir() / job.key / "go").touch()
+
+    def starts(self, job: Job) -> list[int]:
+        return [int(pid) for pid in self.read(job, "starts").split()]
+
+    def has_whole_history(self, job: Job) -> bool:
+        return json.loads(self.read(job, "history.json") or "[]") == list(range(1, job.experiment.epochs + 1))
+
+    def end(self) -> None:
+        """Nothing that was started here goes on."""
+        for process in self.processes:
+            process.kill()
+            process.wait()
+        for lock in [lock_path(), *settings.runs_dir().glob("*/lock")]:
+            if holder := process_lock.lock_owner(lock):
+                os.kill(holder.pid, signal.SIGKILL)
+
+    def ends(self, *jobs: Job, seconds: float = 90) -> list[str]:
+        wait_for(lambda: all(self.queue.get(job.id).is_finished for job in jobs), seconds, self.log)
+        return [self.queue.get(job.id).state for job in jobs]
+
+    def log(self) -> str:
+        return (self.home / "log").read_text() if (self.home / "log").exists() else ""
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60, tell: Callable[[], str] = str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {seconds} s in vain. {tell()}")
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0]
+    except OSError:
+        return False

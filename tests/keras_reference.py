@@ -1,0 +1,59 @@
+"""A network in Keras with weights that leave nothing at its default, and the same network for NumPy.
+
+Freshly built, biases are 0, gammas 1 and moving means 0, and many a mistake would not show. Here they are random.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from cnnlab.experiment import Experiment
+from cnnlab.models.architecture import Layer, LayerOrder, network_layers
+
+
+@dataclass(frozen=True, eq=False)
+class Twin:
+    """`model` is the Keras network, `layers` and `weights` are what `cnnlab.models.numpy_forward` takes."""
+
+    layers: tuple[Layer, ...]
+    weights: dict[str, np.ndarray]
+    model: Any
+
+    def stages(self, images, change=None):
+        """Every stage from Keras, dropout left out; `change(name, values)` may replace what a layer put out."""
+        found, values = {}, images
+        for layer in self.model.layers[1:]:
+            values = layer(values, training=False)
+            values = values if change is None else change(layer.name, values)
+            found[layer.name] = np.asarray(values)
+        return {layer.name: found[layer.name] for layer in self.layers if layer.kind != "dropout"}
+
+
+@cache
+def twin(experiment: Experiment, placement: LayerOrder | None = None) -> Twin:
+    """The network of an experiment with random weights, in both forms."""
+    from cnnlab.training import keras_model
+
+    model = keras_model.build_model(experiment, layer_order=placement)
+    dice = np.random.default_rng(1)
+    weights = {name: _random(dice, name, values) for name, values in keras_model.get_weights(model).items()}
+    keras_model.set_weights(model, weights)
+    return Twin(network_layers(experiment, placement), weights, model)
+
+
+def _random(dice, name, values):
+    role = name.split("/")[1]
+    if role in ("gamma", "moving_variance"):
+        return dice.uniform(0.3, 1.7, values.shape).astype(np.float32)
+    if role == "kernel":
+        return values * np.float32(1.2)
+    return dice.normal(0, 0.2, values.shape).astype(np.float32)
+
+
+def some_images(count: int, seed: int = 0) -> np.ndarray:
+    """Random pictures with light and dark regions, uint8 (count, 32, 32, 3)."""
+    dice = np.random.default_rng(seed)
+    regions = dice.integers(0, 256, (count, 4, 4, 3)).repeat(8, axis=1).repeat(8, axis=2)
+    return np.clip(regions + dice.normal(0, 30, (count, 32, 32, 3)), 0, 255).astype(np.uint8)

@@ -1,0 +1,330 @@
+"""The page Mistakes on exams that were made by hand, so that every figure on it can be counted."""
+
+import json
+import re
+from html import unescape
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cnnlab import data, settings
+from cnnlab.analysis import metrics
+from cnnlab.data import shapes
+from cnnlab.data.cifar10 import CLASSES
+from cnnlab.data.samples import sample_images
+from cnnlab.experiment import Experiment
+from cnnlab.rendering import mistake_charts, mistake_explanations
+from cnnlab.storage import runs
+from cnnlab.ui import image_grid
+
+CAT, DOG, SHIP, AIRPLANE = (CLASSES.index(name) for name in ("cat", "dog", "ship", "airplane"))
+PLAIN, DROPOUT = Experiment(depth=2), Experiment(depth=2, regularizer="dropout")
+
+
+def script():
+    from cnnlab.pages import mistakes
+
+    mistakes.page()
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "none")
+    return tmp_path
+
+
+def logits_that_say(said, confidence=0.7):
+    """Logits (n, 10) whose largest is that of the class said, with this softmax."""
+    said, rows = np.asarray(said), np.arange(len(said))
+    shares = np.tile(((1 - np.broadcast_to(confidence, said.shape)) / 9)[:, None], 10)
+    shares[rows, said] = confidence
+    return np.log(shares)
+
+
+def finished(experiment, said, labels, confidence=0.7):
+    """A run directory with what the page reads."""
+    path = settings.runs_dir() / experiment.key
+    path.mkdir(parents=True)
+    (path / "experiment.json").write_text(experiment.to_json())
+    runs.write_json(path / "record.json", {"state": "done", "epochs_done": 1})
+    logits = logits_that_say(said, confidence).astype(np.float16)
+    runs.write_npz(path / "predictions.npz", {"test": logits, "test_labels": np.asarray(labels, np.uint8)})
+    return experiment.key
+
+
+def opened(**address):
+    page = AppTest.from_function(script, default_timeout=30)
+    for name, word in address.items():
+        page.query_params[name] = word
+    page.run()
+    assert not page.exception
+    return page
+
+
+def shown(page):
+    """The gallery: (address, alternative text) of each picture."""
+    html = "".join(element.proto.body for element in page.get("html"))
+    pairs = re.findall(r'<a href="([^"]+)".*?alt="([^"]+)"', html)
+    return [(unescape(address), unescape(alt)) for address, alt in pairs]
+
+
+def text(page):
+    parts = [*page.title, *page.subheader, *page.caption, *page.markdown, *page.info, *page.warning]
+    return "\n".join(part.value for part in parts)
+
+
+def truth_with(**answers):
+    """The sample labels, and answers that are right but for these: p0=DOG says that picture 0 is a dog."""
+    labels = sample_images()[1].astype(int)
+    said = labels.copy()
+    for picture, answer in answers.items():
+        said[int(picture[1:])] = answer
+    return labels, said
+
+
+# -- one network -------------------------------------------------------------------------------------------------------
+
+
+def test_the_mistakes_are_counted_and_the_surest_comes_first():
+    labels, said = truth_with(p0=DOG, p1=AIRPLANE)  # a cat, and a ship
+    confidence = np.full(20, 0.7)
+    confidence[:2] = 0.5, 0.95
+    key = finished(PLAIN, said, labels, confidence)
+    page = opened(run=key)
+    assert "gets 2 of 20 test pictures wrong (10.0 %)" in text(page)
+    assert "at least 90 % sure of 1 of its mistakes" in text(page)
+    assert [address for address, _ in shown(page)] == [
+        f"look_inside?run={key}&image=sample-1",
+        f"look_inside?run={key}&image=sample-0",
+    ]
+    assert shown(page)[0][1] == "Test picture 1, a ship, taken for an airplane, 95 % sure"
+
+
+def test_least_sure_first_turns_the_order_round():
+    labels, said = truth_with(p0=DOG, p1=AIRPLANE)
+    confidence = np.full(20, 0.7)
+    confidence[:2] = 0.5, 0.95
+    page = opened(run=finished(PLAIN, said, labels, confidence), order="unsure")
+    assert [alt.split(",")[0] for _, alt in shown(page)] == ["Test picture 0", "Test picture 1"]
+
+
+@pytest.mark.parametrize(
+    ("address", "pictures", "heading"),
+    [
+        ({"truth": "cat"}, {0}, "1 picture of a cat that it took for something else"),
+        ({"said": "airplane"}, {1, 2}, "2 pictures that it took for an airplane"),
+        ({"truth": "ship", "said": "airplane"}, {1, 2}, "2 pictures of a ship that it took for an airplane"),
+        ({"truth": "cat", "said": "cat"}, {8}, "1 picture of a cat that it recognized"),
+        ({"truth": "cat", "said": "ship"}, set(), "0 pictures of a cat that it took for a ship"),
+    ],
+    ids=["row", "column", "cell", "diagonal", "empty"],
+)
+def test_a_row_a_column_or_a_cell_chooses_the_pictures(address, pictures, heading):
+    labels, said = truth_with(p0=DOG, p1=AIRPLANE, p2=AIRPLANE)
+    page = opened(run=finished(PLAIN, said, labels), **address)
+    assert {int(address.rpartition("-")[2]) for address, _ in shown(page)} == pictures
+    assert f"**{heading}**" in text(page)
+
+
+def test_menus_choose_as_well_as_a_click_and_the_address_keeps_it():
+    labels, said = truth_with(p0=DOG, p1=AIRPLANE)
+    page = opened(run=finished(PLAIN, said, labels))
+    page.selectbox(key="inside truth").select("ship").run()
+    assert [alt.split(",")[0] for _, alt in shown(page)] == ["Test picture 1"]
+    assert "ship" in page.query_params["truth"]
+
+
+def test_a_network_without_mistakes_has_none_to_show():
+    labels, said = truth_with()
+    page = opened(run=finished(PLAIN, said, labels))
+    assert "gets 0 of 20 test pictures wrong (0.0 %)" in text(page)
+    assert shown(page) == []
+
+
+def test_without_the_data_set_figures_are_whole_and_the_samples_are_shown():
+    labels, said = truth_with(p0=DOG)
+    labels, said = np.append(labels, [CAT] * 30), np.append(said, [DOG] * 30)
+    page = opened(run=finished(PLAIN, said, labels))
+    assert "gets 31 of 50 test pictures wrong" in text(page)
+    assert "31 times" in text(page)
+    assert len(shown(page)) == 1
+    assert "Only twenty of the test pictures are on this machine" in text(page)
+
+
+def test_pictures_in_another_order_are_not_taken_for_these():
+    labels, said = truth_with(p0=DOG)
+    page = opened(run=finished(PLAIN, said[::-1], labels[::-1]))
+    assert shown(page) == []
+    assert "in another order" in text(page)
+
+
+def test_many_mistakes_come_a_sheet_at_a_time():
+    labels = sample_images()[1].astype(int)
+    page = opened(run=finished(PLAIN, (labels + 1) % 10, labels))
+    assert len(shown(page)) == 15
+    assert "20 of 20" in text(page)
+
+
+def test_a_network_on_shapes_has_its_own_classes_and_pictures(monkeypatch):
+    for name in ("TRAIN_POOL", "VALIDATION", "TEST"):
+        monkeypatch.setattr(shapes, name, 50)  # a moment's drawing
+    experiment = Experiment(dataset="shapes", train_images=64)
+    labels = data.load_dataset("shapes").y_test
+    said = labels.astype(int).copy()
+    first = int(np.flatnonzero(labels == 3)[0])
+    said[first] = 7
+    page = opened(run=finished(experiment, said, labels))
+    assert "takes a heart for a star: 1 time." in text(page)
+    assert shown(page)[0][0].endswith(f"image=shapes-{first}")
+
+
+# -- two networks ------------------------------------------------------------------------------------------------------
+
+
+def two_networks():
+    labels, mine = truth_with(p0=DOG, p5=DOG)
+    _, other = truth_with(p0=SHIP, p1=AIRPLANE, p2=AIRPLANE)
+    return finished(DROPOUT, mine, labels), finished(PLAIN, other, labels)
+
+
+@pytest.mark.parametrize(("group", "pictures"), [("fixed", {1, 2}), ("broke", {5}), ("both_wrong", {0})])
+def test_what_one_network_fixed_and_broke_against_another(group, pictures):
+    mine, other = two_networks()
+    page = opened(run=mine, versus=other, group=group)
+    assert {int(address.rpartition("-")[2]) for address, _ in shown(page)} == pictures
+    assert "Against no regularizer, dropout 0.1 fixed 2 pictures and broke 1. So small a difference may be chance." in (
+        text(page)
+    )
+    assert "Both are right about 16 pictures, and both wrong about 1." in text(page)
+
+
+def test_turned_round_what_was_fixed_is_broken():
+    mine, other = two_networks()
+    page = opened(run=other, versus=mine, group="broke")
+    assert {int(address.rpartition("-")[2]) for address, _ in shown(page)} == {1, 2}
+
+
+def test_both_answers_stand_under_a_picture():
+    mine, other = two_networks()
+    page = opened(run=mine, versus=other, group="both_wrong")
+    assert [alt for _, alt in shown(page)] == [
+        "Test picture 0, a cat: dropout 0.1 says dog 70 %; no regularizer says ship 70 %"
+    ]
+
+
+def test_networks_tested_on_different_pictures_are_not_compared():
+    labels, said = truth_with(p0=DOG)
+    mine = finished(PLAIN, said, labels)
+    other = finished(DROPOUT, said[:10], labels[:10])
+    assert "tested on different pictures" in text(opened(run=mine, versus=other))
+
+
+# -- what people type --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        {"run": "nonsense"},
+        {"run": "../../etc"},
+        {"versus": "nonsense"},
+        {"versus": "<b>"},
+        {"truth": "unicorn"},
+        {"said": "<script>"},
+        {"order": "-1"},
+        {"group": "x" * 500},
+    ],
+)
+def test_nonsense_in_the_address_shows_the_usual_page(address):
+    labels, said = truth_with(p0=DOG)
+    finished(PLAIN, said, labels)
+    page = opened(**address)
+    assert "gets 1 of 20 test pictures wrong" in text(page)
+    assert len(shown(page)) == 1
+
+
+def test_without_a_finished_network_it_says_what_to_do():
+    assert "train one on the page Train" in text(opened())
+
+
+def test_a_finished_network_without_predictions_is_said_so():
+    labels, said = truth_with()
+    key = finished(PLAIN, said, labels)
+    (settings.runs_dir() / key / "predictions.npz").unlink()
+    assert "has said nothing about the test pictures" in text(opened(run=key))
+
+
+# -- sentences and charts ----------------------------------------------------------------------------------------------
+
+
+def answers(labels, said, confidence=0.7):
+    return metrics.classify(logits_that_say(said, confidence), labels)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "right", "said"),
+    [(0.9, 5, "too sure of itself, by 40 points"), (0.2, 5, "too unsure of itself, by 30 points"), (0.5, 5, "as sure")],
+)
+def test_confidence_is_judged_against_accuracy(confidence, right, said):
+    labels = np.zeros(10, int)
+    mistaken = (np.arange(10) >= right).astype(int)
+    assert said in mistake_explanations.describe_calibration("It", answers(labels, mistaken, confidence))
+
+
+def test_a_clear_difference_names_the_better_one():
+    labels = np.zeros(100, int)
+    mine, other = answers(labels, labels), answers(labels, (np.arange(100) < 30).astype(int))
+    said = mistake_explanations.comparison_headline("dropout", "none", metrics.compare_predictions(mine, other))
+    assert said == "Against none, dropout fixed 30 pictures and broke 0: dropout gets 30 pictures more right than none."
+
+
+@pytest.mark.parametrize(
+    ("mine", "other", "names"),
+    [
+        ({"depth": 3}, {"depth": 2}, ("3-conv", "2-conv")),
+        ({"regularizer": "dropout"}, {"regularizer": "l2"}, ("dropout 0.1", "L2 0.00001")),
+        ({"seed": 1}, {}, ("2-conv, no regularizer, seed 1", "2-conv, no regularizer")),
+    ],
+)
+def test_two_networks_are_called_by_what_tells_them_apart(mine, other, names):
+    assert mistake_explanations.distinguishing_titles(Experiment(**mine), Experiment(**other)) == names
+
+
+def test_the_margin_of_the_matrix_adds_up_mistakes_only():
+    table = np.array([[5, 1, 2], [0, 7, 3], [4, 0, 9]])
+    assert mistake_charts.with_error_totals(table).tolist() == [[5, 1, 2, 3], [0, 7, 3, 3], [4, 0, 9, 4], [4, 1, 5, 10]]
+
+
+def test_charts_say_their_content_in_words():
+    table = np.array([[5, 1, 2], [0, 7, 3], [4, 0, 9]])
+    assert "cat 5 of 8 right, 2 taken for ship" in mistake_charts.describe_confusion_matrix(
+        table, ("cat", "dog", "ship")
+    )
+    assert mistake_charts.describe_class_accuracy(np.array([0.5, np.nan, 0.75]), ("cat", "dog", "ship")).endswith(
+        "ship 75 %, cat 50 %"
+    )
+
+
+def test_every_chart_is_json_but_for_its_figures():
+    table, names = np.eye(10, dtype=int) * 3, CLASSES
+    curve = metrics.calibration(logits_that_say([0, 1]), [0, 0])
+    groups = metrics.compare_predictions(answers([0, 1], [0, 0]), answers([0, 1], [1, 1]))
+    for spec in (
+        mistake_charts.confusion_matrix_chart(table, names, ("", ""), "#000"),
+        mistake_charts.class_accuracy_chart(np.ones(10), names, "#000", "#000"),
+        mistake_charts.calibration_chart({"a": curve, "b": curve}, ["#000", "#111"]),
+        mistake_charts.outcome_chart(groups, np.array([0, 1]), names, "#000"),
+    ):
+        figures = spec["datasets"]["figures"]
+        assert isinstance(figures, bytes) and figures
+        json.dumps({name: value for name, value in spec.items() if name != "datasets"})
+
+
+def test_words_in_the_gallery_cannot_become_html():
+    tile = image_grid.GridImage(
+        pixels=np.zeros((32, 32, 3), np.uint8), params={"run": '"><i>'}, caption=["<i>"], alt='"><i>'
+    )
+    html = image_grid.image_html(tile)
+    assert "<i>" not in html and "<b>&lt;i&gt;</b>" in html

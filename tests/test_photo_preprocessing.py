@@ -1,0 +1,323 @@
+"""Uploads, good and bad, made by Pillow on the spot."""
+
+import io
+import struct
+import tracemalloc
+import zlib
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from cnnlab.data import photo_preprocessing
+from cnnlab.data.photo_preprocessing import PhotoError, prepare_photo
+from cnnlab.data.samples import SAMPLE_DIRECTORY, sample_images
+
+RED, GREEN, BLUE, YELLOW = (220, 20, 20), (20, 200, 20), (20, 20, 220), (220, 220, 20)
+
+
+def saved(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
+def quarters(width: int = 400, height: int = 400) -> Image.Image:
+    """Red, green over blue, yellow: every turn and mirroring looks different."""
+    image = Image.new("RGB", (width, height), RED)
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((width // 2, 0, width, height // 2 - 1), fill=GREEN)
+    draw.rectangle((0, height // 2, width // 2 - 1, height), fill=BLUE)
+    draw.rectangle((width // 2, height // 2, width, height), fill=YELLOW)
+    return image
+
+
+def corners(pixels: np.ndarray) -> list[str]:
+    names = {"red": RED, "green": GREEN, "blue": BLUE, "yellow": YELLOW, "white": (255, 255, 255)}
+    found = [pixels[4, 4], pixels[4, 27], pixels[27, 4], pixels[27, 27]]
+    return [min(names, key=lambda name: np.abs(np.int32(names[name]) - pixel).sum()) for pixel in found]
+
+
+UPRIGHT = ["red", "green", "blue", "yellow"]
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that says how large it is and then has hardly any data."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    )
+
+
+# What training sees
+
+
+@pytest.mark.parametrize("index", range(20))
+def test_a_cifar_image_saved_as_png_passes_through_unchanged(index: int) -> None:
+    images, _ = sample_images()
+    shipped = sorted(SAMPLE_DIRECTORY.glob("*.png"))[index].read_bytes()
+    for data in (shipped, saved(Image.fromarray(images[index])), saved(Image.fromarray(images[index]), "BMP")):
+        for pad in (False, True):
+            photo = prepare_photo(data, pad=pad)
+            assert np.array_equal(photo.pixels, images[index])
+            assert photo.notes == ()
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "P"])
+def test_every_format_becomes_32x32_colour_bytes(format: str, mode: str) -> None:
+    if format == "JPEG" and mode == "P":
+        mode = "CMYK"  # a JPEG has no palette
+    photo = prepare_photo(saved(quarters().convert(mode), format))
+    assert photo.pixels.shape == (32, 32, 3)
+    assert photo.pixels.dtype == np.uint8
+    if mode == "RGB":
+        assert corners(photo.pixels) == UPRIGHT
+
+
+def test_fine_stripes_shrink_to_even_grey() -> None:
+    stripes = np.zeros((512, 512, 3), np.uint8)
+    stripes[:, ::2] = 255
+    pixels = prepare_photo(saved(Image.fromarray(stripes))).pixels
+    assert np.abs(pixels[2:-2, 2:-2].astype(int) - 128).max() <= 2
+
+
+# The steps
+
+
+def test_every_step_is_kept_to_be_shown() -> None:
+    photo = prepare_photo(saved(quarters(600, 400)))
+    assert [picture.size for _, picture in photo.steps] == [(600, 400), (600, 400), (400, 400), (32, 32)]
+    assert [picture.mode for _, picture in photo.steps] == ["RGB"] * 4
+    assert photo.steps[0][0] == "original, 600x400"
+    assert photo.box == (100, 0, 500, 400)
+    assert photo.with_crop_outline().getpixel((100, 50)) != photo.oriented.getpixel((100, 50))
+
+
+def test_the_square_moves_across_and_down_and_zooms() -> None:
+    data = saved(quarters(600, 200))
+    assert prepare_photo(data, horizontal=0.0).box == (0, 0, 200, 200)
+    assert prepare_photo(data, horizontal=1.0).box == (400, 0, 600, 200)
+    assert corners(prepare_photo(data, horizontal=0.0).pixels) == ["red", "red", "blue", "blue"]
+    assert prepare_photo(data, horizontal=1.0, vertical=1.0, zoom=2.0).box == (500, 100, 600, 200)
+    assert corners(prepare_photo(data, horizontal=1.0, vertical=0.0, zoom=2.0).pixels) == ["green"] * 4
+
+
+@pytest.mark.parametrize("where", [{"horizontal": -0.1}, {"vertical": 1.1}, {"zoom": 0.5}, {"zoom": float("nan")}])
+def test_a_square_outside_the_picture_is_refused(where: dict[str, float]) -> None:
+    with pytest.raises(PhotoError, match=r"Choose (horizontal|vertical|zoom) between .* Received:"):
+        prepare_photo(saved(quarters()), **where)
+
+
+def test_padding_keeps_the_whole_picture_between_bars_of_its_average_colour() -> None:
+    photo = prepare_photo(saved(Image.new("RGB", (100, 50), (10, 200, 90))), pad=True)
+    assert photo.square.size == (100, 100)
+    assert photo.box == (0, -25, 100, 75)
+    assert (photo.pixels == (10, 200, 90)).all()
+    assert "average colour" in " ".join(photo.notes)
+    assert corners(prepare_photo(saved(quarters(100, 60)), pad=True).pixels[6:26].repeat(2, axis=0)) == UPRIGHT
+
+
+def test_a_tiny_picture_is_enlarged_and_the_note_says_so() -> None:
+    photo = prepare_photo(saved(quarters(10, 8)))
+    assert corners(photo.pixels) == UPRIGHT
+    assert "only 8x8 pixels" in photo.notes[0]
+    assert (prepare_photo(saved(Image.new("RGB", (1, 1), RED))).pixels == RED).all()
+
+
+def test_a_large_photo_is_shown_on_a_smaller_copy_but_keeps_its_own_size() -> None:
+    for format in ("PNG", "JPEG"):
+        photo = prepare_photo(saved(quarters(4000, 3000), format))
+        assert photo.size == (4000, 3000)
+        assert max(photo.original.size) <= photo_preprocessing.MAX_COPY_SIDE
+        assert photo.original.width / photo.original.height == pytest.approx(4 / 3, rel=0.01)
+        assert corners(photo.pixels) == UPRIGHT
+        assert "shown on a copy" in photo.notes[0]
+
+
+def test_a_long_thin_picture_keeps_pixels_on_its_short_side() -> None:
+    assert min(prepare_photo(saved(quarters(6000, 70))).original.size) == 70
+
+
+@pytest.mark.parametrize("size", [(20_000, 60), (60, 20_000), (60_000, 64), (65_535, 1), (1, 65_535), (3000, 100)])
+def test_the_bars_beside_a_thin_picture_never_make_it_larger_than_a_working_copy(size: tuple[int, int]) -> None:
+    photo = prepare_photo(saved(Image.new("RGB", size, RED)), pad=True)
+    assert photo.size == size
+    assert max(photo.square.size) <= photo_preprocessing.MAX_COPY_SIDE
+    assert min(photo.oriented.size) >= 1
+    left, top, right, bottom = photo.box
+    assert (right - left, bottom - top) == photo.square.size
+    assert (photo.oriented.width > photo.oriented.height) == (size[0] > size[1])
+    assert (photo.pixels == RED).all()
+
+
+def test_a_thin_picture_between_bars_keeps_its_colours_where_they_were() -> None:
+    photo = prepare_photo(saved(quarters(20_000, 2000).resize((20_000, 60))), pad=True)
+    assert photo.oriented.size == (1000, 3)
+    middle = np.asarray(photo.square)[498:502]  # three rows of the picture and one of the bars
+    assert (np.abs(middle[:, 250].astype(int) - RED).sum(axis=1) < 20).any()
+    assert (np.abs(middle[:, 750].astype(int) - YELLOW).sum(axis=1) < 20).any()
+
+
+@pytest.mark.parametrize("size", [(640, 480), (1024, 768), (1025, 700), (2500, 1900), (1900, 2500), (3000, 1000)])
+def test_an_ordinary_photo_is_averaged_in_whole_blocks_and_then_cut_or_padded(size: tuple[int, int]) -> None:
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (*size[::-1], 3), np.uint8))
+    copy = noise.reduce(-(-max(size) // 1024))
+    (width, height), short, long = copy.size, min(copy.size), max(copy.size)
+    left, top = round((width - short) / 2), round((height - short) / 2)
+    cut = copy.crop((left, top, left + short, top + short)).resize((32, 32), Image.Resampling.LANCZOS)
+    assert np.array_equal(prepare_photo(saved(noise)).pixels, cut)
+    average = tuple(np.rint(np.asarray(copy).mean(axis=(0, 1))).astype(int).tolist())
+    bars = Image.new("RGB", (long, long), average)
+    bars.paste(copy, ((long - width) // 2, (long - height) // 2))
+    assert np.array_equal(prepare_photo(saved(noise), pad=True).pixels, bars.resize((32, 32), Image.Resampling.LANCZOS))
+
+
+def test_a_side_longer_than_any_camera_makes_is_refused() -> None:
+    for size in ((65_536, 1), (1, 4_000_000)):
+        with pytest.raises(PhotoError, match=rf"at most 65,535 pixels a side. Received: {size[0]}x{size[1]}"):
+            prepare_photo(saved(Image.new("L", size)))
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_a_photo_is_turned_upright_as_the_camera_noted(turn: int, format: str) -> None:
+    undo = {5: 5, 6: 8, 7: 7, 8: 6}.get(turn, turn)  # the quarter turns undo each other, all else undoes itself
+    image = quarters(600, 400)
+    stored = (
+        image.transpose(photo_preprocessing.EXIF_TRANSFORMS[undo][0])
+        if undo in photo_preprocessing.EXIF_TRANSFORMS
+        else image
+    )
+    exif = Image.Exif()
+    exif[photo_preprocessing.ORIENTATION] = turn
+    photo = prepare_photo(saved(stored, format, exif=exif))
+    assert photo.oriented.size == (600, 400)
+    assert corners(photo.pixels) == UPRIGHT
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow tells the log about it
+def test_a_damaged_exif_note_does_not_cost_the_picture() -> None:
+    photo = prepare_photo(saved(quarters(), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01garbage"))
+    assert corners(photo.pixels) == UPRIGHT
+
+
+# Unusual pictures
+
+
+def test_printing_colours_become_screen_colours() -> None:
+    photo = prepare_photo(saved(quarters().convert("CMYK"), "JPEG"))
+    assert corners(photo.pixels) == UPRIGHT
+    assert "CMYK" in photo.notes[0]
+
+
+def test_sixteen_bits_become_eight_without_clipping() -> None:
+    ramp = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (64, 1))
+    for format in ("PNG", "TIFF"):
+        photo = prepare_photo(saved(Image.fromarray(ramp), format))
+        assert np.allclose(photo.pixels[16, :, 0], np.linspace(2, 253, 32), atol=5)
+        assert "8 bits" in photo.notes[0]
+
+
+def test_floating_point_pictures_are_stretched_to_what_a_screen_can_show() -> None:
+    ramp = np.tile(np.linspace(-1, 7, 64).astype(np.float32), (64, 1))
+    pixels = prepare_photo(saved(Image.fromarray(ramp), "TIFF")).pixels
+    assert np.allclose(pixels[16, :, 0], np.linspace(2, 253, 32), atol=5)
+
+
+@pytest.mark.parametrize("type_", [np.uint16, np.float32])
+def test_more_than_eight_bits_need_a_few_bytes_a_pixel_on_the_way(type_: type) -> None:
+    data = saved(Image.fromarray(np.zeros((1500, 2000), type_)), "TIFF")
+    tracemalloc.start()  # what NumPy takes, not what Pillow does
+    prepare_photo(data)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 14 * 1500 * 2000
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P"])
+def test_transparent_parts_become_white(mode: str) -> None:
+    image = quarters().convert("RGBA")
+    image.paste((0, 0, 0, 0), (0, 0, 200, 200))
+    if mode == "P":  # a palette with alpha, as image editors write it
+        data = saved(image.quantize(16), "PNG")
+    else:
+        data = saved(image.convert("LA" if mode == "LA" else "RGBA"), "TIFF" if mode == "PA" else "PNG")
+    photo = prepare_photo(data)
+    assert corners(photo.pixels)[0] == "white"
+    assert photo.notes == ("Transparent parts were put on white.",)
+
+
+def test_black_and_white_is_told_to_be_unusual() -> None:
+    photo = prepare_photo(saved(quarters().convert("1")))
+    assert photo.notes == ("This picture has no colours; the network was trained on colour pictures.",)
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
+def test_of_a_moving_picture_the_first_is_used_and_the_note_says_so(format: str) -> None:
+    frames = [quarters().rotate(90), quarters().rotate(180)]
+    photo = prepare_photo(saved(quarters(), format, save_all=True, append_images=frames, duration=100))
+    assert corners(photo.pixels) == UPRIGHT
+    assert photo.notes == (f"This {format} moves; its first picture is used.",)
+
+
+# Bad files
+
+
+def test_a_picture_of_20000_by_20000_is_refused_before_it_is_decoded() -> None:
+    with pytest.raises(PhotoError, match=r"at most 64 million pixels. Received: more than 89 million"):
+        prepare_photo(png_header(20_000, 20_000))
+    with pytest.raises(PhotoError, match=r"at most 64 million pixels. Received: 9000x8000, 72 million"):
+        prepare_photo(png_header(9_000, 8_000))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF"])
+def test_a_truncated_picture_is_one_sentence_wherever_it_is_cut(format: str) -> None:
+    whole = saved(Image.fromarray(np.random.default_rng(0).integers(0, 256, (99, 99, 3), np.uint8)), format)
+    for keep in (5, 30, len(whole) // 4, len(whole) // 2, len(whole) * 9 // 10):
+        with pytest.raises(PhotoError, match=r"damaged or incomplete|not a picture that can be read"):
+            prepare_photo(whole[:keep])
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF"])
+def test_a_corrupt_picture_is_one_sentence_or_a_spoilt_picture_but_never_a_crash(format: str) -> None:
+    random = np.random.default_rng(0)
+    whole = saved(quarters(64, 64), format)
+    for _ in range(100):
+        spoilt = bytearray(whole)
+        for place in random.integers(0, len(whole), 5):
+            spoilt[place] = random.integers(0, 256)
+        with suppress(PhotoError):
+            assert prepare_photo(bytes(spoilt)).pixels.shape == (32, 32, 3)
+
+
+def test_a_text_file_named_jpg_an_empty_file_and_a_page_are_no_pictures(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_text("a letter to my aunt")
+    for data in ((tmp_path / "photo.jpg").read_bytes(), b"<html></html>", b"\0" * 1000, b"%PDF-1.7\n"):
+        with pytest.raises(PhotoError, match="not a picture that can be read here: choose a PNG, JPEG"):
+            prepare_photo(data)
+    with pytest.raises(PhotoError, match="This file is empty"):
+        prepare_photo(b"")
+
+
+def test_a_phone_format_we_cannot_read_is_named() -> None:
+    with pytest.raises(PhotoError, match=r"HEIC photo.*save it as JPEG"):
+        prepare_photo(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+
+
+def test_a_file_of_too_many_bytes_is_refused() -> None:
+    with pytest.raises(PhotoError, match=r"at most 25 MB. Received: 31 MB"):
+        prepare_photo(bytes(30_500_000))
+
+
+def test_formats_nobody_uploads_are_not_even_tried() -> None:
+    with pytest.raises(PhotoError, match="not a picture that can be read here"):
+        prepare_photo(saved(quarters(), "PPM"))

@@ -1,0 +1,199 @@
+"""What excites a filter, found by a worker: checked image by image against plain forward passes."""
+
+import dataclasses
+import errno
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from run_factories import write_run
+from streamlit.testing.v1 import AppTest
+
+from cnnlab import data, settings
+from cnnlab.data import Dataset
+from cnnlab.data.cifar10 import CLASSES
+from cnnlab.data.samples import sample_images
+from cnnlab.experiment import Experiment
+from cnnlab.jobs import top_activations_job
+from cnnlab.models import numpy_forward
+from cnnlab.models.architecture import network_layers
+from cnnlab.storage import process_lock, runs
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A small run, and the twenty samples as its test set."""
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
+    images, labels = sample_images()
+    monkeypatch.setattr(
+        data, "load_dataset", lambda name: Dataset(name, CLASSES, images, labels, images, labels, "samples")
+    )
+    monkeypatch.setattr(top_activations_job, "SLICE_IMAGES", 6)  # the last slice is not full
+    experiment = Experiment(depth=2, filters=5, epochs=2)
+    return write_run(settings.runs_dir() / experiment.key, experiment)
+
+
+def test_the_top_images_are_those_with_the_largest_pixel(run):
+    found = top_activations_job.run_job(run)
+    maxima = numpy_forward.compute_activations(network_layers(run.experiment), run.weights(2), sample_images()[0])[
+        "relu2"
+    ].max(axis=(1, 2))
+    for number in range(5):
+        expected = np.sort(maxima[:, number])[::-1][:9]
+        np.testing.assert_allclose(found.examples["relu2"].top.values[number], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_selectivity_is_there_for_every_class_and_zero_for_one_that_no_image_shows(run):
+    found = top_activations_job.run_job(run).selectivity["relu1"]
+    assert found.shape == (10, 5)
+    shown = np.isin(np.arange(10), sample_images()[1])
+    assert (found[~shown] == 0).all() and (np.abs(found[shown]) > 0).any()
+
+
+def test_what_was_written_comes_back(run):
+    assert top_activations_job.load(run) is None and top_activations_job.job_status(run) is None
+    told = []
+    made = top_activations_job.run_job(run, lambda done, of: told.append((done, of)))
+    read = top_activations_job.load(run)
+    assert read is not None and (read.images, read.epoch) == (20, 2)
+    for stage, gallery in made.examples.items():
+        for name in ("images", "values", "rows", "columns"):
+            np.testing.assert_array_equal(getattr(read.examples[stage].middle, name), getattr(gallery.middle, name))
+        np.testing.assert_array_equal(read.examples[stage].dead, gallery.dead)
+    assert told[-1] == (20, 20)
+    assert top_activations_job.job_status(run) == top_activations_job.JobStatus("done", 20, 20)
+
+
+def test_answers_of_an_earlier_epoch_are_not_taken_for_the_last_ones(run):
+    top_activations_job.run_job(run)
+    (run.path / "weights" / "002.npz").rename(run.path / "weights" / "003.npz")
+    assert top_activations_job.load(run) is None
+
+
+def test_answers_about_other_images_are_not_taken_for_those_about_these(run, monkeypatch):
+    top_activations_job.run_job(run)
+    other = dataclasses.replace(data.load_dataset("cifar10"), fingerprint="other images")
+    monkeypatch.setattr(data, "load_dataset", lambda name: other)
+    assert top_activations_job.load(run) is None
+    assert top_activations_job.run_job(run).fingerprint == "other images"
+    assert top_activations_job.load(run) is not None
+
+
+def test_answers_from_before_they_named_their_images_are_not_trusted(run):
+    top_activations_job.run_job(run)
+    with np.load(run.path / "top.npz") as file:
+        before = {name: file[name] for name in file.files if name != "fingerprint"}
+    runs.write_npz(run.path / "top.npz", before | {"format": np.array(1)})
+    assert top_activations_job.load(run) is None
+
+
+def test_answers_stay_when_the_images_are_gone(run, monkeypatch):
+    def missing(name):
+        raise data.DatasetMissing("CIFAR-10 is not here.")
+
+    top_activations_job.run_job(run)
+    monkeypatch.setattr(data, "load_dataset", missing)
+    assert top_activations_job.load(run) is not None
+
+
+def full(*_, **__):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("begin", [top_activations_job.run_job, top_activations_job.start])
+def test_a_full_disk_is_one_sentence_with_a_remedy(run, monkeypatch, begin):
+    monkeypatch.setattr(runs, "write_bytes", full)
+    with pytest.raises(
+        top_activations_job.TopActivationsError, match=r"The disk is full: free about 1 MB for .*CNNLAB_HOME"
+    ):
+        begin(run)
+    monkeypatch.setattr(process_lock, "acquire", full)
+    with pytest.raises(
+        top_activations_job.TopActivationsError, match=r"The disk is full: free about 1 MB for .*CNNLAB_HOME"
+    ):
+        begin(run)
+
+
+def test_a_page_hears_that_the_answers_found_no_room(run, monkeypatch):
+    monkeypatch.setattr(top_activations_job, "write_npz", full)
+    with pytest.raises(top_activations_job.TopActivationsError) as heard:
+        top_activations_job.run_job(run)
+    assert top_activations_job.job_status(run) == top_activations_job.JobStatus("failed", message=str(heard.value))
+    assert "CNNLAB_HOME" in str(heard.value)
+
+
+def test_nothing_is_written_into_a_shipped_run(run, tmp_path):
+    shipped = write_run(tmp_path / "pretrained" / "2conv-none", run.experiment)
+    before = sorted(path.name for path in shipped.path.iterdir())
+    top_activations_job.run_job(shipped)
+    assert sorted(path.name for path in shipped.path.iterdir()) == before
+    assert (tmp_path / "top" / shipped.key / "top.npz").exists()
+
+
+def test_a_missing_data_set_is_one_sentence_for_the_page(run, monkeypatch):
+    def missing(name):
+        raise data.DatasetMissing("CIFAR-10 is not here.")
+
+    monkeypatch.setattr(data, "load_dataset", missing)
+    with pytest.raises(top_activations_job.TopActivationsError):
+        top_activations_job.run_job(run)
+    assert top_activations_job.job_status(run) == top_activations_job.JobStatus(
+        "failed", message="CIFAR-10 is not here."
+    )
+
+
+def test_two_workers_do_not_do_the_same_work(run):
+    with (
+        process_lock.acquire(run.path / "top.lock"),
+        pytest.raises(top_activations_job.TopActivationsError, match="already"),
+    ):
+        top_activations_job.run_job(run)
+
+
+def test_a_worker_that_was_killed_is_seen_as_interrupted(run):
+    script = (
+        "import sys, time; sys.path.insert(0, sys.argv[2]); from cnnlab.storage import process_lock; from pathlib"
+        " import Path; "
+    )
+    script += "lock = process_lock.acquire(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
+    command = [sys.executable, "-c", script, str(run.path / "top.lock"), str(settings.REPOSITORY)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout.readline() == "held\n"
+        top_activations_job.write_json(
+            run.path / "top.json", {"state": "running", "done": 3, "total": 20, "message": ""}
+        )
+        assert top_activations_job.job_status(run).state == "running"
+        worker.kill()
+        worker.wait()
+    assert top_activations_job.job_status(run).state == "interrupted"
+
+
+def test_a_page_starts_a_worker_of_its_own(run, monkeypatch):
+    monkeypatch.setattr(settings, "PRETRAINED", settings.REPOSITORY / "pretrained")
+    top_activations_job.start(run)
+    give_up = time.monotonic() + 60
+    while top_activations_job.job_status(run).state == "running" and time.monotonic() < give_up:
+        time.sleep(0.1)
+    now = top_activations_job.job_status(run)
+    assert now.state == "failed" and now.message  # the worker's own home has no CIFAR-10, and it says so
+
+
+def test_a_click_that_cannot_start_the_work_gets_the_reason_and_no_error_page(run, monkeypatch):
+    def full(run):
+        raise top_activations_job.TopActivationsError("The disk is full: free about 1 MB.")
+
+    def script(name):
+        from cnnlab.inspect import top_activations
+        from cnnlab.storage import runs
+
+        top_activations.offer_computation(runs.open_run(name), "Why?")
+
+    monkeypatch.setattr(top_activations_job, "start", full)
+    page = AppTest.from_function(script, kwargs={"name": run.name}).run()
+    page.button[0].click().run()
+    assert not page.exception
+    assert [warning.value for warning in page.warning] == ["The disk is full: free about 1 MB."]

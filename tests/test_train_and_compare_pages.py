@@ -1,0 +1,574 @@
+"""The pages as a person meets them, without a browser: what they say, what they ask for, and what they never load."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+import streamlit as st
+from history_factories import history, write, write_report
+from streamlit.testing.v1 import AppTest
+
+from cnnlab import data, settings
+from cnnlab.data import download
+from cnnlab.experiment import REPORT, Experiment
+from cnnlab.jobs import dispatcher
+from cnnlab.jobs.queue import Queue
+from cnnlab.models.architecture import network_layers, parameter_count
+from cnnlab.pages import compare, train
+from cnnlab.rendering import formatting
+from cnnlab.storage import process_lock, runs
+from cnnlab.ui import app_shell, architecture_diagram
+
+APP = settings.REPOSITORY / "streamlit_app.py"
+SMALL = Experiment(dataset="shapes", depth=2, epochs=4)
+LEARNED = history([0.1, 0.4, 0.6, 0.7, 0.75], [0.1, 0.4, 0.55, 0.6, 0.62])
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """Nothing shipped, nothing trained, nobody working."""
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
+    for place in (dispatcher, train):
+        monkeypatch.setattr(place, "ensure_running", lambda: None)
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def no_cifar10(monkeypatch):
+    monkeypatch.setattr(data, "is_dataset_available", lambda name: name == "shapes")
+
+
+def opened(**words):
+    """The app at its first page, with these words in the address."""
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    app.query_params.update(words)
+    return app.run()
+
+
+def at(page, **words):
+    """One page by itself."""
+    script = f"from cnnlab.pages import {page}\n{page}.page()\n"
+    app = AppTest.from_string(script, default_timeout=60)
+    app.query_params.update(words)
+    return app.run()
+
+
+def small(**more):
+    return {"dataset": "shapes", "depth": "2", "regularizer": "none", "epochs": "4"} | more
+
+
+def text(app):
+    """Everything the page says."""
+    kinds = (app.title, app.header, app.subheader, app.markdown, app.caption, app.warning, app.info, app.error)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def button(app, label):
+    return next(one for one in app.button if label in one.label)
+
+
+# -- what a page never does --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores to have two threads")
+@pytest.mark.parametrize(("package", "alone"), [("cnnlab.ui", True), ("cnnlab", False)])
+def test_the_pages_multiply_matrices_in_one_thread(package, alone, monkeypatch):
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    script = f"""
+import {package}, numpy, pathlib
+numpy.ones((600, 600)) @ numpy.ones((600, 600))
+print(len(list(pathlib.Path("/proc/self/task").iterdir())))
+"""
+    told = subprocess.check_output([sys.executable, "-c", script], text=True, cwd=settings.REPOSITORY)
+    assert (int(told) == 1) is alone
+
+
+@pytest.mark.parametrize("page", ["train", "compare", "look_inside", "mistakes"])
+def test_no_page_brings_tensorflow_or_keras_into_its_process(page, home):
+    script = f"""
+import sys
+from streamlit.testing.v1 import AppTest
+app = AppTest.from_file({str(APP)!r}, default_timeout=60).run()
+page = AppTest.from_string("from cnnlab.pages import {page}\\n{page}.page()", default_timeout=60).run()
+print("exceptions", len(app.exception) + len(page.exception))
+print("loaded", sorted({{"tensorflow", "keras"}} & {{name.split(".")[0] for name in sys.modules}}))
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=settings.REPOSITORY)
+    assert "exceptions 0\nloaded []" in done.stdout, done.stdout + done.stderr
+
+
+# -- Train: choosing ---------------------------------------------------------------------------------------------------
+
+
+def test_without_cifar10_the_first_page_offers_shapes(no_cifar10):
+    app = opened()
+    assert not app.exception
+    assert app.title[0].value == "Does your network learn, or does it memorize?"
+    assert app.query_params["dataset"] == "shapes"
+    assert button(app, "Train it")
+
+
+def test_a_shipped_run_is_what_the_first_page_opens_with(home, no_cifar10):
+    write_report(settings.PRETRAINED, ["3conv-dropout"])
+    app = opened()
+    assert app.query_params["dataset"] == "cifar10"
+    assert "It learns" in text(app)
+    assert "trained 23 November 2026 on AMD EPYC, 2 of 2 cores, 11 min; it came with the program" in text(app)
+
+
+def test_the_form_shows_what_the_address_says():
+    app = opened(**small(seed="5"))
+    assert app.number_input(key="f_epochs").value == 4
+    assert app.number_input(key="f_seed").value == 5
+    assert app.radio(key="f_regularizer").value == "none"
+    assert app.number_input(key="f_strength").value is None
+
+
+def test_sending_the_form_writes_the_address():
+    app = opened(**small())
+    app.radio(key="f_regularizer").set_value("l2")
+    app.number_input(key="f_epochs").set_value(7)
+    button(app, "Show this network").click().run()
+    assert app.query_params["regularizer"] == "l2"
+    assert app.query_params["epochs"] == "7"
+    assert "3-conv" not in text(app)
+    assert "2-conv, L2 0.00001, shapes, 7 epochs is not trained yet" in text(app)
+
+
+def test_a_new_regularizer_takes_its_own_usual_strength():
+    app = opened(**small(regularizer="dropout"))
+    assert app.number_input(key="f_strength").value == 0.1
+    app.radio(key="f_regularizer").set_value("l2")
+    button(app, "Show this network").click().run()
+    assert app.number_input(key="f_strength").value == 0.00001
+
+
+@pytest.mark.parametrize(
+    ("field", "number", "sentence"),
+    [
+        ("epochs", 1000, "Choose the number of epochs between 1 and 500. Received: epochs=1000"),
+        ("epochs", 0, "Choose the number of epochs between 1 and 500. Received: epochs=0"),
+        ("train_images", 0, "Choose the number of training images between 1 and 10000. Received: train_images=0"),
+        ("learning_rate", 11.0, "Choose the learning rate between 0.000001 and 10. Received: learning_rate=11.0"),
+    ],
+)
+def test_a_number_out_of_its_bounds_reaches_the_core_and_is_one_sentence_at_the_button(field, number, sentence):
+    """No field has bounds of its own: a browser would not send the form, and would not say why."""
+    app = opened(**small())
+    fields = [one for one in app.number_input if str(one.key).startswith("f_")]
+    assert len(fields) == 9 and all(one.min is None or one.min < -(2**31) for one in fields)
+    app.number_input(key=f"f_{field}").set_value(number)
+    button(app, "Show this network").click().run()
+    assert [error.value for error in app.error] == [sentence]
+
+
+def test_one_step_of_the_strength_fits_its_regularizer():
+    steps = {kind: opened(**small(regularizer=kind)).number_input(key="f_strength").step for kind in ("l2", "dropout")}
+    assert steps == {"l2": pytest.approx(0.00001), "dropout": pytest.approx(0.05)}
+
+
+def test_a_form_that_makes_no_experiment_says_so_and_keeps_what_was_typed():
+    app = opened(**small())
+    app.number_input(key="f_kernel").set_value(4)
+    button(app, "Show this network").click().run()
+    assert [error.value for error in app.error] == ["Choose an odd kernel size: 1, 3, 5 or 7. Received: kernel=4"]
+    assert app.number_input(key="f_kernel").value == 4
+    assert "kernel" not in app.query_params
+
+
+@pytest.mark.parametrize("words", [{"depth": "99"}, {"regularizer": "<b>"}, {"epochs": "many"}, {"depth": "1" * 500}])
+def test_nonsense_in_the_address_is_one_sentence(words):
+    app = opened(**words)
+    assert not app.exception
+    assert len(app.warning) == 1
+    assert "This address describes no experiment; the usual one is shown." in app.warning[0].value
+
+
+def test_the_strip_says_which_convolution_is_padded_because_its_maps_have_become_too_small():
+    padded = [
+        layer.name
+        for layer in network_layers(Experiment(depth=4))
+        if "zeros around" in architecture_diagram.layer_html(layer)
+    ]
+    assert padded == ["conv4"] and "zeros around" not in architecture_diagram.diagram_html(
+        network_layers(Experiment(depth=3))
+    )
+
+
+def test_the_strip_spells_out_every_parameter():
+    network = network_layers(Experiment(depth=3, regularizer="batchnorm"))
+    shown = architecture_diagram.diagram_html(network)
+    assert "1,792 = (3&middot;3&middot;3 + 1)&middot;64" in shown
+    assert "256 = 4&middot;64" in shown
+    assert all(f"<b>{layer.name}</b>" in shown for layer in network)
+    spelled = [
+        architecture_diagram.format_parameter_count(layer).replace("&middot;", "*").split(" = ")
+        for layer in network
+        if layer.parameters
+    ]
+    assert all(int(total.replace(",", "")) == eval(sums) for total, sums in spelled)
+    assert sum(eval(sums) for _, sums in spelled) == parameter_count(network)
+
+
+# -- Train: results, trainings, ends -----------------------------------------------------------------------------------
+
+
+def test_a_finished_run_opens_at_once_with_its_figures():
+    write(settings.runs_dir() / SMALL.key, SMALL, LEARNED, test_accuracy=0.61)
+    app = opened(**small())
+    assert [metric.value for metric in app.metric] == ["75.0 %", "62.0 %", "13.0 points"]
+    assert "It memorizes: it is right on 75 % of the pictures it learned from, and on 62 % of new ones." in text(app)
+    assert "trained 23 November 2026 on AMD EPYC, 2 of 2 cores, 11 min" in text(app)
+    assert "best validation accuracy 62.0 % after epoch 4; accuracy on the test set 61.0 %" in text(app)
+    assert not [one for one in app.button if "Train it" in one.label]
+
+
+def test_asking_for_a_training_puts_it_in_line_once():
+    app = opened(**small())
+    button(app, "Train it: nobody has measured yet how long").click().run()
+    job = Queue().for_key(SMALL.key)
+    assert job.state == "queued"
+    assert len(job.requesters) == 1
+    assert "Next in line" in text(app)
+    opened(**small())
+    assert len(Queue().active()) == 1
+
+
+def test_who_comes_later_is_told_the_place_and_the_time():
+    write(settings.runs_dir() / SMALL.key, SMALL, LEARNED, epoch_seconds=[30.0] * 4)
+    for seed in (1, 2):
+        Queue().submit(Experiment(dataset="shapes", depth=2, epochs=4, seed=seed), "somebody")
+    app = opened(**small(seed="3"))
+    assert button(app, "Train it: about 2 min, 3rd in line")
+
+
+def test_only_who_asked_can_leave_the_line():
+    Queue().submit(SMALL, "somebody-else")
+    app = opened(**small())
+    assert "Next in line" in text(app)
+    assert not [one for one in app.button if "Leave" in one.label or "Stop" in one.label]
+
+
+def test_who_asked_can_leave_the_line():
+    app = opened(**small())
+    button(app, "Train it").click().run()
+    button(app, "Leave the line").click().run()
+    assert Queue().for_key(SMALL.key).state == "cancelled"
+    assert button(app, "Train it")
+
+
+def test_a_live_training_shows_how_far_it_is():
+    folder = write(settings.runs_dir() / SMALL.key, SMALL, LEARNED[:3], state="running")
+    progress = {"phase": "training", "epoch": 3, "batch": 8, "batches": 32, "seconds_left": 240.0, "accuracy": 0.6}
+    runs.write_json(folder / "progress.json", progress | {"loss": 1.0})
+    with process_lock.acquire(folder / "lock"):
+        app = opened(**small())
+        assert app.get("progress")[0].proto.text == f"**{SMALL.title}**: epoch 3 of 4, batch 8 of 32, 4 min left"
+        assert [metric.value for metric in app.metric] == ["60.0 %", "55.0 %", "5.0 points"]
+        assert not [one for one in app.button if "Train it" in one.label or "Stop" in one.label]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "said"),
+    [
+        ("stopped", None, "This training was stopped. The first 2 epochs are kept, and Continue goes on from there."),
+        ("running", None, "This training broke off: its process is gone. The first 2 epochs are kept"),
+        ("failed", "The disk was full.", "This training failed. The disk was full. The first 2 epochs are kept"),
+    ],
+)
+def test_a_training_that_ended_early_says_why_and_goes_on(state, reason, said):
+    write(settings.runs_dir() / SMALL.key, SMALL, LEARNED[:3], state=state, reason=reason)
+    app = opened(**small())
+    assert said in app.warning[0].value
+    assert len(app.metric) == 3
+    button(app, "Continue").click().run()
+    assert Queue().for_key(SMALL.key).state == "queued"
+
+
+@pytest.mark.parametrize("label", ["Train it", "Continue"])
+def test_who_presses_the_button_wants_the_training_although_somebody_was_faster(label):
+    if label == "Continue":
+        write(settings.runs_dir() / SMALL.key, SMALL, LEARNED[:3], state="stopped")
+    app = opened(**small())
+    Queue().submit(SMALL, "somebody")
+    button(app, label).click().run()
+    assert len(Queue().for_key(SMALL.key).requesters) == 2
+    assert "in line" in text(app)
+
+
+def test_a_worker_that_never_came_to_write_anything_says_why():
+    job = Queue().submit(SMALL, "somebody")
+    Queue().claim()
+    Queue().finish(job, "failed", "No worker could be started: Cannot allocate memory.")
+    app = opened(**small())
+    assert "This training failed. No worker could be started" in app.warning[0].value
+    assert button(app, "Continue")
+
+
+def test_without_cifar10_the_page_offers_a_download_and_shapes(no_cifar10):
+    app = opened(dataset="cifar10", depth="2", regularizer="none")
+    assert "CIFAR-10 is not on this machine yet" in text(app)
+    assert button(app, "Download CIFAR-10")
+    button(app, "Train on Shapes instead").click().run()
+    assert app.query_params["dataset"] == "shapes"
+
+
+def test_a_download_shows_its_bytes(no_cifar10, monkeypatch):
+    now = download.DownloadStatus("downloading", bytes=85_000_000, message="Downloading CIFAR-10: 85 MB")
+    monkeypatch.setattr(download, "download_status", lambda: now)
+    app = opened(dataset="cifar10", depth="2", regularizer="none")
+    assert app.get("progress")[0].proto.text == "Downloading CIFAR-10: 85 of 170 MB"
+    assert button(app, "Cancel the download")
+
+
+def test_a_download_that_failed_says_why(no_cifar10, monkeypatch):
+    monkeypatch.setattr(
+        download, "download_status", lambda: download.DownloadStatus("failed", message="There is no network.")
+    )
+    app = opened(dataset="cifar10", depth="2", regularizer="none")
+    assert [warning.value for warning in app.warning] == ["There is no network."]
+    assert button(app, "Download CIFAR-10")
+
+
+@pytest.mark.parametrize(
+    ("state", "job", "stage"),
+    [
+        ("done", "queued", "done"),
+        ("running", "running", "live"),
+        ("interrupted", "running", "starting"),
+        (None, "running", "starting"),
+        ("running", None, "live"),
+        ("stopped", "queued", "waiting"),
+        (None, "queued", "waiting"),
+        ("stopped", "cancelled", "broken"),
+        (None, "failed", "broken"),
+        (None, "cancelled", "nothing"),
+        (None, None, "nothing"),
+    ],
+)
+def test_disk_and_queue_together_make_one_stage(state, job, stage):
+    asked = None
+    if job:
+        asked = Queue().submit(SMALL, "somebody")
+        asked = Queue().claim() if job == "running" else asked
+        asked = Queue().finish(asked, job) if job in ("failed", "cancelled") else asked
+    assert train.training_phase(state, asked) == stage
+
+
+@pytest.mark.parametrize("of_the_run", ["running", None])
+def test_where_all_processes_are_gone_who_watches_sees_to_it_that_a_dispatcher_works(monkeypatch, of_the_run):
+    started = []
+    monkeypatch.setattr(train, "ensure_running", lambda: started.append(True))
+    Queue().submit(SMALL, "somebody")
+    Queue().claim()
+    if of_the_run:  # no process holds its lock
+        write(settings.runs_dir() / SMALL.key, SMALL, LEARNED[:3], state=of_the_run)
+    app = opened(**small())
+    assert len(app.get("progress")) == 1
+    assert started
+
+
+def test_who_watches_a_live_training_starts_nothing(monkeypatch):
+    started = []
+    monkeypatch.setattr(train, "ensure_running", lambda: started.append(True))
+    Queue().submit(SMALL, "somebody")
+    Queue().claim()
+    run = write(settings.runs_dir() / SMALL.key, SMALL, LEARNED[:3], state="running")
+    with process_lock.acquire(run / "lock"):
+        opened(**small())
+    assert not started
+
+
+def test_a_training_that_nobody_wants_any_more_is_stopping():
+    Queue().submit(SMALL, "somebody")
+    job = Queue().cancel(Queue().claim(), "somebody")
+    assert train.training_phase("running", job) == "stopping"
+
+
+def test_a_queue_that_cannot_be_used_is_one_sentence(home):
+    home.mkdir(parents=True)
+    (home / "jobs.sqlite").write_text("this is no database, and never was one" * 100)
+    app = opened(**small())
+    assert not app.exception
+    assert "is damaged: move it away" in app.error[0].value
+
+
+def test_a_run_whose_description_is_damaged_can_be_trained_again():
+    folder = write(settings.runs_dir() / SMALL.key, SMALL, LEARNED)
+    (folder / "experiment.json").write_text("{")
+    assert button(opened(**small()), "Train it")
+
+
+def test_an_address_that_names_a_run_shows_its_experiment():
+    write(settings.runs_dir() / SMALL.key, SMALL, LEARNED)
+    app = opened(run=SMALL.key)
+    assert app.query_params["depth"] == "2"
+    assert [metric.value for metric in app.metric] == ["75.0 %", "62.0 %", "13.0 points"]
+    assert "There is no run called 'nobody' here." in opened(run="nobody").warning[0].value
+
+
+def test_a_refusal_is_one_sentence(home):
+    home.mkdir(parents=True)
+    (home / "settings.json").write_text('{"epochs": 3}')
+    app = opened(**small())
+    button(app, "Train it").click().run()
+    assert [error.value for error in app.error] == ["At most 3 epochs are trained here. Received: epochs=4"]
+    assert button(app, "Train it")
+
+
+# -- the frame ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("running", "waiting", "said"), [(0, 0, ""), (3, 0, "3 running"), (1, 2, "1 running, 2 waiting")]
+)
+def test_the_corner_counts_what_runs_and_waits(running, waiting, said):
+    assert app_shell.status_line(running, waiting).endswith(said)
+    assert bool(app_shell.status_line(running, waiting)) == bool(said)
+
+
+def test_a_browser_keeps_its_name_though_its_cookie_is_masked_anew():
+    token, names = bytes(range(16)), set()
+    for mask in (bytes([1, 2, 3, 4]), bytes([250, 3, 99, 0])):
+        hidden = bytes(letter ^ mask[index % 4] for index, letter in enumerate(token))
+        names.add(app_shell.name_from_cookie(f'"2|{mask.hex()}|{hidden.hex()}|1795436178"'))
+    assert len(names) == 1
+    assert names.pop().startswith("b")
+
+
+@pytest.mark.parametrize("cookie", ["", "2|zz|00|1", "hello", "2|||", "1|00|00|1", "2|00|00"])
+def test_a_cookie_that_is_none_gives_no_name(cookie):
+    assert app_shell.name_from_cookie(cookie) is None
+
+
+def test_a_training_that_ends_is_announced_once():
+    app = opened(**small())
+    button(app, "Train it").click().run()
+    Queue().claim()
+    time.sleep(0.01)
+    Queue().finish(Queue().for_key(SMALL.key), "done")
+    app.run()
+    assert [toast.value for toast in app.toast] == [
+        f"**{SMALL.title}** has finished training: open it under Train or Look inside."
+    ]
+    assert not app.run().toast
+
+
+def test_any_open_page_starts_a_dispatcher_again_while_something_waits_or_runs(monkeypatch):
+    seen = []
+    monkeypatch.setattr(dispatcher, "ensure_running", lambda: seen.append(len(Queue().active())))
+    app = opened(**small())
+    assert seen == []
+    Queue().submit(SMALL, "b0123456789ab")
+    app.run()
+    assert seen == [1]
+    Queue().finish(Queue().claim(), "done")
+    app.run()
+    assert seen == [1]
+
+
+def test_a_result_that_was_there_already_is_not_announced():
+    write(settings.runs_dir() / SMALL.key, SMALL, LEARNED)
+    app = opened(**small())
+    Queue().submit(SMALL, frame_person(app))
+    assert not app.run().toast
+
+
+def frame_person(app):
+    return app.session_state["person"]
+
+
+# -- in words ----------------------------------------------------------------------------------------------------------
+
+
+def test_places_in_line_are_counted_as_people_count():
+    said = [formatting.ordinal(number) for number in (1, 2, 3, 4, 11, 12, 13, 21, 102, 111)]
+    assert said == ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "111th"]
+
+
+def test_durations_are_as_exact_as_anybody_wants():
+    said = [formatting.duration(seconds) for seconds in (0.2, 40, 89, 95, 540, 3600, 4800)]
+    assert said == ["1 s", "40 s", "89 s", "2 min", "9 min", "1 h", "1 h 20 min"]
+
+
+def test_bfloat16_is_named_where_it_was_used():
+    assert "in bfloat16" in formatting.describe_origin(
+        {"finished": "2026-11-23T13:00:00+00:00", "precision": "bfloat16"}, False
+    )
+    assert formatting.describe_origin({}, False) == "trained on an unknown day"
+
+
+@pytest.mark.parametrize(
+    ("progress", "done", "share", "said"),
+    [
+        ({"phase": "starting"}, 0, 0, "starting: loading TensorFlow and the pictures"),
+        ({}, 3, 0.75, "going on after epoch 3 of 4"),
+        ({"phase": "training", "epoch": 1, "batch": 16, "batches": 32}, 0, 0.125, "epoch 1 of 4, batch 16 of 32"),
+        ({"phase": "evaluating", "epoch": 4}, 3, 1, "epoch 4 of 4: measuring"),
+    ],
+)
+def test_progress_is_a_share_and_a_sentence(progress, done, share, said):
+    found, words = formatting.describe_progress(progress, done, 4)
+    assert found == pytest.approx(share)
+    assert words.startswith(said)
+
+
+# -- Compare -----------------------------------------------------------------------------------------------------------
+
+
+def test_compare_without_any_run_shows_the_report_and_what_is_missing():
+    app = at("compare")
+    assert not app.exception
+    assert "0 of the report's eight networks are trained here" in text(app)
+    assert "64.47 %" in text(app)
+    assert text(app).count("not trained yet") >= 10
+
+
+def test_compare_sets_ours_beside_the_report():
+    write_report(settings.PRETRAINED)
+    app = at("compare")
+    assert not app.exception
+    assert "**3-conv, batch norm** has the highest accuracy, 73.02 %; it leads in the report too" in text(app)
+    assert "**3-conv, dropout 0.1** has the smallest gap" in text(app)
+    assert text(app).count("**holds**") == 4
+    row = next(line for line in text(app).splitlines() if line.startswith("| 7 |"))
+    assert "| 71.61 % | 71.61 % | 71.61 % | +0.0 points |" in row
+
+
+def test_compare_leaves_the_place_of_a_missing_model_empty():
+    write_report(settings.PRETRAINED, [name for name in REPORT if name != "2conv-l2"])
+    app = at("compare")
+    assert "7 of the report's eight networks are trained here" in text(app)
+    assert "cannot be said yet" in text(app)
+    row = next(line for line in text(app).splitlines() if line.startswith("| 2 |"))
+    assert "63.12 % | not trained yet" in row
+
+
+def test_the_gap_can_be_read_with_training_measured_like_validation():
+    write_report(settings.PRETRAINED)
+    app = at("compare")
+    assert "3-conv, dropout 0.1** has the smallest gap, 2.3 points" in text(app)
+    app.button_group(key=compare.SESSION_MEASURE).set_value("measured").run()
+    assert "3-conv, dropout 0.1** has the smallest gap, 4.3 points" in text(app)
+
+
+def test_ones_own_run_joins_the_chart_and_the_address():
+    write_report(settings.PRETRAINED)
+    write(settings.runs_dir() / SMALL.key, SMALL, LEARNED)
+    app = at("compare")
+    app.multiselect(key="overlay runs").set_value(["3conv-none", SMALL.key]).run()
+    assert app.query_params["add"] == f"3conv-none,{SMALL.key}"
+    again = at("compare", add=f"3conv-none,{SMALL.key},gone")
+    assert again.multiselect(key="overlay runs").value == ["3conv-none", SMALL.key]
+    assert [warning.value for warning in again.warning] == ["There is no run called 'gone' here; the others are shown."]
+
+
+def test_the_leader_is_named_with_whom_the_report_names():
+    said = compare.best_sentence(["a", "b"], [0.7, 0.6], [0.5, 0.8], as_points=False)
+    assert said == "**a** has the highest accuracy, 70.00 %; in the report it is b, with 80.00 %."
