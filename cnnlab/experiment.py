@@ -1,36 +1,33 @@
-"""What is asked for: one experiment, written down completely.
+"""What can be asked for: one experiment, described completely.
 
-The widgets of a page, the flags of the command line and the files of a run all make the same frozen object, so a
-configuration is checked in one place and two people who ask for the same thing ask for the same run: the key of a run
-is a digest of its experiment.
+Forms, command-line flags and the files of a run all make the same frozen `Experiment`, so a configuration is checked in
+one place. The key of a run is a digest of its experiment: people who ask for the same experiment share one run.
 
-The lab report's ten experiments stand here by name, with the report's own figures, which appear nowhere else.
+The lab report's ten experiments stand here by name (`REPORT`), with the report's own results.
 """
 
 import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+from cnnlab.regularizers import REGULARIZERS
+
 DATASETS = ("cifar10", "shapes")
 SPLITS = ("validation", "test")
-REGULARIZERS = ("none", "l2", "dropout", "batchnorm")
 OPTIMIZERS = ("adam", "sgd", "rmsprop")
 PRECISIONS = ("float32", "bfloat16")
-REGULARIZER_NAMES = {"none": "no regularizer", "l2": "L2", "dropout": "dropout", "batchnorm": "batch norm"}
-DEFAULT_STRENGTH = {"none": 0.0, "l2": 0.00001, "dropout": 0.1, "batchnorm": 0.0}
-STRENGTH_RANGE = {"none": (0.0, 0.0), "l2": (0.0, 0.1), "dropout": (0.0, 0.9), "batchnorm": (0.0, 0.0)}
-TRAIN_IMAGE_COUNTS = {  # (used unless said otherwise, at most), for each data set and split
+TRAIN_IMAGE_COUNTS = {  # (default, maximum), for each data set and split
     ("cifar10", "validation"): (40_000, 40_000),
     ("cifar10", "test"): (50_000, 50_000),
     ("shapes", "validation"): (2_000, 10_000),
     ("shapes", "test"): (2_000, 10_000),
 }
-INTEGER_RANGES = {  # field: (smallest, largest)
+INTEGER_RANGES = {  # field: (minimum, maximum)
     "depth": (1, 4),
     "filters": (1, 256),
     "kernel": (1, 7),
@@ -48,24 +45,36 @@ NUMERIC_FIELDS = {  # every field that is a number, with its type on the command
 CHOICES = {
     "dataset": DATASETS,
     "split": SPLITS,
-    "regularizer": REGULARIZERS,
+    "regularizer": tuple(REGULARIZERS),
     "optimizer": OPTIMIZERS,
     "precision": PRECISIONS,
 }
 LEARNING_RATE_RANGE = (1e-6, 10.0)
+NO_STRENGTH = (0.0, 0.0, 0.0)  # default, minimum, maximum of a regularizer without one
+KEY_DEFAULT = "key_default"  # metadata of a field: see `added_field`
 
 
 class ExperimentError(ValueError):
     """A field that no experiment can have. The message is one sentence for the person who chose it."""
 
 
+def added_field(default: Any) -> Any:
+    """A field that `Experiment` gained after runs had been made; `default` is what those runs were trained with.
+
+    It enters the key only where its value differs from this default, and a file without it means this default, so runs
+    from before the field keep their keys. A later change of the default for new experiments must not change this one:
+    then write `dataclasses.field(default=NEW, metadata={KEY_DEFAULT: OLD})`.
+    """
+    return field(default=default, metadata={KEY_DEFAULT: default})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
     """One network, one data set, one way of training: everything that decides the outcome, and nothing else.
 
-    Fields left out take the report's values. `strength` and `train_images` may be None: the regularizer's usual
+    Fields left out take the report's values. `strength` and `train_images` may be None: the regularizer's default
     strength, and all images of the split. Numbers are stored in one form (learning rate 1 becomes 1.0), so equal
-    experiments have equal keys.
+    experiments have equal keys. A new field is declared with `added_field`.
 
     Raises ExperimentError, with one clear sentence, for a value outside its range.
     """
@@ -94,14 +103,15 @@ class Experiment:
         if self.kernel % 2 == 0:
             raise ExperimentError(f"Choose an odd kernel size: 1, 3, 5 or 7. Received: kernel={self.kernel}")
         self._set_normalized("learning_rate", check_float("learning_rate", self.learning_rate, *LEARNING_RATE_RANGE))
-        strength = DEFAULT_STRENGTH[self.regularizer] if self.strength is None else self.strength
-        self._set_normalized("strength", check_float("strength", strength, *STRENGTH_RANGE[self.regularizer]))
-        usual, most = TRAIN_IMAGE_COUNTS[self.dataset, self.split]
-        images = usual if self.train_images is None else self.train_images
-        self._set_normalized("train_images", check_integer("train_images", images, 1, most))
+        default_strength, low_strength, high_strength = strength_range(self.regularizer)
+        strength = default_strength if self.strength is None else self.strength
+        self._set_normalized("strength", check_float("strength", strength, low_strength, high_strength))
+        default_images, max_images = TRAIN_IMAGE_COUNTS[self.dataset, self.split]
+        images = default_images if self.train_images is None else self.train_images
+        self._set_normalized("train_images", check_integer("train_images", images, 1, max_images))
 
     def _set_normalized(self, name: str, value: float) -> None:
-        object.__setattr__(self, name, value)  # the one moment at which a frozen field is brought to its stored form
+        object.__setattr__(self, name, value)  # a frozen field can be set only like this, and only in __post_init__
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name, as plain numbers and strings."""
@@ -109,36 +119,57 @@ class Experiment:
 
     def to_json(self) -> str:
         """Canonical JSON: keys sorted, no spaces, every number in one form. Equal experiments give equal text."""
-        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return canonical_json(self.to_dict())
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> "Experiment":
+    def from_dict(cls, values: Mapping[str, Any]) -> "Experiment":
         """The experiment with these fields. Raises ExperimentError for a name that is no field or a bad value."""
-        known = [field.name for field in dataclasses.fields(cls)]
-        if unknown := sorted(set(fields) - set(known)):
+        known = [entry.name for entry in dataclasses.fields(cls)]
+        if unknown := sorted(set(values) - set(known)):
             raise ExperimentError(f"An experiment has the fields {', '.join(known)}. Received: {', '.join(unknown)}")
-        return cls(**fields)
+        return cls(**values)
 
     @classmethod
     def from_json(cls, text: str) -> "Experiment":
-        """The experiment that `to_json` wrote. Raises ExperimentError where the text is anything else."""
+        """The experiment that `to_json` wrote, in this version or an earlier one.
+
+        A field that the text lacks because it was added later takes its value of that time (`added_field`). Raises
+        ExperimentError where the text is anything else.
+        """
         try:
-            fields = json.loads(text)
+            values = json.loads(text)
         except (ValueError, RecursionError):
             raise ExperimentError(f"An experiment is written as JSON. Received: {text[:80]!r}") from None
-        if not isinstance(fields, dict):
+        if not isinstance(values, dict):
             raise ExperimentError(f"An experiment is written as a JSON object. Received: {text[:80]!r}")
-        return cls.from_dict(fields)
+        return cls.from_dict(cls._key_defaults() | values)
 
     @cached_property
     def key(self) -> str:
-        """16 hex digits of the SHA-256 of the canonical JSON: the name of the run's directory."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+        """The name of the run's directory: 16 hex digits of a SHA-256.
+
+        The digest is taken over the canonical JSON of the fields of the first version, always, and of each field added
+        since (`added_field`) where it differs from its value of that time. So a new field changes no existing key.
+        """
+        absent = object()
+        defaults = self._key_defaults()
+        hashed = {name: value for name, value in self.to_dict().items() if defaults.get(name, absent) != value}
+        return hashlib.sha256(canonical_json(hashed).encode()).hexdigest()[:16]
+
+    @classmethod
+    def _key_defaults(cls) -> dict[str, Any]:
+        """The fields added after the first version, with the values that runs without them were trained with."""
+        return {
+            entry.name: entry.metadata[KEY_DEFAULT]
+            for entry in dataclasses.fields(cls)
+            if KEY_DEFAULT in entry.metadata
+        }
 
     @property
     def regularizer_title(self) -> str:
         """The regularizer with its strength: 'dropout 0.1'."""
-        return REGULARIZER_NAMES[self.regularizer] + (f" {format_decimal(self.strength)}" if self.strength else "")
+        title = REGULARIZERS[self.regularizer].title
+        return f"{title} {format_decimal(self.strength)}" if self.strength else title
 
     @property
     def title(self) -> str:
@@ -146,18 +177,29 @@ class Experiment:
         return ", ".join([f"{self.depth}-conv", self.regularizer_title, *self._non_default_parts()])
 
     def _non_default_parts(self) -> list[str]:
-        usual = Experiment(dataset=self.dataset, split=self.split)
+        default = Experiment(dataset=self.dataset, split=self.split)
         parts = ["shapes"] if self.dataset == "shapes" else []
         parts += ["final"] if self.split == "test" else []
         for name, unit in (("train_images", "images"), ("epochs", "epochs"), ("filters", "filters")):
-            if (value := getattr(self, name)) != getattr(usual, name):
+            if (value := getattr(self, name)) != getattr(default, name):
                 parts.append(f"{value:,} {unit.removesuffix('s') if value == 1 else unit}")
         for name in ("batch", "kernel", "dense", "seed"):
-            if (value := getattr(self, name)) != getattr(usual, name):
+            if (value := getattr(self, name)) != getattr(default, name):
                 parts.append(f"{name} {value}")
-        if (self.optimizer, self.learning_rate) != (usual.optimizer, usual.learning_rate):
+        if (self.optimizer, self.learning_rate) != (default.optimizer, default.learning_rate):
             parts.append(f"{self.optimizer} {format_decimal(self.learning_rate)}")
-        return parts + ([self.precision] if self.precision != usual.precision else [])
+        return parts + ([self.precision] if self.precision != default.precision else [])
+
+
+def canonical_json(values: Mapping[str, Any]) -> str:
+    """JSON with sorted keys and no spaces."""
+    return json.dumps(values, sort_keys=True, separators=(",", ":"))
+
+
+def strength_range(regularizer: str) -> tuple[float, float, float]:
+    """Default, minimum and maximum strength of a regularizer; zeros where it has none."""
+    strength = REGULARIZERS[regularizer].strength
+    return (strength.default, strength.low, strength.high) if strength else NO_STRENGTH
 
 
 def format_decimal(value: float | None) -> str:

@@ -1,11 +1,15 @@
-"""One experiment, written down completely: equal ones are equal, and nonsense is refused in one sentence."""
+"""One experiment: equal ones have equal keys, keys survive new fields, bad values are refused in one sentence."""
 
+import dataclasses
+import hashlib
 import json
 
 import pytest
 
-from cnnlab.experiment import REPORT, Experiment, ExperimentError
+from cnnlab import settings
+from cnnlab.experiment import KEY_DEFAULT, REPORT, Experiment, ExperimentError, added_field
 from cnnlab.models.architecture import network_layers, parameter_count
+from cnnlab.storage import runs
 
 
 def test_learning_rate_1_and_1_0_are_the_same_experiment():
@@ -105,3 +109,64 @@ def test_titles_say_what_differs_from_the_report():
 )
 def test_a_title_has_every_digit_so_that_no_two_experiments_share_it(fields, written):
     assert Experiment(depth=2, **fields).title == written
+
+
+# -- the key of a run -------------------------------------------------------------------------------------------------
+
+FIRST_VERSION_TEXT = (
+    '{"batch":64,"dataset":"cifar10","dense":100,"depth":3,"epochs":30,"filters":64,"kernel":3,"learning_rate":0.001,'
+    '"optimizer":"adam","precision":"float32","regularizer":"dropout","seed":1,"split":"validation","strength":0.1,'
+    '"train_images":40000}'
+)
+FIRST_VERSION_KEY = "267e11a75dd65690"  # of a run that the first version trained under this text
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LaterExperiment(Experiment):
+    """`Experiment` as a later version might have it: two more fields, one of which has changed its default since."""
+
+    label_smoothing: float = added_field(0.0)
+    augment: str = dataclasses.field(default="flip", metadata={KEY_DEFAULT: "none"})
+
+
+def test_an_experiment_file_of_the_first_version_keeps_its_key():
+    experiment = Experiment.from_json(FIRST_VERSION_TEXT)
+    assert experiment.key == FIRST_VERSION_KEY
+    assert experiment == Experiment(depth=3, regularizer="dropout", seed=1)
+
+
+def test_the_key_is_the_digest_of_the_first_version_for_all_shipped_runs():
+    for path in sorted(settings.PRETRAINED.glob("*/experiment.json")):
+        text = path.read_text().strip()
+        assert Experiment.from_json(text).key == hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def test_a_field_added_later_leaves_existing_keys_as_they_are():
+    later = LaterExperiment.from_json(FIRST_VERSION_TEXT)
+    assert later.key == FIRST_VERSION_KEY
+    assert (later.label_smoothing, later.augment) == (0.0, "none")
+
+
+def test_a_field_added_later_changes_the_key_where_it_differs():
+    fields = json.loads(FIRST_VERSION_TEXT)
+    keys = {
+        LaterExperiment.from_dict(fields | changes).key
+        for changes in ({"augment": "none"}, {"label_smoothing": 0.1, "augment": "none"}, {"augment": "flip"}, {})
+    }
+    assert len(keys) == 3
+    assert FIRST_VERSION_KEY in keys
+
+
+def test_a_run_made_before_a_field_was_added_is_found_after_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    folder = settings.runs_dir() / FIRST_VERSION_KEY
+    folder.mkdir(parents=True)
+    (folder / "experiment.json").write_text(FIRST_VERSION_TEXT + "\n")
+    later = LaterExperiment(depth=3, regularizer="dropout", seed=1, augment="none")
+    found = runs.find_run(later)
+    assert found is not None and found.path == folder
+
+
+def test_a_later_experiment_survives_json_with_its_new_fields():
+    later = LaterExperiment(label_smoothing=0.05)
+    assert LaterExperiment.from_json(later.to_json()) == later

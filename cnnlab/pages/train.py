@@ -15,7 +15,6 @@ from cnnlab.array_types import History
 from cnnlab.experiment import (
     OPTIMIZERS,
     PRECISIONS,
-    REGULARIZERS,
     REPORT,
     TRAIN_IMAGE_COUNTS,
     Experiment,
@@ -25,6 +24,7 @@ from cnnlab.jobs import eta
 from cnnlab.jobs.dispatcher import ensure_running
 from cnnlab.jobs.queue import FAILED, QUEUED, RUNNING, Job, QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
+from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering import charts, curve_summary, formatting, palette
 from cnnlab.settings import SettingsError
 from cnnlab.storage.runs import Run
@@ -118,7 +118,9 @@ def experiment_form(experiment: Experiment) -> None:
     fill_form(experiment)
     with st.form("network", border=False, enter_to_submit=False):
         st.segmented_control("Depth, in convolutions", [1, 2, 3, 4], key="f_depth", required=True, width="stretch")
-        st.radio("Regularizer", REGULARIZERS, key="f_regularizer", format_func=formatting.REGULARIZER_NAMES.__getitem__)
+        st.radio(
+            "Regularizer", list(REGULARIZERS), key="f_regularizer", format_func=formatting.REGULARIZER_NAMES.__getitem__
+        )
         st.number_input(
             "Strength",
             value=None,

@@ -30,7 +30,9 @@ def test_compare_opens_with_rankings_tables_and_a_chart_for_every_trained_model(
     charts.nth(11).wait_for()
     assert charts.count() == 2 + 7 + 2 + 1
     assert tab.get_by_text("7 of the report's eight networks are trained here").count() == 1
-    assert tab.get_by_role("link", name="Not trained yet: train it").count() == 1
+    missing = tab.get_by_role("link", name="Not trained yet: train it")
+    missing.first.wait_for()
+    assert missing.count() == 1
     assert all(charts.nth(index).evaluate("chart => chart.outerHTML.includes('aria-label')") for index in range(12))
 
 

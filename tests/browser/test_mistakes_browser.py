@@ -85,7 +85,7 @@ def click(tab, square, heading):
 
 def test_from_a_square_to_its_pictures_to_the_inside_of_the_network(app, tab, exams):
     exam = exams[PLAIN.key]
-    table = metrics.confusion_matrix(np.eye(10)[exam.said], exam.truth)
+    table = metrics.confusion_matrix(np.eye(10)[exam.predicted], exam.true_class)
     np.fill_diagonal(table, 0)
     truth, said = map(int, np.unravel_index(table.argmax(), table.shape))
     tab.goto(app.at("mistakes", run=PLAIN.key))
@@ -96,7 +96,7 @@ def test_from_a_square_to_its_pictures_to_the_inside_of_the_network(app, tab, ex
     pictures(tab).nth(int(table[truth, said]) - 1).wait_for()
     settled(tab)
     assert pictures(tab).count() == table[truth, said]
-    numbers = np.flatnonzero((exam.truth == truth) & (exam.said == said))
+    numbers = np.flatnonzero((exam.true_class == truth) & (exam.predicted == said))
     surest = int(numbers[np.argmax(exam.confidence[numbers])])
     pictures(tab).first.click()
     tab.wait_for_url(re.compile(f"look_inside.*image=sample-{surest}"))
@@ -106,7 +106,7 @@ def test_from_a_square_to_its_pictures_to_the_inside_of_the_network(app, tab, ex
 
 def test_a_click_on_the_margin_shows_a_whole_row_again_and_again(app, tab, exams):
     exam = exams[PLAIN.key]
-    wrong = exam.truth[~exam.right]
+    wrong = exam.true_class[~exam.correct]
     first, second = np.unique(wrong)[:2].tolist()
     tab.goto(app.at("mistakes", run=PLAIN.key))
     settled(tab)
