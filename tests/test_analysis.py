@@ -16,7 +16,7 @@ from cnnlab.analysis import (
     top_activations,
 )
 from cnnlab.experiment import REGULARIZERS, Experiment
-from cnnlab.models import numpy_forward
+from cnnlab.models import architecture, numpy_forward
 from cnnlab.models.architecture import LayerOrder, network_layers
 from cnnlab.storage import runs
 
@@ -214,7 +214,7 @@ def test_a_pooled_pixel_is_the_largest_of_its_square(experiment):
 
 def test_questions_about_what_is_not_there_are_refused():
     network, _, maps = looked_at(PLAIN)
-    with pytest.raises(ValueError, match=r"of kind conv: conv1, conv2. Received: layer='pool1'"):
+    with pytest.raises(ValueError, match=r"of kind conv: conv1, conv2. Received: 'pool1'"):
         pixel_trace.trace_pixel(network.layers, network.weights, maps, "pool1", 0, 0, 0)
     with pytest.raises(ValueError, match="Received: filter=8"):
         pixel_trace.trace_pixel(network.layers, network.weights, maps, "conv1", 0, 0, 8)
@@ -309,7 +309,7 @@ def test_filters_and_layers_that_are_not_there_cannot_be_switched_off():
     network, images, _ = looked_at(PLAIN)
     with pytest.raises(ValueError, match=r"Received: \[8\]"):
         filter_ablation.ablate_filters(network.layers, network.weights, images, {"conv1": [3, 8]})
-    with pytest.raises(ValueError, match=r"Expected a convolution: conv1, conv2\. Received: 'dense1'"):
+    with pytest.raises(ValueError, match=r"of kind conv: conv1, conv2\. Received: 'dense1'"):
         filter_ablation.ablate_filters(network.layers, network.weights, images, {"dense1": [0]})
 
 
@@ -371,7 +371,7 @@ def grad_cam_by_tensorflow(network, image, target, at):
 def test_grad_cam_is_tensorflows_for_every_convolution_and_class(experiment):
     network, images, _ = looked_at(experiment, 1)
     for conv in convolutions(network):
-        for at in (conv, filter_ablation.relu_after(network.layers, conv)):
+        for at in (conv, architecture.relu_after(network.layers, conv)):
             for target in (0, 4, 9):
                 ours = attribution.grad_cam(network.layers, network.weights, images[0], target, at)
                 theirs = grad_cam_by_tensorflow(network, images[0], target, at)
@@ -406,7 +406,7 @@ def test_evidence_is_enlarged_around_the_middle_of_its_receptive_field(at):
 
 def test_grad_cam_refuses_a_stage_without_rows_and_columns():
     network, images, _ = looked_at(PLAIN, 1)
-    with pytest.raises(ValueError, match="Expected a stage of maps"):
+    with pytest.raises(ValueError, match="Expected a layer with feature maps"):
         attribution.grad_cam(network.layers, network.weights, images[0], 0, "dense1")
     with pytest.raises(ValueError, match="Received: target=-1"):
         attribution.grad_cam(network.layers, network.weights, images[0], -1, "relu1")

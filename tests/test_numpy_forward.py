@@ -11,7 +11,7 @@ from keras_reference import some_images, twin
 
 from cnnlab.experiment import REGULARIZERS, Experiment
 from cnnlab.models import numpy_forward
-from cnnlab.models.architecture import DROPOUT_POSITIONS, LayerOrder, network_layers
+from cnnlab.models.architecture import DROPOUT_POSITIONS, Layer, LayerOrder, network_layers
 
 SIZES = ({"kernel": 3, "filters": 64}, {"kernel": 5, "filters": 7, "dense": 11})
 SMALL = Experiment(depth=3, regularizer="batchnorm", kernel=3, filters=6, dense=9)
@@ -215,7 +215,7 @@ def test_unknown_stages_and_classes_are_refused():
 def test_a_layer_that_only_works_in_training_has_no_slope():
     network = twin(Experiment(dataset="shapes", depth=1, filters=4, dense=8, regularizer="dropout"))
     maps = numpy_forward.compute_activations(network.layers, network.weights, some_images(1))
-    with pytest.raises(ValueError, match=r"conv1, relu1, pool1.*Received: at='dropout1'"):
+    with pytest.raises(ValueError, match=r"conv1, relu1, pool1.*Received: layer_name='dropout1'"):
         numpy_forward.gradient(network.layers, network.weights, maps, 0, "dropout1")
 
 
@@ -228,3 +228,33 @@ def test_looking_inside_loads_neither_keras_nor_streamlit():
     root = Path(__file__).parents[1]
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
     assert out.stdout.strip() == "[]"
+
+
+def test_a_layer_reads_the_layers_it_names_and_not_the_one_before_it():
+    network = skip_network()
+    images = some_images(2)
+    activations = numpy_forward.compute_activations(network, SKIP_WEIGHTS, images)
+    flat = images.reshape(2, -1) * np.float32(1 / 255)
+    np.testing.assert_allclose(activations["logits"], flat @ SKIP_WEIGHTS["logits/kernel"], atol=1e-4)
+    grad = numpy_forward.gradient(network, SKIP_WEIGHTS, activations, 3, "flatten")
+    np.testing.assert_allclose(grad[0], SKIP_WEIGHTS["logits/kernel"][:, 3], atol=1e-6)
+    with pytest.raises(ValueError, match="continue before flatten, which logits reads"):
+        numpy_forward.forward_from(network, SKIP_WEIGHTS, activations["dense1"], "dense1")
+
+
+SKIP_WEIGHTS = {
+    "dense1/kernel": np.ones((3072, 5), np.float32),
+    "dense1/bias": np.zeros(5, np.float32),
+    "logits/kernel": np.random.default_rng(0).normal(0, 0.1, (3072, 10)).astype(np.float32),
+    "logits/bias": np.zeros(10, np.float32),
+}
+
+
+def skip_network() -> list[Layer]:
+    """A network whose output layer reads `flatten` and skips the hidden layer between them."""
+    return [
+        Layer(name="rescale", kind="rescale", inputs=("input",), output_shape=(32, 32, 3)),
+        Layer(name="flatten", kind="flatten", inputs=("rescale",), output_shape=(3072,)),
+        Layer(name="dense1", kind="dense", inputs=("flatten",), output_shape=(5,), activation="relu"),
+        Layer(name="logits", kind="dense", inputs=("flatten",), output_shape=(10,), is_output=True),
+    ]

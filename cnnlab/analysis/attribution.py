@@ -1,12 +1,12 @@
-"""Why this class? Two answers that agree when one is lucky.
+"""Which parts of the image a prediction depends on: occlusion and Grad-CAM.
 
-Occlusion asks from outside: cover a piece of the picture, see how much less sure the network is; where it loses most,
-it was looking. (Zeiler and Fergus, "Visualizing and understanding convolutional networks", 2014.) It believes nothing
-about the inside, but what covers the piece, a grey square, is something the network has never seen either.
+Occlusion treats the network as a black box: cover a patch of the image and measure how far the class probability
+drops (Zeiler and Fergus, "Visualizing and understanding convolutional networks", 2014). Its limit: a gray patch is
+itself something the network was not trained on.
 
-Grad-CAM asks from inside: which maps of a layer push the class's logit up, and where are they active? (Selvaraju et
-al., "Grad-CAM: Visual explanations from deep networks via gradient-based localization", 2017.) It is one pass forward
-and one back. It can find that nothing in the picture speaks *for* the class, and then says so.
+Grad-CAM looks inside: which maps of a layer increase the class's logit, and where are they active? (Selvaraju et al.,
+"Grad-CAM: Visual explanations from deep networks via gradient-based localization", 2017.) One forward and one backward
+pass. It can find no positive evidence for the class, which `GradCam.has_evidence` reports.
 """
 
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ from cnnlab.models.numpy_forward import compute_activations, gradient, logits, s
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Occlusion:
-    """What covering a piece of the picture costs one class.
+    """How much covering a patch of the image lowers the probability of one class.
 
-    probability: of the class, with nothing covered; drop: float32 (rows, columns), how much of it is lost (negative:
-    gained) with the patch's corner at (tops[row], lefts[column]); heat: float32 (h, w) of the image, for each pixel the
-    mean drop over all patches that covered it; worst: the patch that costs most.
+    probability: of the class with nothing covered; drop: float32 (rows, columns), by how much it falls (negative: it
+    rises) with the patch's corner at (tops[row], lefts[column]); heatmap: float32 (h, w) of the image, for each pixel
+    the mean drop over all patches that cover it; worst_patch: the patch with the largest drop.
     """
 
     target: int
@@ -41,12 +41,11 @@ class Occlusion:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GradCam:
-    """Where a layer speaks for a class.
+    """Where a layer increases the logit of a class.
 
-    importance: float32 (f,), how much each map counts for the class's logit (the mean of its gradient); signed:
-    float32 (h, w), the maps added up with these weights; coarse: the same with negative values set to zero, which is
-    Grad-CAM's map; heat: float32, coarse enlarged to the image. has_evidence: False where coarse is zero everywhere,
-    so that an empty picture can be explained instead of shown.
+    importance: float32 (f,), the mean gradient of the class's logit with respect to each map; signed: float32 (h, w),
+    the maps summed with these weights; coarse: the same with negative values set to zero, the map of the paper;
+    heatmap: float32, coarse upsampled to the image. has_evidence: False where coarse is zero everywhere.
     """
 
     target: int
@@ -67,24 +66,24 @@ def occlusion(
     stride: int = 2,
     grey: int = 128,
 ) -> Occlusion:
-    """Cover the image (h, w, 3), uint8, with a grey square of `patch` pixels, `stride` pixels apart, at every position.
+    """Cover the image (h, w, 3), uint8, with a gray square of `patch` pixels at every position, `stride` pixels apart.
 
-    The last row and column of positions touch the border, also where the stride does not fit, so every pixel is
-    covered at least once. Raises ValueError for a patch that does not fit, a stride that leaves gaps, a grey outside
-    0..255 or a class that is not there.
+    The last row and column of positions touch the border, also where the stride does not divide the image, so every
+    pixel is covered at least once. Raises ValueError for a patch that does not fit, a stride that leaves gaps, a gray
+    value outside 0..255 or a class that does not exist.
     """
     height, width = image.shape[:2]
     _check_patch(patch, stride, grey, min(height, width))
     tops, lefts = _patch_positions(height, patch, stride), _patch_positions(width, patch, stride)
     covered = np.repeat(image[None], len(tops) * len(lefts) + 1, axis=0)  # the last one stays uncovered
     boxes = [Box(top, left, top + patch, left + patch) for top in tops for left in lefts]
-    for one, box in zip(covered, boxes, strict=False):
-        one[box.top : box.bottom, box.left : box.right] = grey
-    sure = softmax(logits(layers, weights, covered))[:, _check_class(layers, target)]
-    drop = sure[-1] - sure[:-1]
+    for copy, box in zip(covered, boxes, strict=False):
+        copy[box.top : box.bottom, box.left : box.right] = grey
+    probabilities = softmax(logits(layers, weights, covered))[:, _check_class(layers, target)]
+    drop = probabilities[-1] - probabilities[:-1]
     return Occlusion(
         target=target,
-        probability=float(sure[-1]),
+        probability=float(probabilities[-1]),
         drop=drop.reshape(len(tops), len(lefts)),
         tops=np.array(tops),
         lefts=np.array(lefts),
@@ -95,22 +94,22 @@ def occlusion(
 
 
 def grad_cam(layers: Sequence[Layer], weights: Weights, image: Array, target: int, layer_name: str) -> GradCam:
-    """Grad-CAM of one image (32, 32, 3), uint8, for the logit of class `target` at the stage `at`.
+    """Grad-CAM of one image (32, 32, 3), uint8, for the logit of class `target` at a layer with feature maps.
 
-    `at` is any stage of maps. The paper's own code reads the maps after ReLU: "relu3" rather than "conv3".
-    Enlarging: the paper stretches the coarse map over the image. Without padding, that would move the evidence towards
-    the border; here every value is put in the middle of its pixel's receptive field, with straight lines between.
+    The paper's own code reads the maps after ReLU: "relu3" rather than "conv3". The paper stretches the coarse map over
+    the image; without padding that would shift it towards the border, so here every value is placed at the center of
+    its pixel's receptive field, with linear interpolation between.
 
-    Raises ValueError for a stage without rows and columns or a class that is not there.
+    Raises ValueError for a layer without feature maps or a class that does not exist.
     """
-    found = compute_activations(layers, weights, image[None])
-    slope = gradient(layers, weights, found, _check_class(layers, target), layer_name)
-    if slope.ndim != 4:
+    activations = compute_activations(layers, weights, image[None])
+    grad = gradient(layers, weights, activations, _check_class(layers, target), layer_name)
+    if grad.ndim != 4:
         raise ValueError(
-            f"Expected a stage of maps, such as relu1. Received: at={layer_name!r}, shape={slope.shape[1:]}"
+            f"Expected a layer with feature maps, such as relu1. Received: {layer_name=}, shape={grad.shape[1:]}"
         )
-    importance = slope[0].mean(axis=(0, 1))
-    signed = found[layer_name][0] @ importance
+    importance = grad[0].mean(axis=(0, 1))
+    signed = activations[layer_name][0] @ importance
     coarse = np.maximum(signed, 0)
     return GradCam(
         target=target,
@@ -121,6 +120,18 @@ def grad_cam(layers: Sequence[Layer], weights: Weights, image: Array, target: in
         heatmap=upsample_to_image(layers, layer_name, coarse),
         has_evidence=bool(coarse.max() > 0),
     )
+
+
+def upsample_to_image(layers: Sequence[Layer], layer_name: str, coarse: Array) -> Array:
+    """One map of a layer in the image's size: coarse (h, w) -> float32 (32, 32).
+
+    Linear between the centers of the receptive fields; beyond the outermost centers the value is constant.
+    """
+    height, width = layers[0].output_shape[:2]
+    columns = receptive_field_centers(layers, layer_name, coarse.shape[1])
+    rows = receptive_field_centers(layers, layer_name, coarse.shape[0])
+    wide = np.array([np.interp(np.arange(width), columns, line) for line in coarse])
+    return np.array([np.interp(np.arange(height), rows, line) for line in wide.T], np.float32).T
 
 
 def _check_patch(patch: int, stride: int, grey: int, size: int) -> None:
@@ -146,19 +157,7 @@ def _patch_positions(size: int, patch: int, stride: int) -> list[int]:
 
 def _mean_over_patches(drop: Array, boxes: Sequence[Box], size: tuple[int, int]) -> Array:
     total, count = np.zeros(size, np.float32), np.zeros(size, np.float32)
-    for lost, box in zip(drop, boxes, strict=True):
-        total[box.top : box.bottom, box.left : box.right] += lost
+    for value, box in zip(drop, boxes, strict=True):
+        total[box.top : box.bottom, box.left : box.right] += value
         count[box.top : box.bottom, box.left : box.right] += 1
     return np.asarray(total / count)
-
-
-def upsample_to_image(layers: Sequence[Layer], layer_name: str, coarse: Array) -> Array:
-    """One map of a stage as large as the image: coarse (h, w) -> float32 (32, 32).
-
-    Linear between the middles of the receptive fields; beyond the outermost middles the value stays as it is.
-    """
-    height, width = layers[0].output_shape[:2]
-    columns = receptive_field_centers(layers, layer_name, coarse.shape[1])
-    rows = receptive_field_centers(layers, layer_name, coarse.shape[0])
-    wide = np.array([np.interp(np.arange(width), columns, line) for line in coarse])
-    return np.array([np.interp(np.arange(height), rows, line) for line in wide.T], np.float32).T

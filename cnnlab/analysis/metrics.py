@@ -1,6 +1,6 @@
-"""Numbers about predictions: logits in, figures out.
+"""Metrics of predictions: accuracy, cross-entropy, confusion, calibration, and the comparison of two networks.
 
-Logits are float arrays (n, classes); labels are whole numbers (n,) in 0..classes-1.
+Logits are float arrays (n, classes); labels are integers (n,) in 0..classes-1.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ def log_softmax(logits: ArrayLike) -> Float64Array:
 
 
 def probabilities(logits: ArrayLike) -> Float64Array:
-    """Softmax along the last axis: float64, each row adds up to 1. Of an infinite logit the largest number is taken."""
+    """Softmax along the last axis: float64, rows sum to 1. An infinite logit counts as the largest finite number."""
     return np.asarray(np.exp(log_softmax(np.nan_to_num(np.asarray(logits, np.float64)))))
 
 
@@ -36,7 +36,7 @@ def cross_entropy(logits: ArrayLike, labels: ArrayLike) -> float:
 
 
 def confusion_matrix(logits: ArrayLike, labels: ArrayLike, classes: int = 10) -> NDArray[np.int64]:
-    """How often each true class (row) was taken for each class (column): int64 (classes, classes)."""
+    """How often each true class (row) was predicted as each class (column): int64 (classes, classes)."""
     pairs = np.asarray(labels, np.int64) * classes + np.argmax(np.asarray(logits), axis=-1)
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
@@ -59,16 +59,16 @@ def calibration(
 
 
 def class_accuracy(table: NDArray[np.int64]) -> Float64Array:
-    """From a confusion matrix, the share of each true class that was recognized: float64, NaN where there was none."""
+    """The recall of each class from a confusion matrix: float64 (classes,), NaN for a class without images."""
     with np.errstate(invalid="ignore"):
         return np.asarray(np.diag(table) / table.sum(axis=1))
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a network said about labelled images, picture by picture.
+    """The predictions of a network for labelled images.
 
-    truth, said: classes, int64 (n,). confidence: the probability that it gave to what it said, float64 (n,), 0..1.
+    true_class, predicted: int64 (n,). confidence: the probability of the predicted class, float64 (n,), 0..1.
     """
 
     true_class: NDArray[np.int64]
@@ -77,43 +77,44 @@ class Predictions:
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        """Which answers are right: bool (n,)."""
+        """Which predictions are correct: bool (n,)."""
         return np.asarray(self.true_class == self.predicted)
 
     def select(self, true_class: int | None = None, predicted: int | None = None) -> NDArray[np.bool_]:
-        """Which pictures are of the class `truth` and were said to be `said`: bool (n,).
+        """The images of class `true_class` that were predicted as `predicted`: bool (n,).
 
-        None stands for any class that makes the answer wrong, so `where()` is every mistake and `where(truth=3)` every
-        picture of class 3 that was taken for something else.
+        None stands for any class that makes the prediction wrong: `select()` is every mistake, `select(true_class=3)`
+        every image of class 3 that was predicted as another class.
         """
-        chosen = (
+        mask = (
             np.ones(len(self.true_class), bool) if true_class is not None and predicted is not None else ~self.correct
         )
         if true_class is not None:
-            chosen &= self.true_class == true_class
+            mask &= self.true_class == true_class
         if predicted is not None:
-            chosen &= self.predicted == predicted
-        return chosen
+            mask &= self.predicted == predicted
+        return mask
 
 
 def classify(logits: ArrayLike, labels: ArrayLike) -> Predictions:
-    """The largest logit of each row, beside the truth, with its softmax."""
+    """The class with the largest logit of each row, its softmax probability, and the true class."""
     shares = probabilities(logits)
     return Predictions(np.asarray(labels, np.int64), np.argmax(shares, axis=-1), shares.max(axis=-1))
 
 
-def sort_by_confidence(
-    chosen: NDArray[np.bool_], confidence: Float64Array, descending: bool = True
-) -> NDArray[np.int64]:
-    """The numbers of the chosen pictures by confidence; equal ones by number."""
-    numbers = np.flatnonzero(chosen)
-    keys = confidence[numbers]
-    return np.asarray(numbers[np.argsort(-keys if descending else keys, kind="stable")], np.int64)
+def sort_by_confidence(mask: NDArray[np.bool_], confidence: Float64Array, descending: bool = True) -> NDArray[np.int64]:
+    """The indices of the images in `mask` in the order of their confidence; equal ones by index."""
+    indices = np.flatnonzero(mask)
+    keys = confidence[indices]
+    return np.asarray(indices[np.argsort(-keys if descending else keys, kind="stable")], np.int64)
 
 
 @dataclass(frozen=True, eq=False)
 class PairedOutcomes:
-    """Two networks on the same pictures, by who is right: four masks, bool (n,), of which each picture is in one."""
+    """Two networks on the same images: four masks, bool (n,), by which of the two is correct.
+
+    now_correct: the first is correct and the second is not; now_wrong: the reverse.
+    """
 
     now_correct: NDArray[np.bool_]
     now_wrong: NDArray[np.bool_]
@@ -126,16 +127,16 @@ class PairedOutcomes:
 
     @property
     def within_chance(self) -> bool:
-        """Whether fixing and breaking could as well be tosses of a coin: a difference below two standard deviations.
+        """Whether the difference is within two standard deviations of what two equally good networks would give.
 
-        Only pictures that one of the two gets right say anything about which is better (McNemar 1947).
+        Only images that exactly one of the two classifies correctly count (McNemar 1947).
         """
         fixed, broke = int(self.now_correct.sum()), int(self.now_wrong.sum())
         return (fixed - broke) ** 2 <= 4 * (fixed + broke)
 
 
 def compare_predictions(mine: Predictions, other: Predictions) -> PairedOutcomes:
-    """What `mine` gets right that `other` does not, and the reverse. Raises ValueError for different pictures."""
+    """The outcomes of two networks on the same images. Raises ValueError for different images."""
     if not np.array_equal(mine.true_class, other.true_class):
         raise ValueError(
             f"Compare two networks on the same pictures in the same order. "

@@ -1,10 +1,8 @@
-"""What if the picture were a little different? Changes to one image that a person would hardly mind.
+"""Small changes to one image that leave its class the same for a person: flip, shift, rotation, brightness, noise.
 
-A cat turned left is a cat. Whether the network thinks so says what it has learned: a convolution does not care where
-something stands, the dense layers behind it do; nothing in the network knows about turning.
-
-Everything takes a uint8 image (h, w, 3) and returns a new one of the same shape. Places that nothing is known about
-(the border after a shift or a turn) repeat the nearest known pixel: a black border would be a hint of its own.
+Convolutions respond alike wherever an object stands, the dense layers behind them do not, and no layer is invariant to
+rotation. Every function takes a uint8 image (h, w, 3) and returns a new one of the same shape. Pixels that become
+unknown (at the border after a shift or a rotation) repeat the nearest known pixel, since a black border would be a cue.
 """
 
 from dataclasses import dataclass
@@ -17,9 +15,9 @@ from cnnlab.array_types import PixelArray
 
 @dataclass(frozen=True, kw_only=True)
 class Perturbation:
-    """A change, made in this order: mirrored, shifted, turned, brighter, noise.
+    """A change to an image, applied in this order: flip, shift, rotation, brightness, noise.
 
-    down, right: whole pixels; degrees: counter-clockwise; brighter: added to every value, -255..255; noise: standard
+    down, right: whole pixels; degrees: counter-clockwise; brightness: added to every value, -255..255; noise: standard
     deviation in pixel values, 0 or more, drawn from `seed`.
     """
 
@@ -32,7 +30,7 @@ class Perturbation:
     seed: int = 0
 
     def __call__(self, image: PixelArray) -> PixelArray:
-        """The changed image, uint8 (h, w, 3). With the defaults: an equal one."""
+        """The changed image, uint8 (h, w, 3). The defaults change nothing."""
         image = flip(image) if self.flipped else image
         image = shift(image, self.down, self.right)
         image = rotate(image, self.degrees)
@@ -40,12 +38,12 @@ class Perturbation:
 
 
 def flip(image: PixelArray) -> PixelArray:
-    """Left becomes right."""
+    """Mirror the image: left becomes right."""
     return image[:, ::-1].copy()
 
 
 def shift(image: PixelArray, down: int, right: int) -> PixelArray:
-    """Move the picture by whole pixels; negative numbers move it up and left."""
+    """Move the image by whole pixels; negative numbers move it up and left."""
     height, width = image.shape[:2]
     rows = np.clip(np.arange(height) - down, 0, height - 1)
     columns = np.clip(np.arange(width) - right, 0, width - 1)
@@ -53,22 +51,22 @@ def shift(image: PixelArray, down: int, right: int) -> PixelArray:
 
 
 def rotate(image: PixelArray, degrees: float) -> PixelArray:
-    """Turn the picture counter-clockwise about its middle, bilinear between pixels."""
+    """Rotate the image counter-clockwise about its center, with bilinear interpolation."""
     if degrees % 360 == 0:
         return image.copy()
     height, width = image.shape[:2]
-    framed = np.pad(image, ((height, height), (width, width), (0, 0)), mode="edge")
-    turned = np.asarray(Image.fromarray(framed).rotate(degrees, Image.Resampling.BILINEAR))
-    return turned[height : 2 * height, width : 2 * width].copy()
+    padded = np.pad(image, ((height, height), (width, width), (0, 0)), mode="edge")
+    rotated = np.asarray(Image.fromarray(padded).rotate(degrees, Image.Resampling.BILINEAR))
+    return rotated[height : 2 * height, width : 2 * width].copy()
 
 
 def brighten(image: PixelArray, by: int) -> PixelArray:
-    """Add the same number to every value (negative: darker); values stay within 0..255."""
+    """Add the same number to every value (negative: darker); values are clipped to 0..255."""
     return np.clip(image.astype(np.int16) + by, 0, 255).astype(np.uint8)
 
 
 def add_noise(image: PixelArray, std: float, seed: int = 0) -> PixelArray:
-    """Add normal noise of this standard deviation, in pixel values, to every value by itself.
+    """Add independent normal noise of this standard deviation, in pixel values, to every value.
 
     Raises ValueError for a negative deviation.
     """

@@ -1,9 +1,8 @@
-"""The arithmetic of one pixel of a map, to the last number.
+"""The arithmetic of one pixel of a feature map.
 
 A pixel of a convolution's map is one sum: the patch of the incoming maps under the kernel, times the kernel, number by
-number, plus the filter's bias. In the first layer that is 3 x 3 x 3 products and fits on a page; in the deeper ones
-3 x 3 x 64, so the products are added up for each incoming channel, the strongest shown one by one and the rest as
-"all others". Nothing is lost: the parts add up to the value on the screen.
+number, plus the filter's bias. In the first layer that is 3 x 3 x 3 products; in deeper layers 3 x 3 x 64, so the
+products are summed for each incoming channel. The parts add up to the value of the pixel.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,15 +12,15 @@ import numpy as np
 
 from cnnlab.analysis.receptive_field import Box, input_region, pixel_box
 from cnnlab.array_types import Array, Weights
-from cnnlab.models.architecture import Layer
-from cnnlab.models.numpy_forward import EPSILON, layer_index, zero_pad
+from cnnlab.models.architecture import Layer, find_layer
+from cnnlab.models.numpy_forward import EPSILON, input_name, layer_index, zero_pad
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerStep:
-    """What a layer after the convolution (bn or relu) did with the pixel.
+    """The effect of a layer after the convolution (bn or relu) on the pixel.
 
-    `numbers` holds what batch normalization did it with: mean, variance, epsilon, gamma, beta.
+    parameters: those of batch normalization: mean, variance, epsilon, gamma, beta; empty for ReLU.
     """
 
     name: str
@@ -33,12 +32,13 @@ class LayerStep:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PixelTrace:
-    """One pixel of a convolution's map taken apart.
+    """The parts of one pixel of a convolution's map.
 
-    source: the stage it was made from; box: the part of it under the kernel, cut off at the border; patch, kernel,
-    products: float64 (kh, kw, channels), with zeros where the patch lies outside ('same' padding); channels: float64
-    (channels,), the products added up for each incoming channel; bias; total: channels.sum() + bias; value: the number
-    on the screen, equal to the total up to float32 rounding; steps: batch normalization and ReLU, as they follow.
+    input_name: the activation that it is computed from; input_box: the part of it under the kernel, clipped at the
+    border; patch, kernel, products: float64 (kh, kw, channels), zero where the patch lies outside the map ('same'
+    padding); channel_sums: float64 (channels,), the products summed for each incoming channel; total:
+    channel_sums.sum() + bias; value: the pixel itself, equal to the total up to float32 rounding; steps: batch
+    normalization and ReLU behind the convolution, in order.
     """
 
     layer: str
@@ -58,23 +58,23 @@ class PixelTrace:
 
     @property
     def padded_positions(self) -> int:
-        """How many places of the kernel lie outside the map, where 'same' padding puts zeros."""
+        """How many positions of the kernel lie outside the map, where 'same' padding puts zeros."""
         inside = (self.input_box.bottom - self.input_box.top) * (self.input_box.right - self.input_box.left)
         return int(self.kernel.shape[0] * self.kernel.shape[1]) - inside
 
     def top_channels(self, count: int) -> tuple[tuple[tuple[int, float], ...], float]:
-        """The channels that count most, up or down, as (channel, contribution), and the sum of all others."""
+        """The channels with the largest contributions by magnitude, as (channel, sum), and the sum of all others."""
         order = np.argsort(-np.abs(self.channel_sums), kind="stable")
-        shown = tuple((int(channel), float(self.channel_sums[channel])) for channel in order[:count])
-        return shown, float(self.channel_sums[order[count:]].sum())
+        top = tuple((int(channel), float(self.channel_sums[channel])) for channel in order[:count])
+        return top, float(self.channel_sums[order[count:]].sum())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PoolTrace:
-    """The 2x2 square that a pooled pixel was chosen from.
+    """The 2x2 square that a pooled pixel was taken from.
 
-    box: its place in the stage `source`; values: float32 (2, 2); winner: row and column in `source` of the largest
-    (the first one, where several are equal); value: the largest.
+    input_box: its position in the activation `input_name`; values: float32 (2, 2); winner: row and column in
+    `input_name` of the largest (the first one, where several are equal); value: the largest.
     """
 
     layer: str
@@ -95,18 +95,18 @@ def trace_pixel(
     filter: int,
     image: int = 0,
 ) -> PixelTrace:
-    """Take apart the pixel (row, column) of map `filter` of the convolution `layer`.
+    """The parts of the pixel (row, column) of map `filter` of the convolution `layer_name`.
 
-    maps: what `forward.stages` gave; `image` picks one of the batch. Raises ValueError where `layer` is not a
-    convolution or the pixel or the filter does not exist.
+    activations: the result of `compute_activations`; `image` is an index into its batch. Raises ValueError where the
+    layer is not a convolution, or the pixel or the filter does not exist.
     """
-    here = _layer(layers, layer_name, "conv", filter)
-    source = input_activation_name(layers, activations, layer_name)
-    spot = pixel_box(layers, layer_name, row, column)
+    layer = _check_layer(layers, layer_name, "conv", filter)
+    source = input_name(layers, activations, layer)
+    position = pixel_box(layers, layer_name, row, column)
     kernel = weights[f"{layer_name}/kernel"][..., filter].astype(np.float64)
-    patch = _patch(here, activations[source][image], spot)
+    patch = _patch(layer, activations[source][image], position)
     products = patch * kernel
-    channels = products.sum(axis=(0, 1))
+    channel_sums = products.sum(axis=(0, 1))
     bias = float(weights[f"{layer_name}/bias"][filter])
     return PixelTrace(
         layer=layer_name,
@@ -114,13 +114,13 @@ def trace_pixel(
         row=row,
         column=column,
         filter=filter,
-        input_box=input_region(here, spot, activations[source].shape[1:]),
+        input_box=input_region(layer, position, activations[source].shape[1:]),
         patch=patch,
         kernel=kernel,
         products=products,
-        channel_sums=channels,
+        channel_sums=channel_sums,
         bias=bias,
-        total=float(channels.sum()) + bias,
+        total=float(channel_sums.sum()) + bias,
         value=float(activations[layer_name][image, row, column, filter]),
         steps=_steps(layers, weights, activations, layer_name, (image, row, column, filter)),
     )
@@ -135,57 +135,52 @@ def trace_pool(
     filter: int,
     image: int = 0,
 ) -> PoolTrace:
-    """The square behind the pixel (row, column) of map `filter` of the pooling `layer`; otherwise as `pixel_sum`."""
-    here = _layer(layers, layer_name, "pool", filter)
-    source = input_activation_name(layers, activations, layer_name)
-    box = input_region(here, pixel_box(layers, layer_name, row, column), activations[source].shape[1:])
+    """The square behind the pixel (row, column) of map `filter` of the pooling layer; arguments as in `trace_pixel`."""
+    layer = _check_layer(layers, layer_name, "pool", filter)
+    source = input_name(layers, activations, layer)
+    box = input_region(layer, pixel_box(layers, layer_name, row, column), activations[source].shape[1:])
     values = activations[source][image, box.top : box.bottom, box.left : box.right, filter]
     down, right = divmod(int(values.argmax()), 2)
-    value = float(activations[layer_name][image, row, column, filter])
-    winner = (box.top + down, box.left + right)
-    return PoolTrace(layer=layer_name, input_name=source, input_box=box, values=values, winner=winner, value=value)
+    return PoolTrace(
+        layer=layer_name,
+        input_name=source,
+        input_box=box,
+        values=values,
+        winner=(box.top + down, box.left + right),
+        value=float(activations[layer_name][image, row, column, filter]),
+    )
 
 
-def input_activation_name(layers: Sequence[Layer], activations: Mapping[str, Array], layer: str) -> str:
-    """The stage that a layer reads: the nearest one before it that `maps` holds."""
-    before = ["input", *(other.name for other in layers[: layer_index(layers, layer)])]
-    return next(name for name in reversed(before) if name in activations)
+def _check_layer(layers: Sequence[Layer], name: str, kind: str, filter: int) -> Layer:
+    layer = find_layer(layers, name, kind)
+    if not 0 <= filter < layer.output_shape[-1]:
+        raise ValueError(f"Expected a filter from 0 to {layer.output_shape[-1] - 1}. Received: filter={filter}")
+    return layer
 
 
-def _layer(layers: Sequence[Layer], name: str, kind: str, filter: int) -> Layer:
-    found = layers[layer_index(layers, name)]
-    if found.kind != kind or name == "input":
-        named = ", ".join(layer.name for layer in layers if layer.kind == kind)
-        raise ValueError(f"Expected a layer of kind {kind}: {named}. Received: layer={name!r}")
-    if not 0 <= filter < found.output_shape[-1]:
-        raise ValueError(f"Expected a filter from 0 to {found.output_shape[-1] - 1}. Received: filter={filter}")
-    return found
-
-
-def _patch(layer: Layer, source: Array, spot: Box) -> Array:
-    """What lies under the kernel, float64 (k, k, channels), with the zeros that 'same' padding put there."""
+def _patch(layer: Layer, source: Array, position: Box) -> Array:
+    """The values under the kernel, float64 (k, k, channels), with the zeros of 'same' padding."""
     border = layer.kernel // 2 if layer.padding == "same" else 0
-    framed = zero_pad(source[None], border, border)[0]
-    patch = framed[spot.top : spot.top + layer.kernel, spot.left : spot.left + layer.kernel]
+    padded = zero_pad(source[None], border, border)[0]
+    patch = padded[position.top : position.top + layer.kernel, position.left : position.left + layer.kernel]
     return np.asarray(patch, np.float64)
 
 
 def _steps(
-    layers: Sequence[Layer], weights: Weights, maps: Mapping[str, Array], name: str, spot: tuple[int, ...]
+    layers: Sequence[Layer], weights: Weights, activations: Mapping[str, Array], name: str, index: tuple[int, ...]
 ) -> tuple[LayerStep, ...]:
     """Batch normalization and ReLU after a convolution, up to the first layer that is neither."""
-    steps, before = [], float(maps[name][spot])
+    steps, before = [], float(activations[name][index])
     for layer in layers[layer_index(layers, name) + 1 :]:
         if layer.kind not in ("bn", "relu"):
             break
-        after = float(maps[layer.name][spot])
-        numbers = _bn_numbers(weights, layer.name, spot[-1]) if layer.kind == "bn" else {}
-        steps.append(LayerStep(name=layer.name, kind=layer.kind, before=before, after=after, parameters=numbers))
+        after = float(activations[layer.name][index])
+        parameters = _batchnorm_parameters(weights, layer, index[-1]) if layer.kind == "bn" else {}
+        steps.append(LayerStep(name=layer.name, kind=layer.kind, before=before, after=after, parameters=parameters))
         before = after
     return tuple(steps)
 
 
-def _bn_numbers(weights: Weights, name: str, filter: int) -> dict[str, float]:
-    roles = {"mean": "moving_mean", "variance": "moving_variance", "gamma": "gamma", "beta": "beta"}
-    found = {short: float(weights[f"{name}/{role}"][filter]) for short, role in roles.items()}
-    return found | {"epsilon": float(EPSILON)}
+def _batchnorm_parameters(weights: Weights, layer: Layer, filter: int) -> dict[str, float]:
+    values = {role.removeprefix("moving_"): float(weights[f"{layer.name}/{role}"][filter]) for role in layer.variables}
+    return values | {"epsilon": float(EPSILON)}

@@ -1,10 +1,9 @@
-"""A whole test set through the network: what excites each filter most, and what excites it half as much.
+"""The images of a test set that activate each filter most, and images from the middle of its range.
 
-The nine images that excite a filter most make it look cleverer than it is: one sees nine bird heads and says "bird
-head". So nine more stand beside them, from the middle of the filter's range: a filter that really finds bird heads
-finds them there as well.
+The nine images with the largest activation alone overstate how selective a filter is. Nine images from the middle of
+its range beside them show what else it responds to.
 
-Ten thousand images do not fit into memory as maps, and need not: of every map only the maximum is kept, and its place.
+Feature maps of ten thousand images do not fit into memory; of every map only the maximum and its position are kept.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 
 from cnnlab.analysis.activation_stats import dead_filters
 from cnnlab.array_types import Array, Weights
+from cnnlab.models import architecture
 from cnnlab.models.architecture import Layer
 from cnnlab.models.numpy_forward import iter_activations
 
@@ -22,7 +22,7 @@ ProgressCallback = Callable[[int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class MaxActivations:
-    """The strongest pixel of every map of a stage: values float32 (n, f), rows and columns uint8 (n, f)."""
+    """The largest pixel of every map of a layer: values float32 (n, f), its position rows and columns, uint8 (n, f)."""
 
     values: Array
     rows: Array
@@ -31,10 +31,10 @@ class MaxActivations:
 
 @dataclass(frozen=True, eq=False)
 class SelectedImages:
-    """Some images for each filter.
+    """Images chosen for each filter.
 
-    images: their numbers, int64 (f, count); values, rows, columns: of the strongest pixel in each, same shape.
-    `receptive_field(layers, stage, row, column)` is the crop to show.
+    images: their indices, int64 (f, count); values, rows, columns: of the largest pixel in each, same shape.
+    `receptive_field(layers, layer_name, row, column)` is the part of the image that pixel depends on.
     """
 
     images: Array
@@ -45,9 +45,10 @@ class SelectedImages:
 
 @dataclass(frozen=True, eq=False)
 class FilterExamples:
-    """What to show of a stage: the images at the top of each filter's range, and those in its middle.
+    """Example images for each filter of a layer: from the top of its range (`top`) and from its middle (`middle`).
 
-    low, high: float32 (f,), the range; dead: bool (f,), filters that answer none of the images.
+    minimum, maximum: float32 (f,), the range of its largest pixel over the images; dead: bool (f,), filters whose map
+    is zero for every image.
     """
 
     top: SelectedImages
@@ -65,47 +66,48 @@ def max_activations(
     progress: ProgressCallback | None = None,
     batch: int = 16,
 ) -> dict[str, MaxActivations]:
-    """The strongest pixel of every map for every image, by stage.
+    """The largest pixel of every map for every image, by layer name.
 
-    images: uint8 (n, 32, 32, 3), possibly memory-mapped: only `batch` of them are read at a time. at: stages of maps;
-    every ReLU unless said. progress(done, of) is called after every batch; an exception it raises ends the work.
+    images: uint8 (n, 32, 32, 3), possibly memory-mapped: `batch` of them are read at a time. layer_names: layers with
+    feature maps; every ReLU by default. progress(done, total) is called after every batch; an exception from it ends
+    the computation.
     """
-    kept = [layer.name for layer in layers if layer.kind == "relu"] if layer_names is None else list(layer_names)
-    parts: dict[str, list[MaxActivations]] = {name: [] for name in kept}
+    names = architecture.layer_names(layers, "relu") if layer_names is None else list(layer_names)
+    parts: dict[str, list[MaxActivations]] = {name: [] for name in names}
     for first in range(0, len(images), batch):
         for layer, values in iter_activations(layers, weights, np.asarray(images[first : first + batch])):
             if layer.name in parts:
                 parts[layer.name].append(_max_pixels(values))
         if progress is not None:
             progress(min(first + batch, len(images)), len(images))
-    return {name: _concatenated(found) for name, found in parts.items()}
+    return {name: _concatenated(batches) for name, batches in parts.items()}
 
 
-def select_examples(responses: MaxActivations, count: int = 9) -> FilterExamples:
-    """Choose the images to show: `count` with the largest values, and `count` nearest to the middle of the range.
+def select_examples(maxima: MaxActivations, count: int = 9) -> FilterExamples:
+    """Choose example images: `count` with the largest values, and `count` nearest to the middle of the range.
 
-    The middle is half-way between the filter's smallest and largest value over the images. Where fewer images than
-    `count` were asked, all are given.
+    The middle is half-way between the filter's smallest and largest value over the images. With fewer images than
+    `count`, all are chosen.
     """
-    values = responses.values
-    low, high = values.min(axis=0), values.max(axis=0)
-    from_middle = np.abs(values - (low + high) / 2)
+    values = maxima.values
+    minimum, maximum = values.min(axis=0), values.max(axis=0)
+    from_middle = np.abs(values - (minimum + maximum) / 2)
     return FilterExamples(
-        top=_select_images(responses, np.argsort(-values, axis=0, kind="stable")[:count]),
-        middle=_select_images(responses, np.argsort(from_middle, axis=0, kind="stable")[:count]),
-        minimum=low,
-        maximum=high,
+        top=_select_images(maxima, np.argsort(-values, axis=0, kind="stable")[:count]),
+        middle=_select_images(maxima, np.argsort(from_middle, axis=0, kind="stable")[:count]),
+        minimum=minimum,
+        maximum=maximum,
         dead=dead_filters(values),
     )
 
 
 def _max_pixels(maps: Array) -> MaxActivations:
-    """maps (n, h, w, f): the largest of each, and where (the first one, where several are equal)."""
+    """The largest pixel of each of the maps (n, h, w, f), and its position (the first one, where several are equal)."""
     n, height, width, filters = maps.shape
     flat = maps.reshape(n, height * width, filters)
-    places = flat.argmax(axis=1)
-    values = np.take_along_axis(flat, places[:, None], axis=1)[:, 0]
-    return MaxActivations(values, (places // width).astype(np.uint8), (places % width).astype(np.uint8))
+    positions = flat.argmax(axis=1)
+    values = np.take_along_axis(flat, positions[:, None], axis=1)[:, 0]
+    return MaxActivations(values, (positions // width).astype(np.uint8), (positions % width).astype(np.uint8))
 
 
 def _concatenated(parts: Sequence[MaxActivations]) -> MaxActivations:
@@ -116,9 +118,9 @@ def _concatenated(parts: Sequence[MaxActivations]) -> MaxActivations:
     )
 
 
-def _select_images(responses: MaxActivations, order: Array) -> SelectedImages:
-    """order: image numbers (count, f)."""
-    found = [
-        np.take_along_axis(part, order, axis=0).T for part in (responses.values, responses.rows, responses.columns)
-    ]
-    return SelectedImages(order.T, *found)
+def _select_images(maxima: MaxActivations, order: Array) -> SelectedImages:
+    """`order`: image indices (count, f)."""
+    values, rows, columns = (
+        np.take_along_axis(part, order, axis=0).T for part in (maxima.values, maxima.rows, maxima.columns)
+    )
+    return SelectedImages(order.T, values, rows, columns)

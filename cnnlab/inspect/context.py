@@ -10,9 +10,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnlab.analysis import filter_ablation
 from cnnlab.array_types import PixelArray, Weights
-from cnnlab.models import numpy_forward
+from cnnlab.models import architecture, numpy_forward
 from cnnlab.models.architecture import Layer, network_layers
 from cnnlab.models.numpy_forward import Activations
 from cnnlab.storage.runs import Run
@@ -61,26 +60,19 @@ class InspectContext:
     @property
     def convolution_names(self) -> list[str]:
         """The names of the convolution layers."""
-        return [layer.name for layer in self.layers if layer.kind == "conv"]
+        return architecture.layer_names(self.layers, "conv")
 
     def relu_name(self, conv: str) -> str:
-        """The stage that shows a convolution's maps: its ReLU."""
-        return filter_ablation.relu_after(self.layers, conv)
+        """The ReLU of a convolution's block: the layer whose activation is shown as the convolution's feature maps."""
+        return architecture.relu_after(self.layers, conv)
 
-    def convolution_name(self, stage: str) -> str:
-        """The convolution that a stage of maps comes from: the last one up to it."""
-        names = [layer.name for layer in self.layers]
-        return [layer.name for layer in self.layers[: names.index(stage) + 1] if layer.kind == "conv"][-1]
+    def convolution_name(self, layer_name: str) -> str:
+        """The convolution of the block that a layer belongs to."""
+        return next(layer.name for layer in self.block_layers(layer_name) if layer.kind == "conv")
 
-    def block_layers(self, conv: str) -> list[Layer]:
-        """The layers of maps from a convolution up to the next one, without dropout, which does nothing any more."""
-        names = [layer.name for layer in self.layers]
-        found = []
-        for layer in self.layers[names.index(conv) :]:
-            if layer.kind == "flatten" or (layer.kind == "conv" and layer.name != conv):
-                break
-            found.append(layer)
-        return [layer for layer in found if layer.kind != "dropout"]
+    def block_layers(self, layer_name: str) -> list[Layer]:
+        """The layers of a block, without dropout, which does nothing at inference."""
+        return architecture.block_layers(self.layers, layer_name)
 
     def at_epoch(self, epoch: int) -> "InspectContext":
         """The same run and image after another epoch."""

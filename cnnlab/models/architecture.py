@@ -1,29 +1,37 @@
-"""From an experiment to the list of its layers, without Keras.
+"""The layers of an experiment's network, without Keras.
 
-One list serves three readers: the strip on the Train page (shapes and parameter counts spelled out), the Keras model
-(`networks`) and the forward pass in NumPy (`forward`). They cannot disagree about what the network is.
+One list of `Layer` serves the architecture diagram on the page Train, the Keras model (`training.keras_model`) and the
+forward pass in NumPy (`models.numpy_forward`), so they describe the same network:
 
-    image - (conv - [batch norm] - ReLU - max-pool - [dropout]) x depth - flatten - (dense - [dropout]) ... - logits
+    input, rescale, (conv, [batch norm], ReLU, max-pool, [dropout]) x depth, flatten, (dense, [dropout]) ..., logits
 
-What the report leaves open, and what was chosen here, stands in `networks`.
+Each layer names the layers that it reads, so the list is a graph in topological order. Choices that the report leaves
+open are explained in `training.keras_model`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cnnlab.experiment import Experiment
+from cnnlab.regularizers import REGULARIZERS
 
+INPUT = "input"  # the name under which the network's first layer reads the images
 IMAGE_SHAPE = (32, 32, 3)
 CLASS_COUNT = 10
+VARIABLES = {  # of each kind of layer with weights, in the order in which Keras stores them
+    "conv": ("kernel", "bias"),
+    "dense": ("kernel", "bias"),
+    "bn": ("gamma", "beta", "moving_mean", "moving_variance"),
+}
 
-# The orders in which batch normalization and dropout can plausibly stand in a block; the first of each is used.
+# Plausible positions of batch normalization and dropout in a block; the first of each is the default.
 BATCHNORM_POSITIONS = ("before_relu", "after_relu", "after_pool")
 DROPOUT_POSITIONS = ("after_pool_and_dense", "after_pool", "after_dense")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerOrder:
-    """Where the regularizing layers stand: one of BATCHNORM_PLACES and one of DROPOUT_PLACES."""
+    """Where the regularizing layers stand: one of BATCHNORM_POSITIONS and one of DROPOUT_POSITIONS."""
 
     batchnorm: str = BATCHNORM_POSITIONS[0]
     dropout: str = DROPOUT_POSITIONS[0]
@@ -31,15 +39,25 @@ class LayerOrder:
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """One layer: its name, its kind, the shape it puts out for one image, and how many numbers it learns.
+    """One layer of a network.
 
-    kind: rescale, conv, bn, relu, pool, dropout, flatten or dense. `parameters` counts all stored numbers (for batch
-    normalization the moving mean and variance too, as Keras's summary does); `arithmetic` spells the count out.
+    kind: rescale, conv, bn, relu, pool, dropout, flatten or dense.
+    inputs: the names of the layers whose activations it reads, INPUT for the images.
+    output_shape: of its activation for one image, (height, width, channels) or (units,).
+    block: the number of the convolution block that it belongs to, from 1; 0 outside the blocks.
+    signed: whether its activation has values on both sides of zero.
+    is_output: whether its activation is the network's result, the logits.
+    parameters: how many numbers it stores (for batch normalization the moving mean and variance too, as in Keras's
+    summary); parameter_formula spells the count out.
     """
 
     name: str
     kind: str
+    inputs: tuple[str, ...]
     output_shape: tuple[int, ...]
+    block: int = 0
+    signed: bool = False
+    is_output: bool = False
     parameters: int = 0
     parameter_formula: str = ""
     filters: int = 0
@@ -48,49 +66,74 @@ class Layer:
     rate: float = 0.0
     activation: str = "linear"
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The roles of its weights: ("kernel", "bias"); empty for a layer without weights."""
+        return VARIABLES.get(self.kind, ())
+
+    @property
+    def weight_names(self) -> tuple[str, ...]:
+        """The names of its weights as runs store them: ("conv1/kernel", "conv1/bias")."""
+        return tuple(f"{self.name}/{variable}" for variable in self.variables)
+
+    @property
+    def has_feature_maps(self) -> bool:
+        """Whether its activation has rows and columns."""
+        return len(self.output_shape) == 3
+
 
 def network_layers(experiment: Experiment, layer_order: LayerOrder | None = None) -> tuple[Layer, ...]:
-    """The network of an experiment, first layer to last; `placement` only where a comparison of placements asks."""
+    """The network of an experiment in topological order; `layer_order` is given by the study of layer orders only."""
     layer_order = layer_order or LayerOrder()
-    found = [Layer(name="rescale", kind="rescale", output_shape=IMAGE_SHAPE)]
+    layers = [Layer(name="rescale", kind="rescale", inputs=(INPUT,), output_shape=IMAGE_SHAPE)]
     for block in range(1, experiment.depth + 1):
-        found.extend(_block(experiment, layer_order, block, found[-1].output_shape))
-    height, width, channels = found[-1].output_shape
-    found.append(Layer(name="flatten", kind="flatten", output_shape=(height * width * channels,)))
-    found.extend(_head(experiment, layer_order, height * width * channels))
-    return tuple(found)
+        for layer in _block(experiment, layer_order, block, layers[-1]):
+            layers.append(layer)
+    height, width, channels = layers[-1].output_shape
+    units = height * width * channels
+    layers.append(Layer(name="flatten", kind="flatten", inputs=(layers[-1].name,), output_shape=(units,)))
+    layers.extend(_head(experiment, layer_order, layers[-1]))
+    return tuple(layers)
 
 
-def _block(experiment: Experiment, layer_order: LayerOrder, block: int, shape: tuple[int, ...]) -> Iterator[Layer]:
-    """Convolution, ReLU and pooling, with the experiment's regularizer at its place."""
-    normalized = experiment.regularizer == "batchnorm"
-    conv = _convolution(experiment, block, shape)
-    yield conv
-    if normalized and layer_order.batchnorm == "before_relu":
-        yield _batch_norm(block, conv.output_shape)
-    yield Layer(name=f"relu{block}", kind="relu", output_shape=conv.output_shape)
-    if normalized and layer_order.batchnorm == "after_relu":
-        yield _batch_norm(block, conv.output_shape)
-    height, width, channels = conv.output_shape
-    if height > 1:  # a map of one pixel has nothing left to pool
-        height, width = height // 2, width // 2
-        yield Layer(name=f"pool{block}", kind="pool", output_shape=(height, width, channels))
-    if normalized and layer_order.batchnorm == "after_pool":
-        yield _batch_norm(block, (height, width, channels))
-    if experiment.regularizer == "dropout" and layer_order.dropout != "after_dense":
-        yield _dropout(f"dropout{block}", experiment, (height, width, channels))
+def _block(experiment: Experiment, layer_order: LayerOrder, block: int, source: Layer) -> Iterator[Layer]:
+    """Convolution, ReLU and pooling, with the experiment's regularizer at its position; `source` is read first."""
+    regularizer = REGULARIZERS[experiment.regularizer].layer_kind
+    last = _convolution(experiment, block, source)
+    yield last
+    if regularizer == "bn" and layer_order.batchnorm == "before_relu":
+        yield (last := _batch_norm(block, last))
+    yield (last := _after(last, f"relu{block}", "relu"))
+    if regularizer == "bn" and layer_order.batchnorm == "after_relu":
+        yield (last := _batch_norm(block, last))
+    height, width, channels = last.output_shape
+    if height > 1:  # a map of one pixel cannot be pooled
+        yield (last := _after(last, f"pool{block}", "pool", (height // 2, width // 2, channels), last.signed))
+    if regularizer == "bn" and layer_order.batchnorm == "after_pool":
+        yield (last := _batch_norm(block, last))
+    if regularizer == "dropout" and layer_order.dropout != "after_dense":
+        yield _dropout(f"dropout{block}", experiment, last)
 
 
-def _convolution(experiment: Experiment, block: int, shape: tuple[int, ...]) -> Layer:
-    """'valid', stride 1; a map that has become smaller than the kernel is padded with zeros ('same')."""
-    height, width, channels = shape
+def _after(source: Layer, name: str, kind: str, shape: tuple[int, ...] | None = None, signed: bool = False) -> Layer:
+    """A layer without weights that reads `source`; its shape is the source's unless given."""
+    shape = source.output_shape if shape is None else shape
+    return Layer(name=name, kind=kind, inputs=(source.name,), output_shape=shape, block=source.block, signed=signed)
+
+
+def _convolution(experiment: Experiment, block: int, source: Layer) -> Layer:
+    """'valid' padding, stride 1; a map smaller than the kernel is padded with zeros ('same')."""
+    height, width, channels = source.output_shape
     size, filters = experiment.kernel, experiment.filters
     padding = "valid" if height >= size else "same"
     lost = size - 1 if padding == "valid" else 0
     return Layer(
         name=f"conv{block}",
         kind="conv",
+        inputs=(source.name,),
         output_shape=(height - lost, width - lost, filters),
+        block=block,
+        signed=True,
         parameters=(size * size * channels + 1) * filters,
         parameter_formula=f"({size}*{size}*{channels}+1)*{filters}",
         filters=filters,
@@ -99,39 +142,89 @@ def _convolution(experiment: Experiment, block: int, shape: tuple[int, ...]) -> 
     )
 
 
-def _batch_norm(block: int, shape: tuple[int, ...]) -> Layer:
+def _batch_norm(block: int, source: Layer) -> Layer:
     """A scale, a shift, a moving mean and a moving variance for each channel."""
-    channels = shape[-1]
+    channels = source.output_shape[-1]
     return Layer(
-        name=f"bn{block}", kind="bn", output_shape=shape, parameters=4 * channels, parameter_formula=f"4*{channels}"
+        name=f"bn{block}",
+        kind="bn",
+        inputs=(source.name,),
+        output_shape=source.output_shape,
+        block=block,
+        signed=True,
+        parameters=4 * channels,
+        parameter_formula=f"4*{channels}",
     )
 
 
-def _dropout(name: str, experiment: Experiment, shape: tuple[int, ...]) -> Layer:
-    return Layer(name=name, kind="dropout", output_shape=shape, rate=experiment.strength or 0.0)
+def _dropout(name: str, experiment: Experiment, source: Layer) -> Layer:
+    return Layer(
+        name=name,
+        kind="dropout",
+        inputs=(source.name,),
+        output_shape=source.output_shape,
+        block=source.block,
+        signed=source.signed,
+        rate=experiment.strength or 0.0,
+    )
 
 
-def _head(experiment: Experiment, layer_order: LayerOrder, width: int) -> Iterator[Layer]:
-    """The dense layers: one of `dense` units for the 2-conv network, two for the 3-conv network, then the logits."""
+def _head(experiment: Experiment, layer_order: LayerOrder, last: Layer) -> Iterator[Layer]:
+    """The dense layers: one hidden layer of `dense` units up to depth 2, two from depth 3 on, then the logits."""
+    dropout = REGULARIZERS[experiment.regularizer].layer_kind == "dropout" and layer_order.dropout != "after_pool"
     for number in range(1, 2 if experiment.depth <= 2 else 3):
-        yield _dense(f"dense{number}", width, experiment.dense, "relu")
-        width = experiment.dense
-        if experiment.regularizer == "dropout" and layer_order.dropout != "after_pool":
-            yield _dropout(f"drop_dense{number}", experiment, (width,))
-    yield _dense("logits", width, CLASS_COUNT, "linear")
+        yield (last := _dense(f"dense{number}", last, experiment.dense, "relu"))
+        if dropout:
+            yield (last := _dropout(f"drop_dense{number}", experiment, last))
+    yield _dense("logits", last, CLASS_COUNT, "linear")
 
 
-def _dense(name: str, inputs: int, units: int, activation: str) -> Layer:
+def _dense(name: str, source: Layer, units: int, activation: str) -> Layer:
+    (inputs,) = source.output_shape
     return Layer(
         name=name,
         kind="dense",
+        inputs=(source.name,),
         output_shape=(units,),
+        signed=activation == "linear",
+        is_output=activation == "linear",
         parameters=(inputs + 1) * units,
         parameter_formula=f"({inputs}+1)*{units}",
         activation=activation,
     )
 
 
-def parameter_count(network: tuple[Layer, ...]) -> int:
-    """How many numbers the network holds."""
-    return sum(layer.parameters for layer in network)
+def parameter_count(layers: Sequence[Layer]) -> int:
+    """How many numbers the network stores."""
+    return sum(layer.parameters for layer in layers)
+
+
+def find_layer(layers: Sequence[Layer], name: str, kind: str | None = None) -> Layer:
+    """The layer of this name. Raises ValueError where there is none, or where it is not of `kind`."""
+    for layer in layers:
+        if layer.name == name and kind in (None, layer.kind):
+            return layer
+    names = ", ".join(layer.name for layer in layers if kind in (None, layer.kind))
+    raise ValueError(f"Expected the name of a layer{f' of kind {kind}' if kind else ''}: {names}. Received: {name!r}")
+
+
+def layer_names(layers: Sequence[Layer], kind: str) -> list[str]:
+    """The names of all layers of a kind, first to last."""
+    return [layer.name for layer in layers if layer.kind == kind]
+
+
+def block_layers(layers: Sequence[Layer], name: str) -> list[Layer]:
+    """The layers of the block that the layer of this name belongs to, without dropout, which does nothing at inference.
+
+    Raises ValueError for a layer outside the blocks.
+    """
+    block = find_layer(layers, name).block
+    if not block:
+        raise ValueError(f"Expected a layer of a convolution block. Received: {name!r}")
+    return [layer for layer in layers if layer.block == block and layer.kind != "dropout"]
+
+
+def relu_after(layers: Sequence[Layer], conv: str) -> str:
+    """The name of the ReLU in a convolution's block: "conv2" -> "relu2". Raises ValueError for another layer."""
+    find_layer(layers, conv, "conv")
+    return next(layer.name for layer in block_layers(layers, conv) if layer.kind == "relu")

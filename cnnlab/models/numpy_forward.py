@@ -1,22 +1,21 @@
-"""A convolutional network's forward pass in NumPy, every stage by name, and the way back that Grad-CAM needs.
+"""The forward pass of a convolutional network in NumPy, every activation by name, and the backward pass of Grad-CAM.
 
-This is what a network *is* once it is trained: a list of layers, a dictionary of plain arrays, and about a dozen lines
-of arithmetic for each kind of layer. Read it top to bottom: the layers, then the pass through all of them, then the
-pass back.
+A trained network is a list of layers, a dictionary of arrays, and about a dozen lines of arithmetic for each kind of
+layer. The module reads top to bottom: the layers, the forward pass through all of them, the backward pass.
 
-    maps = stages(network, weights, images)      # network = architecture.layers(experiment)
-    maps["conv1"]                                # (n, 30, 30, 64)
-    softmax(maps["logits"])                      # (n, 10), each row adds up to 1
+    activations = compute_activations(layers, weights, images)     # layers = architecture.network_layers(experiment)
+    activations["conv1"]                                            # (n, 30, 30, 64)
+    softmax(activations["logits"])                                  # (n, 10), each row sums to 1
 
-Because the weights are handed in and nothing is kept, anything can be asked: the same image through the weights of
-another epoch, a filter switched off (`edit`), a kernel changed (`weights | {"conv1/kernel": ...}`), the rest of the
-network from a changed map in the middle (`resume`). Many threads can ask at once.
+The functions keep no state: weights are an argument. So the same image can go through the weights of another epoch, a
+filter can be set to zero (`hook`), a kernel replaced (`weights | {"conv1/kernel": ...}`), or the pass continued from a
+changed activation in the middle (`forward_from`). Threads can share them without a lock.
 
-What is left out: training (no gradients of the weights, batch statistics or random masks), strides, even kernels with
-'same' padding, and any layer that the networks of this package do not have.
+Not covered: training (gradients of the weights, batch statistics, random masks), strides, even kernels with 'same'
+padding, and kinds of layers that `models.architecture` does not build.
 
-Layout: images and maps are (n, height, width, channels), float32. A convolution is, as in every deep-learning library,
-a cross-correlation: the kernel is not turned around.
+Images and feature maps are (n, height, width, channels), float32. Convolution is, as in every deep-learning library, a
+cross-correlation: the kernel is not flipped.
 """
 
 from collections import deque
@@ -26,14 +25,14 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from cnnlab.array_types import Array, Weights
-from cnnlab.models.architecture import Layer
+from cnnlab.models.architecture import INPUT, Layer
 
-Activations = dict[str, Array]
+Activations = dict[str, Array]  # a layer's output, by the layer's name
 Hook = Callable[[Layer, Array], Array]
 
 PIXEL_SCALE = np.float32(1 / 255)
 EPSILON = np.float32(1e-3)  # Keras's default; keeps batch normalization from dividing by zero
-BATCH_SIZE = 4  # images that go through `logits` together: few, so that what lies between two layers stays in the cache
+BATCH_SIZE = 4  # images at a time in `logits`: small enough for one activation to stay in the processor's cache
 
 
 # ---- the layers -----------------------------------------------------------------------------------------------------
@@ -52,9 +51,9 @@ def zero_pad(maps: Array, rows: int, columns: int) -> Array:
 def conv2d(maps: Array, kernel: Array, bias: Array, padding: str = "valid") -> Array:
     """Convolution with stride 1: maps (n, h, w, c), kernel (kh, kw, c, f), bias (f,).
 
-    Each window is laid out as one row of a tall matrix, each filter as one column of another; their product is every
-    output pixel of every filter at once. 'valid' uses windows that lie inside the map and gives
-    (n, h - kh + 1, w - kw + 1, f); 'same' puts zeros around the map first and gives (n, h, w, f).
+    Each window becomes one row of a tall matrix, each filter one column of another; their product is every output
+    pixel of every filter at once. 'valid' uses the windows inside the map and gives (n, h - kh + 1, w - kw + 1, f);
+    'same' pads the map with zeros first and gives (n, h, w, f).
     """
     kh, kw, channels, filters = kernel.shape
     if padding == "same":
@@ -67,10 +66,10 @@ def conv2d(maps: Array, kernel: Array, bias: Array, padding: str = "valid") -> A
 
 
 def batch_norm(maps: Array, gamma: Array, beta: Array, mean: Array, variance: Array) -> Array:
-    """Batch normalization after training: every channel is scaled and shifted by four learned numbers, each (c,).
+    """Batch normalization at inference: every channel is scaled and shifted by four learned numbers, each (c,).
 
     gamma * (maps - mean) / sqrt(variance + epsilon) + beta, rearranged to one product and one sum. Ioffe and Szegedy,
-    "Batch Normalization", 2015; mean and variance are the averages kept during training.
+    "Batch Normalization", 2015; mean and variance are the moving averages of training.
     """
     scale = gamma / np.sqrt(variance + EPSILON)
     out: Array = maps * scale
@@ -92,13 +91,13 @@ def max_pool(maps: Array) -> Array:
 
 
 def dense(values: Array, kernel: Array, bias: Array) -> Array:
-    """Every output looks at every input: values (n, inputs), kernel (inputs, units), bias (units,) -> (n, units)."""
+    """Every output depends on every input: values (n, inputs), kernel (inputs, units), bias (units,) -> (n, units)."""
     out: Array = values @ kernel + bias
     return out
 
 
 def softmax(scores: Array) -> Array:
-    """Logits (..., classes) to probabilities: positive, adding up to 1.
+    """Logits (..., classes) to probabilities: positive, summing to 1.
 
     The largest logit is subtracted first, so that the exponential cannot overflow; the result is the same.
     """
@@ -107,19 +106,20 @@ def softmax(scores: Array) -> Array:
     return out
 
 
-# ---- the pass through all of them -----------------------------------------------------------------------------------
+# ---- the forward pass -----------------------------------------------------------------------------------------------
 
 
-def apply_layer(layer: Layer, weights: Weights, values: Array) -> Array:
-    """One layer. Dropout does nothing once training is over."""
+def apply_layer(layer: Layer, weights: Weights, *inputs: Array) -> Array:
+    """The activation of one layer. `inputs` are those of the layers in `layer.inputs`. Dropout is the identity."""
+    values, variables = inputs[0], [weights[name] for name in layer.weight_names]
     match layer.kind:
         case "rescale":
             return values * PIXEL_SCALE
         case "conv":
-            return conv2d(values, weights[f"{layer.name}/kernel"], weights[f"{layer.name}/bias"], layer.padding)
+            kernel, bias = variables
+            return conv2d(values, kernel, bias, layer.padding)
         case "bn":
-            roles = ("gamma", "beta", "moving_mean", "moving_variance")
-            return batch_norm(values, *(weights[f"{layer.name}/{role}"] for role in roles))
+            return batch_norm(values, *variables)
         case "relu":
             return relu(values)
         case "pool":
@@ -129,70 +129,77 @@ def apply_layer(layer: Layer, weights: Weights, values: Array) -> Array:
         case "flatten":
             return values.reshape(len(values), -1)
         case "dense":
-            out = dense(values, weights[f"{layer.name}/kernel"], weights[f"{layer.name}/bias"])
+            kernel, bias = variables
+            out = dense(values, kernel, bias)
             return relu(out) if layer.activation == "relu" else out
     raise ValueError(f"Expected a kind of layer that this forward pass knows. Received: kind={layer.kind!r}")
 
 
 def iter_activations(
-    layers: Sequence[Layer], weights: Weights, values: Array, hook: Hook | None = None
+    layers: Sequence[Layer], weights: Weights, values: Array, hook: Hook | None = None, after: str = INPUT
 ) -> Iterator[tuple[Layer, Array]]:
-    """Each layer with what it puts out, first to last.
+    """Each layer behind the one named `after` with its activation, in order; `values` is the activation of `after`.
 
-    `edit(layer, values)`, where given, is called after every layer (dropout included) and returns what the network is
-    to go on with: the same array, or a changed copy of it. It must not write into the array it is handed.
+    `hook(layer, values)`, where given, is called after every layer (dropout included) and returns the activation that
+    the pass continues with: the same array, or a changed copy of it. It must not write into the array it is given.
+    An activation is released when the last layer that reads it is done. Raises ValueError for an unknown name, and
+    where a layer also reads one before `after`.
     """
-    for layer in layers:
-        values = apply_layer(layer, weights, values)
-        if hook is not None:
-            values = hook(layer, values)
+    remaining = layers[layer_index(layers, after) + 1 :]
+    last_reader = {name: layer.name for layer in remaining for name in layer.inputs}
+    live = {after: values}
+    for layer in remaining:
+        if missing := [name for name in layer.inputs if name not in live]:
+            raise ValueError(f"Expected to continue before {missing[0]}, which {layer.name} reads. Received: {after=}")
+        values = apply_layer(layer, weights, *(live[name] for name in layer.inputs))
+        values = values if hook is None else hook(layer, values)
+        live = {name: kept for name, kept in live.items() if last_reader.get(name) != layer.name} | {layer.name: values}
         yield layer, values
 
 
 def compute_activations(
     layers: Sequence[Layer], weights: Weights, images: Array, hook: Hook | None = None
 ) -> Activations:
-    """What every layer puts out for these images, by layer name, first to last.
+    """The activation of every layer for these images, by layer name, in order.
 
     images: uint8 (n, 32, 32, 3), or float on the same 0..255 scale. The result begins with "input", the images
-    themselves; "rescale" is the same as float32 in 0..1; maps are float32 (n, h, w, channels), dense layers
-    (n, units), "logits" (n, 10). Dropout layers are left out, unless `edit` (see `walk`) makes them do something.
+    themselves; "rescale" is the same as float32 in 0..1; feature maps are float32 (n, h, w, channels), dense layers
+    (n, units), "logits" (n, 10). Dropout layers are left out, unless `hook` changes their activation.
 
-    Raises ValueError where the images have another shape, or where the weights are another network's.
+    Raises ValueError where the images have another shape, or where the weights belong to another network.
     """
     _check_inputs(layers, weights, images)
-    return {"input": images} | _named_activations(iter_activations(layers, weights, images, hook), images)
+    return {INPUT: images} | _named_activations(iter_activations(layers, weights, images, hook), images)
 
 
 def forward_from(
     layers: Sequence[Layer], weights: Weights, values: Array, after: str, hook: Hook | None = None
 ) -> Activations:
-    """The stages that follow the layer named `after`, continuing from `values`, what that layer is to have put out.
+    """The activations behind the layer named `after`, continuing from `values`, (n, ...), as its activation.
 
-    values: (n, ...) of that stage's shape. `after="input"` starts at the beginning. Raises ValueError for an unknown
-    name.
+    `after="input"` starts at the beginning. Raises ValueError for an unknown name.
     """
-    return _named_activations(iter_activations(layers[layer_index(layers, after) + 1 :], weights, values, hook), values)
+    return _named_activations(iter_activations(layers, weights, values, hook, after), values)
 
 
-def _named_activations(passed: Iterator[tuple[Layer, Array]], before: Array) -> Activations:
-    """The stages as a dictionary, without the layers that hand on the very array they were given (dropout)."""
-    found = {}
+def _named_activations(passed: Iterator[tuple[Layer, Array]], previous: Array) -> Activations:
+    """The activations as a dictionary, without the layers that return the very array they were given (dropout)."""
+    activations = {}
     for layer, values in passed:
-        if values is not before:
-            found[layer.name] = values
-        before = values
-    return found
+        if values is not previous:
+            activations[layer.name] = values
+        previous = values
+    return activations
 
 
 def logits(layers: Sequence[Layer], weights: Weights, images: Array, hook: Hook | None = None) -> Array:
-    """The scores of the ten classes, float32 (n, 10), for any number of images (see `stages`), BATCH at a time.
+    """The logits of the ten classes, float32 (n, 10), for any number of images, BATCH_SIZE at a time.
 
-    Keeps no stage, so it is the one to use for many images. An `edit` sees the images in slices of BATCH.
+    Keeps no activation, so it is the function to use for many images. A `hook` sees batches of BATCH_SIZE.
     """
     _check_inputs(layers, weights, images)
-    slices = (images[first : first + BATCH_SIZE] for first in range(0, len(images), BATCH_SIZE))
-    return np.concatenate([_last_activation(iter_activations(layers, weights, part, hook)) for part in slices])
+    batches = (images[first : first + BATCH_SIZE] for first in range(0, len(images), BATCH_SIZE))
+    return np.concatenate([_last_activation(iter_activations(layers, weights, batch, hook)) for batch in batches])
 
 
 def _last_activation(passed: Iterator[tuple[Layer, Array]]) -> Array:
@@ -200,60 +207,82 @@ def _last_activation(passed: Iterator[tuple[Layer, Array]]) -> Array:
 
 
 def layer_index(layers: Sequence[Layer], name: str) -> int:
-    """Where the layer of this name stands in the list, counting from 0; -1 for "input". ValueError where nowhere."""
+    """The position of the layer of this name, from 0; -1 for "input". Raises ValueError for an unknown name."""
     names = [layer.name for layer in layers]
-    if name == "input":
+    if name == INPUT:
         return -1
     if name in names:
         return names.index(name)
-    raise ValueError(f"Expected the name of a layer: input, {', '.join(names)}. Received: {name!r}")
+    raise ValueError(f"Expected the name of a layer: {INPUT}, {', '.join(names)}. Received: {name!r}")
+
+
+def input_name(layers: Sequence[Layer], activations: Mapping[str, Array], layer: Layer) -> str:
+    """The name in `activations` of what `layer` reads first: its input, or what that was passed unchanged from."""
+    name = layer.inputs[0]
+    while name not in activations:
+        name = layers[layer_index(layers, name)].inputs[0]
+    return name
 
 
 def _check_inputs(layers: Sequence[Layer], weights: Weights, images: Array) -> None:
-    wanted = layers[0].output_shape
-    if images.shape[1:] != wanted or len(images) == 0:
+    shape = layers[0].output_shape
+    if images.shape[1:] != shape or len(images) == 0:
         raise ValueError(
-            f"Expected at least one image, as an array of shape (n, {', '.join(map(str, wanted))}). "
+            f"Expected at least one image, as an array of shape (n, {', '.join(map(str, shape))}). "
             f"Received: shape={images.shape}. For a single image pass image[None]."
         )
     for layer in layers:
-        if layer.kind in ("conv", "dense"):
-            held = weights.get(f"{layer.name}/kernel", np.zeros(0)).shape
-            if held[-1] != layer.output_shape[-1]:
+        if "kernel" in layer.variables:
+            kernel_shape = weights.get(f"{layer.name}/kernel", np.zeros(0)).shape
+            if kernel_shape[-1] != layer.output_shape[-1]:
                 raise ValueError(
                     f"Expected {layer.name}/kernel to have {layer.output_shape[-1]} filters or units. "
-                    f"Received: shape={held}. Take layers and weights from the same run."
+                    f"Received: shape={kernel_shape}. Take layers and weights from the same run."
                 )
 
 
-# ---- the pass back --------------------------------------------------------------------------------------------------
+# ---- the backward pass ----------------------------------------------------------------------------------------------
 
 
 def gradient(
     layers: Sequence[Layer], weights: Weights, activations: Mapping[str, Array], target: int, layer_name: str
 ) -> Array:
-    """How much the logit of class `target` changes for a small change of each number of the stage `at`.
+    """The derivative of the logit of class `target` with respect to the activation of `layer_name`.
 
-    maps: what `stages` gave for the images; the result is float32 and has the shape of maps[at]. The chain rule, layer
-    by layer from the logit backwards. Where two pixels of a pooling square tie, the first one counts, as in TensorFlow.
+    activations: the result of `compute_activations`. The result is float32 and has the shape of
+    activations[layer_name]: the chain rule, layer by layer from the logits backwards; where several layers read one
+    activation, their gradients are added. In a pooling square with equal values the first counts, as in TensorFlow.
 
-    Raises ValueError for a stage or a class that is not there.
+    Raises ValueError for an activation or a class that does not exist.
     """
     if layer_name not in activations and layer_name in [layer.name for layer in layers]:
-        raise ValueError(f"Expected a stage of a forward pass, {', '.join(activations)}. Received: at={layer_name!r}")
-    path = [layer for layer in layers[layer_index(layers, layer_name) + 1 :] if layer.kind != "dropout"]
-    if not 0 <= target < activations["logits"].shape[1]:
-        raise ValueError(f"Expected a class from 0 to {activations['logits'].shape[1] - 1}. Received: target={target}")
-    slope = np.zeros(activations["logits"].shape, np.float32)
-    slope[:, target] = 1
-    sources = [layer_name, *(layer.name for layer in path[:-1])]  # the stage that each layer of the path reads
-    for layer, source in reversed(list(zip(path, sources, strict=False))):
-        slope = backward_layer(layer, weights, slope, activations[source], activations[layer.name])
-    return slope
+        raise ValueError(f"Expected one of the activations {', '.join(activations)}. Received: {layer_name=}")
+    classes = activations["logits"].shape[1]
+    if not 0 <= target < classes:
+        raise ValueError(f"Expected a class from 0 to {classes - 1}. Received: target={target}")
+    one_hot = np.zeros(activations["logits"].shape, np.float32)
+    one_hot[:, target] = 1
+    grads = {"logits": one_hot}
+    for layer in reversed(layers[layer_index(layers, layer_name) + 1 :]):
+        grad = grads.pop(layer.name, None)
+        if grad is not None:
+            for name, part in zip(layer.inputs, _input_grads(layers, layer, weights, activations, grad), strict=True):
+                grads[name] = grads[name] + part if name in grads else part
+    return grads[layer_name]
+
+
+def _input_grads(
+    layers: Sequence[Layer], layer: Layer, weights: Weights, activations: Mapping[str, Array], grad: Array
+) -> tuple[Array, ...]:
+    """The gradient for each of the layer's inputs, from that of its activation."""
+    if layer.kind == "dropout":
+        return (grad,)
+    inputs = activations[input_name(layers, activations, layer)]
+    return (backward_layer(layer, weights, grad, inputs, activations[layer.name]),)
 
 
 def backward_layer(layer: Layer, weights: Weights, grad: Array, inputs: Array, outputs: Array) -> Array:
-    """The slope with respect to a layer's input (`before`), from the slope with respect to its output (`after`)."""
+    """The gradient with respect to a layer's input, from `grad`, the gradient with respect to its output."""
     match layer.kind:
         case "dense":
             grad = grad * (outputs > 0) if layer.activation == "relu" else grad
@@ -265,35 +294,35 @@ def backward_layer(layer: Layer, weights: Weights, grad: Array, inputs: Array, o
         case "relu":
             return np.asarray(grad * (outputs > 0))
         case "bn":
-            deviation = np.sqrt(weights[f"{layer.name}/moving_variance"] + EPSILON)
-            return np.asarray(grad * (weights[f"{layer.name}/gamma"] / deviation))
+            std = np.sqrt(weights[f"{layer.name}/moving_variance"] + EPSILON)
+            return np.asarray(grad * (weights[f"{layer.name}/gamma"] / std))
         case "conv":
             return conv2d_backward(grad, weights[f"{layer.name}/kernel"], layer.padding)
         case "rescale":
             return np.asarray(grad * PIXEL_SCALE)
-    raise ValueError(f"Expected a kind of layer that the way back knows. Received: kind={layer.kind!r}")
+    raise ValueError(f"Expected a kind of layer that this backward pass knows. Received: kind={layer.kind!r}")
 
 
 def conv2d_backward(grad: Array, kernel: Array, padding: str = "valid") -> Array:
-    """The way back through a convolution is a convolution too: slope (n, h', w', f) -> (n, h, w, c).
+    """The backward pass of a convolution is a convolution: grad (n, h', w', f) -> (n, h, w, c).
 
-    The kernel (kh, kw, c, f) is turned around by 180 degrees and its input and output channels are exchanged.
+    The kernel (kh, kw, c, f) is rotated by 180 degrees and its input and output channels are exchanged.
     """
-    turned = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
+    rotated = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
     kh, kw, channels, _ = kernel.shape
-    nothing = np.zeros(channels, np.float32)
+    no_bias = np.zeros(channels, np.float32)
     if padding == "same":
-        return conv2d(grad, turned, nothing, "same")
-    return conv2d(zero_pad(grad, kh - 1, kw - 1), turned, nothing)
+        return conv2d(grad, rotated, no_bias, "same")
+    return conv2d(zero_pad(grad, kh - 1, kw - 1), rotated, no_bias)
 
 
 def max_pool_backward(grad: Array, maps: Array) -> Array:
-    """The whole slope goes to the winner of each 2x2 square: slope (n, h // 2, w // 2, c) -> (n, h, w, c) as maps."""
+    """The gradient goes to the largest of each 2x2 square: grad (n, h // 2, w // 2, c) -> (n, h, w, c) as maps."""
     n, h, w, channels = grad.shape
     squares = maps[:, : 2 * h, : 2 * w].reshape(n, h, 2, w, 2, channels)
     squares = squares.transpose(0, 1, 3, 5, 2, 4).reshape(n, h, w, channels, 4)
-    winners = np.arange(4) == squares.argmax(axis=-1)[..., None]
-    spread = (grad[..., None] * winners).reshape(n, h, w, channels, 2, 2).transpose(0, 1, 4, 2, 5, 3)
+    is_largest = np.arange(4) == squares.argmax(axis=-1)[..., None]
+    spread = (grad[..., None] * is_largest).reshape(n, h, w, channels, 2, 2).transpose(0, 1, 4, 2, 5, 3)
     out = np.zeros(maps.shape, np.float32)
     out[:, : 2 * h, : 2 * w] = spread.reshape(n, 2 * h, 2 * w, channels)
     return out
