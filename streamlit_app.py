@@ -1,13 +1,8 @@
-"""The list of pages, nothing else: streamlit run streamlit_app.py"""
+"""Start the app: streamlit run streamlit_app.py. The list of pages is in `cnnlab/pages/entrypoint.py`."""
 
-from cnnlab.ui import app_shell
+import streamlit as st
+from starlette.middleware import Middleware
 
-PAGES = [
-    app_shell.make_page("train", "Train", default=True),
-    app_shell.make_page("compare", "Compare"),
-    app_shell.make_page("look_inside", "Look inside"),
-    app_shell.make_page("mistakes", "Mistakes"),
-    app_shell.make_page("admin", "Admin", visibility="hidden"),
-]
+from cnnlab.ui.browser_identity import BrowserCookie
 
-app_shell.run_app(PAGES)
+app = st.App("cnnlab/pages/entrypoint.py", middleware=[Middleware(BrowserCookie)])

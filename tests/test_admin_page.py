@@ -106,7 +106,7 @@ def test_a_wrong_key_opens_nothing_and_the_right_one_does(training: Job, monkeyp
 
 
 def test_the_page_stands_in_no_menu_and_a_teacher_finds_a_link_to_it(teacher: None) -> None:
-    app = AppTest.from_file(str(settings.REPOSITORY / "streamlit_app.py"), default_timeout=60).run()
+    app = AppTest.from_file(str(settings.REPOSITORY / "cnnlab" / "pages" / "entrypoint.py"), default_timeout=60).run()
     assert not app.exception
     links = [one.proto.label for one in app.get("page_link")]
     assert "What is this machine doing?" in links
@@ -241,7 +241,7 @@ def test_where_signing_in_is_asked_for_nothing_is_shown_before(
     teacher: None, training: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(auth, "is_enabled", lambda: True)  # AppTest's st.user knows nothing of secrets
-    app = AppTest.from_file(str(settings.REPOSITORY / "streamlit_app.py"), default_timeout=60)
+    app = AppTest.from_file(str(settings.REPOSITORY / "cnnlab" / "pages" / "entrypoint.py"), default_timeout=60)
     app.secrets["auth"] = {"redirect_uri": "https://lab.school.org/oauth2callback", "cookie_secret": "x"}
     app.run()
     assert not app.exception
@@ -255,7 +255,7 @@ def test_where_signing_in_is_asked_for_nothing_is_shown_before(
 
 def test_each_provider_that_is_named_has_a_button(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auth, "is_enabled", lambda: True)
-    app = AppTest.from_file(str(settings.REPOSITORY / "streamlit_app.py"), default_timeout=60)
+    app = AppTest.from_file(str(settings.REPOSITORY / "cnnlab" / "pages" / "entrypoint.py"), default_timeout=60)
     app.secrets["auth"] = {"redirect_uri": "x", "google": {"client_id": "a"}, "microsoft": {"client_id": "b"}}
     app.run()
     assert [one.label for one in app.button] == ["Sign in with google", "Sign in with microsoft"]
@@ -267,7 +267,7 @@ def test_each_provider_that_is_named_has_a_button(monkeypatch: pytest.MonkeyPatc
 def test_a_refusal_is_one_sentence_on_the_page() -> None:
     Queue().set_accepting(False)
     words = {"dataset": "shapes", "depth": "2", "regularizer": "none", "epochs": "4"}
-    app = AppTest.from_file(str(settings.REPOSITORY / "streamlit_app.py"), default_timeout=60)
+    app = AppTest.from_file(str(settings.REPOSITORY / "cnnlab" / "pages" / "entrypoint.py"), default_timeout=60)
     app.query_params.update(words)
     app.run()
     next(one for one in app.button if one.label.startswith("Train it")).click().run()

@@ -1,12 +1,18 @@
-"""A page is sent whole, even where a fragment asks for its turn in the worst moment. No browser: a session alone."""
+"""Each departure from Streamlit is still needed, does its work, and leaves a Streamlit alone that it does not know.
+
+No browser: a session alone, on a loop of its own.
+"""
 
 import asyncio
+import gc
+import logging
 import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import MagicMock
 
 import pytest
+import streamlit as st
 from streamlit import config
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -15,9 +21,10 @@ from streamlit.runtime.forward_msg_cache import populate_hash_if_needed
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.script_data import ScriptData
 from streamlit.runtime.scriptrunner.script_cache import ScriptCache
+from streamlit.runtime.scriptrunner_utils import script_requests
 
 from cnnlab import settings
-from cnnlab.ui import streamlit_patches
+from cnnlab.ui import streamlit_patches as patches
 
 LINES = 50
 SCRIPT = f"""
@@ -31,77 +38,238 @@ clock()
 for line in range({LINES}):
     st.text(f"line {{line}}")
 """
-
-
 PATIENCE = 20.0  # seconds until a test that waits gives up
 
 
 @pytest.fixture(autouse=True)
-def no_server(monkeypatch):
-    """A session needs a server only to tidy up pictures, and here there are none."""
-    monkeypatch.setattr(Runtime, "_instance", MagicMock())
-    before = config.get_option("server.fileWatcherType")
-    config.set_option("server.fileWatcherType", "none")
+def as_it_came(monkeypatch):
+    """Streamlit without our patch, and `apply_patches` as if it had never been called."""
+    monkeypatch.setattr(app_session.AppSession, "request_rerun", patches.original_request_rerun())
+    patches.apply_patches.cache_clear()
     yield
-    config.set_option("server.fileWatcherType", before)
+    patches.apply_patches.cache_clear()
+
+
+@pytest.fixture
+def set_option():
+    """Sets an option of Streamlit for one test."""
+    before = {}
+
+    def set_one(name: str, value: object) -> None:
+        before.setdefault(name, config.get_option(name))
+        config.set_option(name, value)
+
+    yield set_one
+    for name, value in before.items():
+        config.set_option(name, value)
+
+
+def in_config_toml() -> dict[str, object]:
+    """The options of .streamlit/config.toml by their full names."""
+    sections = tomllib.loads((settings.REPOSITORY / ".streamlit" / "config.toml").read_text())
+
+    def flat(values, prefix):
+        for name, value in values.items():
+            yield from flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(prefix + name, value)]
+
+    return dict(flat(sections, ""))
+
+
+# -- a session ---------------------------------------------------------------------------------------------------------
+
+
+def started(script: str) -> app_session.AppSession:
+    """A session that has begun to run a script."""
+    data = ScriptData(script, False)
+    session = app_session.AppSession(data, MemoryUploadedFileManager("/upload"), ScriptCache(), None, {})
+    session.request_rerun(ClientState())
+    return session
+
+
+async def ended(session: app_session.AppSession) -> None:
+    """Wait until the session's runner has ended."""
+    while session._scriptrunner is not None:
+        await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+def in_session(tmp_path, monkeypatch, set_option):
+    """Runs a coroutine that takes a script, on a loop of its own: a browser test may be using that of this thread."""
+    monkeypatch.setattr(Runtime, "_instance", MagicMock())  # a session needs a server only to tidy up pictures
+    set_option("server.fileWatcherType", "none")
+    script = tmp_path / "page.py"
+    script.write_text(SCRIPT)
+
+    def run(work):
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, work(str(script))).result()
+
+    return run
+
+
+# -- request_rerun -----------------------------------------------------------------------------------------------------
 
 
 async def lines_that_arrive(script: str) -> int:
     """Run the script while the server's loop is busy, and let its fragment ask the moment the script has ended."""
-    session = app_session.AppSession(
-        ScriptData(script, False), MemoryUploadedFileManager("/upload"), ScriptCache(), None, {}
-    )
-    session.request_rerun(ClientState())
+    session = started(script)
     end = time.monotonic() + PATIENCE
-    while not streamlit_patches.is_runner_stopping(session) and time.monotonic() < end:
+    while not patches.is_runner_stopping(session) and time.monotonic() < end:
         time.sleep(0.001)  # not asyncio.sleep: the loop must not come to the messages
     (fragment,) = session._fragment_storage._fragments
     session.request_rerun(ClientState(fragment_id=fragment))
-    while session._scriptrunner is not None:
-        await asyncio.sleep(0.001)
+    await ended(session)
     said = [message.delta.new_element.text.body for message in session.flush_browser_queue()]
     session.shutdown()
     assert "tick" in said
     return sum(text.startswith("line") for text in said)
 
 
-def arrived(script: str) -> int:
-    """The same on a loop of its own: that of this thread may be in use by a browser test."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, lines_that_arrive(script)).result()
+def test_streamlit_alone_loses_the_rest_of_the_page(in_session):
+    """Where this fails, Streamlit has mended it: remove the patch."""
+    assert in_session(lines_that_arrive) < LINES
 
 
-def test_streamlit_alone_loses_the_rest_of_the_page(tmp_path, monkeypatch):
-    """Where this fails, Streamlit has fixed it: delete the patch from ui/streamlit_patches.py, and this test."""
-    monkeypatch.setattr(app_session.AppSession, "request_rerun", streamlit_patches.original_request_rerun())
-    assert arrived(written(tmp_path)) < LINES
+def test_with_the_patch_all_of_the_page_arrives(in_session):
+    patches.apply_patches()
+    assert in_session(lines_that_arrive) == LINES
 
 
-def test_with_patience_all_of_the_page_arrives(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        app_session.AppSession,
-        "request_rerun",
-        streamlit_patches.with_fragment_delay(streamlit_patches.original_request_rerun()),
-    )
-    assert arrived(written(tmp_path)) == LINES
+def test_it_is_applied_once():
+    patches.apply_patches()
+    method = app_session.AppSession.request_rerun
+    patches.apply_patches()
+    patches.patch_request_rerun()
+    assert app_session.AppSession.request_rerun is method
+    assert method.__wrapped__ is patches.original_request_rerun()
 
 
-def written(folder) -> str:
-    path = folder / "page.py"
-    path.write_text(SCRIPT)
-    return str(path)
+# -- the hidden options ------------------------------------------------------------------------------------------------
 
 
-def test_with_our_settings_nothing_is_sent_as_a_reference_to_what_a_browser_may_have_forgotten():
-    ours = tomllib.loads((settings.REPOSITORY / ".streamlit" / "config.toml").read_text())
-    option, usual = "global.minCachedMessageSize", 10_000.0
-    before = config.get_option(option)
-    try:
-        for size, may_be_referred_to in ((usual, True), (ours["global"]["minCachedMessageSize"], False)):
-            config.set_option(option, size)
-            message = ForwardMsg()
-            message.delta.new_element.markdown.body = "x" * 10**6
-            populate_hash_if_needed(message)
-            assert message.metadata.cacheable is may_be_referred_to
-    finally:
-        config.set_option(option, before)
+def test_every_hidden_option_in_the_settings_is_written_down_and_has_our_value():
+    """Where an option is no longer hidden, it is Streamlit's promise: remove its entry."""
+    theirs = config._config_options_template
+    ours = in_config_toml()
+    assert set(ours) <= set(theirs)
+    hidden = {name: value for name, value in ours.items() if theirs[name].visibility == "hidden"}
+    assert hidden == {option.name: option.value for option in patches.OPTIONS}
+
+
+@pytest.mark.parametrize("option", patches.OPTIONS, ids=lambda option: option.name)
+def test_streamlit_alone_would_take_another_value_and_no_page_can_change_it(option):
+    """Where this fails, Streamlit's own value has become ours, or st.set_option takes it: remove or move the entry."""
+    assert config._config_options_template[option.name].default_val != option.value
+    with pytest.raises(st.errors.StreamlitAPIException, match="cannot be set on the fly"):
+        st.set_option(option.name, option.value)
+
+
+def test_only_with_our_settings_nothing_is_sent_as_a_reference_to_what_a_browser_may_have_forgotten(set_option):
+    name = "global.minCachedMessageSize"
+    for size, may_be_referred_to in ((usual(name), True), (ours(name), False)):
+        set_option(name, size)
+        message = ForwardMsg()
+        message.delta.new_element.markdown.body = "x" * 10**6
+        populate_hash_if_needed(message)
+        assert message.metadata.cacheable is may_be_referred_to
+
+
+async def whole_run(script: str) -> None:
+    """One run of the script, to its very end."""
+    session = started(script)
+    await ended(session)
+    session.shutdown()
+
+
+def test_only_with_our_settings_no_run_ends_with_a_collection_of_all_garbage(in_session, set_option, monkeypatch):
+    collections = []
+    monkeypatch.setattr(gc, "collect", lambda *generations: collections.append(generations) or 0)
+    for collect, expected in ((usual("runner.postScriptGC"), [(2,)]), (ours("runner.postScriptGC"), [])):
+        set_option("runner.postScriptGC", collect)
+        collections.clear()
+        in_session(whole_run)
+        assert collections == expected
+
+
+def usual(name: str) -> object:
+    return config._config_options_template[name].default_val
+
+
+def ours(name: str) -> object:
+    return next(option.value for option in patches.OPTIONS if option.name == name)
+
+
+# -- another Streamlit -------------------------------------------------------------------------------------------------
+
+
+def another_version(monkeypatch):
+    monkeypatch.setattr(st, "__version__", "1.68.0")
+
+
+def another_signature(monkeypatch):
+    def request_rerun(self, client_state, urgent):
+        pass
+
+    monkeypatch.setattr(app_session.AppSession, "request_rerun", request_rerun)
+
+
+def no_such_method(monkeypatch):
+    monkeypatch.delattr(app_session.AppSession, "request_rerun")
+
+
+def no_such_class(monkeypatch):
+    monkeypatch.delattr(app_session, "AppSession")
+
+
+def no_such_state(monkeypatch):
+    monkeypatch.setattr(script_requests, "ScriptRequestType", object)
+
+
+def no_such_attribute(monkeypatch):
+    monkeypatch.setattr(app_session.AppSession, "__init__", lambda self: None)
+
+
+def no_such_option(monkeypatch):
+    monkeypatch.setattr(patches, "OPTIONS", (patches.Option("runner.noSuchOption", False, "", ""),))
+
+
+def another_value(monkeypatch):
+    monkeypatch.setattr(patches, "OPTIONS", (patches.Option("runner.postScriptGC", "ours", "", ""),))
+
+
+UNKNOWN = {
+    another_version: "another version than 1.67",
+    another_signature: "request_rerun takes other arguments",
+    no_such_method: "has no attribute 'request_rerun'",
+    no_such_class: "cannot import name 'AppSession'",
+    no_such_state: "a runner's requests have another state",
+    no_such_attribute: "a session has no _event_loop and no _scriptrunner",
+    no_such_option: 'Config key "runner.noSuchOption" not defined',
+    another_value: "runner.postScriptGC is",
+}
+
+
+@pytest.mark.parametrize(("change", "complaint"), UNKNOWN.items(), ids=lambda one: getattr(one, "__name__", ""))
+def test_what_is_not_known_is_left_as_it_is_with_one_line(change, complaint, caplog, monkeypatch, set_option):
+    for option in patches.OPTIONS:
+        set_option(option.name, option.value)
+    with monkeypatch.context() as changed, caplog.at_level(logging.DEBUG, "cnnlab.streamlit"):
+        change(changed)
+        session = getattr(app_session, "AppSession", None)
+        before = getattr(session, "request_rerun", None)
+        patches.apply_patches()
+        patches.apply_patches()
+        if change not in (no_such_option, another_value):
+            assert getattr(session, "request_rerun", None) is before
+        lines = [record for record in caplog.records if record.name == "cnnlab.streamlit"]
+        assert len(lines) == 1
+        assert complaint in lines[0].getMessage()
+        assert "\n" not in lines[0].getMessage()
+
+
+def test_where_all_is_known_nothing_is_said(caplog, set_option):
+    for option in patches.OPTIONS:
+        set_option(option.name, option.value)
+    with caplog.at_level(logging.DEBUG, "cnnlab.streamlit"):
+        patches.apply_patches()
+    assert [record for record in caplog.records if record.name == "cnnlab.streamlit"] == []

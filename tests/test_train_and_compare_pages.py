@@ -19,9 +19,9 @@ from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.pages import compare, train
 from cnnlab.rendering import formatting
 from cnnlab.storage import process_lock, runs
-from cnnlab.ui import app_shell, architecture_diagram
+from cnnlab.ui import app_shell, architecture_diagram, browser_identity
 
-APP = settings.REPOSITORY / "streamlit_app.py"
+APP = settings.REPOSITORY / "cnnlab" / "pages" / "entrypoint.py"
 SMALL = Experiment(dataset="shapes", depth=2, epochs=4)
 LEARNED = history([0.1, 0.4, 0.6, 0.7, 0.75], [0.1, 0.4, 0.55, 0.6, 0.62])
 
@@ -433,20 +433,6 @@ def test_the_corner_counts_what_runs_and_waits(running, waiting, said):
     assert bool(app_shell.status_line(running, waiting)) == bool(said)
 
 
-def test_a_browser_keeps_its_name_though_its_cookie_is_masked_anew():
-    token, names = bytes(range(16)), set()
-    for mask in (bytes([1, 2, 3, 4]), bytes([250, 3, 99, 0])):
-        hidden = bytes(letter ^ mask[index % 4] for index, letter in enumerate(token))
-        names.add(app_shell.name_from_cookie(f'"2|{mask.hex()}|{hidden.hex()}|1795436178"'))
-    assert len(names) == 1
-    assert names.pop().startswith("b")
-
-
-@pytest.mark.parametrize("cookie", ["", "2|zz|00|1", "hello", "2|||", "1|00|00|1", "2|00|00"])
-def test_a_cookie_that_is_none_gives_no_name(cookie):
-    assert app_shell.name_from_cookie(cookie) is None
-
-
 def test_a_training_that_ends_is_announced_once():
     app = opened(**small())
     button(app, "Train it").click().run()
@@ -481,7 +467,7 @@ def test_a_result_that_was_there_already_is_not_announced():
 
 
 def frame_person(app):
-    return app.session_state["person"]
+    return browser_identity.person_name(app.session_state[browser_identity.SESSION_TOKEN])
 
 
 # -- in words ----------------------------------------------------------------------------------------------------------

@@ -1,35 +1,121 @@
-"""Keeps a page whole: a workaround for how Streamlit 1.67 can lose the end of one.
+"""Every patch of Streamlit's code and every undocumented option that the app uses.
 
-What a script draws waits in a queue until the server's event loop sends it. Where a fragment that runs by itself
-(`run_every`) asks for its turn in the moment after a script has ended and before the loop has come to the end of that
-queue, Streamlit starts the fragment with a new runner and throws away what is left of the old one's messages: the page
-lacks its last charts and buttons until the next click. The busier the machine, the more often.
+`PATCHES` are applied at run time by `apply_patches()`. `OPTIONS` are hidden options, which `streamlit config show` does
+not list; they are set in .streamlit/config.toml, and `apply_patches()` checks that Streamlit knows them and has these
+values. (`st.set_option` refuses them, and values set through the internal `streamlit.config.set_option` are lost when
+Streamlit reads the file again.)
 
-So a fragment's turn is put off until the loop has heard that the old runner has ended, which is its last message. Where
-a later Streamlit has other inner parts, nothing is changed.
+All of it fails open: an unknown version, signature or option leaves Streamlit unchanged, with one line in the log
+'cnnlab.streamlit'. For each entry a test fails when Streamlit no longer needs it.
 """
 
-from functools import wraps
+import inspect
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, wraps
 from typing import Any
 
-from streamlit.runtime.app_session import AppSession
+import streamlit as st
 
+logger = logging.getLogger("cnnlab.streamlit")
+TESTED_VERSION = (1, 67)  # of Streamlit, for the patches
 RETRY_SECONDS = 0.01
 
 
-def delay_fragment_reruns() -> None:
-    """Do it, once a process."""
-    if original_request_rerun() is AppSession.request_rerun:
-        AppSession.request_rerun = with_fragment_delay(AppSession.request_rerun)  # type: ignore[method-assign]
+class UnknownStreamlit(Exception):
+    """Streamlit's internals differ from those that a patch was written for."""
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One change to Streamlit's code. `install` raises UnknownStreamlit, before any change, where it does not fit."""
+
+    name: str
+    reason: str
+    upstream: str
+    install: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One hidden option that .streamlit/config.toml sets to `value`."""
+
+    name: str
+    value: object
+    reason: str
+    upstream: str
+
+
+@cache
+def apply_patches() -> None:
+    """Install every patch and check every option, once per process. Never raises; writes at most one log line."""
+    problems = [*filter(None, map(install_problem, PATCHES)), *filter(None, map(option_problem, OPTIONS))]
+    if problems:
+        logger.warning(
+            "Streamlit %s is not patched where its internals are unknown: %s", st.__version__, "; ".join(problems)
+        )
+
+
+def install_problem(patch: Patch) -> str:
+    """Install a patch; the reason where it was not installed, else ""."""
+    try:
+        patch.install()
+    except Exception as error:  # any error: a page without the patch is better than no page
+        return f"{patch.name} ({error!r})"
+    return ""
+
+
+def option_problem(option: Option) -> str:
+    """What is wrong with a hidden option; "" where Streamlit knows it and has the expected value."""
+    try:
+        value = st.get_option(option.name)
+    except Exception as error:  # an unknown option is a RuntimeError today
+        return f"{option.name} ({error!r})"
+    return "" if value == option.value else f"{option.name} is {value!r}, not {option.value!r}: see config.toml"
+
+
+# -- AppSession.request_rerun ------------------------------------------------------------------------------------------
+
+
+def patch_request_rerun() -> None:
+    """Replace AppSession.request_rerun by `with_fragment_delay` of it."""
+    session = app_session_class()
+    if not hasattr(session.request_rerun, "__wrapped__"):
+        session.request_rerun = with_fragment_delay(supported_method(session))
+
+
+def app_session_class() -> Any:
+    """Streamlit's AppSession."""
+    if tuple(map(int, st.__version__.split(".")[:2])) != TESTED_VERSION:
+        raise UnknownStreamlit("another version than {}.{}".format(*TESTED_VERSION))
+    from streamlit.runtime.app_session import AppSession
+
+    return AppSession
+
+
+def supported_method(session: Any) -> Any:
+    """The method request_rerun of this class. Raises UnknownStreamlit for another signature or missing internals."""
+    from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests, ScriptRequestType
+
+    method = session.request_rerun
+    if list(inspect.signature(method).parameters) != ["self", "client_state"]:
+        raise UnknownStreamlit("request_rerun takes other arguments")
+    if not hasattr(ScriptRequestType, "STOP") or not hasattr(ScriptRequests(), "_state"):
+        raise UnknownStreamlit("a runner's requests have another state")
+    if missing := {"_event_loop", "_scriptrunner"} - set(session.__init__.__code__.co_names):
+        raise UnknownStreamlit(f"a session has no {' and no '.join(sorted(missing))}")
+    return method
 
 
 def original_request_rerun() -> Any:
-    """Streamlit's own method, whether or not it has been made patient."""
-    return getattr(AppSession.request_rerun, "__wrapped__", AppSession.request_rerun)
+    """Streamlit's own request_rerun, whether or not it is patched."""
+    method = app_session_class().request_rerun
+    return getattr(method, "__wrapped__", method)
 
 
 def with_fragment_delay(request_rerun: Any) -> Any:
-    """The same method, but a fragment waits while the session's runner has ended and its messages are not all sent."""
+    """The method, except that a fragment waits while the session's runner has ended and messages are still unsent."""
 
     @wraps(request_rerun)
     def request(session: Any, client_state: Any) -> None:
@@ -42,9 +128,41 @@ def with_fragment_delay(request_rerun: Any) -> Any:
 
 
 def is_runner_stopping(session: Any) -> bool:
-    """Whether the session's runner takes no more requests, and its last message has not arrived yet."""
+    """Whether the session's runner accepts no more requests and its last message has not arrived yet."""
     try:
         runner = session._scriptrunner
         return runner is not None and runner._requests._state.name == "STOP"
     except AttributeError:
         return False
+
+
+PATCHES = (
+    Patch(
+        "AppSession.request_rerun",
+        "What a script draws waits in a queue until the server's event loop sends it. Where a fragment with run_every "
+        "asks for a rerun after a script has ended and before the loop has sent that queue, Streamlit starts a new "
+        "runner and drops what is left of the old one's messages: the page lacks its end until the next click. "
+        "With the patch the fragment's request waits until the session has heard that the old runner has ended.",
+        "not reported as such; the comment in AppSession.request_rerun that names streamlit#9921 describes the case. "
+        "Minimal reproduction: test_streamlit_alone_loses_the_rest_of_the_page.",
+        patch_request_rerun,
+    ),
+)
+
+OPTIONS = (
+    Option(
+        "global.minCachedMessageSize",
+        1e12,
+        "Bytes. Streamlit sends a larger message that a browser has seen before as a reference. A browser that was "
+        "clicked faster than answers arrive has forgotten it: 'Cached ForwardMsg MISS', and the page is dead.",
+        "streamlit#9787, streamlit#15816 (closed: cannot reproduce), streamlit#16570. "
+        "Minimal reproduction: test_a_page_that_is_clicked_quickly_over_a_slow_network_lives_only_with_our_setting.",
+    ),
+    Option(
+        "runner.postScriptGC",
+        False,
+        "Streamlit collects all garbage after each run, also after each poll of each browser. With the modules that "
+        "are loaded here, one collection takes more time than the poll. Python still collects by itself.",
+        "the option came with streamlit#3215; streamlit#8977 reports such pauses",
+    ),
+)

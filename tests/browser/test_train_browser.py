@@ -10,7 +10,7 @@ from history_factories import history, write
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.queue import Queue
 from cnnlab.storage import process_lock, runs
-from cnnlab.ui import app_shell
+from cnnlab.ui import browser_identity
 
 pytestmark = pytest.mark.browser
 
@@ -87,9 +87,9 @@ def test_a_restarted_web_server_finds_the_training_again(tmp_path, new_tab):
 def test_the_end_of_a_training_is_announced_on_any_page(app, tab):
     tab.goto(app.at("compare"))
     settled(tab)
-    token = next(cookie["value"] for cookie in tab.context.cookies() if cookie["name"] == app_shell.COOKIE)
+    token = next(cookie["value"] for cookie in tab.context.cookies() if cookie["name"] == browser_identity.COOKIE)
     queue = Queue(app.home / "jobs.sqlite")
-    job = queue.submit(Experiment(dataset="shapes", seed=99), app_shell.name_from_cookie(token))
+    job = queue.submit(Experiment(dataset="shapes", seed=99), browser_identity.person_name(token))
     queue.claim()
     tab.get_by_text("1 running").wait_for()
     queue.finish(job, "done")

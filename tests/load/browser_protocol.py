@@ -9,6 +9,7 @@ own files, which a browser fetches once and keeps.
 import asyncio
 import contextlib
 import json
+import secrets
 import time
 import urllib.request
 from collections.abc import Callable
@@ -62,6 +63,7 @@ class Browser:
 
     def __init__(self, url: str, note: Note = lambda what, seconds: None) -> None:
         self.url, self.note = url, note
+        self.token = secrets.token_urlsafe(24)
         self.widgets: dict[str, Widget] = {}
         self.states: dict[str, WidgetState] = {}
         self.texts: list[str] = []  # what the page says in its alerts and exceptions, since the last whole run
@@ -86,7 +88,7 @@ class Browser:
             f"{self.url.replace('http', 'ws')}/_stcore/stream",
             subprotocols=["streamlit", cookie],
             origin=self.url,
-            additional_headers={"Cookie": f"{COOKIE}={cookie}"},
+            additional_headers={"Cookie": f"{COOKIE}={cookie}; cnnlab_browser={self.token}"},
             max_size=None,
         )
         self._task(self._listen())
