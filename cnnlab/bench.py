@@ -1,12 +1,13 @@
-"""Measure: what is compared is measured in one run, in turns, and told as the ratio of medians with n.
+"""Benchmarks: what is compared is measured in one run, alternating, and printed as the ratio of medians with n.
 
-training   our whole epoch (progress, validation, honest training accuracy, snapshot, checkpoint) against plain
-           `model.fit(x, y, batch_size=64, validation_data=...)`, and the peak memory of a worker
-inside     milliseconds for every stage of one image, for all walls of a run, for occlusion
-page       what a browser waits for: the first page, an enlarged map; and what 500 selections leave behind in the server
+training   our whole epoch (progress, validation, training accuracy in inference mode, snapshot, checkpoint) against
+           plain `model.fit(x, y, batch_size=64, validation_data=...)`, and the peak memory of a worker
+inside     milliseconds for all activations of one image, for all feature-map grids of a run, for occlusion
+page       seconds until the first page and until an enlarged map; memory growth of the server over 500 selections
+
+Results go to the standard output, the progress to the standard error stream.
 """
 
-import argparse
 import contextlib
 import os
 import random
@@ -20,6 +21,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +32,28 @@ from cnnlab.experiment import Experiment
 from cnnlab.models.architecture import network_layers
 
 
-def run(options: argparse.Namespace) -> None:
-    """Print the figures of one bench."""
-    {"training": bench_training, "inside": bench_inspect, "page": bench_page}[options.what](options)
+@dataclass(frozen=True, kw_only=True)
+class BenchOptions:
+    """images, depth, regularizer: of the network that is trained; rounds: how often each measure is taken."""
+
+    images: int = 40_000
+    rounds: int = 3
+    depth: int = 3
+    regularizer: str = "none"
 
 
-def bench_training(options: argparse.Namespace) -> None:
-    """Epochs a minute of plain `fit`, of ours in float32, and of ours in bfloat16, alternating."""
+def run(what: str, options: BenchOptions) -> None:
+    """Print the results of one benchmark: "training", "inside" or "page"."""
+    {"training": bench_training, "inside": bench_inspect, "page": bench_page}[what](options)
+
+
+def print_progress(message: str) -> None:
+    """Print what is being measured at the moment, with the time."""
+    print(time.strftime("%H:%M:%S"), message, file=sys.stderr, flush=True)
+
+
+def bench_training(options: BenchOptions) -> None:
+    """Seconds an epoch of plain `fit`, of ours in float32, and of ours in bfloat16, alternating."""
     with tempfile.TemporaryDirectory() as folder:
         measures = {"plain fit": plain_epoch(options)}
         for precision in ("float32", "bfloat16"):
@@ -55,24 +72,26 @@ def bench_training(options: argparse.Namespace) -> None:
 
 
 def alternate(measures: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Each measure in turn, `rounds` times; once before that to warm up."""
-    for measure in measures.values():
-        measure()
+    """Take each measure in turn, `rounds` times, after one warm-up of each: seconds by name."""
     seconds: dict[str, list[float]] = {name: [] for name in measures}
-    for _ in range(rounds):
+    for round_number in range(rounds + 1):
         for name, measure in measures.items():
-            seconds[name].append(measure())
+            taken = measure()
+            which = f"round {round_number} of {rounds}" if round_number else "warm-up"
+            print_progress(f"{which}: {name} {taken:.1f} s")
+            if round_number:
+                seconds[name].append(taken)
     return seconds
 
 
-def bench_experiment(options: argparse.Namespace, precision: str = "float32") -> Experiment:
+def bench_experiment(options: BenchOptions, precision: str = "float32") -> Experiment:
     """The network of this bench."""
     return Experiment(
         depth=options.depth, regularizer=options.regularizer, train_images=options.images, precision=precision
     )
 
 
-def plain_epoch(options: argparse.Namespace) -> Callable[[], float]:
+def plain_epoch(options: BenchOptions) -> Callable[[], float]:
     """Keras as the report uses it: arrays in, validation after each epoch, Keras's own layers.
 
     Two epochs in one call, of which the second is timed, so that what `fit` does once a call is not counted.
@@ -97,7 +116,7 @@ def plain_epoch(options: argparse.Namespace) -> Callable[[], float]:
     return measure
 
 
-def our_epoch(options: argparse.Namespace, precision: str, path: Path) -> Callable[[], float]:
+def our_epoch(options: BenchOptions, precision: str, path: Path) -> Callable[[], float]:
     """A worker's whole epoch: training with progress, both evaluations, snapshot, checkpoint, history, record."""
     from cnnlab.training.trainer import Trainer
 
@@ -111,7 +130,7 @@ def our_epoch(options: argparse.Namespace, precision: str, path: Path) -> Callab
     return measure
 
 
-def worker_peak_gb(options: argparse.Namespace) -> float:
+def worker_peak_gb(options: BenchOptions) -> float:
     """Peak resident memory, in GB (1e9 bytes), of a real worker that trains one epoch.
 
     As the kernel counts it for the worker's own program (VmHWM). `ru_maxrss` of a child would not do: it begins with
@@ -149,7 +168,7 @@ def processor_name() -> str:
     return device_name()
 
 
-def bench_inspect(options: argparse.Namespace) -> None:
+def bench_inspect(options: BenchOptions) -> None:
     """Looking inside the first 3-conv run there is, on the first sample image: medians of 50."""
     from cnnlab.analysis import attribution
     from cnnlab.data.samples import sample_images
@@ -173,6 +192,7 @@ def bench_inspect(options: argparse.Namespace) -> None:
 
 def print_median_ms(name: str, action: Callable[[], object], count: int = 50) -> None:
     """Print the median of `count` calls."""
+    print_progress(f"measuring {name}, {count} times")
     seconds = []
     for _ in range(count):
         started = time.perf_counter()
@@ -181,7 +201,7 @@ def print_median_ms(name: str, action: Callable[[], object], count: int = 50) ->
     print(f"{name:32} {1000 * statistics.median(seconds):8.2f} ms")
 
 
-def bench_page(options: argparse.Namespace) -> None:
+def bench_page(options: BenchOptions) -> None:
     """What a person with a browser waits for, and what 500 selections leave behind in the server."""
     from playwright.sync_api import sync_playwright
 
@@ -189,7 +209,10 @@ def bench_page(options: argparse.Namespace) -> None:
     with sync_playwright() as playwright:
         chromium = os.environ.get("CNNLAB_CHROMIUM") or shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=flags)
-        seconds = [time_first_page(browser) for _ in range(options.rounds)]
+        seconds = []
+        for number in range(options.rounds):
+            seconds.append(time_first_page(browser))
+            print_progress(f"first page {number + 1} of {options.rounds}: {seconds[-1]:.2f} s")
         print(f"first page visible after {statistics.median(seconds):.2f} s (median of {len(seconds)})")
         with server() as (address, process):
             tab = browser.new_page(viewport={"width": 1280, "height": 900})
@@ -243,10 +266,8 @@ def time_enlarge_click(tab: Any, address: str, number: int) -> float:
 
 
 WARM_UP, SELECTIONS = 50, 500  # the first fifty open every view once
-LINK_INTERVAL, VIEW_INTERVAL = (
-    10,
-    5,
-)  # every tenth opens a link, every fifth shows the next view, the others the next picture
+LINK_INTERVAL = 10  # every tenth selection opens a link
+VIEW_INTERVAL = 5  # every fifth shows the next view, the others the next image
 
 
 def print_memory_growth(tab: Any, address: str, process: int) -> None:
@@ -261,6 +282,8 @@ def print_memory_growth(tab: Any, address: str, process: int) -> None:
     print(f"after {WARM_UP} selections: {format_sizes(before, '.0f')}", flush=True)
     for made in range(WARM_UP, WARM_UP + SELECTIONS):
         make_selection(tab, address, made, chance, known)
+        if made % 50 == 0:
+            print_progress(f"selection {made} of {WARM_UP + SELECTIONS}")
     grown = {name: size - before[name] for name, size in process_memory_mb(process).items()}
     print(f"after {SELECTIONS} more: {format_sizes(grown, '+.0f')}")
 
@@ -282,7 +305,7 @@ def make_selection(tab: Any, address: str, made: int, chance: random.Random, kno
 
 def random_query(chance: random.Random, run: Any) -> str:
     """The words of an address: an epoch, a layer, a map and an image."""
-    words = {"run": run.name, "epoch": chance.choice(run.snapshots()), "image": f"sample-{chance.randrange(20)}"}
+    words = {"run": run.name, "epoch": chance.choice(run.snapshot_epochs()), "image": f"sample-{chance.randrange(20)}"}
     words |= {
         "layer": f"conv{chance.randint(1, run.experiment.depth)}",
         "map": chance.randrange(run.experiment.filters),

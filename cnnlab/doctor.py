@@ -14,6 +14,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -176,9 +177,9 @@ def network_file_system_type(path: Path, mounts: Path = Path("/proc/mounts")) ->
 def check_queue() -> Iterator[Finding]:
     """The file of jobs."""
     try:
-        queue = Queue()
-        trouble = queue.integrity_error()
-        running, waiting, is_open = len(queue.running()), len(queue.waiting()), queue.is_accepting()
+        with closing(Queue()) as queue:
+            trouble = queue.integrity_error()
+            running, waiting, is_open = len(queue.running()), len(queue.waiting()), queue.is_accepting()
     except QueueError as error:
         yield Finding("queue", FAIL, str(error))
         return

@@ -32,9 +32,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        if item.path.parent.name == "browser":
+            item.add_marker(pytest.mark.slow)
         for marker, (possible, reason) in NEEDED.items():
-            if not possible and item.get_closest_marker(marker):
-                item.add_marker(pytest.mark.skip(reason=reason))
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.slow)
+                if not possible:
+                    item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -93,6 +93,7 @@ def test_without_a_key_in_the_settings_none_is_asked_for(training: Job) -> None:
     assert not app.button and not app.text_input
 
 
+@pytest.mark.slow
 def test_a_wrong_key_opens_nothing_and_the_right_one_does(training: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admin.time, "sleep", lambda seconds: None)
     app = opened()
@@ -105,6 +106,7 @@ def test_a_wrong_key_opens_nothing_and_the_right_one_does(training: Job, monkeyp
     assert "bob" in text(app)
 
 
+@pytest.mark.slow
 def test_the_page_stands_in_no_menu_and_a_teacher_finds_a_link_to_it(teacher: None) -> None:
     app = AppTest.from_file(str(settings.REPOSITORY / "cnnlab" / "pages" / "entrypoint.py"), default_timeout=60).run()
     assert not app.exception
@@ -134,6 +136,7 @@ def test_what_waits_stands_in_its_order_with_the_time_of_its_start(teacher: None
     assert said.index("`ada`") < said.index("**2nd**")
 
 
+@pytest.mark.slow
 def test_the_teacher_stops_anybodys_training(teacher: None, training: Job) -> None:
     app = opened()
     button(app, "Stop").click().run()
@@ -148,6 +151,7 @@ def test_a_teacher_who_is_one_no_longer_stops_nothing(teacher: None, training: J
     assert Queue().get(training.id).is_wanted
 
 
+@pytest.mark.slow
 def test_one_switch_closes_the_queue_and_opens_it_again(teacher: None) -> None:
     app = opened()
     app.toggle[0].set_value(False).run()
@@ -157,6 +161,7 @@ def test_one_switch_closes_the_queue_and_opens_it_again(teacher: None) -> None:
     assert Queue().is_accepting()
 
 
+@pytest.mark.slow
 def test_what_failed_stands_there_with_its_reason_and_is_asked_for_again(teacher: None) -> None:
     job = Queue().submit(shapes(5), "bob")
     Queue().claim()
@@ -167,6 +172,7 @@ def test_what_failed_stands_there_with_its_reason_and_is_asked_for_again(teacher
     assert [(again.key, again.requesters) for again in Queue().waiting()] == [(job.key, ("carol",))]
 
 
+@pytest.mark.slow
 def test_a_log_can_be_read(teacher: None, training: Job) -> None:
     app = opened()
     app.selectbox[0].select_index(1).run()
@@ -237,6 +243,7 @@ def test_an_address_that_is_not_believed_becomes_a_digest_of_the_account(claims:
     assert name.startswith("u") and len(name) == 13
 
 
+@pytest.mark.slow
 def test_where_signing_in_is_asked_for_nothing_is_shown_before(
     teacher: None, training: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +271,7 @@ def test_each_provider_that_is_named_has_a_button(monkeypatch: pytest.MonkeyPatc
 # -- refusals --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_refusal_is_one_sentence_on_the_page() -> None:
     Queue().set_accepting(False)
     words = {"dataset": "shapes", "depth": "2", "regularizer": "none", "epochs": "4"}

@@ -64,6 +64,7 @@ def box_around(matters):
 
 
 @pytest.mark.parametrize("depth, kernel", [(2, 3), (3, 3), (4, 3), (4, 5), (3, 7), (2, 1)])
+@pytest.mark.slow
 def test_exactly_the_pixels_of_the_receptive_field_can_change_a_pixel(depth, kernel):
     network = network_layers(Experiment(depth=depth, kernel=kernel, filters=1, dense=1))
     for layer in network:
@@ -133,6 +134,7 @@ def test_selectivity_is_one_for_a_filter_that_answers_one_class_alone():
 
 
 @each_experiment
+@pytest.mark.slow
 def test_the_parts_of_a_pixel_add_up_to_the_value_that_keras_computes(experiment):
     network, images, maps = looked_at(experiment)
     keras = network.stages(images)
@@ -332,6 +334,7 @@ def test_occlusion_is_the_probability_lost_when_keras_sees_the_covered_image():
 
 
 @pytest.mark.parametrize("patch, stride", [(8, 2), (7, 5), (32, 1), (1, 1), (3, 3)])
+@pytest.mark.slow
 def test_every_pixel_is_covered_and_gets_the_mean_over_the_patches_that_covered_it(patch, stride):
     network, images, _ = looked_at(PLAIN, 1)
     found = attribution.occlusion(network.layers, network.weights, images[0], 0, patch, stride)
@@ -368,6 +371,7 @@ def grad_cam_by_tensorflow(network, image, target, at):
 
 
 @each_experiment
+@pytest.mark.slow
 def test_grad_cam_is_tensorflows_for_every_convolution_and_class(experiment):
     network, images, _ = looked_at(experiment, 1)
     for conv in convolutions(network):

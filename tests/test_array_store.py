@@ -14,6 +14,8 @@ from cnnlab import settings
 from cnnlab.data import array_store
 from cnnlab.data.array_store import Arrays, ArrayStoreError
 
+pytestmark = pytest.mark.slow
+
 # Replaces "old" by "new" again and again, each time in a child that is killed one step later; then writes "last".
 KILLED = """
 import json, os, signal, sys

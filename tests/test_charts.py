@@ -35,6 +35,7 @@ def all_charts():
 
 
 @pytest.mark.parametrize("name", list(all_charts()))
+@pytest.mark.slow
 def test_a_chart_is_a_valid_specification_that_draws_only_what_is_in_its_figures(name):
     spec = all_charts()[name]
     held = set(table(spec))

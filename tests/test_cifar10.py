@@ -86,6 +86,7 @@ def assert_nothing_is_kept(home: Path) -> None:
 
 
 @pytest.mark.cifar
+@pytest.mark.slow
 def test_the_official_archive_gives_all_images_in_the_official_order(home: Path) -> None:
     cifar10.prepare(str(ARCHIVE))
     data = load_dataset("cifar10")
@@ -100,6 +101,7 @@ def test_the_official_archive_gives_all_images_in_the_official_order(home: Path)
 
 
 @pytest.mark.cifar
+@pytest.mark.slow
 def test_half_of_the_official_archive_is_incomplete(tmp_path: Path, home: Path) -> None:
     half = tmp_path / "cifar-10-python.tar.gz"
     with open(str(ARCHIVE), "rb") as whole:
@@ -370,6 +372,7 @@ def test_a_home_that_is_a_file_is_one_sentence(batches: dict[str, bytes], tmp_pa
 
 
 @pytest.mark.parametrize("moment", [1, 2, 3, 4, 5, 6])
+@pytest.mark.slow
 def test_an_import_killed_at_any_moment_leaves_nothing_that_is_trusted(home: Path, moment: int) -> None:
     script = f"""
 import os, signal, numpy as np

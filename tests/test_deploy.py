@@ -261,6 +261,7 @@ def test_systemd_accepts_the_unit(tmp_path: Path, unit: str) -> None:
     accepted_by_systemd(tmp_path, unit, (DEPLOY / "systemd" / unit).read_text())
 
 
+@pytest.mark.slow
 def test_the_dispatchers_start_command_is_a_dispatcher_that_the_doctor_finds_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

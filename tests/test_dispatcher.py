@@ -26,6 +26,8 @@ from cnnlab.jobs.local_runner import LocalRunner, Outcome, outcome_from_exit_cod
 from cnnlab.jobs.queue import Job
 from cnnlab.storage import process_lock, runs
 
+pytestmark = pytest.mark.slow
+
 on_either = pytest.mark.parametrize("lab", ["local", pytest.param("ray", marks=pytest.mark.ray)], indirect=True)
 
 

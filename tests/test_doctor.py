@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,8 @@ def test_a_real_dispatcher_is_well_and_one_that_is_held_up_is_not(home: Path) ->
 
 
 def test_a_damaged_queue_is_a_failure_with_its_remedy(home: Path) -> None:
-    Queue().submit(Experiment(dataset="shapes"), "ada")
+    with closing(Queue()) as queue:  # an open connection would go on reading the old file
+        queue.submit(Experiment(dataset="shapes"), "ada")
     assert [found.message for found in findings("queue")] == ["0 running, 1 waiting"]
     (home / "jobs.sqlite-wal").unlink(missing_ok=True)
     (home / "jobs.sqlite").write_bytes(b"not a database, " * 100)
@@ -152,7 +154,7 @@ def test_the_health_check_asks_nothing_slow_and_fails_where_something_fails(
 
 
 def test_the_command_imports_no_keras_into_its_own_process(home: Path) -> None:
-    script = "import sys; from cnnlab.__main__ import main; code = main(['doctor', '--exit-code']); "
+    script = "import sys; from cnnlab.cli import main; code = main(['doctor', '--exit-code']); "
     script += "print('loaded', [name for name in ('keras', 'tensorflow', 'streamlit') if name in sys.modules]); "
     script += "sys.exit(code)"
     environment = os.environ | {"PYTHONPATH": str(settings.REPOSITORY)}

@@ -13,6 +13,8 @@ import pytest
 from cnnlab.data import array_store, cifar10, download
 from cnnlab.data.cifar10 import CifarError
 
+pytestmark = pytest.mark.slow
+
 ARCHIVE = os.environ.get("CNNLAB_TEST_ARCHIVE")
 NONSENSE = b"nonsense" * 12_500
 

@@ -8,6 +8,8 @@ from cnnlab.experiment import Experiment
 from cnnlab.models.architecture import network_layers
 from cnnlab.training.keras_model import BUILD_STYLES, build_model, get_weights, set_weights
 
+pytestmark = pytest.mark.slow
+
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 32, 32, 3), np.uint8)
 
 

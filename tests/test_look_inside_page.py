@@ -130,6 +130,7 @@ def test_an_address_opens_the_view_it_names(made):
     assert test.query_params["epoch"] == "1" and test.query_params["map"] == "17"
 
 
+@pytest.mark.slow
 def test_what_is_chosen_is_written_into_the_address(made):
     test = opened(run=key(made, "dropout"))
     test.number_input(key="inside map").set_value(12).run()
@@ -159,6 +160,7 @@ def test_what_is_chosen_is_written_into_the_address(made):
         {"image": "test-5000"},
     ],
 )
+@pytest.mark.slow
 def test_a_strangers_address_costs_at_most_a_sentence(made, address):
     test = opened(**address)
     assert "64 of 64 maps" in words(test) or "of 7 maps" in words(test)
@@ -175,12 +177,14 @@ def test_a_strangers_address_costs_at_most_a_sentence(made, address):
         ({"scale": "loud"}, "asks for scale='loud'"),
     ],
 )
+@pytest.mark.slow
 def test_a_word_that_means_nothing_costs_one_sentence_once(made, address, said):
     test = opened(run=key(made, "none"), **address)
     assert [said in one.value.replace("\\", "") for one in test.warning] == [True]
     assert not test.run().warning  # the address has been mended
 
 
+@pytest.mark.slow
 def test_a_layer_of_another_network_costs_no_word(made):
     assert not opened(run=key(made, "batchnorm"), view="why", cam="conv3").warning
 
@@ -193,6 +197,7 @@ def test_the_page_knows_every_word_that_its_views_write():
     assert len(written) > 10 and written | {"view"} == VIEW_PARAMS
 
 
+@pytest.mark.slow
 def test_the_epoch_slider_walks_through_the_snapshots_from_before_the_training(made):
     test = opened(run=key(made, "none"))
     slider = test.select_slider(key="inside epoch")
@@ -201,6 +206,7 @@ def test_the_epoch_slider_walks_through_the_snapshots_from_before_the_training(m
     assert len(answers) == len(EPOCHS)
 
 
+@pytest.mark.slow
 def test_the_small_curve_says_whether_it_was_measured_on_validation_or_test_images(made):
     final = Experiment(depth=1, filters=7, split="test", epochs=2)
     run = write_run(settings.runs_dir() / final.key, final)
@@ -208,6 +214,7 @@ def test_the_small_curve_says_whether_it_was_measured_on_validation_or_test_imag
     assert "validation 20\N{NO-BREAK SPACE}% (dashed)" in words(opened(run=key(made, "none")))
 
 
+@pytest.mark.slow
 def test_play_begins_at_the_first_epoch_on_one_scale_and_can_be_paused(made):
     test = opened(run=key(made, "none"))
     test.button(key="inside play").click().run()
@@ -217,6 +224,7 @@ def test_play_begins_at_the_first_epoch_on_one_scale_and_can_be_paused(made):
     assert test.button(key="inside play")
 
 
+@pytest.mark.slow
 def test_the_pictures_of_one_class_are_stepped_through_in_order(made):
     test = opened(run=key(made, "none"))
     test.selectbox(key="inside class").select("ship").run()
@@ -231,6 +239,7 @@ def test_the_pictures_of_one_class_are_stepped_through_in_order(made):
     assert test.query_params["image"] == f"sample-{ships[-1]}"
 
 
+@pytest.mark.slow
 def test_a_closed_picker_is_not_listened_to(made):
     test = opened(run=key(made, "none"), image="sample-3")
     test.session_state["inside picker"] = False
@@ -255,6 +264,7 @@ def test_silent_maps_are_counted_and_named(made):
 
 
 @pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.slow
 def test_a_training_that_diverged_is_said_and_shown(made, view):
     experiment = Experiment(depth=1, filters=8, epochs=4, learning_rate=10)
     run = write_run(settings.runs_dir() / experiment.key, experiment, epochs=(0,))
@@ -281,6 +291,7 @@ def test_a_run_that_trains_can_be_looked_into_from_its_first_weights_on(made):
 
 @pytest.mark.parametrize("regularizer", ["dropout", "batchnorm", "l2"])
 @pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.slow
 def test_every_view_opens_and_its_charts_have_alternative_texts(made, regularizer, view):
     test = opened(run=key(made, regularizer), view=view)
     assert all(len(alt) > 15 for alt in charts(test).values())
@@ -288,6 +299,7 @@ def test_every_view_opens_and_its_charts_have_alternative_texts(made, regularize
 
 
 @pytest.mark.parametrize("view", ["maps", "blocks", "kernels", "versus", "off", "map"])
+@pytest.mark.slow
 def test_eight_filters_hang_in_two_rows_of_four_in_every_view(made, view):
     experiment = Experiment(depth=2, filters=8, epochs=2)
     run = write_run(settings.runs_dir() / experiment.key, experiment)
@@ -309,6 +321,7 @@ def test_block_by_block_counts_what_relu_silences(made):
 
 
 @pytest.mark.parametrize(("layer", "place"), [("conv1", (7, 11)), ("conv2", (3, 9)), ("conv3", (2, 1))])
+@pytest.mark.slow
 def test_the_sum_of_a_pixel_adds_up_to_the_number_on_the_screen(made, layer, place):
     run = made["l2"]
     value = numpy_forward.compute_activations(network_layers(run.experiment), run.weights(2), sample_images()[0][:1])[
@@ -333,6 +346,7 @@ def test_every_number_of_a_kernel_is_written_on_its_square_whatever_its_size(siz
     assert max(map(len, written)) <= 6
 
 
+@pytest.mark.slow
 def test_a_padded_convolution_says_where_its_zeros_come_from(made):
     experiment = Experiment(depth=4, filters=8, epochs=2)
     run = write_run(settings.runs_dir() / experiment.key, experiment)
@@ -352,6 +366,7 @@ def test_a_pooled_pixel_is_followed_to_the_pixel_that_won(made):
     assert f"is **{square.max():.4f}**: relu1, row {6 + row}, column {10 + column}" in said
 
 
+@pytest.mark.slow
 def test_a_silent_map_is_told_from_a_dead_one(made, monkeypatch):
     experiment = Experiment(depth=1, filters=8, epochs=6)
     run = write_run(settings.runs_dir() / experiment.key, experiment, epochs=(0,))
@@ -366,6 +381,7 @@ def test_a_silent_map_is_told_from_a_dead_one(made, monkeypatch):
     assert "is **dead**: after ReLU it is zero on this image and on all 20 test images" in words(opened(**address))
 
 
+@pytest.mark.slow
 def test_switching_a_filter_off_is_zeroing_its_weights(made):
     run = made["none"]
     test = opened(run=run.name, view="off", layer="conv2", map=7)
@@ -382,6 +398,7 @@ def test_switching_a_filter_off_is_zeroing_its_weights(made):
     assert "All filters are on, as trained" in words(test)
 
 
+@pytest.mark.slow
 def test_a_kernel_typed_over_changes_its_map_and_nothing_on_the_disk(made):
     run = made["none"]
     before = run.weights(2)["conv1/kernel"].copy()
@@ -398,6 +415,7 @@ def test_a_kernel_typed_over_changes_its_map_and_nothing_on_the_disk(made):
     np.testing.assert_array_equal(run.weights(2)["conv1/kernel"], before)
 
 
+@pytest.mark.slow
 def test_a_changed_kernel_is_named_and_not_counted(made):
     test = opened(run=key(made, "none"), view="off")
     for number, said in ((0, "; kernel 0 of conv1 changed."), (4, "; kernels 0 and 4 of conv1 changed.")):
@@ -406,6 +424,7 @@ def test_a_changed_kernel_is_named_and_not_counted(made):
         assert f"Filters off: none{said}" in words(test)
 
 
+@pytest.mark.slow
 def test_the_colours_of_occlusion_are_said_to_be_means_over_patches(made):
     run = made["none"]
     found = attribution.occlusion(
@@ -417,6 +436,7 @@ def test_the_colours_of_occlusion_are_said_to_be_means_over_patches(made):
     )
 
 
+@pytest.mark.slow
 def test_grad_cam_without_evidence_says_so_in_words(made):
     experiment = Experiment(depth=1, filters=8, epochs=7)
     run = write_run(settings.runs_dir() / experiment.key, experiment, epochs=(0,))
@@ -427,6 +447,7 @@ def test_grad_cam_without_evidence_says_so_in_words(made):
     assert "No positive evidence" in words(opened(run=run.name, view="why", why=5))
 
 
+@pytest.mark.slow
 def test_what_if_asks_the_network_about_the_changed_picture(made):
     run = made["dropout"]
     test = opened(run=run.name, view="whatif", image="sample-6")
@@ -465,6 +486,7 @@ def test_two_runs_move_through_the_epochs_together(made):
         assert f"**{made[name].experiment.title}**, epoch 1" in words(test)
 
 
+@pytest.mark.slow
 def test_two_runs_say_whether_equal_numbers_of_filters_mean_anything(made):
     alike = words(opened(run=key(made, "none"), view="versus", versus=key(made, "l2")))  # both of the same numbers
     assert "began from the same random numbers" in alike and "**64 of 64** first-layer filters" in alike
@@ -485,6 +507,7 @@ def photo_bytes(size=(60, 40)) -> bytes:
     return file.getvalue()
 
 
+@pytest.mark.slow
 def test_an_upload_is_shown_step_by_step_and_named_in_the_address(made):
     test = opened(run=key(made, "none"), **{"from": "upload"})
     test.file_uploader(key="inside upload").upload("me.png", photo_bytes()).run()
@@ -499,6 +522,7 @@ def test_an_upload_is_shown_step_by_step_and_named_in_the_address(made):
     assert "your picture" in words(opened(run=key(made, "none"), image=name))  # a copied link shows it to others
 
 
+@pytest.mark.slow
 def test_the_square_moves_where_the_slider_says(made):
     run = made["none"]
     test = opened(run=run.name, **{"from": "upload"})
@@ -513,6 +537,7 @@ def test_the_square_moves_where_the_slider_says(made):
     assert test.query_params["image"] == written  # each change would be an entry in the browser's history
 
 
+@pytest.mark.slow
 def test_the_square_of_a_large_photo_is_told_in_the_photos_own_pixels(made):
     test = opened(run=key(made, "none"), **{"from": "upload"})
     test.file_uploader(key="inside upload").upload("me.png", photo_bytes((1200, 700))).run()
@@ -520,6 +545,7 @@ def test_the_square_of_a_large_photo_is_told_in_the_photos_own_pixels(made):
     assert "Step 3: square, 350x350 on the copy, about 700x700 of the original" in alts
 
 
+@pytest.mark.slow
 def test_who_goes_back_from_a_photo_stays_where_they_went(made):
     test = opened(run=key(made, "none"), **{"from": "upload"})
     test.file_uploader(key="inside upload").upload("me.png", photo_bytes()).run()
@@ -530,6 +556,7 @@ def test_who_goes_back_from_a_photo_stays_where_they_went(made):
     assert test.query_params["image"].startswith("photo-")
 
 
+@pytest.mark.slow
 def test_the_camera_is_another_way_to_the_same_steps(made):
     file = io.BytesIO()
     Image.open(io.BytesIO(photo_bytes())).save(file, "JPEG")
@@ -540,6 +567,7 @@ def test_the_camera_is_another_way_to_the_same_steps(made):
 
 
 @pytest.mark.parametrize("data", [b"no picture at all", b"", photo_bytes()[:60]])
+@pytest.mark.slow
 def test_a_bad_upload_costs_one_sentence_and_the_picture_stays(made, data):
     test = opened(run=key(made, "none"), image="sample-2", **{"from": "upload"})
     test.file_uploader(key="inside upload").upload("me.jpg", data).run()
@@ -566,6 +594,7 @@ def test_the_album_keeps_the_newest_photos_only(tmp_path, monkeypatch):
 # ---- other pictures -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_network_that_learned_shapes_is_shown_shapes(made):
     experiment = Experiment(dataset="shapes", depth=2, filters=8, epochs=2)
     run = write_run(settings.runs_dir() / experiment.key, experiment)
@@ -578,6 +607,7 @@ def test_a_network_that_learned_shapes_is_shown_shapes(made):
 
 
 @pytest.mark.cifar
+@pytest.mark.slow
 def test_with_the_data_set_all_ten_thousand_test_images_can_be_shown(home_with_cifar10, tmp_path, monkeypatch):
     monkeypatch.setenv("CNNLAB_HOME", str(home_with_cifar10))
     monkeypatch.setattr(settings, "PRETRAINED", tmp_path)
@@ -593,6 +623,7 @@ def test_with_the_data_set_all_ten_thousand_test_images_can_be_shown(home_with_c
 
 
 @pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.slow
 def test_what_a_session_keeps_holds_no_maps(made, view):
     test = opened(run=key(made, "dropout"), view=view)
     gc.collect()

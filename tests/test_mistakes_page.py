@@ -121,6 +121,7 @@ def test_least_sure_first_turns_the_order_round():
     ],
     ids=["row", "column", "cell", "diagonal", "empty"],
 )
+@pytest.mark.slow
 def test_a_row_a_column_or_a_cell_chooses_the_pictures(address, pictures, heading):
     labels, said = truth_with(p0=DOG, p1=AIRPLANE, p2=AIRPLANE)
     page = opened(run=finished(PLAIN, said, labels), **address)
@@ -190,6 +191,7 @@ def two_networks():
 
 
 @pytest.mark.parametrize(("group", "pictures"), [("fixed", {1, 2}), ("broke", {5}), ("both_wrong", {0})])
+@pytest.mark.slow
 def test_what_one_network_fixed_and_broke_against_another(group, pictures):
     mine, other = two_networks()
     page = opened(run=mine, versus=other, group=group)
@@ -237,6 +239,7 @@ def test_networks_tested_on_different_pictures_are_not_compared():
         {"group": "x" * 500},
     ],
 )
+@pytest.mark.slow
 def test_nonsense_in_the_address_shows_the_usual_page(address):
     labels, said = truth_with(p0=DOG)
     finished(PLAIN, said, labels)

@@ -29,6 +29,7 @@ def assert_equal_to_keras(network, images, within=1e-5):
 @pytest.mark.parametrize("size", SIZES, ids=["3x3x64", "5x5x7"])
 @pytest.mark.parametrize("regularizer", REGULARIZERS)
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
+@pytest.mark.slow
 def test_every_stage_is_what_keras_computes(depth, regularizer, size):
     network = twin(Experiment(depth=depth, regularizer=regularizer, **size))
     for count in (1, 7):
@@ -147,6 +148,7 @@ def gradient_by_tensorflow(network, images, target, at):
     ],
     ids=["batchnorm", "same padding", "64 filters"],
 )
+@pytest.mark.slow
 def test_the_way_back_is_tensorflows_gradient_at_every_stage(experiment):
     network = twin(experiment)
     images = some_images(3)

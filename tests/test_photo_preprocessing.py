@@ -71,6 +71,7 @@ def test_a_cifar_image_saved_as_png_passes_through_unchanged(index: int) -> None
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF"])
 @pytest.mark.parametrize("mode", ["RGB", "L", "P"])
+@pytest.mark.slow
 def test_every_format_becomes_32x32_colour_bytes(format: str, mode: str) -> None:
     if format == "JPEG" and mode == "P":
         mode = "CMYK"  # a JPEG has no palette
@@ -131,6 +132,7 @@ def test_a_tiny_picture_is_enlarged_and_the_note_says_so() -> None:
     assert (prepare_photo(saved(Image.new("RGB", (1, 1), RED))).pixels == RED).all()
 
 
+@pytest.mark.slow
 def test_a_large_photo_is_shown_on_a_smaller_copy_but_keeps_its_own_size() -> None:
     for format in ("PNG", "JPEG"):
         photo = prepare_photo(saved(quarters(4000, 3000), format))
@@ -157,6 +159,7 @@ def test_the_bars_beside_a_thin_picture_never_make_it_larger_than_a_working_copy
     assert (photo.pixels == RED).all()
 
 
+@pytest.mark.slow
 def test_a_thin_picture_between_bars_keeps_its_colours_where_they_were() -> None:
     photo = prepare_photo(saved(quarters(20_000, 2000).resize((20_000, 60))), pad=True)
     assert photo.oriented.size == (1000, 3)
@@ -166,6 +169,7 @@ def test_a_thin_picture_between_bars_keeps_its_colours_where_they_were() -> None
 
 
 @pytest.mark.parametrize("size", [(640, 480), (1024, 768), (1025, 700), (2500, 1900), (1900, 2500), (3000, 1000)])
+@pytest.mark.slow
 def test_an_ordinary_photo_is_averaged_in_whole_blocks_and_then_cut_or_padded(size: tuple[int, int]) -> None:
     noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (*size[::-1], 3), np.uint8))
     copy = noise.reduce(-(-max(size) // 1024))

@@ -17,6 +17,8 @@ from cnnlab.models.architecture import network_layers
 from cnnlab.storage import runs
 from cnnlab.training.keras_model import build_model, set_weights
 
+pytestmark = pytest.mark.slow
+
 
 def rebuilt(run):
     """The run's network, built from its experiment.json and filled with the weights that its pages show."""

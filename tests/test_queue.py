@@ -265,6 +265,7 @@ def test_who_asked_learns_what_has_finished_since(queue: Queue) -> None:
     assert [found.id for found in queue.recent()] == [job.id]
 
 
+@pytest.mark.slow
 def test_two_hundred_submissions_from_threads_and_processes_leave_the_queue_intact(home: Path) -> None:
     script = """if True:
         import sys, threading
@@ -407,6 +408,7 @@ def test_behind_an_unknown_training_the_start_is_unknown() -> None:
     assert eta.start_times([None, 5.0], [10.0, 10.0], slots=2) == [5.0, 15.0]
 
 
+@pytest.mark.slow
 def test_the_command_says_a_damaged_queue_in_one_sentence(home: Path) -> None:
     (home / "jobs.sqlite").write_bytes(b"no database at all, whatever it is called" * 100)
     command = [sys.executable, "-m", "cnnlab", "dispatch", "--idle", "0.1"]

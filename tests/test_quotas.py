@@ -343,6 +343,7 @@ def test_a_training_without_room_on_the_disk_fails_with_the_numbers_and_removes_
     assert key not in kept()
 
 
+@pytest.mark.slow
 def test_a_disk_that_refuses_for_a_while_is_said_and_ends_no_dispatcher(
     home: Path, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:

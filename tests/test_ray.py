@@ -16,7 +16,7 @@ from fake_worker import Lab, alive, wait_for
 from ray_nodes import Node, Nodes
 
 from cnnlab import settings
-from cnnlab.__main__ import main
+from cnnlab.cli import main
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.devices import ClusterSlots, RunningJob
 from cnnlab.jobs.local_runner import AdoptedWorker
@@ -25,6 +25,8 @@ from cnnlab.jobs.ray import preflight
 from cnnlab.jobs.ray.parent_death_signal import die_with_parent
 from cnnlab.jobs.ray.runner import ClusterUnavailable, RayRunner, connect, forwarded_environment, gpu_fraction
 from cnnlab.storage import process_lock
+
+pytestmark = pytest.mark.slow
 
 on_a_cluster = pytest.mark.parametrize("lab", [pytest.param("ray", marks=pytest.mark.ray)], indirect=True)
 

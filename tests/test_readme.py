@@ -1,14 +1,14 @@
 """The README is tested like code: its commands exist, its paths exist, its tables are what the code prints."""
 
-import argparse
 import re
 import shlex
 import tomllib
 
+import click
 import pytest
 
 from cnnlab import report, settings
-from cnnlab.__main__ import parser
+from cnnlab.cli import commands
 
 README = (settings.REPOSITORY / "README.md").read_text()
 IN_CODE = re.findall(r"`([^`\n]+)`", README) + re.findall(r"^\.venv/bin/(python .*)$", README, re.MULTILINE)
@@ -22,19 +22,19 @@ def between(name: str) -> str:
     return README.split(f"<!-- {name} -->\n")[1].split(f"<!-- end of {name} -->")[0]
 
 
-def subcommands(of: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    found = [action for action in of._actions if isinstance(action, argparse._SubParsersAction)]
-    return dict(found[0].choices) if found else {}
-
-
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_in_the_readme_is_one(command):
-    parser().parse_args(shlex.split(command))
+    name, *arguments = shlex.split(command)
+    group, context = commands, click.Context(commands)
+    while isinstance(chosen := group.get_command(context, name), click.Group):
+        group, (name, *arguments) = chosen, arguments
+    assert chosen is not None, command
+    chosen.make_context(name, arguments)
 
 
 def test_every_command_is_in_the_readme():
     told = {shlex.split(command)[0] for command in COMMANDS}
-    assert told == set(subcommands(parser()))
+    assert told == {name for name, command in commands.commands.items() if not command.hidden} - {"dev"}
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -32,6 +32,7 @@ def test_nobody_can_paint_on_the_shared_samples() -> None:
 
 
 @pytest.mark.cifar
+@pytest.mark.slow
 def test_the_samples_are_the_first_twenty_test_images() -> None:
     with tarfile.open(Path(os.environ["CNNLAB_TEST_ARCHIVE"])) as archive:
         batch = archive.extractfile(f"{cifar10.BATCHES_DIRECTORY}/test_batch")

@@ -13,6 +13,8 @@ from cnnlab.experiment import Experiment
 from cnnlab.storage.runs import read_run
 from cnnlab.training import trainer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -89,6 +89,7 @@ print(len(list(pathlib.Path("/proc/self/task").iterdir())))
 
 
 @pytest.mark.parametrize("page", ["train", "compare", "look_inside", "mistakes"])
+@pytest.mark.slow
 def test_no_page_brings_tensorflow_or_keras_into_its_process(page, home):
     script = f"""
 import sys
@@ -158,6 +159,7 @@ def test_a_new_regularizer_takes_its_own_usual_strength():
         ("learning_rate", 11.0, "Choose the learning rate between 0.000001 and 10. Received: learning_rate=11.0"),
     ],
 )
+@pytest.mark.slow
 def test_a_number_out_of_its_bounds_reaches_the_core_and_is_one_sentence_at_the_button(field, number, sentence):
     """No field has bounds of its own: a browser would not send the form, and would not say why."""
     app = opened(**small())
@@ -168,6 +170,7 @@ def test_a_number_out_of_its_bounds_reaches_the_core_and_is_one_sentence_at_the_
     assert [error.value for error in app.error] == [sentence]
 
 
+@pytest.mark.slow
 def test_one_step_of_the_strength_fits_its_regularizer():
     steps = {kind: opened(**small(regularizer=kind)).number_input(key="f_strength").step for kind in ("l2", "dropout")}
     assert steps == {"l2": pytest.approx(0.00001), "dropout": pytest.approx(0.05)}
@@ -183,6 +186,7 @@ def test_a_form_that_makes_no_experiment_says_so_and_keeps_what_was_typed():
 
 
 @pytest.mark.parametrize("words", [{"depth": "99"}, {"regularizer": "<b>"}, {"epochs": "many"}, {"depth": "1" * 500}])
+@pytest.mark.slow
 def test_nonsense_in_the_address_is_one_sentence(words):
     app = opened(**words)
     assert not app.exception
@@ -229,6 +233,7 @@ def test_a_finished_run_opens_at_once_with_its_figures():
     assert not [one for one in app.button if "Train it" in one.label]
 
 
+@pytest.mark.slow
 def test_asking_for_a_training_puts_it_in_line_once():
     app = opened(**small())
     button(app, "Train it: nobody has measured yet how long").click().run()
@@ -255,6 +260,7 @@ def test_only_who_asked_can_leave_the_line():
     assert not [one for one in app.button if "Leave" in one.label or "Stop" in one.label]
 
 
+@pytest.mark.slow
 def test_who_asked_can_leave_the_line():
     app = opened(**small())
     button(app, "Train it").click().run()
@@ -282,6 +288,7 @@ def test_a_live_training_shows_how_far_it_is():
         ("failed", "The disk was full.", "This training failed. The disk was full. The first 2 epochs are kept"),
     ],
 )
+@pytest.mark.slow
 def test_a_training_that_ended_early_says_why_and_goes_on(state, reason, said):
     write(settings.runs_dir() / SMALL.key, SMALL, LEARNED[:3], state=state, reason=reason)
     app = opened(**small())
@@ -292,6 +299,7 @@ def test_a_training_that_ended_early_says_why_and_goes_on(state, reason, said):
 
 
 @pytest.mark.parametrize("label", ["Train it", "Continue"])
+@pytest.mark.slow
 def test_who_presses_the_button_wants_the_training_although_somebody_was_faster(label):
     if label == "Continue":
         write(settings.runs_dir() / SMALL.key, SMALL, LEARNED[:3], state="stopped")
@@ -362,6 +370,7 @@ def test_disk_and_queue_together_make_one_stage(state, job, stage):
 
 
 @pytest.mark.parametrize("of_the_run", ["running", None])
+@pytest.mark.slow
 def test_where_all_processes_are_gone_who_watches_sees_to_it_that_a_dispatcher_works(monkeypatch, of_the_run):
     started = []
     monkeypatch.setattr(train, "ensure_running", lambda: started.append(True))
@@ -405,6 +414,7 @@ def test_a_run_whose_description_is_damaged_can_be_trained_again():
     assert button(opened(**small()), "Train it")
 
 
+@pytest.mark.slow
 def test_an_address_that_names_a_run_shows_its_experiment():
     write(settings.runs_dir() / SMALL.key, SMALL, LEARNED)
     app = opened(run=SMALL.key)
@@ -413,6 +423,7 @@ def test_an_address_that_names_a_run_shows_its_experiment():
     assert "There is no run called 'nobody' here." in opened(run="nobody").warning[0].value
 
 
+@pytest.mark.slow
 def test_a_refusal_is_one_sentence(home):
     home.mkdir(parents=True)
     (home / "settings.json").write_text('{"epochs": 3}')
@@ -433,6 +444,7 @@ def test_the_corner_counts_what_runs_and_waits(running, waiting, said):
     assert bool(app_shell.status_line(running, waiting)) == bool(said)
 
 
+@pytest.mark.slow
 def test_a_training_that_ends_is_announced_once():
     app = opened(**small())
     button(app, "Train it").click().run()
@@ -446,6 +458,7 @@ def test_a_training_that_ends_is_announced_once():
     assert not app.run().toast
 
 
+@pytest.mark.slow
 def test_any_open_page_starts_a_dispatcher_again_while_something_waits_or_runs(monkeypatch):
     seen = []
     monkeypatch.setattr(dispatcher, "ensure_running", lambda: seen.append(len(Queue().active())))
@@ -544,6 +557,7 @@ def test_the_gap_can_be_read_with_training_measured_like_validation():
     assert "3-conv, dropout 0.1** has the smallest gap, 4.3 points" in text(app)
 
 
+@pytest.mark.slow
 def test_ones_own_run_joins_the_chart_and_the_address():
     write_report(settings.PRETRAINED)
     write(settings.runs_dir() / SMALL.key, SMALL, LEARNED)

@@ -16,12 +16,14 @@ import numpy as np
 import pytest
 
 from cnnlab import data
-from cnnlab.__main__ import main
 from cnnlab.analysis import metrics
+from cnnlab.cli import main
 from cnnlab.experiment import Experiment
 from cnnlab.storage import keras_file, runs
 from cnnlab.training import trainer
 from cnnlab.training.trainer import steps_per_execution
+
+pytestmark = pytest.mark.slow
 
 SMALL = {"dataset": "shapes", "train_images": 320, "filters": 4, "dense": 16, "epochs": 4, "depth": 2}
 

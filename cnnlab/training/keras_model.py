@@ -11,7 +11,7 @@ What the report leaves open, and what was chosen:
 - pixels are scaled to 0..1. With this the plain networks come out at the report's figures;
 - batch normalization stands between convolution and ReLU, as in Ioffe and Szegedy (2015);
 - dropout stands after each pooling and after each hidden dense layer, as in Srivastava et al. (2014).
-The plausible other places were trained too: `python -m cnnlab placements` prints the comparison that the README shows.
+The plausible other places were trained too: `python -m cnnlab layer-order` prints the comparison that the README shows.
 """
 
 import zlib
