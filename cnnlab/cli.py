@@ -22,6 +22,7 @@ from cnnlab import settings
 from cnnlab.experiment import CHOICES, NUMERIC_FIELDS, REPORT, Experiment, ExperimentError
 from cnnlab.jobs.queue import QueueError
 from cnnlab.settings import SettingsError
+from cnnlab.storage import files
 
 EXIT_CODES = {"done": 0, "failed": 1, "stopped": 3}
 
@@ -89,10 +90,9 @@ def chosen_experiment(json_text: str | None, fields: dict[str, Any]) -> Experime
 @click.option("--core", type=int, help="run on this processor core only")
 def train(json_text: str | None, threads: int | None, core: int | None, **fields: Any) -> int:
     """Train one experiment into its run directory, or resume it."""
-    from cnnlab.storage import runs
 
     experiment = chosen_experiment(json_text, fields)
-    recorded = runs.read_json(settings.runs_dir() / experiment.key / "record.json").get("threads")
+    recorded = files.read_json(settings.runs_dir() / experiment.key / "record.json").get("threads")
     set_threads(recorded or threads)
     if core is not None:
         set_core(core)

@@ -12,7 +12,7 @@ from cnnlab import settings
 from cnnlab.experiment import REPORT, Experiment
 from cnnlab.models.architecture import BATCHNORM_POSITIONS, DROPOUT_POSITIONS, LayerOrder
 from cnnlab.report import percent, points, run_results
-from cnnlab.storage import runs
+from cnnlab.storage import files, runs
 from cnnlab.storage.runs import Run
 
 STUDY_CASES = [("3conv-dropout", LayerOrder(dropout=place)) for place in DROPOUT_POSITIONS]
@@ -43,7 +43,7 @@ def find_case_run(name: str, layer_order: LayerOrder, epochs: int, precision: st
     if layer_order == LayerOrder() and (run := runs.find_run(case_experiment(name, epochs, precision))):
         return run if run.state == "done" else None
     path = case_directory(name, layer_order, epochs, precision)
-    return runs.read_run(path) if runs.read_json(path / "record.json").get("state") == "done" else None
+    return runs.read_run(path) if files.read_json(path / "record.json").get("state") == "done" else None
 
 
 def train_missing(epochs: int, precision: str) -> None:

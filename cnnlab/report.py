@@ -17,7 +17,7 @@ import numpy as np
 
 from cnnlab import settings
 from cnnlab.experiment import REPORT, Experiment, ReportModel
-from cnnlab.storage import runs
+from cnnlab.storage import compression, files, runs
 from cnnlab.storage.runs import Run
 
 AGREEMENT_TOLERANCE = 0.02  # validation and test accuracy agree when they differ by at most two points
@@ -348,7 +348,7 @@ def _start(experiment: Experiment, core: int) -> subprocess.Popen[bytes]:
 def publishable_models(names: Iterable[str]) -> list[str]:
     """Which of these models were trained here to the end and are not shipped yet."""
     made = {name: settings.runs_dir() / REPORT[name].experiment.key / "record.json" for name in names}
-    done = [name for name, record in made.items() if runs.read_json(record).get("state") == "done"]
+    done = [name for name, record in made.items() if files.read_json(record).get("state") == "done"]
     return [name for name in done if not (settings.PRETRAINED / name / "experiment.json").exists()]
 
 
@@ -361,15 +361,16 @@ def publish(name: str) -> Path:
     """
     run = runs.read_run(settings.runs_dir() / REPORT[name].experiment.key)
     target = settings.PRETRAINED / name
-    runs.write_bytes(target / "model.keras", runs.deflate_zip((run.path / "model.keras").read_bytes()))
+    files.write_bytes(target / "model.keras", compression.deflate_zip((run.path / "model.keras").read_bytes()))
     for epoch in run.snapshot_epochs()[:-1]:
-        weights = {role: runs.round_mantissa(values, 5) for role, values in run.weights(epoch).items()}
-        runs.write_npz_bzip2(target / "weights" / f"{epoch:03}.npz", weights)
+        weights = {role: compression.round_mantissa(values, 5) for role, values in run.weights(epoch).items()}
+        files.write_npz_bzip2(target / "weights" / f"{epoch:03}.npz", weights)
     logits = run.predictions()
     small = {
-        k: runs.preserve_argmax(runs.round_mantissa(v, 8), v) if v.dtype == np.float16 else v for k, v in logits.items()
+        k: compression.preserve_argmax(compression.round_mantissa(v, 8), v) if v.dtype == np.float16 else v
+        for k, v in logits.items()
     }
-    runs.write_npz_bzip2(target / "predictions.npz", small)
+    files.write_npz_bzip2(target / "predictions.npz", small)
     for file in ("history.csv", "record.json", "experiment.json"):
-        runs.write_bytes(target / file, (run.path / file).read_bytes())
+        files.write_bytes(target / file, (run.path / file).read_bytes())
     return target

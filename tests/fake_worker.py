@@ -15,7 +15,7 @@ from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.dispatcher import lock_path
 from cnnlab.jobs.queue import Job, Queue
-from cnnlab.storage import process_lock, runs
+from cnnlab.storage import files, process_lock
 
 # "Trains" by writing one number an epoch. plan.json in the run directory may say how long an epoch takes, at which
 # epochs (once each) it kills itself, after which one it waits until it is let go, that it does not listen to SIGTERM,
@@ -114,7 +114,7 @@ class Lab:
     def ask(self, seed: int, epochs: int = 5, person: str = "ada", **plan: object) -> Job:
         experiment = Experiment(dataset="shapes", seed=seed, epochs=epochs)
         folder = settings.runs_dir() / experiment.key
-        runs.write_json(folder / "plan.json", plan)
+        files.write_json(folder / "plan.json", plan)
         return self.queue.submit(experiment, person)
 
     def read(self, job: Job, name: str) -> str:

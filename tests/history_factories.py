@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from cnnlab.experiment import REPORT, Experiment
-from cnnlab.storage import runs
+from cnnlab.storage import files, runs
 
 RECORD = {"device": "AMD EPYC, 2 of 2 cores", "finished": "2026-11-23T13:00:00+00:00", "seconds": 660.0}
 
@@ -32,7 +32,7 @@ def write(folder: Path, experiment: Experiment, rows: list[dict[str, float]], st
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "experiment.json").write_text(experiment.to_json() + "\n")
     runs.write_history(folder / "history.csv", rows)
-    runs.write_json(folder / "record.json", {**RECORD, "state": state, "epochs_done": len(rows) - 1, **record})
+    files.write_json(folder / "record.json", {**RECORD, "state": state, "epochs_done": len(rows) - 1, **record})
     return folder
 
 

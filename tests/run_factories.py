@@ -6,7 +6,7 @@ import numpy as np
 
 from cnnlab.experiment import Experiment
 from cnnlab.models.architecture import network_layers
-from cnnlab.storage import runs
+from cnnlab.storage import files, runs
 
 EPOCHS = (0, 1, 2)
 
@@ -32,9 +32,9 @@ def some_weights(experiment: Experiment, seed: int) -> dict[str, np.ndarray]:
 
 def write_run(folder: Path, experiment: Experiment, epochs: tuple[int, ...] = EPOCHS, **record: object) -> runs.Run:
     """A finished run in `folder`: experiment, record, history and the weights after these epochs."""
-    runs.write_bytes(folder / "experiment.json", experiment.to_json().encode())
+    files.write_bytes(folder / "experiment.json", experiment.to_json().encode())
     state = {"state": "done", "epochs_done": epochs[-1], "seconds": 1.0}
-    runs.write_json(folder / "record.json", state | record)
+    files.write_json(folder / "record.json", state | record)
     rows = [
         dict.fromkeys(runs.HISTORY_COLUMNS, 0.1 + 0.05 * epoch)
         | {"epoch": epoch, "train_eval_accuracy": 0.1 + 0.07 * epoch}
@@ -42,7 +42,7 @@ def write_run(folder: Path, experiment: Experiment, epochs: tuple[int, ...] = EP
     ]
     runs.write_history(folder / "history.csv", rows)
     for epoch in epochs:
-        runs.write_npz(folder / "weights" / f"{epoch:03}.npz", some_weights(experiment, seed=epoch))
+        files.write_npz(folder / "weights" / f"{epoch:03}.npz", some_weights(experiment, seed=epoch))
     return runs.read_run(folder)
 
 

@@ -16,7 +16,7 @@ from cnnlab.experiment import Experiment
 from cnnlab.jobs import dispatcher
 from cnnlab.jobs.queue import Job, Queue
 from cnnlab.pages import admin
-from cnnlab.storage import process_lock, run_retention, runs
+from cnnlab.storage import files, process_lock, run_retention
 from cnnlab.ui import app_shell, auth, presence
 
 KEY = "correct horse battery"
@@ -56,7 +56,7 @@ def training() -> Iterator[Job]:
     Queue().claim(lambda job: "GPU 1")
     folder = write(settings.runs_dir() / job.key, shapes(1), LEARNED[:2], state="running", epoch_seconds=[4.0])
     told = {"phase": "training", "epoch": 2, "epochs": 4, "batch": 8, "batches": 32, "seconds_left": 110.0}
-    runs.write_json(folder / "progress.json", told)
+    files.write_json(folder / "progress.json", told)
     (folder / "worker.log").write_text("== attempt 1, GPU 1\nepoch 1: validation 0.4\n")
     lock = process_lock.acquire(folder / "lock")
     assert lock is not None

@@ -24,7 +24,7 @@ from cnnlab.jobs import dispatcher as dispatcher_module
 from cnnlab.jobs.dispatcher import Dispatcher, dispatch, ensure_running, is_running, lock_path
 from cnnlab.jobs.local_runner import LocalRunner, Outcome, outcome_from_exit_code
 from cnnlab.jobs.queue import Job
-from cnnlab.storage import process_lock, runs
+from cnnlab.storage import files, process_lock, runs
 
 pytestmark = pytest.mark.slow
 
@@ -130,8 +130,8 @@ def test_a_worker_yields_the_processor_to_the_web_process(lab: Lab) -> None:
 def test_a_finished_run_needs_no_worker(lab: Lab) -> None:
     job = lab.ask(0)
     folder = settings.runs_dir() / job.key
-    runs.write_bytes(folder / "experiment.json", job.experiment_json.encode())
-    runs.write_json(folder / "record.json", {"state": "done"})
+    files.write_bytes(folder / "experiment.json", job.experiment_json.encode())
+    files.write_json(folder / "record.json", {"state": "done"})
     lab.dispatcher()
     assert lab.ends(job) == ["done"]
     assert lab.starts(job) == []
@@ -199,7 +199,7 @@ def test_the_exit_code_says_how_a_worker_ended(tmp_path: Path) -> None:
     assert outcome_from_exit_code(3, tmp_path).kind == "stopped"
     assert outcome_from_exit_code(1, tmp_path).reason == "The worker could not go on: it left no word in worker.log."
     assert outcome_from_exit_code(-11, tmp_path).kind == "crashed"
-    runs.write_json(tmp_path / "record.json", {"state": "failed", "reason": "The disk is full."})
+    files.write_json(tmp_path / "record.json", {"state": "failed", "reason": "The disk is full."})
     assert outcome_from_exit_code(1, tmp_path, time.time()).reason == "The disk is full."
     assert outcome_from_exit_code(1, tmp_path, time.time() + 60).reason != "The disk is full."
 
@@ -378,10 +378,15 @@ def test_pages_that_ask_at_once_start_one_dispatcher(lab: Lab) -> None:
 
 
 def test_a_dispatcher_that_dies_at_once_is_not_started_in_a_storm(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatcher_module.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
     begun: list[object] = []
-    detached = dispatcher_module._start_detached
-    monkeypatch.setattr(dispatcher_module, "_start_detached", lambda lock: begun.append(1) or detached(lock))
+    start_detached = dispatcher_module.start_detached
+
+    def counted(*command, **options):
+        begun.append(1)
+        return start_detached(*command, **options)
+
+    monkeypatch.setattr(dispatcher_module, "start_detached", counted)
     deadline = time.monotonic() + 1
     while time.monotonic() < deadline:
         ensure_running()

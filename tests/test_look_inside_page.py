@@ -30,7 +30,7 @@ from cnnlab.models.architecture import network_layers
 from cnnlab.pages.look_inside import VIEW_PARAMS, VIEWS
 from cnnlab.rendering import explanations
 from cnnlab.rendering.explanations import percent
-from cnnlab.storage import process_lock, runs, uploads
+from cnnlab.storage import files, process_lock, uploads
 from cnnlab.ui import clickable_image
 
 
@@ -253,7 +253,7 @@ def test_silent_maps_are_counted_and_named(made):
     run = write_run(settings.runs_dir() / experiment.key, experiment, epochs=(0,))
     weights = run.weights(0)
     weights["conv1/bias"][2] = -100  # this filter can never answer
-    runs.write_npz(run.path / "weights" / "000.npz", weights)
+    files.write_npz(run.path / "weights" / "000.npz", weights)
     test = opened(run=run.name, layer="conv1", map=2)
     assert "8 of 8 maps, 30x30, " in words(test) and "silent" in words(test)
     assert "silent on this image: zero everywhere" in words(test)
@@ -270,7 +270,7 @@ def test_a_training_that_diverged_is_said_and_shown(made, view):
     run = write_run(settings.runs_dir() / experiment.key, experiment, epochs=(0,))
     weights = run.weights(0)
     weights["conv1/kernel"][...] = np.nan
-    runs.write_npz(run.path / "weights" / "000.npz", weights)
+    files.write_npz(run.path / "weights" / "000.npz", weights)
     said = words(opened(run=run.name, view=view, layer="conv1", map=1))
     assert "It has **no answer**" in said
     assert view != "maps" or "8 without numbers" in said
@@ -372,7 +372,7 @@ def test_a_silent_map_is_told_from_a_dead_one(made, monkeypatch):
     run = write_run(settings.runs_dir() / experiment.key, experiment, epochs=(0,))
     weights = run.weights(0)
     weights["conv1/bias"][2] = -100
-    runs.write_npz(run.path / "weights" / "000.npz", weights)
+    files.write_npz(run.path / "weights" / "000.npz", weights)
     address = {"run": run.name, "view": "map", "layer": "conv1", "map": 2}
     assert "**silent on this image**" in words(opened(**address))
     images, labels = sample_images()
@@ -443,7 +443,7 @@ def test_grad_cam_without_evidence_says_so_in_words(made):
     weights = run.weights(0)
     weights["logits/kernel"][:, 5] = -1  # whatever is found speaks against a dog
     weights["dense1/kernel"][...] = np.abs(weights["dense1/kernel"])
-    runs.write_npz(run.path / "weights" / "000.npz", weights)
+    files.write_npz(run.path / "weights" / "000.npz", weights)
     assert "No positive evidence" in words(opened(run=run.name, view="why", why=5))
 
 

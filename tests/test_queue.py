@@ -16,7 +16,7 @@ from cnnlab.jobs import eta
 from cnnlab.jobs.fair_scheduling import Request, fair_order
 from cnnlab.jobs.queue import MAX_RESUMES, NotRequester, PersonError, Queue, QueueError, UnknownJob
 from cnnlab.settings import subprocess_environment
-from cnnlab.storage import runs
+from cnnlab.storage import files
 
 
 def shapes(seed: int, **fields: object) -> Experiment:
@@ -72,9 +72,9 @@ def test_an_experiment_that_is_over_can_be_asked_for_again(queue: Queue) -> None
 def test_an_experiment_with_a_finished_run_is_answered_as_done(queue: Queue) -> None:
     experiment = shapes(0)
     folder = settings.runs_dir() / experiment.key
-    runs.write_bytes(folder / "experiment.json", experiment.to_json().encode())
+    files.write_bytes(folder / "experiment.json", experiment.to_json().encode())
     waiting = queue.submit(experiment, "ada")
-    runs.write_json(folder / "record.json", {"state": "done"})
+    files.write_json(folder / "record.json", {"state": "done"})
     assert waiting.state == "queued"
     assert queue.submit(experiment, "bob").state == "done"
     assert queue.get(waiting.id).state == "done"

@@ -25,7 +25,7 @@ from cnnlab.jobs.local_runner import LocalRunner, gpu_environment, outcome_from_
 from cnnlab.jobs.log_rotation import rotate
 from cnnlab.jobs.queue import MIGRATIONS, Job, Queue
 from cnnlab.jobs.quotas import QuotaExceeded
-from cnnlab.storage import process_lock, run_retention, runs
+from cnnlab.storage import files, process_lock, run_retention, runs
 
 
 def shapes(seed: int, **fields: object) -> Experiment:
@@ -239,8 +239,8 @@ def finished_run(seed: int, age: float, megabytes: float = 1.0) -> str:
     """A finished run of about this size, last written `age` seconds ago; its key."""
     experiment = shapes(seed)
     folder = settings.runs_dir() / experiment.key
-    runs.write_bytes(folder / "experiment.json", experiment.to_json().encode())
-    runs.write_json(folder / "record.json", {"state": "done"})
+    files.write_bytes(folder / "experiment.json", experiment.to_json().encode())
+    files.write_json(folder / "record.json", {"state": "done"})
     (folder / "model.keras").write_bytes(os.urandom(int(megabytes * 1e6)))
     moment = time.time() - age
     for file in folder.iterdir():
@@ -471,7 +471,7 @@ def test_what_the_backends_say_when_memory_runs_out_is_understood(tmp_path: Path
 
 def test_a_record_that_tells_of_memory_is_understood_too(tmp_path: Path) -> None:
     reason = "The machine ran out of memory; choose fewer filters or a smaller batch."
-    runs.write_json(tmp_path / "record.json", {"state": "failed", "reason": reason})
+    files.write_json(tmp_path / "record.json", {"state": "failed", "reason": reason})
     assert outcome_from_record(tmp_path, 0.0).kind == outcome_from_exit_code(1, tmp_path, 0.0).kind == "out of memory"
 
 

@@ -24,7 +24,7 @@ from cnnlab.report import (
     run_results,
     train_missing,
 )
-from cnnlab.storage import runs
+from cnnlab.storage import files, runs
 
 
 def table(**changed):
@@ -90,7 +90,7 @@ def test_how_sure_a_figure_is_counts_images_and_the_last_ten_epochs(tmp_path):
             dict.fromkeys(runs.HISTORY_COLUMNS, 0.0) | {"epoch": e, "val_accuracy": v} for e, v in enumerate(curve)
         ]
         runs.write_history(run.path / "history.csv", history)
-        runs.write_json(run.path / "record.json", {"seconds": 12.0})
+        files.write_json(run.path / "record.json", {"seconds": 12.0})
         ours[name] = run_results(run)
     told = describe_uncertainty([dataclasses.replace(row, ours=ours.get(row.model.name)) for row in table()])
     assert (
@@ -133,7 +133,7 @@ def test_figures_are_read_off_the_history(tmp_path):
     rows[1] |= {"accuracy": 0.5, "val_accuracy": 0.7}
     rows[2] |= {"accuracy": 0.6, "val_accuracy": 0.4, "train_eval_accuracy": 0.8}
     runs.write_history(tmp_path / "history.csv", rows)
-    runs.write_json(tmp_path / "record.json", {"seconds": 12.0, "test_accuracy": 0.41})
+    files.write_json(tmp_path / "record.json", {"seconds": 12.0, "test_accuracy": 0.41})
     run = runs.Run(tmp_path, REPORT["3conv-none"].experiment)
     assert run_results(run) == ModelResults(0.6, 0.6, 0.4, 0.7, 12.0, 0.41, 0.8, pytest.approx(0.7))
     assert run_results(run).gap == pytest.approx(0.2)
@@ -146,10 +146,10 @@ def test_only_finished_runs_count(tmp_path, monkeypatch):
     assert all(row.ours is None for row in report_rows())
     experiment = REPORT["2conv-l2"].experiment
     folder = tmp_path / "runs" / experiment.key
-    runs.write_bytes(folder / "experiment.json", experiment.to_json().encode())
-    runs.write_json(folder / "record.json", {"state": "stopped"})
+    files.write_bytes(folder / "experiment.json", experiment.to_json().encode())
+    files.write_json(folder / "record.json", {"state": "stopped"})
     assert "2conv-l2" in missing_models() and publishable_models(REPORT) == []
-    runs.write_json(folder / "record.json", {"state": "done"})
+    files.write_json(folder / "record.json", {"state": "done"})
     assert "2conv-l2" not in missing_models() and publishable_models(REPORT) == ["2conv-l2"]
 
 
@@ -159,14 +159,14 @@ def test_a_run_whose_publishing_was_broken_off_is_not_shipped_and_is_published_a
     name, experiment = "2conv-none", REPORT["2conv-none"].experiment
     folder = settings.runs_dir() / experiment.key
     for file in ("experiment.json", "history.csv"):
-        runs.write_bytes(folder / file, experiment.to_json().encode())
-    runs.write_json(folder / "record.json", {"state": "done", "epochs_done": 30})
+        files.write_bytes(folder / file, experiment.to_json().encode())
+    files.write_json(folder / "record.json", {"state": "done", "epochs_done": 30})
     with zipfile.ZipFile(folder / "model.keras", "w") as archive:
         archive.writestr("config.json", "{}")
     for epoch in (0, 1):
-        runs.write_npz(folder / "weights" / f"{epoch:03}.npz", {"conv1/kernel": np.ones(3)})
-    runs.write_npz(folder / "predictions.npz", {"test": np.eye(10, dtype=np.float16), "test_labels": np.arange(10)})
-    write, written = runs.write_npz_bzip2, []
+        files.write_npz(folder / "weights" / f"{epoch:03}.npz", {"conv1/kernel": np.ones(3)})
+    files.write_npz(folder / "predictions.npz", {"test": np.eye(10, dtype=np.float16), "test_labels": np.arange(10)})
+    write, written = files.write_npz_bzip2, []
 
     def killed(path, arrays):
         written.append(path)
@@ -174,7 +174,7 @@ def test_a_run_whose_publishing_was_broken_off_is_not_shipped_and_is_published_a
             raise KeyboardInterrupt
         write(path, arrays)
 
-    monkeypatch.setattr(runs, "write_npz_bzip2", killed)
+    monkeypatch.setattr(files, "write_npz_bzip2", killed)
     with pytest.raises(KeyboardInterrupt):
         publish(name)
     assert publishable_models([name]) == [name] and not runs.find_run(experiment).is_pretrained

@@ -8,7 +8,7 @@ import pytest
 
 from cnnlab import settings
 from cnnlab.experiment import REPORT, Experiment
-from cnnlab.storage import process_lock, runs
+from cnnlab.storage import compression, files, process_lock, runs
 
 ROW = dict.fromkeys(runs.HISTORY_COLUMNS, 0.1) | {"epoch": 0}
 
@@ -21,8 +21,8 @@ def home(tmp_path, monkeypatch):
 
 
 def make(folder, experiment, **record):
-    runs.write_bytes(folder / "experiment.json", experiment.to_json().encode())
-    runs.write_json(folder / "record.json", {"state": "done", "epochs_done": 1} | record)
+    files.write_bytes(folder / "experiment.json", experiment.to_json().encode())
+    files.write_json(folder / "record.json", {"state": "done", "epochs_done": 1} | record)
     return runs.read_run(folder)
 
 
@@ -68,7 +68,7 @@ def test_a_run_trained_here_has_another_title_than_the_shipped_one_of_the_same_e
 @pytest.mark.parametrize("broken", [b"{half", b"\xff\xfe{}", b"[" * 100_000], ids=["half", "no text", "nested"])
 def test_a_directory_with_a_broken_experiment_is_passed_over(home, broken):
     make(home / "runs" / "aaaa", Experiment())
-    runs.write_bytes(home / "runs" / "bbbb" / "experiment.json", broken)
+    files.write_bytes(home / "runs" / "bbbb" / "experiment.json", broken)
     assert [run.name for run in runs.list_runs()] == ["aaaa"]
 
 
@@ -81,7 +81,7 @@ def test_a_run_that_says_running_without_a_living_worker_is_interrupted(home):
 
 def test_weights_of_an_epoch_that_was_not_kept_are_refused_with_those_that_were(home):
     run = make(home / "runs" / "aaaa", Experiment())
-    runs.write_npz(run.path / "weights" / "003.npz", {"conv1/kernel": np.ones((3, 3, 3, 64), np.float16)})
+    files.write_npz(run.path / "weights" / "003.npz", {"conv1/kernel": np.ones((3, 3, 3, 64), np.float16)})
     assert run.snapshot_epochs() == [3] and run.weights(3)["conv1/kernel"].dtype == np.float32
     with pytest.raises(runs.UnknownRun, match=r"\[3\].*epoch=7"):
         run.weights(7)
@@ -89,9 +89,9 @@ def test_weights_of_an_epoch_that_was_not_kept_are_refused_with_those_that_were(
 
 def test_a_reader_never_sees_half_a_file(home):
     path = home / "value.json"
-    runs.write_json(path, {"a": 1})
+    files.write_json(path, {"a": 1})
     with pytest.raises(TypeError):
-        runs.write_json(path, {"a": object()})
+        files.write_json(path, {"a": object()})
     assert json.loads(path.read_text()) == {"a": 1} and list(home.iterdir()) == [path]
 
 
@@ -100,14 +100,14 @@ def test_rounded_numbers_are_as_near_as_their_bits_allow(bits):
     """Half a unit of the last bit kept, and half of float16's own for the first rounding."""
     error = 2.0 ** -(bits + 1) + 2.0**-11
     values = np.random.default_rng(0).normal(size=10_000).astype(np.float32)
-    away = np.abs(runs.round_mantissa(values, bits).astype(np.float64) - values) / np.abs(values)
+    away = np.abs(compression.round_mantissa(values, bits).astype(np.float64) - values) / np.abs(values)
     assert away[np.abs(values) > 1e-3].max() <= error
-    np.testing.assert_array_equal(runs.round_mantissa(np.array([0.0, 1.0, -2.0]), bits), [0, 1, -2])
+    np.testing.assert_array_equal(compression.round_mantissa(np.array([0.0, 1.0, -2.0]), bits), [0, 1, -2])
 
 
 def test_compact_arrays_are_read_by_numpy_as_they_were_written(home):
     arrays = {"conv1/kernel": np.arange(12, dtype=np.float16).reshape(3, 4), "labels": np.arange(3, dtype=np.uint8)}
-    runs.write_npz_bzip2(home / "a.npz", arrays)
+    files.write_npz_bzip2(home / "a.npz", arrays)
     with np.load(home / "a.npz") as read:
         for name, values in arrays.items():
             np.testing.assert_array_equal(read[name], values)
@@ -118,7 +118,7 @@ def test_a_run_that_goes_while_the_runs_are_listed_is_left_out(home, monkeypatch
     """The dispatcher makes room at any moment."""
     for name in ("aaaa", "bbbb"):
         make(home / "runs" / name, Experiment())
-    remaining = runs.modified_time
+    remaining = files.modified_time
 
     def and_then_it_is_gone(path):
         changed = remaining(path)
@@ -126,7 +126,7 @@ def test_a_run_that_goes_while_the_runs_are_listed_is_left_out(home, monkeypatch
             path.parent.rename(home / "removed")
         return changed
 
-    monkeypatch.setattr(runs, "modified_time", and_then_it_is_gone)
+    monkeypatch.setattr(files, "modified_time", and_then_it_is_gone)
     assert [run.name for run in runs.list_runs()] == ["bbbb"]
     assert remaining(home / "runs" / "aaaa" / "experiment.json") == 0
 
@@ -134,14 +134,14 @@ def test_a_run_that_goes_while_the_runs_are_listed_is_left_out(home, monkeypatch
 def test_a_run_that_ended_since_its_record_was_read_is_done_and_not_interrupted(home):
     run = make(home / "runs" / "aaaa", Experiment(), state="running")
     assert run.record["state"] == "running"
-    runs.write_json(run.path / "record.json", {"state": "done"})
+    files.write_json(run.path / "record.json", {"state": "done"})
     assert run.state == "done"
 
 
 def test_numbers_too_large_for_half_precision_are_kept_in_single():
-    assert runs.to_float16(np.float32([1 / 3, -65504])).tolist() == [np.float16(1 / 3), -65504]
+    assert compression.to_float16(np.float32([1 / 3, -65504])).tolist() == [np.float16(1 / 3), -65504]
     for large in ([70_000.0, 1 / 3], [-1e9], [np.inf]):
-        assert runs.to_float16(np.float32(large)).tolist() == np.float32(large).tolist()
+        assert compression.to_float16(np.float32(large)).tolist() == np.float32(large).tolist()
 
 
 def test_rounded_logits_give_the_same_answers():
@@ -149,9 +149,9 @@ def test_rounded_logits_give_the_same_answers():
     logits[:, 1] = logits.max(axis=1) * np.float32(1.0001)  # by a hair
     logits[:, 0] = logits.max(axis=1) * np.float32(0.9999)
     for bits in (4, 8):
-        small = runs.round_mantissa(logits, bits)
+        small = compression.round_mantissa(logits, bits)
         assert (small.argmax(axis=1) != logits.argmax(axis=1)).mean() > 0.1
-        kept = runs.preserve_argmax(small.copy(), logits)
+        kept = compression.preserve_argmax(small.copy(), logits)
         assert (kept.argmax(axis=1) == logits.argmax(axis=1)).all()
         assert kept.dtype == np.float16 and np.abs(kept - small).max() <= 0.02
 

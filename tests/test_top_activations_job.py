@@ -20,7 +20,7 @@ from cnnlab.experiment import Experiment
 from cnnlab.jobs import top_activations_job
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
-from cnnlab.storage import process_lock, runs
+from cnnlab.storage import files, process_lock
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_answers_from_before_they_named_their_images_are_not_trusted(run):
     top_activations_job.run_job(run)
     with np.load(run.path / "top.npz") as file:
         before = {name: file[name] for name in file.files if name != "fingerprint"}
-    runs.write_npz(run.path / "top.npz", before | {"format": np.array(1)})
+    files.write_npz(run.path / "top.npz", before | {"format": np.array(1)})
     assert top_activations_job.load(run) is None
 
 
@@ -106,7 +106,7 @@ def full(*_, **__):
 
 @pytest.mark.parametrize("begin", [top_activations_job.run_job, top_activations_job.start])
 def test_a_full_disk_is_one_sentence_with_a_remedy(run, monkeypatch, begin):
-    monkeypatch.setattr(runs, "write_bytes", full)
+    monkeypatch.setattr(files, "write_bytes", full)
     with pytest.raises(
         top_activations_job.TopActivationsError, match=r"The disk is full: free about 1 MB for .*CNNLAB_HOME"
     ):
@@ -163,9 +163,7 @@ def test_a_worker_that_was_killed_is_seen_as_interrupted(run):
     command = [sys.executable, "-c", script, str(run.path / "top.lock"), str(settings.REPOSITORY)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout.readline() == "held\n"
-        top_activations_job.write_json(
-            run.path / "top.json", {"state": "running", "done": 3, "total": 20, "message": ""}
-        )
+        files.write_json(run.path / "top.json", {"state": "running", "done": 3, "total": 20, "message": ""})
         assert top_activations_job.job_status(run).state == "running"
         worker.kill()
         worker.wait()

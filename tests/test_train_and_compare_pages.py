@@ -18,7 +18,7 @@ from cnnlab.jobs.queue import Queue
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.pages import compare, train
 from cnnlab.rendering import formatting
-from cnnlab.storage import process_lock, runs
+from cnnlab.storage import files, process_lock
 from cnnlab.ui import app_shell, architecture_diagram, browser_identity
 
 APP = settings.REPOSITORY / "cnnlab" / "pages" / "entrypoint.py"
@@ -272,7 +272,7 @@ def test_who_asked_can_leave_the_line():
 def test_a_live_training_shows_how_far_it_is():
     folder = write(settings.runs_dir() / SMALL.key, SMALL, LEARNED[:3], state="running")
     progress = {"phase": "training", "epoch": 3, "batch": 8, "batches": 32, "seconds_left": 240.0, "accuracy": 0.6}
-    runs.write_json(folder / "progress.json", progress | {"loss": 1.0})
+    files.write_json(folder / "progress.json", progress | {"loss": 1.0})
     with process_lock.acquire(folder / "lock"):
         app = opened(**small())
         assert app.get("progress")[0].proto.text == f"**{SMALL.title}**: epoch 3 of 4, batch 8 of 32, 4 min left"

@@ -19,7 +19,7 @@ from cnnlab import data
 from cnnlab.analysis import metrics
 from cnnlab.cli import main
 from cnnlab.experiment import Experiment
-from cnnlab.storage import keras_file, runs
+from cnnlab.storage import files, keras_file, runs
 from cnnlab.training import trainer
 from cnnlab.training.trainer import steps_per_execution
 
@@ -212,11 +212,11 @@ def test_batches_run_together_only_in_numbers_that_divide_the_epoch():
 
 
 def broken(path, experiment):
-    runs.write_bytes(path, b"PK\x03\x04 and then nothing")
+    files.write_bytes(path, b"PK\x03\x04 and then nothing")
 
 
 def half(path, experiment):
-    runs.write_npz(path, {"story": np.array("{}")})
+    files.write_npz(path, {"story": np.array("{}")})
 
 
 def of_other_pictures(path, experiment):
@@ -245,7 +245,7 @@ def test_a_checkpoint_that_does_not_fit_is_said_and_not_gone_on_from(
     monkeypatch.setenv("CNNLAB_HOME", str(home))
     experiment = Experiment(**SMALL)
     leave_behind(tmp_path / "checkpoint.npz", experiment)
-    runs.write_npz(tmp_path / "weights" / "002.npz", {"of": np.zeros(1)})
+    files.write_npz(tmp_path / "weights" / "002.npz", {"of": np.zeros(1)})
     worker = trainer.Trainer(experiment, tmp_path, lambda event: None)
     worker.restore_checkpoint()
     assert capsys.readouterr().err == f"This training begins anew: {why}.\n"
@@ -255,8 +255,8 @@ def test_a_checkpoint_that_does_not_fit_is_said_and_not_gone_on_from(
 def test_a_training_whose_checkpoint_is_broken_begins_anew_and_ends_as_ever(home, whole):
     again = home / "runs" / whole[0].key
     broken(again / "checkpoint.npz", whole[0].experiment)
-    history, record = (again / "history.csv").read_text(), runs.read_json(again / "record.json")
-    runs.write_json(again / "record.json", record | {"state": "stopped"})
+    history, record = (again / "history.csv").read_text(), files.read_json(again / "record.json")
+    files.write_json(again / "record.json", record | {"state": "stopped"})
     code, output = finish(whole[0].experiment, home)
     assert code == 0 and "This training begins anew" in output, output
     assert (again / "history.csv").read_text() == history

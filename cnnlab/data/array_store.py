@@ -1,21 +1,20 @@
-"""Arrays on disk that are either whole or not there.
+"""Data sets on disk: four .npy files and a manifest in a folder that is either complete or absent.
 
-A prepared data set is a folder of four .npy files and a manifest. It is written into a hidden sibling folder, forced to
-the disk, and appears under its name by one rename, so that a process killed at any moment leaves nothing that a later
-start would trust. It is read memory-mapped: ten workers on one machine share one copy of the pixels.
+A data set is written into a hidden sibling folder, synced to the disk, and renamed, so that a process killed at any
+moment leaves nothing that a later start would trust. It is read memory-mapped: all workers on a machine share one copy.
 
-No rename replaces a filled folder. So a data set that is replaced steps aside first, into a hidden folder where `read`
-finds it as long as nothing has its name; where a kill came between the two renames, the next `write` puts it back.
+A rename cannot replace a folder that is not empty. So a data set that is replaced is first renamed to a hidden backup,
+where `read` finds it while nothing has its name; if the process is killed between the two renames, the next `write`
+restores it.
 
-What is left out: checksums are not computed at every start (184 MB take half a second). `read` checks what costs
-nothing, the shapes, types, sizes and labels; `fingerprint` is there for whoever wants certainty.
+Checksums are not computed at every start (184 MB take half a second): `read` checks shapes, types, sizes and labels;
+`fingerprint` is there for a full check.
 """
 
 import contextlib
-import errno
-import fcntl
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -26,15 +25,15 @@ from typing import Any
 import numpy as np
 
 from cnnlab.array_types import PixelArray
+from cnnlab.storage import files, process_lock
 
 Arrays = dict[str, PixelArray]
 
 ARRAY_NAMES = ("x_train", "y_train", "x_test", "y_test")
-DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 
 
 class ArrayStoreError(Exception):
-    """A folder of arrays that cannot be trusted or written. The message is one sentence for a person."""
+    """A data set that cannot be read or written. The message is one sentence for a person."""
 
 
 def fingerprint(arrays: Mapping[str, PixelArray]) -> str:
@@ -46,53 +45,43 @@ def fingerprint(arrays: Mapping[str, PixelArray]) -> str:
 
 
 def write(folder: Path, arrays: Mapping[str, PixelArray], manifest: Mapping[str, Any]) -> None:
-    """Put the four arrays and the manifest under `folder`, which appears, or is replaced, all at once.
+    """Write the four arrays and the manifest to `folder` atomically, replacing what is there.
 
-    `arrays`: images uint8 (n, 32, 32, 3) and labels uint8 (n,) by the names in NAMES. The fingerprint is added to the
-    manifest. Where `folder` already holds these very arrays it stays untouched.
+    `arrays`: images uint8 (n, 32, 32, 3) and labels uint8 (n,) by the names in ARRAY_NAMES. The fingerprint is added
+    to the manifest. Where `folder` already holds equal arrays it is not changed.
 
-    Raises StoreError where there is no room or no permission; nothing half-made remains.
+    Raises ArrayStoreError where the disk is full or may not be written; no partial data remains.
     """
-    whole = {"fingerprint": fingerprint(arrays), **manifest}
+    complete = {"fingerprint": fingerprint(arrays), **manifest}
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _write_lock(folder):
-            if not _contains(folder, whole["fingerprint"]):
-                _replace(folder, arrays, whole)
+            if not _contains(folder, complete["fingerprint"]):
+                _replace(folder, arrays, complete)
     except OSError as error:
-        raise ArrayStoreError(disk_error_message(error, folder)) from error
-
-
-def disk_error_message(error: OSError, folder: Path, megabytes: int = 400) -> str:
-    """One sentence for a person about a write of about so many megabytes that failed in `folder`."""
-    if error.errno in DISK_FULL_ERRNOS:
-        return (
-            f"The disk is full: free about {megabytes} MB for {folder}, or set CNNLAB_HOME to a folder on another disk."
-        )
-    reason = error.strerror or str(error)
-    return f"{folder} could not be written ({reason}): set CNNLAB_HOME to a folder that you may write to."
+        raise ArrayStoreError(files.disk_error_message(error, folder)) from error
 
 
 @contextlib.contextmanager
 def _write_lock(folder: Path) -> Iterator[None]:
-    """Wait until no other process writes this folder, and tidy up what a killed one left behind."""
-    with open(folder.parent / f".{folder.name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    """Wait until no other process writes this folder, and clean up after one that was killed."""
+    lock = process_lock.acquire(folder.parent / f".{folder.name}.lock", timeout=math.inf)
+    with lock or contextlib.nullcontext():
         _recover(folder)
         yield
 
 
 def _backup_path(folder: Path) -> Path:
-    """Where the old data set is while the new one takes its name."""
+    """Where the old data set is kept while the new one is renamed."""
     return folder.parent / f".{folder.name}.aside" / "old"
 
 
 def _recover(folder: Path) -> None:
-    """Undo a replacement that was cut short between its two renames, and sweep away what is left over."""
-    aside = _backup_path(folder)
-    if aside.exists() and not folder.exists():
-        os.rename(aside, folder)
-    for leftover in (aside.parent, *folder.parent.glob(f".{folder.name}-*")):
+    """Undo a replacement that was interrupted between its two renames, and remove leftover folders."""
+    backup = _backup_path(folder)
+    if backup.exists() and not folder.exists():
+        os.rename(backup, folder)
+    for leftover in (backup.parent, *folder.parent.glob(f".{folder.name}-*")):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
@@ -105,45 +94,21 @@ def _contains(folder: Path, digest: str) -> bool:
 
 
 def _replace(folder: Path, arrays: Mapping[str, PixelArray], manifest: Mapping[str, Any]) -> None:
-    making = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        making.chmod(0o755)
+        part.chmod(0o755)
         for name in ARRAY_NAMES:
-            _write_array(making / f"{name}.npy", arrays[name])
-        _write_synced(making / "manifest.json", json.dumps(manifest, indent=2).encode() + b"\n")
-        _fsync_directory(making)
+            files.write_npy(part / f"{name}.npy", arrays[name])
+        files.write_bytes(part / "manifest.json", json.dumps(manifest, indent=2).encode() + b"\n")
+        files.fsync_directory(part)
         if folder.exists():
             _backup_path(folder).parent.mkdir(exist_ok=True)
             os.rename(folder, _backup_path(folder))
-        os.rename(making, folder)
-        with contextlib.suppress(OSError):  # it has its name, even if the disk cannot promise that yet
-            _fsync_directory(folder.parent)
+        os.rename(part, folder)
+        with contextlib.suppress(OSError):  # the rename is done, even where the disk cannot guarantee it yet
+            files.fsync_directory(folder.parent)
     finally:
         _recover(folder)
-
-
-def _write_array(path: Path, array: PixelArray) -> None:
-    array = np.ascontiguousarray(array)
-    with open(path, "wb") as file:  # np.save would hide the reason (errno) of a write that fails
-        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
-        file.write(array.data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _fsync_directory(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def read(folder: Path) -> tuple[Arrays, dict[str, Any]]:
@@ -151,11 +116,11 @@ def read(folder: Path) -> tuple[Arrays, dict[str, Any]]:
 
     Images uint8 (n, 32, 32, 3), labels uint8 (n,) in 0..9.
 
-    Raises StoreError where the folder is missing, incomplete or not what its manifest says.
+    Raises ArrayStoreError where the folder is missing, incomplete or not what its manifest says.
     """
-    for place in (folder, _backup_path(folder), folder):  # it may be replaced just now
+    for path in (folder, _backup_path(folder), folder):  # it may be being replaced
         with contextlib.suppress(FileNotFoundError):
-            return _read_directory(place)
+            return _read_directory(path)
     raise ArrayStoreError(f"There is no prepared data set in {folder}.")
 
 

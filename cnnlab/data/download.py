@@ -11,8 +11,6 @@ cancel, from the first moment to the last. What arrives is checked twice: Keras 
 The worker holds a lock while it lives, so a killed download is seen as interrupted, and two never run at once.
 """
 
-import fcntl
-import json
 import os
 import shutil
 import signal
@@ -22,14 +20,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
 
 from cnnlab import settings
 from cnnlab.data import cifar10
-from cnnlab.data.array_store import DISK_FULL_ERRNOS
+from cnnlab.storage import process_lock
+from cnnlab.storage.background_process import BackgroundStatus, StatusFile
+from cnnlab.storage.files import DISK_FULL_ERRNOS
 
 ORIGIN = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"  # as in keras.datasets.cifar10
@@ -40,39 +39,34 @@ IMPORT_COMMAND = "python -m cnnlab data import PATH"
 
 
 @dataclass(frozen=True)
-class DownloadStatus:
-    """Where a download stands.
+class DownloadStatus(BackgroundStatus):
+    """The status of a download.
 
     `state` is "starting", "downloading", "preparing", "done", "failed", "cancelled", or, where its process died,
     "interrupted". `bytes` of `total` have arrived. `message` is one sentence for a person. `updated` is Unix time.
     """
 
-    state: str
+    LIVE_STATES = ("starting", "downloading", "preparing")
+
     bytes: int = 0
     total: int = ARCHIVE_BYTES
-    message: str = ""
     updated: float = 0.0
 
-    @property
-    def is_live(self) -> bool:
-        """Whether a worker is busy with it."""
-        return self.state in ("starting", "downloading", "preparing")
+
+def status_file() -> StatusFile[DownloadStatus]:
+    """Where the download of this home writes its status."""
+    message = "The download was interrupted: start it again."
+    return StatusFile(_path("download.json"), _path("download.lock"), DownloadStatus, message)
 
 
 def download_status() -> DownloadStatus | None:
     """The download that runs or ran last in this home, or None where there never was one."""
-    try:
-        found = DownloadStatus(**json.loads(_path("download.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
-    if found.is_live and not _is_locked():
-        return replace(found, state="interrupted", message="The download was interrupted: start it again.")
-    return found
+    return status_file().read()
 
 
 def cancel() -> None:
     """Ask the running download, if there is one, to stop, whatever it is at. It leaves nothing half-made behind."""
-    if _is_locked():
+    if process_lock.is_locked(_path("download.lock")):
         _path("download.cancel").touch()
 
 
@@ -108,24 +102,20 @@ def download(
 
 
 class _StatusWriter:
-    """Keeps the latest state of the download in one small file, replaced whole, and passes it on."""
+    """Writes every status of the download to its file, and passes it on."""
 
-    def __init__(self, tell: Callable[[DownloadStatus], None]) -> None:
-        self._tell = tell
-        self._lock = threading.Lock()  # the watching thread reports too
+    def __init__(self, on_status: Callable[[DownloadStatus], None]) -> None:
+        self._on_status = on_status
+        self._lock = threading.Lock()  # the thread that watches the file's size writes too
         self.latest = DownloadStatus("starting")
         self(message="Starting the download of CIFAR-10")
 
     def __call__(self, **changes: str | int) -> None:
         with self._lock:
             self.latest = replace(self.latest, updated=time.time(), **changes)  # type: ignore[arg-type]
-            making = _path(f"download.json.{os.getpid()}")
-            try:
-                making.write_text(json.dumps(asdict(self.latest)), encoding="utf-8")
-                making.replace(_path("download.json"))
-            except OSError:  # a full disk: the reader keeps the last state, the terminal hears it all the same
-                making.unlink(missing_ok=True)
-            self._tell(self.latest)
+            with suppress(OSError):  # a full disk: the file keeps the last status, the terminal gets this one
+                status_file().write(self.latest)
+            self._on_status(self.latest)
 
 
 def _fetch_and_prepare(report: _StatusWriter, origin: str, sha256: str, silence: float) -> Path:
@@ -233,19 +223,14 @@ def _path(name: str) -> Path:
 
 
 def _acquire_lock(stack: ExitStack) -> None:
-    """Hold the lock of this home's download until `stack` closes. Raises CifarError where another holds it."""
+    """Hold the lock of this home's download until `stack` closes. Raises CifarError where another process holds it."""
     try:
-        settings.home().mkdir(parents=True, exist_ok=True)
-        lock: TextIO = stack.enter_context(_path("download.lock").open("w"))
+        lock = process_lock.acquire(_path("download.lock"))
     except OSError as error:
         raise _download_error(error, ORIGIN) from error
-    for _ in range(10):  # a reader that asks whether we live holds it for a moment
-        with suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        time.sleep(0.05)
-    else:
+    if lock is None:
         raise cifar10.CifarError("CIFAR-10 is being downloaded already: wait for that download.")
+    stack.enter_context(lock)
     _clear_cancel()
     stack.callback(_clear_cancel)
     for leftover in settings.home().glob("download-*"):  # of a download that was killed
@@ -254,17 +239,6 @@ def _acquire_lock(stack: ExitStack) -> None:
 
 def _clear_cancel() -> None:
     _path("download.cancel").unlink(missing_ok=True)
-
-
-def _is_locked() -> bool:
-    try:
-        with open(_path("download.lock")) as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _catch_signals(stack: ExitStack) -> None:

@@ -20,8 +20,6 @@ What can happen, and what follows (nothing of it is kept in this process's memor
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -46,6 +44,7 @@ from cnnlab.jobs.log_rotation import rotate
 from cnnlab.jobs.queue import CANCELLED, DONE, FAILED, Job, Queue, QueueError, has_finished_run
 from cnnlab.settings import SettingsError
 from cnnlab.storage import process_lock, run_retention
+from cnnlab.storage.background_process import Process, cnnlab_command, start_detached
 
 GRACE_SECONDS = 10.0  # between asking a worker to stop and ending it
 KILL_SECONDS = 3.0  # a killed process is gone after so long at most
@@ -339,8 +338,9 @@ def ensure_running() -> None:
             return
         lock = process_lock.acquire(lock_path(), timeout=0, write_owner=False)
         if lock is not None:
+            command = cnnlab_command("dispatch", "--idle", f"{IDLE_SECONDS:.0f}")
             with lock:
-                _started.append(_start_detached(lock))
+                _started.append(start_detached(command, log=log_path(), lock=lock))
     except OSError as error:
         raise QueueError(f"The dispatcher cannot be started ({error.strerror}): look at {settings.home()}.") from error
 
@@ -373,23 +373,7 @@ def seconds_since_heartbeat() -> float | None:
         return None
 
 
-_started: list[subprocess.Popen[bytes]] = []  # by this process, and not yet waited for
-
-
-def _start_detached(lock: process_lock.ProcessLock) -> subprocess.Popen[bytes]:
-    descriptors, variables = lock.inheritance_options()
-    with log_path().open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cnnlab", "dispatch", "--idle", f"{IDLE_SECONDS:.0f}"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=settings.subprocess_environment() | variables,
-            pass_fds=descriptors,
-            start_new_session=True,
-        )
-    lock.write_owner(process.pid, inherited=True)
-    return process
+_started: list[Process] = []  # by this process, and not yet waited for
 
 
 def _started_recently() -> bool:

@@ -25,7 +25,8 @@ from cnnlab import settings
 from cnnlab.jobs.devices import DeviceSlots, Gpu
 from cnnlab.jobs.log_rotation import rotate
 from cnnlab.jobs.queue import DONE, FAILED, Job
-from cnnlab.storage import process_lock, runs
+from cnnlab.storage import files, process_lock
+from cnnlab.storage.background_process import start_detached
 
 STOPPED, CRASHED, NOT_STARTED, OUT_OF_MEMORY, ORPHANED = "stopped", "crashed", "not begun", "out of memory", "orphaned"
 EXIT_DONE, EXIT_STOPPED = 0, 3  # `train` says by its exit code how it ended; 1: failed, the reason is in record.json
@@ -115,23 +116,17 @@ class LocalRunner:
         if lock is None:
             return AdoptedWorker(job)
         with lock:
-            descriptors, variables = lock.inheritance_options()
-            rotate(folder / "worker.log")
-            with (folder / "worker.log").open("ab") as log:
-                where = f"{job.device or 'one device'} of {socket.gethostname()}"
-                log.write(f"{ATTEMPT_HEADER}{job.attempts}, {where}\n".encode())
-                log.flush()
-                process = subprocess.Popen(
-                    list(self.command(job)),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    env=settings.subprocess_environment() | self.device_environment(job) | variables,
-                    pass_fds=descriptors,
-                    start_new_session=True,
-                )
-            lock.write_owner(process.pid, inherited=True)
-        lower_priority(process.pid, self.niceness)
+            log = folder / "worker.log"
+            rotate(log)
+            with log.open("a") as file:
+                file.write(f"{ATTEMPT_HEADER}{job.attempts}, {job.device or 'one device'} of {socket.gethostname()}\n")
+            process = start_detached(
+                self.command(job),
+                log=log,
+                environment=self.device_environment(job),
+                lock=lock,
+                niceness=self.niceness,
+            )
         return LocalWorker(job, process)
 
     def device_environment(self, job: Job) -> dict[str, str]:
@@ -230,7 +225,7 @@ def outcome_from_exit_code(code: int, folder: Path, started: float | None = None
 
 def outcome_from_record(folder: Path, started: float | None) -> Outcome:
     """What record.json says of a worker whose exit code nobody saw, if it was written after `started` (Unix time)."""
-    state = runs.read_json(folder / "record.json").get("state")
+    state = files.read_json(folder / "record.json").get("state")
     if state == "done":
         return Outcome(DONE)
     if state == "failed" and modified_since(folder / "record.json", started):
@@ -257,7 +252,7 @@ def modified_since(path: Path, timestamp: float | None) -> bool:
 
 def recorded_failure(folder: Path) -> str | None:
     """The reason in record.json, where the run failed."""
-    record = runs.read_json(folder / "record.json")
+    record = files.read_json(folder / "record.json")
     return str(record.get("reason") or "It gave no reason.") if record.get("state") == "failed" else None
 
 
@@ -325,16 +320,3 @@ def run_directory(job: Job) -> Path:
 def train_command(job: Job) -> Sequence[str]:
     """The command line of a worker."""
     return (sys.executable, "-m", "cnnlab", "train", "--json", job.experiment_json)
-
-
-def lower_priority(pid: int, niceness: int) -> None:
-    """Make a process yield to others by so many steps more than this one does; a process that has gone is no error.
-
-    Where the kernel shares the processor among sessions (`kernel.sched_autogroup_enabled`), a worker's niceness counts
-    only within its own session, so that session is told the same.
-    """
-    with contextlib.suppress(OSError):
-        steps = min(19, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
-        os.setpriority(os.PRIO_PROCESS, pid, steps)
-        if os.getsid(pid) == pid:
-            Path(f"/proc/{pid}/autogroup").write_text(str(steps))

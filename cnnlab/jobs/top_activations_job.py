@@ -12,13 +12,11 @@ Two threads share the work, a slice of images each; NumPy lets go of Python's lo
 """
 
 import contextlib
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +25,12 @@ from cnnlab import data, settings
 from cnnlab.analysis import activation_stats, top_activations
 from cnnlab.analysis.top_activations import FilterExamples, MaxActivations, SelectedImages
 from cnnlab.array_types import Array
-from cnnlab.data import Dataset, DatasetMissing, array_store
+from cnnlab.data import Dataset, DatasetMissing
 from cnnlab.models.architecture import CLASS_COUNT, network_layers
-from cnnlab.storage import process_lock
-from cnnlab.storage.runs import Run, open_run, read_json, write_json, write_npz
+from cnnlab.storage import files, process_lock
+from cnnlab.storage.background_process import BackgroundStatus, StatusFile, cnnlab_command, start_detached
+from cnnlab.storage.files import write_npz
+from cnnlab.storage.runs import Run, open_run
 
 ProgressCallback = Callable[[int, int], None]
 
@@ -62,13 +62,11 @@ class TopActivations:
 
 
 @dataclass(frozen=True)
-class JobStatus:
+class JobStatus(BackgroundStatus):
     """`done` of `of` images; `state` is running, done, failed or interrupted; `message` one sentence."""
 
-    state: str
     done: int = 0
     total: int = 0
-    message: str = ""
 
 
 def result_directory(run: Run) -> Path:
@@ -108,15 +106,19 @@ def _matches_local_data(name: str, fingerprint: str) -> bool:
         return True
 
 
+def status_file(run: Run) -> StatusFile[JobStatus]:
+    """Where the worker of this run writes its status."""
+    folder = result_directory(run)
+    message = "The worker was interrupted: start it again."
+    return StatusFile(folder / PROGRESS, folder / LOCK, JobStatus, message)
+
+
 def job_status(run: Run) -> JobStatus | None:
-    """Where the worker is, or how the last one ended; None where there never was one."""
-    found = read_json(result_directory(run) / PROGRESS)
-    if not found:
-        return JobStatus("running") if process_lock.is_locked(result_directory(run) / LOCK) else None
-    now = JobStatus(**{field.name: found[field.name] for field in fields(JobStatus) if field.name in found})
-    if now.state == "running" and not process_lock.is_locked(result_directory(run) / LOCK):
-        return JobStatus("interrupted", now.done, now.total, "The worker was interrupted: start it again.")
-    return now
+    """The status of the worker, or of the last one; None where there never was one."""
+    status = status_file(run).read()
+    if status is None and process_lock.is_locked(result_directory(run) / LOCK):
+        return JobStatus("running")
+    return status
 
 
 def start(run: Run) -> None:
@@ -132,17 +134,8 @@ def start(run: Run) -> None:
 
 def _start(run: Run, lock: process_lock.ProcessLock) -> None:
     with lock:
-        write_json(result_directory(run) / PROGRESS, asdict(JobStatus("running")))
-        fds, variables = lock.inheritance_options()
-        subprocess.Popen(
-            [sys.executable, "-m", "cnnlab", "top-images", run.name],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=settings.subprocess_environment() | variables | {"OPENBLAS_NUM_THREADS": "1"},
-            pass_fds=fds,
-            start_new_session=True,
-        )
+        status_file(run).write(JobStatus("running"))
+        start_detached(cnnlab_command("top-images", run.name), environment={"OPENBLAS_NUM_THREADS": "1"}, lock=lock)
 
 
 def run_job(run: Run | str, progress: ProgressCallback | None = None) -> TopActivations:
@@ -162,16 +155,16 @@ def run_job(run: Run | str, progress: ProgressCallback | None = None) -> TopActi
         except LookupError as error:
             sentence = str(error.args[0])
             with contextlib.suppress(OSError):  # on a full disk the last word stays what it was
-                write_json(result_directory(run) / PROGRESS, asdict(JobStatus("failed", message=sentence)))
+                status_file(run).write(JobStatus("failed", message=sentence))
             raise TopActivationsError(sentence) from error
 
 
 def _compute_and_write(run: Run, tell: ProgressCallback | None) -> TopActivations:
     with _disk_errors_as_messages(result_directory(run)):
-        report = _StatusWriter(result_directory(run) / PROGRESS, tell)
+        report = _StatusWriter(status_file(run), tell)
         found = compute(run, data.load_dataset(run.experiment.dataset), report)
         write_npz(result_directory(run) / FILE, _to_arrays(found))
-        write_json(result_directory(run) / PROGRESS, asdict(JobStatus("done", found.images, found.images)))
+        status_file(run).write(JobStatus("done", found.images, found.images))
     return found
 
 
@@ -181,7 +174,7 @@ def _disk_errors_as_messages(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise TopActivationsError(array_store.disk_error_message(error, place, megabytes=1)) from error
+        raise TopActivationsError(files.disk_error_message(error, place, megabytes=1)) from error
 
 
 def compute(run: Run, dataset: Dataset, tell: ProgressCallback | None = None) -> TopActivations:
@@ -248,13 +241,13 @@ class _Counter:
 class _StatusWriter:
     """Writes the progress where a page reads it, a few times a second, and passes it on."""
 
-    def __init__(self, path: Path, tell: ProgressCallback | None) -> None:
-        self.path, self.tell, self.written = path, tell, 0.0
+    def __init__(self, file: StatusFile[JobStatus], tell: ProgressCallback | None) -> None:
+        self.file, self.tell, self.written = file, tell, 0.0
 
     def __call__(self, done: int, of: int) -> None:
         if time.monotonic() - self.written > STATUS_INTERVAL_SECONDS:
             self.written = time.monotonic()
-            write_json(self.path, asdict(JobStatus("running", done, of)))
+            self.file.write(JobStatus("running", done, of))
         if self.tell is not None:
             self.tell(done, of)
 

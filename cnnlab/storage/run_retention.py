@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnnlab import settings
-from cnnlab.storage import process_lock, runs
+from cnnlab.storage import files, process_lock, runs
 
 VIEW_INTERVAL_SECONDS = 30.0  # a look is written down once in so long, however many people look
 
@@ -42,7 +42,7 @@ def mark_viewed(key: str) -> None:
 
 def last_viewed(key: str) -> float:
     """When somebody last looked at this run (Unix time); 0 if nobody did."""
-    return runs.modified_time(_marker_path(key, "viewed"))
+    return files.modified_time(_marker_path(key, "viewed"))
 
 
 def pin(key: str, pinned: bool = True) -> None:
@@ -77,8 +77,8 @@ def directory_bytes(folder: Path) -> int:
 
 def last_used(folder: Path) -> float:
     """When a run was last written or looked at (Unix time)."""
-    files = ("record.json", "history.csv", "experiment.json", "lock")
-    return max(last_viewed(folder.name), *(runs.modified_time(folder / name) for name in files))
+    names = ("record.json", "history.csv", "experiment.json", "lock")
+    return max(last_viewed(folder.name), *(files.modified_time(folder / name) for name in names))
 
 
 def evict_runs(max_bytes: float, active_keys: Collection[str], viewed_seconds: float) -> EvictionResult:

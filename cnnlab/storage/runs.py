@@ -14,11 +14,7 @@ one. Nothing here needs Keras: shipped runs leave their last weights to `model.k
 
 import csv
 import io
-import json
-import os
 import re
-import threading
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +26,7 @@ from numpy.typing import NDArray
 from cnnlab import settings
 from cnnlab.array_types import Weights
 from cnnlab.experiment import REPORT, Experiment
-from cnnlab.storage import keras_file
+from cnnlab.storage import files, keras_file
 from cnnlab.storage.process_lock import is_locked
 
 HISTORY_COLUMNS = (
@@ -51,89 +47,13 @@ class UnknownRun(LookupError):
     """No run goes by this name. The message is one sentence for the person who asked."""
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replace the file `path` by `content` in one step: a reader, or a crash, finds the old bytes or the new ones."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write `value` as JSON, in one step."""
-    write_bytes(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in this file; an empty one where the file is missing or broken."""
-    try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def write_npz(path: Path, arrays: dict[str, Any], compress: bool = False) -> None:
-    """Write arrays as .npz, in one step."""
-    buffer = io.BytesIO()
-    (np.savez_compressed if compress else np.savez)(buffer, **arrays)
-    write_bytes(path, buffer.getvalue())
-
-
-def to_float16(values: NDArray[Any]) -> NDArray[np.floating[Any]]:
-    """float16, three digits of each number; float32 where a number is too large for that (beyond 65,504)."""
-    fits = np.abs(values).max(initial=0) <= np.finfo(np.float16).max
-    return values.astype(np.float16 if fits else np.float32)
-
-
-def round_mantissa(values: NDArray[Any], bits: int) -> NDArray[np.float16]:
-    """float16 with only `bits` of the ten bits after the leading one kept, rounded: it packs well and reads as ever."""
-    drop = 10 - bits
-    whole = values.astype(np.float16).view(np.uint16).astype(np.uint32)
-    return ((whole + (1 << drop >> 1)) >> drop << drop).astype(np.uint16).view(np.float16)
-
-
-def preserve_argmax(small: NDArray[Any], logits: NDArray[Any]) -> NDArray[Any]:
-    """`small`, a rounded copy of `logits` (n, classes), in which the largest of each row is the largest as before."""
-    said = np.argmax(logits, axis=1)
-    rows = np.flatnonzero(np.argmax(small, axis=1) != said)
-    small[rows, said[rows]] = np.nextafter(small[rows].max(axis=1), np.inf, dtype=small.dtype)
-    return small
-
-
-def write_npz_bzip2(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    """Write arrays as .npz packed with bzip2, which `numpy.load` reads like any other, in one step."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_BZIP2) as archive:
-        for name, values in arrays.items():
-            member = io.BytesIO()
-            np.save(member, values)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue(), zipfile.ZIP_BZIP2)
-    write_bytes(path, buffer.getvalue())
-
-
-def deflate_zip(content: bytes) -> bytes:
-    """A zip archive (a .keras file is one) with its members compressed."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
-        for member in old.namelist():
-            new.writestr(zipfile.ZipInfo(member), old.read(member), zipfile.ZIP_DEFLATED, 9)
-    return buffer.getvalue()
-
-
 def write_history(path: Path, rows: list[dict[str, float]]) -> None:
     """Write the history so far; a figure is written with all its digits, and left empty where there is none."""
     text = io.StringIO()
     writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_bytes(path, text.getvalue().encode())
+    files.write_bytes(path, text.getvalue().encode())
 
 
 @dataclass(frozen=True)
@@ -164,7 +84,7 @@ class Run:
     @cached_property
     def record(self) -> dict[str, Any]:
         """record.json as it was when first asked for."""
-        return read_json(self.path / "record.json")
+        return files.read_json(self.path / "record.json")
 
     @property
     def is_live(self) -> bool:
@@ -176,13 +96,13 @@ class Run:
         """running, done, stopped or failed; 'interrupted' where the record says running and no worker lives."""
         written = str(self.record.get("state", "stopped"))
         if written == "running" and not self.is_live:  # gone, or at its end since the record was read
-            written = str(read_json(self.path / "record.json").get("state", "stopped"))
+            written = str(files.read_json(self.path / "record.json").get("state", "stopped"))
             return "interrupted" if written == "running" else written
         return written
 
     def progress(self) -> dict[str, Any]:
         """progress.json: where the live worker is; empty when there is none."""
-        return read_json(self.path / "progress.json")
+        return files.read_json(self.path / "progress.json")
 
     def history(self) -> dict[str, NDArray[np.float64]]:
         """history.csv by column, one value an epoch; NaN where a figure does not exist (training before epoch 1)."""
@@ -241,14 +161,6 @@ def shipped_name(experiment: Experiment) -> str | None:
     return {row.experiment: row.name for row in REPORT.values()}.get(experiment)
 
 
-def modified_time(path: Path) -> float:
-    """When a file was last written (Unix time); 0 where there is none."""
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
-
-
 def find_run(experiment: Experiment) -> Run | None:
     """The run of this experiment, shipped or trained here, or None."""
     shipped = shipped_name(experiment)
@@ -263,7 +175,7 @@ def list_runs() -> list[Run]:
     """Every run there is: the shipped ones in the report's order, then those trained here, newest first."""
     shipped = [settings.PRETRAINED / name for name in REPORT]
     trained = settings.runs_dir().glob("*/experiment.json")
-    folders = [path.parent for path in sorted(trained, key=modified_time, reverse=True)]
+    folders = [path.parent for path in sorted(trained, key=files.modified_time, reverse=True)]
     found = []
     for folder in [*shipped, *folders]:
         try:

@@ -1,15 +1,13 @@
-"""Photos that people brought, kept as the 32x32 pixels that the network got: a link to one opens the same view.
+"""Photos that people uploaded, kept as the 32x32 pixels that the network gets, so that a link opens the same view.
 
-Only these 1,024 pixels are written down, as a PNG of about 3 KB; the photo itself is forgotten with the browser's page.
-A photo is called by a digest of its pixels, which nobody guesses, and the same pixels have the same name. The album
-keeps the MOST newest; an older link gets a sentence.
+Only these 1,024 pixels are stored, as a PNG of about 3 KB; the photo itself stays in the browser's session. A photo is
+named after a digest of its pixels, so the same pixels have the same name. The newest MAX_UPLOADS are kept.
 """
 
 import contextlib
 import hashlib
 import os
 import re
-import uuid
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ from PIL import Image
 
 from cnnlab import settings
 from cnnlab.array_types import PixelArray
+from cnnlab.storage import files
 
 MAX_UPLOADS = 500
 IMAGE_SHAPE = (32, 32, 3)
@@ -24,16 +23,16 @@ UPLOAD_NAME_PATTERN = re.compile(r"[0-9a-f]{16}")
 
 
 class UnknownUpload(LookupError):
-    """The album has no such photo. The message is one sentence for the person who followed the link."""
+    """There is no such photo. The message is one sentence for the person who followed the link."""
 
 
 def directory() -> Path:
-    """Where the photos are kept."""
+    """The directory of the photos."""
     return settings.home() / "photos"
 
 
 def save_upload(pixels: PixelArray) -> str:
-    """Keep a photo, uint8 (32, 32, 3), and return its name, 16 hex digits; the oldest ones make room.
+    """Store a photo, uint8 (32, 32, 3), and return its name, 16 hex digits; the oldest ones are removed.
 
     Raises ValueError for another shape, OSError where the disk is full.
     """
@@ -43,7 +42,7 @@ def save_upload(pixels: PixelArray) -> str:
     path = directory() / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.utime(path)  # the newest again
+        os.utime(path)  # it counts as new again
     except FileNotFoundError:
         _write_png(path, pixels)
         _evict_oldest()
@@ -65,23 +64,12 @@ def load_upload(name: str) -> PixelArray:
 
 
 def _write_png(path: Path, pixels: PixelArray) -> None:
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")  # Streamlit's sessions share one process id
-    try:
+    with files.atomic_path(path) as part:
         Image.fromarray(pixels).save(part, "PNG")
-        part.replace(path)  # in one step: nobody reads half a photo
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _evict_oldest() -> None:
-    kept = sorted(directory().glob("*.png"), key=_modified_time)
+    kept = sorted(directory().glob("*.png"), key=files.modified_time)
     for path in kept[: max(len(kept) - MAX_UPLOADS, 0)]:
-        with contextlib.suppress(OSError):  # another process made the room
+        with contextlib.suppress(OSError):  # another process removed it
             path.unlink()
-
-
-def _modified_time(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0

@@ -29,7 +29,7 @@ from cnnlab.analysis.metrics import accuracy, cross_entropy
 from cnnlab.array_types import Weights
 from cnnlab.experiment import Experiment
 from cnnlab.models.architecture import LayerOrder
-from cnnlab.storage import runs
+from cnnlab.storage import compression, files, runs
 from cnnlab.storage.process_lock import acquire
 from cnnlab.training import keras_model
 from cnnlab.training.input_pipeline import InputPipeline
@@ -156,8 +156,8 @@ class Trainer:
         """Keep the weights of this epoch: half the digits, all of them after the last epoch."""
         weights = dict(keras_model.get_weights(self.model))
         if epoch != self.experiment.epochs:
-            weights = {name: runs.to_float16(values) for name, values in weights.items()}
-        runs.write_npz(self.snapshot_path(epoch), weights)
+            weights = {name: compression.to_float16(values) for name, values in weights.items()}
+        files.write_npz(self.snapshot_path(epoch), weights)
 
     def snapshot_path(self, epoch: int) -> Path:
         """Where the weights of this epoch are kept."""
@@ -168,7 +168,7 @@ class Trainer:
         state = {f"{index:04}": np.asarray(v.numpy()) for index, v in enumerate(self.variables())}
         story = {"rows": self.history_rows, "epoch_seconds": self.epoch_seconds}
         story |= {name: self.record[name] for name in ("started", "fingerprint")}
-        runs.write_npz(self.path / "checkpoint.npz", {**state, "story": np.array(json.dumps(story))})
+        files.write_npz(self.path / "checkpoint.npz", {**state, "story": np.array(json.dumps(story))})
 
     def variables(self) -> list[Any]:
         return [*self.model.variables, *self.model.optimizer.variables]
@@ -203,7 +203,7 @@ class Trainer:
             test = self.predict(test_images)
             validation = {"validation": compress_logits(watched), "validation_labels": self.val_images.labels}
         predictions = {**validation, "test": compress_logits(test), "test_labels": test_images.labels}
-        runs.write_npz(self.path / "predictions.npz", predictions, compress=True)
+        files.write_npz(self.path / "predictions.npz", predictions, compress=True)
         self.record |= {"finished": utc_now(), "test_accuracy": accuracy(test, test_images.labels)}
         self.write_record("done")
         remove_temporary_files(self.path)
@@ -220,7 +220,7 @@ class Trainer:
             "final": self.history_rows[-1] if self.history_rows else None,
             "best": best,
         }
-        runs.write_json(self.path / "record.json", self.record)
+        files.write_json(self.path / "record.json", self.record)
 
     def seconds_left(self, epoch: int, share: float) -> float | None:
         """From the measured seconds of the epochs so far; None before the first one is over."""
@@ -232,7 +232,7 @@ class Trainer:
     def write_progress(self, phase: str, epoch: int, **more: Any) -> None:
         """progress.json: where the worker is, for whoever looks."""
         fields = {"phase": phase, "epoch": epoch, "epochs": self.experiment.epochs, "updated": time.time()}
-        runs.write_json(self.path / "progress.json", fields | more)
+        files.write_json(self.path / "progress.json", fields | more)
 
 
 def read_checkpoint(path: Path, shapes: list[tuple[int, ...]]) -> tuple[list[Any], dict[str, Any]]:
@@ -250,7 +250,7 @@ def read_checkpoint(path: Path, shapes: list[tuple[int, ...]]) -> tuple[list[Any
 
 def compress_logits(logits: Any) -> Any:
     """Logits as predictions.npz keeps them: half the digits, the same answers."""
-    return runs.preserve_argmax(runs.to_float16(logits), logits)
+    return compression.preserve_argmax(compression.to_float16(logits), logits)
 
 
 def remove_temporary_files(path: Path) -> None:
@@ -354,16 +354,16 @@ def train(
     if lock is None:
         raise RunLocked(f"Another worker is training {experiment.title} at this moment; watch it instead.")
     with lock, stop_signals():
-        if runs.read_json(path / "record.json").get("state") == "done":
+        if files.read_json(path / "record.json").get("state") == "done":
             remove_temporary_files(path)  # the last worker was killed just before it did
             return "done"
-        runs.write_bytes(path / "experiment.json", (experiment.to_json() + "\n").encode())
-        runs.write_json(path / "progress.json", {"phase": "starting", "epochs": experiment.epochs})
+        files.write_bytes(path / "experiment.json", (experiment.to_json() + "\n").encode())
+        files.write_json(path / "progress.json", {"phase": "starting", "epochs": experiment.epochs})
         try:
             worker = Trainer(experiment, path, report, layer_order)
         except LookupError as problem:
-            record = {"epochs_done": 0} | runs.read_json(path / "record.json")
-            runs.write_json(path / "record.json", record | {"state": "failed", "reason": str(problem)})
+            record = {"epochs_done": 0} | files.read_json(path / "record.json")
+            files.write_json(path / "record.json", record | {"state": "failed", "reason": str(problem)})
             (path / "progress.json").unlink(missing_ok=True)
             raise
         return run_guarded(worker)

@@ -17,7 +17,7 @@ from cnnlab.data import Dataset
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.queue import Queue
 from cnnlab.settings import data_dir, home
-from cnnlab.storage import runs
+from cnnlab.storage import files, runs
 from cnnlab.storage.runs import Run, UnknownRun
 
 LISTING_SECONDS = 2.0
@@ -73,7 +73,7 @@ def record(run: Run) -> dict[str, Any]:
 
 @st.cache_data(max_entries=200, show_spinner=False)
 def _record(path: Path, moment: int) -> dict[str, Any]:
-    return runs.read_json(path / "record.json")
+    return files.read_json(path / "record.json")
 
 
 def weights(run: Run, epoch: int) -> Weights:

@@ -1,16 +1,14 @@
 """CIFAR-10 is not here: the button that downloads it, and how many bytes have come."""
 
-import subprocess
-import sys
 import time
 
 import streamlit as st
 
 from cnnlab.data import download
-from cnnlab.settings import home, subprocess_environment
+from cnnlab.settings import home
+from cnnlab.storage.background_process import cnnlab_command, start_detached
 
 TICK_SECONDS = 1.0
-COMMAND = ("-m", "cnnlab", "data", "download")
 
 
 def download_panel() -> None:
@@ -46,15 +44,7 @@ def watch_download() -> None:
 def start_download() -> None:
     """Start the worker that downloads, as a process of its own: it outlives the page and the web server."""
     home().mkdir(parents=True, exist_ok=True)
-    with (home() / "download.log").open("ab") as log:
-        subprocess.Popen(
-            [sys.executable, *COMMAND],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=subprocess_environment(),
-            start_new_session=True,
-        )
+    start_detached(cnnlab_command("data", "download"), log=home() / "download.log")
     _wait_until_live()
 
 

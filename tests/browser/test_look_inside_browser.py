@@ -13,7 +13,7 @@ from cnnlab.data.samples import sample_images
 from cnnlab.experiment import Experiment
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
-from cnnlab.storage.runs import write_npz
+from cnnlab.storage.files import write_npz
 from cnnlab.ui.app_shell import POLL_SECONDS
 
 pytestmark = pytest.mark.browser

@@ -12,7 +12,7 @@ from cnnlab.data.samples import sample_images
 from cnnlab.experiment import Experiment
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
-from cnnlab.storage import runs
+from cnnlab.storage import files, runs
 
 pytestmark = pytest.mark.browser
 
@@ -38,12 +38,12 @@ def untrained(home, experiment, seed):
     said = numpy_forward.logits(network, weights, images)
     path.mkdir(parents=True)
     (path / "experiment.json").write_text(experiment.to_json())
-    runs.write_npz(path / "weights" / "001.npz", weights)
-    runs.write_npz(path / "predictions.npz", {"test": said.astype(np.float16), "test_labels": labels})
+    files.write_npz(path / "weights" / "001.npz", weights)
+    files.write_npz(path / "predictions.npz", {"test": said.astype(np.float16), "test_labels": labels})
     runs.write_history(
         path / "history.csv", [dict.fromkeys(runs.HISTORY_COLUMNS, 0.1) | {"epoch": epoch} for epoch in (0, 1)]
     )
-    runs.write_json(path / "record.json", {"state": "done", "epochs_done": 1})
+    files.write_json(path / "record.json", {"state": "done", "epochs_done": 1})
     return metrics.classify(said.astype(np.float16), labels)
 
 

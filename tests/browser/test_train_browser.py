@@ -9,7 +9,7 @@ from history_factories import history, write
 
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.queue import Queue
-from cnnlab.storage import process_lock, runs
+from cnnlab.storage import files, process_lock
 from cnnlab.ui import browser_identity
 
 pytestmark = pytest.mark.browser
@@ -74,7 +74,7 @@ def test_a_training_started_in_the_browser_grows_survives_a_reload_and_a_stop_an
 
 def test_a_restarted_web_server_finds_the_training_again(tmp_path, new_tab):
     folder = write(tmp_path / "runs" / KNOWN.key, KNOWN, history([0.1, 0.6], [0.1, 0.55]), state="running")
-    runs.write_json(folder / "progress.json", {"phase": "training", "epoch": 2, "batch": 3, "batches": 32})
+    files.write_json(folder / "progress.json", {"phase": "training", "epoch": 2, "batch": 3, "batches": 32})
     with process_lock.acquire(folder / "lock"):  # this test is the worker
         for _ in range(2):
             with served(tmp_path) as app:

@@ -31,7 +31,7 @@ from server import NO_DATA, Lab, cpu_seconds, fresh_lab, memory
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
-from cnnlab.storage import process_lock, runs
+from cnnlab.storage import files, process_lock, runs
 
 THINKING = (2.0, 8.0)  # seconds between an answer and the next click
 WATCHING = (15.0, 40.0)  # seconds for which a live run is watched before another network is looked at
@@ -207,8 +207,8 @@ def written_by_hand(experiment: Experiment) -> Iterator[None]:
     if lock is None:
         raise RuntimeError(f"{path} is being trained already.")
     with lock:
-        runs.write_bytes(path / "experiment.json", experiment.to_json().encode())
-        runs.write_json(path / "record.json", {"state": "running", "epochs_done": 0})
+        files.write_bytes(path / "experiment.json", experiment.to_json().encode())
+        files.write_json(path / "record.json", {"state": "running", "epochs_done": 0})
         yield
 
 
@@ -221,10 +221,10 @@ async def keep_writing(experiment: Experiment) -> None:
             figures = dict.fromkeys(runs.HISTORY_COLUMNS[1:], 0.9 - 0.8 / (1 + epoch / 10))
             rows.append({"epoch": epoch, **figures})
             runs.write_history(path / "history.csv", rows)
-            runs.write_json(path / "record.json", {"state": "running", "epochs_done": epoch, "final": rows[-1]})
+            files.write_json(path / "record.json", {"state": "running", "epochs_done": epoch, "final": rows[-1]})
         place = {"epoch": epoch + 1, "epochs": experiment.epochs, "batch": 15 * batch + 1, "batches": 157}
         figures = {"accuracy": 0.5, "loss": 1.0, "seconds_left": 5.0 * (experiment.epochs - epoch)}
-        runs.write_json(path / "progress.json", {"phase": "training", "updated": time.time(), **place, **figures})
+        files.write_json(path / "progress.json", {"phase": "training", "updated": time.time(), **place, **figures})
         await asyncio.sleep(0.5)
 
 
@@ -250,7 +250,7 @@ async def lesson(lab: Lab, viewers: int, seconds: float, training: bool) -> Less
         await start_training(lab)
     held = Lesson(lab, viewers)
     await held.run(seconds)
-    held.epochs = int(runs.read_json(settings.runs_dir() / LIVE.key / "record.json").get("epochs_done") or 0)
+    held.epochs = int(files.read_json(settings.runs_dir() / LIVE.key / "record.json").get("epochs_done") or 0)
     if training and not lab.workers():
         held.trouble.append("the training has ended before the lesson")
     if writing:

@@ -27,7 +27,7 @@ from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.queue import DONE, FAILED, QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
-from cnnlab.storage import runs
+from cnnlab.storage import files
 
 MEGABYTES = 24
 BEFORE = 5  # epochs that are kept when the disk runs full
@@ -80,7 +80,7 @@ def folder(one: Experiment) -> Path:
 
 def epochs_done(one: Experiment) -> int:
     """How far the run has come."""
-    return int(runs.read_json(folder(one) / "record.json").get("epochs_done") or 0)
+    return int(files.read_json(folder(one) / "record.json").get("epochs_done") or 0)
 
 
 def state(lab: Lab, one: Experiment) -> str:

@@ -1,0 +1,116 @@
+"""Start a process that outlives the one that starts it, and read its progress from a small file.
+
+A background process takes a `ProcessLock` while it lives. The starter acquires that lock and hands it to the child, so
+that at no moment a second one can start. The child writes its status, a small dataclass, as JSON; a status that says
+that it is at work while the lock is free belongs to a process that was killed: it reads as "interrupted".
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import ClassVar, Generic, TypeVar
+
+from cnnlab import settings
+from cnnlab.storage import files, process_lock
+from cnnlab.storage.process_lock import ProcessLock
+
+MAX_NICENESS = 19
+
+Process = subprocess.Popen[bytes]
+
+
+def cnnlab_command(*arguments: str) -> list[str]:
+    """The command line of `python -m cnnlab ARGUMENTS` with this Python."""
+    return [sys.executable, "-m", "cnnlab", *arguments]
+
+
+def start_detached(
+    command: Sequence[str],
+    *,
+    log: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    lock: ProcessLock | None = None,
+    niceness: int = 0,
+) -> Process:
+    """Start `command` in a session of its own, without standard input, and return at once.
+
+    Its output is appended to `log`, or discarded. `environment` is added to `settings.subprocess_environment()`. `lock`
+    is inherited by the child and signed with its process id; the caller releases its own copy. `niceness` lowers the
+    child's priority relative to this process. Raises OSError.
+    """
+    descriptors, lock_variables = lock.inheritance_options() if lock else ((), {})
+    with contextlib.ExitStack() as stack:
+        process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=stack.enter_context(log.open("ab")) if log else subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+            env=settings.subprocess_environment() | dict(environment or {}) | lock_variables,
+            pass_fds=descriptors,
+            start_new_session=True,
+        )
+    if lock:
+        lock.write_owner(process.pid, inherited=True)
+    if niceness:
+        lower_priority(process.pid, niceness)
+    return process
+
+
+def lower_priority(pid: int, niceness: int) -> None:
+    """Raise the niceness of a process to `niceness` above this one's; a process that has ended is no error.
+
+    Where the kernel shares the processor among sessions (`kernel.sched_autogroup_enabled`), a process's niceness counts
+    only within its own session, so the session gets the same value.
+    """
+    with contextlib.suppress(OSError):
+        value = min(MAX_NICENESS, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
+        os.setpriority(os.PRIO_PROCESS, pid, value)
+        if os.getsid(pid) == pid:
+            Path(f"/proc/{pid}/autogroup").write_text(str(value))
+
+
+@dataclass(frozen=True)
+class BackgroundStatus:
+    """How far a background process is, or how it ended; `message` is one sentence for a person."""
+
+    LIVE_STATES: ClassVar[tuple[str, ...]] = ("running",)
+
+    state: str
+    message: str = field(default="", kw_only=True)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the process is at work."""
+        return self.state in self.LIVE_STATES
+
+
+Status = TypeVar("Status", bound=BackgroundStatus)
+
+
+@dataclass(frozen=True)
+class StatusFile(Generic[Status]):
+    """The file in which a background process that holds `lock_path` writes its status of type `kind`."""
+
+    path: Path
+    lock_path: Path
+    kind: type[Status]
+    interrupted_message: str
+
+    def write(self, status: Status) -> None:
+        """Replace the status atomically. Raises OSError."""
+        files.write_json(self.path, asdict(status))
+
+    def read(self) -> Status | None:
+        """The latest status, "interrupted" where its process died; None where there is none or it cannot be read."""
+        value = files.read_json(self.path)
+        try:
+            status = self.kind(**{one.name: value[one.name] for one in fields(self.kind) if one.name in value})
+        except TypeError:  # no state
+            return None
+        if status.is_live and not process_lock.is_locked(self.lock_path):
+            return replace(status, state="interrupted", message=self.interrupted_message)
+        return status
