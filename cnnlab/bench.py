@@ -183,10 +183,10 @@ def bench_inspect(options: BenchOptions) -> None:
         network_layers(run.experiment),
     )
     maps = compute_activations(network, weights, image)
-    relu = [layer.name for layer in network if layer.kind == "relu"]
+    relu = [layer for layer in network if layer.kind == "relu"]
     print(f"{run.title}, median of 50")
-    print_median_ms("every stage of one image", lambda: compute_activations(network, weights, image))
-    print_median_ms(f"all {len(relu)} walls composed", lambda: feature_map_grid.render_layers(maps, relu))
+    print_median_ms("all activations of one image", lambda: compute_activations(network, weights, image))
+    print_median_ms(f"all {len(relu)} feature-map grids", lambda: feature_map_grid.render_layers(maps, relu))
     print_median_ms("occlusion, patch 8, stride 2", lambda: attribution.occlusion(network, weights, image[0], 3))
 
 

@@ -22,7 +22,7 @@ def table(spec):
 
 def all_charts():
     named = {"3-conv, dropout 0.1": LEARNS, "3-conv, no regularizer": MEMORIZES}
-    colours = [palette.REGULARIZER_COLOURS["dropout"], palette.REGULARIZER_COLOURS["none"]]
+    colours = [palette.REGULARIZER_COLORS["dropout"], palette.REGULARIZER_COLORS["none"]]
     return {
         "accuracy": charts.accuracy_chart(LEARNS, 2),
         "loss": charts.loss_chart(LEARNS, 2),
@@ -74,8 +74,8 @@ def test_training_and_validation_differ_in_colour_and_in_dash():
     pairs = set(zip(colours, map(tuple, dashes), strict=True))
     assert len(pairs) == 3
     assert palette.LINE_STYLES["training"][0] != palette.LINE_STYLES["validation"][0]
-    assert set(palette.REGULARIZER_COLOURS) == set(REGULARIZERS)
-    assert len(set(palette.REGULARIZER_COLOURS.values())) == 4
+    assert set(palette.REGULARIZER_COLORS) == set(REGULARIZERS)
+    assert len(set(palette.REGULARIZER_COLORS.values())) == 4
 
 
 def test_a_second_drawing_builds_nothing_and_spoils_nothing():

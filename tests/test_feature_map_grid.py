@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cnnlab.experiment import Experiment
+from cnnlab.models.architecture import network_layers
 from cnnlab.rendering import feature_map_grid
 from cnnlab.rendering.feature_map_grid import image_grid_png, palette, render_feature_maps, render_layers, shared_vmax
 
@@ -176,8 +178,10 @@ def test_several_walls_can_share_one_scale() -> None:
 
 
 def test_stages_before_relu_are_signed_and_those_after_are_not() -> None:
-    found = {name: some_maps()[None] for name in ("conv1", "bn1", "relu1", "pool1")}
-    assert {name: wall.signed for name, wall in render_layers(found, found).items()} == {
+    layers = network_layers(Experiment(depth=1, regularizer="batchnorm"))
+    layers = [layer for layer in layers if layer.block]
+    maps = {layer.name: some_maps()[None] for layer in layers}
+    assert {name: grid.signed for name, grid in render_layers(maps, layers).items()} == {
         "conv1": True,
         "bn1": True,
         "relu1": False,
@@ -186,11 +190,12 @@ def test_stages_before_relu_are_signed_and_those_after_are_not() -> None:
 
 
 def test_all_walls_of_a_three_layer_run_take_less_than_15_ms() -> None:
-    found = {f"relu{n}": some_maps(s, s)[None] for n, s in ((1, 30), (2, 13), (3, 4))}
+    layers = [layer for layer in network_layers(Experiment(depth=3)) if layer.kind == "relu"]
+    maps = {layer.name: some_maps(*layer.output_shape[:2])[None] for layer in layers}
     taken = []
     for _ in range(50):
         start = time.process_time()  # not the clock on the wall: other programs may be busy too
-        render_layers(found, found)
+        render_layers(maps, layers)
         taken.append(time.process_time() - start)
     assert np.median(taken) < 0.015
 

@@ -10,7 +10,7 @@ from cnnlab.array_types import Array
 from cnnlab.inspect import feature_maps, map_controls
 from cnnlab.inspect.context import InspectContext
 from cnnlab.models.architecture import Layer
-from cnnlab.rendering.feature_map_grid import FeatureMapGrid, is_signed, render_feature_maps, shared_vmax
+from cnnlab.rendering.feature_map_grid import FeatureMapGrid, render_feature_maps, shared_vmax
 from cnnlab.ui import clickable_image, query_state
 
 LAYER_EFFECTS = {
@@ -33,8 +33,8 @@ def blocks_view(scene: InspectContext) -> None:
             wall = render_feature_maps(
                 scene.activations[layer.name][0],
                 scale,
-                signed=is_signed(layer.name),
-                vmax=ends[is_signed(layer.name)],
+                signed=layer.signed,
+                vmax=ends[layer.signed],
             )
             layer_grid(layer, conv, wall, number)
     st.caption(
@@ -44,7 +44,7 @@ def blocks_view(scene: InspectContext) -> None:
 
 def block_vmax(scene: InspectContext, block: list[Layer], scale: str, signed: bool) -> Array | None:
     """The end of the scale for all stages before ReLU, or for all after it."""
-    found = [scene.activations[layer.name][0] for layer in block if is_signed(layer.name) == signed]
+    found = [scene.activations[layer.name][0] for layer in block if layer.signed == signed]
     return shared_vmax(found, scale) if found else None
 
 

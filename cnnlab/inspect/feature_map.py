@@ -11,7 +11,6 @@ from cnnlab.inspect import kernels, map_controls, pixel_trace, top_activations
 from cnnlab.inspect.context import InspectContext
 from cnnlab.inspect.feature_maps import grid_cells, map_vmax
 from cnnlab.models.architecture import Layer
-from cnnlab.rendering.feature_map_grid import is_signed
 from cnnlab.ui import clickable_image, query_state
 
 LAYER_KIND_TITLES = {"relu": "after ReLU", "conv": "convolution", "bn": "batch norm", "pool": "pooled"}
@@ -85,7 +84,7 @@ def map_and_input(scene: InspectContext, conv: str, layer: Layer, number: int, s
         end = map_vmax(scene, layer.name, number)
         st.markdown(f"**{layer.name}**, map {number}")
         clickable_image.clickable_image(
-            clickable_image.from_feature_map(maps, number, end, is_signed(layer.name)),
+            clickable_image.from_feature_map(maps, number, end, layer.signed),
             key="one map",
             alt=(
                 f"Map {number} of {layer.name}, {maps.shape[0]}x{maps.shape[1]} pixels; row {row}, column {column} is "

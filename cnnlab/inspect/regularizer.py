@@ -10,10 +10,11 @@ from cnnlab.analysis import regularizer_effects
 from cnnlab.analysis.regularizer_effects import DropoutSamples, WeightStats
 from cnnlab.inspect import feature_maps
 from cnnlab.inspect.context import InspectContext
+from cnnlab.regularizers import REGULARIZERS, VIEWS
 from cnnlab.rendering import explanations
 from cnnlab.rendering.charts import with_data
 from cnnlab.rendering.feature_map_grid import render_feature_maps, shared_vmax
-from cnnlab.rendering.palette import REGULARIZER_COLOURS
+from cnnlab.rendering.palette import REGULARIZER_COLORS
 from cnnlab.storage import runs
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, clickable_image, query_state
@@ -23,17 +24,11 @@ SESSION_DROPOUT_SEED = "inside dice"
 
 
 def regularizer_view(scene: InspectContext) -> None:
-    """The part for the run's own regularizer."""
+    """The section that shows the effect of the run's own regularizer."""
     if not all(np.isfinite(values).all() for values in scene.weights.values()):
         st.info("The weights of this epoch are no numbers, as after a training that diverged: choose an earlier one.")
         return
-    match scene.run.experiment.regularizer:
-        case "dropout":
-            dropout_section(scene)
-        case "batchnorm":
-            batchnorm_section(scene)
-        case regularizer:
-            weights_section(scene, regularizer == "l2")
+    SECTIONS[REGULARIZERS[scene.run.experiment.regularizer].view](scene)
 
 
 # ---- dropout --------------------------------------------------------------------------------------------------------
@@ -100,8 +95,10 @@ def _on_new_dropout() -> None:
 # ---- L2, and the plain network --------------------------------------------------------------------------------------
 
 
-def weights_section(scene: InspectContext, penalized: bool) -> None:
-    """Histogram and norm of every layer's weights, for L2 over those of the plain run."""
+def weights_section(scene: InspectContext) -> None:
+    """Histogram and norm of every layer's weights; for a penalty on weights beside those of the unregularized run."""
+    regularizer = REGULARIZERS[scene.run.experiment.regularizer]
+    penalized = regularizer.penalizes_weights
     plain = unregularized_run(scene.run) if penalized else None
     own, other = scene.weights, None
     if plain is not None:
@@ -112,15 +109,17 @@ def weights_section(scene: InspectContext, penalized: bool) -> None:
         st.markdown(" ".join(explanations.explain_weight_penalty(mine, theirs)))
     elif penalized:
         st.info("The same network without a regularizer is not here to compare with: train it on the page Train.")
-    else:
+    elif regularizer.name == "none":
         st.markdown(
             "This network was trained without a regularizer: nothing held its weights back. "
             "Open a run with dropout, L2 or batch normalization to see what that one did."
         )
+    else:
+        st.markdown(f"This network was trained with {scene.run.experiment.regularizer_title}. Its weights are these.")
     layer = query_state.segmented_param("weights", "Layer", {one.layer: one.layer for one in mine}, wrap=True)
     beside = {one.layer: one for one in theirs}
     one = next(one for one in mine if one.layer == layer)
-    weight_histogram(one, beside.get(layer), "l2" if penalized else "none")
+    weight_histogram(one, beside.get(layer), regularizer.name)
     st.markdown(weight_table(mine, beside))
 
 
@@ -138,8 +137,8 @@ def nearest_epoch(run: Run, epoch: int) -> int:
 
 def weight_histogram(own: WeightStats, plain: WeightStats | None, regularizer: str) -> None:
     """How many weights have which size."""
-    parts = [("this run", own, REGULARIZER_COLOURS[regularizer])]
-    parts += [("plain run", plain, REGULARIZER_COLOURS["none"])] if plain is not None else []
+    parts = [("this run", own, REGULARIZER_COLORS[regularizer])]
+    parts += [("plain run", plain, REGULARIZER_COLORS["none"])] if plain is not None else []
     middles = (own.edges[1:] + own.edges[:-1]) / 2
     spec = with_data(
         HISTOGRAM,
@@ -220,7 +219,7 @@ PROBABILITY_DOTS: dict[str, Any] = {
     "encoding": {"y": CLASSES},
     "layer": [
         {
-            "mark": {"type": "circle", "size": 45, "opacity": 0.45, "color": REGULARIZER_COLOURS["dropout"]},
+            "mark": {"type": "circle", "size": 45, "opacity": 0.45, "color": REGULARIZER_COLORS["dropout"]},
             "encoding": {"x": {"field": "share", "type": "quantitative", **SHARE}},
         },
         {
@@ -258,12 +257,16 @@ CHANNEL_RANGES: dict[str, Any] = {
     },
     "layer": [
         {
-            "mark": {"type": "rule", "strokeWidth": 2, "color": REGULARIZER_COLOURS["batchnorm"]},
+            "mark": {"type": "rule", "strokeWidth": 2, "color": REGULARIZER_COLORS["batchnorm"]},
             "encoding": {"y": {"field": "low", **AXIS}, "y2": {"field": "high"}},
         },
         {
-            "mark": {"type": "point", "size": 12, "filled": True, "color": REGULARIZER_COLOURS["batchnorm"]},
+            "mark": {"type": "point", "size": 12, "filled": True, "color": REGULARIZER_COLORS["batchnorm"]},
             "encoding": {"y": {"field": "middle", **AXIS}},
         },
     ],
 }
+
+SECTIONS = {"dropout": dropout_section, "weights": weights_section, "batchnorm": batchnorm_section}
+if set(SECTIONS) != set(VIEWS):
+    raise ValueError(f"Expected a section for each of {', '.join(VIEWS)}. Received: {', '.join(SECTIONS)}")

@@ -216,7 +216,7 @@ def overlay(eight: Sequence[ReportRow]) -> None:
     if not chosen:
         return
     named = {run.title: cache.history(run) for run in chosen}
-    colours = [palette.REGULARIZER_COLOURS[run.experiment.regularizer] for run in chosen]
+    colours = [palette.REGULARIZER_COLORS[run.experiment.regularizer] for run in chosen]
     st.markdown("**Validation accuracy**")
     if len({run.experiment.dataset for run in chosen}) > 1:
         st.caption("Some were trained on CIFAR-10 and some on Shapes: compare how they run, not how high they come.")

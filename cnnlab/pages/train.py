@@ -45,14 +45,8 @@ SESSION_REFUSAL = "why the training was refused"
 SESSION_FORM_KEY = "form shows"  # the key of the experiment whose fields stand in the form
 TICK_SECONDS = 1.0
 NOTICE_SECONDS = 3.0
-STEPS = {"dropout": 0.05, "l2": 0.00001, "learning rate": 0.0005}  # of one click on + or -
+LEARNING_RATE_STEP = 0.0005  # of one click on + or -
 LIVE_CHART_NOTE = " while it trains; the figures above it are those of the last epoch"
-REPORTED_MEASURE = {  # what makes Keras's training accuracy another one than that measured like validation
-    "none": "a running mean while it learns",
-    "l2": "a running mean while it learns",
-    "dropout": "dropout on",
-    "batchnorm": "normalized batch by batch",
-}
 SPLITS = {"validation": "validation images", "test": "the test set, training on all"}
 PRECISION_NAMES = {"float32": "float32", "bfloat16": "bfloat16: faster, half the digits"}
 
@@ -118,23 +112,32 @@ def experiment_form(experiment: Experiment) -> None:
     fill_form(experiment)
     with st.form("network", border=False, enter_to_submit=False):
         st.segmented_control("Depth, in convolutions", [1, 2, 3, 4], key="f_depth", required=True, width="stretch")
-        st.radio(
-            "Regularizer", list(REGULARIZERS), key="f_regularizer", format_func=formatting.REGULARIZER_NAMES.__getitem__
-        )
+        st.radio("Regularizer", list(REGULARIZERS), key="f_regularizer", format_func=regularizer_label)
         st.number_input(
             "Strength",
             value=None,
             key="f_strength",
-            step=STEPS.get(experiment.regularizer, STEPS["dropout"]),
+            step=strength_step(experiment.regularizer),
             format="%.7g",
             placeholder="as in the report",
-            help="Dropout: the share that is dropped, 0.1 in the report. L2: the factor of the penalty, 0.00001.",
+            help=" ".join(filter(None, (regularizer.hint for regularizer in reversed(REGULARIZERS.values())))),
         )
         with st.expander("More"):
             advanced_fields()
         st.form_submit_button("Show this network", type="primary", width="stretch", on_click=on_submit)
     if problem := st.session_state.pop("form problem", None):
         st.error(problem)
+
+
+def regularizer_label(name: str) -> str:
+    """The regularizer's name in the form."""
+    return REGULARIZERS[name].label
+
+
+def strength_step(regularizer: str) -> float:
+    """By how much a click on + or - changes the strength; dropout's step for a regularizer without a strength."""
+    strength = REGULARIZERS[regularizer].strength or REGULARIZERS["dropout"].strength
+    return strength.step if strength else 0.0
 
 
 def advanced_fields() -> None:
@@ -151,7 +154,7 @@ def advanced_fields() -> None:
     for name, label in (("dense", "Units in a dense layer"), ("batch", "Batch")):
         st.number_input(label, key=f"f_{name}", step=1)
     st.selectbox("Optimizer", OPTIMIZERS, key="f_optimizer")
-    st.number_input("Learning rate", key="f_learning_rate", step=STEPS["learning rate"], format="%.7g")
+    st.number_input("Learning rate", key="f_learning_rate", step=LEARNING_RATE_STEP, format="%.7g")
     st.number_input("Seed", key="f_seed", step=1)
     st.selectbox("Numbers", PRECISIONS, key="f_precision", format_func=PRECISION_NAMES.__getitem__)
 
@@ -161,7 +164,7 @@ def fill_form(experiment: Experiment) -> None:
     if st.session_state.get(SESSION_FORM_KEY) == experiment.key and "f_depth" in st.session_state:
         return
     shown: dict[str, Any] = experiment.to_dict()
-    if experiment.regularizer in ("none", "batchnorm"):
+    if REGULARIZERS[experiment.regularizer].strength is None:
         shown["strength"] = None
     if experiment.train_images == TRAIN_IMAGE_COUNTS[experiment.dataset, experiment.split][0]:
         shown["train_images"] = None
@@ -172,7 +175,7 @@ def fill_form(experiment: Experiment) -> None:
 def on_submit() -> None:
     """The form was sent: its experiment is the page's from now on, or a sentence says what is wrong."""
     fields = {name: st.session_state[f"f_{name}"] for name in EXPERIMENT_PARAMS}
-    if fields["regularizer"] in ("none", "batchnorm"):
+    if REGULARIZERS[fields["regularizer"]].strength is None:
         fields["strength"] = None
     before, _ = parse_experiment(st.session_state.get(SESSION_EXPERIMENT, {}), DEFAULT_EXPERIMENT)
     if fields["regularizer"] != before.regularizer and fields["strength"] == before.strength:
@@ -295,7 +298,7 @@ def learning_curves(experiment: Experiment, history: History, live: bool = False
     A chart whose words change is built anew in the browser: while it grows, the figures above it have the words.
     """
     title, epochs = experiment.title, experiment.epochs
-    reported = f"training, as Keras reports it, {REPORTED_MEASURE[experiment.regularizer]}"
+    reported = f"training, as Keras reports it, {REGULARIZERS[experiment.regularizer].reported_accuracy}"
     st.html(palette.legend_html("training, measured like validation", evaluation_set(experiment).lower(), reported))
     left, right = st.columns(2)
     with left:

@@ -10,7 +10,7 @@ from typing import Any
 
 import altair as alt
 
-from cnnlab.rendering.palette import DASHES, GREY, LINE_STYLES, REGULARIZER_COLOURS
+from cnnlab.rendering.palette import DASHES, GREY, LINE_STYLES, REGULARIZER_COLORS
 
 Spec = dict[str, Any]
 
@@ -46,7 +46,7 @@ def curves(what: str, epochs: int) -> Spec:
 def penalty_curve(epochs: int) -> Spec:
     """Figures: epoch, penalty."""
     base = alt.Chart(alt.NamedData("figures")).encode(x=_epoch_axis(epochs))
-    line = base.mark_line(color=REGULARIZER_COLOURS["l2"], strokeWidth=2.5).encode(
+    line = base.mark_line(color=REGULARIZER_COLORS["l2"], strokeWidth=2.5).encode(
         y=alt.Y("penalty:Q", title=None, scale=alt.Scale(zero=True), axis=alt.Axis(format="~g", tickCount=3))
     )
     return _to_spec(alt.layer(line, _hover_rule(base, ["penalty"], ".4f")), height=140)
@@ -88,7 +88,7 @@ def overlay(names: tuple[str, ...], colours: tuple[str, ...], epochs: int) -> Sp
 @lru_cache(maxsize=2)
 def ranking(points: bool) -> Spec:
     """Figures: place, model, value, regularizer, report, end, label; rows in the order of the bars."""
-    colours = alt.Scale(domain=list(REGULARIZER_COLOURS), range=list(REGULARIZER_COLOURS.values()))
+    colours = alt.Scale(domain=list(REGULARIZER_COLORS), range=list(REGULARIZER_COLORS.values()))
     names = alt.Y("model:N", sort=alt.EncodingSortField("place", op="min"), title=None, axis=alt.Axis(labelLimit=180))
     form = ".1f" if points else ".1%"
     base = alt.Chart(alt.NamedData("figures")).encode(y=names)

@@ -28,6 +28,7 @@ import numpy as np
 from PIL import Image
 
 from cnnlab.array_types import Array, PixelArray
+from cnnlab.models.architecture import Layer
 
 SCALES = ("layer", "map")
 GAP_PIXELS = 1  # pixels between two maps
@@ -151,18 +152,12 @@ def grid_columns(count: int) -> int:
 
 
 def render_layers(
-    activations: Mapping[str, Array], names: Iterable[str], scale: str = "layer", image: int = 0
+    activations: Mapping[str, Array], layers: Iterable[Layer], scale: str = "layer", image: int = 0
 ) -> dict[str, FeatureMapGrid]:
-    """The walls of several stages of one image, by name; stages: (n, h, w, f), as `forward.stages` gives them.
-
-    Stages called conv or bn are drawn on both sides of zero (`signed`), all others from zero up.
-    """
-    return {name: render_feature_maps(activations[name][image], scale, signed=is_signed(name)) for name in names}
-
-
-def is_signed(stage: str) -> bool:
-    """Whether a stage of this name comes before ReLU and has values on both sides of zero."""
-    return stage.startswith(("conv", "bn"))
+    """The grids of several layers for one image of the batch, by layer name; activations: (n, h, w, f)."""
+    return {
+        layer.name: render_feature_maps(activations[layer.name][image], scale, signed=layer.signed) for layer in layers
+    }
 
 
 def shared_vmax(map_sets: Iterable[Array], scale: str = "layer") -> Array:

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 DATASET_NAMES = {"cifar10": "CIFAR-10", "shapes": "Shapes"}
-REGULARIZER_NAMES = {"none": "none", "l2": "L2", "dropout": "dropout", "batchnorm": "batch norm"}
 ORDINAL_SUFFIXES = {1: "st", 2: "nd", 3: "rd"}
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cnnlab.analysis.metrics import PairedOutcomes
 from cnnlab.rendering.charts import Spec, with_data
 from cnnlab.rendering.curve_summary import percent
-from cnnlab.rendering.palette import DASHES, GREY, REGULARIZER_COLOURS, TRAINING, VALIDATION
+from cnnlab.rendering.palette import DASHES, GREY, REGULARIZER_COLORS, TRAINING, VALIDATION
 
 RIGHT, WRONG = TRAINING, VALIDATION
 ALL_WRONG = "all wrong"  # the last row and the last column of the matrix: every mistake of a class
@@ -255,4 +255,4 @@ def describe_outcomes(groups: PairedOutcomes, truth: NDArray[np.int64], classes:
 
 def regularizer_colors(regularizers: Sequence[str]) -> list[str]:
     """The colour of each run by its regularizer."""
-    return [REGULARIZER_COLOURS[name] for name in regularizers]
+    return [REGULARIZER_COLORS[name] for name in regularizers]

@@ -4,8 +4,10 @@ Training is blue and solid, validation red and dashed; each regularizer has one 
 colours are Okabe and Ito's, which the colour-blind can tell apart; no number is told by colour alone.
 """
 
+from cnnlab.regularizers import REGULARIZERS
+
 TRAINING, VALIDATION = "#0072B2", "#D93B24"
-REGULARIZER_COLOURS = {"none": "#6b7280", "l2": "#E69F00", "dropout": "#009E73", "batchnorm": "#CC79A7"}
+REGULARIZER_COLORS = {name: regularizer.color for name, regularizer in REGULARIZERS.items()}
 GREY = "#8a939e"
 LINE_STYLES = {  # name: (colour, dash)
     "training": (TRAINING, [1, 0]),

@@ -1,17 +1,17 @@
-"""From an experiment to a Keras model that reads like the report's description.
+"""The Keras model of an experiment.
 
     2-conv: conv 64@3x3 - maxpool 2x2 - conv 64@3x3 - maxpool - flatten - dense 100 - dense 10       270,230 parameters
     3-conv: conv - maxpool - conv - maxpool - conv - maxpool - flatten - dense 100 - dense 100 - 10   112,458 parameters
 
-uint8 images go in (scaling is a layer, so nobody can forget it), logits come out (softmax is part of the loss). Every
-layer has its name in the field: conv1, bn1, relu1, pool1, dropout1, ..., flatten, dense1, dense2, logits.
+The input is uint8 images (scaling is a layer), the output logits (softmax is part of the loss). The layers are named
+conv1, bn1, relu1, pool1, dropout1, ..., flatten, dense1, dense2, logits.
 
 What the report leaves open, and what was chosen:
 
-- pixels are scaled to 0..1. With this the plain networks come out at the report's figures;
-- batch normalization stands between convolution and ReLU, as in Ioffe and Szegedy (2015);
-- dropout stands after each pooling and after each hidden dense layer, as in Srivastava et al. (2014).
-The plausible other places were trained too: `python -m cnnlab layer-order` prints the comparison that the README shows.
+- pixels are scaled to 0..1;
+- batch normalization between convolution and ReLU, as in Ioffe and Szegedy (2015);
+- dropout after each pooling and after each hidden dense layer, as in Srivastava et al. (2014).
+The other plausible positions were trained too: `python -m cnnlab layer-order` prints the comparison.
 """
 
 import zlib
@@ -23,7 +23,7 @@ import numpy as np
 
 from cnnlab.array_types import Weights
 from cnnlab.experiment import Experiment
-from cnnlab.models.architecture import IMAGE_SHAPE, Layer, LayerOrder, network_layers
+from cnnlab.models.architecture import IMAGE_SHAPE, INPUT, Layer, LayerOrder, network_layers
 
 BUILD_STYLES = ("functional", "list", "add")
 
@@ -40,24 +40,25 @@ def build_model(
         raise ValueError(f"Choose the style from {', '.join(BUILD_STYLES)}. Received: style={style!r}")
     keras.utils.set_random_seed(experiment.seed)
     policy = "mixed_bfloat16" if experiment.precision == "bfloat16" and not plain else "float32"
-    parts = [keras_layer(layer, experiment, policy, plain) for layer in network_layers(experiment, layer_order)]
-    return assemble(parts, style)
+    layers = network_layers(experiment, layer_order)
+    return assemble(layers, [keras_layer(layer, experiment, policy, plain) for layer in layers], style)
 
 
-def assemble(parts: Sequence[keras.Layer], style: str) -> keras.Model:
-    """The layers one after the other, as a functional model, `Sequential([...])` or `Sequential()` and `add`."""
-    entry = keras.Input(IMAGE_SHAPE, dtype="uint8", name="image")
+def assemble(layers: Sequence[Layer], keras_layers: Sequence[keras.Layer], style: str) -> keras.Model:
+    """The Keras layers as a model, in one of BUILD_STYLES; only "functional" follows `Layer.inputs`, others chain."""
+    image = keras.Input(IMAGE_SHAPE, dtype="uint8", name="image")
     if style == "list":
-        return keras.Sequential([entry, *parts], name="cnnlab")
+        return keras.Sequential([image, *keras_layers], name="cnnlab")
     if style == "add":
         model = keras.Sequential(name="cnnlab")
-        for part in [entry, *parts]:
+        for part in [image, *keras_layers]:
             model.add(part)
         return model
-    out = entry
-    for part in parts:
-        out = part(out)
-    return keras.Model(entry, out, name="cnnlab")
+    tensors = {INPUT: image}
+    for layer, part in zip(layers, keras_layers, strict=True):
+        inputs = [tensors[name] for name in layer.inputs]
+        tensors[layer.name] = part(inputs[0] if len(inputs) == 1 else inputs)
+    return keras.Model(image, tensors[layers[-1].name], name="cnnlab")
 
 
 def keras_layer(layer: Layer, experiment: Experiment, policy: str, plain: bool) -> keras.Layer:
@@ -83,7 +84,7 @@ def keras_layer(layer: Layer, experiment: Experiment, policy: str, plain: bool) 
             return keras.layers.Flatten(**common)
         case _:
             units = layer.output_shape[0]
-            last = {"dtype": "float32"} if layer.name == "logits" else {}
+            last = {"dtype": "float32"} if layer.is_output else {}
             return keras.layers.Dense(
                 units, activation=layer.activation, kernel_regularizer=penalty, **{**common, **last}
             )

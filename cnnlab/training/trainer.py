@@ -29,6 +29,7 @@ from cnnlab.analysis.metrics import accuracy, cross_entropy
 from cnnlab.array_types import Weights
 from cnnlab.experiment import Experiment
 from cnnlab.models.architecture import LayerOrder
+from cnnlab.regularizers import REGULARIZERS
 from cnnlab.storage import compression, files, runs
 from cnnlab.storage.process_lock import acquire
 from cnnlab.training import keras_model
@@ -145,7 +146,7 @@ class Trainer:
 
     def l2_penalty(self) -> float:
         """The L2 term by itself: strength times the sum of all squared kernel weights."""
-        if self.experiment.regularizer != "l2":
+        if not REGULARIZERS[self.experiment.regularizer].penalizes_weights:
             return 0.0
         kernels = [v for name, v in keras_model.get_weights(self.model).items() if name.endswith("kernel")]
         return float(self.experiment.strength or 0.0) * float(
@@ -290,7 +291,7 @@ def compile_model(experiment: Experiment, layer_order: LayerOrder | None = None)
     """The network, ready to train as the report says: its optimizer, cross-entropy on logits, accuracy."""
     model = keras_model.build_model(experiment, layer_order=layer_order)
     metrics: list[Any] = ["accuracy"]
-    if experiment.regularizer == "l2":  # Keras's loss then has the penalty in it; this one has not
+    if REGULARIZERS[experiment.regularizer].penalizes_weights:  # Keras's loss includes the penalty, this does not
         metrics.append(keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="cross_entropy"))
     makers = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD, "rmsprop": keras.optimizers.RMSprop}
     model.compile(

@@ -6,6 +6,7 @@ import streamlit as st
 
 from cnnlab.experiment import Experiment
 from cnnlab.models.architecture import IMAGE_SHAPE, Layer, network_layers, parameter_count
+from cnnlab.regularizers import REGULARIZERS
 
 LAYER_DESCRIPTIONS = {  # what a layer does, in a few words
     "rescale": "pixels to 0..1",
@@ -32,7 +33,7 @@ def architecture_diagram(experiment: Experiment) -> None:
     network = network_layers(experiment)
     st.subheader(f"The network: {parameter_count(network):,} parameters", anchor=False)
     st.html(STYLE + diagram_html(network))
-    if experiment.regularizer == "l2":
+    if REGULARIZERS[experiment.regularizer].penalizes_weights:
         st.caption(
             f"{experiment.regularizer_title} adds no layer: the sum of all squared kernel weights, times that number, "
             "is added to the loss, so that large weights cost something."
@@ -62,7 +63,7 @@ def layer_html(layer: Layer) -> str:
 
 
 def _activation(layer: Layer) -> str:
-    return "10 classes" if layer.name == "logits" else "all to all, then ReLU"
+    return "10 classes" if layer.is_output else "all to all, then ReLU"
 
 
 def format_shape(shape: tuple[int, ...]) -> str:
