@@ -298,7 +298,7 @@ def make_selection(tab: Any, address: str, made: int, chance: random.Random, kno
         views.nth(made // VIEW_INTERVAL % views.count()).click()
     else:
         here = tab.url
-        tab.locator(".st-key-inside-Next button").first.click()
+        tab.locator(".st-key-inspect-image_controls-next button").first.click()
         tab.wait_for_url(lambda there: there != here)
     tab.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
 

@@ -132,7 +132,7 @@ def test_a_row_a_column_or_a_cell_chooses_the_pictures(address, pictures, headin
 def test_menus_choose_as_well_as_a_click_and_the_address_keeps_it():
     labels, said = truth_with(p0=DOG, p1=AIRPLANE)
     page = opened(run=finished(PLAIN, said, labels))
-    page.selectbox(key="inside truth").select("ship").run()
+    page.selectbox(key="url.truth").select("ship").run()
     assert [alt.split(",")[0] for _, alt in shown(page)] == ["Test picture 1"]
     assert "ship" in page.query_params["truth"]
 

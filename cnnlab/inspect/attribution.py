@@ -9,6 +9,10 @@ from cnnlab.inspect.context import InspectContext
 from cnnlab.rendering import explanations
 from cnnlab.rendering.feature_map_grid import MIN_VMAX, colorbar_uri, overlay_heatmap, png_data_uri, upscaled_png
 from cnnlab.ui import clickable_image, query_state
+from cnnlab.ui.state import session_key, url_param
+
+PATCH, STRIDE = session_key("inspect.attribution.patch"), session_key("inspect.attribution.stride")
+CLASS_PARAM, LAYER_PARAM = url_param("why"), url_param("cam")
 
 
 def attribution_view(scene: InspectContext) -> None:
@@ -21,7 +25,7 @@ def attribution_view(scene: InspectContext) -> None:
     truth = scene.selected_image.true_class
     if truth is not None and truth != best:
         names[str(truth)] += " (the truth)"
-    target = int(query_state.select_param("why", "Why this class?", names, width=220))
+    target = int(query_state.select_param(CLASS_PARAM, "Why this class?", names, width=220))
     left, right = feature_maps.grid_cells(2)
     with left:
         occlusion_section(scene, target)
@@ -37,8 +41,8 @@ def occlusion_section(scene: InspectContext, target: int) -> None:
     """Occlusion: every position of a grey square, in one batch."""
     st.markdown("**Cover a piece** (occlusion)")
     with st.container(horizontal=True):
-        patch = st.slider("Patch, pixels", 2, 16, 8, key="inside patch", width=150)
-        stride = st.slider("Step, pixels", 1, 4, 2, key="inside stride", width=150)
+        patch = st.slider("Patch, pixels", 2, 16, 8, key=PATCH, width=150)
+        stride = st.slider("Step, pixels", 1, 4, 2, key=STRIDE, width=150)
     found = _occlusion(scene, target, int(patch), min(int(stride), int(patch)))
     end = max(float(np.abs(found.heatmap).max()), MIN_VMAX)
     picture = clickable_image.ClickableImage(
@@ -70,7 +74,7 @@ def grad_cam_section(scene: InspectContext, target: int) -> None:
     last = scene.convolution_names[-1]
     options = {conv: conv for conv in reversed(scene.convolution_names)}
     with st.container(height=74, border=False):
-        conv = query_state.segmented_param("cam", "Layer", options)
+        conv = query_state.segmented_param(LAYER_PARAM, "Layer", options)
     found = attribution.grad_cam(scene.layers, scene.weights, scene.image, target, scene.relu_name(conv or last))
     said = explanations.explain_grad_cam(found, scene.classes)
     if found.has_evidence:

@@ -10,8 +10,9 @@ from cnnlab.rendering import explanations
 from cnnlab.rendering.feature_map_grid import render_feature_maps, shared_vmax
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, clickable_image, query_state, selection
+from cnnlab.ui.state import session_key
 
-VERSUS = "inside versus"
+VERSUS = session_key("inspect.compare_runs.versus")
 FIRST = "conv1/kernel"  # of the layer that sees the picture itself
 
 
@@ -21,13 +22,13 @@ def compare_runs_view(scene: InspectContext) -> None:
         other = second_run_menu(scene)
         if other is None:
             return
-        scale = query_state.segmented_param("scale", "Colours", feature_maps.SCALES)
+        scale = query_state.segmented_param(feature_maps.SCALE_PARAM, "Colours", feature_maps.SCALES)
     for cell, one, key in zip(feature_maps.grid_cells(2), (scene, other), ("one", "two"), strict=True):
         with cell:
             st.markdown(f"**{one.run.title}**, epoch {one.epoch}")
             st.markdown(prediction.describe_prediction(one.probabilities, one.classes, one.selected_image.true_class))
             prediction.probability_bars(
-                one.probabilities, one.classes, one.selected_image.true_class, key=f"inside run {key}"
+                one.probabilities, one.classes, one.selected_image.true_class, key=f"bars of run {key}"
             )
     for conv in [conv for conv in scene.convolution_names if conv in other.convolution_names]:
         layer_pair(scene, other, conv, scale)

@@ -17,6 +17,9 @@ from cnnlab.models.numpy_forward import Activations
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache
 from cnnlab.ui.image_source import CLASSES, SelectedImage
+from cnnlab.ui.state import url_param
+
+VIEW_PARAM = url_param("view")  # which of the page's views is open
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -16,9 +16,15 @@ from cnnlab.rendering.feature_map_grid import shared_vmax
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, query_state, selection
 from cnnlab.ui.clickable_image import SELECTED_COLOR
+from cnnlab.ui.state import session_key, url_param
 
 SECONDS_PER_EPOCH = 1.0  # seconds for one epoch
-KEY, SESSION_PLAYING, SESSION_JUST_DRAWN = "inside epoch", "inside playing", "inside drawn"
+EPOCH = session_key("inspect.epoch_slider.epoch")
+SESSION_PLAYING = session_key("inspect.epoch_slider.playing")
+SESSION_JUST_DRAWN = session_key("inspect.epoch_slider.just_drawn")
+PLAY, PAUSE = session_key("inspect.epoch_slider.play"), session_key("inspect.epoch_slider.pause")
+SHARED_SCALE = session_key("inspect.epoch_slider.shared_scale")
+SHARED_SCALE_PARAM = url_param("hold")
 SHARED_SCALE_OPTIONS = {"no": "one scale an epoch", "yes": "one scale for all epochs"}
 
 
@@ -26,8 +32,8 @@ def epoch_controls(scene: InspectContext) -> None:
     """The slider, Play, and the learning curve with a line at this epoch."""
     kept = scene.run.snapshot_epochs()
     if len(kept) > 1:
-        st.session_state[KEY] = scene.epoch
-        st.select_slider("After epoch", kept, key=KEY, on_change=_on_epoch_selected)
+        st.session_state[EPOCH] = scene.epoch
+        st.select_slider("After epoch", kept, key=EPOCH, on_change=_on_epoch_selected)
         play_buttons(kept)
     else:
         st.caption(f"Only the weights after epoch {scene.epoch} are kept so far.")
@@ -41,18 +47,18 @@ def play_buttons(kept: list[int]) -> None:
     """Play or pause, and the scale."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.session_state.get(SESSION_PLAYING):
-            st.button("Pause", icon=":material/pause:", on_click=_on_pause, key="inside pause")
+            st.button("Pause", icon=":material/pause:", on_click=_on_pause, key=PAUSE)
         else:
-            st.button("Play", icon=":material/play_arrow:", on_click=_on_play, args=(kept,), key="inside play")
-        st.session_state["inside hold"] = is_scale_shared()
+            st.button("Play", icon=":material/play_arrow:", on_click=_on_play, args=(kept,), key=PLAY)
+        st.session_state[SHARED_SCALE] = is_scale_shared()
         st.toggle(
-            "One scale", key="inside hold", on_change=_on_shared_scale_toggled, help="The same colours for all epochs."
+            "One scale", key=SHARED_SCALE, on_change=_on_shared_scale_toggled, help="The same colours for all epochs."
         )
 
 
 def is_scale_shared() -> bool:
     """Whether all epochs are to be drawn on one scale."""
-    return query_state.read_option("hold", SHARED_SCALE_OPTIONS) == "yes"
+    return query_state.read_option(SHARED_SCALE_PARAM, SHARED_SCALE_OPTIONS) == "yes"
 
 
 def epochs_vmax(scene: InspectContext, layer_name: str, scale: str) -> NDArray[Any] | None:
@@ -96,7 +102,7 @@ def learning_curve(scene: InspectContext) -> None:
         split = scene.run.experiment.split  # what the dashed curve is measured on: validation or test
         said = f"{said}: training {curve_summary.percent(training)}, {split} {curve_summary.percent(unseen)}"
     alt = f"Learning curve with a line at {said[0].lower()}{said[1:]}."
-    st.vega_lite_chart(spec=charts.with_data(_spec(scene.run), **figures), key="inside curve", alt=alt, width="stretch")
+    st.vega_lite_chart(spec=charts.with_data(_spec(scene.run), **figures), key="epoch curve", alt=alt, width="stretch")
     st.caption(f"{said} (dashed)".replace(" %", "\N{NO-BREAK SPACE}%") if len(here) else said)
 
 
@@ -114,19 +120,19 @@ def _without_axis(layer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _on_epoch_selected() -> None:
-    selection.update_selection(epoch=st.session_state[KEY])
+    selection.update_selection(epoch=st.session_state[EPOCH])
     st.session_state[SESSION_PLAYING] = False
 
 
 def _on_shared_scale_toggled() -> None:
-    query_state.set_param("hold", "yes" if st.session_state["inside hold"] else None)
+    query_state.set_param(SHARED_SCALE_PARAM, "yes" if st.session_state[SHARED_SCALE] else None)
 
 
 def _on_play(kept: list[int]) -> None:
     """From the first epoch, if the last one is open; on one scale."""
     st.session_state[SESSION_PLAYING] = True
-    query_state.set_param("hold", "yes")
-    if st.session_state.get(KEY, kept[-1]) == kept[-1]:
+    query_state.set_param(SHARED_SCALE_PARAM, "yes")
+    if st.session_state.get(EPOCH, kept[-1]) == kept[-1]:
         selection.update_selection(epoch=kept[0])
 
 

@@ -12,6 +12,10 @@ from cnnlab.inspect.context import InspectContext
 from cnnlab.inspect.feature_maps import grid_cells, map_vmax
 from cnnlab.models.architecture import Layer
 from cnnlab.ui import clickable_image, query_state
+from cnnlab.ui.state import session_key, url_param
+
+PIXEL_INPUTS = {name: session_key(f"inspect.feature_map.{name.lower()}") for name in ("Row", "Column")}
+STAGE_PARAM = url_param("stage")
 
 LAYER_KIND_TITLES = {"relu": "after ReLU", "conv": "convolution", "bn": "batch norm", "pool": "pooled"}
 
@@ -39,18 +43,18 @@ def layer_control(scene: InspectContext, conv: str) -> Layer:
     """After ReLU, or another stage of the block."""
     block = {layer.kind: layer for layer in scene.block_layers(conv)}
     options = {kind: name for kind, name in LAYER_KIND_TITLES.items() if kind in block}
-    return block[query_state.segmented_param("stage", "Stage", options)]
+    return block[query_state.segmented_param(STAGE_PARAM, "Stage", options)]
 
 
 def pixel_controls(scene: InspectContext, layer: Layer, number: int) -> tuple[int, int]:
     """Row and column, for the keyboard; the strongest pixel where none is chosen."""
     height, width, _ = layer.output_shape
-    place = query_state.read_index("pixel", height * width)
+    place = query_state.read_index(map_controls.PIXEL_PARAM, height * width)
     if place is None:
         place = int(np.abs(scene.activations[layer.name][0, ..., number]).argmax())
     row, column = divmod(place, width)
     for name, value, size in (("Row", row, height), ("Column", column, width)):
-        key = f"inside {name}"
+        key = PIXEL_INPUTS[name]
         st.session_state[key] = value
         st.number_input(name, 0, size - 1, key=key, on_change=_on_pixel_entered, args=(width,), width=84)
     return row, column
@@ -91,7 +95,7 @@ def map_and_input(scene: InspectContext, conv: str, layer: Layer, number: int, s
                 f"{maps[row, column, number]:.4f}."
             ),
             selected=row * maps.shape[1] + column,
-            on_click=lambda place: query_state.set_param("pixel", str(place)),
+            on_click=lambda place: query_state.set_param(map_controls.PIXEL_PARAM, str(place)),
         )
     with picture_cell:
         box = receptive_field.receptive_field(scene.layers, layer.name, row, column)
@@ -110,4 +114,7 @@ def map_and_input(scene: InspectContext, conv: str, layer: Layer, number: int, s
 
 
 def _on_pixel_entered(width: int) -> None:
-    query_state.set_param("pixel", str(st.session_state["inside Row"] * width + st.session_state["inside Column"]))
+    query_state.set_param(
+        map_controls.PIXEL_PARAM,
+        str(st.session_state[PIXEL_INPUTS["Row"]] * width + st.session_state[PIXEL_INPUTS["Column"]]),
+    )

@@ -6,9 +6,12 @@ from numpy.typing import NDArray
 
 from cnnlab.analysis import activation_stats
 from cnnlab.inspect import epoch_slider, map_controls, top_activations
-from cnnlab.inspect.context import InspectContext
+from cnnlab.inspect.context import VIEW_PARAM, InspectContext
 from cnnlab.rendering.feature_map_grid import FeatureMapGrid, render_feature_maps, shared_vmax
 from cnnlab.ui import clickable_image, query_state
+from cnnlab.ui.state import url_param
+
+SCALE_PARAM, ORDER_PARAM, CLASS_PARAM = url_param("scale"), url_param("order"), url_param("class")
 
 SCALES = {"layer": "compare strength", "map": "see detail"}
 DETAIL_FIRST = dict(reversed(SCALES.items()))  # at first sight one wants to recognize something
@@ -18,7 +21,7 @@ NARROWEST, NARROWEST_OF_FOUR = 250, 190  # pixels; a wall that would be narrower
 
 def feature_maps_view(scene: InspectContext) -> None:
     """The walls; below them the colours, and for the keyboard what a click on a wall chooses too."""
-    scale, order = query_state.read_option("scale", DETAIL_FIRST), query_state.read_option("order", ORDERS)
+    scale, order = query_state.read_option(SCALE_PARAM, DETAIL_FIRST), query_state.read_option(ORDER_PARAM, ORDERS)
     conv, number = map_controls.selected_map(scene)
     st.caption("Each square is what one filter found in the picture. Click one to enlarge it.")
     for one, cell in zip(scene.convolution_names, grid_cells(len(scene.convolution_names)), strict=True):
@@ -32,11 +35,11 @@ def feature_maps_view(scene: InspectContext) -> None:
 def grid_controls(scene: InspectContext, order: str) -> None:
     """How the walls are coloured and sorted, and which map is enlarged."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        query_state.segmented_param("scale", "Colours", DETAIL_FIRST)
-        query_state.select_param("order", "Order", ORDERS, width=190)
+        query_state.segmented_param(SCALE_PARAM, "Colours", DETAIL_FIRST)
+        query_state.select_param(ORDER_PARAM, "Order", ORDERS, width=190)
         if order == "class":
             query_state.select_param(
-                "class", "Class", {str(label): name for label, name in enumerate(scene.classes)}, width=150
+                CLASS_PARAM, "Class", {str(label): name for label, name in enumerate(scene.classes)}, width=150
             )
         map_controls.map_controls(scene)
     if order == "class" and top_activations.load_top_activations(scene.run) is None:
@@ -67,7 +70,7 @@ def map_order(scene: InspectContext, conv: str, order: str) -> NDArray[np.int64]
         return activation_stats.rank_feature_maps(scene.activations[stage][0], order)
     if order == "class" and (found := top_activations.load_top_activations(scene.run)) is not None:
         return np.argsort(
-            -found.selectivity[stage][query_state.read_index("class", len(scene.classes)) or 0], kind="stable"
+            -found.selectivity[stage][query_state.read_index(CLASS_PARAM, len(scene.classes)) or 0], kind="stable"
         )
     return None
 
@@ -128,7 +131,7 @@ def enlarged_map(scene: InspectContext, conv: str, wall: FeatureMapGrid, number:
         clickable_image.clickable_image(picture, key="enlarged map", alt=f"Map {number} of {conv}, enlarged: {said}.")
         st.caption(f"{said}.")
         st.button(
-            "Take this map apart", icon=":material/zoom_in:", on_click=query_state.set_param, args=("view", "map")
+            "Take this map apart", icon=":material/zoom_in:", on_click=query_state.set_param, args=(VIEW_PARAM, "map")
         )
 
 

@@ -20,8 +20,14 @@ from cnnlab.models.numpy_forward import Activations
 from cnnlab.rendering import explanations
 from cnnlab.rendering.feature_map_grid import render_feature_maps, shared_vmax
 from cnnlab.ui import clickable_image
+from cnnlab.ui.state import session_key
 
-SESSION_ABLATION = "inside switches"
+SESSION_ABLATION = session_key("inspect.filter_ablation.state")
+TOGGLE, COUNT = session_key("inspect.filter_ablation.toggle"), session_key("inspect.filter_ablation.count")
+RESET, KERNEL = session_key("inspect.filter_ablation.reset"), session_key("inspect.filter_ablation.kernel")
+COLOR = session_key("inspect.filter_ablation.color")
+PRESET = session_key("inspect.filter_ablation.preset")  # and the kernel and the color
+WEIGHT = session_key("inspect.filter_ablation.weight")  # and the kernel, the color, the row and the column
 KERNEL_PRESETS = {
     "edge from left to right": np.array([[-1, 0, 1]] * 3) / 3,
     "edge from top to bottom": np.array([[-1, 0, 1]] * 3).T / 3,
@@ -83,14 +89,14 @@ def ablation_buttons(scene: InspectContext, kept: AblationState, conv: str, numb
     """One filter, the strongest few, all but one, and Reset."""
     if number is not None:
         word = "Switch on" if number in kept.ablated.get(conv, ()) else "Switch off"
-        st.button(f"{word} map {number}", on_click=_on_filter_toggled, args=(kept, conv, number), key="inside toggle")
+        st.button(f"{word} map {number}", on_click=_on_filter_toggled, args=(kept, conv, number), key=TOGGLE)
         everything = map_controls.map_count(scene, conv)
         others = filter_ablation.all_filters_except(everything, [number])
         st.button(f"All but map {number}", on_click=_set_ablated, args=(kept, conv, others))
-    few = st.number_input("How many", 1, map_controls.map_count(scene, conv), 3, key="inside few", width=110)
+    few = st.number_input("How many", 1, map_controls.map_count(scene, conv), 3, key=COUNT, width=110)
     found = filter_ablation.top_filters(scene.activations[scene.relu_name(conv)][0], int(few))
     st.button(f"The strongest {few} off", on_click=_set_ablated, args=(kept, conv, found))
-    st.button("Reset", icon=":material/restart_alt:", on_click=_on_reset, key="inside reset")
+    st.button("Reset", icon=":material/restart_alt:", on_click=_on_reset, key=RESET)
 
 
 def prediction_change(scene: InspectContext, kept: AblationState, changed: Activations) -> None:
@@ -103,7 +109,7 @@ def prediction_change(scene: InspectContext, kept: AblationState, changed: Activ
     else:
         st.markdown("All filters are on, as trained. Click a map to switch it off, and watch the bars.")
     prediction.probability_bars(
-        now, scene.classes, scene.selected_image.true_class, "inside changed", before=scene.probabilities
+        now, scene.classes, scene.selected_image.true_class, "ablation changed", before=scene.probabilities
     )
     st.caption("The mark on each bar is the answer as trained. Nothing is saved; Reset switches everything on again.")
 
@@ -141,12 +147,12 @@ def kernel_editor(scene: InspectContext, kept: AblationState, changed: Activatio
     conv = scene.convolution_names[0]
     own = scene.weights[f"{conv}/kernel"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        number = int(st.number_input(f"Kernel of {conv}", 0, own.shape[-1] - 1, key="inside edited", width=130))
+        number = int(st.number_input(f"Kernel of {conv}", 0, own.shape[-1] - 1, key=KERNEL, width=130))
         colour = st.segmented_control(
-            "Colour", ["all", *pixel_trace.COLOR_NAMES], default="all", required=True, key="inside colour"
+            "Colour", ["all", *pixel_trace.COLOR_NAMES], default="all", required=True, key=COLOR
         )
         options = ["no ready-made kernel", *(KERNEL_PRESETS if own.shape[0] == 3 else {"all zero": 0})]
-        ready = f"inside ready {number} {colour}"
+        ready = f"{PRESET} {number} {colour}"
         st.selectbox(
             "Ready-made",
             options,
@@ -181,7 +187,7 @@ def weight_inputs(
     for row in range(size):
         with st.container(horizontal=True, wrap=False, gap="xsmall"):  # columns are never narrower than 128 pixels
             for column in range(size):
-                key = f"inside weight {number} {colour} {row} {column}"
+                key = f"{WEIGHT} {number} {colour} {row} {column}"
                 st.session_state[key] = float(shown[row, column])
                 st.number_input(
                     f"row {row}, column {column}", key=key, step=0.1, format="%.3f", label_visibility="collapsed",
@@ -202,7 +208,7 @@ def _set_ablated(kept: AblationState, conv: str, numbers: Sequence[int]) -> None
 
 def _on_reset() -> None:
     st.session_state.pop(SESSION_ABLATION, None)
-    for key in [key for key in st.session_state if str(key).startswith("inside ready")]:
+    for key in [key for key in st.session_state if str(key).startswith(PRESET)]:
         del st.session_state[key]
 
 

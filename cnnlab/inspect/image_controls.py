@@ -14,8 +14,12 @@ from cnnlab.rendering.feature_map_grid import png_data_uri
 from cnnlab.storage.runs import Run
 from cnnlab.ui import clickable_image, query_state, selection
 from cnnlab.ui.image_source import ImageSet, load_image_set, thumbnails
+from cnnlab.ui.state import session_key
 
-RUN, CLASS, NUMBER, PICKER = "inside run", "inside class", "inside number", "inside picker"
+RUN, CLASS = session_key("inspect.image_controls.run"), session_key("inspect.image_controls.class")
+NUMBER, PAGE = session_key("inspect.image_controls.number"), session_key("inspect.image_controls.page")
+PICKER = session_key("inspect.image_controls.picker")
+NEIGHBORS = {name: session_key(f"inspect.image_controls.{name.lower()}") for name in ("Back", "Next")}
 SOURCES = {"test": "number", "gallery": "gallery", "upload": "my picture", "camera": "camera"}
 COLUMNS, ROWS = 10, 4  # of the gallery
 
@@ -37,7 +41,9 @@ def run_and_image_controls(scene: InspectContext, runs: list[Run]) -> None:
 def image_picker(scene: InspectContext) -> None:
     """Where the picture comes from, and which one it is: a class and a number, the gallery, or a photo."""
     pictures = load_image_set(scene.run.experiment.dataset)
-    source = query_state.segmented_param("from", "Picture from", SOURCES, is_active=is_picker_open, wrap=True)
+    source = query_state.segmented_param(
+        upload.IMAGE_SOURCE_PARAM, "Picture from", SOURCES, is_active=is_picker_open, wrap=True
+    )
     if source in upload.SOURCES:
         upload.upload_controls(source)
         return
@@ -104,7 +110,7 @@ def neighbor_buttons(scene: InspectContext) -> None:
 
 def neighbor_button(name: str, side: Literal["left", "right"], reference: str) -> None:
     """A button that shows another picture, with an arrow on its side."""
-    icon, key = f":material/chevron_{side}:", f"inside {name}"
+    icon, key = f":material/chevron_{side}:", NEIGHBORS[name]
     st.button(
         name, icon=icon, icon_position=side, key=key, on_click=select_neighbor, args=(reference,), width="stretch"
     )
@@ -115,7 +121,7 @@ def gallery_page(pictures: ImageSet, label: int | None) -> tuple[int, ...]:
     numbers, size = pictures.indices(label), COLUMNS * ROWS
     pages, page = -(-len(numbers) // size), 1
     if pages > 1:
-        page = st.number_input(f"Page, 1 to {pages}", 1, pages, key="inside page", width=150)
+        page = st.number_input(f"Page, 1 to {pages}", 1, pages, key=PAGE, width=150)
     return tuple(numbers[(page - 1) * size : page * size].tolist())
 
 
@@ -152,8 +158,8 @@ def select_image(reference: str) -> None:
 
 def select_neighbor(reference: str) -> None:
     """Show this picture from the shelf, also where a photo was open."""
-    if query_state.read_option("from", SOURCES) in upload.SOURCES:
-        query_state.set_param("from", None)
+    if query_state.read_option(upload.IMAGE_SOURCE_PARAM, SOURCES) in upload.SOURCES:
+        query_state.set_param(upload.IMAGE_SOURCE_PARAM, None)
     select_image(reference)
 
 

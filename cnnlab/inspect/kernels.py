@@ -16,6 +16,10 @@ from cnnlab.rendering.feature_map_grid import (
     shared_vmax,
 )
 from cnnlab.ui import clickable_image, query_state
+from cnnlab.ui.state import session_key, url_param
+
+KERNEL = session_key("inspect.kernels.kernel")
+SCALE_PARAM = url_param("kernels")
 
 SCALES = {"layer": "compare strength", "filter": "see detail"}
 
@@ -24,17 +28,17 @@ def kernels_view(scene: InspectContext) -> None:
     """All kernels of the first layer; the one that is chosen with its numbers beside them."""
     conv = scene.convolution_names[0]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        scale = query_state.segmented_param("kernels", "Colours", SCALES)
+        scale = query_state.segmented_param(SCALE_PARAM, "Colours", SCALES)
     _, number = map_controls.selected_map(scene)
     left, right = feature_maps.grid_cells(2)
     with left:
         kernel_grid(scene, conv, scale, number)
     with right:
         chosen = 0 if number is None else min(number, scene.activations[conv].shape[-1] - 1)
-        st.session_state["inside kernel"] = chosen
+        st.session_state[KERNEL] = chosen
         last = scene.activations[conv].shape[-1] - 1
         st.number_input(
-            f"Kernel, 0 to {last}", 0, last, key="inside kernel", on_change=_on_kernel_entered, args=(conv,), width=150
+            f"Kernel, 0 to {last}", 0, last, key=KERNEL, on_change=_on_kernel_entered, args=(conv,), width=150
         )
         single_kernel(scene, conv, chosen)
     st.caption(
@@ -119,4 +123,4 @@ def color_kernel(kernel: Array) -> None:
 
 
 def _on_kernel_entered(conv: str) -> None:
-    map_controls.select_map(conv, st.session_state["inside kernel"])
+    map_controls.select_map(conv, st.session_state[KERNEL])

@@ -7,8 +7,10 @@ import streamlit as st
 
 from cnnlab.inspect.context import InspectContext
 from cnnlab.ui import query_state, selection
+from cnnlab.ui.state import session_key, url_param
 
-LAYER, MAP = "inside layer", "inside map"
+LAYER, MAP = session_key("inspect.map_controls.layer"), session_key("inspect.map_controls.map")
+PIXEL_PARAM = url_param("pixel")  # of the map that is chosen: row times width plus column
 
 
 def selected_map(scene: InspectContext) -> tuple[str, int | None]:
@@ -29,7 +31,7 @@ def map_count(scene: InspectContext, conv: str) -> int:
 def select_map(conv: str, number: int | None) -> None:
     """Choose a map; the pixel that was chosen in another one is forgotten."""
     selection.update_selection(layer=conv, map=number)
-    query_state.set_param("pixel", None)
+    query_state.set_param(PIXEL_PARAM, None)
 
 
 def layer_control(scene: InspectContext) -> tuple[str, int | None]:

@@ -8,6 +8,7 @@ from cnnlab.inspect.context import InspectContext
 from cnnlab.models import numpy_forward
 from cnnlab.rendering import explanations
 from cnnlab.rendering.feature_map_grid import upscaled_png
+from cnnlab.ui.state import session_key
 
 SLIDERS = {  # name: (label, lowest, usual, highest, step)
     "right": ("Move right, pixels", -8, 0, 8, 1),
@@ -16,7 +17,8 @@ SLIDERS = {  # name: (label, lowest, usual, highest, step)
     "brightness": ("Brighter", -120, 0, 120, 5),
     "noise": ("Noise", 0, 0, 60, 5),
 }
-PREFIX = "inside what if "
+PREFIX = session_key("inspect.perturbation.")  # and the name of the change
+RESET = session_key("inspect.perturbation.reset")
 
 
 def perturbation_view(scene: InspectContext) -> None:
@@ -34,7 +36,7 @@ def perturbation_view(scene: InspectContext) -> None:
     with second:
         st.markdown("**What it says now**")
         prediction.probability_bars(
-            now, scene.classes, scene.selected_image.true_class, "inside now", before=scene.probabilities
+            now, scene.classes, scene.selected_image.true_class, "perturbation now", before=scene.probabilities
         )
         st.caption("The mark on each bar is the answer to the picture as it was.")
     st.caption(
@@ -51,7 +53,7 @@ def perturbation_controls() -> Perturbation:
             values[name] = st.slider(label, low, high, usual, step, key=PREFIX + name)
     with st.container(horizontal=True, vertical_alignment="center"):
         flipped = st.toggle("Mirrored", key=PREFIX + "mirrored")
-        st.button("Reset", icon=":material/restart_alt:", on_click=_on_reset, key="inside unchanged")
+        st.button("Reset", icon=":material/restart_alt:", on_click=_on_reset, key=RESET)
     return Perturbation(flipped=flipped, **values)
 
 

@@ -18,9 +18,12 @@ from cnnlab.rendering.palette import REGULARIZER_COLORS
 from cnnlab.storage import runs
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, clickable_image, query_state
+from cnnlab.ui.state import session_key, url_param
 
 DROPOUT_SAMPLES = 30
-SESSION_DROPOUT_SEED = "inside dice"
+SESSION_DROPOUT_SEED = session_key("inspect.regularizer.dropout_seed")
+MASK = session_key("inspect.regularizer.mask")
+DROPOUT_PARAM, WEIGHTS_PARAM, NORMALIZATION_PARAM = url_param("dropout"), url_param("weights"), url_param("bn")
 
 
 def regularizer_view(scene: InspectContext) -> None:
@@ -46,7 +49,7 @@ def dropout_section(scene: InspectContext) -> None:
     st.markdown(f"{result} {look}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.button("Throw the dice again", icon=":material/casino:", on_click=_on_new_dropout)
-        shown = st.slider("One of them", 1, DROPOUT_SAMPLES, key="inside mask", width=220)
+        shown = st.slider("One of them", 1, DROPOUT_SAMPLES, key=MASK, width=220)
     left, right = feature_maps.grid_cells(2)
     with left:
         probability_dots(samples, scene.classes)
@@ -68,7 +71,7 @@ def probability_dots(samples: DropoutSamples, classes: tuple[str, ...]) -> None:
         f"{name} {explanations.percent(float(low))} to {explanations.percent(float(high))}"
         for name, low, high in zip(classes, samples.probabilities.min(0), samples.probabilities.max(0), strict=True)
     )
-    st.vega_lite_chart(spec=spec, key="inside wobble", width="stretch", alt=f"Over {count} masks: {said}.")
+    st.vega_lite_chart(spec=spec, key="regularizer masks", width="stretch", alt=f"Over {count} masks: {said}.")
 
 
 def dropped_feature_maps(scene: InspectContext, samples: DropoutSamples, mask: int) -> None:
@@ -76,7 +79,7 @@ def dropped_feature_maps(scene: InspectContext, samples: DropoutSamples, mask: i
     names = {name: name for name in samples.activations if samples.activations[name].ndim == 4}
     if not names:
         return
-    name = query_state.segmented_param("dropout", "After", names)
+    name = query_state.segmented_param(DROPOUT_PARAM, "After", names)
     found = samples.activations[name]
     wall = render_feature_maps(found[mask], vmax=shared_vmax(found))
     kept = explanations.percent(float(samples.masks[name][mask].mean()))
@@ -116,7 +119,7 @@ def weights_section(scene: InspectContext) -> None:
         )
     else:
         st.markdown(f"This network was trained with {scene.run.experiment.regularizer_title}. Its weights are these.")
-    layer = query_state.segmented_param("weights", "Layer", {one.layer: one.layer for one in mine}, wrap=True)
+    layer = query_state.segmented_param(WEIGHTS_PARAM, "Layer", {one.layer: one.layer for one in mine}, wrap=True)
     beside = {one.layer: one for one in theirs}
     one = next(one for one in mine if one.layer == layer)
     weight_histogram(one, beside.get(layer), regularizer.name)
@@ -148,7 +151,7 @@ def weight_histogram(own: WeightStats, plain: WeightStats | None, regularizer: s
         colour=[colour for _, part, colour in parts for _ in part.counts],
     )
     said = "; ".join(f"{name}: norm {part.norm:.2f}, largest {part.largest:.2f}" for name, part, _ in parts)
-    st.vega_lite_chart(spec=spec, key="inside histogram", width="stretch", alt=f"Weights of {own.layer}. {said}.")
+    st.vega_lite_chart(spec=spec, key="regularizer weights", width="stretch", alt=f"Weights of {own.layer}. {said}.")
     st.caption(
         "Solid: this run; dashed: the same network without a regularizer." if plain else "All weights of the layer."
     )
@@ -172,7 +175,7 @@ def batchnorm_section(scene: InspectContext) -> None:
     """Every channel's spread before and after, each on a scale of its own."""
     found = regularizer_effects.batchnorm_stats(scene.layers, scene.weights, scene.activations)
     names = {one.layer: one.layer for one in found}
-    name = query_state.segmented_param("bn", "Layer", names)
+    name = query_state.segmented_param(NORMALIZATION_PARAM, "Layer", names)
     one = next(one for one in found if one.layer == name)
     st.markdown(" ".join(explanations.explain_batchnorm(one)))
     lengths = one.quantiles_before[4] - one.quantiles_before[0]
@@ -205,7 +208,9 @@ def channel_ranges(layer: str, quantiles: Any, order: Any, when: str) -> None:
         f" {clickable_image.format_range(float(quantiles[2].min()), float(quantiles[2].max()))}"
     )
     ends = clickable_image.format_range(float(quantiles[0].min()), float(quantiles[4].max()))
-    st.vega_lite_chart(spec=spec, key=f"inside spread {when}", width="stretch", alt=f"{said}; all lines within {ends}.")
+    st.vega_lite_chart(
+        spec=spec, key=f"regularizer spread {when}", width="stretch", alt=f"{said}; all lines within {ends}."
+    )
 
 
 # ---- the charts -----------------------------------------------------------------------------------------------------

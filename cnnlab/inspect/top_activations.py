@@ -5,6 +5,7 @@ import streamlit as st
 from cnnlab.analysis import receptive_field
 from cnnlab.analysis.top_activations import SelectedImages
 from cnnlab.data import is_dataset_available
+from cnnlab.inspect import upload
 from cnnlab.inspect.context import InspectContext
 from cnnlab.jobs import top_activations_job
 from cnnlab.jobs.top_activations_job import TopActivations, TopActivationsError
@@ -12,9 +13,10 @@ from cnnlab.rendering.feature_map_grid import png_data_uri
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, clickable_image, query_state, selection
 from cnnlab.ui.image_source import ImageSet, load_image_set, thumbnails
+from cnnlab.ui.state import session_key
 
 COLUMNS = 3
-SESSION_IMAGE_SELECTED = "inside another picture"  # told to the page, which draws itself anew
+SESSION_IMAGE_SELECTED = session_key("inspect.top_activations.image_selected")  # asks the page for a rerun
 
 
 def top_activations_section(scene: InspectContext, conv: str, number: int) -> None:
@@ -85,12 +87,12 @@ def example_images(
 
 
 def _on_image_clicked(reference: str) -> None:
-    query_state.set_param("from", None)
+    query_state.set_param(upload.IMAGE_SOURCE_PARAM, None)
     selection.update_selection(image=reference)
     st.session_state[SESSION_IMAGE_SELECTED] = True
 
 
-SESSION_START_ERROR = "why the top images could not be started"
+SESSION_START_ERROR = session_key("inspect.top_activations.start_error")
 
 
 def load_top_activations(run: Run) -> TopActivations | None:

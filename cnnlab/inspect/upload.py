@@ -16,11 +16,16 @@ from PIL import Image
 from cnnlab.data.photo_preprocessing import PhotoError, PreparedPhoto, prepare_photo
 from cnnlab.storage import uploads
 from cnnlab.ui import selection
+from cnnlab.ui.state import session_key, url_param
+
+IMAGE_SOURCE_PARAM = url_param("from")
 
 PAD_OPTION, CROP_OPTION = "keep all of it, with bars", "cut a square out"
-ACROSS, DOWN, ZOOM, FIT = "inside across", "inside down", "inside zoom", "inside fit"
+ACROSS, DOWN = session_key("inspect.upload.across"), session_key("inspect.upload.down")
+ZOOM, FIT = session_key("inspect.upload.zoom"), session_key("inspect.upload.fit")
+FILE, CAMERA = session_key("inspect.upload.file"), session_key("inspect.upload.camera")
 SOURCES = ("upload", "camera")
-SESSION_CROP = "inside cropped "  # and the source: where the session keeps what became of a photo
+SESSION_CROP = session_key("inspect.upload.crop.")  # and the source: where the session keeps what became of a photo
 
 
 @dataclass
@@ -39,9 +44,9 @@ def upload_controls(source: str) -> None:
             ":material/info: The network knows ten classes only. Whatever it is shown, it answers with one of them."
         )
         if source == "camera":
-            given = st.camera_input("Take a picture", key="inside camera", width=360)
+            given = st.camera_input("Take a picture", key=CAMERA, width=360)
         else:
-            given = st.file_uploader("Choose a picture", key="inside upload", max_upload_size=25)
+            given = st.file_uploader("Choose a picture", key=FILE, max_upload_size=25)
         if given is None:
             return
         try:

@@ -25,13 +25,14 @@ from cnnlab.inspect import (
     top_activations,
     upload,
 )
-from cnnlab.inspect.context import InspectContext
+from cnnlab.inspect.context import VIEW_PARAM, InspectContext
 from cnnlab.models.architecture import network_layers
 from cnnlab.rendering.feature_map_grid import upscaled_png
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, malloc_tuning, query_state, selection
 from cnnlab.ui.image_source import SelectedImage, load_image_set, select_image
 from cnnlab.ui.selection import Selection
+from cnnlab.ui.state import url_params_of
 
 DEFAULT_RUN = "final-3conv-dropout"  # the report looked inside this one
 VIEWS: dict[str, tuple[str, Callable[[InspectContext], None]]] = {
@@ -45,10 +46,6 @@ VIEWS: dict[str, tuple[str, Callable[[InspectContext], None]]] = {
     "xray": ("Regularizer", regularizer.regularizer_view),
     "whatif": ("What if", perturbation.perturbation_view),
 }
-VIEW_PARAMS = {  # of the address, beside those of the selection; what a view adds is named in it
-    *("view", "from", "scale", "order", "class", "hold", "stage", "pixel", "kernels", "why", "cam"),
-    *("dropout", "weights", "bn"),
-}
 
 
 def page() -> None:
@@ -59,7 +56,7 @@ def page() -> None:
     if not runs:
         st.info("No network has been trained here yet: train one on the page Train, then look inside it here.")
         return
-    query_state.drop_unknown_params({*selection.SELECTION_PARAMS, *VIEW_PARAMS})
+    query_state.drop_unknown_params({*selection.SELECTION_PARAMS, *url_params_of("cnnlab.inspect")})
     scene = selected_context(runs)
     if scene is None:
         return
@@ -109,7 +106,7 @@ def image_and_prediction(scene: InspectContext) -> None:
         image_controls.neighbor_buttons(scene)
     with grid.cell():
         st.markdown(prediction.describe_prediction(scene.probabilities, scene.classes, truth))
-        prediction.probability_bars(scene.probabilities, scene.classes, truth, key="inside bars")
+        prediction.probability_bars(scene.probabilities, scene.classes, truth, key="image bars")
     if truth is None:
         st.caption(f"It knows ten classes only ({', '.join(scene.classes)}) and answers with one of them, always.")
 
@@ -123,5 +120,5 @@ def open_view(run: Run, epoch: int, subject: SelectedImage) -> None:
     if st.session_state.pop(top_activations.SESSION_IMAGE_SELECTED, False):
         st.rerun()  # another picture was chosen in here: the whole page is about it
     titles = {name: title for name, (title, _) in VIEWS.items()}
-    view = query_state.segmented_param("view", "Look at", titles, wrap=False, label_visibility="collapsed")
+    view = query_state.segmented_param(VIEW_PARAM, "Look at", titles, wrap=False, label_visibility="collapsed")
     VIEWS[view][1](InspectContext(run=run, epoch=epoch, selected_image=subject))

@@ -12,6 +12,7 @@ import streamlit as st
 
 from cnnlab.ui import selection
 
+WIDGET_PREFIX = "url."  # and the parameter: the key of the widget that is tied to it
 LAYER_PATTERN = re.compile(r"[a-z_]+[0-9]+")
 
 
@@ -70,7 +71,7 @@ def segmented_param(
     `heard` says whether somebody can have chosen: where it does not hold, what the browser sends is old.
     """
     check_option(name, options)
-    key = f"inside {name}"
+    key = f"{WIDGET_PREFIX}{name}"
     st.session_state[key] = read_option(name, options)
     st.segmented_control(
         label,
@@ -88,7 +89,7 @@ def segmented_param(
 def select_param(name: str, label: str, options: Mapping[str, str], **how: Any) -> str:
     """The same as `choice`, as a menu that opens: for more than a handful of options."""
     check_option(name, options)
-    key = f"inside {name}"
+    key = f"{WIDGET_PREFIX}{name}"
     st.session_state[key] = read_option(name, options)
     st.selectbox(
         label,

@@ -82,16 +82,24 @@ async def looker(browser: Browser, chance: random.Random) -> None:
         what = chance.choices(("image", "map", "epoch", "view", "network"), (4, 4, 2, 3, 1))[0]
         wall = browser.find("wall conv1")
         if what == "image" or (what == "map" and wall is None):
-            await browser.press(f"inside {chance.choice(('Next', 'Back'))}", "another image")
+            await browser.press(f"inspect.image_controls.{chance.choice(('next', 'back'))}", "another image")
         elif what == "map":
             await browser.pick("wall conv1", chance.randrange(64), "a click on a map")
         elif what == "epoch":
-            await browser.choose("inside epoch", chance.choice(options(browser, "inside epoch")), "another epoch")
+            await browser.choose(
+                "inspect.epoch_slider.epoch",
+                chance.choice(options(browser, "inspect.epoch_slider.epoch")),
+                "another epoch",
+            )
         elif what == "view":
-            first, *others = options(browser, "inside view")
-            await browser.choose("inside view", first if wall is None else chance.choice(others), "another view")
+            first, *others = options(browser, "url.view")
+            await browser.choose("url.view", first if wall is None else chance.choice(others), "another view")
         else:
-            await browser.choose("inside run", chance.choice(options(browser, "inside run")), "another network")
+            await browser.choose(
+                "inspect.image_controls.run",
+                chance.choice(options(browser, "inspect.image_controls.run")),
+                "another network",
+            )
 
 
 def options(browser: Browser, name: str) -> list[str]:
