@@ -18,17 +18,17 @@ from cnnlab.jobs import admin, devices, dispatcher, eta
 from cnnlab.jobs.local_runner import read_tail, run_directory
 from cnnlab.jobs.queue import FAILED, RUNNING, Job
 from cnnlab.jobs.quotas import QuotaExceeded
-from cnnlab.pages import train
 from cnnlab.rendering import formatting
 from cnnlab.storage import run_retention, runs
 from cnnlab.storage.runs import Run, UnknownRun
-from cnnlab.ui import app_shell, cache, presence
+from cnnlab.ui import app_shell, cache, presence, training_times
+from cnnlab.ui.state import session_key
 
 TICK_SECONDS = 2.0
 RECENT_JOBS = 12
 MAX_WAITING_SHOWN = 30  # of the line, as many are drawn
 LOG_BYTES = 6_000
-SESSION_ACCEPTING = "take new trainings"
+SESSION_ACCEPTING = session_key("admin.accepting")
 
 
 def page() -> None:
@@ -166,8 +166,8 @@ def trainings() -> None:
 def waiting_start_times(running: list[Job], line: list[Job]) -> list[float | None]:
     """In how many seconds each waiting job starts, from what was measured here."""
     try:
-        known = train.measured_runs()
-        at_work, waiting = ([train.job_seconds_left(job, known) for job in jobs] for jobs in (running, line))
+        known = training_times.measured_runs()
+        at_work, waiting = ([training_times.job_seconds_left(job, known) for job in jobs] for jobs in (running, line))
     except (UnknownRun, ExperimentError):  # a job of another version is among them
         return [None] * len(line)
     return eta.start_times(at_work, waiting, cache.open_queue().slots())

@@ -21,12 +21,13 @@ from cnnlab.report import (
 from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell, cache
 from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS, experiment_params, quoted, write_params
+from cnnlab.ui.state import session_key, url_param
 
 MISSING = "not trained yet"
 MAX_OVERLAY_RUNS = 8  # runs in one chart that can still be told apart
-OVERLAY_PARAM = "add"  # the word of the address that names added runs
+OVERLAY_PARAM = url_param("add")  # the word of the address that names added runs
 TRAINING_MEASURES = {"reported": "as Keras reports it", "measured": "measured like validation"}
-SESSION_MEASURE = "training accuracy drawn"
+SESSION_MEASURE = session_key("compare.measure")  # which training accuracy is drawn
 MEASURE_EXPLANATION = (
     "Keras, and so the report, counts while it trains, with dropout on, which makes dropout's gap look smaller. The "
     "other way, that of the page Train, asks the network as it is used."

@@ -29,6 +29,7 @@ from cnnlab.rendering import charts, curve_summary, formatting, palette
 from cnnlab.settings import SettingsError
 from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell, architecture_diagram, cache, download_panel
+from cnnlab.ui.presence import SESSION_EXPERIMENT
 from cnnlab.ui.selection import (
     EXPERIMENT_PARAMS,
     SELECTION_PARAMS,
@@ -38,11 +39,13 @@ from cnnlab.ui.selection import (
     show_problems,
     write_params,
 )
+from cnnlab.ui.state import session_key
+from cnnlab.ui.training_times import job_seconds_left, measured_runs
 
 DEFAULT_EXPERIMENT = REPORT["3conv-dropout"].experiment
-SESSION_EXPERIMENT = "experiment in the address"
-SESSION_REFUSAL = "why the training was refused"
-SESSION_FORM_KEY = "form shows"  # the key of the experiment whose fields stand in the form
+SESSION_REFUSAL = session_key("train.refusal")  # why a training was refused
+SESSION_FORM_ERROR = session_key("train.form_error")
+SESSION_FORM_KEY = session_key("train.form_key")  # the key of the experiment whose fields stand in the form
 TICK_SECONDS = 1.0
 NOTICE_SECONDS = 3.0
 LEARNING_RATE_STEP = 0.0005  # of one click on + or -
@@ -125,7 +128,7 @@ def experiment_form(experiment: Experiment) -> None:
         with st.expander("More"):
             advanced_fields()
         st.form_submit_button("Show this network", type="primary", width="stretch", on_click=on_submit)
-    if problem := st.session_state.pop("form problem", None):
+    if problem := st.session_state.pop(SESSION_FORM_ERROR, None):
         st.error(problem)
 
 
@@ -183,7 +186,7 @@ def on_submit() -> None:
     try:
         experiment = Experiment.from_dict(fields)
     except ExperimentError as error:
-        st.session_state["form problem"] = str(error)
+        st.session_state[SESSION_FORM_ERROR] = str(error)
         return
     st.session_state[SESSION_FORM_KEY] = None
     set_experiment(experiment)
@@ -465,16 +468,3 @@ def expected_start(place: int) -> float | None:
     line = [job_seconds_left(job, known) for job in cache.open_queue().waiting()]
     begins = eta.start_times(running, line, cache.open_queue().slots())
     return begins[place - 1] if place <= len(begins) else None
-
-
-def job_seconds_left(job: Job, known: list[eta.Measured]) -> float | None:
-    """The seconds that a job still needs."""
-    run = cache.find_run(job.experiment)
-    told = run.progress().get("seconds_left") if run else None
-    done = int(run.record.get("epochs_done") or 0) if run else 0
-    return float(told) if told is not None else eta.seconds_left(job.experiment, known, done)
-
-
-def measured_runs() -> list[eta.Measured]:
-    """The runs of this machine, with their records."""
-    return [(run.experiment, cache.record(run)) for run in cache.list_runs() if not run.is_pretrained]

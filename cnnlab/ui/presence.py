@@ -16,9 +16,12 @@ from cnnlab.experiment import Experiment
 from cnnlab.storage import run_retention
 from cnnlab.storage.runs import RUN_NAME_PATTERN
 from cnnlab.ui.selection import parse_experiment, parse_selection
+from cnnlab.ui.state import session_key
 
 PRESENCE_SECONDS = 90.0  # browsers let a page in the background ask only once a minute
-SESSION_EXPERIMENT = "experiment in the address"  # where the page that trains keeps what it shows
+SESSION_EXPERIMENT = session_key("train.experiment")  # as URL parameters: what the page Train shows
+SESSION_PAGE = session_key("presence.page")  # the page that this tab shows
+SESSION_TAB = session_key("presence.tab")  # 16 hexadecimal digits
 
 
 @dataclass(frozen=True)
@@ -38,17 +41,17 @@ def tab_views() -> dict[str, TabView]:
 
 def record_page(page: str) -> None:
     """This tab shows this page now; call it once a run of the script."""
-    st.session_state["page shown"] = page
-    st.session_state.setdefault("tab", secrets.token_hex(8))
+    st.session_state[SESSION_PAGE] = page
+    st.session_state.setdefault(SESSION_TAB, secrets.token_hex(8))
     refresh_presence()
 
 
 def refresh_presence() -> None:
     """This tab is still there."""
-    tab = st.session_state.get("tab")
+    tab = st.session_state.get(SESSION_TAB)
     if tab is None:
         return
-    page, now = st.session_state["page shown"], time.monotonic()
+    page, now = st.session_state[SESSION_PAGE], time.monotonic()
     shown = viewed_run_names(page)
     tab_views()[tab] = TabView(page, shown, now)
     for reference in shown:

@@ -20,10 +20,11 @@ from cnnlab.experiment import INTEGER_RANGES, Experiment, ExperimentError
 from cnnlab.models.architecture import Layer
 from cnnlab.storage import runs
 from cnnlab.storage.runs import Run, UnknownRun
+from cnnlab.ui.state import session_key, url_param
 
 IMAGE_PATTERN = re.compile(r"(?P<kind>sample|test|shapes)-(?P<number>[0-9]{1,5})|photo-[0-9a-f]{16}")
 IMAGE_COUNT = {"sample": 20, "test": 10_000, "shapes": 1_000}
-SESSION_SELECTION = "selection in the address"  # where the session keeps the words while another page is open
+SESSION_SELECTION = session_key("selection.params")  # where the session keeps the words while another page is open
 NUMERIC_FIELDS = {*INTEGER_RANGES, "strength", "learning_rate", "train_images"}  # fields of an experiment
 MAX_QUOTED_CHARACTERS = 40  # letters of a wrong word that are repeated to its author
 
@@ -47,8 +48,8 @@ class Selection:
     versus: str = ""
 
 
-SELECTION_PARAMS = tuple(field.name for field in fields(Selection))
-EXPERIMENT_PARAMS = tuple(field.name for field in fields(Experiment))
+SELECTION_PARAMS = tuple(url_param(field.name) for field in fields(Selection))
+EXPERIMENT_PARAMS = tuple(url_param(field.name) for field in fields(Experiment))
 
 
 def parse_selection(params: Mapping[str, str]) -> tuple[Selection, Problems]:
