@@ -115,7 +115,7 @@ def report_rows() -> list[ReportRow]:
 def check_conclusions(table: Sequence[ReportRow], inference_mode: bool = False) -> list[Conclusion]:
     """The report's four conclusions, each tested on the report's figures and on ours.
 
-    `measured`: take our training accuracies as they are measured like validation, and not as Keras reports them.
+    `inference_mode`: take our training accuracies as they are measured like validation, and not as Keras reports them.
     """
     report = {row.model.name: row.report for row in table}
     ours = {row.model.name: row.ours for row in table if row.ours}
@@ -206,7 +206,7 @@ def three_beat_two(table: dict[str, ModelResults]) -> tuple[bool, str]:
 
 
 def validation_agrees_with_test(table: dict[str, ModelResults]) -> tuple[bool, str]:
-    """Whether model 7's validation and test accuracy differ by at most AGREE_WITHIN.
+    """Whether model 7's validation and test accuracy differ by at most AGREEMENT_TOLERANCE.
 
     The report tested only the network that it trained again on 10,000 more images, which alone makes it better. Ours
     tested the same weights too, so they are what is judged; the other figure stands beside them.

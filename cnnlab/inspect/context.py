@@ -1,7 +1,7 @@
 """What is in view: one run at one epoch, one image, and what every layer made of it.
 
-The page makes one `Scene` and hands it to whatever is drawn. Its numbers come from one forward pass, which takes a
-millisecond: it is made anew each time, and nothing has to be remembered for the next person.
+The page makes one `InspectContext` and hands it to whatever is drawn. Its numbers come from one forward pass, which
+takes a millisecond: it is made anew each time, and nothing has to be remembered for the next person.
 """
 
 from dataclasses import dataclass

@@ -35,7 +35,7 @@ def select_map(conv: str, number: int | None) -> None:
 
 
 def layer_control(scene: InspectContext) -> tuple[str, int | None]:
-    """The layer as a row of names; answers as `chosen`."""
+    """The layer as a row of names; returned as by `selected_map`."""
     conv, number = selected_map(scene)
     st.session_state[LAYER] = conv
     st.segmented_control("Layer", scene.convolution_names, required=True, key=LAYER, on_change=_on_layer_selected)
@@ -43,7 +43,9 @@ def layer_control(scene: InspectContext) -> tuple[str, int | None]:
 
 
 def map_controls(scene: InspectContext, default: int | None = None) -> tuple[str, int | None]:
-    """The layer, and the map's number with a step up and down; answers as `chosen`, `usual` where no map is."""
+    """The layer, and the map's number with a step up and down; returned as by `selected_map`; `default` where no map is
+    chosen.
+    """
     conv, number = layer_control(scene)
     number = default if number is None else number
     st.session_state[MAP] = number

@@ -1,7 +1,7 @@
 """A picture of one's own: chosen or taken, then brought to the network's 32x32 pixels, every step shown.
 
-Only the 32x32 pixels are kept (see `album`), so that a link shows them to somebody else. The original stays in the
-browser's session. A bad file costs one sentence; the picture that was shown before stays.
+Only the 32x32 pixels are kept (see `cnnlab.storage.uploads`), so that a link shows them to somebody else. The original
+stays in the browser's session. A bad file costs one sentence; the picture that was shown before stays.
 
 Streamlit makes an entry in the browser's history of every change of the address. So a photo is written into it when it
 arrives and when the picker closes; while its square moves, only this session knows of it. And what was written once is
@@ -75,7 +75,7 @@ def cropped_photo(name: str, data: bytes) -> PreparedPhoto:
 def cached_photo(
     name: str, _data: bytes, pad: bool = False, across: float = 0.5, down: float = 0.5, zoom: float = 1.0
 ) -> PreparedPhoto:
-    """`photos.prepare`, once for each upload and square; the name is the upload's own."""
+    """`prepare_photo`, once for each upload and square; the name is the upload's own."""
     return prepare_photo(_data, pad=pad, horizontal=across, vertical=down, zoom=zoom)
 
 

@@ -115,7 +115,8 @@ def image_and_prediction(scene: InspectContext) -> None:
 def open_view(run: Run, epoch: int, subject: SelectedImage) -> None:
     """The view that is open. What is clicked inside it draws only this part anew.
 
-    A session keeps the arguments of a fragment for as long as it lives: it gets no `Scene`, whose maps are 600 kB.
+    A session keeps the arguments of a fragment for as long as it lives: it gets no `InspectContext`, whose maps are 600
+    kB.
     """
     if st.session_state.pop(top_activations.SESSION_IMAGE_SELECTED, False):
         st.rerun()  # another picture was chosen in here: the whole page is about it

@@ -1,12 +1,9 @@
 """The charts, and what they say in words.
 
-Each chart is authored in Altair once (`specs`) and kept as a plain Vega-Lite dictionary; the figures travel beside it
-as a table. So a page that draws the same chart every second for thirty browsers sends a few new rows, and builds
-nothing. Figures are written as Arrow by hand, because the way around pandas would cost a second at the first page.
-
-    key       the colours and dashes, and what they are called
-    reading   what a curve says, in figures and in words
-    specs     the charts without their figures
+Each chart is authored in Altair once (`chart_specs`) and kept as a plain Vega-Lite dictionary; the figures travel
+beside it as a table. So a page that draws the same chart every second for thirty browsers sends a few new rows, and
+builds nothing. Figures are written as Arrow by hand, because the way around pandas would cost a second at the first
+page.
 """
 
 import importlib

@@ -97,8 +97,8 @@ def describe_location(heat: Array) -> str:
 
 
 def explain_filter_matching(same_initialization: bool, same_index_matches: int, filters: int) -> str:
-    """What filter numbers of two runs mean: whether they began from the same random numbers (`together`), and how many
-    of the first layer's `filters` are still most like the one with the same number (`kept`)."""
+    """What filter numbers of two runs mean: whether they began from the same random numbers, and how many of the
+    first layer's `filters` are still most like the one with the same number (`same_index_matches`)."""
     name = f"filter {min(12, filters - 1)}"
     if not same_initialization:
         what = "which filter learns what is decided by the random start"

@@ -46,11 +46,11 @@ PURPLE_ORANGE = (
 class FeatureMapGrid:
     """The picture of a layer's maps, and what one needs to read it.
 
-    png: a palette PNG of rows * columns cells, each a map of `tile` (height, width) numbers, `grain` pixels to each,
-    and `gap` transparent pixels to its right and below. order: int (f,), the maps as they hang, left to right, top to
-    bottom. By map number, each (f,): low and high, the map's own lowest and highest value; limit, the value that has
-    the last colour (zero has the first one, or, where the wall is `signed`, the middle one); silent: zero everywhere;
-    broken: not all values are finite numbers, as after a training that diverged (those are drawn as zero). zero_share,
+    png: a palette PNG of rows * columns cells, each a map of `map_shape` (height, width) numbers, `pixel_scale` pixels
+    to each, and `gap` transparent pixels to its right and below. order: int (f,), the maps as they are arranged, left
+    to right, top to bottom. By map number, each (f,): minimum and maximum, the map's own; vmax, the value that has the
+    last colour (zero has the first one, or, with `signed`, the middle one); inactive: zero everywhere; non_finite: not
+    all values are finite numbers, as after a training that diverged (those are drawn as zero). zero_share,
     negative_share: the shares of all numbers that are exactly zero and below zero, 0 to 1.
     """
 
@@ -105,12 +105,12 @@ def render_feature_maps(
     columns: int | None = None,
     gap: int = GAP_PIXELS,
 ) -> FeatureMapGrid:
-    """Hang the maps of one image, float (h, w, f), on a wall.
+    """Draw the maps of one image, float (h, w, f), as one grid.
 
     scale: "layer" or "map" (see above). signed: values before ReLU, drawn on both sides of zero; without it negative
-    values have the colour of zero. limit: the end of the scale, one number or (f,), to give several walls one scale
-    (see `limits`); otherwise it is taken from the maps. order: which maps to hang and where; all of them by number.
-    columns: how many in a row; otherwise as `across` has it.
+    values have the colour of zero. vmax: the end of the scale, one number or (f,), to give several grids one scale
+    (see `shared_vmax`); otherwise it is taken from the maps. order: which maps to draw, in which order; all of them by
+    number. columns: how many in a row; otherwise chosen from the number of maps.
 
     Raises ValueError for another shape, an unknown scale, a limit that is not above zero, or maps that are not there.
     """
@@ -161,10 +161,10 @@ def render_layers(
 
 
 def shared_vmax(map_sets: Iterable[Array], scale: str = "layer") -> Array:
-    """Where a common scale of several sets of maps (h, w, f) ends: float (f,), by map number, never below LEAST.
+    """Where a common scale of several sets of maps (h, w, f) ends: float (f,), by map number, never below MIN_VMAX.
 
     With "layer" all entries are equal: the largest magnitude in any of them. With "map" each is its map's, but at
-    least FAINTEST times the layer's.
+    least MIN_VMAX_SHARE times the layer's.
     """
     strongest = [np.abs(np.nan_to_num(maps, posinf=0, neginf=0)).max(axis=(0, 1)) for maps in map_sets]
     ends = np.max(strongest, axis=0)
@@ -279,5 +279,5 @@ def _check_order(order: Sequence[int] | Array, count: int) -> Array:
 def _check_vmax(vmax: Array | float, count: int) -> Array:
     ends = np.broadcast_to(np.asarray(vmax, np.float32), (count,))
     if not (np.isfinite(ends).all() and (ends > 0).all()):
-        raise ValueError(f"Expected a limit above zero, one number or one a map. Received: limit={vmax!r}")
+        raise ValueError(f"Expected vmax above zero, one number or one a map. Received: vmax={vmax!r}")
     return ends

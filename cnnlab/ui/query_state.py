@@ -68,7 +68,7 @@ def segmented_param(
 ) -> str:
     """A row of options, tied to the address; the words of the address are the keys, people read the values.
 
-    `heard` says whether somebody can have chosen: where it does not hold, what the browser sends is old.
+    `is_active` says whether somebody can have chosen: where it is false, what the browser sends is old.
     """
     check_option(name, options)
     key = f"{WIDGET_PREFIX}{name}"
@@ -87,7 +87,7 @@ def segmented_param(
 
 
 def select_param(name: str, label: str, options: Mapping[str, str], **how: Any) -> str:
-    """The same as `choice`, as a menu that opens: for more than a handful of options."""
+    """The same as `segmented_param`, as a menu that opens: for more than a handful of options."""
     check_option(name, options)
     key = f"{WIDGET_PREFIX}{name}"
     st.session_state[key] = read_option(name, options)
