@@ -6,6 +6,7 @@ commands that need them. Exit status: 0 done, 1 the machine did not allow it (a 
 """
 
 import copy
+import logging
 import os
 import subprocess
 import sys
@@ -20,11 +21,12 @@ import click
 
 from cnnlab import settings
 from cnnlab.experiment import CHOICES, NUMERIC_FIELDS, REPORT, Experiment, ExperimentError
-from cnnlab.jobs.queue import QueueError
+from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.settings import SettingsError
 from cnnlab.storage import files
 
 EXIT_CODES = {"done": 0, "failed": 1, "stopped": 3}
+MESSAGE_FORMAT, TIMESTAMP_FORMAT = "%(message)s", "%(asctime)s %(message)s"
 
 Command = Callable[..., Any]
 
@@ -55,6 +57,20 @@ def _fail(message: str, status: int) -> int:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def commands() -> None:
     """CNN Lab on the command line."""
+    configure_logging(TIMESTAMP_FORMAT)
+
+
+def configure_logging(line_format: str) -> None:
+    """Write the package's log records, from INFO on, to the standard error stream.
+
+    A record that cannot be written (a full disk, a closed terminal) is dropped: a service goes on without its log.
+    """
+    logging.raiseExceptions = False
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(line_format, datefmt="%Y-%m-%d %H:%M:%S"))
+    logger = logging.getLogger("cnnlab")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
 
 
 # -- training ----------------------------------------------------------------------------------------------------------
@@ -90,14 +106,12 @@ def chosen_experiment(json_text: str | None, fields: dict[str, Any]) -> Experime
 @click.option("--core", type=int, help="run on this processor core only")
 def train(json_text: str | None, threads: int | None, core: int | None, **fields: Any) -> int:
     """Train one experiment into its run directory, or resume it."""
+    from cnnlab.training.process_setup import prepare_process
 
+    configure_logging(MESSAGE_FORMAT)  # a worker's last line is shown as the reason of a failure
     experiment = chosen_experiment(json_text, fields)
     recorded = files.read_json(settings.runs_dir() / experiment.key / "record.json").get("threads")
-    set_threads(recorded or threads)
-    if core is not None:
-        set_core(core)
-    import_keras_quietly()
-    cap_gpu_memory(settings.current().gpu_megabytes)
+    prepare_process(recorded or threads, core)
     from cnnlab.training.trainer import RunLocked
     from cnnlab.training.trainer import train as train_experiment
 
@@ -108,46 +122,6 @@ def train(json_text: str | None, threads: int | None, core: int | None, **fields
     if state != "failed":  # a failure has printed its reason already
         click.echo(f"{state}: {experiment.title}, run {experiment.key}.")
     return EXIT_CODES[state]
-
-
-def set_threads(number: int | None) -> None:
-    """Make TensorFlow, which reads this at its import, use so many threads per operation. Raises SettingsError."""
-    if number is not None and number < 1:
-        raise SettingsError(f"Choose at least one thread. Received: --threads {number}")
-    if number:
-        os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = str(number)
-
-
-def set_core(number: int) -> None:
-    """Run on this processor core only. Raises SettingsError where there is none of this number."""
-    cores = sorted(os.sched_getaffinity(0))
-    if number not in cores:
-        raise SettingsError(f"Choose a core of {', '.join(map(str, cores))}. Received: --core {number}")
-    os.sched_setaffinity(0, {number})
-
-
-def import_keras_quietly() -> None:
-    """Import Keras without the lines about processors and drivers that TensorFlow prints at any log level."""
-    stderr = os.dup(2)
-    with open(os.devnull, "w") as devnull:
-        os.dup2(devnull.fileno(), 2)
-    try:
-        import keras  # noqa: F401
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-
-
-def cap_gpu_memory(megabytes: int) -> None:
-    """Limit TensorFlow's GPU memory (0: no limit); JAX reads a variable before its import instead."""
-    import keras
-
-    if not megabytes or keras.backend.backend() != "tensorflow":
-        return
-    import tensorflow as tf
-
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.set_logical_device_configuration(gpu, [tf.config.LogicalDeviceConfiguration(memory_limit=megabytes)])
 
 
 def print_event(event: dict[str, Any]) -> None:
@@ -166,17 +140,19 @@ def print_event(event: dict[str, Any]) -> None:
 @commands.command()
 @click.option("--tables", is_flag=True, help="print the tables only, train nothing")
 @click.option("--only", multiple=True, type=click.Choice(list(REPORT)), metavar="NAME", help="this model; repeatable")
+@click.argument("more", nargs=-1, type=click.Choice(list(REPORT)), metavar="[NAME]...")
 @click.option("--slots", type=int, help="processes at a time, each on a core of its own (default: all cores)")
 @click.option("--publish", is_flag=True, help="put finished runs under pretrained/")
-def reproduce(tables: bool, only: tuple[str, ...], slots: int | None, publish: bool) -> int:
-    """Train what is missing of the report's ten models, and print both tables."""
+def reproduce(tables: bool, only: tuple[str, ...], more: tuple[str, ...], slots: int | None, publish: bool) -> int:
+    """Train what is missing of the report's ten models (or of these), and print both tables."""
     from cnnlab import report
+    from cnnlab import reproduce as reproduction
 
-    names = list(only) or list(REPORT)
-    failed = [] if tables else report.train_missing(report.missing_models(names), slots)
+    names = [*only, *more] or list(REPORT)
+    failed = [] if tables else reproduction.train_missing(reproduction.missing_models(names), slots)
     if publish:
-        for name in report.publishable_models(names):
-            click.echo(f"published {report.publish(name).name}", err=True)
+        for name in reproduction.publishable_models(names):
+            click.echo(f"published {reproduction.publish(name).name}", err=True)
     click.echo(report.format_report(report.report_rows()), nl=False)
     return 1 if failed else 0
 
@@ -185,13 +161,18 @@ def reproduce(tables: bool, only: tuple[str, ...], slots: int | None, publish: b
 @click.option("--epochs", type=int, default=30, show_default=True)
 @click.option("--precision", type=click.Choice(CHOICES["precision"]), default="float32", show_default=True)
 @click.option("--tables", is_flag=True, help="print what is there, train nothing")
-def layer_order(epochs: int, precision: str, tables: bool) -> None:
+@click.option("--case", type=int, hidden=True, help="train this case in this process: a worker's command line")
+@click.option("--core", type=int, hidden=True, help="with --case: run on this processor core only")
+def layer_order(epochs: int, precision: str, tables: bool, case: int | None, core: int | None) -> int:
     """Compare the positions of dropout and batch normalization in the network."""
     from cnnlab import layer_order_study
 
-    if not tables:
-        layer_order_study.train_missing(epochs, precision)
+    if case is not None:
+        configure_logging(MESSAGE_FORMAT)
+        return EXIT_CODES[layer_order_study.train_case(case, epochs, precision, core, print_event)]
+    failed = [] if tables else layer_order_study.train_missing(epochs, precision)
     click.echo(layer_order_study.comparison_table(epochs, precision), nl=False)
+    return 1 if failed else 0
 
 
 old_layer_order = copy.copy(layer_order)  # its name until version 0.1

@@ -23,8 +23,9 @@ from pathlib import Path
 from cnnlab import data, settings
 from cnnlab.data import cifar10
 from cnnlab.experiment import REPORT
-from cnnlab.jobs import devices, dispatcher
-from cnnlab.jobs.queue import Queue, QueueError
+from cnnlab.jobs import devices, dispatcher_process
+from cnnlab.jobs.queue import Queue
+from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.settings import SettingsError, subprocess_environment
 from cnnlab.storage import process_lock, run_retention
 
@@ -194,13 +195,16 @@ def check_queue() -> Iterator[Finding]:
 
 def check_dispatcher() -> Iterator[Finding]:
     """Whether one is at work, and does its rounds."""
-    if not dispatcher.is_running():
+    if not dispatcher_process.is_running():
         remedy = "python -m cnnlab dispatch, or the service; the app starts one with the first training"
         yield Finding("dispatcher", FAIL, "none is at work", remedy)
         return
-    holder, silent = process_lock.lock_owner(dispatcher.lock_path()), dispatcher.seconds_since_heartbeat()
+    holder, silent = (
+        process_lock.lock_owner(dispatcher_process.lock_path()),
+        dispatcher_process.seconds_since_heartbeat(),
+    )
     who = f"process {holder.pid}" if holder else "a process that has just begun"
-    if silent is not None and silent > STALE_SECONDS and _age(dispatcher.lock_path()) > STALE_SECONDS:
+    if silent is not None and silent > STALE_SECONDS and _age(dispatcher_process.lock_path()) > STALE_SECONDS:
         yield Finding(
             "dispatcher", FAIL, f"{who} has done nothing for {silent:.0f} s", "restart it: no training is lost"
         )

@@ -1,22 +1,27 @@
-"""Where do dropout and batch normalization stand? The report does not say; this comparison does.
+"""Compares the positions of the dropout and batch normalization layers, which the report leaves open.
 
-Each plausible place is trained like the report's model 7 (3-conv, dropout) or 8 (3-conv, batch norm), and its training
-and validation accuracy are set beside the report's. The place that comes closest is the one `architecture` uses.
+Each plausible position is trained like the report's model 7 (3-conv, dropout) or 8 (3-conv, batch norm), and its
+training and validation accuracy are compared with the report's. The position that comes closest is the default of
+`LayerOrder` (`cnnlab.models.architecture`).
 """
 
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from cnnlab import settings
 from cnnlab.experiment import REPORT, Experiment
+from cnnlab.jobs.foreground import TrainingTask, train_all
 from cnnlab.models.architecture import BATCHNORM_POSITIONS, DROPOUT_POSITIONS, LayerOrder
 from cnnlab.report import percent, points, run_results
-from cnnlab.storage import files, runs
+from cnnlab.storage import runs
+from cnnlab.storage.background_process import cnnlab_command
+from cnnlab.storage.run_record import read_record
 from cnnlab.storage.runs import Run
 
-STUDY_CASES = [("3conv-dropout", LayerOrder(dropout=place)) for place in DROPOUT_POSITIONS]
-STUDY_CASES += [("3conv-batchnorm", LayerOrder(batchnorm=place)) for place in BATCHNORM_POSITIONS]
+STUDY_CASES = [("3conv-dropout", LayerOrder(dropout=position)) for position in DROPOUT_POSITIONS]
+STUDY_CASES += [("3conv-batchnorm", LayerOrder(batchnorm=position)) for position in BATCHNORM_POSITIONS]
+STUDY_FOLDER = "placements"  # in the home; the study's former name
 
 
 def case_experiment(name: str, epochs: int, precision: str) -> Experiment:
@@ -25,17 +30,17 @@ def case_experiment(name: str, epochs: int, precision: str) -> Experiment:
     return Experiment.from_dict(fields | {"epochs": epochs, "precision": precision})
 
 
-def layer_position(name: str, placement: LayerOrder) -> str:
-    """The place in one word of `architecture`: after_pool, before_relu, ..."""
-    return placement.dropout if "dropout" in name else placement.batchnorm
+def layer_position(name: str, layer_order: LayerOrder) -> str:
+    """The position that the case varies, as `LayerOrder` names it: "after_pool", "before_relu", ..."""
+    return layer_order.dropout if "dropout" in name else layer_order.batchnorm
 
 
 def case_directory(name: str, layer_order: LayerOrder, epochs: int, precision: str) -> Path:
-    """Where this case is trained; the place that the project uses is an ordinary run."""
+    """The directory in which this case is trained; that of the default position is an ordinary run directory."""
     experiment = case_experiment(name, epochs, precision)
     if layer_order == LayerOrder():
         return settings.runs_dir() / experiment.key
-    return settings.home() / "placements" / f"{experiment.key}-{layer_position(name, layer_order).replace('_', '-')}"
+    return settings.home() / STUDY_FOLDER / f"{experiment.key}-{layer_position(name, layer_order).replace('_', '-')}"
 
 
 def find_case_run(name: str, layer_order: LayerOrder, epochs: int, precision: str) -> Run | None:
@@ -43,39 +48,54 @@ def find_case_run(name: str, layer_order: LayerOrder, epochs: int, precision: st
     if layer_order == LayerOrder() and (run := runs.find_run(case_experiment(name, epochs, precision))):
         return run if run.state == "done" else None
     path = case_directory(name, layer_order, epochs, precision)
-    return runs.read_run(path) if files.read_json(path / "record.json").get("state") == "done" else None
+    return runs.read_run(path) if read_record(path).state == "done" else None
 
 
-def train_missing(epochs: int, precision: str) -> None:
-    """Train every case that is not there yet, one after the other, each in a process of its own."""
-    for number, (name, placement) in enumerate(STUDY_CASES):
-        if find_case_run(name, placement, epochs, precision) is None:
-            print(f"training {name}, {layer_position(name, placement)}", flush=True)
-            program = (
-                f"from cnnlab import layer_order_study; layer_order_study.train_case({number}, {epochs}, {precision!r})"
-            )
-            subprocess.run([sys.executable, "-c", program], env=settings.subprocess_environment(), check=True)
+def train_missing(epochs: int, precision: str) -> list[str]:
+    """Train every case without a finished run, one process a core; returns the names of those that failed."""
+    missing = [number for number, case in enumerate(STUDY_CASES) if find_case_run(*case, epochs, precision) is None]
+    return train_all([case_task(number, epochs, precision) for number in missing])
 
 
-def train_case(number: int, epochs: int, precision: str) -> str:
-    """Train one of CASES, in the worker process that this is called in."""
+def case_task(number: int, epochs: int, precision: str) -> TrainingTask:
+    """The training of one of STUDY_CASES; its worker calls `train_case`."""
+    name, layer_order = STUDY_CASES[number]
+    options = ("--case", str(number), "--epochs", str(epochs), "--precision", precision)
+    return TrainingTask(
+        f"{name}, {layer_position(name, layer_order)}",
+        case_experiment(name, epochs, precision),
+        case_directory(name, layer_order, epochs, precision),
+        cnnlab_command("layer-order", *options),
+    )
+
+
+def train_case(
+    number: int, epochs: int, precision: str, core: int | None, report: Callable[[dict[str, Any]], None]
+) -> str:
+    """Train one of STUDY_CASES in this process, with one thread (a resumed run keeps its own number).
+
+    Returns "done", "stopped" or "failed". Raises SettingsError where there is no such core, RunLocked.
+    """
+    from cnnlab.training.process_setup import prepare_process
+
+    task = case_task(number, epochs, precision)
+    prepare_process(read_record(task.directory).threads or 1, core)
     from cnnlab.training.trainer import train
 
-    name, placement = STUDY_CASES[number]
-    path = case_directory(name, placement, epochs, precision)
-    return train(case_experiment(name, epochs, precision), path, layer_order=placement)
+    return train(task.experiment, task.directory, report, STUDY_CASES[number][1])
 
 
 def comparison_table(epochs: int, precision: str) -> str:
-    """The comparison in Markdown: each place's accuracies, and how far from the report's two figures they are."""
+    """The comparison in Markdown: the accuracies of each position, and their distance from the report's two figures."""
     lines = ["| network | place | training | validation | away from the report |", "| --- | --- | --- | --- | --- |"]
-    for name, placement in STUDY_CASES:
-        place, report = layer_position(name, placement).replace("_", " "), REPORT[name]
-        run = find_case_run(name, placement, epochs, precision)
+    for name, layer_order in STUDY_CASES:
+        position, report = layer_position(name, layer_order).replace("_", " "), REPORT[name]
+        run = find_case_run(name, layer_order, epochs, precision)
         if run is None:
-            lines.append(f"| {name} | {place} | not trained yet | | |")
+            lines.append(f"| {name} | {position} | not trained yet | | |")
             continue
         ours = run_results(run)
-        away = abs(ours.train - report.train_accuracy) + abs(ours.validation - report.validation_accuracy)
-        lines.append(f"| {name} | {place} | {percent(ours.train)} | {percent(ours.validation)} | {points(away)} |")
+        distance = abs(ours.train - report.train_accuracy) + abs(ours.validation - report.validation_accuracy)
+        row = [name, position, percent(ours.train), percent(ours.validation), points(distance)]
+        lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines) + "\n"

@@ -5,19 +5,13 @@ the last epoch rather than the best one, so both of ours are shown.
 """
 
 import math
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from cnnlab import settings
-from cnnlab.experiment import REPORT, Experiment, ReportModel
-from cnnlab.storage import compression, files, runs
+from cnnlab.experiment import REPORT, ReportModel
+from cnnlab.storage import runs
 from cnnlab.storage.runs import Run
 
 AGREEMENT_TOLERANCE = 0.02  # validation and test accuracy agree when they differ by at most two points
@@ -301,76 +295,3 @@ def _format_conclusion(conclusion: Conclusion) -> str:
     said = {True: "holds", False: "does not hold", None: "cannot be said yet"}
     report = "" if conclusion.report else " (nor in the report's own figures)"
     return f"- {conclusion.claim}: {said[conclusion.ours]} in our runs{report} ({conclusion.evidence})."
-
-
-def missing_models(names: Iterable[str] = REPORT) -> list[str]:
-    """Which of these models have no finished run yet."""
-    found = {name: runs.find_run(REPORT[name].experiment) for name in names}
-    return [name for name, run in found.items() if run is None or run.state != "done"]
-
-
-def train_missing(names: Sequence[str], slots: int | None = None) -> list[str]:
-    """Train these models, one process a core, each pinned to its core with one thread; returns the names that failed.
-
-    On a CPU this trains 1.2 to 1.36 times as much as one process on two cores. Ctrl-C stops all workers at their next
-    batch; called again, they go on. `slots` is how many cores are used at most (None: all). Raises SettingsError.
-    """
-    if slots is not None and slots < 1:
-        raise settings.SettingsError(f"Choose at least one slot. Received: slots={slots}")
-    cores = sorted(os.sched_getaffinity(0))[: slots or None]
-    waiting, failed = list(names), list[str]()
-    working: dict[int, tuple[str, subprocess.Popen[bytes]]] = {}
-    try:
-        while waiting or working:
-            for core in [core for core in cores if core not in working and waiting]:
-                if waiting:
-                    name = waiting.pop(0)
-                    working[core] = (name, _start(REPORT[name].experiment, core))
-            time.sleep(1)
-            for core, (name, process) in list(working.items()):
-                if process.poll() is not None:
-                    del working[core]
-                    failed += [name] if process.returncode else []
-    finally:
-        for _, process in working.values():
-            process.terminate()
-        for _, process in working.values():
-            process.wait()
-    return failed
-
-
-def _start(experiment: Experiment, core: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "cnnlab", "train", "--threads", "1", "--core", str(core)]
-    command += ["--json", experiment.to_json()]
-    return subprocess.Popen(command, env=settings.subprocess_environment(), start_new_session=True)
-
-
-def publishable_models(names: Iterable[str]) -> list[str]:
-    """Which of these models were trained here to the end and are not shipped yet."""
-    made = {name: settings.runs_dir() / REPORT[name].experiment.key / "record.json" for name in names}
-    done = [name for name, record in made.items() if files.read_json(record).get("state") == "done"]
-    return [name for name in done if not (settings.PRETRAINED / name / "experiment.json").exists()]
-
-
-def publish(name: str) -> Path:
-    """Put the finished run of this model under `pretrained/`, small enough to ship; returns the new directory.
-
-    Figures, record and Keras model are kept whole. Snapshots keep 6 significant bits and logits 9: enough for a
-    picture, a third of the size. The last weights are in model.keras, in full. What makes it a run, experiment.json,
-    comes last: a kill leaves no half of one.
-    """
-    run = runs.read_run(settings.runs_dir() / REPORT[name].experiment.key)
-    target = settings.PRETRAINED / name
-    files.write_bytes(target / "model.keras", compression.deflate_zip((run.path / "model.keras").read_bytes()))
-    for epoch in run.snapshot_epochs()[:-1]:
-        weights = {role: compression.round_mantissa(values, 5) for role, values in run.weights(epoch).items()}
-        files.write_npz_bzip2(target / "weights" / f"{epoch:03}.npz", weights)
-    logits = run.predictions()
-    small = {
-        k: compression.preserve_argmax(compression.round_mantissa(v, 8), v) if v.dtype == np.float16 else v
-        for k, v in logits.items()
-    }
-    files.write_npz_bzip2(target / "predictions.npz", small)
-    for file in ("history.csv", "record.json", "experiment.json"):
-        files.write_bytes(target / file, (run.path / file).read_bytes())
-    return target

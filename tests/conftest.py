@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_worker import Lab
+from fake_worker import DispatcherHarness
 from ray_nodes import Nodes
 
 from cnnlab.data import cifar10
@@ -81,13 +81,13 @@ def cluster() -> Iterator[Nodes]:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Lab]:
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[DispatcherHarness]:
     """A home with a queue, whose dispatchers work on this machine, or (parameter "ray") on the cluster."""
     address = request.getfixturevalue("cluster").address if getattr(request, "param", "local") == "ray" else None
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
     monkeypatch.setenv("CNNLAB_JOBS_PER_PERSON", "1000")  # the limits have tests of their own
     monkeypatch.setenv("CNNLAB_SUBMISSIONS_PER_MINUTE", "10000")
     monkeypatch.setenv("CNNLAB_EPOCHS", "500")
-    made = Lab(tmp_path, address)
+    made = DispatcherHarness(tmp_path, address)
     yield made
     made.end()

@@ -1,4 +1,4 @@
-"""A home, its queue and real dispatchers, with a stand-in for `train` that keeps its promises in a second."""
+"""A home with a queue and real dispatchers, and a fake of `train` with its lock, files, signals and exit codes."""
 
 import json
 import os
@@ -13,14 +13,15 @@ import pytest
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
-from cnnlab.jobs.dispatcher import lock_path
-from cnnlab.jobs.queue import Job, Queue
+from cnnlab.jobs.dispatcher_process import lock_path
+from cnnlab.jobs.job import Job
+from cnnlab.jobs.queue import Queue
 from cnnlab.storage import files, process_lock
 
-# "Trains" by writing one number an epoch. plan.json in the run directory may say how long an epoch takes, at which
-# epochs (once each) it kills itself, after which one it waits until it is let go, that it does not listen to SIGTERM,
-# or that it fails, always or when it is new.
-STAND_IN = """
+# Writes one number an epoch. plan.json in the run directory may say how long an epoch takes (seconds), at which epochs
+# it kills itself, once each (die), after which one it waits for the file "go" (hold), that it ignores SIGTERM
+# (ignore_sigterm), or that it fails: always (fail, crash) or at its first start (first).
+FAKE_WORKER = """
 import json, os, signal, sys, time
 from itertools import pairwise
 from pathlib import Path
@@ -51,7 +52,7 @@ if "first" in plan and len((folder / "starts").read_text().split()) == 1:
 history = read("history.json", [])
 while len(history) < epochs:
     time.sleep(plan.get("seconds", 0.05))
-    if asked and not plan.get("deaf"):
+    if asked and not plan.get("ignore_sigterm"):
         write("record.json", {"state": "stopped"})
         sys.exit(3)
     if len(history) == plan.get("hold") and not (folder / "go").exists():
@@ -65,9 +66,11 @@ write("record.json", {"state": "done"})
 """
 
 DISPATCH = """
-import json, sys
+import json, logging, sys
 from cnnlab.jobs import dispatcher
-from cnnlab.jobs.local_runner import LocalRunner, run_directory
+from cnnlab.jobs.local_runner import LocalRunner
+from cnnlab.jobs.runner import run_directory
+logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
 asked = json.loads(sys.argv[1])
 worker, address = asked["worker"], asked["address"]
 command = None
@@ -84,14 +87,14 @@ sys.exit(dispatcher.dispatch(slots=asked["slots"], idle=asked["idle"], runner=ru
 """
 
 
-class Lab:
-    """One home, its queue, and dispatchers whose workers are the stand-in."""
+class DispatcherHarness:
+    """One home, its queue, and dispatchers whose workers are fakes."""
 
     def __init__(self, home: Path, address: str | None = None) -> None:
         self.home, self.queue = home, Queue()
-        self.address = address  # of the Ray cluster on which its dispatchers work, None: on this machine
+        self.address = address  # of the Ray cluster that its dispatchers use; None: this machine
         self.processes: list[subprocess.Popen[bytes]] = []
-        (home / "worker.py").write_text(STAND_IN)
+        (home / "worker.py").write_text(FAKE_WORKER)
         (home / "dispatch.py").write_text(DISPATCH)
 
     def dispatcher(
@@ -122,7 +125,7 @@ class Lab:
         return path.read_text() if path.exists() else ""
 
     def waits(self, job: Job) -> bool:
-        """Whether the job's worker has come to the epoch after which it is to wait."""
+        """Whether the job's worker has reached the epoch after which it waits."""
         hold = json.loads(self.read(job, "plan.json"))["hold"]
         return json.loads(self.read(job, "history.json") or "[]") == list(range(1, hold + 1))
 
@@ -137,7 +140,7 @@ class Lab:
         return json.loads(self.read(job, "history.json") or "[]") == list(range(1, job.experiment.epochs + 1))
 
     def end(self) -> None:
-        """Nothing that was started here goes on."""
+        """End every process that was started here."""
         for process in self.processes:
             process.kill()
             process.wait()

@@ -1,6 +1,6 @@
-"""A network in Keras with weights that leave nothing at its default, and the same network for NumPy.
+"""The Keras reference of a network, with random weights, to compare the NumPy forward pass with.
 
-Freshly built, biases are 0, gammas 1 and moving means 0, and many a mistake would not show. Here they are random.
+In an untrained network biases are 0, gammas 1 and moving means 0, which hides mistakes. Here all of them are random.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from cnnlab.models.architecture import Layer, LayerOrder, network_layers
 
 
 @dataclass(frozen=True, eq=False)
-class Twin:
+class KerasReference:
     """`model` is the Keras network, `layers` and `weights` are what `cnnlab.models.numpy_forward` takes."""
 
     layers: tuple[Layer, ...]
@@ -32,28 +32,28 @@ class Twin:
 
 
 @cache
-def twin(experiment: Experiment, placement: LayerOrder | None = None) -> Twin:
+def keras_reference(experiment: Experiment, layer_order: LayerOrder | None = None) -> KerasReference:
     """The network of an experiment with random weights, in both forms."""
     from cnnlab.training import keras_model
 
-    model = keras_model.build_model(experiment, layer_order=placement)
-    dice = np.random.default_rng(1)
-    weights = {name: _random(dice, name, values) for name, values in keras_model.get_weights(model).items()}
+    model = keras_model.build_model(experiment, layer_order=layer_order)
+    rng = np.random.default_rng(1)
+    weights = {name: _random(rng, name, values) for name, values in keras_model.get_weights(model).items()}
     keras_model.set_weights(model, weights)
-    return Twin(network_layers(experiment, placement), weights, model)
+    return KerasReference(network_layers(experiment, layer_order), weights, model)
 
 
-def _random(dice, name, values):
+def _random(rng, name, values):
     role = name.split("/")[1]
     if role in ("gamma", "moving_variance"):
-        return dice.uniform(0.3, 1.7, values.shape).astype(np.float32)
+        return rng.uniform(0.3, 1.7, values.shape).astype(np.float32)
     if role == "kernel":
         return values * np.float32(1.2)
-    return dice.normal(0, 0.2, values.shape).astype(np.float32)
+    return rng.normal(0, 0.2, values.shape).astype(np.float32)
 
 
 def some_images(count: int, seed: int = 0) -> np.ndarray:
     """Random pictures with light and dark regions, uint8 (count, 32, 32, 3)."""
-    dice = np.random.default_rng(seed)
-    regions = dice.integers(0, 256, (count, 4, 4, 3)).repeat(8, axis=1).repeat(8, axis=2)
-    return np.clip(regions + dice.normal(0, 30, (count, 32, 32, 3)), 0, 255).astype(np.uint8)
+    rng = np.random.default_rng(seed)
+    regions = rng.integers(0, 256, (count, 4, 4, 3)).repeat(8, axis=1).repeat(8, axis=2)
+    return np.clip(regions + rng.normal(0, 30, (count, 32, 32, 3)), 0, 255).astype(np.uint8)

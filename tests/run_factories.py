@@ -13,7 +13,7 @@ EPOCHS = (0, 1, 2)
 
 def some_weights(experiment: Experiment, seed: int) -> dict[str, np.ndarray]:
     """Weights of the size that training leaves, with biases and moments that are not their defaults."""
-    dice, found, incoming = np.random.default_rng(seed), {}, (32, 32, 3)
+    rng, weights, incoming = np.random.default_rng(seed), {}, (32, 32, 3)
     for layer in network_layers(experiment):
         if layer.kind == "conv":
             shape = (layer.kernel, layer.kernel, incoming[-1], layer.filters)
@@ -21,13 +21,13 @@ def some_weights(experiment: Experiment, seed: int) -> dict[str, np.ndarray]:
             shape = (incoming[-1], layer.output_shape[-1])
         if layer.kind in ("conv", "dense"):
             spread = np.sqrt(2 / np.prod(shape[:-1]))
-            found[f"{layer.name}/kernel"] = dice.normal(0, spread, shape).astype(np.float32)
-            found[f"{layer.name}/bias"] = dice.normal(0, 0.05, shape[-1]).astype(np.float32)
+            weights[f"{layer.name}/kernel"] = rng.normal(0, spread, shape).astype(np.float32)
+            weights[f"{layer.name}/bias"] = rng.normal(0, 0.05, shape[-1]).astype(np.float32)
         if layer.kind == "bn":
             for role in ("gamma", "beta", "moving_mean", "moving_variance"):
-                found[f"{layer.name}/{role}"] = dice.uniform(0.3, 1.2, incoming[-1]).astype(np.float32)
+                weights[f"{layer.name}/{role}"] = rng.uniform(0.3, 1.2, incoming[-1]).astype(np.float32)
         incoming = layer.output_shape
-    return found
+    return weights
 
 
 def write_run(folder: Path, experiment: Experiment, epochs: tuple[int, ...] = EPOCHS, **record: object) -> runs.Run:

@@ -13,8 +13,9 @@ from streamlit.testing.v1 import AppTest
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
-from cnnlab.jobs import dispatcher
-from cnnlab.jobs.queue import Job, Queue
+from cnnlab.jobs import dispatcher_process
+from cnnlab.jobs.job import Job
+from cnnlab.jobs.queue import Queue
 from cnnlab.pages import admin
 from cnnlab.storage import files, process_lock, run_retention
 from cnnlab.ui import app_shell, auth, presence
@@ -27,7 +28,7 @@ LEARNED = history([0.1, 0.4, 0.6], [0.1, 0.4, 0.5])
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
-    monkeypatch.setattr(dispatcher, "ensure_running", lambda: None)
+    monkeypatch.setattr(dispatcher_process, "ensure_running", lambda: None)
     monkeypatch.setattr(app_shell, "current_person", lambda: "carol")
     st.cache_data.clear()
     st.cache_resource.clear()

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from keras_reference import some_images, twin
+from keras_reference import keras_reference, some_images
 
 from cnnlab.analysis import (
     activation_stats,
@@ -29,7 +29,7 @@ each_experiment = pytest.mark.parametrize("experiment", EXPERIMENTS.values(), id
 
 
 def looked_at(experiment, count=2, placement=None):
-    network = twin(experiment, placement)
+    network = keras_reference(experiment, placement)
     images = some_images(count)
     return network, images, numpy_forward.compute_activations(network.layers, network.weights, images)
 
@@ -245,7 +245,7 @@ def test_kernels_of_zeros_stay_grey():
 
 def test_only_first_layer_kernels_are_pictures():
     with pytest.raises(ValueError, match=r"Received: shape=\(3, 3, 8, 8\)"):
-        kernels.kernel_images(twin(PLAIN).weights["conv2/kernel"])
+        kernels.kernel_images(keras_reference(PLAIN).weights["conv2/kernel"])
 
 
 def test_an_edited_kernel_changes_its_map_alone_and_leaves_the_run_as_it_was():
@@ -264,7 +264,7 @@ def test_an_edited_kernel_changes_its_map_alone_and_leaves_the_run_as_it_was():
 
 
 def test_a_kernel_with_its_own_numbers_put_back_changes_nothing():
-    network = twin(PLAIN)
+    network = keras_reference(PLAIN)
     same = kernels.replace_kernel(network.weights, 2, network.weights["conv1/kernel"][..., 2])
     np.testing.assert_array_equal(same["conv1/kernel"], network.weights["conv1/kernel"])
 
@@ -272,7 +272,7 @@ def test_a_kernel_with_its_own_numbers_put_back_changes_nothing():
 @pytest.mark.parametrize("values", [np.zeros((5, 5)), np.full((3, 3), np.nan), np.zeros((3, 3, 4))])
 def test_kernels_of_another_shape_or_without_numbers_are_refused(values):
     with pytest.raises(ValueError, match="Expected finite numbers of shape"):
-        kernels.replace_kernel(twin(PLAIN).weights, 0, values)
+        kernels.replace_kernel(keras_reference(PLAIN).weights, 0, values)
 
 
 # ---- ablation -------------------------------------------------------------------------------------------------------
@@ -464,7 +464,7 @@ def test_a_network_without_dropout_has_no_mask_to_draw():
 
 
 def test_the_norms_give_the_penalty_that_keras_adds_to_the_loss():
-    network = twin(Experiment(depth=3, regularizer="l2", filters=6, strength=0.01))
+    network = keras_reference(Experiment(depth=3, regularizer="l2", filters=6, strength=0.01))
     found = regularizer_effects.weight_stats(network.weights)
     assert [one.layer for one in found] == ["conv1", "conv2", "conv3", "dense1", "dense2", "logits"]
     penalty = 0.01 * sum(one.norm**2 for one in found)
@@ -472,7 +472,7 @@ def test_the_norms_give_the_penalty_that_keras_adds_to_the_loss():
 
 
 def test_two_runs_histograms_lie_on_the_same_edges_and_lose_no_weight():
-    one, two = twin(PLAIN).weights, twin(DROPPING).weights
+    one, two = keras_reference(PLAIN).weights, keras_reference(DROPPING).weights
     for mine, theirs in zip(
         regularizer_effects.weight_stats(one, two), regularizer_effects.weight_stats(two, one), strict=False
     ):

@@ -24,8 +24,8 @@ from history_factories import history, write
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
-from cnnlab.jobs import dispatcher
-from cnnlab.jobs.dispatcher import ensure_running
+from cnnlab.jobs import dispatcher_process
+from cnnlab.jobs.dispatcher_process import ensure_running
 from cnnlab.jobs.queue import Queue
 from cnnlab.settings import subprocess_environment
 from cnnlab.storage import files, run_retention, runs
@@ -271,7 +271,7 @@ def test_the_dispatchers_start_command_is_a_dispatcher_that_the_doctor_finds_wel
     )
     try:
         give_up = time.monotonic() + 60
-        while dispatcher.seconds_since_heartbeat() is None and time.monotonic() < give_up:
+        while dispatcher_process.seconds_since_heartbeat() is None and time.monotonic() < give_up:
             time.sleep(0.1)
         asked = [sys.executable, "-m", "cnnlab", "doctor", "--exit-code"]
         said = subprocess.run(asked, env=subprocess_environment(), capture_output=True, text=True, check=False)
@@ -289,8 +289,8 @@ def test_where_a_service_has_the_dispatcher_the_app_starts_none(
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
     monkeypatch.setenv("CNNLAB_STARTS_DISPATCHER", "0")
     ensure_running()
-    assert not dispatcher.is_running()
-    assert not dispatcher.log_path().exists()
+    assert not dispatcher_process.is_running()
+    assert not dispatcher_process.log_path().exists()
     assert "CNNLAB_STARTS_DISPATCHER=0" in (DEPLOY / "systemd" / "cnnlab-web.service").read_text()
 
 

@@ -1,6 +1,6 @@
 """The dispatcher with real processes: whoever is killed, every job that somebody wants comes to its end, once.
 
-Most workers here are a stand-in for `train` that keeps its promises (lock, checkpoint, record, exit codes) in a second.
+Most workers here are a fake of `train` that has its lock, checkpoint, record and exit codes and needs a second.
 """
 
 import json
@@ -16,14 +16,18 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from fake_worker import Lab, alive, wait_for
+from fake_worker import DispatcherHarness, alive, wait_for
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import dispatcher as dispatcher_module
-from cnnlab.jobs.dispatcher import Dispatcher, dispatch, ensure_running, is_running, lock_path
-from cnnlab.jobs.local_runner import LocalRunner, Outcome, outcome_from_exit_code
-from cnnlab.jobs.queue import Job
+from cnnlab.jobs import dispatcher_process
+from cnnlab.jobs.dispatcher import Dispatcher, dispatch
+from cnnlab.jobs.dispatcher_process import ensure_running, is_running, lock_path
+from cnnlab.jobs.job import Job
+from cnnlab.jobs.local_runner import LocalRunner
+from cnnlab.jobs.runner import Outcome
+from cnnlab.jobs.worker_outcome import outcome_from_exit_code
 from cnnlab.storage import files, process_lock, runs
 
 pytestmark = pytest.mark.slow
@@ -89,7 +93,9 @@ def test_a_lock_goes_to_one_child_and_not_to_its_grandchildren(tmp_path: Path) -
 
 
 @on_either
-def test_queued_jobs_are_trained_one_after_the_other_and_the_dispatcher_leaves_when_idle(lab: Lab) -> None:
+def test_queued_jobs_are_trained_in_order_and_an_idle_dispatcher_exits(
+    lab: DispatcherHarness,
+) -> None:
     jobs = [lab.ask(seed, epochs=2) for seed in range(3)]
     process = lab.dispatcher(idle=0.5)
     assert lab.ends(*jobs) == ["done"] * 3
@@ -100,14 +106,14 @@ def test_queued_jobs_are_trained_one_after_the_other_and_the_dispatcher_leaves_w
     assert all(before[1] <= after[0] for before, after in pairwise(times))
 
 
-def test_two_slots_train_two_jobs_at_once(lab: Lab) -> None:
+def test_two_slots_train_two_jobs_at_once(lab: DispatcherHarness) -> None:
     jobs = [lab.ask(seed, epochs=4, seconds=0.2) for seed in range(2)]
     lab.dispatcher(slots=2)
     wait_for(lambda: len(lab.queue.running()) == 2)
     assert lab.ends(*jobs) == ["done"] * 2
 
 
-def test_one_dispatcher_is_at_work_however_many_are_started(lab: Lab) -> None:
+def test_one_dispatcher_is_at_work_however_many_are_started(lab: DispatcherHarness) -> None:
     first = lab.dispatcher()
     wait_for(is_running)
     second = lab.dispatcher()
@@ -116,7 +122,7 @@ def test_one_dispatcher_is_at_work_however_many_are_started(lab: Lab) -> None:
     assert first.poll() is None
 
 
-def test_a_worker_yields_the_processor_to_the_web_process(lab: Lab) -> None:
+def test_a_worker_yields_the_processor_to_the_web_process(lab: DispatcherHarness) -> None:
     job = lab.ask(0, epochs=100)
     process = lab.dispatcher()
     wait_for(lambda: lab.starts(job))
@@ -127,7 +133,7 @@ def test_a_worker_yields_the_processor_to_the_web_process(lab: Lab) -> None:
         assert session.read_text().split()[-2:] == ["nice", str(nice)]
 
 
-def test_a_finished_run_needs_no_worker(lab: Lab) -> None:
+def test_a_finished_run_needs_no_worker(lab: DispatcherHarness) -> None:
     job = lab.ask(0)
     folder = settings.runs_dir() / job.key
     files.write_bytes(folder / "experiment.json", job.experiment_json.encode())
@@ -137,7 +143,7 @@ def test_a_finished_run_needs_no_worker(lab: Lab) -> None:
     assert lab.starts(job) == []
 
 
-def test_a_dispatcher_that_has_nothing_to_do_writes_nothing(lab: Lab) -> None:
+def test_a_dispatcher_that_has_nothing_to_do_writes_nothing(lab: DispatcherHarness) -> None:
     """Else every page would think, five times a second, that something has changed."""
     dispatcher = Dispatcher(lab.queue, LocalRunner(lambda job: [sys.executable, "-c", ""]))
     dispatcher.tick()
@@ -151,7 +157,7 @@ def test_a_dispatcher_that_has_nothing_to_do_writes_nothing(lab: Lab) -> None:
 
 
 @on_either
-def test_a_killed_worker_is_resumed_and_its_history_is_that_of_an_uninterrupted_one(lab: Lab) -> None:
+def test_a_killed_worker_is_resumed_and_its_history_is_that_of_an_uninterrupted_one(lab: DispatcherHarness) -> None:
     job = lab.ask(0, die=[2, 3, 5])
     lab.dispatcher()
     assert lab.ends(job) == ["done"]
@@ -159,7 +165,7 @@ def test_a_killed_worker_is_resumed_and_its_history_is_that_of_an_uninterrupted_
     assert lab.has_whole_history(job)
 
 
-def test_a_worker_that_dies_a_fourth_time_fails_the_job_with_a_readable_reason(lab: Lab) -> None:
+def test_a_worker_that_dies_a_fourth_time_fails_the_job_with_a_readable_reason(lab: DispatcherHarness) -> None:
     job = lab.ask(0, die=[1, 2, 3, 4])
     lab.dispatcher()
     assert lab.ends(job) == ["failed"]
@@ -170,7 +176,7 @@ def test_a_worker_that_dies_a_fourth_time_fails_the_job_with_a_readable_reason(l
 
 
 @on_either
-def test_a_worker_that_fails_is_not_started_again_and_its_reason_is_kept(lab: Lab) -> None:
+def test_a_worker_that_fails_is_not_started_again_and_its_reason_is_kept(lab: DispatcherHarness) -> None:
     job, after = lab.ask(0, fail="The disk is full; free some space."), lab.ask(1, epochs=1)
     lab.dispatcher()
     assert lab.ends(job, after) == ["failed", "done"]
@@ -178,7 +184,7 @@ def test_a_worker_that_fails_is_not_started_again_and_its_reason_is_kept(lab: La
     assert len(lab.starts(job)) == 1
 
 
-def test_a_worker_that_cannot_even_start_leaves_the_last_line_of_its_log_as_reason(lab: Lab) -> None:
+def test_a_worker_that_cannot_even_start_leaves_the_last_line_of_its_log_as_reason(lab: DispatcherHarness) -> None:
     job = lab.ask(0, crash="ModuleNotFoundError: No module named 'keras'")
     lab.dispatcher()
     assert lab.ends(job) == ["failed"]
@@ -186,7 +192,7 @@ def test_a_worker_that_cannot_even_start_leaves_the_last_line_of_its_log_as_reas
     assert lab.queue.get(job.id).reason == expected
 
 
-def test_a_command_that_does_not_exist_fails_the_job_and_not_the_dispatcher(lab: Lab) -> None:
+def test_a_command_that_does_not_exist_fails_the_job_and_not_the_dispatcher(lab: DispatcherHarness) -> None:
     job = lab.ask(0)
     dispatcher = Dispatcher(lab.queue, LocalRunner(lambda job: ["/nowhere/python"]))
     dispatcher.tick()
@@ -208,7 +214,7 @@ def test_the_exit_code_says_how_a_worker_ended(tmp_path: Path) -> None:
 
 
 @on_either
-def test_a_training_stops_when_the_last_person_leaves_and_not_before(lab: Lab) -> None:
+def test_a_training_stops_when_the_last_person_leaves_and_not_before(lab: DispatcherHarness) -> None:
     job = lab.ask(0, epochs=500)
     lab.queue.submit(job.experiment, "bob")
     lab.dispatcher()
@@ -223,8 +229,8 @@ def test_a_training_stops_when_the_last_person_leaves_and_not_before(lab: Lab) -
 
 
 @on_either
-def test_a_worker_that_does_not_listen_is_ended_after_the_time_of_grace(lab: Lab) -> None:
-    job = lab.ask(0, epochs=500, deaf=True)
+def test_a_worker_that_ignores_sigterm_is_killed_after_the_grace_period(lab: DispatcherHarness) -> None:
+    job = lab.ask(0, epochs=500, ignore_sigterm=True)
     lab.dispatcher(grace=0.5)
     wait_for(lambda: lab.starts(job))
     lab.queue.cancel(job, "ada")
@@ -234,7 +240,7 @@ def test_a_worker_that_does_not_listen_is_ended_after_the_time_of_grace(lab: Lab
 
 
 @on_either
-def test_a_dispatcher_that_is_stopped_queues_its_jobs_again_and_the_next_one_goes_on(lab: Lab) -> None:
+def test_a_dispatcher_that_is_stopped_queues_its_jobs_again_and_the_next_one_goes_on(lab: DispatcherHarness) -> None:
     job = lab.ask(0, epochs=30)
     first = lab.dispatcher()
     wait_for(lambda: lab.read(job, "history.json"))
@@ -252,7 +258,7 @@ def test_a_dispatcher_that_is_stopped_queues_its_jobs_again_and_the_next_one_goe
 # -- a dispatcher is killed ------------------------------------------------------------------------------------------
 
 
-def test_a_worker_outlives_its_dispatcher_and_the_next_one_watches_it_to_its_end(lab: Lab) -> None:
+def test_a_worker_outlives_its_dispatcher_and_the_next_one_watches_it_to_its_end(lab: DispatcherHarness) -> None:
     job = lab.ask(0, epochs=40)
     first = lab.dispatcher()
     wait_for(lambda: lab.starts(job))
@@ -264,7 +270,7 @@ def test_a_worker_outlives_its_dispatcher_and_the_next_one_watches_it_to_its_end
     assert lab.queue.get(job.id).attempts == 1
 
 
-def test_a_worker_that_died_together_with_its_dispatcher_is_resumed(lab: Lab) -> None:
+def test_a_worker_that_died_together_with_its_dispatcher_is_resumed(lab: DispatcherHarness) -> None:
     job = lab.ask(0, epochs=20)
     first = lab.dispatcher()
     wait_for(lambda: lab.read(job, "history.json"))
@@ -277,7 +283,7 @@ def test_a_worker_that_died_together_with_its_dispatcher_is_resumed(lab: Lab) ->
     assert lab.has_whole_history(job)
 
 
-def test_a_dispatcher_killed_right_after_a_start_leaves_no_moment_for_a_second_worker(lab: Lab) -> None:
+def test_a_dispatcher_killed_right_after_a_start_leaves_no_moment_for_a_second_worker(lab: DispatcherHarness) -> None:
     """The lock is held from the worker's birth, long before its program has begun."""
     job = lab.ask(0)
     claimed = lab.queue.claim()
@@ -294,7 +300,7 @@ def test_a_dispatcher_killed_right_after_a_start_leaves_no_moment_for_a_second_w
     assert lab.ends(job) == ["done"]
 
 
-def test_an_adopted_worker_can_be_stopped(lab: Lab) -> None:
+def test_an_adopted_worker_can_be_stopped(lab: DispatcherHarness) -> None:
     job = lab.ask(0, epochs=500)
     first = lab.dispatcher()
     wait_for(lambda: lab.starts(job))
@@ -307,7 +313,7 @@ def test_an_adopted_worker_can_be_stopped(lab: Lab) -> None:
 
 
 @on_either
-def test_a_training_started_by_hand_is_watched_and_never_stopped(lab: Lab) -> None:
+def test_a_training_started_by_hand_is_watched_and_never_stopped(lab: DispatcherHarness) -> None:
     job = lab.ask(0, epochs=500)
     command = [sys.executable, str(lab.home / "worker.py"), str(settings.runs_dir() / job.key), "500"]
     by_hand = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(settings.REPOSITORY)})
@@ -324,7 +330,7 @@ def test_a_training_started_by_hand_is_watched_and_never_stopped(lab: Lab) -> No
     assert lab.starts(job) == [by_hand.pid]
 
 
-def test_a_job_that_was_claimed_and_never_started_is_no_crash(lab: Lab) -> None:
+def test_a_job_that_was_claimed_and_never_started_is_no_crash(lab: DispatcherHarness) -> None:
     job = lab.ask(0)
     lab.queue.claim()
     lock = process_lock.acquire(
@@ -337,20 +343,20 @@ def test_a_job_that_was_claimed_and_never_started_is_no_crash(lab: Lab) -> None:
     assert (len(lab.starts(job)), lab.queue.get(job.id).crashes) == (1, 0)
 
 
-def test_whoever_is_killed_at_whatever_moment_every_job_ends_done(lab: Lab) -> None:
-    dice = random.Random(5)
+def test_whoever_is_killed_at_whatever_moment_every_job_ends_done(lab: DispatcherHarness) -> None:
+    rng = random.Random(5)
     jobs = [lab.ask(seed, epochs=10, seconds=0.06, person=f"p{seed % 2}") for seed in range(4)]
     killed = dict.fromkeys([job.id for job in jobs], 0)
     current = lab.dispatcher(slots=2)
     while lab.queue.active() and sum(killed.values()) < 7:
-        time.sleep(dice.uniform(0.0, 0.4))
-        if dice.random() < 0.4 or current.poll() is not None:
+        time.sleep(rng.uniform(0.0, 0.4))
+        if rng.random() < 0.4 or current.poll() is not None:
             current.kill()
             current.wait()
             current = lab.dispatcher(slots=2)
         for job in lab.queue.running():
             holder = process_lock.lock_owner(settings.runs_dir() / job.key / "lock")
-            if holder and killed[job.id] < 3 and dice.random() < 0.5:
+            if holder and killed[job.id] < 3 and rng.random() < 0.5:
                 killed[job.id] += 1
                 os.kill(holder.pid, signal.SIGKILL)
     assert lab.ends(*jobs, seconds=60) == ["done"] * 4, lab.log()
@@ -364,7 +370,7 @@ def test_whoever_is_killed_at_whatever_moment_every_job_ends_done(lab: Lab) -> N
 # -- started by the web process --------------------------------------------------------------------------------------
 
 
-def test_pages_that_ask_at_once_start_one_dispatcher(lab: Lab) -> None:
+def test_pages_that_ask_at_once_start_one_dispatcher(lab: DispatcherHarness) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: ensure_running(), range(40)))
     holder = process_lock.lock_owner(lock_path())
@@ -377,16 +383,18 @@ def test_pages_that_ask_at_once_start_one_dispatcher(lab: Lab) -> None:
     assert "already" not in log.read_text()
 
 
-def test_a_dispatcher_that_dies_at_once_is_not_started_in_a_storm(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dispatcher_that_dies_at_once_is_started_at_a_limited_rate(
+    lab: DispatcherHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     begun: list[object] = []
-    start_detached = dispatcher_module.start_detached
+    start_detached = dispatcher_process.start_detached
 
     def counted(*command, **options):
         begun.append(1)
         return start_detached(*command, **options)
 
-    monkeypatch.setattr(dispatcher_module, "start_detached", counted)
+    monkeypatch.setattr(dispatcher_process, "start_detached", counted)
     deadline = time.monotonic() + 1
     while time.monotonic() < deadline:
         ensure_running()
@@ -394,8 +402,10 @@ def test_a_dispatcher_that_dies_at_once_is_not_started_in_a_storm(lab: Lab, monk
     assert len(begun) == 1
 
 
-def test_who_asks_while_the_dispatcher_is_leaving_is_served(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The wish arrives after the last look and while the lock is still held, so that the page starts no dispatcher."""
+def test_a_job_submitted_while_the_dispatcher_exits_is_run(
+    lab: DispatcherHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job is submitted after the last tick while the lock is held, so that the page starts no dispatcher."""
     asked: list[Job] = []
 
     def stop_all(self: Dispatcher) -> None:
@@ -405,14 +415,14 @@ def test_who_asks_while_the_dispatcher_is_leaving_is_served(lab: Lab, monkeypatc
     monkeypatch.setattr(Dispatcher, "stop_all", stop_all)
     monkeypatch.setattr(dispatcher_module.signal, "signal", lambda *_: None)
     runner = LocalRunner(lambda job: [sys.executable, "-c", ""])
-    assert dispatch(idle=0.3, runner=runner, say=lambda line: None) == 0
+    assert dispatch(idle=0.3, runner=runner) == 0
     assert lab.queue.get(asked[0].id).state == "done"
 
 
 # -- the real thing --------------------------------------------------------------------------------------------------
 
 
-def test_a_real_training_that_is_killed_ends_with_a_whole_history(lab: Lab) -> None:
+def test_a_real_training_that_is_killed_ends_with_a_whole_history(lab: DispatcherHarness) -> None:
     small = {"dataset": "shapes", "train_images": 64, "filters": 4, "dense": 8, "depth": 1}
     experiment = Experiment(**small, epochs=3)  # type: ignore[arg-type]
     job = lab.queue.submit(experiment, "ada")

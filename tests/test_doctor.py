@@ -14,7 +14,7 @@ import pytest
 from cnnlab import doctor, settings
 from cnnlab.doctor import FAIL, NOTE, OK, Finding
 from cnnlab.experiment import Experiment
-from cnnlab.jobs import devices, dispatcher
+from cnnlab.jobs import devices, dispatcher_process
 from cnnlab.jobs.queue import Queue
 from cnnlab.storage import process_lock
 
@@ -37,13 +37,13 @@ def test_without_a_dispatcher_the_doctor_says_how_to_start_one(home: Path) -> No
 
 
 def test_a_dispatcher_at_work_is_found_and_one_that_hangs_is_not_taken_for_it(home: Path) -> None:
-    lock = process_lock.acquire(dispatcher.lock_path())
+    lock = process_lock.acquire(dispatcher_process.lock_path())
     assert lock is not None
     with lock:
-        dispatcher.heartbeat_path().touch()
+        dispatcher_process.heartbeat_path().touch()
         assert [found.state for found in findings("dispatcher")] == [OK]
         long_ago = time.time() - 500
-        for path in (dispatcher.heartbeat_path(), dispatcher.lock_path()):
+        for path in (dispatcher_process.heartbeat_path(), dispatcher_process.lock_path()):
             os.utime(path, (long_ago, long_ago))
         [found] = findings("dispatcher")
         assert found.state == FAIL and "has done nothing for 500 s" in found.message and "restart it" in found.remedy
@@ -54,12 +54,12 @@ def test_a_real_dispatcher_is_well_and_one_that_is_held_up_is_not(home: Path) ->
     process = subprocess.Popen([sys.executable, "-m", "cnnlab", "dispatch"], env=environment, stdout=subprocess.DEVNULL)
     try:
         give_up = time.monotonic() + 30
-        while dispatcher.seconds_since_heartbeat() is None and time.monotonic() < give_up:
+        while dispatcher_process.seconds_since_heartbeat() is None and time.monotonic() < give_up:
             time.sleep(0.05)
         assert [found.state for found in findings("dispatcher")] == [OK]
         process.send_signal(signal.SIGSTOP)
         long_ago = time.time() - 100
-        for path in (dispatcher.heartbeat_path(), dispatcher.lock_path()):
+        for path in (dispatcher_process.heartbeat_path(), dispatcher_process.lock_path()):
             os.utime(path, (long_ago, long_ago))
         assert [found.state for found in findings("dispatcher")] == [FAIL]
     finally:
@@ -145,10 +145,10 @@ def test_the_health_check_asks_nothing_slow_and_fails_where_something_fails(
 ) -> None:
     monkeypatch.setattr(doctor, "check_keras", lambda: pytest.fail("too slow for a health check"))
     assert doctor.print_report(exit_code=True) == 1
-    lock = process_lock.acquire(dispatcher.lock_path())
+    lock = process_lock.acquire(dispatcher_process.lock_path())
     assert lock is not None
     with lock:
-        dispatcher.heartbeat_path().touch()
+        dispatcher_process.heartbeat_path().touch()
         assert doctor.print_report(exit_code=True) == 0
     assert "FAIL" in capsys.readouterr().out
 

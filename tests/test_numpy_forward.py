@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from keras_reference import some_images, twin
+from keras_reference import keras_reference, some_images
 
 from cnnlab.experiment import REGULARIZERS, Experiment
 from cnnlab.models import numpy_forward
@@ -31,30 +31,30 @@ def assert_equal_to_keras(network, images, within=1e-5):
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
 @pytest.mark.slow
 def test_every_stage_is_what_keras_computes(depth, regularizer, size):
-    network = twin(Experiment(depth=depth, regularizer=regularizer, **size))
+    network = keras_reference(Experiment(depth=depth, regularizer=regularizer, **size))
     for count in (1, 7):
         assert_equal_to_keras(network, some_images(count, seed=count))
 
 
 @pytest.mark.parametrize("kernel", [1, 7])
 def test_the_smallest_and_the_largest_kernel_are_what_keras_computes(kernel):
-    assert_equal_to_keras(twin(Experiment(depth=4, kernel=kernel, filters=5)), some_images(2))
+    assert_equal_to_keras(keras_reference(Experiment(depth=4, kernel=kernel, filters=5)), some_images(2))
 
 
 @pytest.mark.parametrize("place", ["after_relu", "after_pool"])
 def test_the_order_of_the_layers_is_the_lists_and_not_assumed(place):
-    network = twin(SMALL, LayerOrder(batchnorm=place))
+    network = keras_reference(SMALL, LayerOrder(batchnorm=place))
     assert_equal_to_keras(network, some_images(2))
 
 
 @pytest.mark.parametrize("place", DROPOUT_POSITIONS)
 def test_dropout_changes_nothing_after_training_wherever_it_stands(place):
-    network = twin(Experiment(depth=3, regularizer="dropout", filters=5), LayerOrder(dropout=place))
+    network = keras_reference(Experiment(depth=3, regularizer="dropout", filters=5), LayerOrder(dropout=place))
     assert_equal_to_keras(network, some_images(2))
 
 
 def test_logits_of_many_images_are_those_of_each_by_itself():
-    network = twin(SMALL)
+    network = keras_reference(SMALL)
     images = some_images(2 * numpy_forward.BATCH_SIZE + 1)
     together = numpy_forward.logits(network.layers, network.weights, images)
     alone = [
@@ -64,7 +64,7 @@ def test_logits_of_many_images_are_those_of_each_by_itself():
 
 
 def test_float_images_on_the_same_scale_give_the_same_result():
-    network = twin(SMALL)
+    network = keras_reference(SMALL)
     images = some_images(2)
     whole = numpy_forward.logits(network.layers, network.weights, images)
     np.testing.assert_array_equal(
@@ -97,7 +97,7 @@ def test_softmax_adds_up_to_one_and_survives_large_logits():
 
 @pytest.mark.parametrize("after", ["input", "conv1", "relu2", "pool3", "flatten", "dense1"])
 def test_resuming_in_the_middle_gives_what_the_whole_pass_gives(after):
-    network = twin(SMALL)
+    network = keras_reference(SMALL)
     whole = numpy_forward.compute_activations(network.layers, network.weights, some_images(2))
     rest = numpy_forward.forward_from(network.layers, network.weights, whole[after], after)
     names = list(whole)
@@ -107,7 +107,7 @@ def test_resuming_in_the_middle_gives_what_the_whole_pass_gives(after):
 
 
 def test_an_edit_changes_what_follows_and_nothing_before():
-    network = twin(SMALL)
+    network = keras_reference(SMALL)
     images = some_images(2)
     plain = numpy_forward.compute_activations(network.layers, network.weights, images)
 
@@ -150,7 +150,7 @@ def gradient_by_tensorflow(network, images, target, at):
 )
 @pytest.mark.slow
 def test_the_way_back_is_tensorflows_gradient_at_every_stage(experiment):
-    network = twin(experiment)
+    network = keras_reference(experiment)
     images = some_images(3)
     maps = numpy_forward.compute_activations(network.layers, network.weights, images)
     for at in maps:
@@ -160,7 +160,7 @@ def test_the_way_back_is_tensorflows_gradient_at_every_stage(experiment):
 
 @pytest.mark.parametrize("place", ["after_relu", "after_pool"])
 def test_the_way_back_follows_the_list_too(place):
-    network = twin(SMALL, LayerOrder(batchnorm=place))
+    network = keras_reference(SMALL, LayerOrder(batchnorm=place))
     images = some_images(2)
     maps = numpy_forward.compute_activations(network.layers, network.weights, images)
     for at in ("relu1", "pool1", "conv2", "bn2"):
@@ -169,7 +169,7 @@ def test_the_way_back_follows_the_list_too(place):
 
 
 def test_the_images_and_the_weights_are_not_written_to():
-    network = twin(SMALL)
+    network = keras_reference(SMALL)
     images = some_images(2)
     images.flags.writeable = False
     weights = {name: values.copy() for name, values in network.weights.items()}
@@ -183,7 +183,7 @@ def test_the_images_and_the_weights_are_not_written_to():
 
 
 def test_many_threads_get_their_own_answers():
-    network = twin(SMALL)
+    network = keras_reference(SMALL)
     images = some_images(40)
     wanted = [numpy_forward.logits(network.layers, network.weights, image[None]) for image in images]
     with ThreadPoolExecutor(8) as pool:
@@ -192,21 +192,21 @@ def test_many_threads_get_their_own_answers():
 
 
 def test_a_single_image_without_a_batch_is_refused_with_the_remedy():
-    network = twin(SMALL)
+    network = keras_reference(SMALL)
     with pytest.raises(ValueError, match=r"Received: shape=\(32, 32, 3\).*image\[None\]"):
         numpy_forward.compute_activations(network.layers, network.weights, some_images(1)[0])
 
 
 @pytest.mark.parametrize("other", [{"depth": 4}, {"filters": 7}])
 def test_weights_of_another_network_are_refused(other):
-    network = twin(SMALL)
+    network = keras_reference(SMALL)
     fields = SMALL.to_dict() | other
     with pytest.raises(ValueError, match="Take layers and weights from the same run"):
         numpy_forward.logits(network_layers(Experiment.from_dict(fields)), network.weights, some_images(1))
 
 
 def test_unknown_stages_and_classes_are_refused():
-    network = twin(SMALL)
+    network = keras_reference(SMALL)
     maps = numpy_forward.compute_activations(network.layers, network.weights, some_images(1))
     with pytest.raises(ValueError, match="Received: 'conv9'"):
         numpy_forward.forward_from(network.layers, network.weights, maps["conv1"], "conv9")
@@ -215,7 +215,7 @@ def test_unknown_stages_and_classes_are_refused():
 
 
 def test_a_layer_that_only_works_in_training_has_no_slope():
-    network = twin(Experiment(dataset="shapes", depth=1, filters=4, dense=8, regularizer="dropout"))
+    network = keras_reference(Experiment(dataset="shapes", depth=1, filters=4, dense=8, regularizer="dropout"))
     maps = numpy_forward.compute_activations(network.layers, network.weights, some_images(1))
     with pytest.raises(ValueError, match=r"conv1, relu1, pool1.*Received: layer_name='dropout1'"):
         numpy_forward.gradient(network.layers, network.weights, maps, 0, "dropout1")

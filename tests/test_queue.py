@@ -14,7 +14,9 @@ from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import eta
 from cnnlab.jobs.fair_scheduling import Request, fair_order
-from cnnlab.jobs.queue import MAX_RESUMES, NotRequester, PersonError, Queue, QueueError, UnknownJob
+from cnnlab.jobs.job import UnknownJob
+from cnnlab.jobs.queue import MAX_RESUMES, NotRequester, PersonError, Queue
+from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.settings import subprocess_environment
 from cnnlab.storage import files
 

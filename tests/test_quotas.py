@@ -21,10 +21,13 @@ from cnnlab.jobs import queue as queue_module
 from cnnlab.jobs.admin import Admin, is_teacher
 from cnnlab.jobs.devices import DeviceSlots, Gpu, RunningJob
 from cnnlab.jobs.dispatcher import Dispatcher, StopRequest
-from cnnlab.jobs.local_runner import LocalRunner, gpu_environment, outcome_from_exit_code, outcome_from_record
+from cnnlab.jobs.job import Job
+from cnnlab.jobs.local_runner import LocalRunner, gpu_environment
 from cnnlab.jobs.log_rotation import rotate
-from cnnlab.jobs.queue import MIGRATIONS, Job, Queue
+from cnnlab.jobs.queue import Queue
+from cnnlab.jobs.queue_schema import MIGRATIONS
 from cnnlab.jobs.quotas import QuotaExceeded
+from cnnlab.jobs.worker_outcome import outcome_from_exit_code, outcome_from_record
 from cnnlab.storage import files, process_lock, run_retention, runs
 
 
@@ -345,10 +348,10 @@ def test_a_training_without_room_on_the_disk_fails_with_the_numbers_and_removes_
 
 @pytest.mark.slow
 def test_a_disk_that_refuses_for_a_while_is_said_and_ends_no_dispatcher(
-    home: Path, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    home: Path, queue: Queue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(dispatcher_module, "RETRY_SECONDS", 0.01)
-    refusals, said, stop = iter([OSError(28, "No space left on device")] * 3), list[str](), StopRequest()
+    refusals, stop = iter([OSError(28, "No space left on device")] * 3), StopRequest()
     job = queue.submit(shapes(0), "ada")
 
     def room(*_: object) -> run_retention.EvictionResult:
@@ -358,8 +361,8 @@ def test_a_disk_that_refuses_for_a_while_is_said_and_ends_no_dispatcher(
         return run_retention.EvictionResult(0)
 
     monkeypatch.setattr(run_retention, "evict_runs", room)
-    Dispatcher(queue, LocalRunner(lambda job: [sys.executable, "-c", ""]), say=said.append).run(stop, idle=30)
-    assert stop.requested and any("No space left" in line for line in said)
+    Dispatcher(queue, LocalRunner(lambda job: [sys.executable, "-c", ""])).run(stop, idle=30)
+    assert stop.requested and "No space left" in caplog.text
     assert queue.get(job.id).state == "running"  # it was begun at last
 
 
@@ -494,8 +497,7 @@ def test_who_ran_out_of_memory_is_tried_once_more_alone_and_then_fails_with_what
         return [sys.executable, "-c", script, folder, "enough" if job.experiment.seed == 0 else "never"]
 
     some, never = queue.submit(shapes(0), "ada"), queue.submit(shapes(1), "bob")
-    told: list[str] = []
-    dispatcher = Dispatcher(queue, LocalRunner(command, gpus=[Gpu(0, "A", 1000, 0)]), 2, told.append)
+    dispatcher = Dispatcher(queue, LocalRunner(command, gpus=[Gpu(0, "A", 1000, 0)]), 2)
     waiting = rounds(dispatcher, queue, some, "done", "failed")
     assert (waiting.state, waiting.exclusive, waiting.attempts, waiting.crashes) == ("done", True, 2, 0)
     failed = rounds(dispatcher, queue, never, "failed", "done")
@@ -555,5 +557,5 @@ def test_the_dispatcher_says_how_many_trainings_it_keeps_going(home: Path) -> No
     environment = os.environ | {"PYTHONPATH": str(settings.REPOSITORY), "CNNLAB_SLOTS": "3", "PATH": ""}
     command = [sys.executable, "-m", "cnnlab", "dispatch", "--idle", "0.1"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert "3 at a time on CPU" in done.stdout
+    assert "3 at a time on CPU" in done.stderr
     assert Queue().slots() == 3

@@ -12,15 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_worker import Lab, alive, wait_for
+from fake_worker import DispatcherHarness, alive, wait_for
 from ray_nodes import Node, Nodes
 
 from cnnlab import settings
 from cnnlab.cli import main
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.devices import ClusterSlots, RunningJob
+from cnnlab.jobs.job import Job
 from cnnlab.jobs.local_runner import AdoptedWorker
-from cnnlab.jobs.queue import Job
 from cnnlab.jobs.ray import preflight
 from cnnlab.jobs.ray.parent_death_signal import die_with_parent
 from cnnlab.jobs.ray.runner import ClusterUnavailable, RayRunner, connect, forwarded_environment, gpu_fraction
@@ -39,7 +39,7 @@ def parent(pid: int) -> int:
 
 
 @on_a_cluster
-def test_a_worker_ends_with_its_task_and_the_job_goes_on_from_its_last_epoch(lab: Lab) -> None:
+def test_a_worker_ends_with_its_task_and_the_job_goes_on_from_its_last_epoch(lab: DispatcherHarness) -> None:
     job = lab.ask(0, hold=3)
     lab.dispatcher()
     wait_for(lambda: lab.waits(job))
@@ -53,7 +53,9 @@ def test_a_worker_ends_with_its_task_and_the_job_goes_on_from_its_last_epoch(lab
 
 
 @on_a_cluster
-def test_workers_end_with_their_dispatcher_and_the_next_one_goes_on_without_blaming_the_job(lab: Lab) -> None:
+def test_workers_end_with_their_dispatcher_and_the_next_one_resumes_the_job(
+    lab: DispatcherHarness,
+) -> None:
     job = lab.ask(0, hold=3)
     first = lab.dispatcher()
     wait_for(lambda: lab.waits(job))
@@ -69,7 +71,9 @@ def test_workers_end_with_their_dispatcher_and_the_next_one_goes_on_without_blam
 
 
 @on_a_cluster
-def test_a_real_training_whose_task_is_killed_has_the_history_of_an_uninterrupted_one(lab: Lab, tmp_path: Path) -> None:
+def test_a_training_whose_task_is_killed_has_the_history_of_an_uninterrupted_one(
+    lab: DispatcherHarness, tmp_path: Path
+) -> None:
     """To the last digit: on the cluster's processors each has one thread."""
     tiny = {"dataset": "shapes", "train_images": 64, "filters": 4, "dense": 8, "depth": 1, "epochs": 15}
     experiment = Experiment(**tiny)  # type: ignore[arg-type]
@@ -104,7 +108,7 @@ def gpu_machine(cluster: Nodes) -> Iterator[Node]:
 
 @on_a_cluster
 def test_jobs_share_a_gpu_and_one_that_runs_out_of_memory_is_tried_again_with_the_gpu_to_itself(
-    lab: Lab, gpu_machine: Node
+    lab: DispatcherHarness, gpu_machine: Node
 ) -> None:
     first = lab.ask(0, epochs=2, first="ResourceExhaustedError: OOM when allocating tensor")
     second = lab.ask(1, hold=3, person="bob")
@@ -120,7 +124,7 @@ def test_jobs_share_a_gpu_and_one_that_runs_out_of_memory_is_tried_again_with_th
 
 
 @on_a_cluster
-def test_when_a_machine_is_lost_its_jobs_go_on_on_another(lab: Lab, gpu_machine: Node) -> None:
+def test_when_a_machine_is_lost_its_jobs_go_on_on_another(lab: DispatcherHarness, gpu_machine: Node) -> None:
     """All begin on the machine that has a GPU. When it is gone there are the processors of the other one."""
     jobs = [lab.ask(seed, hold=3) for seed in range(2)]
     lab.dispatcher(slots=None, per_gpu=2)
@@ -246,7 +250,7 @@ def checked(address: str) -> subprocess.CompletedProcess[str]:
 
 
 @on_a_cluster
-def test_every_machine_is_asked_whether_it_can_train(lab: Lab, cluster: Nodes) -> None:
+def test_every_machine_is_asked_whether_it_can_train(lab: DispatcherHarness, cluster: Nodes) -> None:
     done = checked(cluster.address)
     assert (done.returncode, done.stdout) == (0, f"ok    {socket.gethostname()}  trains here\n"), done.stderr
     assert not (settings.runs_dir() / ".check").exists()

@@ -15,15 +15,12 @@ from cnnlab.report import (
     describe_uncertainty,
     duration,
     format_report,
-    missing_models,
     percent,
-    publish,
-    publishable_models,
     report_results,
     report_rows,
     run_results,
-    train_missing,
 )
+from cnnlab.reproduce import missing_models, publish, publishable_models, train_missing
 from cnnlab.storage import files, runs
 
 

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from cnnlab import data, settings
 from cnnlab.data import download
 from cnnlab.experiment import REPORT, Experiment
-from cnnlab.jobs import dispatcher
+from cnnlab.jobs import dispatcher_process
 from cnnlab.jobs.queue import Queue
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.pages import compare, train
@@ -31,7 +31,7 @@ def home(tmp_path, monkeypatch):
     """Nothing shipped, nothing trained, nobody working."""
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
-    for place in (dispatcher, train):
+    for place in (dispatcher_process, train):
         monkeypatch.setattr(place, "ensure_running", lambda: None)
     st.cache_data.clear()
     st.cache_resource.clear()
@@ -461,7 +461,7 @@ def test_a_training_that_ends_is_announced_once():
 @pytest.mark.slow
 def test_any_open_page_starts_a_dispatcher_again_while_something_waits_or_runs(monkeypatch):
     seen = []
-    monkeypatch.setattr(dispatcher, "ensure_running", lambda: seen.append(len(Queue().active())))
+    monkeypatch.setattr(dispatcher_process, "ensure_running", lambda: seen.append(len(Queue().active())))
     app = opened(**small())
     assert seen == []
     Queue().submit(SMALL, "b0123456789ab")

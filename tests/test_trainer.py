@@ -21,7 +21,7 @@ from cnnlab.cli import main
 from cnnlab.experiment import Experiment
 from cnnlab.storage import files, keras_file, runs
 from cnnlab.training import trainer
-from cnnlab.training.trainer import steps_per_execution
+from cnnlab.training.compilation import steps_per_execution
 
 pytestmark = pytest.mark.slow
 
@@ -240,7 +240,7 @@ def of_a_wider_network(path, experiment):
     ],
 )
 def test_a_checkpoint_that_does_not_fit_is_said_and_not_gone_on_from(
-    home, tmp_path, monkeypatch, capsys, leave_behind, why
+    home, tmp_path, monkeypatch, caplog, leave_behind, why
 ):
     monkeypatch.setenv("CNNLAB_HOME", str(home))
     experiment = Experiment(**SMALL)
@@ -248,7 +248,7 @@ def test_a_checkpoint_that_does_not_fit_is_said_and_not_gone_on_from(
     files.write_npz(tmp_path / "weights" / "002.npz", {"of": np.zeros(1)})
     worker = trainer.Trainer(experiment, tmp_path, lambda event: None)
     worker.restore_checkpoint()
-    assert capsys.readouterr().err == f"This training begins anew: {why}.\n"
+    assert caplog.messages == [f"This training begins anew: {why}."]
     assert worker.history_rows == [] and not (tmp_path / "weights" / "002.npz").exists()
 
 

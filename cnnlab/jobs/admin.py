@@ -9,7 +9,8 @@ and nobody can sit down at the desk.
 import hmac
 
 from cnnlab import settings
-from cnnlab.jobs.queue import Job, Queue
+from cnnlab.jobs.job import Job
+from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.storage import run_retention
 

@@ -1,65 +1,55 @@
-"""The one process that works through the queue: it claims jobs, starts a worker for each, and sees how each one ends.
+"""The dispatcher: the process that claims jobs from the queue, starts a worker for each, and records how it ended.
 
-`python -m cnnlab dispatch` holds `dispatcher.lock` in the home, so there is one; a second one says so and goes. The web
-process calls `ensure_running()` whenever something waits; a dispatcher started that way leaves when nothing has been
-asked for during ten minutes.
+`python -m cnnlab dispatch` holds `dispatcher.lock` in the home, so there is one dispatcher; a second one logs that and
+exits. How the web process starts one: `cnnlab.jobs.dispatcher_process`.
 
-What can happen, and what follows (nothing of it is kept in this process's memory alone):
+Events and what follows (no state is kept in this process's memory only):
 
-    a worker dies, or its machine           the job waits again, first in line, and goes on from its last epoch;
-                                            more than three times, and it fails with the reason
-    a worker finds too little memory        the job is tried once more, with nothing beside it on its device
+    a worker dies, or its machine           the job waits again, before all others, and resumes from its last
+                                            epoch; after more than three times it fails with the reason
+    a worker runs out of memory             the job is retried once, with exclusive use of a device
     a training takes longer than allowed    SIGTERM, after ten seconds SIGKILL; the job fails, its epochs are kept
     the runs take more disk than allowed    the least recently used ones are removed (`storage.run_retention`)
-    the last person leaves a running job    SIGTERM, after ten seconds SIGKILL; the job is cancelled
+    the last request is withdrawn           SIGTERM, after ten seconds SIGKILL; the job is cancelled
     SIGTERM or Ctrl-C to the dispatcher     the workers are stopped the same way; their jobs wait for the next one
     the dispatcher is killed                the workers go on, and the next dispatcher finds them by their locks; those
                                             on a cluster end with it, and it starts them again from their last epoch
-    the queue cannot be written             the workers go on; what is to be written is tried again
+    the queue cannot be written             the workers go on; the write is tried again
 """
 
+import logging
 import os
 import signal
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from cnnlab import settings
 from cnnlab.experiment import ExperimentError
 from cnnlab.jobs import devices, quotas
 from cnnlab.jobs.devices import RunningJob
-from cnnlab.jobs.local_runner import (
-    NOT_STARTED,
-    ORPHANED,
-    OUT_OF_MEMORY,
-    LocalRunner,
-    Outcome,
-    Runner,
-    WorkerHandle,
-    run_directory,
-)
+from cnnlab.jobs.dispatcher_process import heartbeat_path, lock_path, log_path
+from cnnlab.jobs.job import CANCELLED, DONE, FAILED, Job
+from cnnlab.jobs.local_runner import LocalRunner
 from cnnlab.jobs.log_rotation import rotate
-from cnnlab.jobs.queue import CANCELLED, DONE, FAILED, Job, Queue, QueueError, has_finished_run
+from cnnlab.jobs.queue import Queue, has_finished_run
+from cnnlab.jobs.queue_schema import QueueError
+from cnnlab.jobs.runner import NOT_STARTED, ORPHANED, OUT_OF_MEMORY, Outcome, Runner, WorkerHandle, run_directory
 from cnnlab.settings import SettingsError
 from cnnlab.storage import process_lock, run_retention
-from cnnlab.storage.background_process import Process, cnnlab_command, start_detached
 
 GRACE_SECONDS = 10.0  # between asking a worker to stop and ending it
-KILL_SECONDS = 3.0  # a killed process is gone after so long at most
+KILL_SECONDS = 3.0  # a killed process has ended after so long at most
 POLL_SECONDS = 0.2
-RETRY_SECONDS = 2.0  # after the queue could not be used
-IDLE_SECONDS = 600.0  # after so long without work, a dispatcher that the web process started leaves
-HEARTBEAT_SECONDS = 5.0  # between two looks at the clocks of the jobs, and two signs of life
-RESTART_SECONDS = 3.0  # a dispatcher that dies at once is not started more often than this
+RETRY_SECONDS = 2.0  # pause after the queue could not be used
+HEARTBEAT_SECONDS = 5.0  # between two checks of the time limits, and two heartbeats
 EXIT_OK, EXIT_ALREADY_RUNNING = 0, 1
 
-LogLine = Callable[[str], None]
+logger = logging.getLogger(__name__)
 
 
 class StopRequest:
-    """Whether someone asked this process to stop. A plain flag: a signal handler may set it at any moment."""
+    """Whether this process was asked to stop: a flag that a signal handler sets."""
 
     requested = False
 
@@ -70,9 +60,9 @@ class StopRequest:
 
 @dataclass
 class Slot:
-    """One job at work, since `began`; `deadline` is set when its worker was asked to stop (both monotonic seconds).
+    """One running job, since `started`; `deadline` is set when its worker was asked to stop (both monotonic seconds).
 
-    `verdict` is why it was stopped, where that ends the job.
+    `stop_reason` is why the worker was stopped, where that fails the job.
     """
 
     job: Job
@@ -83,11 +73,11 @@ class Slot:
 
     @property
     def elapsed_seconds(self) -> float:
-        """How long this worker has been at work."""
+        """How long this worker has run."""
         return time.monotonic() - self.started
 
     def request_stop(self) -> bool:
-        """The first time: ask. When the time of grace is over: end it. False where it is not ours to stop."""
+        """Ask the worker to stop; after GRACE_SECONDS, kill it. False where this process must not stop it."""
         if self.deadline is None:
             self.deadline = time.monotonic() + GRACE_SECONDS
             return self.worker.stop()
@@ -97,53 +87,48 @@ class Slot:
 
 
 class Dispatcher:
-    """Keeps up to `slots` jobs at work (None: as many as the runner has room for).
-
-    `tick` is one round of looking after them; `run` repeats it.
-    """
+    """Keeps up to `slots` jobs running (None: as many as the runner has slots for). `run` repeats `tick`."""
 
     def __init__(
         self,
         queue: Queue,
         runner: Runner,
         slots: int | None = 1,
-        say: LogLine = lambda line: None,
     ) -> None:
         if slots is not None and slots < 1:
             raise SettingsError(f"A dispatcher needs at least one slot. Received: slots={slots}")
         self.queue = queue
         self.runner = runner
         self.slots = slots
-        self.say = say
         self.device_slots = runner.device_slots(slots)
         self.active_slots: dict[int, Slot] = {}
-        self.seen_revision = -1  # the queue's stamp at the last look; -1: look again
-        self.heartbeat_at = 0.0  # monotonic seconds of the last look at the clocks
+        self.seen_revision = -1  # the queue's revision at the last reconciliation; -1: reconcile again
+        self.heartbeat_at = 0.0  # monotonic seconds
 
     def run(self, stop: StopRequest, idle: float | None = None) -> None:
         """Work until `stop` is asked, or until there was nothing to do for `idle` seconds (None: never)."""
-        busy, trouble = time.monotonic(), ""
+        busy, last_error = time.monotonic(), ""
         while not stop.requested and (idle is None or time.monotonic() - busy < idle):
             try:
                 self.tick()
-                trouble = ""
-            except (QueueError, SettingsError, OSError) as error:  # none of them is a reason to leave a class alone
-                if str(error) != trouble:
-                    self.say(trouble := str(error))
+                last_error = ""
+            except (QueueError, SettingsError, OSError) as error:  # may pass; the workers go on
+                if str(error) != last_error:
+                    logger.error(last_error := str(error))
                 time.sleep(RETRY_SECONDS)
             if self.active_slots:
                 busy = time.monotonic()
             time.sleep(POLL_SECONDS)
 
     def tick(self) -> None:
-        """Settle what has ended, stop what nobody wants, start what can be started. Raises QueueError."""
+        """Record ended workers, stop unwanted ones, start what can start. Raises QueueError, SettingsError, OSError."""
         self.reap_workers(stopping=False)
         self.refresh_capacity()
-        stamp = self.queue.revision()
-        if stamp != self.seen_revision:  # something was asked for, withdrawn or settled
+        revision = self.queue.revision()
+        if revision != self.seen_revision:  # something was requested, withdrawn or finished
             self.reconcile()
             self.fill_slots()
-            self.seen_revision = stamp
+            self.seen_revision = revision
         for slot in self.active_slots.values():
             if slot.deadline is not None:
                 slot.request_stop()
@@ -153,51 +138,52 @@ class Dispatcher:
             self.enforce_time_limits()
 
     def refresh_capacity(self) -> None:
-        """Look whether there is more room than before, or less: machines may join a cluster, and leave it."""
-        places = self.runner.device_slots(self.slots)
-        if places.capacity != self.device_slots.capacity:
-            self.device_slots, self.seen_revision = places, -1
+        """Read the number of slots again: machines may join a cluster, and leave it."""
+        device_slots = self.runner.device_slots(self.slots)
+        if device_slots.capacity != self.device_slots.capacity:
+            self.device_slots, self.seen_revision = device_slots, -1
             self.publish_capacity()
 
     def publish_capacity(self) -> None:
-        """Say how many jobs are kept at work at a time; to the pages, too."""
-        with suppress(QueueError):  # a full disk, say: nothing depends on it
+        """Log how many jobs run at a time, and store it in the queue for the pages."""
+        with suppress(QueueError):  # for example a full disk: nothing depends on it
             self.queue.set_slots(self.device_slots.total)
         at_a_time = (
             f"{self.device_slots.total} at a time on"
             f" {', '.join(self.device_slots.capacity) or 'nothing: no machine is there'}"
         )
-        self.say(f"at work for {settings.home()}, {at_a_time}")
+        logger.info("at work for %s, %s", settings.home(), at_a_time)
 
     def heartbeat(self) -> None:
-        """A sign for `doctor` that this process does its rounds, and logs of a bounded size."""
+        """Touch the heartbeat file, which `doctor` checks, and rotate the logs."""
         with suppress(OSError):
             heartbeat_path().touch()
         for log in (log_path(), *(run_directory(slot.job) / "worker.log" for slot in self.active_slots.values())):
             rotate(log)
 
     def enforce_time_limits(self) -> None:
-        """Stop the jobs that have been at work for longer than the settings allow. Raises SettingsError."""
+        """Stop the jobs that have run for longer than the settings allow. Raises SettingsError."""
         minutes = settings.current().job_minutes
         for slot in list(self.active_slots.values()):
             if slot.deadline is None and slot.job.worked + slot.elapsed_seconds > minutes * 60:
                 slot.stop_reason = quotas.time_limit_message(minutes)
-                self.say(f"stopping {_job_label(slot.job)}: {slot.stop_reason}")
+                logger.info("stopping %s: %s", _job_label(slot.job), slot.stop_reason)
                 if not slot.request_stop():
                     self.queue.finish(slot.job, FAILED, slot.stop_reason)
                     del self.active_slots[slot.job.id]
 
     def reap_workers(self, *, stopping: bool) -> None:
-        """Write down how workers ended; `stopping`: all of them were asked to."""
+        """Record how workers ended; `stopping`: all of them were asked to stop."""
         for slot in list(self.active_slots.values()):
             outcome = slot.worker.poll()
             if outcome is not None:
                 job = self.record_outcome(slot, outcome, stop_requested=stopping or slot.deadline is not None)
                 del self.active_slots[job.id]
-                self.say(f"{outcome.kind} {_job_label(job)}: {job.state}{f' ({job.reason})' if job.reason else ''}")
+                reason = f" ({job.reason})" if job.reason else ""
+                logger.info("%s %s: %s%s", outcome.kind, _job_label(job), job.state, reason)
 
     def record_outcome(self, slot: Slot, outcome: Outcome, *, stop_requested: bool) -> Job:
-        """Move the job on. A worker that ended without a result, and was not asked to, counts as a crash."""
+        """Set the job's next state. A worker that ended without a result and unasked counts as a crash."""
         job = slot.job
         if outcome.kind in (DONE, FAILED):
             return self.queue.finish(job, outcome.kind, outcome.reason)
@@ -205,53 +191,53 @@ class Dispatcher:
             return self.queue.finish(job, FAILED, slot.stop_reason)
         if outcome.kind == OUT_OF_MEMORY:
             return self.queue.record_out_of_memory(job, slot.elapsed_seconds)
-        blameless = stop_requested or outcome.kind in (NOT_STARTED, ORPHANED)
-        crash = None if blameless else outcome.reason or "its process ended."
+        expected = stop_requested or outcome.kind in (NOT_STARTED, ORPHANED)
+        crash = None if expected else outcome.reason or "its process ended."
         return self.queue.record_interruption(job, crash, slot.elapsed_seconds)
 
     def reconcile(self) -> None:
-        """Take over running jobs that are not in a slot yet; ask the workers of jobs that nobody wants to stop."""
+        """Adopt running jobs that are in no slot; ask the workers of unwanted jobs to stop."""
         running = {job.id: job for job in self.queue.running()}
         for number, job in running.items():
             if number not in self.active_slots:
                 worker = self.runner.adopt(job)
                 age = time.time() - (job.started or time.time()) if worker.poll() is None else 0.0
                 self.active_slots[number] = Slot(job, worker, time.monotonic() - max(0.0, age))
-                self.say(f"found {_job_label(job)} running")
+                logger.info("found %s running", _job_label(job))
         for number, slot in list(self.active_slots.items()):
             if slot.deadline is None and (number not in running or not running[number].is_wanted):
                 self.stop_unwanted(slot)
 
     def stop_unwanted(self, slot: Slot) -> None:
-        """Stop the worker of a job that nobody wants; a training that was started by hand goes on without the job."""
-        self.say(f"stopping {_job_label(slot.job)}: nobody wants it any more")
+        """Stop the worker of an unwanted job; a training started by hand goes on without the job."""
+        logger.info("stopping %s: nobody wants it any more", _job_label(slot.job))
         if not slot.request_stop():
             self.queue.finish(slot.job, CANCELLED)
             del self.active_slots[slot.job.id]
 
     def fill_slots(self) -> None:
-        """Claim and start jobs while there is room. Raises SettingsError."""
+        """Claim and start jobs while slots are free. Raises SettingsError."""
         while len(self.active_slots) < self.device_slots.total:
-            look = self.device_slots.allocator(
+            allocator = self.device_slots.allocator(
                 RunningJob(slot.job.device, slot.job.exclusive) for slot in self.active_slots.values()
             )
-            job = self.queue.claim(look.allocate)
+            job = self.queue.claim(allocator.allocate)
             if job is None:
                 return
             if self.ensure_disk_space(job):
                 self.start(job)
 
     def ensure_disk_space(self, job: Job) -> bool:
-        """Make room on the disk; where that cannot be done the job fails, with the reason. Raises SettingsError."""
+        """Remove old runs above the disk quota; if not enough can be removed, the job fails. Raises SettingsError."""
         allowed = settings.current()
-        most = allowed.runs_gigabytes * 1e9
-        asked_for = {other.key for other in self.queue.active()}
-        room = run_retention.evict_runs(most, asked_for, allowed.viewed_minutes * 60)
-        for name in room.removed:
-            self.say(f"removed the run {name}: the runs took more than {allowed.runs_gigabytes:g} GB")
-        if room.used_bytes > most:
-            self.queue.finish(job, FAILED, quotas.disk_limit_message(room.used_bytes, most))
-        return room.used_bytes <= most
+        max_bytes = allowed.runs_gigabytes * 1e9
+        active_keys = {other.key for other in self.queue.active()}
+        result = run_retention.evict_runs(max_bytes, active_keys, allowed.viewed_minutes * 60)
+        for name in result.removed:
+            logger.info("removed the run %s: the runs took more than %g GB", name, allowed.runs_gigabytes)
+        if result.used_bytes > max_bytes:
+            self.queue.finish(job, FAILED, quotas.disk_limit_message(result.used_bytes, max_bytes))
+        return result.used_bytes <= max_bytes
 
     def start(self, job: Job) -> None:
         """Start the job's worker, or finish the job where there is nothing to train or nothing can be started."""
@@ -260,7 +246,8 @@ class Dispatcher:
                 self.queue.finish(job, DONE)
                 return
             self.active_slots[job.id] = Slot(job, self.runner.start(job))
-            self.say(f"started {_job_label(job)}{f', attempt {job.attempts}' if job.attempts > 1 else ''}")
+            attempt = f", attempt {job.attempts}" if job.attempts > 1 else ""
+            logger.info("started %s%s", _job_label(job), attempt)
         except ExperimentError as error:
             self.queue.finish(job, FAILED, f"It was asked for by another version of this program. {error}")
         except OSError as error:
@@ -283,15 +270,13 @@ class Dispatcher:
                 self.reap_workers(stopping=True)
 
 
-def dispatch(
-    slots: int | None = None, idle: float | None = None, runner: Runner | None = None, say: LogLine | None = None
-) -> int:
-    """Be this home's dispatcher until SIGTERM or Ctrl-C, or for `idle` seconds without work; the exit code.
+def dispatch(slots: int | None = None, idle: float | None = None, runner: Runner | None = None) -> int:
+    """Run this home's dispatcher until SIGTERM or Ctrl-C, or for `idle` seconds without work; return the exit code.
 
-    `slots` is how many jobs are at work at a time (None: as the settings say, or as many as the runner has room for).
-    Returns 1, and says so, where another dispatcher is at work. Raises SettingsError, for slots < 1 too.
+    `slots` is how many jobs run at a time (None: as the settings say, or as many as the runner has slots for). Returns
+    1 where another dispatcher is running. Raises SettingsError, for slots < 1 too.
     """
-    stop, queue, say = StopRequest(), Queue(), say or _print
+    stop, queue = StopRequest(), Queue()
     slots = settings.current().slots or None if slots is None else slots
     runner = runner or _local_runner(slots)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -300,88 +285,25 @@ def dispatch(
         lock = process_lock.acquire(lock_path())
         if lock is None:
             holder = process_lock.lock_owner(lock_path())
-            say(
-                f"a dispatcher is already at work for {settings.home()} (process {holder.pid if holder else 'unknown'})"
-            )
+            process = holder.pid if holder else "unknown"
+            logger.error("a dispatcher is already at work for %s (process %s)", settings.home(), process)
             return EXIT_ALREADY_RUNNING
         with lock:
-            dispatcher = Dispatcher(queue, runner, slots, say)
+            dispatcher = Dispatcher(queue, runner, slots)
             dispatcher.publish_capacity()
             dispatcher.run(stop, idle)
             dispatcher.stop_all()
-        # Who asked after our last look and before the lock was free saw a dispatcher at work, and started none.
+        # A page that submitted a job after the last tick and before the lock was released started no dispatcher.
         if stop.requested or not queue.waiting():
-            say("left" if stop.requested else "left: nothing to do")
+            logger.info("left" if stop.requested else "left: nothing to do")
             return EXIT_OK
 
 
 def _local_runner(slots: int | None) -> LocalRunner:
-    """This machine's GPUs; without any, as many threads for each of several workers as there are cores for it."""
-    gpus, many = devices.list_gpus(), slots or 1
-    threads = max(1, (os.cpu_count() or 1) // many) if many > 1 and not gpus else None
+    """A runner on this machine's GPUs; without any, several workers share the cores equally."""
+    gpus, workers = devices.list_gpus(), slots or 1
+    threads = max(1, (os.cpu_count() or 1) // workers) if workers > 1 and not gpus else None
     return LocalRunner(gpus=gpus, threads=threads)
-
-
-def ensure_running() -> None:
-    """Start a dispatcher where none is at work, and return at once. Safe, and cheap, to call as often as one likes.
-
-    The new process holds the dispatcher's lock from birth, so callers that race start one. It is a session of its own
-    and outlives the web process; its output goes to `dispatcher.log` in the home. Where the settings leave this to a
-    service (`starts_dispatcher` is 0), nothing is done. Raises QueueError, SettingsError.
-    """
-    if not settings.current().starts_dispatcher:
-        return
-    _started[:] = [process for process in _started if process.poll() is None]  # leaves no zombie behind
-    rotate(log_path())
-    try:
-        if _started_recently() or process_lock.is_locked(lock_path()):
-            return
-        lock = process_lock.acquire(lock_path(), timeout=0, write_owner=False)
-        if lock is not None:
-            command = cnnlab_command("dispatch", "--idle", f"{IDLE_SECONDS:.0f}")
-            with lock:
-                _started.append(start_detached(command, log=log_path(), lock=lock))
-    except OSError as error:
-        raise QueueError(f"The dispatcher cannot be started ({error.strerror}): look at {settings.home()}.") from error
-
-
-def is_running() -> bool:
-    """Whether a dispatcher is at work for this home."""
-    return process_lock.is_locked(lock_path())
-
-
-def lock_path() -> Path:
-    """The file whose lock makes a process this home's dispatcher."""
-    return settings.home() / "dispatcher.lock"
-
-
-def log_path() -> Path:
-    """Where a dispatcher that the web process started writes."""
-    return settings.home() / "dispatcher.log"
-
-
-def heartbeat_path() -> Path:
-    """The file that a dispatcher touches on its rounds."""
-    return settings.home() / "dispatcher.alive"
-
-
-def seconds_since_heartbeat() -> float | None:
-    """How long ago a dispatcher last did its round; None if there never was one."""
-    try:
-        return max(0.0, time.time() - heartbeat_path().stat().st_mtime)
-    except OSError:
-        return None
-
-
-_started: list[Process] = []  # by this process, and not yet waited for
-
-
-def _started_recently() -> bool:
-    """Whether the lock was signed in the last few seconds: a dispatcher that dies at once is not started in a storm."""
-    try:
-        return 0 <= time.time() - lock_path().stat().st_mtime < RESTART_SECONDS
-    except FileNotFoundError:
-        return False
 
 
 def _job_label(job: Job) -> str:
@@ -390,8 +312,3 @@ def _job_label(job: Job) -> str:
     except ExperimentError:
         title = "an unreadable experiment"
     return f"job {job.id} ({title}, {job.key})"
-
-
-def _print(line: str) -> None:
-    with suppress(OSError):  # a full disk or a closed terminal is no reason to leave the workers alone
-        print(time.strftime("%Y-%m-%d %H:%M:%S"), line, flush=True)

@@ -14,10 +14,11 @@ import streamlit as st
 
 from cnnlab import settings
 from cnnlab.experiment import ExperimentError
-from cnnlab.jobs import admin, devices, dispatcher, eta
-from cnnlab.jobs.local_runner import read_tail, run_directory
-from cnnlab.jobs.queue import FAILED, RUNNING, Job
+from cnnlab.jobs import admin, devices, dispatcher_process, eta
+from cnnlab.jobs.job import FAILED, RUNNING, Job
 from cnnlab.jobs.quotas import QuotaExceeded
+from cnnlab.jobs.runner import run_directory
+from cnnlab.jobs.worker_outcome import read_tail
 from cnnlab.rendering import formatting
 from cnnlab.storage import run_retention, runs
 from cnnlab.storage.runs import Run, UnknownRun
@@ -119,7 +120,7 @@ def machine_metrics() -> None:
         for gpu in gpus():
             taken = f"{gpu.used_mib / 1024:.1f} of {gpu.memory_mib / 1024:.0f} GiB"
             st.metric(gpu.device, taken, width=170, help=gpu.name)
-    if waiting and not dispatcher.is_running():
+    if waiting and not dispatcher_process.is_running():
         st.error("Trainings wait and no dispatcher is at work. Start one: `python -m cnnlab dispatch`.")
 
 
@@ -209,7 +210,7 @@ def finished_jobs() -> None:
             if job.state != "done" and st.button("Retry", key=f"retry{job.id}", help=f"Ask for job {job.id} again"):
                 try:
                     admin_actions().retry(job)
-                    dispatcher.ensure_running()
+                    dispatcher_process.ensure_running()
                     st.rerun()
                 except QuotaExceeded as error:
                     st.error(str(error))
@@ -217,7 +218,7 @@ def finished_jobs() -> None:
 
 def log_viewer() -> None:
     """The end of a log."""
-    choices: dict[str, Any] = {"the dispatcher": dispatcher.log_path()}
+    choices: dict[str, Any] = {"the dispatcher": dispatcher_process.log_path()}
     for job in [*cache.open_queue().running(), *cache.open_queue().recent(RECENT_JOBS)]:
         if job.attempts:
             choices.setdefault(f"job {job.id}, {title(job)}", run_directory(job) / "worker.log")

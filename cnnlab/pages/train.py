@@ -21,8 +21,9 @@ from cnnlab.experiment import (
     ExperimentError,
 )
 from cnnlab.jobs import eta
-from cnnlab.jobs.dispatcher import ensure_running
-from cnnlab.jobs.queue import FAILED, QUEUED, RUNNING, Job, QueueError
+from cnnlab.jobs.dispatcher_process import ensure_running
+from cnnlab.jobs.job import FAILED, QUEUED, RUNNING, Job
+from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering import charts, curve_summary, formatting, palette

@@ -1,66 +1,55 @@
-"""Training one experiment into its run directory: what a worker does.
+"""Trains one experiment into its run directory: what a worker does.
 
-The loop is Keras's own `fit`, one epoch a call, so that between two epochs everything can be looked at and kept: the
-honest training accuracy, the validation accuracy, a snapshot of the weights, a checkpoint. The order of the images in
-epoch e depends on the seed and e alone, and a checkpoint holds every variable of the model and its optimizer (the state
-of the dropout generators among them). So a worker that is killed and started again goes on as if nothing had happened:
-on a CPU, with the same number of threads, to the last digit.
+Keras's `fit` is called once an epoch. After each epoch the network is evaluated in inference mode on training and
+validation images, and a snapshot of the weights and a checkpoint are written. The order of the images in epoch e
+depends on the seed and e alone, and a checkpoint holds every variable of the model and its optimizer, with the states
+of the dropout generators. So a resumed training gives the history of an uninterrupted one, on a CPU with the same
+number of threads to the last bit.
 
 Nothing here calls TensorFlow; a host with Keras on JAX trains with the same code.
 """
 
 import contextlib
-import json
-import signal
-import sys
+import logging
 import time
-import traceback
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from cnnlab import data, settings
 from cnnlab.analysis.metrics import accuracy, cross_entropy
-from cnnlab.array_types import Weights
 from cnnlab.experiment import Experiment
 from cnnlab.models.architecture import LayerOrder
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.storage import compression, files, runs
 from cnnlab.storage.process_lock import acquire
 from cnnlab.training import keras_model
+from cnnlab.training.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
+from cnnlab.training.compilation import batches_per_epoch, compile_model, save_keras_file
 from cnnlab.training.input_pipeline import InputPipeline
-from cnnlab.training.provenance import has_gpu, initial_record, utc_now
+from cnnlab.training.progress import ProgressCallback, Stopped, stop_signals
+from cnnlab.training.provenance import initial_record, utc_now
 
-TRAIN_EVAL_IMAGES = 5_000  # the first ones of the training images, measured as the validation images are
-EVALUATION_BATCH = 250  # twice as many take 0.2 GB more and no less time
-PROGRESS_SECONDS = 0.5
+TRAIN_EVAL_IMAGES = 5_000  # the first training images, evaluated after each epoch in inference mode
+EVALUATION_BATCH = 250  # twice as many take 0.2 GB more and the same time
 
 EventCallback = Callable[[dict[str, Any]], None]
 
-
-class Stopped(Exception):
-    """Someone asked the worker to stop. What was learned up to the last whole epoch is kept."""
+logger = logging.getLogger(__name__)
 
 
 class RunLocked(RuntimeError):
-    """Another worker is at this run."""
+    """Another process trains this run."""
 
 
 class Diverged(ArithmeticError):
-    """The loss is no longer a number."""
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that this training cannot go on from."""
+    """The loss is not finite."""
 
 
 class Trainer:
-    """One experiment in training: its network, its images, its run directory and how far it has come."""
+    """The training of one experiment: its network, images, run directory and history so far."""
 
     def __init__(
         self, experiment: Experiment, path: Path, report: EventCallback, layer_order: LayerOrder | None = None
@@ -96,11 +85,23 @@ class Trainer:
         """One pass over the training images in this epoch's order; Keras's running means of it."""
         order = np.random.default_rng([self.experiment.seed, epoch]).permutation(len(self.train_images))
         batches = self.train_images.batches(order, self.experiment.batch)
-        history = self.model.fit(batches, shuffle=False, verbose=0, callbacks=[ProgressCallback(self, epoch)])
+        callback = ProgressCallback(lambda *progress: self.report_batch(epoch, *progress))
+        history = self.model.fit(batches, shuffle=False, verbose=0, callbacks=[callback])
         return {name: float(values[-1]) for name, values in history.history.items()}
 
+    def report_batch(self, epoch: int, batch: int, seconds: float, logs: dict[str, float]) -> None:
+        """Report the progress within an epoch: `batch` batches done, `seconds` since its start."""
+        batches = batches_per_epoch(self.experiment)
+        left = self.seconds_left(epoch, share=batch / batches)
+        if left is None:  # the first epoch: extrapolate
+            left = seconds / batch * batches * (self.experiment.epochs - epoch + 1 - batch / batches)
+        metrics = {name: round(float(logs.get(name, 0.0)), 5) for name in ("accuracy", "loss")}
+        fields = {"batch": batch, "batches": batches, "seconds_left": round(left, 1), **metrics}
+        self.write_progress("training", epoch, **fields)
+        self.report({"epoch": epoch, **fields})
+
     def end_epoch(self, epoch: int, logs: dict[str, float], started: float) -> None:
-        """Measure, remember, and make it safe: after this a killed worker goes on from here."""
+        """Evaluate the network and write history, snapshot, checkpoint and record; a killed worker resumes here."""
         self.write_progress(phase="evaluating", epoch=epoch)
         row = {"epoch": epoch, **self.training_figures(logs), **self.evaluate()}
         if not np.isfinite(row["val_loss"]):
@@ -120,13 +121,13 @@ class Trainer:
 
     @staticmethod
     def training_figures(logs: dict[str, float]) -> dict[str, float]:
-        """Accuracy and loss as Keras reports them in training; the loss without the L2 penalty."""
+        """Accuracy and loss as Keras reports them during the epoch; the loss without the L2 penalty."""
         if not logs:
             return {}
         return {"accuracy": logs["accuracy"], "loss": logs.get("cross_entropy", logs["loss"])}
 
     def evaluate(self) -> dict[str, float]:
-        """The network as it is now, in inference mode, on 5,000 training images and on the validation images."""
+        """Metrics in inference mode on the first TRAIN_EVAL_IMAGES training images and on the validation images."""
         train, train_labels = (
             self.predict(self.train_images, TRAIN_EVAL_IMAGES),
             self.train_images.labels[:TRAIN_EVAL_IMAGES],
@@ -140,12 +141,12 @@ class Trainer:
             "penalty": self.l2_penalty(),
         }
 
-    def predict(self, feed: InputPipeline, most: int | None = None) -> Any:
-        """Logits float32 (n, 10) of the first `most` images, in inference mode."""
-        return self.model.predict(feed.batches(np.arange(len(feed))[:most], EVALUATION_BATCH), verbose=0)
+    def predict(self, images: InputPipeline, count: int | None = None) -> Any:
+        """Logits float32 (n, 10) of the first `count` images, in inference mode."""
+        return self.model.predict(images.batches(np.arange(len(images))[:count], EVALUATION_BATCH), verbose=0)
 
     def l2_penalty(self) -> float:
-        """The L2 term by itself: strength times the sum of all squared kernel weights."""
+        """The L2 penalty: strength times the sum of all squared kernel weights."""
         if not REGULARIZERS[self.experiment.regularizer].penalizes_weights:
             return 0.0
         kernels = [v for name, v in keras_model.get_weights(self.model).items() if name.endswith("kernel")]
@@ -154,55 +155,54 @@ class Trainer:
         )
 
     def save_snapshot(self, epoch: int) -> None:
-        """Keep the weights of this epoch: half the digits, all of them after the last epoch."""
+        """Write the weights of this epoch, float16; float32 after the last epoch."""
         weights = dict(keras_model.get_weights(self.model))
         if epoch != self.experiment.epochs:
             weights = {name: compression.to_float16(values) for name, values in weights.items()}
         files.write_npz(self.snapshot_path(epoch), weights)
 
     def snapshot_path(self, epoch: int) -> Path:
-        """Where the weights of this epoch are kept."""
+        """The file of this epoch's weights."""
         return self.path / "weights" / f"{epoch:03}.npz"
 
     def save_checkpoint(self) -> None:
-        """Every number that the next epoch depends on, and the history so far, in one file replaced in one step."""
-        state = {f"{index:04}": np.asarray(v.numpy()) for index, v in enumerate(self.variables())}
-        story = {"rows": self.history_rows, "epoch_seconds": self.epoch_seconds}
-        story |= {name: self.record[name] for name in ("started", "fingerprint")}
-        files.write_npz(self.path / "checkpoint.npz", {**state, "story": np.array(json.dumps(story))})
+        """Write every variable that the next epoch depends on, and the history so far."""
+        state = {"rows": self.history_rows, "epoch_seconds": self.epoch_seconds}
+        state |= {name: self.record[name] for name in ("started", "fingerprint")}
+        write_checkpoint(self.path / "checkpoint.npz", self.variables(), state)
 
     def variables(self) -> list[Any]:
         return [*self.model.variables, *self.model.optimizer.variables]
 
     def restore_checkpoint(self) -> None:
-        """Go back to the checkpoint; where there is none that fits this network and these images, begin anew."""
+        """Load the checkpoint; without one that fits this network and data set, the training begins anew."""
         try:
-            values, story = read_checkpoint(self.path / "checkpoint.npz", [v.shape for v in self.variables()])
-            if story.get("fingerprint", self.record["fingerprint"]) != self.record["fingerprint"]:
+            values, state = read_checkpoint(self.path / "checkpoint.npz", [v.shape for v in self.variables()])
+            if state.get("fingerprint", self.record["fingerprint"]) != self.record["fingerprint"]:
                 raise CheckpointError("the pictures are others than when this training began")
         except FileNotFoundError:
             return
         except CheckpointError as problem:
-            print(f"This training begins anew: {problem}.", file=sys.stderr, flush=True)
+            logger.warning("This training begins anew: %s.", problem)
             for epoch in runs.SNAPSHOT_EPOCHS:
                 self.snapshot_path(epoch).unlink(missing_ok=True)
             return
         for variable, value in zip(self.variables(), values, strict=True):
             variable.assign(value)
-        self.history_rows, self.epoch_seconds = story["rows"], story["epoch_seconds"]
-        self.record["started"] = story["started"]
+        self.history_rows, self.epoch_seconds = state["rows"], state["epoch_seconds"]
+        self.record["started"] = state["started"]
         runs.write_history(self.path / "history.csv", self.history_rows)
 
     def finish(self) -> None:
-        """The trained model, its predictions and the record; then the traces of the work go."""
+        """Write model, predictions and record, then remove the temporary files."""
         save_keras_file(self.experiment, keras_model.get_weights(self.model), self.path / "model.keras")
-        watched = self.predict(self.val_images) if self.val_logits is None else self.val_logits
-        test, test_images, validation = watched, self.val_images, {}
+        val_logits = self.predict(self.val_images) if self.val_logits is None else self.val_logits
+        test, test_images, validation = val_logits, self.val_images, {}
         if self.experiment.split == "validation":
             images = data.load_dataset(self.experiment.dataset)
             test_images = InputPipeline(images.x_test, images.y_test)
             test = self.predict(test_images)
-            validation = {"validation": compress_logits(watched), "validation_labels": self.val_images.labels}
+            validation = {"validation": compress_logits(val_logits), "validation_labels": self.val_images.labels}
         predictions = {**validation, "test": compress_logits(test), "test_labels": test_images.labels}
         files.write_npz(self.path / "predictions.npz", predictions, compress=True)
         self.record |= {"finished": utc_now(), "test_accuracy": accuracy(test, test_images.labels)}
@@ -210,7 +210,7 @@ class Trainer:
         remove_temporary_files(self.path)
 
     def write_record(self, state: str, reason: str | None = None) -> None:
-        """record.json as it stands now."""
+        """Write record.json."""
         best = max(self.history_rows, key=lambda row: row["val_accuracy"]) if self.history_rows else None
         self.record |= {
             "state": state,
@@ -224,120 +224,28 @@ class Trainer:
         files.write_json(self.path / "record.json", self.record)
 
     def seconds_left(self, epoch: int, share: float) -> float | None:
-        """From the measured seconds of the epochs so far; None before the first one is over."""
+        """Seconds until the end with `share` of this epoch done, from the last epochs; None in the first."""
         if not self.epoch_seconds:
             return None
         recent = self.epoch_seconds[-5:]
         return round(sum(recent) / len(recent) * (self.experiment.epochs - epoch + 1 - share), 1)
 
     def write_progress(self, phase: str, epoch: int, **more: Any) -> None:
-        """progress.json: where the worker is, for whoever looks."""
+        """Write progress.json, which the pages read."""
         fields = {"phase": phase, "epoch": epoch, "epochs": self.experiment.epochs, "updated": time.time()}
         files.write_json(self.path / "progress.json", fields | more)
 
 
-def read_checkpoint(path: Path, shapes: list[tuple[int, ...]]) -> tuple[list[Any], dict[str, Any]]:
-    """The arrays of a checkpoint, of these shapes, and its story. Raises FileNotFoundError, BadCheckpoint."""
-    try:
-        with np.load(path) as file:
-            values = [file[f"{index:04}"] for index in range(len(shapes))]
-            story = json.loads(str(file["story"]))
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        raise CheckpointError("its checkpoint cannot be read") from None
-    if [value.shape for value in values] != [tuple(shape) for shape in shapes]:
-        raise CheckpointError("its checkpoint is that of another version of this network")
-    return values, story
-
-
 def compress_logits(logits: Any) -> Any:
-    """Logits as predictions.npz keeps them: half the digits, the same answers."""
+    """Logits as float16, with the same predicted class for each image."""
     return compression.preserve_argmax(compression.to_float16(logits), logits)
 
 
 def remove_temporary_files(path: Path) -> None:
-    """Remove what only a training in progress needs, and the halves of files that killed workers left behind."""
-    halves = [half for half in path.rglob(".*.part*") if not half.name.startswith(".top")]  # those may be at work now
-    for leftover in (path / "checkpoint.npz", path / "progress.json", *halves):
-        leftover.unlink(missing_ok=True)
-
-
-class ProgressCallback(keras.callbacks.Callback):  # type: ignore[misc]
-    """Tells how far an epoch has come, twice a second, and ends it when someone asks."""
-
-    stop_requested = False
-
-    def __init__(self, worker: Trainer, epoch: int):
-        super().__init__()
-        self.trainer, self.epoch, self.written_at, self.started = worker, epoch, 0.0, time.perf_counter()
-        self.batches = batches_per_epoch(worker.experiment)
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        if ProgressCallback.stop_requested:
-            raise Stopped
-        moment = time.perf_counter()
-        if moment - self.written_at < PROGRESS_SECONDS:
-            return
-        self.written_at, share = moment, (batch + 1) / self.batches
-        left = self.trainer.seconds_left(self.epoch, share)
-        if left is None:  # the first epoch: as fast as so far
-            left = (moment - self.started) / share * (self.trainer.experiment.epochs - self.epoch + 1 - share)
-        figures = {name: round(float((logs or {}).get(name, 0.0)), 5) for name in ("accuracy", "loss")}
-        fields = {"batch": batch + 1, "batches": self.batches, "seconds_left": round(left, 1), **figures}
-        self.trainer.write_progress("training", self.epoch, **fields)
-        self.trainer.report({"epoch": self.epoch, **fields})
-
-
-def compile_model(experiment: Experiment, layer_order: LayerOrder | None = None) -> keras.Model:
-    """The network, ready to train as the report says: its optimizer, cross-entropy on logits, accuracy."""
-    model = keras_model.build_model(experiment, layer_order=layer_order)
-    metrics: list[Any] = ["accuracy"]
-    if REGULARIZERS[experiment.regularizer].penalizes_weights:  # Keras's loss includes the penalty, this does not
-        metrics.append(keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="cross_entropy"))
-    makers = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD, "rmsprop": keras.optimizers.RMSprop}
-    model.compile(
-        optimizer=makers[experiment.optimizer](learning_rate=experiment.learning_rate),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=metrics,
-        steps_per_execution=steps_per_execution(batches_per_epoch(experiment)),
-    )
-    model.optimizer.build(model.trainable_variables)
-    return model
-
-
-def batches_per_epoch(experiment: Experiment) -> int:
-    """How many batches an epoch has; the last one may be smaller."""
-    return -(-(experiment.train_images or 0) // experiment.batch)
-
-
-def steps_per_execution(batches: int) -> int:
-    """How many batches run between two looks at the clock: at most 5 on a CPU, 25 on a GPU; a divisor of `batches`."""
-    most = 25 if has_gpu() else 5
-    return max(size for size in range(1, most + 1) if batches % size == 0)
-
-
-def save_keras_file(experiment: Experiment, weights: Weights, path: Path) -> None:
-    """Save a float32 model made of Keras's own layers only, so that `keras.models.load_model` opens it anywhere."""
-    model = keras_model.build_model(experiment, plain=True)
-    keras_model.set_weights(model, weights)
-    part = path.with_name(".model.part.keras")
-    model.save(part, include_optimizer=False)
-    part.replace(path)
-
-
-@contextlib.contextmanager
-def stop_signals() -> Iterator[None]:
-    """While this lasts, Ctrl-C and SIGTERM end the training at the next batch instead of at once."""
-
-    def ask(number: int, frame: object) -> None:
-        ProgressCallback.stop_requested = True
-
-    ProgressCallback.stop_requested = False
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    """Remove checkpoint and progress, and partly written files that killed workers left."""
+    parts = [part for part in path.rglob(".*.part*") if not part.name.startswith(".top")]  # of another, live process
+    for file in (path / "checkpoint.npz", path / "progress.json", *parts):
+        file.unlink(missing_ok=True)
 
 
 def train(
@@ -346,9 +254,9 @@ def train(
     report: EventCallback = lambda event: None,
     layer_order: LayerOrder | None = None,
 ) -> str:
-    """Train an experiment into its run directory, or go on where a worker left off; 'done', 'stopped' or 'failed'.
+    """Train an experiment into its run directory, or resume it; returns "done", "stopped" or "failed".
 
-    The directory's lock is held meanwhile; raises Busy where another worker is at it. Raises DatasetMissing.
+    Holds the directory's lock. Raises RunLocked where another process holds it, DatasetMissing.
     """
     path = path or settings.runs_dir() / experiment.key
     lock = acquire(path / "lock")
@@ -356,22 +264,22 @@ def train(
         raise RunLocked(f"Another worker is training {experiment.title} at this moment; watch it instead.")
     with lock, stop_signals():
         if files.read_json(path / "record.json").get("state") == "done":
-            remove_temporary_files(path)  # the last worker was killed just before it did
+            remove_temporary_files(path)  # the last worker was killed just before this step
             return "done"
         files.write_bytes(path / "experiment.json", (experiment.to_json() + "\n").encode())
         files.write_json(path / "progress.json", {"phase": "starting", "epochs": experiment.epochs})
         try:
-            worker = Trainer(experiment, path, report, layer_order)
+            trainer = Trainer(experiment, path, report, layer_order)
         except LookupError as problem:
             record = {"epochs_done": 0} | files.read_json(path / "record.json")
             files.write_json(path / "record.json", record | {"state": "failed", "reason": str(problem)})
             (path / "progress.json").unlink(missing_ok=True)
             raise
-        return run_guarded(worker)
+        return run_guarded(trainer)
 
 
 def run_guarded(trainer: Trainer) -> str:
-    """Train, and say how it ended. Whatever goes wrong, the record says failed and why; so does the log's last line."""
+    """Train and return how it ended. On an error, record.json and the last line of the log hold the reason."""
     try:
         trainer.run()
         return "done"
@@ -379,14 +287,14 @@ def run_guarded(trainer: Trainer) -> str:
         return record_exit(trainer, "stopped", None)
     except Exception as problem:
         if not isinstance(problem, (ArithmeticError, MemoryError, OSError)):
-            traceback.print_exc()  # for the worker's log
+            logger.exception("Unexpected error:")
         record_exit(trainer, "failed", failure_message(problem))
-        print(failure_message(problem), file=sys.stderr, flush=True)  # on a full disk it stands nowhere else
+        logger.error(failure_message(problem))  # last: on a full disk record.json lacks it
         return "failed"
 
 
 def record_exit(trainer: Trainer, state: str, reason: str | None) -> str:
-    """Write down how it ended; the checkpoint stays, so that training can go on from it."""
+    """Write the final state; the checkpoint stays, so that the training can be resumed."""
     with contextlib.suppress(OSError):
         (trainer.path / "progress.json").unlink(missing_ok=True)
         trainer.write_record(state, reason)
@@ -394,7 +302,7 @@ def record_exit(trainer: Trainer, state: str, reason: str | None) -> str:
 
 
 def failure_message(problem: BaseException) -> str:
-    """One sentence for a student."""
+    """The reason of a failure: one sentence for a student."""
     if isinstance(problem, Diverged):
         return f"{problem} Its learning rate is probably too high: choose a smaller one."
     if isinstance(problem, MemoryError) or "RESOURCE_EXHAUSTED" in str(problem) or "OOM" in str(problem):

@@ -13,8 +13,9 @@ import streamlit as st
 
 from cnnlab.data import samples
 from cnnlab.experiment import ExperimentError
-from cnnlab.jobs import admin, dispatcher
-from cnnlab.jobs.queue import DONE, FAILED, Job, QueueError
+from cnnlab.jobs import admin, dispatcher_process
+from cnnlab.jobs.job import DONE, FAILED, Job
+from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.settings import SettingsError
 from cnnlab.ui import auth, browser_identity, cache, presence, streamlit_patches
@@ -93,7 +94,7 @@ def training_status() -> None:
     try:
         refresh_status()
         if st.session_state.get(SESSION_STATUS):  # a job is active, and its dispatcher may have died
-            dispatcher.ensure_running()
+            dispatcher_process.ensure_running()
     except (QueueError, SettingsError):
         return  # the page itself shows the error
     st.markdown(st.session_state.get(SESSION_STATUS, ""))

@@ -1,7 +1,7 @@
 """How long trainings still take, from the measured epochs of this machine's runs."""
 
 from cnnlab.jobs import eta
-from cnnlab.jobs.queue import Job
+from cnnlab.jobs.job import Job
 from cnnlab.ui import cache
 
 

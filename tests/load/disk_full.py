@@ -25,7 +25,8 @@ from server import Lab, fresh_lab, undisturbed
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
-from cnnlab.jobs.queue import DONE, FAILED, QueueError
+from cnnlab.jobs.job import DONE, FAILED
+from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.storage import files
 

@@ -27,7 +27,7 @@ from server import Lab, attempts, fresh_lab, is_done, undisturbed
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
-from cnnlab.jobs.queue import DONE
+from cnnlab.jobs.job import DONE
 from cnnlab.ui.selection import experiment_params
 
 PEOPLE = 3

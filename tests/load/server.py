@@ -24,8 +24,8 @@ from chrome import answers, end_whoever_holds, free_port, wait_until  # noqa: E4
 
 from cnnlab import settings  # noqa: E402
 from cnnlab.experiment import Experiment  # noqa: E402
-from cnnlab.jobs.local_runner import ATTEMPT_HEADER  # noqa: E402
 from cnnlab.jobs.queue import Queue  # noqa: E402
+from cnnlab.jobs.worker_outcome import ATTEMPT_HEADER  # noqa: E402
 from cnnlab.settings import subprocess_environment  # noqa: E402
 from cnnlab.storage import files, process_lock  # noqa: E402
 

@@ -33,22 +33,21 @@ from typing import Any
 from cnnlab import settings
 from cnnlab.jobs import devices
 from cnnlab.jobs.devices import CPU, ClusterSlots
-from cnnlab.jobs.local_runner import (
+from cnnlab.jobs.job import FAILED, Job
+from cnnlab.jobs.local_runner import AdoptedWorker, LocalRunner
+from cnnlab.jobs.runner import (
     CRASHED,
     NOT_STARTED,
     ORPHANED,
     OUT_OF_MEMORY,
     STOPPED,
-    AdoptedWorker,
     Command,
-    LocalRunner,
     Outcome,
     WorkerHandle,
-    outcome_from_record,
     run_directory,
     train_command,
 )
-from cnnlab.jobs.queue import FAILED, Job
+from cnnlab.jobs.worker_outcome import outcome_from_record
 from cnnlab.storage import process_lock
 
 GPUS, CPUS = "the cluster's GPUs", "the cluster's processors"

@@ -1,0 +1,53 @@
+"""A job of the queue: one training, its state, and the people who asked for it."""
+
+from dataclasses import dataclass
+
+from cnnlab.experiment import Experiment
+
+QUEUED, RUNNING, DONE, FAILED, CANCELLED = ("queued", "running", "done", "failed", "cancelled")
+TERMINAL_STATES = (DONE, FAILED, CANCELLED)
+
+
+class UnknownJob(LookupError):
+    """There is no job with this number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One training as the queue knows it.
+
+    `attempts` counts how often a worker was started, `crashes` how often one ended without a result. `requesters` are
+    the people who want it (for a finished job: who wanted it at its end), earliest first. `worked` is how many seconds
+    earlier attempts took, `device` where the last one ran ("GPU 0", "CPU", "" before the first). An `exclusive` job ran
+    out of memory once and shares its device with no other. Times are Unix times in seconds.
+    """
+
+    id: int
+    key: str
+    experiment_json: str
+    state: str
+    reason: str | None
+    submitted: float
+    started: float | None
+    finished: float | None
+    attempts: int
+    crashes: int
+    worked: float
+    exclusive: bool
+    device: str
+    requesters: tuple[str, ...]
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment to train. Raises ExperimentError where another version of the program wrote it."""
+        return Experiment.from_json(self.experiment_json)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the job is done, failed or cancelled."""
+        return self.state in TERMINAL_STATES
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anybody still asks for it. A running job that nobody wants is being stopped."""
+        return bool(self.requesters)

@@ -1,0 +1,64 @@
+"""Trains the report's ten models where they are missing, and publishes finished runs under `pretrained/`."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cnnlab import settings
+from cnnlab.experiment import REPORT
+from cnnlab.jobs.foreground import TrainingTask, train_all
+from cnnlab.storage import compression, files, runs
+from cnnlab.storage.background_process import cnnlab_command
+
+
+def train_missing(names: Sequence[str], slots: int | None = None) -> list[str]:
+    """Train these models, one process a core, and return the names of those that failed.
+
+    `slots` is how many cores are used at most (None: all). Raises SettingsError.
+    """
+    return train_all([model_task(name) for name in names], slots)
+
+
+def model_task(name: str) -> TrainingTask:
+    """The training of one of the report's models, with one thread."""
+    experiment = REPORT[name].experiment
+    command = cnnlab_command("train", "--threads", "1", "--json", experiment.to_json())
+    return TrainingTask(name, experiment, settings.runs_dir() / experiment.key, command)
+
+
+def missing_models(names: Iterable[str] = REPORT) -> list[str]:
+    """The models among these without a finished run."""
+    by_name = {name: runs.find_run(REPORT[name].experiment) for name in names}
+    return [name for name, run in by_name.items() if run is None or run.state != "done"]
+
+
+def publishable_models(names: Iterable[str]) -> list[str]:
+    """The models among these that have a finished run here and are not shipped yet."""
+    records = {name: settings.runs_dir() / REPORT[name].experiment.key / "record.json" for name in names}
+    done = [name for name, record in records.items() if files.read_json(record).get("state") == "done"]
+    return [name for name in done if not (settings.PRETRAINED / name / "experiment.json").exists()]
+
+
+def publish(name: str) -> Path:
+    """Put the finished run of this model under `pretrained/`, small enough to ship; returns the new directory.
+
+    History, record and Keras model are copied whole. Snapshots are rounded to 6 significant bits and logits to 9:
+    enough for a picture, a third of the size. The last weights are in model.keras, in full precision. experiment.json,
+    which makes the directory a run, is written last: an interrupted call publishes nothing.
+    """
+    run = runs.read_run(settings.runs_dir() / REPORT[name].experiment.key)
+    target = settings.PRETRAINED / name
+    files.write_bytes(target / "model.keras", compression.deflate_zip((run.path / "model.keras").read_bytes()))
+    for epoch in run.snapshot_epochs()[:-1]:
+        weights = {role: compression.round_mantissa(values, 5) for role, values in run.weights(epoch).items()}
+        files.write_npz_bzip2(target / "weights" / f"{epoch:03}.npz", weights)
+    logits = run.predictions()
+    small = {
+        k: compression.preserve_argmax(compression.round_mantissa(v, 8), v) if v.dtype == np.float16 else v
+        for k, v in logits.items()
+    }
+    files.write_npz_bzip2(target / "predictions.npz", small)
+    for file in ("history.csv", "record.json", "experiment.json"):
+        files.write_bytes(target / file, (run.path / file).read_bytes())
+    return target
