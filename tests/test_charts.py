@@ -9,8 +9,10 @@ import pyarrow as pa
 import pytest
 from history_factories import columns
 
+from cnnlab.analysis import curve_summary
 from cnnlab.experiment import REGULARIZERS
-from cnnlab.rendering import charts, curve_summary, palette
+from cnnlab.explanations import curves
+from cnnlab.rendering import charts, palette
 
 LEARNS = columns([0.1, 0.5, 0.62], [0.1, 0.5, 0.6])
 MEMORIZES = columns([0.1, 0.7, 0.9], [0.1, 0.6, 0.65])
@@ -123,8 +125,8 @@ def test_a_reading_is_the_last_epoch_and_remembers_the_best():
 
 def test_nothing_is_read_from_an_empty_history():
     assert curve_summary.summarize_curves(columns([], [])) is None
-    assert "no epoch" in curve_summary.describe_accuracy(columns([], []), "x")
-    assert "no epoch" in curve_summary.describe_loss(columns([], []), "x")
+    assert "no epoch" in curves.describe_accuracy(columns([], []), "x")
+    assert "no epoch" in curves.describe_loss(columns([], []), "x")
 
 
 @pytest.mark.parametrize(
@@ -152,21 +154,21 @@ def test_where_the_gap_goes_is_read_from_the_last_five_epochs(gaps, said):
     ],
 )
 def test_the_question_of_the_page_is_answered_from_the_figures(training, validation, begins):
-    assert curve_summary.verdict(
-        curve_summary.summarize_curves(columns([0.1, training], [0.1, validation]))
-    ).startswith(begins)
+    assert curves.verdict(curve_summary.summarize_curves(columns([0.1, training], [0.1, validation]))).startswith(
+        begins
+    )
 
 
 def test_before_the_first_epoch_nothing_was_learned():
-    assert "not learned yet" in curve_summary.verdict(curve_summary.summarize_curves(columns([0.1], [0.1])))
+    assert "not learned yet" in curves.verdict(curve_summary.summarize_curves(columns([0.1], [0.1])))
 
 
 def test_the_penalty_is_told_as_a_share_of_what_training_makes_small():
     history = columns([0.1, 0.5], [0.1, 0.5], penalty=0.003)
     share = 0.003 / (0.003 + 2.35 * 0.5)
-    assert f"{100 * share:.1f} %" in curve_summary.describe_penalty(history)
-    assert "changes little" in curve_summary.describe_penalty(history)
-    assert curve_summary.describe_penalty(LEARNS) is None
+    assert f"{100 * share:.1f} %" in curves.describe_penalty(history)
+    assert "changes little" in curves.describe_penalty(history)
+    assert curves.describe_penalty(LEARNS) is None
 
 
 def test_the_epoch_at_work_lengthens_keras_curve_alone():
@@ -176,7 +178,7 @@ def test_the_epoch_at_work_lengthens_keras_curve_alone():
     assert longer["accuracy"][-1] == 0.61
     assert np.isnan(longer["val_accuracy"][-1])
     assert curve_summary.summarize_curves(longer) == curve_summary.summarize_curves(LEARNS)
-    assert curve_summary.describe_accuracy(longer, "x") == curve_summary.describe_accuracy(LEARNS, "x")
+    assert curves.describe_accuracy(longer, "x") == curves.describe_accuracy(LEARNS, "x")
 
 
 @pytest.mark.parametrize("progress", [{}, {"phase": "evaluating", "epoch": 3}, {"phase": "starting"}])
@@ -185,8 +187,8 @@ def test_without_a_batch_the_history_stays_as_it_is(progress):
 
 
 def test_a_chart_in_words_has_its_figures():
-    words = curve_summary.describe_accuracy(MEMORIZES, "2-conv, no regularizer")
+    words = curves.describe_accuracy(MEMORIZES, "2-conv, no regularizer")
     assert all(part in words for part in ("2-conv, no regularizer", "90.0 %", "65.0 %", "25.0 points", "rising"))
-    assert "0.80" in curve_summary.describe_loss(MEMORIZES, "x")
+    assert "0.80" in curves.describe_loss(MEMORIZES, "x")
     said = charts.describe_ranking(["a", "b"], [0.1, 0.3], points=True)
     assert said == "Gaps, smallest first: a 10.0 points, b 30.0 points."

@@ -14,7 +14,8 @@ from cnnlab.data import shapes
 from cnnlab.data.cifar10 import CLASSES
 from cnnlab.data.samples import sample_images
 from cnnlab.experiment import Experiment
-from cnnlab.rendering import mistake_charts, mistake_explanations
+from cnnlab.explanations import mistakes
+from cnnlab.rendering import mistake_charts
 from cnnlab.storage import files
 from cnnlab.ui import image_grid
 
@@ -273,13 +274,13 @@ def answers(labels, said, confidence=0.7):
 def test_confidence_is_judged_against_accuracy(confidence, right, said):
     labels = np.zeros(10, int)
     mistaken = (np.arange(10) >= right).astype(int)
-    assert said in mistake_explanations.describe_calibration("It", answers(labels, mistaken, confidence))
+    assert said in mistakes.describe_calibration("It", answers(labels, mistaken, confidence))
 
 
 def test_a_clear_difference_names_the_better_one():
     labels = np.zeros(100, int)
     mine, other = answers(labels, labels), answers(labels, (np.arange(100) < 30).astype(int))
-    said = mistake_explanations.comparison_headline("dropout", "none", metrics.compare_predictions(mine, other))
+    said = mistakes.comparison_headline("dropout", "none", metrics.compare_predictions(mine, other))
     assert said == "Against none, dropout fixed 30 pictures and broke 0: dropout gets 30 pictures more right than none."
 
 
@@ -292,7 +293,7 @@ def test_a_clear_difference_names_the_better_one():
     ],
 )
 def test_two_networks_are_called_by_what_tells_them_apart(mine, other, names):
-    assert mistake_explanations.distinguishing_titles(Experiment(**mine), Experiment(**other)) == names
+    assert mistakes.distinguishing_titles(Experiment(**mine), Experiment(**other)) == names
 
 
 def test_the_margin_of_the_matrix_adds_up_mistakes_only():

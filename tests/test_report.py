@@ -8,14 +8,12 @@ import pytest
 
 from cnnlab import settings
 from cnnlab.experiment import REPORT
+from cnnlab.explanations.conclusions import check_conclusions, describe_uncertainty
+from cnnlab.explanations.report_tables import format_report
+from cnnlab.formatting import exact_duration, percent
 from cnnlab.report import (
     ModelResults,
     ReportRow,
-    check_conclusions,
-    describe_uncertainty,
-    duration,
-    format_report,
-    percent,
     report_results,
     report_rows,
     run_results,
@@ -75,7 +73,7 @@ def test_validation_and_test_are_compared_on_the_same_weights_where_those_were_t
         tested = dataclasses.replace(seven, ours=dataclasses.replace(seven.ours, test=test))
         judged = check_conclusions([tested if row is seven else row for row in rows])[3]
         assert judged.ours is agrees
-        assert percent(test) in judged.evidence and "80.00 %" in judged.evidence
+        assert percent(test, 2) in judged.evidence and "80.00 %" in judged.evidence
 
 
 def test_how_sure_a_figure_is_counts_images_and_the_last_ten_epochs(tmp_path):
@@ -117,7 +115,7 @@ def test_a_model_that_is_not_trained_is_said_so():
 
 
 def test_seconds_read_as_a_person_says_them():
-    assert [duration(seconds) for seconds in (59.6, 101, 142, 9)] == [
+    assert [exact_duration(seconds) for seconds in (59.6, 101, 142, 9)] == [
         "1 min 00 s",
         "1 min 41 s",
         "2 min 22 s",

@@ -10,14 +10,14 @@ import streamlit as st
 from history_factories import history, write, write_report
 from streamlit.testing.v1 import AppTest
 
-from cnnlab import data, settings
+from cnnlab import data, formatting, settings
 from cnnlab.data import download
 from cnnlab.experiment import REPORT, Experiment
+from cnnlab.explanations import conclusions
 from cnnlab.jobs import dispatcher_process
 from cnnlab.jobs.queue import Queue
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.pages import compare, train
-from cnnlab.rendering import formatting
 from cnnlab.storage import files, process_lock
 from cnnlab.ui import app_shell, architecture_diagram, browser_identity
 
@@ -570,5 +570,5 @@ def test_ones_own_run_joins_the_chart_and_the_address():
 
 
 def test_the_leader_is_named_with_whom_the_report_names():
-    said = compare.best_sentence(["a", "b"], [0.7, 0.6], [0.5, 0.8], as_points=False)
+    said = conclusions.best_sentence(["a", "b"], [0.7, 0.6], [0.5, 0.8], as_points=False)
     assert said == "**a** has the highest accuracy, 70.00 %; in the report it is b, with 80.00 %."

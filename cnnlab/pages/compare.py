@@ -7,17 +7,11 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from cnnlab.rendering import charts, curve_summary, palette
-from cnnlab.report import (
-    ModelResults,
-    ReportRow,
-    check_conclusions,
-    describe_uncertainty,
-    duration,
-    percent,
-    points,
-    report_rows,
-)
+from cnnlab.explanations import curves
+from cnnlab.explanations.conclusions import best_sentence, check_conclusions, describe_uncertainty
+from cnnlab.formatting import exact_duration, percent, points
+from cnnlab.rendering import charts, palette
+from cnnlab.report import ModelResults, ReportRow, report_rows
 from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell, cache
 from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS, experiment_params, quoted, write_params
@@ -110,18 +104,6 @@ def ranking(
     st.vega_lite_chart(spec=spec, alt=words, key=f"ranking {title}")
 
 
-def best_sentence(names: Sequence[str], values: Sequence[float], report: Sequence[float], *, as_points: bool) -> str:
-    """Who leads in ours and in the report: the highest accuracy, or (`as_points`) the smallest gap."""
-    choose = min if as_points else max
-    first = choose(range(len(names)), key=lambda index: values[index])
-    theirs = choose(range(len(names)), key=lambda index: report[index])
-    show = points if as_points else percent
-    told = f"**{names[first]}** has the {'smallest gap' if as_points else 'highest accuracy'}, {show(values[first])}"
-    if theirs == first:
-        return f"{told}; it leads in the report too, with {show(report[theirs])}."
-    return f"{told}; in the report it is {names[theirs]}, with {show(report[theirs])}."
-
-
 def conclusions(table: Sequence[ReportRow], inference_mode: bool) -> None:
     """What the report concludes, tested on our figures; `measured`: with training accuracy measured like validation."""
     signs = {True: (":material/check_circle:", "holds"), False: (":material/cancel:", "does not hold")}
@@ -143,14 +125,14 @@ def results_table(rows: Sequence[ReportRow], measured: str) -> None:
     columns: dict[str, list[str]] = {
         "#": [row.model.number.removeprefix("final ") for row in rows],
         "Network": [row.title for row in rows],
-        "Training: report": [percent(row.report.train) for row in rows],
-        "ours": [percent(row.ours.train) if row.ours else MISSING for row in rows],
-        f"{measured}: report": [percent(row.report.validation) for row in rows],
-        "ours, last epoch": [percent(row.ours.validation) if row.ours else MISSING for row in rows],
-        "ours, best": [percent(row.ours.best_validation) if row.ours else "" for row in rows],
+        "Training: report": [percent(row.report.train, 2) for row in rows],
+        "ours": [percent(row.ours.train, 2) if row.ours else MISSING for row in rows],
+        f"{measured}: report": [percent(row.report.validation, 2) for row in rows],
+        "ours, last epoch": [percent(row.ours.validation, 2) if row.ours else MISSING for row in rows],
+        "ours, best": [percent(row.ours.best_validation, 2) if row.ours else "" for row in rows],
         "difference": [difference(row) for row in rows],
-        "Time: report": [duration(row.report.seconds) for row in rows],
-        "ours ": [duration(row.ours.seconds) if row.ours else "" for row in rows],
+        "Time: report": [exact_duration(row.report.seconds) for row in rows],
+        "ours ": [exact_duration(row.ours.seconds) if row.ours else "" for row in rows],
     }
     heads = list(columns)
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * 2}{'---:|' * (len(heads) - 2)}"]
@@ -199,9 +181,7 @@ def panel(row: ReportRow, *, reported: bool) -> None:
         app_shell.page_link("train", f"{MISSING.capitalize()}: train it", experiment_params(row.model.experiment))
         return
     spec = charts.panel_chart(history, row.model.experiment.epochs, reported)
-    st.vega_lite_chart(
-        spec=spec, alt=curve_summary.describe_accuracy(history, row.title), key=f"panel {row.model.name}"
-    )
+    st.vega_lite_chart(spec=spec, alt=curves.describe_accuracy(history, row.title), key=f"panel {row.model.name}")
     if run.state != "done":
         st.caption(f"{run.state}, epoch {history['epoch'][-1]:.0f} of {run.experiment.epochs}")
 
@@ -222,7 +202,7 @@ def overlay(eight: Sequence[ReportRow]) -> None:
     if len({run.experiment.dataset for run in chosen}) > 1:
         st.caption("Some were trained on CIFAR-10 and some on Shapes: compare how they run, not how high they come.")
     longest = max(run.experiment.epochs for run in chosen)
-    words = " ".join(curve_summary.describe_accuracy(history, name) for name, history in named.items())
+    words = " ".join(curves.describe_accuracy(history, name) for name, history in named.items())
     st.vega_lite_chart(spec=charts.overlay_chart(named, colours, longest), alt=words, key="overlay")
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import streamlit as st
 
-from cnnlab import data
+from cnnlab import data, formatting
+from cnnlab.analysis import curve_summary
 from cnnlab.array_types import History
 from cnnlab.experiment import (
     OPTIMIZERS,
@@ -20,13 +21,14 @@ from cnnlab.experiment import (
     Experiment,
     ExperimentError,
 )
+from cnnlab.explanations import curves
 from cnnlab.jobs import eta
 from cnnlab.jobs.dispatcher_process import ensure_running
 from cnnlab.jobs.job import FAILED, QUEUED, RUNNING, Job
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.regularizers import REGULARIZERS
-from cnnlab.rendering import charts, curve_summary, formatting, palette
+from cnnlab.rendering import charts, palette
 from cnnlab.settings import SettingsError
 from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell, architecture_diagram, cache, download_panel
@@ -259,11 +261,9 @@ def finished_result(run: Run) -> None:
     test = record.get("test_accuracy")
     told = [formatting.describe_origin(record, run.is_pretrained)]
     told += (
-        [f"best validation accuracy {curve_summary.percent(best.best, 1)} after epoch {best.best_epoch}"]
-        if best
-        else []
+        [f"best validation accuracy {formatting.percent(best.best, 1)} after epoch {best.best_epoch}"] if best else []
     )
-    told += [f"accuracy on the test set {curve_summary.percent(test, 1)}"] if test is not None else []
+    told += [f"accuracy on the test set {formatting.percent(test, 1)}"] if test is not None else []
     st.caption(f"{run.title}: {'; '.join(told)}.")
     with st.container(horizontal=True, vertical_alignment="center"):
         app_shell.page_link("look_inside", "Look inside this network", {"run": run.name}, icon=":material/grid_view:")
@@ -284,11 +284,11 @@ def summary_metrics(experiment: Experiment, history: History) -> None:
     reading = curve_summary.summarize_curves(history)
     if reading is None:
         return
-    st.subheader(curve_summary.verdict(reading), anchor=False)
+    st.subheader(curves.verdict(reading), anchor=False)
     with st.container(horizontal=True):
-        st.metric("Training accuracy", curve_summary.percent(reading.training, 1), width=155)
-        st.metric(f"{evaluation_set(experiment)} accuracy", curve_summary.percent(reading.validation, 1), width=155)
-        st.metric(f"Gap, {reading.trend}", curve_summary.points(reading.gap), width=155)
+        st.metric("Training accuracy", formatting.percent(reading.training, 1), width=155)
+        st.metric(f"{evaluation_set(experiment)} accuracy", formatting.percent(reading.validation, 1), width=155)
+        st.metric(f"Gap, {reading.trend}", formatting.points(reading.gap), width=155)
 
 
 def evaluation_set(experiment: Experiment) -> str:
@@ -307,17 +307,13 @@ def learning_curves(experiment: Experiment, history: History, live: bool = False
     left, right = st.columns(2)
     with left:
         st.markdown("**Accuracy**")
-        words = (
-            f"Accuracy of {title}, growing{LIVE_CHART_NOTE}"
-            if live
-            else curve_summary.describe_accuracy(history, title)
-        )
+        words = f"Accuracy of {title}, growing{LIVE_CHART_NOTE}" if live else curves.describe_accuracy(history, title)
         st.vega_lite_chart(spec=charts.accuracy_chart(history, epochs), alt=words, key="accuracy")
     with right:
         st.markdown("**Loss**, without any penalty")
-        words = f"Loss of {title}, growing{LIVE_CHART_NOTE}" if live else curve_summary.describe_loss(history, title)
+        words = f"Loss of {title}, growing{LIVE_CHART_NOTE}" if live else curves.describe_loss(history, title)
         st.vega_lite_chart(spec=charts.loss_chart(history, epochs), alt=words, key="loss")
-    if sentence := curve_summary.describe_penalty(history):
+    if sentence := curves.describe_penalty(history):
         left, right = st.columns(2, vertical_alignment="center")
         left.markdown(f"**L2 penalty**, on a scale of its own. {sentence}")
         words = f"L2 penalty of {title} over the epochs: the sentence beside it has its size"

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnlab.analysis.metrics import PairedOutcomes
+from cnnlab.formatting import percent
 from cnnlab.rendering.charts import Spec, with_data
-from cnnlab.rendering.curve_summary import percent
 from cnnlab.rendering.palette import DASHES, GREY, REGULARIZER_COLORS, TRAINING, VALIDATION
 
 RIGHT, WRONG = TRAINING, VALIDATION

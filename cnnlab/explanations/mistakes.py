@@ -1,4 +1,4 @@
-"""What the figures on the page Mistakes say, in sentences. Every one is computed; none is assumed."""
+"""Sentences about a network's mistakes on the test set, and about two networks' predictions compared."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from cnnlab.analysis.metrics import PairedOutcomes, Predictions, class_accuracy
 from cnnlab.experiment import Experiment
-from cnnlab.rendering.explanations import percent
+from cnnlab.formatting import percent
 
 HIGH_CONFIDENCE = 0.9  # a mistake made with at least this confidence was a sure one
 CALIBRATION_TOLERANCE = 2  # points: mean confidence and accuracy closer than this are the same

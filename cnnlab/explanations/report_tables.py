@@ -1,0 +1,49 @@
+"""Markdown tables of the report's figures beside ours, and the conclusions, as `cnnlab reproduce` prints them."""
+
+from collections.abc import Iterable, Sequence
+
+from cnnlab.explanations.conclusions import Conclusion, check_conclusions, describe_uncertainty
+from cnnlab.formatting import exact_duration, percent, points
+from cnnlab.report import ReportRow
+
+
+def format_report(table: Sequence[ReportRow]) -> str:
+    """Both tables in Markdown, ours beside the report's, and the conclusions."""
+    first = [row for row in table if row.model.experiment.split == "validation"]
+    final = [row for row in table if row.model.experiment.split == "test"]
+    parts = [
+        "Table 1: trained on 40,000 images, validated on 10,000.",
+        markdown_table(first, "validation"),
+        "Table 2: trained on 50,000 images, tested on the 10,000 test images.",
+        markdown_table(final, "test"),
+        "What the report concludes, and what these runs say:",
+        "\n".join(_format_conclusion(conclusion) for conclusion in check_conclusions(table)),
+        describe_uncertainty(table),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def markdown_table(table: Iterable[ReportRow], measured: str) -> str:
+    """One table. 'ours' is after the last epoch, 'best' the highest of any epoch, both on the same images."""
+    heads = ["#", "model", "training: report", "ours", "best", f"{measured}: report", "ours", "best", "difference"]
+    heads += ["time: report", "ours"]
+    lines = ["| " + " | ".join(heads) + " |", "| " + " | ".join(["---"] * len(heads)) + " |"]
+    for row in table:
+        report, ours = row.report, row.ours
+        cells = [row.model.number, row.title, percent(report.train, 2)]
+        cells += [percent(ours.train, 2), percent(ours.best_train, 2)] if ours else ["not trained yet", ""]
+        cells.append(percent(report.validation, 2))
+        if ours:
+            difference = points(ours.validation - report.validation, sign=True)
+            cells += [percent(ours.validation, 2), percent(ours.best_validation, 2), difference]
+        else:
+            cells += ["", "", ""]
+        cells += [exact_duration(report.seconds), exact_duration(ours.seconds) if ours else ""]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _format_conclusion(conclusion: Conclusion) -> str:
+    said = {True: "holds", False: "does not hold", None: "cannot be said yet"}
+    report = "" if conclusion.report else " (nor in the report's own figures)"
+    return f"- {conclusion.claim}: {said[conclusion.ours]} in our runs{report} ({conclusion.evidence})."
