@@ -7,17 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnlab.analysis import statistics
 from cnnlab.array_types import History
 
-TREND_EPOCHS = 5  # the gap's direction is read from so many last epochs
-STEADY_SLOPE = 0.002  # a gap that changes by less than so much an epoch is steady
+TREND_EPOCHS = 8  # the trend of a curve is read from so many last epochs
+MIN_TREND_EPOCHS = 4  # fewer say nothing of a trend
+STEADY_SLOPE = 0.002  # a curve that changes by less than so much an epoch is steady
 
 
 @dataclass(frozen=True)
 class CurveSummary:
     """What a history says after its last epoch. Accuracies are fractions; all of them measured in inference mode.
 
-    `gap` is training minus validation accuracy, both measured alike; `trend` is "rising", "falling" or "steady".
+    `gap` is training minus validation accuracy, both measured alike; `trend` is that of the gap and `validation_trend`
+    that of the validation accuracy: "rising", "falling", "steady", or "" after too few epochs.
     `best` is the highest validation accuracy of any epoch, `best_epoch` the first epoch that had it.
     """
 
@@ -26,6 +29,7 @@ class CurveSummary:
     validation: float
     gap: float
     trend: str
+    validation_trend: str
     best: float
     best_epoch: int
     reported: float | None
@@ -45,6 +49,7 @@ def summarize_curves(history: History) -> CurveSummary | None:
         validation=float(validation[-1]),
         gap=float(training[-1] - validation[-1]),
         trend=trend(training - validation),
+        validation_trend=trend(validation),
         best=float(validation[top]),
         best_epoch=int(history["epoch"][top]),
         reported=None if np.isnan(reported) else reported,
@@ -58,12 +63,18 @@ def evaluated_epochs(history: History) -> History:
 
 
 def trend(values: NDArray[np.float64]) -> str:
-    """Where the last five values are going, by the slope of the line through them: rising, falling or steady."""
-    last = values[-TREND_EPOCHS:]
-    if len(last) < 2:
+    """ "rising" or "falling" where the slope of the last epochs differs from 0 beyond chance, else "steady"; "" if few.
+
+    The slope is that of `statistics.trend`, with a 95 % interval, over TREND_EPOCHS epochs. Slopes below STEADY_SLOPE
+    an epoch are steady whatever their interval.
+    """
+    recent = values[-TREND_EPOCHS:]
+    if len(recent) < MIN_TREND_EPOCHS:
+        return ""
+    slope = statistics.trend(recent)
+    if not slope.is_significant or abs(slope.value) < STEADY_SLOPE:
         return "steady"
-    slope = float(np.polyfit(np.arange(len(last)), last, 1)[0])
-    return "steady" if abs(slope) < STEADY_SLOPE else "rising" if slope > 0 else "falling"
+    return "rising" if slope.value > 0 else "falling"
 
 
 def append_progress(history: History, progress: Mapping[str, Any]) -> History:

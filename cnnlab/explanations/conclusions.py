@@ -1,161 +1,138 @@
-"""Sentences about the report's conclusions, tested on the report's figures and on those of our runs."""
+"""Sentences about the report's conclusions (`cnnlab.claims`), and about the chance in its figures and in ours."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
+from cnnlab.analysis.statistics import accuracy_interval, generalization_gap, unpaired_difference
+from cnnlab.claims import (
+    ACCURACY,
+    AGREEMENT_CLAIM,
+    AGREEMENT_TOLERANCE,
+    DEPTH_CLAIM,
+    ClaimResult,
+    Comparison,
+    Judgment,
+    compare,
+)
 from cnnlab.experiment import REPORT
 from cnnlab.formatting import percent, points
-from cnnlab.report import EVALUATION_IMAGES, LAST_EPOCHS, ModelResults, ReportRow
-
-AGREEMENT_TOLERANCE = 0.02  # validation and test accuracy agree when they differ by at most two points
-
-Judge = Callable[[dict[str, ModelResults]], tuple[bool, str]]
+from cnnlab.models.architecture import network_layers, parameter_count
+from cnnlab.report import LAST_EPOCHS, ReportRow
 
 
-@dataclass(frozen=True)
-class Conclusion:
-    """One thing the report concludes: do its own figures and ours say so? `ours` is None while runs are missing."""
-
-    claim: str
-    report: bool
-    ours: bool | None
-    evidence: str
+def describe_verdict(result: ClaimResult) -> str:
+    """'holds (1 seed)': the verdict with the number of seeds that it rests on."""
+    return result.verdict.value if result.missing else f"{result.verdict.value} ({describe_seeds(result)})"
 
 
-def check_conclusions(table: Sequence[ReportRow], inference_mode: bool = False) -> list[Conclusion]:
-    """The report's four conclusions, each tested on the report's figures and on ours.
+def describe_claim(result: ClaimResult) -> str:
+    """The evidence of a claim: by each measure the verdict and its effects with 95 % intervals; then the report's."""
+    if result.missing:
+        return f"waits for {', '.join(result.missing)}"
+    sentences = [describe_judgment(judgment, result) for judgment in result.judgments]
+    sentences.append(f"95 % intervals: {describe_chance(result)}")
+    sentences += [describe_depth_confounds()] if result.claim == DEPTH_CLAIM else []
+    return "; ".join([*sentences, f"the report's own figures: {result.report.verdict.value}"])
 
-    `inference_mode`: take our training accuracies as they are measured like validation, and not as Keras reports them.
-    """
-    report = {row.model.name: row.report for row in table}
-    ours = {row.model.name: row.ours for row in table if row.ours}
-    eight = [name for name in REPORT if not name.startswith("final")]
-    return [
-        _check_conclusion(
-            "dropout has the smallest gap at either depth",
-            eight,
-            report,
-            ours,
-            dropout_has_smallest_inference_gap if inference_mode else dropout_has_smallest_gap,
-        ),
-        _check_conclusion(
-            "batch normalization has the highest validation accuracy at either depth",
-            eight,
-            report,
-            ours,
-            batchnorm_is_best,
-        ),
-        _check_conclusion("three layers beat two with every regularizer", eight, report, ours, three_beat_two),
-        _check_conclusion(
-            "validation and test agree for model 7 (3-conv, dropout)",
-            ["3conv-dropout", "final-3conv-dropout"],
-            report,
-            ours,
-            validation_agrees_with_test,
-        ),
+
+def describe_judgment(judgment: Judgment, result: ClaimResult) -> str:
+    """One measure: its verdict and the comparisons that decide it."""
+    if result.claim == AGREEMENT_CLAIM:
+        effect = describe_estimate(judgment.comparisons[0])
+        return f"{judgment.measure}: {effect}; to agree, the interval must lie within {points(AGREEMENT_TOLERANCE)}"
+    effects = ", ".join(describe_comparison(one) for one in closest_comparisons(judgment.comparisons))
+    return f"{judgment.measure}: {judgment.verdict.value}, {effects}"
+
+
+def describe_depth_confounds() -> str:
+    """What else differs between the networks of two and of three convolution layers: parameters and dense layers."""
+    plain = {depth: network_layers(REPORT[f"{depth}conv-none"].experiment) for depth in (2, 3)}
+    parts = [
+        f"{depth}-conv has {parameter_count(network):,} parameters and"
+        f" {sum(layer.kind == 'dense' for layer in network)} dense layers"
+        for depth, network in plain.items()
     ]
+    return f"depth is not all that differs: {', '.join(parts)}"
 
 
-def _check_conclusion(
-    claim: str, needed: Sequence[str], report: dict[str, ModelResults], ours: dict[str, ModelResults], judge: Judge
-) -> Conclusion:
-    """Ask one question of the report's figures and, where all are there, of ours."""
-    holds, _ = judge(report)
-    if absent := [name for name in needed if name not in ours]:
-        return Conclusion(claim, holds, None, f"waits for {', '.join(absent)}")
-    mine, evidence = judge(ours)
-    return Conclusion(claim, holds, mine, evidence)
+def closest_comparisons(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Of the comparisons that one network has at one depth, the one that speaks least for the claim."""
+    groups: dict[tuple[str, ...], list[Comparison]] = {}
+    for one in comparisons:
+        same_depth = one.name[0] == one.other[0]
+        groups.setdefault((one.name[0],) if same_depth else (one.name, one.other), []).append(one)
+    return [min(group, key=lambda one: one.estimate.value) for group in groups.values()]
 
 
-def dropout_has_smallest_gap(table: dict[str, ModelResults]) -> tuple[bool, str]:
-    """Whether dropout has the smallest training minus validation accuracy among the four models of each depth.
-
-    Keras counts right answers while it trains, with dropout on, which makes dropout's gap look smaller than that of a
-    network as it is used. So the other measure is told where there is one.
-    """
-    holds, said = _smallest_gaps(table, {name: one.gap for name, one in table.items()})
-    fair, told = _smallest_gaps(table, {name: one.inference_gap for name, one in table.items()})
-    if told == said:
-        return holds, said
-    return (
-        holds,
-        f"{said}; measured like validation, with dropout off, it {'holds too' if fair else 'does not'}: {told}",
+def describe_comparison(one: Comparison) -> str:
+    """'2-conv dropout 0.1 against 2-conv batch norm +3.1 points (+1.9 to +4.2)', and what is not steady about it."""
+    unsteady = (
+        "" if one.is_steady else f", with this sign in only {one.agreeing_epochs} of the last {one.epochs} epochs"
     )
+    return f"{model_label(one.name)} against {model_label(one.other)} {describe_estimate(one)}{unsteady}"
 
 
-def dropout_has_smallest_inference_gap(table: dict[str, ModelResults]) -> tuple[bool, str]:
-    """The same with training accuracy measured like validation, where there is such a figure."""
-    return _smallest_gaps(table, {name: one.inference_gap for name, one in table.items()})
+def describe_estimate(one: Comparison) -> str:
+    """'+3.1 points (+1.9 to +4.2)'."""
+    low, high = (f"{100 * end:+.1f}" for end in (one.estimate.low, one.estimate.high))
+    return f"{points(one.estimate.value, sign=True)} ({low} to {high})"
 
 
-def _smallest_gaps(table: dict[str, ModelResults], gaps: Mapping[str, float]) -> tuple[bool, str]:
-    winners = [min(_names_at_depth(table, depth), key=gaps.__getitem__) for depth in (2, 3)]
-    said = ", ".join(
-        f"smallest gap at {name[0]} layers: {_model_label(name)}, {points(gaps[name])}" for name in winners
-    )
-    return all("dropout" in name for name in winners), said
+def describe_seeds(result: ClaimResult) -> str:
+    """'1 seed', '1 to 3 seeds': with how many seeds both networks of a comparison were trained."""
+    counts = [len(one.seeds) for judgment in result.judgments for one in judgment.comparisons]
+    few, many = min(counts), max(counts)
+    return f"{few} seed{'s' if few > 1 else ''}" if few == many else f"{few} to {many} seeds"
 
 
-def batchnorm_is_best(table: dict[str, ModelResults]) -> tuple[bool, str]:
-    """Whether batch normalization has the highest validation accuracy after the last epoch at each depth."""
-    winners = [max(_names_at_depth(table, depth), key=lambda name: table[name].validation) for depth in (2, 3)]
-    said = ", ".join(
-        f"highest at {name[0]} layers: {_model_label(name)}, {percent(table[name].validation, 2)}" for name in winners
-    )
-    return all("batchnorm" in name for name in winners), said
-
-
-def three_beat_two(table: dict[str, ModelResults]) -> tuple[bool, str]:
-    """Whether the 3-conv network has the higher validation accuracy after the last epoch with each regularizer."""
-    pairs = [(name, "2" + name[1:]) for name in _names_at_depth(table, 3)]
-    ahead = [table[deep].validation - table[shallow].validation for deep, shallow in pairs]
-    said = ", ".join(
-        f"{_model_label(deep)[7:]} {points(gain, sign=True)}" for (deep, _), gain in zip(pairs, ahead, strict=True)
-    )
-    return all(gain > 0 for gain in ahead), said
-
-
-def validation_agrees_with_test(table: dict[str, ModelResults]) -> tuple[bool, str]:
-    """Whether model 7's validation and test accuracy differ by at most AGREEMENT_TOLERANCE.
-
-    The report tested only the network that it trained again on 10,000 more images, which alone makes it better. Ours
-    tested the same weights too, so they are what is judged; the other figure stands beside them.
-    """
-    seven, final = table["3conv-dropout"], table["final-3conv-dropout"].validation
-    test = final if seven.test is None else seven.test
-    said = f"validation {percent(seven.validation, 2)}"
-    said += f", test {percent(seven.test, 2)}" if seven.test is not None else ""
-    said += f", test after training on all 50,000 images {percent(final, 2)}"
-    return abs(seven.validation - test) <= AGREEMENT_TOLERANCE + 1e-9, said
+def describe_chance(result: ClaimResult) -> str:
+    """Which chance the intervals of a claim describe."""
+    kinds = {one.estimate.chance for judgment in result.judgments for one in judgment.comparisons}
+    names = {"images": "chance of the images, not of the seed", "seeds": "chance of the seed"}
+    return " or ".join(names[kind] for kind in sorted(kinds) if kind in names)
 
 
 def describe_uncertainty(table: Sequence[ReportRow]) -> str:
-    """How much a figure of ours may be off: by the count of images, and by the epoch at which training ends."""
-    ours = [
-        (row.title, row.ours, row.ours.recent_range) for row in table if row.ours and row.ours.recent_range is not None
-    ]
+    """How far a figure may be off: by the images that it is measured on, and by the epoch at which training ends."""
+    ours = [(row, row.ours, row.ours.recent_range) for row in table if row.ours and row.ours.recent_range is not None]
     if not ours:
         return ""
-    middle = float(np.median([found.validation for _, found, _ in ours]))
-    error = 2 * math.sqrt(middle * (1 - middle) / EVALUATION_IMAGES)  # two standard errors of a share (binomial)
     steady, restless = (choose(ours, key=lambda one: one[2]) for choose in (min, max))
     return (
-        f"How sure is a figure? {EVALUATION_IMAGES:,} images give it to about {points(error)}. And it is that of one"
-        f" epoch: over the last {LAST_EPOCHS} epochs {restless[0]} moved most, by {points(restless[2])}, and"
-        f" {steady[0]} least, by {points(steady[2])}."
+        f"How sure is a figure? {describe_margins([row for row, _, _ in ours])} And it is that of one epoch: over the"
+        f" last {LAST_EPOCHS} epochs {restless[0].title} moved most, by {points(restless[2])}, and {steady[0].title}"
+        f" least, by {points(steady[2])}."
     )
 
 
-def _names_at_depth(table: dict[str, ModelResults], depth: int) -> list[str]:
-    return [name for name in table if name.startswith(f"{depth}conv")]
+def describe_margins(table: Sequence[ReportRow]) -> str:
+    """Half the 95 % interval of an accuracy, of differences and of a gap, at the median accuracies of these rows."""
+    images = table[0].model.experiment.validation_images
+    known = table[0].model.experiment.train_eval_images
+    results = [row.ours for row in table if row.ours]
+    validation = float(np.median([one.validation for one in results]))
+    training = float(np.median([one.train if one.train_eval is None else one.train_eval for one in results]))
+    ours = f"of two of ours {points(paired)}, " if (paired := _paired_margin(table)) else ""
+    return (
+        f"{images:,} images give an accuracy to within {points(accuracy_interval(validation, images).margin)} (95 %);"
+        f" a difference {ours}of ours and the report's"
+        f" {points(unpaired_difference(validation, images, validation, images).margin)}; a gap"
+        f" {points(generalization_gap(training, known, validation, images).margin)}. Another seed is not in these."
+    )
 
 
-def _model_label(name: str) -> str:
-    experiment = REPORT[name].experiment
-    return f"{experiment.depth}-conv {experiment.regularizer_title}"
+def _paired_margin(table: Sequence[ReportRow]) -> float | None:
+    """The median margin of the differences between the first network and the others, on the same images."""
+    results = {
+        row.model.name: {0: row.ours}
+        for row in table
+        if row.ours and row.ours.correct is not None and row.model.experiment.split == "validation"
+    }
+    if len(results) < 2:
+        return None
+    first, *others = results
+    return float(np.median([compare(first, name, ACCURACY, results).estimate.margin for name in others]))
 
 
 def best_sentence(names: Sequence[str], values: Sequence[float], report: Sequence[float], *, as_points: bool) -> str:
@@ -173,3 +150,9 @@ def best_sentence(names: Sequence[str], values: Sequence[float], report: Sequenc
 
 def _ranked_value(value: float, as_points: bool) -> str:
     return points(value) if as_points else percent(value, 2)
+
+
+def model_label(name: str) -> str:
+    """'3-conv dropout 0.1'."""
+    experiment = REPORT[name].experiment
+    return f"{experiment.depth}-conv {experiment.regularizer_title}"

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from cnnlab.explanations.conclusions import Conclusion, check_conclusions, describe_uncertainty
+from cnnlab.claims import ClaimResult, check_claims
+from cnnlab.explanations.conclusions import describe_claim, describe_uncertainty, describe_verdict
 from cnnlab.formatting import exact_duration, percent, points
 from cnnlab.report import ReportRow
 
@@ -17,7 +18,7 @@ def format_report(table: Sequence[ReportRow]) -> str:
         "Table 2: trained on 50,000 images, tested on the 10,000 test images.",
         markdown_table(final, "test"),
         "What the report concludes, and what these runs say:",
-        "\n".join(_format_conclusion(conclusion) for conclusion in check_conclusions(table)),
+        "\n".join(_format_claim(result) for result in check_claims(table)),
         describe_uncertainty(table),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
@@ -43,7 +44,5 @@ def markdown_table(table: Iterable[ReportRow], measured: str) -> str:
     return "\n".join(lines)
 
 
-def _format_conclusion(conclusion: Conclusion) -> str:
-    said = {True: "holds", False: "does not hold", None: "cannot be said yet"}
-    report = "" if conclusion.report else " (nor in the report's own figures)"
-    return f"- {conclusion.claim}: {said[conclusion.ours]} in our runs{report} ({conclusion.evidence})."
+def _format_claim(result: ClaimResult) -> str:
+    return f"- {result.claim}: **{describe_verdict(result)}** ({describe_claim(result)})."

@@ -1,6 +1,5 @@
 """What the regularizer did, seen from inside: dropout's masks, L2's weights, batch normalization's two sides."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -129,7 +128,7 @@ def weights_section(scene: InspectContext) -> None:
 
 def unregularized_run(run: Run) -> Run | None:
     """The same experiment without a regularizer."""
-    found = runs.find_run(replace(run.experiment, regularizer="none", strength=None))
+    found = runs.find_run(run.experiment.without_regularizer())
     return found if found is not None and found.snapshot_epochs() else None
 
 

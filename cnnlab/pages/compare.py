@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from cnnlab.claims import Verdict, check_claims
 from cnnlab.explanations import curves
-from cnnlab.explanations.conclusions import best_sentence, check_conclusions, describe_uncertainty
+from cnnlab.explanations.conclusions import best_sentence, describe_claim, describe_uncertainty, describe_verdict
 from cnnlab.formatting import exact_duration, percent, points
 from cnnlab.rendering import charts, palette
 from cnnlab.report import ModelResults, ReportRow, report_rows
@@ -41,7 +42,7 @@ def page() -> None:
     table = report_rows()
     eight = [row for row in table if row.model.experiment.split == "validation"]
     final = [row for row in table if row.model.experiment.split == "test"]
-    st.session_state.setdefault(SESSION_MEASURE, "reported")
+    st.session_state.setdefault(SESSION_MEASURE, "measured")
     st.segmented_control(
         "Training accuracy",
         list(TRAINING_MEASURES),
@@ -50,7 +51,7 @@ def page() -> None:
         key=SESSION_MEASURE,
     )
     rankings(eight)
-    conclusions(table, inference_mode=st.session_state[SESSION_MEASURE] == "measured")
+    conclusions(table)
     st.html(STYLE)
     st.header("Table 1: eight networks, 40,000 images to learn from", anchor=False)
     results_table(eight, "Validation")
@@ -104,15 +105,24 @@ def ranking(
     st.vega_lite_chart(spec=spec, alt=words, key=f"ranking {title}")
 
 
-def conclusions(table: Sequence[ReportRow], inference_mode: bool) -> None:
-    """What the report concludes, tested on our figures; `measured`: with training accuracy measured like validation."""
-    signs = {True: (":material/check_circle:", "holds"), False: (":material/cancel:", "does not hold")}
+VERDICT_ICONS = {
+    Verdict.HOLDS: "check_circle",
+    Verdict.MOSTLY: "check",
+    Verdict.UNDECIDED: "help",
+    Verdict.TOO_WIDE: "help",
+    Verdict.DEPENDS: "balance",
+    Verdict.FAILS: "cancel",
+    Verdict.MISSING: "hourglass_empty",
+}
+
+
+def conclusions(table: Sequence[ReportRow]) -> None:
+    """What the report concludes, each with the verdict of our runs and its evidence."""
     lines = []
-    for found in check_conclusions(table, inference_mode):
-        sign, said = (":material/hourglass_empty:", "cannot be said yet") if found.ours is None else signs[found.ours]
-        own = "" if found.report else " (the report's own figures do not say so either)"
-        claim = found.claim[0].upper() + found.claim[1:]
-        lines.append(f"- {sign} **{said}**: {claim}{own}. :gray[{found.evidence}]")
+    for result in check_claims(table):
+        claim = result.claim[0].upper() + result.claim[1:]
+        icon = f":material/{VERDICT_ICONS[result.verdict]}:"
+        lines.append(f"- {icon} **{describe_verdict(result)}**: {claim}. :gray[{describe_claim(result)}]")
     with st.expander("What the report concludes, and whether it holds in our runs", expanded=True):
         st.markdown("\n".join(lines))
 

@@ -261,7 +261,12 @@ def finished_result(run: Run) -> None:
     test = record.get("test_accuracy")
     told = [formatting.describe_origin(record, run.is_pretrained)]
     told += (
-        [f"best validation accuracy {formatting.percent(best.best, 1)} after epoch {best.best_epoch}"] if best else []
+        [
+            f"highest {evaluation_set(run.experiment).lower()} accuracy of any epoch"
+            f" {formatting.percent(best.best, 1)}, after epoch {best.best_epoch}"
+        ]
+        if best
+        else []
     )
     told += [f"accuracy on the test set {formatting.percent(test, 1)}"] if test is not None else []
     st.caption(f"{run.title}: {'; '.join(told)}.")
@@ -284,11 +289,17 @@ def summary_metrics(experiment: Experiment, history: History) -> None:
     reading = curve_summary.summarize_curves(history)
     if reading is None:
         return
-    st.subheader(curves.verdict(reading), anchor=False)
+    st.subheader(curves.verdict(reading, experiment, plain_summary(experiment)), anchor=False)
     with st.container(horizontal=True):
         st.metric("Training accuracy", formatting.percent(reading.training, 1), width=155)
         st.metric(f"{evaluation_set(experiment)} accuracy", formatting.percent(reading.validation, 1), width=155)
-        st.metric(f"Gap, {reading.trend}", formatting.points(reading.gap), width=155)
+        st.metric(", ".join(filter(None, ("Gap", reading.trend))), formatting.points(reading.gap), width=155)
+
+
+def plain_summary(experiment: Experiment) -> curve_summary.CurveSummary | None:
+    """The figures of the same network without a regularizer, where it has finished."""
+    run = cache.find_run(experiment.without_regularizer())
+    return curve_summary.summarize_curves(cache.history(run)) if run and run.state == "done" else None
 
 
 def evaluation_set(experiment: Experiment) -> str:
