@@ -2,6 +2,9 @@
 
 import io
 import json
+import re
+import subprocess
+import sys
 from itertools import pairwise
 
 import altair as alt
@@ -10,11 +13,14 @@ import pyarrow as pa
 import pytest
 from history_factories import columns
 
+from cnnlab import settings
 from cnnlab.analysis import curve_summary
+from cnnlab.analysis.metrics import PairedOutcomes
 from cnnlab.experiment import REGULARIZERS, REPORT, Experiment
 from cnnlab.explanations import curves
-from cnnlab.rendering import charts, palette
+from cnnlab.rendering import charts, mistake_charts, palette
 from cnnlab.storage import runs
+from cnnlab.ui import clickable_image
 
 LEARNS = columns([0.1, 0.5, 0.62], [0.1, 0.5, 0.6])
 MEMORIZES = columns([0.1, 0.7, 0.9], [0.1, 0.6, 0.65])
@@ -35,7 +41,48 @@ def all_charts():
         "overlay": charts.overlay_chart(named, colours, 30),
         "ranking": charts.ranking_chart(["a", "b"], [0.6, 0.7], ["none", "l2"], [0.6, 0.6]),
         "gaps": charts.ranking_chart(["a", "b"], [0.3, 0.1], ["none", "l2"], [0.3, 0.2], points=True),
+        **mistake_page_charts(),
+        **look_inside_charts(),
     }
+
+
+def mistake_page_charts():
+    counts, curve = np.array([[5, 1, 2], [0, 7, 3], [4, 0, 9]]), (np.array([0.4]), np.array([0.5]), np.array([30]))
+    groups = PairedOutcomes(**{name: np.array([index]) for index, name in enumerate(PairedOutcomes.__annotations__)})
+    return {
+        "matrix": mistake_charts.confusion_matrix_chart(counts, "abc", ("a", "b"), "#000000"),
+        "class accuracy": mistake_charts.class_accuracy_chart(
+            np.array([0.5, np.nan, 0.7]), "abc", "#111111", "#000000"
+        ),
+        "calibration": mistake_charts.calibration_chart({"a": curve}, ["#111111"]),
+        "two calibrations": mistake_charts.calibration_chart({"a": curve, "b": curve}, ["#111111", "#222222"]),
+        "outcomes": mistake_charts.outcome_chart(groups, np.arange(3), "abc", "#000000"),
+    }
+
+
+def look_inside_charts():
+    """The specifications with the columns that the views hand over."""
+    return {
+        "epoch cursor": with_columns("chart_specs.epoch_cursor", 30, of="epoch training validation cursor"),
+        "bars": with_columns("inspect_chart_specs.probability_bars", False, of="name probability shown colour ink"),
+        "bars before": with_columns(
+            "inspect_chart_specs.probability_bars", True, of="name probability shown before colour ink"
+        ),
+        "dots": with_columns("inspect_chart_specs.probability_dots", of="name share whole"),
+        "histogram": with_columns("inspect_chart_specs.weight_histogram", of="weight count run colour"),
+        "channels": with_columns("inspect_chart_specs.channel_ranges", of="place channel low middle high"),
+        "image": clickable(False, False),
+        "clickable image with a legend": clickable(True, True),
+    }
+
+
+def clickable(legend, clickable):
+    columns = " ".join(clickable_image.EMPTY_ROW)
+    return with_columns("clickable_image_specs.clickable_image", 8, 2.5, legend, clickable, of=columns)
+
+
+def with_columns(function, *arguments, of):
+    return charts.with_data(charts.cached_spec(function, *arguments), **{name: [0.0] for name in of.split()})
 
 
 @pytest.mark.parametrize("name", list(all_charts()))
@@ -48,6 +95,60 @@ def test_a_chart_is_a_valid_specification_that_draws_only_what_is_in_its_figures
     folded = {"line", "value"}
     assert fields(bare) <= held | folded
     assert bare["data"] == {"name": "figures"}
+    assert set(spec["datasets"]) == {"figures"}
+
+
+@pytest.mark.parametrize("name", list(all_charts()))
+def test_a_chart_is_authored_in_altair_and_built_once(name):
+    first, second = all_charts()[name], all_charts()[name]
+    assert first["$schema"].startswith("https://vega.github.io/schema/vega-lite/")
+    for part in set(first) - {"datasets"}:
+        assert first[part] is second[part]
+
+
+@pytest.mark.slow
+def test_altair_is_imported_with_the_first_chart_and_pandas_never():
+    script = """
+import sys, pkgutil, importlib
+import cnnlab.pages, cnnlab.inspect, cnnlab.ui
+for package in (cnnlab.pages, cnnlab.inspect, cnnlab.ui):
+    for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        if module.name != "cnnlab.pages.entrypoint":  # runs the app
+            importlib.import_module(module.name)
+print(sorted({"altair", "pandas"} & set(sys.modules)))
+from cnnlab.rendering import charts
+charts.cached_spec("clickable_image_specs.clickable_image", 8, 8, True, True)
+print(sorted({"altair", "pandas"} & set(sys.modules)))
+"""
+    told = subprocess.check_output([sys.executable, "-c", script], text=True, cwd=settings.REPOSITORY)
+    assert told.splitlines() == ["[]", "['altair']"]
+
+
+def test_every_color_is_in_the_palette_or_the_table_of_regularizers():
+    color, found = re.compile(r"""#(?:[0-9a-fA-F]{3}){1,2}\b|\brgba?\("""), set()
+    for path in (settings.REPOSITORY / "cnnlab").rglob("*.py"):
+        if color.search(path.read_text()):
+            found.add(path.name)
+    assert found == {"palette.py", "regularizers.py"}
+
+
+def test_a_click_selects_by_the_names_that_the_pages_read():
+    matrix, image = (all_charts()[name] for name in ("matrix", "clickable image with a legend"))
+    assert selections(matrix) == {"cell": ["truth", "said", "turn"]}
+    assert selections(image) == {"pick": ["number", "turn"]}
+    assert selections(all_charts()["image"]) == {}
+
+
+def selections(spec):
+    return {param["name"]: param["select"]["fields"] for param in spec["params"] if "select" in param}
+
+
+def test_the_height_of_an_image_follows_its_width_and_leaves_room_for_the_legend():
+    spec = all_charts()["clickable image with a legend"]
+    height = next(param["expr"] for param in spec["params"] if param["name"] == "height")
+    assert eval(height, {"width": 800}) == 800 * 2.5 / 8 + 30
+    upper = spec["encoding"]["y"]["scale"]["range"][1]["expr"]
+    assert eval(upper, {"height": 280}) == 250
 
 
 def fields(part):

@@ -14,9 +14,7 @@ from cnnlab.formatting import percent
 from cnnlab.inspect.context import InspectContext
 from cnnlab.rendering import charts
 from cnnlab.rendering.feature_map_grid import shared_vmax
-from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, query_state, selection
-from cnnlab.ui.clickable_image import SELECTED_COLOR
 from cnnlab.ui.state import session_key, url_param
 
 SECONDS_PER_EPOCH = 1.0  # seconds for one epoch
@@ -103,21 +101,9 @@ def learning_curve(scene: InspectContext) -> None:
         split = scene.run.experiment.split  # what the dashed curve is measured on: validation or test
         said = f"{said}: training {percent(training)}, {split} {percent(unseen)}"
     alt = f"Learning curve with a line at {said[0].lower()}{said[1:]}."
-    st.vega_lite_chart(spec=charts.with_data(_spec(scene.run), **figures), key="epoch curve", alt=alt, width="stretch")
+    spec = charts.cached_spec("chart_specs.epoch_cursor", scene.run.experiment.epochs)
+    st.vega_lite_chart(spec=charts.with_data(spec, **figures), key="epoch curve", alt=alt, width="stretch")
     st.caption(f"{said} (dashed)".replace(" %", "\N{NO-BREAK SPACE}%") if len(here) else said)
-
-
-def _spec(run: Run) -> dict[str, Any]:
-    """The small panel, lower, without its axis of epochs, and with the line."""
-    panel = charts.panel(run.experiment.epochs)
-    line = {"type": "rule", "color": SELECTED_COLOR, "strokeWidth": 2, "opacity": 0.5}
-    cursor = {"mark": line, "encoding": {"x": {"field": "cursor", "type": "quantitative", "axis": None}}}
-    return {**panel, "height": 64, "layer": [*map(_without_axis, panel["layer"]), cursor]}
-
-
-def _without_axis(layer: dict[str, Any]) -> dict[str, Any]:
-    encoding = layer["encoding"]
-    return {**layer, "encoding": {**encoding, "x": {**encoding["x"], "axis": None}}}
 
 
 def _on_epoch_selected() -> None:

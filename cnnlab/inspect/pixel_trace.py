@@ -18,6 +18,7 @@ from cnnlab.array_types import Array
 from cnnlab.inspect.context import InspectContext
 from cnnlab.models.architecture import Layer
 from cnnlab.rendering.feature_map_grid import colorize, image_grid_png, png_data_uri, shared_vmax
+from cnnlab.rendering.palette import BLACK, WHITE
 from cnnlab.ui import clickable_image
 from cnnlab.ui.theme import text_color
 
@@ -101,7 +102,7 @@ def number_cells(part: Array, at: tuple[float, float], end: float, signed: bool)
     found = []
     for (row, column), value in np.ndenumerate(part):
         text = short_number(value, part.shape[0])
-        colour = "#000000" if shades[row, column] > 330 else "#ffffff"
+        colour = BLACK if shades[row, column] > 330 else WHITE
         place = (at[0] + column, at[1] + row)
         shown = clickable_image.Cell(
             index=-1,

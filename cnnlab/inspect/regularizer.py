@@ -12,7 +12,7 @@ from cnnlab.explanations import inspection
 from cnnlab.inspect import feature_maps
 from cnnlab.inspect.context import InspectContext
 from cnnlab.regularizers import REGULARIZERS, VIEWS
-from cnnlab.rendering.charts import with_data
+from cnnlab.rendering.charts import cached_spec, with_data
 from cnnlab.rendering.feature_map_grid import render_feature_maps, shared_vmax
 from cnnlab.rendering.palette import REGULARIZER_COLORS
 from cnnlab.storage import runs
@@ -62,7 +62,7 @@ def probability_dots(samples: DropoutSamples, classes: tuple[str, ...]) -> None:
     count = len(samples.probabilities)
     st.markdown(f"**{count} answers**, one dot each; the line is the whole network")
     spec = with_data(
-        PROBABILITY_DOTS,
+        cached_spec("inspect_chart_specs.probability_dots"),
         name=np.tile(classes, count),
         share=samples.probabilities.ravel(),
         whole=np.tile(samples.full_network, count),
@@ -144,7 +144,7 @@ def weight_histogram(own: WeightStats, plain: WeightStats | None, regularizer: s
     parts += [("plain run", plain, REGULARIZER_COLORS["none"])] if plain is not None else []
     middles = (own.edges[1:] + own.edges[:-1]) / 2
     spec = with_data(
-        HISTOGRAM,
+        cached_spec("inspect_chart_specs.weight_histogram"),
         weight=np.concatenate([middles for _ in parts]),
         count=np.concatenate([part.counts for _, part, _ in parts]),
         run=[name for name, part, _ in parts for _ in part.counts],
@@ -196,7 +196,7 @@ def channel_ranges(layer: str, quantiles: Any, order: Any, when: str) -> None:
     """One side: a line for each channel."""
     st.markdown(f"**{when} {layer}**")
     spec = with_data(
-        {**CHANNEL_RANGES, "height": 280},
+        cached_spec("inspect_chart_specs.channel_ranges"),
         place=np.arange(len(order)),
         channel=order,
         low=quantiles[0],
@@ -212,65 +212,6 @@ def channel_ranges(layer: str, quantiles: Any, order: Any, when: str) -> None:
         spec=spec, key=f"regularizer spread {when}", width="stretch", alt=f"{said}; all lines within {ends}."
     )
 
-
-# ---- the charts -----------------------------------------------------------------------------------------------------
-
-FIGURES = {"data": {"name": "figures"}}
-CLASSES = {"field": "name", "type": "nominal", "sort": None, "axis": {"title": None, "labelOverlap": False}}
-SHARE = {"scale": {"domain": [0, 1]}, "axis": {"format": "%", "title": None, "tickCount": 5}}
-PROBABILITY_DOTS: dict[str, Any] = {
-    **FIGURES,
-    "height": 250,
-    "encoding": {"y": CLASSES},
-    "layer": [
-        {
-            "mark": {"type": "circle", "size": 45, "opacity": 0.45, "color": REGULARIZER_COLORS["dropout"]},
-            "encoding": {"x": {"field": "share", "type": "quantitative", **SHARE}},
-        },
-        {
-            "mark": {"type": "tick", "thickness": 2.5, "size": 18, "color": "#D55E00"},
-            "encoding": {"x": {"field": "whole", "type": "quantitative", "aggregate": "mean", **SHARE}},
-        },
-    ],
-}
-HISTOGRAM: dict[str, Any] = {
-    **FIGURES,
-    "height": 220,
-    "mark": {"type": "line", "interpolate": "step", "strokeWidth": 2},
-    "encoding": {
-        "x": {"field": "weight", "type": "quantitative", "axis": {"title": "weight"}},
-        "y": {"field": "count", "type": "quantitative", "axis": {"title": "how many"}},
-        "color": {"field": "colour", "type": "nominal", "scale": None},
-        "strokeDash": {
-            "field": "run",
-            "type": "nominal",
-            "scale": {"domain": ["this run", "plain run"], "range": [[1, 0], [5, 3]]},
-            "legend": None,
-        },
-        "tooltip": [{"field": "run"}, {"field": "weight", "format": ".3f"}, {"field": "count", "format": ",d"}],
-    },
-}
-AXIS = {"type": "quantitative", "axis": {"title": None}}
-CHANNEL_RANGES: dict[str, Any] = {
-    **FIGURES,
-    "encoding": {
-        "x": {"field": "place", "type": "quantitative", "axis": {"title": "channels", "labels": False, "grid": False}},
-        "tooltip": [
-            {"field": "channel", "title": "channel"},
-            *({"field": name, "format": ".2f"} for name in ("low", "middle", "high")),
-        ],
-    },
-    "layer": [
-        {
-            "mark": {"type": "rule", "strokeWidth": 2, "color": REGULARIZER_COLORS["batchnorm"]},
-            "encoding": {"y": {"field": "low", **AXIS}, "y2": {"field": "high"}},
-        },
-        {
-            "mark": {"type": "point", "size": 12, "filled": True, "color": REGULARIZER_COLORS["batchnorm"]},
-            "encoding": {"y": {"field": "middle", **AXIS}},
-        },
-    ],
-}
 
 SECTIONS = {"dropout": dropout_section, "weights": weights_section, "batchnorm": batchnorm_section}
 if set(SECTIONS) != set(VIEWS):

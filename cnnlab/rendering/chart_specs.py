@@ -1,7 +1,8 @@
-"""The specifications, authored in Altair, each built once: do not change what these functions return.
+"""The specifications of curves and rankings, authored in Altair, each built once: do not change what is returned.
 
 A specification names the columns that it draws; the figures come later, and every second anew while a network trains.
-Only this module imports Altair, which takes a quarter of a second, and nobody imports it before a chart is drawn.
+Only the modules `*_specs` import Altair, which takes a quarter of a second; `charts.cached_spec` imports them when the
+first chart is drawn.
 """
 
 from collections.abc import Sequence
@@ -10,9 +11,10 @@ from typing import Any
 
 import altair as alt
 
-from cnnlab.rendering.palette import DASHES, GREY, LINE_STYLES, REGULARIZER_COLORS
+from cnnlab.rendering.palette import DASHES, GREY, LINE_STYLES, REGULARIZER_COLORS, REPORT_TICK, SELECTED
 
 Spec = dict[str, Any]
+FIGURES = alt.NamedData("figures")
 
 
 @lru_cache(maxsize=64)
@@ -25,7 +27,7 @@ def curves(what: str, epochs: int) -> Spec:
         scale=alt.Scale(domain=[0, 1]) if share else alt.Scale(zero=True),
         axis=alt.Axis(format="%" if share else "~g", tickCount=5),
     )
-    base = alt.Chart(alt.NamedData("figures")).encode(x=_epoch_axis(epochs))
+    base = alt.Chart(FIGURES).encode(x=_epoch_axis(epochs))
     colours, dashes = [line[0] for line in LINE_STYLES.values()], [line[1] for line in LINE_STYLES.values()]
     lines = (
         base.transform_fold(list(LINE_STYLES), as_=["line", "value"])
@@ -45,7 +47,7 @@ def curves(what: str, epochs: int) -> Spec:
 @lru_cache(maxsize=16)
 def penalty_curve(epochs: int) -> Spec:
     """Figures: epoch, penalty."""
-    base = alt.Chart(alt.NamedData("figures")).encode(x=_epoch_axis(epochs))
+    base = alt.Chart(FIGURES).encode(x=_epoch_axis(epochs))
     line = base.mark_line(color=REGULARIZER_COLORS["l2"], strokeWidth=2.5).encode(
         y=alt.Y("penalty:Q", title=None, scale=alt.Scale(zero=True), axis=alt.Axis(format="~g", tickCount=3))
     )
@@ -55,15 +57,16 @@ def penalty_curve(epochs: int) -> Spec:
 @lru_cache(maxsize=16)
 def panel(epochs: int) -> Spec:
     """Figures: epoch, training, validation. No legend: the page names the two lines once for all panels."""
-    base = alt.Chart(alt.NamedData("figures")).encode(x=_epoch_axis(epochs))
-    gap = base.mark_area(color=GREY, opacity=0.22).encode(y=_accuracy_axis("validation:Q"), y2=alt.Y2("training:Q"))
-    marks = [
-        base.mark_line(color=LINE_STYLES[name][0], strokeDash=LINE_STYLES[name][1], strokeWidth=2).encode(
-            y=_accuracy_axis(f"{name}:Q")
-        )
-        for name in ("training", "validation")
-    ]
-    return _to_spec(alt.layer(gap, *marks, _hover_rule(base, ["training", "validation"], ".1%")), height=170)
+    return _to_spec(alt.layer(*_panel_layers(_epoch_axis(epochs))), height=170)
+
+
+@lru_cache(maxsize=16)
+def epoch_cursor(epochs: int) -> Spec:
+    """Figures: epoch, training, validation, cursor. The small panel, lower, without labels of epochs, and a line."""
+    cursor = (
+        alt.Chart(FIGURES).mark_rule(color=SELECTED, strokeWidth=2, opacity=0.5).encode(x=alt.X("cursor:Q", axis=None))
+    )
+    return _to_spec(alt.layer(*_panel_layers(_epoch_axis(epochs).axis(None)), cursor), height=64)
 
 
 @lru_cache(maxsize=64)
@@ -72,7 +75,7 @@ def overlay(names: tuple[str, ...], colours: tuple[str, ...], epochs: int) -> Sp
     dashes = [DASHES[index % len(DASHES)] for index in range(len(names))]
     look = alt.Legend(title=None, orient="bottom", columns=1, labelLimit=420, symbolSize=300)
     lines = (
-        alt.Chart(alt.NamedData("figures"))
+        alt.Chart(FIGURES)
         .mark_line(strokeWidth=2.5)
         .encode(
             x=_epoch_axis(epochs),
@@ -91,7 +94,7 @@ def ranking(points: bool) -> Spec:
     colours = alt.Scale(domain=list(REGULARIZER_COLORS), range=list(REGULARIZER_COLORS.values()))
     names = alt.Y("model:N", sort=alt.EncodingSortField("place", op="min"), title=None, axis=alt.Axis(labelLimit=180))
     form = ".1f" if points else ".1%"
-    base = alt.Chart(alt.NamedData("figures")).encode(y=names)
+    base = alt.Chart(FIGURES).encode(y=names)
     shown = [alt.Tooltip("model:N"), alt.Tooltip("value:Q", format=form), alt.Tooltip("report:Q", format=form)]
     axis = alt.Axis(format="~g" if points else "%", tickCount=5)
     bars = base.mark_bar(height={"band": 0.72}).encode(
@@ -101,10 +104,22 @@ def ranking(points: bool) -> Spec:
     )
     marks = [  # light within dark: seen on any bar and on any page
         base.mark_tick(thickness=thick, color=colour, size=24).encode(x="report:Q", tooltip=shown)
-        for thick, colour in ((5, "#1b2430"), (2, "#ffffff"))
+        for thick, colour in zip((5, 2), REPORT_TICK, strict=True)
     ]
     text = base.mark_text(align="left", dx=6, fontSize=13, color=GREY).encode(x="end:Q", text="label:N")
     return _to_spec(alt.layer(bars, *marks, text), height=320)
+
+
+def _panel_layers(x: alt.X) -> list[Any]:
+    base = alt.Chart(FIGURES).encode(x=x)
+    gap = base.mark_area(color=GREY, opacity=0.22).encode(y=_accuracy_axis("validation:Q"), y2=alt.Y2("training:Q"))
+    lines = [
+        base.mark_line(color=LINE_STYLES[name][0], strokeDash=LINE_STYLES[name][1], strokeWidth=2).encode(
+            y=_accuracy_axis(f"{name}:Q")
+        )
+        for name in ("training", "validation")
+    ]
+    return [gap, *lines, _hover_rule(base, ["training", "validation"], ".1%")]
 
 
 def _epoch_axis(epochs: int) -> alt.X:
@@ -133,7 +148,12 @@ def _hover_rule(base: alt.Chart, names: Sequence[str], form: str) -> Any:
 
 
 def _to_spec(chart: Any, height: int) -> Spec:
-    spec: Spec = chart.properties(height=height).to_dict()
-    spec.pop("config", None)  # the page's theme decides
-    spec["padding"] = {"left": 4, "top": 4, "right": 14, "bottom": 4}  # room for the last epoch's number
+    room = {"left": 4, "top": 4, "right": 14, "bottom": 4}  # for the last epoch's number
+    return to_spec(chart.properties(height=height, padding=room))
+
+
+def to_spec(chart: Any) -> Spec:
+    """The chart as a Vega-Lite dictionary without Altair's own configuration: the page's theme decides."""
+    spec: Spec = chart.to_dict()
+    spec.pop("config", None)
     return spec

@@ -1,6 +1,6 @@
 """The charts, and what they say in words.
 
-Each chart is authored in Altair once (`chart_specs`) and kept as a plain Vega-Lite dictionary; the figures travel
+Each chart is authored in Altair once (`*_specs`) and kept as a plain Vega-Lite dictionary; the figures travel
 beside it as a table. So a page that draws the same chart every second for thirty browsers sends a few new rows, and
 builds nothing. Figures are written as Arrow by hand, because the way around pandas would cost a second at the first
 page.
@@ -49,7 +49,7 @@ def with_data(spec: Spec, **columns: Sequence[Any] | NDArray[Any]) -> Spec:
 def accuracy_chart(history: History, epochs: int) -> Spec:
     """Training and validation accuracy over the epochs, the gap between them shaded."""
     return with_data(
-        _cached_spec("curves", "accuracy", epochs),
+        cached_spec("chart_specs.curves", "accuracy", epochs),
         epoch=history["epoch"],
         training=history["train_eval_accuracy"],
         validation=history["val_accuracy"],
@@ -60,7 +60,7 @@ def accuracy_chart(history: History, epochs: int) -> Spec:
 def loss_chart(history: History, epochs: int) -> Spec:
     """Training and validation loss over the epochs, without the L2 penalty."""
     return with_data(
-        _cached_spec("curves", "loss", epochs),
+        cached_spec("chart_specs.curves", "loss", epochs),
         epoch=history["epoch"],
         training=history["train_eval_loss"],
         validation=history["val_loss"],
@@ -70,13 +70,20 @@ def loss_chart(history: History, epochs: int) -> Spec:
 
 def penalty_chart(history: History, epochs: int) -> Spec:
     """The L2 penalty by itself."""
-    return with_data(_cached_spec("penalty_curve", epochs), epoch=history["epoch"], penalty=history["penalty"])
+    return with_data(
+        cached_spec("chart_specs.penalty_curve", epochs), epoch=history["epoch"], penalty=history["penalty"]
+    )
 
 
 def panel_chart(history: History, epochs: int, reported: bool = True) -> Spec:
     """One small panel of many on common axes; `reported`: the training accuracy as Keras reports it."""
     training = history["accuracy"] if reported else history["train_eval_accuracy"]
-    return with_data(panel(epochs), epoch=history["epoch"], training=training, validation=history["val_accuracy"])
+    return with_data(
+        cached_spec("chart_specs.panel", epochs),
+        epoch=history["epoch"],
+        training=training,
+        validation=history["val_accuracy"],
+    )
 
 
 def overlay_chart(named: Mapping[str, History], colours: Sequence[str], epochs: int) -> Spec:
@@ -85,7 +92,10 @@ def overlay_chart(named: Mapping[str, History], colours: Sequence[str], epochs: 
     epoch = [value for history in named.values() for value in history["epoch"]]
     accuracy = [value for history in named.values() for value in history["val_accuracy"]]
     return with_data(
-        _cached_spec("overlay", tuple(named), tuple(colours), epochs), run=names, epoch=epoch, accuracy=accuracy
+        cached_spec("chart_specs.overlay", tuple(named), tuple(colours), epochs),
+        run=names,
+        epoch=epoch,
+        accuracy=accuracy,
     )
 
 
@@ -100,7 +110,7 @@ def ranking_chart(
     order = rank_order(values, points)
     size = 100 if points else 1
     return with_data(
-        _cached_spec("ranking", points),
+        cached_spec("chart_specs.ranking", points),
         place=list(range(len(order))),
         model=[names[index] for index in order],
         value=[size * values[index] for index in order],
@@ -116,14 +126,13 @@ def rank_order(values: Sequence[float], smallest: bool) -> list[int]:
     return sorted(range(len(values)), key=lambda index: values[index] if smallest else -values[index])
 
 
-def panel(epochs: int) -> Spec:
-    """The small panel without its figures (epoch, training, validation), for a page that adds to it: a copy."""
-    return dict(_cached_spec("panel", epochs))
+def cached_spec(function: str, *arguments: Any) -> Spec:
+    """What `function`, "MODULE.NAME" of this package, returns: a specification, built at the first call.
 
-
-def _cached_spec(name: str, *arguments: Any) -> Spec:
-    """A specification by its name in `specs`, which is imported when the first chart is drawn."""
-    spec: Spec = getattr(importlib.import_module("cnnlab.rendering.chart_specs"), name)(*arguments)
+    The module, and Altair with it, is imported here, so a process that draws no chart does without.
+    """
+    module, _, name = function.partition(".")
+    spec: Spec = getattr(importlib.import_module(f"cnnlab.rendering.{module}"), name)(*arguments)
     return spec
 
 

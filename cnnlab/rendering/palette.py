@@ -9,6 +9,15 @@ from cnnlab.regularizers import REGULARIZERS
 TRAINING, VALIDATION = "#0072B2", "#D93B24"
 REGULARIZER_COLORS = {name: regularizer.color for name, regularizer in REGULARIZERS.items()}
 GREY = "#8a939e"
+SELECTED = "#ff4b4b"  # what is selected: an outline, the line at an epoch
+PREDICTED, TRUE_CLASS = "#26828e", "#b35806"  # bars of probabilities
+WEIGHTS = TRAINING  # the layers with kernels
+FULL_NETWORK = "#D55E00"  # the network without dropout, among its samples
+REPORT_TICK = ("#1b2430", "#ffffff")  # dark, and light within it: seen on any bar and on any page
+TEXT = {"light": "#1b2430", "dark": "#e8edf2"}  # by theme, as in .streamlit/config.toml
+TEXT_IN_UNKNOWN_THEME = "#767676"
+TEXT_ON_PRIMARY = {"light": "#ffffff", "dark": "#0b1622"}  # the words of a primary button, by theme
+BLACK, WHITE = "#000000", "#ffffff"
 LINE_STYLES = {  # name: (colour, dash)
     "training": (TRAINING, [1, 0]),
     "validation": (VALIDATION, [6, 3]),

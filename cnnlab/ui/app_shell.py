@@ -17,6 +17,7 @@ from cnnlab.jobs import admin, dispatcher_process
 from cnnlab.jobs.job import DONE, FAILED, Job
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
+from cnnlab.rendering.palette import TEXT_ON_PRIMARY
 from cnnlab.settings import SettingsError
 from cnnlab.ui import auth, browser_identity, cache, presence, streamlit_patches
 from cnnlab.ui.state import session_key
@@ -28,11 +29,12 @@ SESSION_STATUS = session_key("app_shell.status")  # the text in the corner
 SESSION_REVISION = session_key("app_shell.queue_revision")  # of the queue when that text was made
 SESSION_OPENED_AT = session_key("app_shell.opened_at")  # Unix time of the session's first run
 SESSION_ANNOUNCED = session_key("app_shell.announced_jobs")  # ids of the jobs whose end was announced
-STYLE = """<style>
-button[data-testid^="stBaseButton-primary"] { color: light-dark(#ffffff, #0b1622); }
-.st-key-running { position: fixed; top: 0.95rem; right: 3.6rem; z-index: 1000000; width: auto !important; }
-.st-key-running p { font-size: 0.9rem; white-space: nowrap; }
-@media (max-width: 640px) { .st-key-running { right: 3.2rem; } }
+BUTTON_TEXT = f"light-dark({TEXT_ON_PRIMARY['light']}, {TEXT_ON_PRIMARY['dark']})"
+STYLE = f"""<style>
+button[data-testid^="stBaseButton-primary"] {{ color: {BUTTON_TEXT}; }}
+.st-key-running {{ position: fixed; top: 0.95rem; right: 3.6rem; z-index: 1000000; width: auto !important; }}
+.st-key-running p {{ font-size: 0.9rem; white-space: nowrap; }}
+@media (max-width: 640px) {{ .st-key-running {{ right: 3.2rem; }} }}
 </style>"""
 
 

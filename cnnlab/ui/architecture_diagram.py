@@ -7,6 +7,7 @@ import streamlit as st
 from cnnlab.experiment import Experiment
 from cnnlab.models.architecture import IMAGE_SHAPE, Layer, network_layers, parameter_count
 from cnnlab.regularizers import REGULARIZERS
+from cnnlab.rendering.palette import GREY, REGULARIZER_COLORS, WEIGHTS
 
 LAYER_DESCRIPTIONS = {  # what a layer does, in a few words
     "rescale": "pixels to 0..1",
@@ -18,13 +19,14 @@ LAYER_DESCRIPTIONS = {  # what a layer does, in a few words
     "flatten": "one long row",
     "dense": "{activation}",
 }
-STYLE = """<style>
-.strip { display: flex; flex-wrap: wrap; gap: 0.4rem; list-style: none; margin: 0 !important; padding: 0 !important; }
-.strip li { margin: 0 !important; padding: 0.35rem 0.6rem; border: 1px solid rgba(128, 140, 155, 0.45);
-  border-left: 5px solid rgba(128, 140, 155, 0.6); border-radius: 0.4rem; font-size: 0.85rem; line-height: 1.35; }
-.strip b { font-size: 0.95rem; } .strip span { display: block; } .strip .what { opacity: 0.8; }
-.strip .conv, .strip .dense { border-left-color: #0072B2; } .strip .dropout { border-left-color: #009E73; }
-.strip .bn { border-left-color: #CC79A7; }
+STYLE = f"""<style>
+.strip {{ display: flex; flex-wrap: wrap; gap: 0.4rem; list-style: none; margin: 0 !important; padding: 0 !important; }}
+.strip li {{ margin: 0 !important; padding: 0.35rem 0.6rem; border: 1px solid {GREY}73;
+  border-left: 5px solid {GREY}99; border-radius: 0.4rem; font-size: 0.85rem; line-height: 1.35; }}
+.strip b {{ font-size: 0.95rem; }} .strip span {{ display: block; }} .strip .what {{ opacity: 0.8; }}
+.strip .conv, .strip .dense {{ border-left-color: {WEIGHTS}; }}
+.strip .dropout {{ border-left-color: {REGULARIZER_COLORS["dropout"]}; }}
+.strip .bn {{ border-left-color: {REGULARIZER_COLORS["batchnorm"]}; }}
 </style>"""
 
 

@@ -10,7 +10,7 @@ Clicks are a convenience: whatever they choose can also be chosen with a widget 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -18,7 +18,7 @@ import streamlit as st
 from cnnlab import formatting
 from cnnlab.analysis.receptive_field import Box
 from cnnlab.array_types import Array, PixelArray
-from cnnlab.rendering.charts import with_data
+from cnnlab.rendering.charts import cached_spec, with_data
 from cnnlab.rendering.feature_map_grid import (
     FeatureMapGrid,
     colorbar_uri,
@@ -28,8 +28,6 @@ from cnnlab.rendering.feature_map_grid import (
 )
 from cnnlab.ui.theme import text_color
 
-LEGEND_HEIGHT = 30  # pixels below the picture
-SELECTED_COLOR = "#ff4b4b"
 EMPTY_ROW: dict[str, Any] = {
     "kind": "", "x": 0.0, "y": 0.0, "x2": 0.0, "y2": 0.0, "number": -1, "turn": -1, "name": "", "value": "",
     "picture": "", "align": "", "colour": "", "chosen": False,
@@ -84,7 +82,8 @@ def clickable_image(
 ) -> None:
     """Draw the picture as wide as there is room. `on_pick` is called with the number of a square that is clicked."""
     rows = _chart_rows(image, -1 if selected is None else selected)
-    spec = _spec(image.columns, image.rows, image.legend is not None, on_click is not None)
+    grid = (image.columns, image.rows, image.legend is not None, on_click is not None)
+    spec = cached_spec("clickable_image_specs.clickable_image", *grid)
     chart = with_data(spec, **{name: [row[name] for row in rows] for name in EMPTY_ROW})
     answer: Any = partial(_on_selection, key, on_click) if on_click else "ignore"
     st.vega_lite_chart(spec=chart, key=key, on_select=answer, alt=alt, width="stretch")
@@ -181,100 +180,3 @@ def _legend_rows(legend: ColorLegend) -> list[dict[str, Any]]:
     texts = (("left", legend.low), ("center", legend.middle), ("right", legend.high))
     said = [{"kind": "legend", "name": text, "align": align, "colour": text_color()} for align, text in texts if text]
     return [EMPTY_ROW | row for row in ({"kind": "ramp", "picture": legend.colorbar}, *said)]
-
-
-@lru_cache(maxsize=256)
-def _spec(columns: float, rows: float, legend: bool, clickable: bool) -> dict[str, Any]:
-    """The chart, which depends on the grid only: pictures, numbers and colours are all in the data."""
-    below = LEGEND_HEIGHT if legend else 0
-    tall = {"expr": f"width * {rows} / {columns}"}
-    layers = [_image(tall), _squares(clickable), _boxes(), _texts(columns)]
-    return {
-        "data": {"name": "figures"},
-        "height": 300,  # until the browser knows the width
-        "params": [{"name": "height", "expr": f"{tall['expr']} + {below}"}],
-        "padding": {"left": 0, "right": 0, "top": 0, "bottom": 0},
-        "autosize": {"type": "none"},
-        "view": {"stroke": None},
-        "encoding": {"x": _across(columns), "y": _down(rows, below)},
-        "layer": layers + (_legend() if legend else []),
-    }
-
-
-def _across(columns: float) -> dict[str, Any]:
-    return {"field": "x", "type": "quantitative", "scale": {"domain": [0, columns], "nice": False}, "axis": None}
-
-
-def _down(rows: float, below: int) -> dict[str, Any]:
-    scale = {"domain": [0, rows], "range": [0, {"expr": f"height - {below}"}], "nice": False}
-    return {"field": "y", "type": "quantitative", "scale": scale, "axis": None}
-
-
-def _only(kind: str) -> list[dict[str, Any]]:
-    return [{"filter": f"datum.kind == '{kind}'"}]
-
-
-def _image(tall: dict[str, str]) -> dict[str, Any]:
-    size = {"width": {"expr": "width"}, "height": tall}
-    mark = {
-        "type": "image",
-        "smooth": False,
-        "aspect": False,
-        "align": "left",
-        "baseline": "top",
-        "aria": False,
-        **size,
-    }
-    return {"transform": _only("picture"), "mark": mark, "encoding": {"url": {"field": "picture"}}}
-
-
-def _squares(clickable: bool) -> dict[str, Any]:
-    outline = {"stroke": SELECTED_COLOR, "strokeWidth": 3, "strokeOpacity": {"expr": "datum.chosen ? 1 : 0"}}
-    said = {"expr": "datum.name + ': ' + datum.value"}
-    mark = {"type": "rect", "fill": "white", "fillOpacity": 0, "description": said, **outline}
-    layer: dict[str, Any] = {
-        "transform": _only("square"),
-        "mark": mark | ({"cursor": "pointer"} if clickable else {}),
-        "encoding": {
-            "x2": {"field": "x2"},
-            "y2": {"field": "y2"},
-            "tooltip": [{"field": "name", "title": "here"}, {"field": "value", "title": "values"}],
-        },
-    }
-    if clickable:  # `turn`, what was chosen before, makes a second click on the same square a new one
-        point = {"type": "point", "fields": ["number", "turn"], "toggle": False, "clear": False}
-        layer["params"] = [{"name": "pick", "select": point}]
-    return layer
-
-
-def _boxes() -> dict[str, Any]:
-    mark = {"type": "rect", "fillOpacity": 0, "stroke": SELECTED_COLOR, "strokeWidth": 2.5, "aria": False}
-    return {"transform": _only("box"), "mark": mark, "encoding": {"x2": {"field": "x2"}, "y2": {"field": "y2"}}}
-
-
-def _texts(columns: float) -> dict[str, Any]:
-    size = {"expr": f"max(7, min(13, 0.37 * width / {columns}))"}  # three digits fit into one square
-    mark = {"type": "text", "baseline": "middle", "fontSize": size, "aria": False, "color": {"expr": "datum.colour"}}
-    return {"transform": _only("text"), "mark": mark, "encoding": {"text": {"field": "name"}}}
-
-
-def _legend() -> list[dict[str, Any]]:
-    """The colours as a strip as wide as the picture; under its ends, and its middle, what they mean."""
-    strip = {"type": "image", "smooth": False, "aspect": False, "align": "left", "height": 6, "aria": False}
-    along = {"x": {"value": 0}, "y": {"value": {"expr": f"height - {LEGEND_HEIGHT - 8}"}}, "url": {"field": "picture"}}
-    strip_layer = {"transform": _only("ramp"), "mark": strip | {"width": {"expr": "width"}}, "encoding": along}
-    return [strip_layer, *(_meaning(*at) for at in (("left", "0"), ("center", "width / 2"), ("right", "width")))]
-
-
-def _meaning(align: str, x: str) -> dict[str, Any]:
-    return {
-        "transform": [{"filter": f"datum.kind == 'legend' && datum.align == '{align}'"}],
-        "mark": {
-            "type": "text",
-            "align": align,
-            "baseline": "bottom",
-            "fontSize": 12,
-            "color": {"expr": "datum.colour"},
-        },
-        "encoding": {"text": {"field": "name"}, "x": {"value": {"expr": x}}, "y": {"value": {"expr": "height"}}},
-    }

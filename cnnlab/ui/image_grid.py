@@ -15,13 +15,14 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cnnlab.rendering.feature_map_grid import upscaled_png
+from cnnlab.rendering.palette import SELECTED
 
 SIDE = 96  # pixels on the screen: every pixel of the picture is a square of 3
 STYLE = f"""<style>
 .gallery {{ display: grid; grid-template-columns: repeat(auto-fill, minmax({SIDE + 4}px, 1fr)); gap: 0.8rem 0.4rem;
   padding: 0.25rem; font-size: 0.8rem; line-height: 1.25; }}
 .gallery a {{ color: inherit; text-decoration: none; display: block; border-radius: 4px; }}
-.gallery a:hover img, .gallery a:focus-visible {{ outline: 3px solid #ff4b4b; outline-offset: 1px; }}
+.gallery a:hover img, .gallery a:focus-visible {{ outline: 3px solid {SELECTED}; outline-offset: 1px; }}
 .gallery img {{ width: {SIDE}px; height: {SIDE}px; image-rendering: pixelated; display: block;
   border-radius: 2px; margin-bottom: 0.2rem; }}
 </style>"""

@@ -2,8 +2,10 @@
 
 import streamlit as st
 
+from cnnlab.rendering.palette import TEXT, TEXT_IN_UNKNOWN_THEME
+
 
 def text_color() -> str:
     """The page's text colour in the theme that this browser shows; a grey for both where that is not known yet."""
     theme = st.context.theme.type
-    return {"light": "#1b2430", "dark": "#e8edf2"}.get(theme or "", "#767676")
+    return TEXT.get(theme or "", TEXT_IN_UNKNOWN_THEME)

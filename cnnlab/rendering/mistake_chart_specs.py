@@ -1,0 +1,125 @@
+"""The specifications of the page Mistakes, authored in Altair, each built once: do not change what is returned.
+
+Blue is right, red is wrong. `ink`, in the figures, is the page's text color.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import altair as alt
+
+from cnnlab.rendering.chart_specs import FIGURES, Spec, to_spec
+from cnnlab.rendering.palette import DASHES, GREY, TRAINING, VALIDATION
+
+RIGHT, WRONG = TRAINING, VALIDATION
+MATRIX_HEIGHT = 430  # pixels, names included
+MIN_BIN_COUNT = 20  # a bin with fewer images says little: the line leaves it out
+POINT_SHAPES = ("circle", "square")
+WHOLE = alt.Scale(domain=[0, 1])
+PERCENT = alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1])
+INK = alt.Color("ink:N", scale=None, legend=None)
+
+
+@lru_cache(maxsize=4)
+def matrix(names: tuple[str, ...]) -> Spec:
+    """Figures: truth, said, count, label, kind, strength, words, chosen, turn, ink. A click selects truth and said.
+
+    `turn`, the previous selection, makes a second click on a square a new selection.
+    """
+    order = alt.Scale(domain=list(names), paddingInner=0.06, paddingOuter=0)
+    left = alt.Axis(domain=False, ticks=False, labelLimit=90)
+    top = alt.Axis(domain=False, ticks=False, labelLimit=90, orient="top", labelAngle=-60, labelOverlap=False)
+    kinds = alt.Scale(domain=["right", "wrong", "sum"], range=[RIGHT, WRONG, "transparent"])
+    cell = alt.selection_point(name="cell", fields=["truth", "said", "turn"], toggle=False, clear=False)
+    squares = (
+        alt.Chart(FIGURES, name="squares")
+        .mark_rect(cursor="pointer", stroke=alt.expr("datum.ink"))
+        .encode(
+            fill=alt.Fill("kind:N", scale=kinds, legend=None),
+            fillOpacity=alt.FillOpacity("strength:Q", scale=None),
+            strokeWidth=alt.condition("datum.chosen", alt.value(3), alt.value(0.5)),
+            strokeOpacity=alt.condition("datum.chosen", alt.value(1), alt.value(0.2)),
+            tooltip=_tooltips(truth="it is", said="it said", count="pictures"),
+            description="words:N",
+        )
+        .add_params(cell)
+    )
+    numbers = (
+        alt.Chart(FIGURES)
+        .mark_text(fontSize=alt.expr("width < 360 ? 9 : 12"), baseline="middle")
+        .encode(text="label:N", color=INK)
+    )
+    x = alt.X("said:N", scale=order, title="it said", axis=top)
+    y = alt.Y("truth:N", scale=order, title="it is", axis=left)
+    return to_spec(alt.layer(squares, numbers).encode(x=x, y=y).properties(height=MATRIX_HEIGHT))
+
+
+@lru_cache(maxsize=8)
+def class_accuracy(colour: str) -> Spec:
+    """Figures: name, share, label, ink."""
+    told = [*_tooltips(name="class"), alt.Tooltip("share:Q", title="recognized", format=".1%")]
+    bars = alt.Chart(FIGURES).mark_bar(color=colour, height={"band": 0.72}).encode(tooltip=told)
+    text = alt.Chart(FIGURES).mark_text(align="left", dx=5, fontSize=13).encode(text="label:N", color=INK)
+    shared = alt.layer(bars, text).encode(
+        x=alt.X("share:Q", title=None, scale=WHOLE, axis=PERCENT), y=alt.Y("name:N", sort=None, title=None)
+    )
+    return to_spec(shared.properties(height=320))
+
+
+@lru_cache(maxsize=64)
+def calibration(names: tuple[str, ...], colours: tuple[str, ...]) -> Spec:
+    """Figures: run, sure, right, count. The dashed diagonal is where confidence equals accuracy."""
+    colour, dash, shape = _run_channels(names, colours)
+    told = [*_tooltips(run="network", count="pictures")]
+    told += [alt.Tooltip(f"{name}:Q", title=name, format=".1%") for name in ("sure", "right")]
+    # named, or Altair would move the values to the specification's datasets, which `with_data` replaces
+    ends = alt.InlineData(values=[{"sure": 0, "right": 0}, {"sure": 1, "right": 1}], name="diagonal")
+    diagonal = alt.Chart(ends).mark_line(color=GREY, strokeDash=[4, 4], strokeWidth=2)
+    line = (
+        alt.Chart()
+        .transform_filter(f"datum.count >= {MIN_BIN_COUNT}")
+        .mark_line(strokeWidth=2)
+        .encode(color=colour, strokeDash=dash)
+    )
+    size = alt.Size("count:Q", scale=alt.Scale(range=[25, 320]), legend=None)
+    dots = alt.Chart().mark_point(filled=True, opacity=1).encode(color=colour, shape=shape, size=size, tooltip=told)
+    shared = alt.layer(diagonal, line, dots, data=FIGURES).encode(
+        x=alt.X("sure:Q", title="how sure it is", scale=WHOLE, axis=PERCENT),
+        y=alt.Y("right:Q", title="how often it is right", scale=WHOLE, axis=PERCENT),
+    )
+    return to_spec(shared.properties(height=340))
+
+
+@lru_cache(maxsize=1)
+def outcomes() -> Spec:
+    """Figures: name, fixed, broke (as a negative number), net, ink."""
+    title, axis = "broken (left) and fixed (right)", alt.Axis(tickCount=5, labelExpr="format(abs(datum.value), ',')")
+    told = [*_tooltips(name="class"), "fixed:N", "broke:N", "net:N"]
+    sides = [
+        alt.Chart(FIGURES)
+        .mark_bar(color=colour, height={"band": 0.72})
+        .encode(x=alt.X(f"{name}:Q", title=title, axis=axis), tooltip=told)
+        for name, colour in (("fixed", RIGHT), ("broke", WRONG))
+    ]
+    text = alt.Chart(FIGURES).mark_text(align="left", dx=5, fontSize=13).encode(x="fixed:Q", text="net:N", color=INK)
+    shared = alt.layer(*sides, text).encode(y=alt.Y("name:N", sort=None, title=None))
+    return to_spec(shared.properties(height=340))
+
+
+def _tooltips(**titles: str) -> list[alt.Tooltip]:
+    return [alt.Tooltip(f"{name}:N", title=title) for name, title in titles.items()]
+
+
+def _run_channels(names: tuple[str, ...], colours: tuple[str, ...]) -> tuple[Any, Any, Any]:
+    """Color, dash and point shape of each run, with one legend for all three where there are several runs."""
+    several = len(names) > 1
+    legend = alt.Legend(title=None, orient="top", columns=1, labelLimit=320, symbolStrokeWidth=0) if several else None
+
+    def scale(values: Any) -> alt.Scale:
+        return alt.Scale(domain=list(names), range=list(values[: len(names)]))
+
+    return (
+        alt.Color("run:N", scale=scale(colours), legend=legend),
+        alt.StrokeDash("run:N", scale=scale(DASHES), legend=legend),
+        alt.Shape("run:N", scale=scale(POINT_SHAPES), legend=legend),
+    )
