@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from cnnlab import data, settings
 from cnnlab.analysis import metrics
+from cnnlab.analysis.statistics import expected_calibration_error
 from cnnlab.data import shapes
 from cnnlab.data.cifar10 import CLASSES
 from cnnlab.data.samples import sample_images
@@ -269,12 +270,31 @@ def answers(labels, said, confidence=0.7):
 
 @pytest.mark.parametrize(
     ("confidence", "right", "said"),
-    [(0.9, 5, "too sure of itself, by 40 points"), (0.2, 5, "too unsure of itself, by 30 points"), (0.5, 5, "as sure")],
+    [
+        (0.9, 50, "overconfident by 40.0 points"),
+        (0.2, 50, "underconfident by 30.0 points"),
+        (0.5, 50, "no difference beyond chance"),
+        (0.55, 50, "no difference beyond chance"),  # within 95 % of what 100 images tell
+    ],
 )
 def test_confidence_is_judged_against_accuracy(confidence, right, said):
-    labels = np.zeros(10, int)
-    mistaken = (np.arange(10) >= right).astype(int)
-    assert said in mistakes.describe_calibration("It", answers(labels, mistaken, confidence))
+    labels = np.zeros(100, int)
+    mistaken = (np.arange(100) >= right).astype(int)
+    sentence = mistakes.describe_calibration("It", answers(labels, mistaken, confidence), 0.123)
+    assert said in sentence and "(ECE): 12.3 points" in sentence
+
+
+def test_calibration_shows_the_error_over_bins_and_not_a_difference_of_means():
+    """Half the images too sure and half too unsure: the means agree, the expected calibration error is 40 points."""
+    labels = np.zeros(200, int)
+    wrong = np.concatenate([np.arange(100) >= 50, np.arange(100) >= 90]).astype(int)
+    logits = np.concatenate([logits_that_say(wrong[:100], 0.9), logits_that_say(wrong[100:], 0.5)])
+    error = expected_calibration_error(logits, labels)
+    assert error == pytest.approx(0.4)
+    assert (
+        "no difference beyond chance. Expected calibration error (ECE): 40.0 points"
+        in mistakes.describe_calibration("It", metrics.classify(logits, labels), error)
+    )
 
 
 def test_a_clear_difference_names_the_better_one():

@@ -135,13 +135,20 @@ def _paired_margin(table: Sequence[ReportRow]) -> float | None:
     return float(np.median([compare(first, name, ACCURACY, results).estimate.margin for name in others]))
 
 
-def best_sentence(names: Sequence[str], values: Sequence[float], report: Sequence[float], *, as_points: bool) -> str:
-    """Who leads in ours and in the report: the highest accuracy, or (`as_points`) the smallest gap."""
+def best_sentence(
+    names: Sequence[str], values: Sequence[float], report: Sequence[float] | None, *, as_points: bool
+) -> str:
+    """Who leads in ours and in the report: the highest accuracy, or (`as_points`) the smallest gap.
+
+    `report` is None where the report has no figure of this measure.
+    """
     choose = min if as_points else max
     first = choose(range(len(names)), key=lambda index: values[index])
-    theirs = choose(range(len(names)), key=lambda index: report[index])
     rank = "smallest gap" if as_points else "highest accuracy"
     leader = f"**{names[first]}** has the {rank}, {_ranked_value(values[first], as_points)}"
+    if report is None:
+        return f"{leader}; the report has no figure of this measure."
+    theirs = choose(range(len(names)), key=lambda index: report[index])
     in_report = _ranked_value(report[theirs], as_points)
     if theirs == first:
         return f"{leader}; it leads in the report too, with {in_report}."

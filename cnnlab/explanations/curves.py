@@ -97,27 +97,27 @@ def describe_penalty(history: History) -> str | None:
     return f"{said}: {percent(share, 1)} of what training makes small.{small}{'.' if small else ''}"
 
 
-def describe_accuracy(history: History, title: str) -> str:
-    """What the accuracy chart shows."""
+def describe_accuracy(history: History, title: str, split: str = "validation") -> str:
+    """What the accuracy chart shows; `split` is what it is measured on: "validation" or "test" images."""
     reading = summarize_curves(history)
     if reading is None:
         return f"Accuracy of {title}: no epoch is measured yet."
     trend = f" and {reading.trend}" if reading.trend else ""
     return (
         f"Accuracy of {title} over epochs 0 to {reading.epoch}. At the end training is {percent(reading.training, 1)}, "
-        f"validation {percent(reading.validation, 1)}, the gap {points(reading.gap)}{trend}; "
-        f"validation was best, {percent(reading.best, 1)}, after epoch {reading.best_epoch}."
+        f"{split} {percent(reading.validation, 1)}, the gap {points(reading.gap)}{trend}; "
+        f"{split} was highest, {percent(reading.best, 1)}, after epoch {reading.best_epoch}."
     )
 
 
-def describe_loss(history: History, title: str) -> str:
-    """What the loss chart shows."""
+def describe_loss(history: History, title: str, split: str = "validation") -> str:
+    """What the loss chart shows; `split` as in `describe_accuracy`."""
     history = evaluated_epochs(history)
     if not len(history["epoch"]):
         return f"Loss of {title}: no epoch is measured yet."
     lowest = int(np.argmin(history["val_loss"]))
     return (
         f"Loss of {title} over epochs 0 to {history['epoch'][-1]:.0f}, without the L2 penalty. At the end training is "
-        f"{history['train_eval_loss'][-1]:.2f}, validation {history['val_loss'][-1]:.2f}; validation was lowest, "
+        f"{history['train_eval_loss'][-1]:.2f}, {split} {history['val_loss'][-1]:.2f}; {split} was lowest, "
         f"{history['val_loss'][lowest]:.2f}, after epoch {history['epoch'][lowest]:.0f}."
     )

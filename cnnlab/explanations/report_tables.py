@@ -25,20 +25,21 @@ def format_report(table: Sequence[ReportRow]) -> str:
 
 
 def markdown_table(table: Iterable[ReportRow], measured: str) -> str:
-    """One table. 'ours' is after the last epoch, 'best' the highest of any epoch, both on the same images."""
-    heads = ["#", "model", "training: report", "ours", "best", f"{measured}: report", "ours", "best", "difference"]
-    heads += ["time: report", "ours"]
+    """One table. 'ours' is after the last epoch, 'best' the highest of any epoch, both on the same images.
+
+    The report heads its columns "Best ... Accuracy" and does not say which of the two that is: both differences stand.
+    """
+    heads = ["#", "model", "training: report", "ours", "best", f"{measured}: report", "ours", "difference"]
+    heads += ["best", "difference", "wall time: report", "ours"]
     lines = ["| " + " | ".join(heads) + " |", "| " + " | ".join(["---"] * len(heads)) + " |"]
     for row in table:
         report, ours = row.report, row.ours
         cells = [row.model.number, row.title, percent(report.train, 2)]
         cells += [percent(ours.train, 2), percent(ours.best_train, 2)] if ours else ["not trained yet", ""]
         cells.append(percent(report.validation, 2))
-        if ours:
-            difference = points(ours.validation - report.validation, sign=True)
-            cells += [percent(ours.validation, 2), percent(ours.best_validation, 2), difference]
-        else:
-            cells += ["", "", ""]
+        for accuracy in (ours.validation, ours.best_validation) if ours else ():
+            cells += [percent(accuracy, 2), points(accuracy - report.validation, sign=True)]
+        cells += [] if ours else [""] * 4
         cells += [exact_duration(report.seconds), exact_duration(ours.seconds) if ours else ""]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -21,7 +21,7 @@ from cnnlab.ui.state import session_key, url_param
 MISSING = "not trained yet"
 MAX_OVERLAY_RUNS = 8  # runs in one chart that can still be told apart
 OVERLAY_PARAM = url_param("add")  # the word of the address that names added runs
-TRAINING_MEASURES = {"reported": "as Keras reports it", "measured": "measured like validation"}
+TRAINING_MEASURES = {"measured": "after the epoch, dropout off", "reported": "averaged during the epoch (Keras)"}
 SESSION_MEASURE = session_key("compare.measure")  # which training accuracy is drawn
 MEASURE_EXPLANATION = (
     "Keras, and so the report, counts while it trains, with dropout on, which makes dropout's gap look smaller. The "
@@ -78,22 +78,28 @@ def rankings(eight: Sequence[ReportRow]) -> None:
         ranking("By validation accuracy", trained, values, [row.report.validation for row in trained], as_points=False)
     with right:
         values = [selected_gap(row.ours) for row in trained if row.ours]
-        ranking("By gap, in points", trained, values, [row.report.gap for row in trained], as_points=True)
+        report = [row.report.gap for row in trained] if is_reported() else None
+        ranking("By gap, in points", trained, values, report, as_points=True)
     st.caption(
-        "Bars are ours after the last epoch, the line across a bar is the report's figure. The gap is training"
-        f" accuracy, {TRAINING_MEASURES[str(st.session_state[SESSION_MEASURE])]}, minus validation."
+        "Bars are ours after the last epoch, the line across a bar is the report's figure of the same measure. The gap"
+        f" is training accuracy, {TRAINING_MEASURES[str(st.session_state[SESSION_MEASURE])]}, minus validation."
         f" {MEASURE_EXPLANATION}"
     )
     st.caption(describe_uncertainty(trained))
 
 
+def is_reported() -> bool:
+    """Whether the training accuracy is chosen as Keras reports it, which is how the report measured."""
+    return bool(st.session_state[SESSION_MEASURE] == "reported")
+
+
 def selected_gap(ours: ModelResults) -> float:
     """The gap after the last epoch, with the training accuracy that was chosen."""
-    return ours.inference_gap if st.session_state[SESSION_MEASURE] == "measured" else ours.gap
+    return ours.gap if is_reported() else ours.inference_gap
 
 
 def ranking(
-    title: str, rows: Sequence[ReportRow], values: list[float], report: list[float], *, as_points: bool
+    title: str, rows: Sequence[ReportRow], values: list[float], report: list[float] | None, *, as_points: bool
 ) -> None:
     """One of the two: a heading, a sentence, bars."""
     names = [row.title for row in rows]
@@ -139,9 +145,10 @@ def results_table(rows: Sequence[ReportRow], measured: str) -> None:
         "ours": [percent(row.ours.train, 2) if row.ours else MISSING for row in rows],
         f"{measured}: report": [percent(row.report.validation, 2) for row in rows],
         "ours, last epoch": [percent(row.ours.validation, 2) if row.ours else MISSING for row in rows],
-        "ours, best": [percent(row.ours.best_validation, 2) if row.ours else "" for row in rows],
         "difference": [difference(row) for row in rows],
-        "Time: report": [exact_duration(row.report.seconds) for row in rows],
+        "ours, best epoch": [percent(row.ours.best_validation, 2) if row.ours else "" for row in rows],
+        "difference ": [best_difference(row) for row in rows],
+        "Wall time: report": [exact_duration(row.report.seconds) for row in rows],
         "ours ": [exact_duration(row.ours.seconds) if row.ours else "" for row in rows],
     }
     heads = list(columns)
@@ -150,21 +157,38 @@ def results_table(rows: Sequence[ReportRow], measured: str) -> None:
     with st.container(key=f"table{len(rows)}"):
         st.markdown("\n".join(lines))
     st.caption(
-        "Training accuracy as Keras reports it. Difference: ours after the last epoch minus the report's. "
-        f"{devices(rows)}"
+        'Training accuracy as Keras reports it. The report heads its columns "Best Training Accuracy" and "Best'
+        ' Validation Accuracy" without saying whether of the last epoch or of any: both readings are shown, each with'
+        f" its difference, ours minus the report's. {best_epoch_note(measured)} {time_note(rows)}"
     )
 
 
+def best_epoch_note(measured: str) -> str:
+    """Why the accuracy of the best epoch is too high."""
+    chosen = "the test images, which are for the end only" if measured == "Test" else "the same validation images"
+    return f"The best epoch was chosen on {chosen}, so its accuracy is too high."
+
+
 def difference(row: ReportRow) -> str:
-    """Our accuracy minus the report's."""
+    """Our accuracy after the last epoch minus the report's."""
     return points(row.ours.validation - row.report.validation, sign=True) if row.ours else ""
 
 
-def devices(rows: Sequence[ReportRow]) -> str:
-    """On what machines ours were trained, said once."""
+def best_difference(row: ReportRow) -> str:
+    """Our accuracy of the best epoch minus the report's."""
+    return points(row.ours.best_validation - row.report.validation, sign=True) if row.ours else ""
+
+
+def time_note(rows: Sequence[ReportRow]) -> str:
+    """On what machines ours were trained, and that their times are not to be compared."""
     found = [cache.find_run(row.model.experiment) for row in rows if row.ours]
     names = sorted({str(cache.record(run).get("device")) for run in found if run and cache.record(run).get("device")})
-    return f"The report's times are on a Colab GPU, ours on {'; '.join(names)}." if names else ""
+    if not names:
+        return ""
+    return (
+        f"The report's times are on a Colab GPU, ours on {'; '.join(names)}, beside other work:"
+        " they say how long it took, not which network is faster."
+    )
 
 
 # -- curves ------------------------------------------------------------------------------------------------------------
@@ -191,7 +215,11 @@ def panel(row: ReportRow, *, reported: bool) -> None:
         app_shell.page_link("train", f"{MISSING.capitalize()}: train it", experiment_params(row.model.experiment))
         return
     spec = charts.panel_chart(history, row.model.experiment.epochs, reported)
-    st.vega_lite_chart(spec=spec, alt=curves.describe_accuracy(history, row.title), key=f"panel {row.model.name}")
+    st.vega_lite_chart(
+        spec=spec,
+        alt=curves.describe_accuracy(history, row.title, row.model.experiment.split),
+        key=f"panel {row.model.name}",
+    )
     if run.state != "done":
         st.caption(f"{run.state}, epoch {history['epoch'][-1]:.0f} of {run.experiment.epochs}")
 
@@ -208,12 +236,18 @@ def overlay(eight: Sequence[ReportRow]) -> None:
         return
     named = {run.title: cache.history(run) for run in chosen}
     colours = [palette.REGULARIZER_COLORS[run.experiment.regularizer] for run in chosen]
-    st.markdown("**Validation accuracy**")
+    st.markdown(f"**{overlay_measure(chosen)}**")
     if len({run.experiment.dataset for run in chosen}) > 1:
         st.caption("Some were trained on CIFAR-10 and some on Shapes: compare how they run, not how high they come.")
     longest = max(run.experiment.epochs for run in chosen)
-    words = " ".join(curves.describe_accuracy(history, name) for name, history in named.items())
+    words = " ".join(curves.describe_accuracy(cache.history(run), run.title, run.experiment.split) for run in chosen)
     st.vega_lite_chart(spec=charts.overlay_chart(named, colours, longest), alt=words, key="overlay")
+
+
+def overlay_measure(chosen: Sequence[Run]) -> str:
+    """What the curves show: the runs with a test split are measured on the test images."""
+    splits = {run.experiment.split for run in chosen}
+    return " and ".join(f"{split} accuracy" for split in sorted(splits, reverse=True)).capitalize()
 
 
 def choose_runs(known: dict[str, Run]) -> list[Run]:

@@ -12,6 +12,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cnnlab.analysis import metrics
+from cnnlab.analysis.statistics import expected_calibration_error
 from cnnlab.explanations import mistakes as explanations
 from cnnlab.rendering import mistake_charts
 from cnnlab.storage.runs import Run
@@ -233,9 +234,11 @@ def comparison_images(
 
 def calibration(exams: Mapping[str, TestResults]) -> None:
     """How often each network is right when it is so sure."""
-    st.subheader("Does it know how sure it may be?", anchor=False)
+    st.subheader("Is its confidence justified?", anchor=False)
     for name, one in exams.items():
-        st.write(explanations.describe_calibration(name, one.predictions))
+        st.write(
+            explanations.describe_calibration(name, one.predictions, expected_calibration_error(one.logits, one.labels))
+        )
     curves = {name: metrics.calibration(one.logits, one.labels) for name, one in exams.items()}
     colours = mistake_charts.regularizer_colors([one.run.experiment.regularizer for one in exams.values()])
     spec = mistake_charts.calibration_chart(curves, colours)

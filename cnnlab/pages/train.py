@@ -54,7 +54,7 @@ NOTICE_SECONDS = 3.0
 LEARNING_RATE_STEP = 0.0005  # of one click on + or -
 LIVE_CHART_NOTE = " while it trains; the figures above it are those of the last epoch"
 SPLITS = {"validation": "validation images", "test": "the test set, training on all"}
-PRECISION_NAMES = {"float32": "float32", "bfloat16": "bfloat16: faster, half the digits"}
+PRECISION_NAMES = {"float32": "float32", "bfloat16": "bfloat16: half the digits, slow without hardware for it"}
 
 
 def page() -> None:
@@ -313,16 +313,27 @@ def learning_curves(experiment: Experiment, history: History, live: bool = False
     A chart whose words change is built anew in the browser: while it grows, the figures above it have the words.
     """
     title, epochs = experiment.title, experiment.epochs
-    reported = f"training, as Keras reports it, {REGULARIZERS[experiment.regularizer].reported_accuracy}"
-    st.html(palette.legend_html("training, measured like validation", evaluation_set(experiment).lower(), reported))
+    regularizer = REGULARIZERS[experiment.regularizer]
+    off = "dropout off" if regularizer.layer_kind == "dropout" else "after the epoch"
+    measured = f"training ({off}, first {experiment.train_eval_images:,} images)"
+    reported = f"training, averaged during the epoch (Keras, {regularizer.reported_accuracy})"
+    st.html(palette.legend_html(measured, evaluation_set(experiment).lower(), reported))
     left, right = st.columns(2)
     with left:
         st.markdown("**Accuracy**")
-        words = f"Accuracy of {title}, growing{LIVE_CHART_NOTE}" if live else curves.describe_accuracy(history, title)
+        words = (
+            f"Accuracy of {title}, growing{LIVE_CHART_NOTE}"
+            if live
+            else curves.describe_accuracy(history, title, experiment.split)
+        )
         st.vega_lite_chart(spec=charts.accuracy_chart(history, epochs), alt=words, key="accuracy")
     with right:
         st.markdown("**Loss**, without any penalty")
-        words = f"Loss of {title}, growing{LIVE_CHART_NOTE}" if live else curves.describe_loss(history, title)
+        words = (
+            f"Loss of {title}, growing{LIVE_CHART_NOTE}"
+            if live
+            else curves.describe_loss(history, title, experiment.split)
+        )
         st.vega_lite_chart(spec=charts.loss_chart(history, epochs), alt=words, key="loss")
     if sentence := curves.describe_penalty(history):
         left, right = st.columns(2, vertical_alignment="center")
