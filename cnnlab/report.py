@@ -130,7 +130,7 @@ def report_results(model: ReportModel) -> ModelResults:
 
 def report_rows() -> list[ReportRow]:
     """The ten models in the report's order, with every seed of theirs that is trained here."""
-    by_experiment = {run.experiment: run for run in runs.list_runs() if run.state == "done"}
+    by_experiment = {run.experiment: run for run in [*runs.shipped_seeds(), *runs.list_runs()] if run.state == "done"}
     return [
         ReportRow(
             model,

@@ -1,6 +1,7 @@
 """The shipped runs are what they say: whole, small, rebuilt from their own JSON, and as accurate as stated."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -14,7 +15,7 @@ from cnnlab.data.samples import sample_images
 from cnnlab.experiment import REPORT
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
-from cnnlab.storage import runs
+from cnnlab.storage import run_import, runs
 from cnnlab.training.keras_model import build_model, set_weights
 
 pytestmark = pytest.mark.slow
@@ -96,5 +97,24 @@ def test_early_snapshots_still_predict_about_as_well_as_the_history_says(name):
     assert right > 0.4
 
 
-def test_the_ten_of_the_report_are_shipped_and_nothing_else():
-    assert {path.name for path in Path(settings.PRETRAINED).iterdir()} == set(REPORT)
+def test_the_ten_of_the_report_are_shipped_and_further_seeds_and_nothing_else():
+    assert {path.name for path in Path(settings.PRETRAINED).iterdir()} == {*REPORT, "seeds"}
+    assert {path.name for path in SEEDS.iterdir()} == {run.key for run in runs.shipped_seeds()}
+
+
+SEEDS = settings.PRETRAINED / "seeds"
+
+
+@pytest.mark.parametrize("key", sorted(path.name for path in SEEDS.iterdir()))
+def test_a_shipped_seed_is_whole_small_and_gives_the_accuracies_of_its_history(key):
+    run = runs.read_run(SEEDS / key)
+    assert run.key == key and {file.name for file in run.path.iterdir()} == set(run_import.IMPORTED_FILES)
+    run_import.check_finished(run)
+    run_import.check_predictions(run)
+    assert sum(file.stat().st_size for file in run.path.iterdir()) < 120_000
+    predictions, history = run.predictions(), run.history()
+    loss = metrics.cross_entropy(predictions["validation"], predictions["validation_labels"])
+    assert loss == pytest.approx(history["val_loss"][-1], rel=0.01)
+    assert replace(run.experiment, seed=0, dataset="cifar10", train_images=None) in {
+        model.experiment for model in REPORT.values()
+    }

@@ -15,6 +15,7 @@ one. Nothing here needs Keras: shipped runs leave their last weights to `model.k
 import csv
 import io
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 from cnnlab import settings
 from cnnlab.array_types import Weights
 from cnnlab.experiment import REPORT, Experiment
-from cnnlab.storage import files, keras_file
+from cnnlab.storage import compression, files, keras_file
 from cnnlab.storage.process_lock import is_locked
 
 HISTORY_COLUMNS = (
@@ -129,15 +130,25 @@ class Run:
         raise UnknownRun(f"This run keeps the weights of epochs {self.snapshot_epochs()}. Received: epoch={epoch}")
 
     def predictions(self) -> dict[str, NDArray[Any]]:
-        """predictions.npz: "test" and, for a validation split, "validation" logits (n, 10), `halved`, with "_labels".
+        """predictions.npz: "test" and, for a validation split, "validation" logits (n, 10), with "_labels" (n,).
 
-        Empty while the run has not finished.
+        float16 as a worker wrote them, float32 where they are stored in steps (`compression.quantize_logits`). Empty
+        while the run has not finished.
         """
         try:
             with np.load(self.path / "predictions.npz") as arrays:
-                return {name: arrays[name] for name in arrays.files}
+                return {name: decode_prediction(name, arrays[name]) for name in arrays.files}
         except FileNotFoundError:
             return {}
+
+
+def decode_prediction(name: str, values: NDArray[Any]) -> NDArray[Any]:
+    """One array of predictions.npz; logits that are stored in steps as logits."""
+    return (
+        compression.dequantize_logits(values)
+        if name in ("validation", "test") and values.ndim == 2 and (values.dtype == np.uint8)
+        else values
+    )
 
 
 def read_run(path: Path) -> Run:
@@ -171,13 +182,31 @@ def find_run(experiment: Experiment) -> Run | None:
     return None
 
 
+def shipped_seed_path(experiment: Experiment) -> Path:
+    """The directory of a further seed that came with the program: its results without its weights."""
+    return settings.PRETRAINED / "seeds" / experiment.key
+
+
+def shipped_seeds() -> list[Run]:
+    """The further seeds of the report's models and of the Shapes networks that came with the program, by key.
+
+    They hold experiment, record, history and predictions, and no weights: there is nothing to look inside of.
+    """
+    return _readable(sorted(path.parent for path in (settings.PRETRAINED / "seeds").glob("*/experiment.json")))
+
+
 def list_runs() -> list[Run]:
     """Every run there is: the shipped ones in the report's order, then those trained here, newest first."""
     shipped = [settings.PRETRAINED / name for name in REPORT]
     trained = settings.runs_dir().glob("*/experiment.json")
     folders = [path.parent for path in sorted(trained, key=files.modified_time, reverse=True)]
+    return _readable([*shipped, *folders])
+
+
+def _readable(folders: Iterable[Path]) -> list[Run]:
+    """The runs in these directories, without those that hold none."""
     found = []
-    for folder in [*shipped, *folders]:
+    for folder in folders:
         try:
             found.append(read_run(folder))
         except UnknownRun:
