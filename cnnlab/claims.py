@@ -118,15 +118,16 @@ def accuracy_difference(first: ModelResults, second: ModelResults, name: str, ot
 
 def inference_gap_difference(first: ModelResults, second: ModelResults, name: str, other: str) -> Estimate:
     """The difference of two gaps, training accuracy in inference mode."""
-    return _gap_difference(_gap(first, name, reported=False), _gap(second, other, reported=False))
+    return _gap_difference(gap_estimate(first, name, reported=False), gap_estimate(second, other, reported=False))
 
 
 def reported_gap_difference(first: ModelResults, second: ModelResults, name: str, other: str) -> Estimate:
     """The difference of two gaps, training accuracy as Keras reports it: a running mean over all training images."""
-    return _gap_difference(_gap(first, name, reported=True), _gap(second, other, reported=True))
+    return _gap_difference(gap_estimate(first, name, reported=True), gap_estimate(second, other, reported=True))
 
 
-def _gap(results: ModelResults, name: str, reported: bool) -> Estimate:
+def gap_estimate(results: ModelResults, name: str, reported: bool) -> Estimate:
+    """The gap of one run of model `name`, with the training accuracy as Keras reports it or in inference mode."""
     experiment = REPORT[name].experiment
     if reported or results.train_eval is None:
         train, images = results.train, int(experiment.train_images or 0)

@@ -14,6 +14,7 @@ from cnnlab.claims import ACCURACY, Comparison, Verdict, check_claims, compare, 
 from cnnlab.experiment import REPORT
 from cnnlab.explanations.conclusions import describe_claim, describe_uncertainty, describe_verdict
 from cnnlab.explanations.report_tables import format_report
+from cnnlab.explanations.series_table import describe_series, series_table
 from cnnlab.formatting import exact_duration
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.report import (
@@ -24,6 +25,7 @@ from cnnlab.report import (
     run_results,
 )
 from cnnlab.reproduce import missing_models, publish, publishable_models, train_missing
+from cnnlab.series_results import series_results
 from cnnlab.storage import files, runs
 
 
@@ -295,3 +297,34 @@ def test_a_run_whose_publishing_was_broken_off_is_not_shipped_and_is_published_a
 def test_no_slot_is_refused_before_anything_is_trained():
     with pytest.raises(settings.SettingsError, match="Received: slots=0"):
         train_missing(["2conv-none"], 0)
+
+
+# -- each model over its seeds -----------------------------------------------------------------------------------------
+
+
+def test_a_model_is_compared_with_the_plain_network_of_its_depth():
+    rows = table(**{"2conv_dropout": 0.70, "2conv_none": 0.64, "2conv_l2": 0.6401})
+    by_name = {one.model.name: one for one in series_results(rows)}
+    dropout, l2, plain = (by_name[f"2conv-{name}"] for name in ("dropout", "l2", "none"))
+    assert dropout.accuracy_difference.other == "2conv-none" and plain.accuracy_difference is None
+    assert dropout.accuracy_difference.estimate.value == pytest.approx(0.06)
+    assert dropout.accuracy_differs and not l2.accuracy_differs  # one image of 10,000
+    assert len(by_name) == 8
+
+
+def test_the_table_of_series_sets_differences_beyond_chance_in_bold():
+    rows = table(**{"2conv_dropout": 0.70, "2conv_none": 0.64, "2conv_l2": 0.6401})
+    lines = {line.split(" | ")[0]: line for line in series_table(series_results(rows)).splitlines()}
+    assert "**+6.0 points" in lines["| 2-conv, dropout 0.1"]
+    assert "| +0.0 points" in lines["| 2-conv, L2 0.00001"]
+    assert "dropout 0.1 at 2 layers" in describe_series(series_results(rows))
+
+
+def test_the_mean_of_three_seeds_has_the_interval_of_the_seeds():
+    """0.70, 0.71, 0.72: mean 0.71, standard deviation 0.01, t with 2 degrees at 97.5 % = 4.303."""
+    further = {"3conv-none": {1: results(0.9, 0.71), 2: results(0.9, 0.72)}}
+    by_name = {one.model.name: one for one in series_results(table(seeds=further, **{"3conv_none": 0.70}))}
+    series = by_name["3conv-none"]
+    assert series.seeds == (0, 1, 2) and series.accuracy.value == pytest.approx(0.71)
+    assert series.accuracy.margin == pytest.approx(4.303 * 0.01 / math.sqrt(3), abs=1e-4)
+    assert by_name["3conv-l2"].accuracy.chance == "images"

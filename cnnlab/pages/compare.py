@@ -10,9 +10,11 @@ import streamlit as st
 from cnnlab.claims import Verdict, check_claims
 from cnnlab.explanations import curves
 from cnnlab.explanations.conclusions import best_sentence, describe_claim, describe_uncertainty, describe_verdict
+from cnnlab.explanations.series_table import describe_intervals, describe_series, series_table
 from cnnlab.formatting import exact_duration, percent, points
 from cnnlab.rendering import charts, palette
-from cnnlab.report import ModelResults, ReportRow, report_rows
+from cnnlab.report import ModelResults, ReportRow
+from cnnlab.series_results import series_results
 from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell, cache
 from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS, experiment_params, quoted, write_params
@@ -39,7 +41,7 @@ def page() -> None:
         "The most accurate one on new pictures, or the one whose training figure you can believe: the smallest gap."
     )
     write_params({}, [*SELECTION_PARAMS, *EXPERIMENT_PARAMS])
-    table = report_rows()
+    table = cache.report_rows()
     eight = [row for row in table if row.model.experiment.split == "validation"]
     final = [row for row in table if row.model.experiment.split == "test"]
     st.session_state.setdefault(SESSION_MEASURE, "measured")
@@ -50,6 +52,7 @@ def page() -> None:
         required=True,
         key=SESSION_MEASURE,
     )
+    evidence(table)
     rankings(eight)
     conclusions(table)
     st.html(STYLE)
@@ -60,6 +63,18 @@ def page() -> None:
     results_table(final, "Test")
     panels(final)
     overlay(eight)
+
+
+def evidence(table: Sequence[ReportRow]) -> None:
+    """Every model's mean over its seeds and its difference from the plain network, with intervals."""
+    results = series_results(table)
+    if not results:
+        return
+    st.header("Does regularization help?", anchor=False)
+    st.write(describe_series(results))
+    with st.container(key="table_series"):
+        st.markdown(series_table(results))
+    st.caption(describe_intervals(results))
 
 
 # -- who is first ------------------------------------------------------------------------------------------------------

@@ -40,8 +40,8 @@ def quantize_logits(logits: NDArray[Any]) -> NDArray[np.uint8]:
     """`logits` (n, classes) as steps uint8 (classes, n): how far each lies below the largest of its row.
 
     A step k stands for a distance of exp(LOGIT_STEP k) - 1: fine near the largest logit, coarse where softmax is almost
-    0. The argmax of each row has step 0 and no other has, so accuracy does not change; the mean loss on CIFAR-10 changes
-    by about 0.3 %.
+    0. The argmax of each row has step 0 and no other has, so accuracy does not change; the mean loss on CIFAR-10
+    changes by about 0.3 %.
     """
     values = np.asarray(logits, np.float32)
     steps = np.round(np.log1p(values.max(axis=1, keepdims=True) - values) / LOGIT_STEP)

@@ -11,11 +11,12 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from cnnlab import data
+from cnnlab import data, report
 from cnnlab.array_types import Weights
 from cnnlab.data import Dataset
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.queue import Queue
+from cnnlab.report import ReportRow
 from cnnlab.settings import data_dir, home
 from cnnlab.storage import files, runs
 from cnnlab.storage.runs import Run, UnknownRun
@@ -74,6 +75,17 @@ def record(run: Run) -> dict[str, Any]:
 @st.cache_data(max_entries=200, show_spinner=False)
 def _record(path: Path, moment: int) -> dict[str, Any]:
     return files.read_json(path / "record.json")
+
+
+def report_rows() -> list[ReportRow]:
+    """`report.report_rows()`, read again only where a run has finished or changed. Do not change the rows."""
+    known = [*runs.shipped_seeds(), *list_runs()]
+    return _report_rows(home(), tuple((run.path, modified_ns(run.path / "record.json")) for run in known))
+
+
+@st.cache_resource(max_entries=2, show_spinner="Comparing the networks")
+def _report_rows(place: Path, moments: tuple[tuple[Path, int], ...]) -> list[ReportRow]:
+    return report.report_rows()
 
 
 def weights(run: Run, epoch: int) -> Weights:
