@@ -187,6 +187,10 @@ class Numbered(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(str(self.server.server_address[1]).encode())
 
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
     def log_message(self, *words: object) -> None:
         pass
 
@@ -228,6 +232,73 @@ def test_a_browser_stays_with_the_web_process_that_it_came_to_first_and_browsers
         assert asked(connection, cookie=f"other=1; {told.split(';')[0]}") == (process, "")
         met.add(process)
     assert len(met) >= 3  # of four; that chance alone leaves out two does not happen
+
+
+def statuses(port: int, method: str, path: str, count: int) -> list[int]:
+    """The status of each of `count` requests one after the other."""
+    connection, found = secure_connection(port), []
+    for _ in range(count):
+        connection.request(method, path, body=b"photo" if method == "PUT" else None)
+        answer = connection.getresponse()
+        answer.read()
+        found.append(answer.status)
+    return found
+
+
+@needs_nginx
+def test_a_class_may_upload_at_once_and_a_flood_of_uploads_is_refused(four_behind_nginx: int) -> None:
+    found = statuses(four_behind_nginx, "PUT", "/_stcore/upload_file/session/file", 120)
+    assert found[:60] == [200] * 60  # sixty browsers behind one address
+    assert 429 in found[60:]
+    assert statuses(four_behind_nginx, "GET", "/", 20) == [200] * 20  # pages go on
+
+
+class Held(Numbered):
+    """Answers only when the test lets it."""
+
+    go_on = threading.Event()
+
+    def do_GET(self) -> None:
+        self.go_on.wait(30)
+        super().do_GET()
+
+
+@needs_nginx
+def test_one_address_has_a_limit_of_connections(tmp_path: Path) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Held)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    secure = free_port()
+    configuration = nginx_folder(tmp_path, free_port(), secure, server.server_port)
+    ours = tmp_path / "ours.conf"
+    assert ours.read_text().count("limit_conn cnnlab_connections 420;") == 2
+    ours.write_text(ours.read_text().replace("cnnlab_connections 420;", "cnnlab_connections 3;"))
+    proxy = subprocess.Popen(["nginx", "-c", str(configuration)], stderr=subprocess.DEVNULL)
+    try:
+        wait_for(secure)
+        connections = [secure_connection(secure) for _ in range(4)]
+        for connection in connections:
+            connection.request("GET", "/")
+            time.sleep(0.2)  # so that the last one is the fourth
+        assert connections[3].getresponse().status == 429
+        Held.go_on.set()
+        assert [connection.getresponse().status for connection in connections[:3]] == [200] * 3
+    finally:
+        Held.go_on.set()
+        proxy.terminate()
+        proxy.wait(20)
+        server.shutdown()
+        server.server_close()
+
+
+def test_the_web_process_may_open_more_files_than_nginx_lets_through() -> None:
+    [files_allowed] = re.findall(
+        r"^LimitNOFILE=(\d+)$", (DEPLOY / "systemd" / "cnnlab-web.service").read_text(), re.MULTILINE
+    )
+    [ulimit] = re.findall(r"ulimits: {nofile: (\d+)}", (DEPLOY / "compose.yaml").read_text())
+    [connections, _] = re.findall(
+        r"limit_conn cnnlab_connections (\d+);", (DEPLOY / "nginx" / "cnnlab.conf").read_text()
+    )
+    assert int(files_allowed) == int(ulimit) > 100 * int(connections)
 
 
 @needs_nginx

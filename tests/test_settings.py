@@ -12,6 +12,7 @@ from PIL import Image
 
 from cnnlab import settings
 from cnnlab.data import photo_preprocessing
+from cnnlab.photo_decoding.decoder import PhotoError
 from cnnlab.settings import SettingsError, subprocess_environment
 
 
@@ -142,8 +143,8 @@ def test_the_command_says_in_one_line_which_setting_is_wrong(home: Path, monkeyp
 def test_a_photo_may_be_as_large_as_the_settings_say(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert photo_preprocessing.prepare_photo(picture(200, 100)).size == (200, 100)
     monkeypatch.setenv("CNNLAB_UPLOAD_MEGAPIXELS", "0.01")
-    with pytest.raises(photo_preprocessing.PhotoError, match=r"at most 0\.01 million pixels. Received: 200x100"):
+    with pytest.raises(PhotoError, match=r"at most 0\.01 million pixels. Received: 200x100"):
         photo_preprocessing.prepare_photo(picture(200, 100))
     monkeypatch.setenv("CNNLAB_UPLOAD_MEGABYTES", "0.01")
-    with pytest.raises(photo_preprocessing.PhotoError, match=r"at most 0\.01 MB"):
+    with pytest.raises(PhotoError, match=r"at most 0\.01 MB"):
         photo_preprocessing.prepare_photo(b"\x89PNG" + bytes(20_000))

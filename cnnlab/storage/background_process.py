@@ -1,4 +1,4 @@
-"""Start a process that outlives the one that starts it, and read its progress from a small file.
+"""Start a process that outlives the one that starts it, and read its progress from a small file; or run one to its end.
 
 A background process takes a `ProcessLock` while it lives. The starter acquires that lock and hands it to the child, so
 that at no moment a second one can start. The child writes its status, a small dataclass, as JSON; a status that says
@@ -9,7 +9,9 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
@@ -19,6 +21,7 @@ from cnnlab.storage import files, process_lock
 from cnnlab.storage.process_lock import ProcessLock
 
 MAX_NICENESS = 19
+POLL_SECONDS = 0.05
 
 Process = subprocess.Popen[bytes]
 
@@ -58,6 +61,50 @@ def start_detached(
     if niceness:
         lower_priority(process.pid, niceness)
     return process
+
+
+def run_to_end(
+    command: Sequence[str],
+    data: bytes,
+    *,
+    environment: Mapping[str, str],
+    timeout: float,
+    poll: Callable[[], None],
+    lock: ProcessLock,
+) -> tuple[int, bytes]:
+    """Run `command` with `data` as standard input, a file. Returns its exit code (minus its signal) and its output.
+
+    The process has only `environment` and inherits `lock`, so the lock is held as long as it lives, even where this
+    process is killed first. `poll` is called about every 50 ms. Where it raises, and in any other case of leaving this
+    function, the process is killed. Raises OSError, and TimeoutError after `timeout` seconds.
+    """
+    with tempfile.TemporaryFile() as file:  # Popen.communicate does not go on sending after a timeout
+        file.write(data)
+        file.seek(0)
+        process = subprocess.Popen(
+            list(command),
+            stdin=file,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=dict(environment),
+            pass_fds=lock.inheritance_options()[0],
+            start_new_session=True,
+        )
+    with process:
+        try:
+            output = _wait_for_output(process, timeout, poll)
+            return process.returncode, output
+        finally:
+            process.kill()
+
+
+def _wait_for_output(process: Process, timeout: float, poll: Callable[[], None]) -> bytes:
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=POLL_SECONDS)[0]
+        poll()
+    raise TimeoutError(f"A process did not end within {timeout:g} seconds.")
 
 
 def lower_priority(pid: int, niceness: int) -> None:

@@ -20,6 +20,7 @@ import fcntl
 import os
 import socket
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -96,6 +97,21 @@ def acquire(path: Path, *, timeout: float = 0.5, write_owner: bool = True) -> Pr
     else:
         os.ftruncate(lock.descriptor, 0)
     return lock
+
+
+def acquire_any(paths: Sequence[Path], *, timeout: float, poll: Callable[[], None]) -> ProcessLock | None:
+    """A lock on one of `paths`, a semaphore whose holders may be killed; None where all are held for `timeout` seconds.
+
+    `poll` is called between two attempts; what it raises ends the wait.
+    """
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        for path in paths:
+            if lock := _try_lock(path):
+                return lock
+        poll()
+        time.sleep(RETRY_SECONDS)
+    return None
 
 
 def _try_lock(path: Path) -> ProcessLock | None:
