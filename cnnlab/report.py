@@ -83,8 +83,8 @@ def run_results(run: Run) -> ModelResults:
         best_train=float(np.nanmax(history["accuracy"])),
         validation=float(history["val_accuracy"][-1]),
         best_validation=float(np.nanmax(history["val_accuracy"])),
-        seconds=float(run.record["seconds"]),
-        test=run.record.get("test_accuracy"),
+        seconds=run.record.seconds,
+        test=run.record.test_accuracy,
         train_eval=float(history["train_eval_accuracy"][-1]),
         recent_range=float(np.ptp(history["val_accuracy"][-LAST_EPOCHS:])),
     )

@@ -19,6 +19,7 @@ from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.pages import compare, train
 from cnnlab.rendering import formatting
 from cnnlab.storage import files, process_lock
+from cnnlab.storage.run_record import RunRecord
 from cnnlab.ui import app_shell, architecture_diagram, browser_identity
 
 APP = settings.REPOSITORY / "cnnlab" / "pages" / "entrypoint.py"
@@ -497,10 +498,9 @@ def test_durations_are_as_exact_as_anybody_wants():
 
 
 def test_bfloat16_is_named_where_it_was_used():
-    assert "in bfloat16" in formatting.describe_origin(
-        {"finished": "2026-11-23T13:00:00+00:00", "precision": "bfloat16"}, False
-    )
-    assert formatting.describe_origin({}, False) == "trained on an unknown day"
+    record = RunRecord(finished="2026-11-23T13:00:00+00:00", precision="bfloat16")
+    assert "in bfloat16" in formatting.describe_origin(record, False)
+    assert formatting.describe_origin(RunRecord(), False) == "trained on an unknown day"
 
 
 @pytest.mark.parametrize(

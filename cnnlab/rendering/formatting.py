@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from cnnlab.storage.run_record import RunRecord
+
 DATASET_NAMES = {"cifar10": "CIFAR-10", "shapes": "Shapes"}
 ORDINAL_SUFFIXES = {1: "st", 2: "nd", 3: "rd"}
 
@@ -38,14 +40,14 @@ def format_date(iso: str | None) -> str:
     return f"{moment.day} {moment:%B %Y}"
 
 
-def describe_origin(record: Mapping[str, Any], shipped: bool) -> str:
+def describe_origin(record: RunRecord, shipped: bool) -> str:
     """Where a finished run comes from: 'trained 23 November 2026 on AMD EPYC, 2 of 2 cores, 11 min'."""
-    told = f"trained {format_date(record.get('finished'))}"
-    if device := record.get("device"):
-        told += f" on {device}"
-    if seconds := record.get("seconds"):
-        told += f", {duration(float(seconds))}"
-    if record.get("precision") == "bfloat16":
+    told = f"trained {format_date(record.finished)}"
+    if record.device:
+        told += f" on {record.device}"
+    if record.seconds:
+        told += f", {duration(record.seconds)}"
+    if record.precision == "bfloat16":
         told += ", in bfloat16 (half the digits)"
     return f"{told}; it came with the program" if shipped else told
 
