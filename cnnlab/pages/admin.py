@@ -241,7 +241,7 @@ def stored_runs() -> None:
     allowed = settings.current()
     st.subheader("Runs trained here", anchor=False)
     trained = [run for run in cache.list_runs() if not run.is_pretrained]
-    damaged_folders()
+    damaged_run_rows()
     if not trained:
         st.caption("None yet.")
         return
@@ -256,7 +256,7 @@ def stored_runs() -> None:
             pin(run, bool(after["pinned"]))
 
 
-def damaged_folders() -> None:
+def damaged_run_rows() -> None:
     """The damaged runs, and the button that removes one trained here."""
     found = [(run.path, damage_sentence(run)) for run in cache.damaged_runs()]
     found += [(folder.path, escape_markdown(folder.damage)) for folder in cache.damaged_folders()]
@@ -271,7 +271,7 @@ def remove(name: str) -> None:
     """Remove a run; where that is refused, a sentence."""
     try:
         admin_actions().remove(name)
-        st.cache_resource.clear()
+        cache.forget_listings()
     except (UnknownRun, QuotaExceeded) as error:
         st.error(escape_markdown(str(error)))
 

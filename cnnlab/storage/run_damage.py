@@ -79,6 +79,11 @@ def snapshot_files(folder: Path, experiment: Experiment) -> dict[int, Path]:
     return {epoch: path for path in sorted(paths) if (epoch := int(path.stem)) <= experiment.epochs}
 
 
+def is_run(folder: Path) -> bool:
+    """Whether the folder holds anything that says what a training was or came to."""
+    return any(run_files.exists(folder / name) for name in (EXPERIMENT_FILE, RECORD_FILE, HISTORY_FILE))
+
+
 def is_usable(path: Path, experiment: Experiment) -> bool:
     """Whether this archive of a run is there and not known to be damaged."""
     return run_files.exists(path) and not _damage(run_files.check_archive, path, experiment)

@@ -172,21 +172,21 @@ def check_archive(path: Path, experiment: Experiment) -> None:
 
 
 def read_weights(path: Path, experiment: Experiment) -> Weights:
-    """The network's weights, float32 by "layer/variable", from a file of weights/ or from model.keras."""
+    """The network's weights, float32 by "layer/variable", from a file of weights/ or from model.keras.
+
+    NaN is no damage: the views say what a network does whose training diverged.
+    """
     return _read_large(_parse_weights, path, experiment)
 
 
 def _parse_weights(path: Path, experiment: Experiment) -> Weights:
     shapes, limit = weight_shapes(network_layers(experiment)), max_archive_bytes(path, experiment)
     if path.name == MODEL_FILE:
-        weights = keras_file.read_weights(path, shapes, limit)
-    else:
-        arrays = bounded_files.read_npz(path, limit)
-        keras_file.check_shapes({name: values.shape for name, values in arrays.items()}, shapes)
-        check_dtypes(arrays, "f")
-        weights = {name: values.astype(np.float32) for name, values in arrays.items()}
-    check_finite(weights)
-    return weights
+        return keras_file.read_weights(path, shapes, limit)
+    arrays = bounded_files.read_npz(path, limit)
+    keras_file.check_shapes({name: values.shape for name, values in arrays.items()}, shapes)
+    check_dtypes(arrays, "f")
+    return {name: values.astype(np.float32) for name, values in arrays.items()}
 
 
 def read_predictions(path: Path, experiment: Experiment) -> dict[str, NDArray[Any]]:
@@ -209,7 +209,8 @@ def _parse_predictions(path: Path) -> dict[str, NDArray[Any]]:
         check_dtypes({f"{one}_labels": labels}, "ui")
         if labels.min() < 0 or labels.max() >= CLASS_COUNT:
             raise DamagedFile(f"holds {one} labels outside 0 to {CLASS_COUNT - 1}")
-        check_finite({one: logits})
+        if not np.isfinite(logits).all():
+            raise DamagedFile(f"holds {one} logits that are not finite")
     return arrays
 
 
@@ -218,10 +219,3 @@ def check_dtypes(arrays: Weights, kinds: str) -> None:
     for name, values in arrays.items():
         if values.dtype.kind not in kinds:
             raise DamagedFile(f"holds {name} as {values.dtype}; expected {'float' if kinds == 'f' else 'integer'}s")
-
-
-def check_finite(arrays: Weights) -> None:
-    """Raises DamagedFile where an array holds NaN or an infinity."""
-    for name, values in arrays.items():
-        if not np.isfinite(values).all():
-            raise DamagedFile(f"holds numbers in {name} that are not finite")

@@ -221,7 +221,9 @@ def find_run(experiment: Experiment) -> Run | None:
     """The run of this experiment, shipped or trained here, or None; a damaged one where there is no other."""
     shipped = shipped_name(experiment)
     places = [settings.PRETRAINED / shipped] if shipped else []
-    found = [Run(place, experiment) for place in [*places, settings.runs_dir() / experiment.key] if _is_run(place)]
+    found = [
+        Run(place, experiment) for place in [*places, settings.runs_dir() / experiment.key] if run_damage.is_run(place)
+    ]
     return next((run for run in found if run.state != "damaged"), found[0] if found else None)
 
 
@@ -246,7 +248,7 @@ def _read_folders() -> Iterator[Run | DamagedFolder]:
         except DamagedRun as damage:
             yield DamagedFolder(folder, str(damage))
         except UnknownRun:
-            if _is_run(folder):
+            if run_damage.is_run(folder):
                 yield DamagedFolder(folder, _damage_message(folder, "is missing"))
 
 
@@ -255,8 +257,3 @@ def _folders(place: Path) -> list[Path]:
         return [path for path in place.iterdir() if path.is_dir()]
     except OSError:
         return []
-
-
-def _is_run(folder: Path) -> bool:
-    """Whether the folder holds anything that a training writes for good."""
-    return any(run_files.exists(folder / name) for name in (EXPERIMENT_FILE, RECORD_FILE, HISTORY_FILE))

@@ -63,6 +63,12 @@ def _damaged_folders(place: Path) -> list[DamagedFolder]:
     return runs.damaged_folders()
 
 
+def forget_listings() -> None:
+    """Look at the run directories again: one was removed."""
+    for listing in (_list_runs, _damaged_runs, _damaged_folders):
+        listing.clear()
+
+
 def find_run(experiment: Experiment) -> Run | None:
     """The run of this experiment as it stands now, shipped or trained here, whole or damaged; None without one."""
     return runs.find_run(experiment)
