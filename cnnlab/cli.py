@@ -24,7 +24,7 @@ from cnnlab import settings
 from cnnlab.experiment import CHOICES, NUMERIC_FIELDS, REPORT, Experiment, ExperimentError
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.settings import SettingsError
-from cnnlab.storage import files
+from cnnlab.storage.run_record import read_record
 
 EXIT_CODES = {"done": 0, "failed": 1, "stopped": 3}
 MESSAGE_FORMAT, TIMESTAMP_FORMAT = "%(message)s", "%(asctime)s %(message)s"
@@ -111,7 +111,7 @@ def train(json_text: str | None, threads: int | None, core: int | None, **fields
 
     configure_logging(MESSAGE_FORMAT)  # a worker's last line is shown as the reason of a failure
     experiment = chosen_experiment(json_text, fields)
-    recorded = files.read_json(settings.runs_dir() / experiment.key / "record.json").get("threads")
+    recorded = read_record(settings.runs_dir() / experiment.key).threads
     prepare_process(recorded or threads, core)
     from cnnlab.training.trainer import RunLocked
     from cnnlab.training.trainer import train as train_experiment

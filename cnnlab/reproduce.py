@@ -95,8 +95,8 @@ def missing_models(names: Iterable[str] = REPORT) -> list[str]:
 
 def publishable_models(names: Iterable[str]) -> list[str]:
     """The models among these that have a finished run here and are not shipped yet."""
-    records = {name: settings.runs_dir() / REPORT[name].experiment.key / "record.json" for name in names}
-    done = [name for name, record in records.items() if files.read_json(record).get("state") == "done"]
+    found = [(name, Run(settings.runs_dir() / REPORT[name].experiment.key, REPORT[name].experiment)) for name in names]
+    done = [name for name, run in found if run.state == "done"]
     return [name for name in done if not (settings.PRETRAINED / name / "experiment.json").exists()]
 
 

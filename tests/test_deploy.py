@@ -28,7 +28,8 @@ from cnnlab.jobs import dispatcher_process
 from cnnlab.jobs.dispatcher_process import ensure_running
 from cnnlab.jobs.queue import Queue
 from cnnlab.settings import subprocess_environment
-from cnnlab.storage import files, run_retention, runs
+from cnnlab.storage import run_retention, runs
+from cnnlab.storage.run_record import read_record
 
 DEPLOY = settings.REPOSITORY / "deploy"
 UNITS = sorted(path.name for path in (DEPLOY / "systemd").glob("*.service"))
@@ -479,9 +480,9 @@ def test_a_backup_is_never_restored_over_what_is_there(tmp_path: Path, monkeypat
 def test_the_shipped_networks_took_as_long_as_the_page_on_scale_says() -> None:
     text = (DEPLOY / "scale.md").read_text()
     [(least, most)] = re.findall(r"between (\d+) and (\d+) minutes", text)
-    records = [files.read_json(path) for path in settings.PRETRAINED.glob("[23]conv-*/record.json")]
+    records = [read_record(path.parent) for path in settings.PRETRAINED.glob("[23]conv-*/record.json")]
     assert records
-    assert all(int(least) * 60 <= record["seconds"] <= int(most) * 60 for record in records)
+    assert all(int(least) * 60 <= record.seconds <= int(most) * 60 for record in records)
 
 
 def test_the_page_on_scale_shows_the_lanes_that_nginx_gets() -> None:

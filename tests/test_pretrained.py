@@ -46,8 +46,8 @@ def test_all_ten_together_are_at_most_25_megabytes():
 def test_a_shipped_run_is_whole_and_says_how_it_was_made(name):
     run = runs.open_run(name)
     assert run.experiment == REPORT[name].experiment and run.state == "done"
-    assert run.record["precision"] == "float32" and run.record["device"] and run.record["versions"]["keras"]
-    assert run.record["epochs_done"] == len(run.history()["epoch"]) - 1 == 30
+    assert run.record.precision == "float32" and run.record.device and run.record.versions["keras"]
+    assert run.record.epochs_done == len(run.history()["epoch"]) - 1 == 30
     assert run.snapshot_epochs() == [0, 1, 2, 3, 5, 10, 20, 30]
     assert (
         json.loads((run.path / "record.json").read_text())["final"]["val_accuracy"] == run.history()["val_accuracy"][-1]
@@ -62,8 +62,8 @@ def test_the_kept_predictions_have_the_stated_accuracy_to_the_last_picture(name)
     if run.experiment.split == "validation":
         assert metrics.accuracy(kept["validation"], kept["validation_labels"]) == stated
     else:
-        assert run.record["test_accuracy"] == stated
-    assert metrics.accuracy(kept["test"], kept["test_labels"]) == run.record["test_accuracy"]
+        assert run.record.test_accuracy == stated
+    assert metrics.accuracy(kept["test"], kept["test_labels"]) == run.record.test_accuracy
 
 
 @pytest.mark.parametrize("name", REPORT)
@@ -81,11 +81,11 @@ def test_a_shipped_run_rebuilt_from_its_json_says_what_its_keras_file_and_the_fo
 def test_a_shipped_run_has_its_stated_accuracy_on_a_thousand_test_images(name, test_images):
     run = runs.open_run(name)
     images, labels, fingerprint = test_images
-    assert run.record["fingerprint"] == fingerprint
+    assert run.record.fingerprint == fingerprint
     logits = rebuilt(run).predict(images, batch_size=500, verbose=0)
     kept = run.predictions()["test"][:1000]
     assert metrics.accuracy(logits, labels) == pytest.approx(metrics.accuracy(kept, labels), abs=0.005)
-    assert metrics.accuracy(logits, labels) == pytest.approx(run.record["test_accuracy"], abs=0.05)
+    assert metrics.accuracy(logits, labels) == pytest.approx(run.record.test_accuracy, abs=0.05)
 
 
 @pytest.mark.parametrize("name", REPORT)

@@ -243,7 +243,7 @@ def finished_run(seed: int, age: float, megabytes: float = 1.0) -> str:
     experiment = shapes(seed)
     folder = settings.runs_dir() / experiment.key
     files.write_bytes(folder / "experiment.json", experiment.to_json().encode())
-    files.write_json(folder / "record.json", {"state": "done"})
+    files.write_json(folder / "record.json", {"state": "done", "epochs_done": 0, "seconds": 1.0})
     (folder / "model.keras").write_bytes(os.urandom(int(megabytes * 1e6)))
     moment = time.time() - age
     for file in folder.iterdir():

@@ -7,6 +7,8 @@ import zipfile
 import history_factories
 import numpy as np
 import pytest
+from history_factories import history, write
+from run_factories import write_run
 
 from cnnlab import settings
 from cnnlab.analysis.statistics import paired_difference
@@ -184,7 +186,7 @@ def test_how_sure_a_figure_is_counts_images_and_the_last_ten_epochs(tmp_path):
             dict.fromkeys(runs.HISTORY_COLUMNS, 0.5) | {"epoch": e, "val_accuracy": v} for e, v in enumerate(curve)
         ]
         runs.write_history(run.path / "history.csv", history)
-        files.write_json(run.path / "record.json", {"seconds": 12.0})
+        files.write_json(run.path / "record.json", {"state": "done", "epochs_done": len(curve) - 1, "seconds": 12.0})
         ours[name] = run_results(run)
     sentence = describe_uncertainty([dataclasses.replace(row, ours=ours.get(row.model.name)) for row in table()])
     # halves: 1.96 * sqrt(0.25 / 10,000), times sqrt(2) for a difference, and with 5,000 training images for a gap
@@ -243,7 +245,9 @@ def test_figures_are_read_off_the_history(tmp_path):
     rows[1] |= {"accuracy": 0.5, "val_accuracy": 0.7}
     rows[2] |= {"accuracy": 0.6, "val_accuracy": 0.4, "train_eval_accuracy": 0.8}
     runs.write_history(tmp_path / "history.csv", rows)
-    files.write_json(tmp_path / "record.json", {"seconds": 12.0, "test_accuracy": 0.41})
+    files.write_json(
+        tmp_path / "record.json", {"state": "done", "epochs_done": 2, "seconds": 12.0, "test_accuracy": 0.41}
+    )
     run = runs.Run(tmp_path, REPORT["3conv-none"].experiment)
     assert run_results(run) == ModelResults(0.6, 0.6, 0.4, 0.7, 12.0, 0.41, 0.8, pytest.approx(0.7))
     assert [one.validation for one in run_results(run).recent_epochs] == [0.0, 0.7, 0.4]
@@ -258,9 +262,9 @@ def test_only_finished_runs_count(tmp_path, monkeypatch):
     experiment = REPORT["2conv-l2"].experiment
     folder = tmp_path / "runs" / experiment.key
     files.write_bytes(folder / "experiment.json", experiment.to_json().encode())
-    files.write_json(folder / "record.json", {"state": "stopped"})
+    files.write_json(folder / "record.json", {"state": "stopped", "epochs_done": 0})
     assert "2conv-l2" in missing_models() and publishable_models(REPORT) == []
-    files.write_json(folder / "record.json", {"state": "done"})
+    write(folder, experiment, history([0.1, 0.5], [0.1, 0.4]))
     assert "2conv-l2" not in missing_models() and publishable_models(REPORT) == ["2conv-l2"]
 
 
@@ -269,13 +273,9 @@ def test_a_run_whose_publishing_was_broken_off_is_not_shipped_and_is_published_a
     monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
     name, experiment = "2conv-none", REPORT["2conv-none"].experiment
     folder = settings.runs_dir() / experiment.key
-    for file in ("experiment.json", "history.csv"):
-        files.write_bytes(folder / file, experiment.to_json().encode())
-    files.write_json(folder / "record.json", {"state": "done", "epochs_done": 30})
+    write_run(folder, experiment, (0, 1))
     with zipfile.ZipFile(folder / "model.keras", "w") as archive:
         archive.writestr("config.json", "{}")
-    for epoch in (0, 1):
-        files.write_npz(folder / "weights" / f"{epoch:03}.npz", {"conv1/kernel": np.ones(3)})
     files.write_npz(folder / "predictions.npz", {"test": np.eye(10, dtype=np.float16), "test_labels": np.arange(10)})
     write, written = files.write_npz_bzip2, []
 

@@ -13,12 +13,13 @@ from streamlit.testing.v1 import AppTest
 from cnnlab import data, formatting, settings
 from cnnlab.data import download
 from cnnlab.experiment import REPORT, Experiment
-from cnnlab.explanations import conclusions, curves
+from cnnlab.explanations import conclusions, curves, training_progress
 from cnnlab.jobs import dispatcher_process
 from cnnlab.jobs.queue import Queue
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.pages import compare, train
 from cnnlab.storage import files, process_lock, runs
+from cnnlab.storage.run_record import RunRecord
 from cnnlab.ui import app_shell, architecture_diagram, browser_identity
 from cnnlab.ui.selection import experiment_params
 
@@ -500,10 +501,9 @@ def test_durations_are_as_exact_as_anybody_wants():
 
 
 def test_bfloat16_is_named_where_it_was_used():
-    assert "in bfloat16" in formatting.describe_origin(
-        {"finished": "2026-11-23T13:00:00+00:00", "precision": "bfloat16"}, False
-    )
-    assert formatting.describe_origin({}, False) == "trained on an unknown day"
+    record = RunRecord(finished="2026-11-23T13:00:00+00:00", precision="bfloat16")
+    assert "in bfloat16" in training_progress.describe_origin(record, False)
+    assert training_progress.describe_origin(RunRecord(), False) == "trained on an unknown day"
 
 
 @pytest.mark.parametrize(
@@ -516,7 +516,7 @@ def test_bfloat16_is_named_where_it_was_used():
     ],
 )
 def test_progress_is_a_share_and_a_sentence(progress, done, share, said):
-    found, words = formatting.describe_progress(progress, done, 4)
+    found, words = training_progress.describe_progress(progress, done, 4)
     assert found == pytest.approx(share)
     assert words.startswith(said)
 
@@ -572,7 +572,7 @@ def test_the_report_marks_stand_only_beside_the_measure_of_the_report():
 def test_both_readings_of_the_report_columns_are_shown_and_the_choice_on_the_test_set_is_marked():
     write_report(settings.PRETRAINED)
     path = settings.PRETRAINED / "final-3conv-dropout" / "history.csv"
-    rows = history([0.1, 0.9, 0.9], [0.1, 0.8, 0.7361])
+    rows = history([0.1, *[0.9] * 30], [0.1, *[0.8] * 29, 0.7361])
     runs.write_history(path, rows)
     app = at("compare")
     row = next(line for line in text(app).splitlines() if line.startswith("| 1 |") and "73.61 %" in line)

@@ -44,6 +44,10 @@ class Admin:
         """Keep a run whatever room others need, or no longer. Raises UnknownRun."""
         run_retention.pin(key, pinned)
 
+    def remove(self, name: str) -> None:
+        """Remove a run trained here. Raises UnknownRun where there is none, or where it is at work."""
+        run_retention.remove_run(name)
+
     def take_new(self, accepting: bool) -> None:
         """Open the queue for new trainings, or close it; what waits or runs is not touched."""
         self.queue.set_accepting(accepting)

@@ -298,12 +298,9 @@ class Queue:
 
 
 def has_finished_run(experiment: Experiment) -> bool:
-    """Whether a finished run of the experiment exists."""
-    try:
-        run = runs.find_run(experiment)
-    except runs.UnknownRun:  # its description is damaged
-        return False
-    return run is not None and run.state == "done"
+    """Whether a finished and whole run of the experiment exists; a damaged one is trained again."""
+    run = runs.find_run(experiment)
+    return run is not None and run.state == "done" and not run.damages()
 
 
 def check_person(person: str) -> str:

@@ -29,6 +29,7 @@ from cnnlab.data import Dataset, DatasetMissing
 from cnnlab.models.architecture import CLASS_COUNT, network_layers
 from cnnlab.storage import files, process_lock
 from cnnlab.storage.background_process import BackgroundStatus, StatusFile, cnnlab_command, start_detached
+from cnnlab.storage.bounded_files import read_npz
 from cnnlab.storage.files import write_npz
 from cnnlab.storage.runs import Run, open_run
 
@@ -36,6 +37,7 @@ ProgressCallback = Callable[[int, int], None]
 
 FILE, PROGRESS, LOCK = "top.npz", "top.json", "top.lock"
 FORMAT = 2
+MAX_FILE_BYTES = 16_000_000  # of top.npz; four layers of 256 filters take 400,000
 THREADS = 2
 SLICE_IMAGES = 250  # images between two words about the progress
 STATUS_INTERVAL_SECONDS = 0.2  # seconds
@@ -80,22 +82,12 @@ def load(run: Run) -> TopActivations | None:
     Where the data set is gone, nothing can be computed anew, and the answers that there are go on being told.
     """
     try:
-        with np.load(result_directory(run) / FILE) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError):
+        found = _from_arrays(read_npz(result_directory(run) / FILE, MAX_FILE_BYTES), run)
+    except (OSError, ValueError, KeyError):  # missing, or damaged
         return None
-    if int(arrays["format"]) != FORMAT or int(arrays["epoch"]) != last_epoch(run):
+    if found.epoch != last_epoch(run) or not _matches_local_data(run.experiment.dataset, found.fingerprint):
         return None
-    if not _matches_local_data(run.experiment.dataset, str(arrays["fingerprint"])):
-        return None
-    stages = [name.partition("/")[0] for name in arrays if name.endswith("/dead")]
-    return TopActivations(
-        examples={stage: _read_examples(arrays, stage) for stage in stages},
-        selectivity={stage: arrays[f"{stage}/selectivity"] for stage in stages},
-        images=int(arrays["images"]),
-        epoch=int(arrays["epoch"]),
-        fingerprint=str(arrays["fingerprint"]),
-    )
+    return found
 
 
 def _matches_local_data(name: str, fingerprint: str) -> bool:
@@ -272,6 +264,44 @@ def _to_arrays(found: TopActivations) -> dict[str, Array]:
         arrays |= {f"{stage}/{name}": getattr(gallery, field) for name, field in RANGE_FIELDS.items()}
         arrays[f"{stage}/selectivity"] = found.selectivity[stage]
     return arrays
+
+
+def _from_arrays(arrays: dict[str, Array], run: Run) -> TopActivations:
+    """What `_to_arrays` wrote for the run's network. Raises KeyError, ValueError where that is something else."""
+    layers = network_layers(run.experiment)
+    shapes = {layer.name: layer.output_shape for layer in layers if layer.kind == "relu"}
+    if arrays["format"].item() != FORMAT:
+        raise ValueError(f"Expected format {FORMAT}. Received: {arrays['format']}")
+    found = TopActivations(
+        examples={stage: _read_examples(arrays, stage) for stage in shapes},
+        selectivity={stage: arrays[f"{stage}/selectivity"] for stage in shapes},
+        images=int(arrays["images"].item()),
+        epoch=int(arrays["epoch"].item()),
+        fingerprint=str(arrays["fingerprint"].item()),
+    )
+    for stage, shape in shapes.items():
+        _check_examples(found.examples[stage], found.selectivity[stage], found.images, shape)
+    return found
+
+
+def _check_examples(examples: FilterExamples, selectivity: Array, images: int, shape: tuple[int, ...]) -> None:
+    """Raises ValueError unless the arrays fit feature maps of `shape`, and name pictures among `images`."""
+    height, width, filters = shape
+    for picked in (examples.top, examples.middle):
+        for name, type_ in PICKED.items():
+            values = getattr(picked, name)
+            if values.dtype != type_ or values.ndim != 2 or values.shape != (filters, picked.images.shape[-1]):
+                raise ValueError(f"Expected {name} by filter. Received: {values.dtype}, {values.shape}")
+        ends = {"images": images, "rows": height, "columns": width}
+        if any(getattr(picked, name).max(initial=0) >= end for name, end in ends.items()):
+            raise ValueError(f"Expected images, rows and columns below {ends}.")
+        if not np.isfinite(picked.values).all():
+            raise ValueError("Expected finite values.")
+    ranges = [getattr(examples, field) for field in RANGE_FIELDS.values()]
+    if any(values.shape != (filters,) or not np.isfinite(values).all() for values in ranges):
+        raise ValueError(f"Expected a finite range of {filters} filters.")
+    if selectivity.shape != (CLASS_COUNT, filters) or not np.isfinite(selectivity).all():
+        raise ValueError(f"Expected selectivity ({CLASS_COUNT}, {filters}). Received: {selectivity.shape}")
 
 
 def _read_examples(arrays: dict[str, Array], stage: str) -> FilterExamples:

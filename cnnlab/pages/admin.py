@@ -14,6 +14,7 @@ import streamlit as st
 
 from cnnlab import formatting, settings
 from cnnlab.experiment import ExperimentError
+from cnnlab.explanations import training_progress
 from cnnlab.jobs import admin, devices, dispatcher_process, eta
 from cnnlab.jobs.job import FAILED, RUNNING, Job
 from cnnlab.jobs.quotas import QuotaExceeded
@@ -22,6 +23,8 @@ from cnnlab.jobs.worker_outcome import read_tail
 from cnnlab.storage import run_retention, runs
 from cnnlab.storage.runs import Run, UnknownRun
 from cnnlab.ui import app_shell, cache, presence, training_times
+from cnnlab.ui.damaged_runs import ICON, damage_sentence
+from cnnlab.ui.selection import escape_markdown
 from cnnlab.ui.state import session_key
 
 TICK_SECONDS = 2.0
@@ -168,7 +171,7 @@ def waiting_start_times(running: list[Job], line: list[Job]) -> list[float | Non
     try:
         known = training_times.measured_runs()
         at_work, waiting = ([training_times.job_seconds_left(job, known) for job in jobs] for jobs in (running, line))
-    except (UnknownRun, ExperimentError):  # a job of another version is among them
+    except ExperimentError:  # a job of another version is among them
         return [None] * len(line)
     return eta.start_times(at_work, waiting, cache.open_queue().slots())
 
@@ -176,9 +179,9 @@ def waiting_start_times(running: list[Job], line: list[Job]) -> list[float | Non
 def running_job(job: Job) -> None:
     """One running training: owner, device, epoch, time left, and the button that stops it."""
     run = find(job)
-    done = int(cache.record(run).get("epochs_done") or 0) if run else 0
+    done = run.record.epochs_done if run else 0
     epochs = run.experiment.epochs if run else 1
-    share, words = formatting.describe_progress(run.progress() if run else {}, done, epochs)
+    share, words = training_progress.describe_progress(run.progress() if run else {}, done, epochs)
     job_row(job, [f"**{title(job)}**", job.device, attempts_note(job), requester_names(job)])
     st.progress(share, text=words if job.is_wanted else "stopping after the batch at hand")
 
@@ -238,6 +241,7 @@ def stored_runs() -> None:
     allowed = settings.current()
     st.subheader("Runs trained here", anchor=False)
     trained = [run for run in cache.list_runs() if not run.is_pretrained]
+    damaged_run_rows()
     if not trained:
         st.caption("None yet.")
         return
@@ -246,10 +250,30 @@ def stored_runs() -> None:
     )
     rows = [run_row(run) for run in trained]
     shown = hash(tuple((run.key, row["pinned"]) for run, row in zip(trained, rows, strict=True)))
-    edited = st.data_editor(rows, key=f"runs{shown}", disabled=["run", "MB", "used"], hide_index=True)
+    edited = st.data_editor(rows, key=f"runs{shown}", disabled=["run", "state", "MB", "used"], hide_index=True)
     for run, before, after in zip(trained, rows, edited, strict=True):
         if before["pinned"] != after["pinned"]:
             pin(run, bool(after["pinned"]))
+
+
+def damaged_run_rows() -> None:
+    """The damaged runs, and the button that removes one trained here."""
+    found = [(run.path, damage_sentence(run)) for run in cache.damaged_runs()]
+    found += [(folder.path, escape_markdown(folder.damage)) for folder in cache.damaged_folders()]
+    for path, sentence in found:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"{ICON} {sentence}", width="stretch")
+            if path.parent == settings.runs_dir():
+                st.button("Remove", key=f"remove{path.name}", on_click=remove, args=(path.name,), help=path.name)
+
+
+def remove(name: str) -> None:
+    """Remove a run; where that is refused, a sentence."""
+    try:
+        admin_actions().remove(name)
+        cache.forget_listings()
+    except (UnknownRun, QuotaExceeded) as error:
+        st.error(escape_markdown(str(error)))
 
 
 def pin(run: Run, yes: bool) -> None:
@@ -267,6 +291,7 @@ def run_row(run: Run) -> dict[str, Any]:
     return {
         "pinned": run_retention.is_pinned(run.key),
         "run": run.experiment.title,
+        "state": "damaged" if run.damages() else run.state,
         "MB": round(run_retention.directory_bytes(run.path) / 1e6, 1),
         "used": format_age(run_retention.last_used(run.path)),
     }
@@ -287,7 +312,7 @@ def find(job: Job) -> Run | None:
     """The run of a job; None while there is nothing of it on the disk."""
     try:
         return runs.find_run(job.experiment)
-    except (UnknownRun, ExperimentError):
+    except ExperimentError:
         return None
 
 

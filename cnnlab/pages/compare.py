@@ -16,11 +16,11 @@ from cnnlab.rendering import charts, palette
 from cnnlab.report import ModelResults, ReportRow
 from cnnlab.series_results import series_results
 from cnnlab.storage.runs import Run
-from cnnlab.ui import app_shell, cache
+from cnnlab.ui import app_shell, cache, damaged_runs
 from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS, experiment_params, quoted, write_params
 from cnnlab.ui.state import session_key, url_param
 
-MISSING = "not trained yet"
+MISSING, DAMAGED = "not trained yet", "damaged"
 MAX_OVERLAY_RUNS = 8  # runs in one chart that can still be told apart
 OVERLAY_PARAM = url_param("add")  # the word of the address that names added runs
 TRAINING_MEASURES = {"measured": "after the epoch, dropout off", "reported": "averaged during the epoch (Keras)"}
@@ -41,6 +41,7 @@ def page() -> None:
         "The most accurate one on new pictures, or the one whose training figure you can believe: the smallest gap."
     )
     write_params({}, [*SELECTION_PARAMS, *EXPERIMENT_PARAMS])
+    damaged_runs.damaged_runs_notice()
     table = cache.report_rows()
     eight = [row for row in table if row.model.experiment.split == "validation"]
     final = [row for row in table if row.model.experiment.split == "test"]
@@ -157,9 +158,9 @@ def results_table(rows: Sequence[ReportRow], measured: str) -> None:
         "#": [row.model.number.removeprefix("final ") for row in rows],
         "Network": [row.title for row in rows],
         "Training: report": [percent(row.report.train, 2) for row in rows],
-        "ours": [percent(row.ours.train, 2) if row.ours else MISSING for row in rows],
+        "ours": [percent(row.ours.train, 2) if row.ours else missing_result(row) for row in rows],
         f"{measured}: report": [percent(row.report.validation, 2) for row in rows],
-        "ours, last epoch": [percent(row.ours.validation, 2) if row.ours else MISSING for row in rows],
+        "ours, last epoch": [percent(row.ours.validation, 2) if row.ours else missing_result(row) for row in rows],
         "difference": [difference(row) for row in rows],
         "ours, best epoch": [percent(row.ours.best_validation, 2) if row.ours else "" for row in rows],
         "difference ": [best_difference(row) for row in rows],
@@ -184,6 +185,12 @@ def best_epoch_note(measured: str) -> str:
     return f"The best epoch was chosen on {chosen}, so its accuracy is too high."
 
 
+def missing_result(row: ReportRow) -> str:
+    """Why there is no figure of ours: 'not trained yet' or 'damaged'."""
+    run = cache.find_run(row.model.experiment)
+    return DAMAGED if run and run.state == "damaged" else MISSING
+
+
 def difference(row: ReportRow) -> str:
     """Our accuracy after the last epoch minus the report's."""
     return points(row.ours.validation - row.report.validation, sign=True) if row.ours else ""
@@ -197,7 +204,7 @@ def best_difference(row: ReportRow) -> str:
 def time_note(rows: Sequence[ReportRow]) -> str:
     """On what machines ours were trained, and that their times are not to be compared."""
     found = [cache.find_run(row.model.experiment) for row in rows if row.ours]
-    names = sorted({str(cache.record(run).get("device")) for run in found if run and cache.record(run).get("device")})
+    names = sorted({run.record.device for run in found if run and run.record.device})
     if not names:
         return ""
     return (
@@ -227,7 +234,9 @@ def panel(row: ReportRow, *, reported: bool) -> None:
     run = cache.find_run(row.model.experiment)
     history = cache.history(run) if run else None
     if run is None or history is None or not len(history["epoch"]):
-        app_shell.page_link("train", f"{MISSING.capitalize()}: train it", experiment_params(row.model.experiment))
+        app_shell.page_link(
+            "train", f"{missing_result(row).capitalize()}: train it", experiment_params(row.model.experiment)
+        )
         return
     spec = charts.panel_chart(history, row.model.experiment.epochs, reported)
     st.vega_lite_chart(

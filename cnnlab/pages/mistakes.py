@@ -15,8 +15,8 @@ from cnnlab.analysis import metrics
 from cnnlab.analysis.statistics import expected_calibration_error
 from cnnlab.explanations import mistakes as explanations
 from cnnlab.rendering import mistake_charts
-from cnnlab.storage.runs import Run
-from cnnlab.ui import cache, image_grid, query_state, selection, test_results
+from cnnlab.storage.runs import DamagedRun, Run
+from cnnlab.ui import cache, damaged_runs, image_grid, query_state, selection, test_results
 from cnnlab.ui.image_grid import GridImage
 from cnnlab.ui.test_results import TestResults
 from cnnlab.ui.theme import text_color
@@ -37,11 +37,17 @@ def page() -> None:
     """Choose a network, or two; see what it gets wrong; look at the pictures."""
     st.title("Which pictures does it get wrong, and how sure was it?", anchor=False)
     st.caption("Counted on test pictures, which no network has learned from. A click on a picture looks inside.")
-    runs = [run for run in cache.list_runs() if cache.record(run).get("state") == "done"]
+    runs = [run for run in cache.list_runs() if run.record.state == "done"]
     if not runs:
         st.info("No network has been trained to its end here yet: train one on the page Train, then see its mistakes.")
         return
-    mine, other = selected_results(runs)
+    try:
+        mine, other = selected_results(runs)
+    except DamagedRun as damage:
+        st.error(
+            selection.escape_markdown(f"{damage} Choose another network, or train it again."), icon=damaged_runs.ICON
+        )
+        return
     if mine is None:
         st.info("This network has said nothing about the test pictures yet: let its training end, or choose another.")
     elif other is None:

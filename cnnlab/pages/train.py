@@ -21,7 +21,7 @@ from cnnlab.experiment import (
     Experiment,
     ExperimentError,
 )
-from cnnlab.explanations import curves
+from cnnlab.explanations import curves, training_progress
 from cnnlab.jobs import eta
 from cnnlab.jobs.dispatcher_process import ensure_running
 from cnnlab.jobs.job import FAILED, QUEUED, RUNNING, Job
@@ -31,7 +31,7 @@ from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering import charts, palette
 from cnnlab.settings import SettingsError
 from cnnlab.storage.runs import Run
-from cnnlab.ui import app_shell, architecture_diagram, cache, download_panel
+from cnnlab.ui import app_shell, architecture_diagram, cache, damaged_runs, download_panel
 from cnnlab.ui.presence import SESSION_EXPERIMENT
 from cnnlab.ui.selection import (
     EXPERIMENT_PARAMS,
@@ -203,7 +203,7 @@ class TrainingStatus:
     """What is known and asked for of one experiment.
 
     `stage`: "done"; "live"; "starting" (its worker has written nothing yet); "waiting" in line; "stopping"; "broken"
-    (it can go on); "nothing". `run`, `job`: what the disk and the queue hold of it.
+    (it can go on); "damaged"; "nothing". `run`, `job`: what the disk and the queue hold of it.
     """
 
     phase: str
@@ -232,6 +232,8 @@ def training_phase(state: str | None, job: Job | None) -> str:
         return "live"
     if job and job.state == QUEUED:
         return "waiting"
+    if state == "damaged":
+        return "damaged"
     return "broken" if state or (job and job.state == FAILED) else "nothing"
 
 
@@ -245,7 +247,10 @@ def result_area(experiment: Experiment) -> None:
     elif now.phase == "done" and now.run:
         finished_result(now.run)
     else:
-        interrupted_panel(experiment, now) if now.phase == "broken" else start_panel(experiment)
+        if now.phase == "damaged" and now.run:
+            damaged_panel(now.run)
+        else:
+            interrupted_panel(experiment, now) if now.phase == "broken" else start_panel(experiment)
         st.fragment(watch_for_start, run_every=NOTICE_SECONDS)(experiment, now.phase)
 
 
@@ -254,12 +259,12 @@ def result_area(experiment: Experiment) -> None:
 
 def finished_result(run: Run) -> None:
     """What came out, before anything else."""
-    history, record = cache.history(run), cache.record(run)
+    history, record = cache.history(run), run.record
     summary_metrics(run.experiment, history)
     learning_curves(run.experiment, history)
     best = curve_summary.summarize_curves(history)
-    test = record.get("test_accuracy")
-    told = [formatting.describe_origin(record, run.is_pretrained)]
+    test = record.test_accuracy
+    told = [training_progress.describe_origin(record, run.is_pretrained)]
     told += (
         [
             f"highest {evaluation_set(run.experiment).lower()} accuracy of any epoch"
@@ -270,6 +275,9 @@ def finished_result(run: Run) -> None:
     )
     told += [f"accuracy on the test set {formatting.percent(test, 1)}"] if test is not None else []
     st.caption(f"{run.title}: {'; '.join(told)}.")
+    if sentence := damaged_runs.damage_sentence(run):
+        st.warning(f"{sentence} The figures above are whole.", icon=damaged_runs.ICON)
+        train_again_button(run)
     with st.container(horizontal=True, vertical_alignment="center"):
         app_shell.page_link("look_inside", "Look inside this network", {"run": run.name}, icon=":material/grid_view:")
         model = run.path / "model.keras"
@@ -390,8 +398,8 @@ def queued_panel(job: Job) -> None:
 
 def progress_panel(experiment: Experiment, now: TrainingStatus) -> None:
     """The bar: epoch, batch, time left."""
-    done = int(cache.record(now.run).get("epochs_done") or 0) if now.run else 0
-    share, words = formatting.describe_progress(now.run.progress() if now.run else {}, done, experiment.epochs)
+    done = now.run.record.epochs_done if now.run else 0
+    share, words = training_progress.describe_progress(now.run.progress() if now.run else {}, done, experiment.epochs)
     if now.phase == "stopping":
         words = "stopping after the batch at hand; the whole epochs are kept"
     st.progress(share, text=f"**{experiment.title}**: {words}")
@@ -443,18 +451,47 @@ def interrupted_panel(experiment: Experiment, now: TrainingStatus) -> None:
 
 def interruption_message(now: TrainingStatus) -> str:
     """Why a training ended early, in one or two sentences."""
-    done = int(now.run.record.get("epochs_done") or 0) if now.run else 0
+    done = now.run.record.epochs_done if now.run else 0
     kept = (
         f"The first {done} epochs are kept, and Continue goes on from there." if done else "Continue starts it again."
     )
     state = now.run.state if now.run else "failed"
     failure = now.job.reason if now.job and now.job.state == FAILED else None
-    reason = failure or (now.run.record.get("reason") if now.run else None)
+    reason = failure or (now.run.record.reason if now.run else None)
     if state == "stopped" and not failure:
         return f"This training was stopped. {kept}"
     if state == "interrupted" and not failure:
         return f"This training broke off: its process is gone. {kept}"
     return f"This training failed. {reason or 'It gave no reason.'} {kept}"
+
+
+def damaged_panel(run: Run) -> None:
+    """A run with files that cannot be used: which and why, training again, and what is whole of it."""
+    st.error(damaged_runs.damage_sentence(run), icon=damaged_runs.ICON)
+    train_again_button(run)
+    if run.snapshot_epochs():
+        app_shell.page_link(
+            "look_inside", "Look inside its whole weights", {"run": run.name}, icon=":material/grid_view:"
+        )
+    history = cache.history(run)
+    if len(history["epoch"]):
+        summary_metrics(run.experiment, history)
+        learning_curves(run.experiment, history)
+
+
+def train_again_button(run: Run) -> None:
+    """The button that trains a damaged run anew; where its pictures are missing, the way to get them."""
+    if not data.is_dataset_available(run.experiment.dataset):
+        download_panel.download_panel()
+        return
+    st.button(
+        f"Train it again: {expected_duration(run.experiment)}",
+        icon=":material/replay:",
+        key="train_again",
+        on_click=submit_training,
+        args=(run.experiment,),
+        help="Its damaged files are replaced. A teacher can remove the run on the page Admin.",
+    )
 
 
 def submit_training(experiment: Experiment) -> None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar, get_type_hints
 
 from cnnlab import settings
 from cnnlab.storage import files, process_lock
@@ -154,10 +154,15 @@ class StatusFile(Generic[Status]):
     def read(self) -> Status | None:
         """The latest status, "interrupted" where its process died; None where there is none or it cannot be read."""
         value = files.read_json(self.path)
-        try:
-            status = self.kind(**{one.name: value[one.name] for one in fields(self.kind) if one.name in value})
-        except TypeError:  # no state
+        known = {one.name: value[one.name] for one in fields(self.kind) if one.name in value}
+        types = get_type_hints(self.kind)
+        if "state" not in known or not all(_has_type(known[name], types[name]) for name in known):
             return None
+        status = self.kind(**known)
         if status.is_live and not process_lock.is_locked(self.lock_path):
             return replace(status, state="interrupted", message=self.interrupted_message)
         return status
+
+
+def _has_type(value: object, kind: type) -> bool:
+    return type(value) is kind or (kind is float and type(value) is int)

@@ -152,7 +152,7 @@ def _inherited(path: Path) -> ProcessLock | None:
 def is_locked(path: Path) -> bool:
     """Whether a living process holds the lock on `path`. It is taken by nobody, and nothing is created, by asking."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return False
     try:

@@ -57,7 +57,7 @@ def import_run(folder: Path) -> Run:
     """
     try:
         run = runs.read_run(folder)
-    except runs.UnknownRun as problem:
+    except (runs.UnknownRun, runs.DamagedRun) as problem:
         raise RunImportError(f"{folder.name} holds no experiment of this version.") from problem
     check_finished(run)
     check_predictions(run)
@@ -79,17 +79,17 @@ def check_finished(run: Run) -> None:
         if not file.is_file() or file.is_symlink() or file.stat().st_size > MAX_FILE_BYTES:
             raise RunImportError(f"{run.path.name} needs the file {name}, of at most {MAX_FILE_BYTES:,} bytes.")
     record, epochs = run.record, run.experiment.epochs
-    if record.get("state") != "done" or record.get("epochs_done") != epochs:
-        raise RunImportError(f"{run.title} has not finished its {epochs} epochs. Received: {record.get('state')!r}")
+    if record.state != "done" or record.epochs_done != epochs:
+        raise RunImportError(f"{run.title} has not finished its {epochs} epochs. Received: {record.state!r}")
     known = known_fingerprints(run.experiment.dataset)
-    if known and record.get("fingerprint") not in known:
+    if known and record.fingerprint not in known:
         raise RunImportError(f"{run.title} was trained on other images than this program's {run.experiment.dataset}.")
 
 
 def known_fingerprints(dataset: str) -> set[str]:
     """The fingerprints of this data set in the runs that came with the program."""
     shipped = [run for run in [*runs.list_runs(), *runs.shipped_seeds()] if settings.PRETRAINED in run.path.parents]
-    return {str(run.record.get("fingerprint")) for run in shipped if run.experiment.dataset == dataset}
+    return {str(run.record.fingerprint) for run in shipped if run.experiment.dataset == dataset}
 
 
 def check_predictions(run: Run) -> None:
@@ -97,13 +97,13 @@ def check_predictions(run: Run) -> None:
     experiment = run.experiment
     try:
         history, predictions = run.history(), run.predictions()
-    except (ValueError, KeyError, OSError) as problem:
-        raise RunImportError(f"{run.title}: history.csv or predictions.npz cannot be read.") from problem
+    except runs.DamagedRun as problem:
+        raise RunImportError(str(problem)) from problem
     if not np.array_equal(history["epoch"], np.arange(experiment.epochs + 1)):
         raise RunImportError(f"{run.title}: history.csv needs a row for each of the epochs 0 to {experiment.epochs}.")
     expected = {experiment.split: float(history["val_accuracy"][-1])}
     if experiment.split == "validation":
-        expected["test"] = float(run.record.get("test_accuracy") or np.nan)
+        expected["test"] = float(run.record.test_accuracy or np.nan)
     for name, accuracy in expected.items():
         logits, labels = predictions.get(name), predictions.get(f"{name}_labels")
         if logits is None or labels is None or logits.shape != (len(labels), 10) or len(labels) == 0:

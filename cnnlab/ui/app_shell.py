@@ -19,7 +19,9 @@ from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.rendering.palette import TEXT_ON_PRIMARY
 from cnnlab.settings import SettingsError
+from cnnlab.storage.runs import UnknownRun
 from cnnlab.ui import auth, browser_identity, cache, presence, streamlit_patches
+from cnnlab.ui.selection import escape_markdown
 from cnnlab.ui.state import session_key
 
 POLL_SECONDS = 2.0
@@ -68,6 +70,8 @@ def run_app(pages: Sequence[st.Page]) -> None:
         page_footer(page)
     except (QueueError, QuotaExceeded, SettingsError) as error:
         st.error(str(error))
+    except UnknownRun as error:  # a run was removed or damaged while the page was drawn
+        st.error(escape_markdown(str(error)))
     except OSError as error:
         st.error(f"Something could not be read or written ({error.strerror or error}): look at the disk of the server.")
     with st.container(key="running"):

@@ -19,7 +19,7 @@ import streamlit as st
 from cnnlab.experiment import INTEGER_RANGES, Experiment, ExperimentError
 from cnnlab.models.architecture import Layer
 from cnnlab.storage import runs
-from cnnlab.storage.runs import Run, UnknownRun
+from cnnlab.storage.runs import DamagedRun, Run, UnknownRun
 from cnnlab.ui.state import session_key, url_param
 
 IMAGE_PATTERN = re.compile(r"(?P<kind>sample|test|shapes)-(?P<number>[0-9]{1,5})|photo-[0-9a-f]{16}")
@@ -229,18 +229,21 @@ def open_selected_run(reference: str, default: Run | None) -> Run | None:
         return default
     try:
         return runs.open_run(reference)
-    except UnknownRun:
-        usual = f"; {default.title} is shown instead." if default else "."
-        show_problems([f"There is no run called {quoted(reference)} here{usual}"])
+    except UnknownRun as problem:
+        shown = f"{default.title} is shown instead" if default else ""
+        if isinstance(problem, DamagedRun):
+            show_problems([f"{problem} {shown}{'.' if shown else ''}".strip()])
+        else:
+            show_problems([f"There is no run called {quoted(reference)} here{'; ' if shown else ''}{shown}."])
         return default
 
 
 def show_problems(problems: Problems) -> None:
     """Show what was wrong with the address: one line, however much it was."""
     if problems:
-        st.warning(" ".join(_escape_markdown(problem) for problem in problems), icon=":material/link_off:")
+        st.warning(" ".join(escape_markdown(problem) for problem in problems), icon=":material/link_off:")
 
 
-def _escape_markdown(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Text that Markdown leaves alone: these are somebody else's words."""
     return re.sub(r"([\\`*_{}\[\]<>()#+!|$~:&])", r"\\\1", text)
