@@ -24,10 +24,14 @@ from run_factories import some_weights, write_run
 from streamlit.testing.v1 import AppTest
 
 from cnnlab import settings
-from cnnlab.experiment import Experiment
+from cnnlab.data import load_dataset
+from cnnlab.experiment import REPORT, Experiment
 from cnnlab.jobs import dispatcher_process, top_activations_job
+from cnnlab.jobs.admin import Admin
+from cnnlab.jobs.queue import Queue
+from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.pages import train
-from cnnlab.storage import files
+from cnnlab.storage import files, runs
 from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell
 
@@ -89,8 +93,24 @@ def home(pristine, tmp_path, monkeypatch):
     return tmp_path / "home"
 
 
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """A folder with the pictures of Shapes, which takes seconds to draw."""
+    home = tmp_path_factory.mktemp("drawn")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CNNLAB_HOME", str(home))
+        load_dataset("shapes")
+    return home / "data"
+
+
 @pytest.fixture
-def whole(home):
+def pictures(home, drawn):
+    """The pictures of Shapes in the test's home."""
+    (home / "data").symlink_to(drawn)
+
+
+@pytest.fixture
+def whole(home, pictures):
     """The run as it was before any damage, with the images that excite its filters most."""
     top_activations_job.run_job(VICTIM.key)
     shutil.copytree(victim(), home / "whole", symlinks=True)
@@ -144,16 +164,13 @@ WEIGHT_VIEWS = [  # of Look inside, which open the weights of other epochs or of
     View("look_inside", "victim", (("run", OTHER.key), ("view", "versus"), ("versus", VICTIM.key))),
     View("look_inside", "victim", (("run", VICTIM.key), ("view", "xray"))),
 ]
-FAST_VIEWS = [view for view in VIEWS if view.page != "look_inside"]
+FAST_VIEWS = [view for view in VIEWS if view.page in ("train", "compare", "admin")]  # that need no pictures
 FAST_CASES = [
     ("record.json", "epoch_seconds is abc"),
     ("record.json", "a deep field of its own"),
-    ("record.json", "cut at 50 %"),
-    ("history.csv", "one epoch less"),
     ("history.csv", "a word"),
     ("experiment.json", "of another seed"),
-    ("predictions.npz", "cut at 99 %"),
-    ("model.keras", "deflated bomb"),
+    ("model.keras", "cut at 50 %"),
 ]
 
 
@@ -199,6 +216,102 @@ def tried(case: DamageCase, views: list[View]) -> list[Outcome]:
 
 def find_case(file: str, name: str) -> DamageCase:
     return next(case for case in damage.cases(file) if case.name == name)
+
+
+# -- what the pages say, and the ways out ------------------------------------------------------------------------------
+
+
+def damaged_by(file: str, name: str) -> None:
+    find_case(file, name).apply(victim() / file)
+
+
+def button(app: AppTest, label: str):
+    return next(one for one in app.button if one.label.startswith(label))
+
+
+def test_train_shows_what_is_whole_of_a_damaged_run_and_trains_it_again(home):
+    damaged_by("record.json", "epoch_seconds is abc")
+    app = draw(VIEWS[0])
+    assert "record.json has a wrong epoch" in app.error[0].value
+    assert len(app.get("vega_lite_chart")) == 2  # the history is whole
+    button(app, "Train it again").click().run()
+    assert not app.exception and Queue().for_key(VICTIM.key).state == "queued"
+    assert "next in line" in app.info[0].value.lower()
+
+
+def test_train_keeps_the_result_of_a_run_whose_predictions_are_damaged(home):
+    damaged_by("predictions.npz", "cut at 50 %")
+    app = draw(VIEWS[0])
+    assert app.metric and "predictions.npz is no whole zip archive" in app.warning[0].value.replace("\\", "")
+    button(app, "Train it again").click().run()
+    assert Queue().for_key(VICTIM.key).state == "queued"
+
+
+def test_a_damaged_run_of_the_report_is_not_called_untrained(home):
+    experiment = REPORT["2conv-l2"].experiment
+    write(settings.runs_dir() / experiment.key, experiment, LEARNED, state="stopped")
+    (settings.runs_dir() / experiment.key / "history.csv").write_text("epoch\n")
+    said = "\n".join(words(draw(VIEWS[2])))
+    assert said.count("| damaged |") == 2 and "history" in said and "lacks the column accuracy" in said
+
+
+def test_a_link_to_a_damaged_run_says_why_it_is_not_opened(home):
+    link_says_why("train")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["look_inside", "mistakes"])
+def test_a_link_to_the_pictures_of_a_damaged_run_says_why_too(home, pictures, page):
+    link_says_why(page)
+
+
+def link_says_why(page: str) -> None:
+    damaged_by("experiment.json", "emptied")
+    for _ in range(2):
+        app = draw(View(page, "victim", (("run", VICTIM.key),)))
+        said = [text.replace("\\", "") for text in words(app)]
+        assert not app.exception and any("is damaged: experiment.json is empty." in text for text in said)
+        assert not any("There is no run called" in text for text in said)
+
+
+@pytest.mark.slow
+def test_look_inside_opens_another_epoch_where_the_weights_are_damaged(home, pictures):
+    damaged_by("model.keras", "half an HDF5")
+    app = draw(View("look_inside", "victim", (("run", VICTIM.key), ("epoch", "2"))))
+    assert not app.exception and app.query_params["run"] == VICTIM.key
+    assert "model.keras is not what Keras writes" in app.warning[0].value.replace("\\", "")
+    assert list(app.select_slider[0].options) == ["0", "1"]
+
+
+def test_damage_in_words_of_others_is_no_markdown(home):
+    value = json.loads((victim() / "record.json").read_text()) | {"seconds": "![x](http://a.b/c.png)"}
+    (victim() / "record.json").write_text(json.dumps(value))
+    for view in FAST_VIEWS[:1] + FAST_VIEWS[-1:]:
+        assert not any("![x]" in text for text in words(draw(view)))
+
+
+def test_a_teacher_removes_a_damaged_run_and_only_that(home):
+    damaged_by("experiment.json", "binary")
+    app = draw(next(view for view in VIEWS if view.page == "admin"))
+    assert [one.label for one in app.button].count("Remove") == 1
+    button(app, "Remove").click().run()
+    assert not app.exception and not victim().exists()
+    assert [run.name for run in runs.list_runs()] == [OTHER.key]
+
+
+def test_nobody_but_a_teacher_removes_a_run(home):
+    damaged_by("experiment.json", "binary")
+    (home / "settings.json").write_text("{}")
+    with pytest.raises(QuotaExceeded):
+        Admin(Queue(), "carol").remove(VICTIM.key)
+    assert victim().exists()
+
+
+def test_a_damaged_file_of_top_images_is_computed_again(home):
+    (victim() / "top.npz").write_bytes(b"PK")
+    (victim() / "top.json").write_text(json.dumps({"state": "running", "done": "abc", "total": [7]}))
+    run = Run(victim(), VICTIM)
+    assert top_activations_job.load(run) is None and top_activations_job.job_status(run) is None
 
 
 # -- the matrix --------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """What a worker does, in real processes: it trains, stops, is killed, goes on, and says why when it cannot."""
 
 import csv
+import errno
 import json
 import os
 import random
@@ -264,6 +265,34 @@ def test_a_training_whose_checkpoint_is_broken_begins_anew_and_ends_as_ever(home
     assert code == 0 and "This training begins anew" in output, output
     assert (again / "history.csv").read_text() == history
     assert runs.read_run(again).state == "done" and not (again / "checkpoint.npz").exists()
+
+
+def test_a_damaged_finished_run_is_trained_again_to_the_same_figures(home, whole):
+    again = home / "runs" / whole[0].key
+    history, snapshot = (again / "history.csv").read_text(), again / "weights" / "002.npz"
+    snapshot.write_bytes(snapshot.read_bytes()[:2_000])
+    code, output = finish(whole[0].experiment, home)
+    assert code == 0 and "was damaged and is trained again: weights/002.npz is no whole zip archive." in output, output
+    assert (again / "history.csv").read_text() == history
+    assert runs.read_run(again).damages(thorough=True) == {} and runs.read_run(again).state == "done"
+
+
+def test_after_a_failed_write_the_record_counts_the_epochs_of_the_history(home, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(home))
+    written, write = [], runs.write_history
+
+    def full_disk(path, rows):
+        written.append(len(rows))
+        if len(rows) > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, rows)
+
+    monkeypatch.setattr(runs, "write_history", full_disk)
+    experiment = Experiment(**SMALL | {"seed": 9})
+    assert trainer.train(experiment) == "failed"
+    run = runs.read_run(home / "runs" / experiment.key)
+    assert written == [1, 2, 3] and run.record.epochs_done == len(run.record.epoch_seconds) == 1
+    assert run.state == "failed" and run.damages(thorough=True) == {}
 
 
 def test_what_a_worker_killed_at_its_last_step_left_behind_is_cleared_away(whole, home):
