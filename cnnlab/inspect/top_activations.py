@@ -10,6 +10,7 @@ from cnnlab.inspect.context import InspectContext
 from cnnlab.jobs import top_activations_job
 from cnnlab.jobs.top_activations_job import TopActivations, TopActivationsError
 from cnnlab.rendering.feature_map_grid import png_data_uri
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, clickable_image, query_state, selection
 from cnnlab.ui.image_source import ImageSet, load_image_set, thumbnails
@@ -117,7 +118,7 @@ def offer_computation(run: Run, why: str) -> None:
         computation_progress(run)
         return
     if problem := st.session_state.pop(SESSION_START_ERROR, None) or (now and now.message):
-        st.warning(problem)
+        st.warning(escape_markdown(problem))
     st.info(f"{why} It takes about 15 seconds, once for this run.", icon=":material/grid_view:")
     st.button("Ask all test images", icon=":material/play_arrow:", on_click=_on_start, args=(run,))
 

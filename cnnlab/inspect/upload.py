@@ -14,6 +14,7 @@ import streamlit as st
 from PIL import Image
 
 from cnnlab.data.photo_preprocessing import PhotoError, PreparedPhoto, prepare_photo
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import uploads
 from cnnlab.ui import selection
 from cnnlab.ui.state import session_key, url_param
@@ -54,7 +55,7 @@ def upload_controls(source: str) -> None:
             preprocessing_steps(photo)
             store_upload(source, given.file_id, photo)
         except PhotoError as problem:
-            st.error(str(problem), icon=":material/broken_image:")
+            st.error(escape_markdown(problem), icon=":material/broken_image:")
 
 
 def cropped_photo(name: str, data: bytes) -> PreparedPhoto:
@@ -92,7 +93,7 @@ def preprocessing_steps(photo: PreparedPhoto) -> None:
             small.thumbnail((160, 160))
             st.image(small, caption=f"{number}. {caption}", alt=f"Step {number}: {caption}", width=160)
     if photo.notes:
-        st.caption(" ".join(photo.notes))
+        st.caption(escape_markdown(" ".join(photo.notes)))
 
 
 def captioned_steps(photo: PreparedPhoto) -> list[tuple[str, Image.Image]]:

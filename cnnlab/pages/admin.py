@@ -20,6 +20,7 @@ from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.jobs.runner import run_directory
 from cnnlab.jobs.worker_outcome import read_tail
 from cnnlab.rendering import formatting
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import run_retention, runs
 from cnnlab.storage.runs import Run, UnknownRun
 from cnnlab.ui import app_shell, cache, presence, training_times
@@ -119,7 +120,7 @@ def machine_metrics() -> None:
         st.metric("Disk free", f"{free / 1e9:.0f} GB", width=120)
         for gpu in gpus():
             taken = f"{gpu.used_mib / 1024:.1f} of {gpu.memory_mib / 1024:.0f} GiB"
-            st.metric(gpu.device, taken, width=170, help=gpu.name)
+            st.metric(escape_markdown(gpu.device), taken, width=170, help=escape_markdown(gpu.name))
     if waiting and not dispatcher_process.is_running():
         st.error("Trainings wait and no dispatcher is at work. Start one: `python -m cnnlab dispatch`.")
 
@@ -180,8 +181,8 @@ def running_job(job: Job) -> None:
     done = int(cache.record(run).get("epochs_done") or 0) if run else 0
     epochs = run.experiment.epochs if run else 1
     share, words = formatting.describe_progress(run.progress() if run else {}, done, epochs)
-    job_row(job, [f"**{title(job)}**", job.device, attempts_note(job), requester_names(job)])
-    st.progress(share, text=words if job.is_wanted else "stopping after the batch at hand")
+    job_row(job, [f"**{title(job)}**", escape_markdown(job.device), attempts_note(job), requester_names(job)])
+    st.progress(share, text=escape_markdown(words) if job.is_wanted else "stopping after the batch at hand")
 
 
 def job_row(job: Job, words: list[str]) -> None:
@@ -205,7 +206,8 @@ def finished_jobs() -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             mark = ":material/error:" if job.state == FAILED else ":material/check:" if job.state == "done" else ""
             st.markdown(
-                f"{mark} {title(job)}, {job.state}, {format_age(job.finished)}. {job.reason or ''}", width="stretch"
+                f"{mark} {title(job)}, {job.state}, {format_age(job.finished)}. {escape_markdown(job.reason or '')}",
+                width="stretch",
             )
             if job.state != "done" and st.button("Retry", key=f"retry{job.id}", help=f"Ask for job {job.id} again"):
                 try:
@@ -213,7 +215,7 @@ def finished_jobs() -> None:
                     dispatcher_process.ensure_running()
                     st.rerun()
                 except QuotaExceeded as error:
-                    st.error(str(error))
+                    st.error(escape_markdown(error))
 
 
 def log_viewer() -> None:
@@ -258,7 +260,7 @@ def pin(run: Run, yes: bool) -> None:
     try:
         admin_actions().pin(run.key, yes)
     except UnknownRun as error:
-        st.error(str(error))
+        st.error(escape_markdown(error))
         return
     st.rerun()
 
@@ -317,7 +319,11 @@ def requester_names(job: Job) -> str:
 def attempts_note(job: Job) -> str:
     """That a job was begun before, and why it broke off."""
     attempt = job.attempts - (job.state == RUNNING)
-    return f"begun {attempt} time{'s' if attempt > 1 else ''} before: {job.reason or 'stopped'}" if attempt else ""
+    return (
+        f"begun {attempt} time{'s' if attempt > 1 else ''} before: {escape_markdown(job.reason or 'stopped')}"
+        if attempt
+        else ""
+    )
 
 
 def format_age(moment: float | None) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from cnnlab.rendering import charts, curve_summary, palette
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report import (
     ModelResults,
     ReportRow,
@@ -20,7 +21,14 @@ from cnnlab.report import (
 )
 from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell, cache
-from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS, experiment_params, quoted, write_params
+from cnnlab.ui.selection import (
+    EXPERIMENT_PARAMS,
+    SELECTION_PARAMS,
+    experiment_params,
+    quoted,
+    show_problems,
+    write_params,
+)
 from cnnlab.ui.state import session_key, url_param
 
 MISSING = "not trained yet"
@@ -172,7 +180,7 @@ def devices(rows: Sequence[ReportRow]) -> str:
     """On what machines ours were trained, said once."""
     found = [cache.find_run(row.model.experiment) for row in rows if row.ours]
     names = sorted({str(cache.record(run).get("device")) for run in found if run and cache.record(run).get("device")})
-    return f"The report's times are on a Colab GPU, ours on {'; '.join(names)}." if names else ""
+    return f"The report's times are on a Colab GPU, ours on {escape_markdown('; '.join(names))}." if names else ""
 
 
 # -- curves ------------------------------------------------------------------------------------------------------------
@@ -203,7 +211,7 @@ def panel(row: ReportRow, *, reported: bool) -> None:
         spec=spec, alt=curve_summary.describe_accuracy(history, row.title), key=f"panel {row.model.name}"
     )
     if run.state != "done":
-        st.caption(f"{run.state}, epoch {history['epoch'][-1]:.0f} of {run.experiment.epochs}")
+        st.caption(f"{escape_markdown(run.state)}, epoch {history['epoch'][-1]:.0f} of {run.experiment.epochs}")
 
 
 def overlay(eight: Sequence[ReportRow]) -> None:
@@ -230,7 +238,7 @@ def choose_runs(known: dict[str, Run]) -> list[Run]:
     """The runs to draw, kept in the address; a name that is no run any more is left out, and said."""
     named = [name for name in st.query_params.get(OVERLAY_PARAM, "").split(",") if name]
     if gone := [name for name in named if name not in known]:
-        st.warning(f"There is no run called {', '.join(map(quoted, gone[:3]))} here; the others are shown.")
+        show_problems([f"There is no run called {', '.join(map(quoted, gone[:3]))} here; the others are shown."])
     usual = [name for name in DEFAULT_OVERLAY if name in known] or list(known)[:2]
     first = [name for name in named if name in known][:MAX_OVERLAY_RUNS] or usual
     picked = st.multiselect(

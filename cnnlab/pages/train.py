@@ -27,6 +27,7 @@ from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering import charts, curve_summary, formatting, palette
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.settings import SettingsError
 from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell, architecture_diagram, cache, download_panel
@@ -130,7 +131,7 @@ def experiment_form(experiment: Experiment) -> None:
             advanced_fields()
         st.form_submit_button("Show this network", type="primary", width="stretch", on_click=on_submit)
     if problem := st.session_state.pop(SESSION_FORM_ERROR, None):
-        st.error(problem)
+        st.error(escape_markdown(problem))
 
 
 def regularizer_label(name: str) -> str:
@@ -236,7 +237,7 @@ def training_phase(state: str | None, job: Job | None) -> str:
 def result_area(experiment: Experiment) -> None:
     """The result, the training to watch, or the button that starts it."""
     if refusal := st.session_state.pop(SESSION_REFUSAL, None):
-        st.error(refusal)
+        st.error(escape_markdown(refusal))
     now = training_status(experiment)
     if now.is_active:
         st.fragment(watch_training, run_every=TICK_SECONDS)(experiment)
@@ -264,7 +265,7 @@ def finished_result(run: Run) -> None:
         else []
     )
     told += [f"accuracy on the test set {curve_summary.percent(test, 1)}"] if test is not None else []
-    st.caption(f"{run.title}: {'; '.join(told)}.")
+    st.caption(f"{run.title}: {escape_markdown('; '.join(told))}.")
     with st.container(horizontal=True, vertical_alignment="center"):
         app_shell.page_link("look_inside", "Look inside this network", {"run": run.name}, icon=":material/grid_view:")
         model = run.path / "model.keras"
@@ -332,7 +333,7 @@ def watch_training(experiment: Experiment) -> None:
     try:
         live_training(experiment)
     except (QueueError, OSError) as error:
-        st.warning(str(error))
+        st.warning(escape_markdown(error))
 
 
 def live_training(experiment: Experiment) -> None:
@@ -376,7 +377,7 @@ def progress_panel(experiment: Experiment, now: TrainingStatus) -> None:
     share, words = formatting.describe_progress(now.run.progress() if now.run else {}, done, experiment.epochs)
     if now.phase == "stopping":
         words = "stopping after the batch at hand; the whole epochs are kept"
-    st.progress(share, text=f"**{experiment.title}**: {words}")
+    st.progress(share, text=f"**{experiment.title}**: {escape_markdown(words)}")
 
 
 def stop_button(job: Job) -> None:
@@ -415,7 +416,7 @@ def start_panel(experiment: Experiment) -> None:
 
 def interrupted_panel(experiment: Experiment, now: TrainingStatus) -> None:
     """A training that ended before its end: why, what there is of it, and how it goes on."""
-    st.warning(interruption_message(now))
+    st.warning(escape_markdown(interruption_message(now)))
     st.button("Continue", type="primary", icon=":material/play_arrow:", on_click=submit_training, args=(experiment,))
     if now.run:
         history = cache.history(now.run)

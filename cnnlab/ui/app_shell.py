@@ -17,6 +17,7 @@ from cnnlab.jobs import admin, dispatcher_process
 from cnnlab.jobs.job import DONE, FAILED, Job
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.settings import SettingsError
 from cnnlab.ui import auth, browser_identity, cache, presence, streamlit_patches
 from cnnlab.ui.state import session_key
@@ -65,9 +66,10 @@ def run_app(pages: Sequence[st.Page]) -> None:
         page.run()
         page_footer(page)
     except (QueueError, QuotaExceeded, SettingsError) as error:
-        st.error(str(error))
+        st.error(escape_markdown(error))
     except OSError as error:
-        st.error(f"Something could not be read or written ({error.strerror or error}): look at the disk of the server.")
+        reason = escape_markdown(error.strerror or error)
+        st.error(f"Something could not be read or written ({reason}): look at the disk of the server.")
     with st.container(key="running"):
         st.html(STYLE)
         training_status()
@@ -143,7 +145,7 @@ def finished_message(job: Job) -> str:
         title = "A training"
     if job.state == DONE:
         return f"**{title}** has finished training: open it under Train or Look inside."
-    return f"**{title}** could not be trained. {job.reason or ''}"
+    return f"**{title}** could not be trained. {escape_markdown(job.reason or '')}"
 
 
 def current_person() -> str:
