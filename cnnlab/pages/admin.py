@@ -14,7 +14,7 @@ import streamlit as st
 
 from cnnlab import settings
 from cnnlab.experiment import ExperimentError
-from cnnlab.jobs import admin, devices, dispatcher_process, eta
+from cnnlab.jobs import access_keys, admin, devices, dispatcher_process, eta
 from cnnlab.jobs.job import FAILED, RUNNING, Job
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.jobs.runner import run_directory
@@ -36,7 +36,7 @@ SESSION_ACCEPTING = session_key("admin.accepting")
 def page() -> None:
     """Draw it, for a teacher."""
     st.title("What is this machine doing?", anchor=False)
-    if not is_teacher():
+    if not app_shell.is_teacher():
         access_panel()
         return
     st.caption("Every training and who asked for it, the disk and the load. Only a teacher sees this page.")
@@ -55,11 +55,6 @@ def page() -> None:
 # -- who may -----------------------------------------------------------------------------------------------------------
 
 
-def is_teacher() -> bool:
-    """Whether who looks is a teacher, by name or by the key typed in this session."""
-    return admin.is_teacher(app_shell.current_person(), st.session_state.get(app_shell.SESSION_TEACHER_KEY, ""))
-
-
 def admin_actions() -> admin.Admin:
     """The teacher's desk. Raises Refused."""
     return admin.Admin(
@@ -70,8 +65,8 @@ def admin_actions() -> admin.Admin:
 def access_panel() -> None:
     """What anybody else reads: how one becomes the teacher of this machine."""
     st.write(
-        f"This page is the teacher's. Your name here is `{app_shell.current_person()}`: whoever runs the server makes"
-        " it a teacher's with `CNNLAB_TEACHER`, or with `teacher` in `settings.json`."
+        f"This page is the teacher's. Your name here is `{app_shell.current_person()}`. Whoever runs the server names"
+        " the accounts of teachers in `CNNLAB_TEACHER` where people sign in, or sets `CNNLAB_TEACHER_KEY`."
     )
     if settings.current().teacher_key:
         with st.form("key", border=False):
@@ -81,12 +76,14 @@ def access_panel() -> None:
 
 
 def check_key(typed: str) -> None:
-    """Keep the right key for this session; a wrong one costs a second."""
-    if admin.is_teacher("", typed):
-        st.session_state[app_shell.SESSION_TEACHER_KEY] = typed
-        st.rerun()
-    time.sleep(1.0)
-    st.error("That is not the teacher's key.")
+    """Keep the right key for this session."""
+    try:
+        access_keys.check_teacher_key(cache.open_queue(), typed, app_shell.current_person())
+    except access_keys.KeyRefused as error:
+        st.error(escape_markdown(error))
+        return
+    st.session_state[app_shell.SESSION_TEACHER_KEY] = typed
+    st.rerun()
 
 
 # -- the machine -------------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from cnnlab.rendering import charts, curve_summary, formatting, palette
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.settings import SettingsError
 from cnnlab.storage.runs import Run
-from cnnlab.ui import app_shell, architecture_diagram, cache, download_panel
+from cnnlab.ui import app_shell, architecture_diagram, cache, class_code, client_address, download_panel
 from cnnlab.ui.presence import SESSION_EXPERIMENT
 from cnnlab.ui.selection import (
     EXPERIMENT_PARAMS,
@@ -402,6 +402,8 @@ def start_panel(experiment: Experiment) -> None:
         st.button("Train on Shapes instead", on_click=on_set_experiment, args=(instead,), icon=":material/category:")
         st.caption(f"Ten kinds of shapes, drawn on the spot: {expected_duration(instead)}.")
         return
+    if not class_code.require_class_code():
+        return
     label = f"Train it: {expected_duration(experiment)}"
     st.button(
         label,
@@ -417,7 +419,9 @@ def start_panel(experiment: Experiment) -> None:
 def interrupted_panel(experiment: Experiment, now: TrainingStatus) -> None:
     """A training that ended before its end: why, what there is of it, and how it goes on."""
     st.warning(escape_markdown(interruption_message(now)))
-    st.button("Continue", type="primary", icon=":material/play_arrow:", on_click=submit_training, args=(experiment,))
+    if class_code.require_class_code():
+        args = (experiment,)
+        st.button("Continue", type="primary", icon=":material/play_arrow:", on_click=submit_training, args=args)
     if now.run:
         history = cache.history(now.run)
         summary_metrics(experiment, history)
@@ -447,7 +451,12 @@ def submit_training(experiment: Experiment) -> None:
     pressed it wants the training all the same.
     """
     try:
-        cache.open_queue().submit(experiment, app_shell.current_person())
+        cache.open_queue().submit(
+            experiment,
+            app_shell.current_person(),
+            address=client_address.address_group(),
+            is_teacher=app_shell.is_teacher(),
+        )
         ensure_running()
     except (QuotaExceeded, QueueError, SettingsError) as no:
         st.session_state[SESSION_REFUSAL] = str(no)

@@ -1,7 +1,7 @@
 """The frame around every page: navigation, the number of running trainings, notices, and who is signed in.
 
-A class shares one server. Each browser is one person in the queue (`jobs.fair_scheduling`), named after the token
-in its cookie (`ui.browser_identity`) or after its account (`ui.auth`).
+A class shares one server. Each browser is one person in the queue (`jobs.fair_scheduling`), named after the signed
+token in its cookie (`ui.browser_identity`) or after its account (`ui.auth`).
 """
 
 import importlib
@@ -77,7 +77,7 @@ def run_app(pages: Sequence[st.Page]) -> None:
 
 def page_footer(page: st.Page) -> None:
     """Below the page: a link to the page Admin for a teacher, and the sign-out button for who is signed in."""
-    if page.url_path != "admin" and admin.is_teacher(current_person(), st.session_state.get(SESSION_TEACHER_KEY, "")):
+    if page.url_path != "admin" and is_teacher():
         page_link("admin", "What is this machine doing?", {}, icon=":material/dns:")
     auth.sign_out_button()
 
@@ -148,6 +148,11 @@ def finished_message(job: Job) -> str:
     return f"**{title}** could not be trained. {escape_markdown(job.reason or '')}"
 
 
+def is_teacher() -> bool:
+    """Whether who looks is a teacher, by account or by the key typed in this session. Raises SettingsError."""
+    return admin.is_teacher(current_person(), st.session_state.get(SESSION_TEACHER_KEY, ""))
+
+
 def current_person() -> str:
     """The name under which this browser asks for trainings: its account's, else one made of its token."""
-    return auth.account_name() or browser_identity.person_name(browser_identity.browser_token())
+    return auth.account_name() or browser_identity.browser_person()
