@@ -114,7 +114,7 @@ def _load_top_activations(
 def offer_computation(run: Run, why: str) -> None:
     """Say why it is needed, and start the worker at a click; while it works, show how far it is."""
     now = top_activations_job.job_status(run)
-    if now is not None and now.state == "running":
+    if now is not None and now.is_live:
         computation_progress(run)
         return
     if problem := st.session_state.pop(SESSION_START_ERROR, None) or (now and now.message):
@@ -135,7 +135,9 @@ def _on_start(run: Run) -> None:
 def computation_progress(run: Run) -> None:
     """Drawn again twice a second; the end draws the page once more."""
     now = top_activations_job.job_status(run)
-    if now is None or now.state != "running":
+    if now is None or not now.is_live:
         st.rerun()
+    elif now.state == "waiting":
+        st.progress(0.0, "Waiting for its turn: another network is being asked")
     else:
         st.progress(now.done / max(now.total, 1), f"Asking the test images: {now.done:,} of {now.total:,}")

@@ -30,6 +30,7 @@ from cnnlab.storage import runs
 
 PERSON_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 MAX_RESUMES = 3  # a worker that dies is started again so often, and not more often
+MAX_ATTEMPTS = 25  # workers of a job, whatever ended them: a training that takes its machine down does so no more often
 
 
 class PersonError(ValueError):
@@ -207,7 +208,7 @@ class Queue:
         """The worker of a running job ended without a result; `crash` says how, None where it was asked to stop.
 
         `worked` is how many seconds it ran. A job that nobody wants is cancelled. Otherwise it waits again, before all
-        others; a job that has crashed more than MAX_RESUMES times fails, with the reason.
+        others. One that has crashed more than MAX_RESUMES times, or was begun MAX_ATTEMPTS times, fails.
         """
         with self.write_transaction() as db:
             current = statements.get_job(db, _job_id(job))
@@ -221,6 +222,9 @@ class Queue:
                 statements.set_terminal_state(
                     db, current.id, FAILED, f"It was resumed {MAX_RESUMES} times and broke off again: {crash}"
                 )
+            elif current.attempts >= MAX_ATTEMPTS:
+                reason = f"It was begun {current.attempts} times and was interrupted each time: ask for it again."
+                statements.set_terminal_state(db, current.id, FAILED, reason)
             else:
                 db.execute("UPDATE jobs SET state = 'queued', reason = ? WHERE id = ?", (crash, current.id))
             return statements.get_job(db, current.id)

@@ -216,8 +216,11 @@ class TrainingStatus:
 
 
 def training_status(experiment: Experiment) -> TrainingStatus:
-    """Ask the disk and the queue."""
-    run, job = cache.find_run(experiment), cache.open_queue().for_key(experiment.key)
+    """Ask the disk and, unless the run is done, the queue: a home that cannot be written has results too."""
+    run = cache.find_run(experiment)
+    if run and run.state == "done":
+        return TrainingStatus("done", run, None)
+    job = cache.open_queue().for_key(experiment.key)
     return TrainingStatus(training_phase(run.state if run else None, job), run, job)
 
 
