@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from types import SimpleNamespace
 
 import pytest
@@ -150,7 +151,8 @@ def test_an_unsigned_cookie_keeps_its_name_where_it_was_known_before_tokens_were
     asked, person = Experiment(dataset="shapes", depth=1), person_name(UNSIGNED)
     _, ours = cookies_set(accept="text/html", cookie=f"{COOKIE}={UNSIGNED}")
     assert UNSIGNED not in ours  # nobody knows this name
-    Queue().submit(asked, person)
+    with closing(Queue()) as queue:
+        queue.submit(asked, person)
     _, ours = cookies_set(accept="text/html", cookie=f"{COOKIE}={UNSIGNED}")
     assert UNSIGNED not in ours  # the key is older than the request
     os.utime(home / key_module.FILE, (2e9, 2e9))
