@@ -92,6 +92,9 @@ def check_settings() -> Iterator[Finding]:
         yield Finding("settings", FAIL, str(error), "mend it; python -m cnnlab settings prints all")
         return
     yield Finding("settings", OK, f"home {settings.home()}; all of them: python -m cnnlab settings")
+    if current.teacher and not current.teacher_key and not SECRETS.exists():
+        remedy = "set CNNLAB_TEACHER_KEY, or let people sign in: deploy/README.md"
+        yield Finding("teacher", NOTE, "named is an account, and nobody signs in here", remedy)
     if not current.teacher and not current.teacher_key:
         remedy = "set CNNLAB_TEACHER or CNNLAB_TEACHER_KEY"
         yield Finding("teacher", NOTE, "none is named, so nobody sees the Admin page", remedy)

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import ssl
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import pytest
 from history_factories import history, write
+from nginx_server import DEPLOY, free_port, needs_nginx, nginx_folder, wait_for
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
@@ -30,50 +30,15 @@ from cnnlab.jobs.queue import Queue
 from cnnlab.settings import subprocess_environment
 from cnnlab.storage import run_retention, runs
 from cnnlab.storage.run_record import read_record
+from cnnlab.storage.signing_key import signing_key
+from cnnlab.ui.security_headers import CONTENT_SECURITY_POLICY
 
-DEPLOY = settings.REPOSITORY / "deploy"
 UNITS = sorted(path.name for path in (DEPLOY / "systemd").glob("*.service"))
 
-needs_nginx = pytest.mark.skipif(
-    not shutil.which("nginx") or not shutil.which("openssl"), reason="needs nginx, openssl"
-)
 needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
 
 
 # -- nginx -----------------------------------------------------------------------------------------------------------
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def nginx_folder(place: Path, plain: int, secure: int, *web: int) -> Path:
-    """A folder from which nginx runs the shipped files as they are, but for ports and the certificate's place."""
-    ours = (DEPLOY / "nginx" / "cnnlab.conf").read_text()
-    for before, after in (
-        ("listen 80;", f"listen 127.0.0.1:{plain};"),
-        ("listen 443 ssl;", f"listen 127.0.0.1:{secure} ssl;"),
-        ("/etc/nginx/certs", str(place)),
-    ):
-        assert before in ours
-        ours = ours.replace(before, after)
-    upstream = (DEPLOY / "nginx" / f"upstream-{'host' if len(web) == 1 else 'several'}.conf").read_text()
-    for usual, port in enumerate(web, start=8501):
-        assert f"server 127.0.0.1:{usual};" in upstream
-        upstream = upstream.replace(f"127.0.0.1:{usual};", f"127.0.0.1:{port};")
-    (place / "ours.conf").write_text(upstream + ours)
-    kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-    temporary = "".join(f"{kind}_temp_path {place}/{kind};\n" for kind in kinds)
-    (place / "nginx.conf").write_text(
-        f"daemon off; pid {place}/pid; error_log {place}/error.log;\nevents {{}}\n"
-        f"http {{ access_log off; {temporary} include {place}/ours.conf; }}\n"
-    )
-    certificate = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    files = ["-keyout", str(place / "cnnlab.key"), "-out", str(place / "cnnlab.crt")]
-    subprocess.run(["openssl", "req", *certificate, *files], check=True, capture_output=True)
-    return place / "nginx.conf"
 
 
 @needs_nginx
@@ -84,17 +49,6 @@ def test_nginx_accepts_its_configuration(tmp_path: Path, processes: int) -> None
     said = subprocess.run(["nginx", "-t", "-c", str(configuration)], capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stderr
     assert "[warn]" not in said.stderr.replace('[warn] the "user" directive', "")
-
-
-def wait_for(port: int, seconds: float = 60) -> None:
-    give_up = time.monotonic() + seconds
-    while time.monotonic() < give_up:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.1)
-    pytest.fail(f"nobody listens on port {port}")
 
 
 def exec_start(unit: str) -> list[str]:
@@ -146,6 +100,28 @@ def test_the_health_of_the_web_process_is_seen_through_nginx(behind_nginx: tuple
     answer = connection.getresponse()
     assert (answer.status, answer.read()) == (200, b"ok")
     assert answer.headers["Strict-Transport-Security"]
+
+
+@needs_nginx
+@pytest.mark.parametrize(
+    "path",
+    ["/_stcore/metrics", "//_stcore/metrics", "/_stcore/%6detrics", "/x/../_stcore/metrics", "/_stcore/agent/mcp"],
+)
+def test_the_figures_of_the_process_are_not_seen_through_nginx(behind_nginx: tuple[int, int], path: str) -> None:
+    connection = secure_connection(behind_nginx[1])
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    assert (answer.status, b"cache_memory" in answer.read()) == (404, False)
+
+
+@needs_nginx
+def test_over_tls_the_cookie_is_secure_and_the_policy_comes_once(behind_nginx: tuple[int, int]) -> None:
+    connection = secure_connection(behind_nginx[1])
+    connection.request("GET", "/", headers={"Accept": "text/html"})
+    answer = connection.getresponse()
+    [cookie] = [one for one in answer.headers.get_all("Set-Cookie") if one.startswith("cnnlab_browser=")]
+    assert {"Secure", "HttpOnly", "SameSite=Lax"} <= set(cookie.split("; "))
+    assert answer.headers.get_all("Content-Security-Policy") == [CONTENT_SECURITY_POLICY]
 
 
 def upgraded(port: int, origin: str) -> int:
@@ -417,6 +393,8 @@ def test_the_compose_file_fits_the_other_files() -> None:
     assert services["dispatcher-gpu"]["deploy"]["resources"]["reservations"]["devices"][0]["driver"] == "nvidia"
     assert "server web:8501;" in (DEPLOY / "nginx" / "upstream-compose.conf").read_text()
     assert services["web"]["environment"]["CNNLAB_STARTS_DISPATCHER"] == "0"
+    [subnet] = compose["networks"]["default"]["ipam"]["config"]
+    assert services["web"]["environment"]["CNNLAB_TRUSTED_PROXIES"] == subnet["subnet"]
 
 
 def test_every_variable_that_is_named_exists() -> None:
@@ -450,6 +428,7 @@ def test_a_backup_taken_while_everything_goes_on_brings_back_queue_runs_settings
     write(settings.runs_dir() / done.key, done, history([0.1, 0.5], [0.1, 0.4]))
     run_retention.pin(done.key)
     (old / "settings.json").write_text('{"jobs_per_person": 7}')
+    secret = signing_key().secret
     (old / "data").mkdir()
     (old / "data" / "large.npy").write_bytes(bytes(1000))
     queue.submit(waiting, "ada")  # stays open, its last change in the WAL only
@@ -464,6 +443,7 @@ def test_a_backup_taken_while_everything_goes_on_brings_back_queue_runs_settings
     assert found is not None and found.state == "done" and list(found.history()["val_accuracy"]) == [0.1, 0.4]
     assert run_retention.is_pinned(done.key)
     assert settings.current().jobs_per_person == 7
+    assert signing_key().secret == secret
 
 
 def test_a_backup_is_never_restored_over_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -311,7 +311,7 @@ def test_a_thousand_looks_cost_next_to_nothing(queue: Queue) -> None:
     import time
 
     for number in range(60):
-        queue.submit(shapes(number), f"student{number % 30}")
+        queue.submit(shapes(number), f"student{number % 30}", is_teacher=True)
     started = time.perf_counter()
     for _ in range(1000):
         queue.revision()

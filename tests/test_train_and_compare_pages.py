@@ -412,6 +412,14 @@ def test_a_queue_that_cannot_be_used_is_one_sentence(home):
     assert "is damaged: move it away" in app.error[0].value
 
 
+def test_a_home_that_cannot_be_written_shows_shipped_results_all_the_same(home):
+    write_report(settings.PRETRAINED, ["3conv-dropout"])
+    (home / "jobs.sqlite").mkdir(parents=True)  # SQLite says so as for a folder without permission
+    app = opened(depth="3", regularizer="dropout")
+    assert not app.exception and not app.error
+    assert [one.label for one in app.metric][:1] == ["Training accuracy"]
+
+
 def test_a_run_whose_description_is_damaged_can_be_trained_again():
     folder = write(settings.runs_dir() / SMALL.key, SMALL, LEARNED)
     (folder / "experiment.json").write_text("{")

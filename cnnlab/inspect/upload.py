@@ -17,6 +17,7 @@ from streamlit.typing import UploadedFile
 
 from cnnlab.data.photo_preprocessing import MAX_ZOOM, DecodersBusy, PreparedPhoto, crop_photo, decode_photo
 from cnnlab.photo_decoding.decoder import DecodedPhoto, PhotoError
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import files, uploads
 from cnnlab.ui import selection
 from cnnlab.ui.state import session_key, url_param
@@ -67,9 +68,12 @@ def upload_controls(source: str) -> None:
             preprocessing_steps(photo)
             store_upload(source, given.file_id, photo)
         except PhotoError as problem:
-            st.error(str(problem), icon=":material/broken_image:")
+            st.error(escape_markdown(problem), icon=":material/broken_image:")
         except OSError as problem:
-            st.error(files.disk_error_message(problem, uploads.directory(), 1), icon=":material/broken_image:")
+            st.error(
+                escape_markdown(files.disk_error_message(problem, uploads.directory(), 1)),
+                icon=":material/broken_image:",
+            )
 
 
 def decoded_upload(source: str, given: UploadedFile) -> DecodedPhoto:
@@ -129,7 +133,7 @@ def preprocessing_steps(photo: PreparedPhoto) -> None:
             small.thumbnail((160, 160))
             st.image(small, caption=f"{number}. {caption}", alt=f"Step {number}: {caption}", width=160)
     if photo.notes:
-        st.caption(" ".join(photo.notes))
+        st.caption(escape_markdown(" ".join(photo.notes)))
 
 
 def captioned_steps(photo: PreparedPhoto) -> list[tuple[str, Image.Image]]:

@@ -3,10 +3,11 @@
     python -m cnnlab top-images RUN
 
 Ten thousand forward passes take some ten seconds, too long for a page to wait and too short for the queue. So a page
-starts this worker (`start`), which writes how far it is (`progress`) and, at the end, one small file (`load`): for
-every filter the images at the top of its range and from its middle, whether it answers any image at all, and how much
-it prefers each class. The file lies in the run's directory; for shipped runs, which nobody writes into, under
-`home()/top/<key>/`. It names its epoch and its data: after more training, or on other images, it is made anew.
+starts this worker (`start`). It waits until no other one computes, writes how far it is (`job_status`) and, at the
+end, one small file (`load`): for every filter the images at the top of its range and from its middle, whether it
+answers any image at all, and how much it prefers each class. The file lies in the run's directory; for shipped runs,
+which nobody writes into, under `home()/top/<key>/`. It names its epoch and its data: after more training, or on other
+images, it is made anew.
 
 Two threads share the work, a slice of images each; NumPy lets go of Python's lock where it counts.
 """
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -39,6 +41,8 @@ FILE, PROGRESS, LOCK = "top.npz", "top.json", "top.lock"
 FORMAT = 2
 MAX_FILE_BYTES = 16_000_000  # of top.npz; four layers of 256 filters take 400,000
 THREADS = 2
+NICENESS = 5  # as that of a training
+MAX_WAITING = 5  # workers of one home that wait for their turn or work, one at a time
 SLICE_IMAGES = 250  # images between two words about the progress
 STATUS_INTERVAL_SECONDS = 0.2  # seconds
 
@@ -65,7 +69,9 @@ class TopActivations:
 
 @dataclass(frozen=True)
 class JobStatus(BackgroundStatus):
-    """`done` of `of` images; `state` is running, done, failed or interrupted; `message` one sentence."""
+    """`done` of `total` images; `state` is waiting, running, done, failed or interrupted; `message` one sentence."""
+
+    LIVE_STATES: ClassVar[tuple[str, ...]] = ("waiting", "running")
 
     done: int = 0
     total: int = 0
@@ -109,7 +115,7 @@ def job_status(run: Run) -> JobStatus | None:
     """The status of the worker, or of the last one; None where there never was one."""
     status = status_file(run).read()
     if status is None and process_lock.is_locked(result_directory(run) / LOCK):
-        return JobStatus("running")
+        return JobStatus("waiting")
     return status
 
 
@@ -126,8 +132,9 @@ def start(run: Run) -> None:
 
 def _start(run: Run, lock: process_lock.ProcessLock) -> None:
     with lock:
-        status_file(run).write(JobStatus("running"))
-        start_detached(cnnlab_command("top-images", run.name), environment={"OPENBLAS_NUM_THREADS": "1"}, lock=lock)
+        status_file(run).write(JobStatus("waiting"))
+        command, environment = cnnlab_command("top-images", run.name), {"OPENBLAS_NUM_THREADS": "1"}
+        start_detached(command, environment=environment, lock=lock, niceness=NICENESS)
 
 
 def run_job(run: Run | str, progress: ProgressCallback | None = None) -> TopActivations:
@@ -143,12 +150,28 @@ def run_job(run: Run | str, progress: ProgressCallback | None = None) -> TopActi
         raise TopActivationsError("Another worker is computing these already.")
     with lock:
         try:
-            return _compute_and_write(run, progress)
+            with _turn(run):
+                return _compute_and_write(run, progress)
         except LookupError as error:
             sentence = str(error.args[0])
             with contextlib.suppress(OSError):  # on a full disk the last word stays what it was
                 status_file(run).write(JobStatus("failed", message=sentence))
             raise TopActivationsError(sentence) from error
+
+
+@contextlib.contextmanager
+def _turn(run: Run) -> Iterator[None]:
+    """Wait until no other worker of this home computes. Raises TopActivationsError where MAX_WAITING wait or work."""
+    folder = settings.home() / "top"
+    with _disk_errors_as_messages(folder), contextlib.ExitStack() as held:
+        tickets = (process_lock.acquire(folder / f"ticket{number}.lock", timeout=0) for number in range(MAX_WAITING))
+        if (ticket := next(filter(None, tickets), None)) is None:
+            raise TopActivationsError(f"{MAX_WAITING} networks are being asked already: try again in a minute.")
+        held.enter_context(ticket)
+        while (turn := process_lock.acquire(folder / "turn.lock", timeout=STATUS_INTERVAL_SECONDS)) is None:
+            status_file(run).write(JobStatus("waiting"))
+        held.enter_context(turn)
+        yield
 
 
 def _compute_and_write(run: Run, tell: ProgressCallback | None) -> TopActivations:

@@ -13,11 +13,19 @@ from cnnlab.explanations.conclusions import best_sentence, describe_claim, descr
 from cnnlab.explanations.series_table import describe_intervals, describe_series, series_table
 from cnnlab.formatting import exact_duration, percent, points
 from cnnlab.rendering import charts, palette
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report import ModelResults, ReportRow
 from cnnlab.series_results import series_results
 from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell, cache, damaged_runs
-from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS, experiment_params, quoted, write_params
+from cnnlab.ui.selection import (
+    EXPERIMENT_PARAMS,
+    SELECTION_PARAMS,
+    experiment_params,
+    quoted,
+    show_problems,
+    write_params,
+)
 from cnnlab.ui.state import session_key, url_param
 
 MISSING, DAMAGED = "not trained yet", "damaged"
@@ -208,7 +216,7 @@ def time_note(rows: Sequence[ReportRow]) -> str:
     if not names:
         return ""
     return (
-        f"The report's times are on a Colab GPU, ours on {'; '.join(names)}, beside other work:"
+        f"The report's times are on a Colab GPU, ours on {escape_markdown('; '.join(names))}, beside other work:"
         " they say how long it took, not which network is faster."
     )
 
@@ -245,7 +253,7 @@ def panel(row: ReportRow, *, reported: bool) -> None:
         key=f"panel {row.model.name}",
     )
     if run.state != "done":
-        st.caption(f"{run.state}, epoch {history['epoch'][-1]:.0f} of {run.experiment.epochs}")
+        st.caption(f"{escape_markdown(run.state)}, epoch {history['epoch'][-1]:.0f} of {run.experiment.epochs}")
 
 
 def overlay(eight: Sequence[ReportRow]) -> None:
@@ -278,7 +286,7 @@ def choose_runs(known: dict[str, Run]) -> list[Run]:
     """The runs to draw, kept in the address; a name that is no run any more is left out, and said."""
     named = [name for name in st.query_params.get(OVERLAY_PARAM, "").split(",") if name]
     if gone := [name for name in named if name not in known]:
-        st.warning(f"There is no run called {', '.join(map(quoted, gone[:3]))} here; the others are shown.")
+        show_problems([f"There is no run called {', '.join(map(quoted, gone[:3]))} here; the others are shown."])
     usual = [name for name in DEFAULT_OVERLAY if name in known] or list(known)[:2]
     first = [name for name in named if name in known][:MAX_OVERLAY_RUNS] or usual
     picked = st.multiselect(

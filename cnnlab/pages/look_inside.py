@@ -29,6 +29,7 @@ from cnnlab.inspect import (
 from cnnlab.inspect.context import VIEW_PARAM, InspectContext
 from cnnlab.models.architecture import network_layers
 from cnnlab.rendering.feature_map_grid import upscaled_png
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.runs import DamagedRun, Run, UnknownRun
 from cnnlab.ui import cache, damaged_runs, malloc_tuning, query_state, selection
 from cnnlab.ui.image_source import SelectedImage, load_image_set, select_image
@@ -143,4 +144,4 @@ def open_view(run: Run, epoch: int, subject: SelectedImage) -> None:
     try:
         VIEWS[view][1](InspectContext(run=run, epoch=epoch, selected_image=subject))
     except UnknownRun as problem:  # weights of another epoch or run that the view needs
-        st.warning(selection.escape_markdown(str(problem)), icon=damaged_runs.ICON)
+        st.warning(escape_markdown(str(problem)), icon=damaged_runs.ICON)

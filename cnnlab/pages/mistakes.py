@@ -15,6 +15,7 @@ from cnnlab.analysis import metrics
 from cnnlab.analysis.statistics import expected_calibration_error
 from cnnlab.explanations import mistakes as explanations
 from cnnlab.rendering import mistake_charts
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.runs import DamagedRun, Run
 from cnnlab.ui import cache, damaged_runs, image_grid, query_state, selection, test_results
 from cnnlab.ui.image_grid import GridImage
@@ -44,9 +45,7 @@ def page() -> None:
     try:
         mine, other = selected_results(runs)
     except DamagedRun as damage:
-        st.error(
-            selection.escape_markdown(f"{damage} Choose another network, or train it again."), icon=damaged_runs.ICON
-        )
+        st.error(escape_markdown(f"{damage} Choose another network, or train it again."), icon=damaged_runs.ICON)
         return
     if mine is None:
         st.info("This network has said nothing about the test pictures yet: let its training end, or choose another.")

@@ -29,9 +29,10 @@ from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering import charts, palette
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.settings import SettingsError
 from cnnlab.storage.runs import Run
-from cnnlab.ui import app_shell, architecture_diagram, cache, damaged_runs, download_panel
+from cnnlab.ui import app_shell, architecture_diagram, cache, class_code, client_address, damaged_runs, download_panel
 from cnnlab.ui.presence import SESSION_EXPERIMENT
 from cnnlab.ui.selection import (
     EXPERIMENT_PARAMS,
@@ -132,7 +133,7 @@ def experiment_form(experiment: Experiment) -> None:
             advanced_fields()
         st.form_submit_button("Show this network", type="primary", width="stretch", on_click=on_submit)
     if problem := st.session_state.pop(SESSION_FORM_ERROR, None):
-        st.error(problem)
+        st.error(escape_markdown(problem))
 
 
 def regularizer_label(name: str) -> str:
@@ -217,8 +218,11 @@ class TrainingStatus:
 
 
 def training_status(experiment: Experiment) -> TrainingStatus:
-    """Ask the disk and the queue."""
-    run, job = cache.find_run(experiment), cache.open_queue().for_key(experiment.key)
+    """Ask the disk and, unless the run is done, the queue: a home that cannot be written has results too."""
+    run = cache.find_run(experiment)
+    if run and run.state == "done":
+        return TrainingStatus("done", run, None)
+    job = cache.open_queue().for_key(experiment.key)
     return TrainingStatus(training_phase(run.state if run else None, job), run, job)
 
 
@@ -240,7 +244,7 @@ def training_phase(state: str | None, job: Job | None) -> str:
 def result_area(experiment: Experiment) -> None:
     """The result, the training to watch, or the button that starts it."""
     if refusal := st.session_state.pop(SESSION_REFUSAL, None):
-        st.error(refusal)
+        st.error(escape_markdown(refusal))
     now = training_status(experiment)
     if now.is_active:
         st.fragment(watch_training, run_every=TICK_SECONDS)(experiment)
@@ -274,9 +278,9 @@ def finished_result(run: Run) -> None:
         else []
     )
     told += [f"accuracy on the test set {formatting.percent(test, 1)}"] if test is not None else []
-    st.caption(f"{run.title}: {'; '.join(told)}.")
+    st.caption(f"{run.title}: {escape_markdown('; '.join(told))}.")
     if sentence := damaged_runs.damage_sentence(run):
-        st.warning(f"{sentence} The figures above are whole.", icon=damaged_runs.ICON)
+        st.warning(f"{escape_markdown(sentence)} The figures above are whole.", icon=damaged_runs.ICON)
         train_again_button(run)
     with st.container(horizontal=True, vertical_alignment="center"):
         app_shell.page_link("look_inside", "Look inside this network", {"run": run.name}, icon=":material/grid_view:")
@@ -358,7 +362,7 @@ def watch_training(experiment: Experiment) -> None:
     try:
         live_training(experiment)
     except (QueueError, OSError) as error:
-        st.warning(str(error))
+        st.warning(escape_markdown(error))
 
 
 def live_training(experiment: Experiment) -> None:
@@ -402,7 +406,7 @@ def progress_panel(experiment: Experiment, now: TrainingStatus) -> None:
     share, words = training_progress.describe_progress(now.run.progress() if now.run else {}, done, experiment.epochs)
     if now.phase == "stopping":
         words = "stopping after the batch at hand; the whole epochs are kept"
-    st.progress(share, text=f"**{experiment.title}**: {words}")
+    st.progress(share, text=f"**{experiment.title}**: {escape_markdown(words)}")
 
 
 def stop_button(job: Job) -> None:
@@ -427,6 +431,8 @@ def start_panel(experiment: Experiment) -> None:
         st.button("Train on Shapes instead", on_click=on_set_experiment, args=(instead,), icon=":material/category:")
         st.caption(f"Ten kinds of shapes, drawn on the spot: {expected_duration(instead)}.")
         return
+    if not class_code.require_class_code():
+        return
     label = f"Train it: {expected_duration(experiment)}"
     st.button(
         label,
@@ -441,8 +447,10 @@ def start_panel(experiment: Experiment) -> None:
 
 def interrupted_panel(experiment: Experiment, now: TrainingStatus) -> None:
     """A training that ended before its end: why, what there is of it, and how it goes on."""
-    st.warning(interruption_message(now))
-    st.button("Continue", type="primary", icon=":material/play_arrow:", on_click=submit_training, args=(experiment,))
+    st.warning(escape_markdown(interruption_message(now)))
+    if class_code.require_class_code():
+        args = (experiment,)
+        st.button("Continue", type="primary", icon=":material/play_arrow:", on_click=submit_training, args=args)
     if now.run:
         history = cache.history(now.run)
         summary_metrics(experiment, history)
@@ -501,7 +509,12 @@ def submit_training(experiment: Experiment) -> None:
     pressed it wants the training all the same.
     """
     try:
-        cache.open_queue().submit(experiment, app_shell.current_person())
+        cache.open_queue().submit(
+            experiment,
+            app_shell.current_person(),
+            address=client_address.address_group(),
+            is_teacher=app_shell.is_teacher(),
+        )
         ensure_running()
     except (QuotaExceeded, QueueError, SettingsError) as no:
         st.session_state[SESSION_REFUSAL] = str(no)

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -43,7 +44,8 @@ def start_detached(
 
     Its output is appended to `log`, or discarded. `environment` is added to `settings.subprocess_environment()`. `lock`
     is inherited by the child and signed with its process id; the caller releases its own copy. `niceness` lowers the
-    child's priority relative to this process. Raises OSError.
+    child's priority relative to this process. A thread reaps the child when it ends, so that no zombie is left; `poll`
+    of the returned process tells its exit code. Raises OSError.
     """
     descriptors, lock_variables = lock.inheritance_options() if lock else ((), {})
     with contextlib.ExitStack() as stack:
@@ -60,6 +62,7 @@ def start_detached(
         lock.write_owner(process.pid, inherited=True)
     if niceness:
         lower_priority(process.pid, niceness)
+    threading.Thread(target=process.wait, name=f"reaps {process.pid}", daemon=True).start()
     return process
 
 

@@ -1,7 +1,7 @@
 """The frame around every page: navigation, the number of running trainings, notices, and who is signed in.
 
-A class shares one server. Each browser is one person in the queue (`jobs.fair_scheduling`), named after the token
-in its cookie (`ui.browser_identity`) or after its account (`ui.auth`).
+A class shares one server. Each browser is one person in the queue (`jobs.fair_scheduling`), named after the signed
+token in its cookie (`ui.browser_identity`) or after its account (`ui.auth`).
 """
 
 import importlib
@@ -17,11 +17,11 @@ from cnnlab.jobs import admin, dispatcher_process
 from cnnlab.jobs.job import DONE, FAILED, Job
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.rendering.palette import TEXT_ON_PRIMARY
 from cnnlab.settings import SettingsError
 from cnnlab.storage.runs import UnknownRun
 from cnnlab.ui import auth, browser_identity, cache, presence, streamlit_patches
-from cnnlab.ui.selection import escape_markdown
 from cnnlab.ui.state import session_key
 
 POLL_SECONDS = 2.0
@@ -69,11 +69,12 @@ def run_app(pages: Sequence[st.Page]) -> None:
         page.run()
         page_footer(page)
     except (QueueError, QuotaExceeded, SettingsError) as error:
-        st.error(str(error))
+        st.error(escape_markdown(error))
     except UnknownRun as error:  # a run was removed or damaged while the page was drawn
-        st.error(escape_markdown(str(error)))
+        st.error(escape_markdown(error))
     except OSError as error:
-        st.error(f"Something could not be read or written ({error.strerror or error}): look at the disk of the server.")
+        reason = escape_markdown(error.strerror or error)
+        st.error(f"Something could not be read or written ({reason}): look at the disk of the server.")
     with st.container(key="running"):
         st.html(STYLE)
         training_status()
@@ -81,7 +82,7 @@ def run_app(pages: Sequence[st.Page]) -> None:
 
 def page_footer(page: st.Page) -> None:
     """Below the page: a link to the page Admin for a teacher, and the sign-out button for who is signed in."""
-    if page.url_path != "admin" and admin.is_teacher(current_person(), st.session_state.get(SESSION_TEACHER_KEY, "")):
+    if page.url_path != "admin" and is_teacher():
         page_link("admin", "What is this machine doing?", {}, icon=":material/dns:")
     auth.sign_out_button()
 
@@ -149,9 +150,14 @@ def finished_message(job: Job) -> str:
         title = "A training"
     if job.state == DONE:
         return f"**{title}** has finished training: open it under Train or Look inside."
-    return f"**{title}** could not be trained. {job.reason or ''}"
+    return f"**{title}** could not be trained. {escape_markdown(job.reason or '')}"
+
+
+def is_teacher() -> bool:
+    """Whether who looks is a teacher, by account or by the key typed in this session. Raises SettingsError."""
+    return admin.is_teacher(current_person(), st.session_state.get(SESSION_TEACHER_KEY, ""))
 
 
 def current_person() -> str:
     """The name under which this browser asks for trainings: its account's, else one made of its token."""
-    return auth.account_name() or browser_identity.person_name(browser_identity.browser_token())
+    return auth.account_name() or browser_identity.browser_person()

@@ -18,6 +18,7 @@ import streamlit as st
 
 from cnnlab.experiment import INTEGER_RANGES, Experiment, ExperimentError
 from cnnlab.models.architecture import Layer
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import runs
 from cnnlab.storage.runs import DamagedRun, Run, UnknownRun
 from cnnlab.ui.state import session_key, url_param
@@ -241,9 +242,4 @@ def open_selected_run(reference: str, default: Run | None) -> Run | None:
 def show_problems(problems: Problems) -> None:
     """Show what was wrong with the address: one line, however much it was."""
     if problems:
-        st.warning(" ".join(escape_markdown(problem) for problem in problems), icon=":material/link_off:")
-
-
-def escape_markdown(text: str) -> str:
-    """Text that Markdown leaves alone: these are somebody else's words."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|$~:&])", r"\\\1", text)
+        st.warning(" ".join(map(escape_markdown, problems)), icon=":material/link_off:")
