@@ -19,12 +19,13 @@ from cnnlab.report import (
     report_rows,
 )
 from cnnlab.storage.runs import Run
-from cnnlab.ui import app_shell, cache
+from cnnlab.ui import app_shell, cache, selected_network
 from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS, experiment_params, quoted, write_params
 from cnnlab.ui.state import session_key, url_param
 
 MISSING = "not trained yet"
 MAX_OVERLAY_RUNS = 8  # runs in one chart that can still be told apart
+OVERLAY_HEIGHT, LEGEND_ROW = 320, 20  # pixels of the plot with its axis, and of one row of the legend
 OVERLAY_PARAM = url_param("add")  # the word of the address that names added runs
 TRAINING_MEASURES = {"reported": "as Keras reports it", "measured": "measured like validation"}
 SESSION_MEASURE = session_key("compare.measure")  # which training accuracy is drawn
@@ -223,7 +224,9 @@ def overlay(eight: Sequence[ReportRow]) -> None:
         st.caption("Some were trained on CIFAR-10 and some on Shapes: compare how they run, not how high they come.")
     longest = max(run.experiment.epochs for run in chosen)
     words = " ".join(curve_summary.describe_accuracy(history, name) for name, history in named.items())
-    st.vega_lite_chart(spec=charts.overlay_chart(named, colours, longest), alt=words, key="overlay")
+    spec = charts.overlay_chart(named, colours, longest)
+    spec["height"] = OVERLAY_HEIGHT + LEGEND_ROW * len(chosen)  # the legend lies below the plot, within this height
+    st.vega_lite_chart(spec=spec, alt=words, key="overlay")
 
 
 def choose_runs(known: dict[str, Run]) -> list[Run]:
@@ -231,7 +234,7 @@ def choose_runs(known: dict[str, Run]) -> list[Run]:
     named = [name for name in st.query_params.get(OVERLAY_PARAM, "").split(",") if name]
     if gone := [name for name in named if name not in known]:
         st.warning(f"There is no run called {', '.join(map(quoted, gone[:3]))} here; the others are shown.")
-    usual = [name for name in DEFAULT_OVERLAY if name in known] or list(known)[:2]
+    usual = default_overlay(known)
     first = [name for name in named if name in known][:MAX_OVERLAY_RUNS] or usual
     picked = st.multiselect(
         "Networks",
@@ -243,3 +246,11 @@ def choose_runs(known: dict[str, Run]) -> list[Run]:
     )
     write_params({OVERLAY_PARAM: ",".join(picked)} if picked and picked != usual else {}, [OVERLAY_PARAM])
     return [known[name] for name in picked]
+
+
+def default_overlay(known: dict[str, Run]) -> list[str]:
+    """The plain network and the one with dropout; where another one is selected, that one too."""
+    names = [name for name in DEFAULT_OVERLAY if name in known] or list(known)[:2]
+    experiment = selected_network.selected_experiment()
+    run = cache.find_run(experiment) if experiment else None
+    return names if run is None or run.name not in known or run.name in names else [*names, run.name]

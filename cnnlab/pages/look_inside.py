@@ -29,7 +29,7 @@ from cnnlab.inspect.context import VIEW_PARAM, InspectContext
 from cnnlab.models.architecture import network_layers
 from cnnlab.rendering.feature_map_grid import upscaled_png
 from cnnlab.storage.runs import Run
-from cnnlab.ui import cache, malloc_tuning, query_state, selection
+from cnnlab.ui import cache, malloc_tuning, query_state, selected_network, selection
 from cnnlab.ui.image_source import SelectedImage, load_image_set, select_image
 from cnnlab.ui.selection import Selection
 from cnnlab.ui.state import url_params_of
@@ -73,11 +73,12 @@ def page() -> None:
 def selected_context(runs: list[Run]) -> InspectContext | None:
     """The run, epoch and image that the address names, as far as they exist; the address then says what is shown."""
     wanted = selection.current_selection()
-    usual = next((run for run in runs if run.name == DEFAULT_RUN), runs[0])
-    run = selection.open_selected_run(wanted.run, usual) or usual
-    kept = run.snapshot_epochs()
-    if not kept:
-        st.info(f"{run.title} has no weights yet: its first epoch has just begun.")
+    default = next((run for run in runs if run.name == DEFAULT_RUN), runs[0])
+    run = selected_network.open_network(wanted.run, default)
+    kept = run.snapshot_epochs() if run else []
+    if run is None or not kept:
+        reason = "has no weights yet: its first epoch has not ended." if run else "is not trained yet."
+        selected_network.unavailable_network(reason, runs, select_other_run)
         return None
     fitted, problems = selection.fit_selection(wanted, network_layers(run.experiment), kept)
     pictures = load_image_set(run.experiment.dataset)
@@ -86,6 +87,11 @@ def selected_context(runs: list[Run]) -> InspectContext | None:
     reference = wanted.image if found.index is None else pictures.image_name(found.index)
     selection.store_selection(resolved_selection(wanted, fitted, run, reference))
     return InspectContext(run=run, epoch=fitted.epoch if fitted.epoch is not None else kept[-1], selected_image=found)
+
+
+def select_other_run(name: str) -> None:
+    """Show this run instead."""
+    selection.update_selection(run=name, epoch=None, map=None)
 
 
 def resolved_selection(wanted: Selection, fitted: Selection, run: Run, image: str) -> Selection:
