@@ -23,6 +23,7 @@ from cnnlab.pages import look_inside, train
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.storage import files
 from cnnlab.ui import download_panel
+from cnnlab.ui.app_shell import SESSION_TEACHER_KEY
 from cnnlab.ui.image_source import load_image_set
 from cnnlab.ui.selection import SELECTION_PARAMS
 from cnnlab.ui.state import url_params_of
@@ -35,6 +36,7 @@ SAME_IN_EVERY_VIEW = {  # swept in the first view only
     "inspect.epoch_slider.play", "inspect.epoch_slider.pause", "inspect.map_controls.layer",
 }  # fmt: skip
 NETWORKS = [(regularizer, depth) for regularizer in REGULARIZERS for depth in (1, 2, 3, 4)]
+TEACHER_KEY = "the key of the sweep"
 STEPS_OF_A_WALK, SEED = 400, 20261124  # five walks
 
 
@@ -86,10 +88,10 @@ def home_of_runs(home: Path, networks: list[tuple[str, int]], data: Path | None 
         patch.setattr(top_activations_job, "start", lambda run: None)
         st.cache_data.clear()
         st.cache_resource.clear()
-        yield {network: tested(home, *network) for network in networks}
+        yield {network: with_answers(home, *network) for network in networks}
 
 
-def tested(home: Path, regularizer: str, depth: int):
+def with_answers(home: Path, regularizer: str, depth: int):
     experiment = Experiment(depth=depth, regularizer=regularizer, **SMALL)
     run = write_run(home / "runs" / experiment.key, experiment)
     labels = load_image_set("cifar10").labels
@@ -138,9 +140,10 @@ def test_every_option_of_every_view_works(regularizer, depth, data, tmp_path):
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("page", PAGES)
 def test_every_option_of_every_other_page_works(page, data, tmp_path, monkeypatch):
-    monkeypatch.setenv("CNNLAB_TEACHER_KEY", "x")
+    monkeypatch.setenv("CNNLAB_TEACHER_KEY", TEACHER_KEY)
     with home_of_runs(tmp_path, [("none", 2), ("dropout", 3), ("batchnorm", 2)], data):
-        check(sweep(PAGES[page], {}), f"{page}, {'CIFAR-10' if data else 'samples'}")
+        session = {SESSION_TEACHER_KEY: TEACHER_KEY} if page == "admin" else {}
+        check(sweep(PAGES[page], {}, session=session), f"{page}, {'CIFAR-10' if data else 'samples'}")
 
 
 @pytest.mark.slow
