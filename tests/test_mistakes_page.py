@@ -260,7 +260,12 @@ def test_a_finished_network_without_predictions_is_said_so():
     labels, said = truth_with()
     key = finished(PLAIN, said, labels)
     (settings.runs_dir() / key / "predictions.npz").unlink()
-    assert "has said nothing about the test pictures" in text(opened(run=key))
+    other = finished(DROPOUT, said, labels)
+    page = opened(run=key)
+    assert f"**{PLAIN.title}** has no answers to the test pictures" in text(page)
+    assert page.query_params["run"] == key  # and not, silently, the other network
+    page.selectbox(key="selected_network.other").select(other).run()
+    assert page.query_params["run"] == other and shown(page)
 
 
 # -- sentences and charts ----------------------------------------------------------------------------------------------

@@ -152,6 +152,18 @@ def test_a_new_regularizer_takes_its_own_usual_strength():
     assert app.number_input(key="f_strength").value == 0.00001
 
 
+def test_a_regularizer_without_a_strength_shows_none_before_anything_is_sent():
+    app = opened(**small(regularizer="dropout"))
+    app.radio(key="f_regularizer").set_value("none").run()
+    strength = app.number_input(key="f_strength")
+    assert strength.value is None and strength.proto.disabled
+    app.radio(key="f_regularizer").set_value("l2").run()
+    strength = app.number_input(key="f_strength")
+    assert strength.value is None and not strength.proto.disabled  # empty: the report's
+    button(app, "Show this network").click().run()
+    assert "strength" not in app.query_params and app.number_input(key="f_strength").value == 0.00001
+
+
 @pytest.mark.parametrize(
     ("field", "number", "sentence"),
     [
@@ -331,6 +343,14 @@ def test_without_cifar10_the_page_offers_a_download_and_shapes(no_cifar10):
     assert app.query_params["dataset"] == "shapes"
 
 
+def test_without_cifar10_shapes_leads_and_the_download_of_170_mb_comes_second(no_cifar10):
+    app = opened(dataset="cifar10", depth="2", regularizer="none")
+    order = [one.label for one in app.button if one.label in ("Train on Shapes instead", "Download CIFAR-10")]
+    assert order == ["Train on Shapes instead", "Download CIFAR-10"]
+    kinds = [button(app, label).proto.type for label in order]
+    assert kinds == ["primary", "secondary"]
+
+
 def test_a_download_shows_its_bytes(no_cifar10, monkeypatch):
     now = download.DownloadStatus("downloading", bytes=85_000_000, message="Downloading CIFAR-10: 85 MB")
     monkeypatch.setattr(download, "download_status", lambda: now)
@@ -462,11 +482,10 @@ def test_a_training_that_ends_is_announced_once():
     button(app, "Train it").click().run()
     Queue().claim()
     time.sleep(0.01)
+    write(settings.runs_dir() / SMALL.key, SMALL, LEARNED)
     Queue().finish(Queue().for_key(SMALL.key), "done")
     app.run()
-    assert [toast.value for toast in app.toast] == [
-        f"**{SMALL.title}** has finished training: open it under Train or Look inside."
-    ]
+    assert [toast.value for toast in app.toast] == [f"**{SMALL.title}** has finished training: open it under Train."]
     assert not app.run().toast
 
 

@@ -13,7 +13,7 @@ from cnnlab.jobs.top_activations_job import TopActivations, TopActivationsError
 from cnnlab.rendering.feature_map_grid import png_data_uri
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.runs import Run
-from cnnlab.ui import cache, clickable_image, query_state, selection
+from cnnlab.ui import cache, clickable_image, selection
 from cnnlab.ui.image_source import ImageSet, load_image_set, thumbnails
 from cnnlab.ui.state import session_key
 
@@ -89,8 +89,7 @@ def example_images(
 
 
 def _on_image_clicked(reference: str) -> None:
-    query_state.set_param(upload.IMAGE_SOURCE_PARAM, None)
-    selection.update_selection(image=reference)
+    selection.update_selection(image=reference, **{upload.IMAGE_SOURCE_PARAM: None})
     st.session_state[SESSION_IMAGE_SELECTED] = True
 
 

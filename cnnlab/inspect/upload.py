@@ -10,6 +10,7 @@ not written again: who went back with the browser's button stays where they went
 """
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import streamlit as st
 from PIL import Image
@@ -30,6 +31,10 @@ ACROSS, DOWN = session_key("inspect.upload.across"), session_key("inspect.upload
 ZOOM, FIT = session_key("inspect.upload.zoom"), session_key("inspect.upload.fit")
 FILE, CAMERA = session_key("inspect.upload.file"), session_key("inspect.upload.camera")
 SOURCES = ("upload", "camera")
+NO_CAMERA = (
+    "A browser gives its camera only to a page that it opened over https, and this one came over http. Take the photo "
+    "with another app and choose it under 'my picture', or ask the teacher for the https address."
+)
 SESSION_CROP = session_key("inspect.upload.crop.")  # and the source: where the session keeps what became of a photo
 SESSION_DECODED = session_key("inspect.upload.decoded.")  # and the source: the decoded photo
 
@@ -57,6 +62,9 @@ def upload_controls(source: str) -> None:
         st.caption(
             ":material/info: The network knows ten classes only. Whatever it is shown, it answers with one of them."
         )
+        if source == "camera" and not is_camera_allowed(st.context.url):
+            st.info(NO_CAMERA, icon=":material/no_photography:")
+            return
         if source == "camera":
             given = st.camera_input("Take a picture", key=CAMERA, width=360)
         else:
@@ -74,6 +82,13 @@ def upload_controls(source: str) -> None:
                 escape_markdown(files.disk_error_message(problem, uploads.directory(), 1)),
                 icon=":material/broken_image:",
             )
+
+
+def is_camera_allowed(url: str | None) -> bool:
+    """Whether a browser lets the page at this URL ask for the camera: over https, or on the same machine."""
+    parts = urlsplit(url or "")
+    local = parts.hostname in ("localhost", "::1") or (parts.hostname or "").startswith("127.")
+    return not url or parts.scheme == "https" or local
 
 
 def decoded_upload(source: str, given: UploadedFile) -> DecodedPhoto:

@@ -17,7 +17,7 @@ from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report import ModelResults, ReportRow
 from cnnlab.series_results import series_results
 from cnnlab.storage.runs import Run
-from cnnlab.ui import app_shell, cache, damaged_runs
+from cnnlab.ui import app_shell, cache, damaged_runs, selected_network
 from cnnlab.ui.selection import (
     EXPERIMENT_PARAMS,
     SELECTION_PARAMS,
@@ -30,6 +30,7 @@ from cnnlab.ui.state import session_key, url_param
 
 MISSING, DAMAGED = "not trained yet", "damaged"
 MAX_OVERLAY_RUNS = 8  # runs in one chart that can still be told apart
+OVERLAY_HEIGHT, LEGEND_ROW = 320, 20  # pixels of the plot with its axis, and of one row of the legend
 OVERLAY_PARAM = url_param("add")  # the word of the address that names added runs
 TRAINING_MEASURES = {"measured": "after the epoch, dropout off", "reported": "averaged during the epoch (Keras)"}
 SESSION_MEASURE = session_key("compare.measure")  # which training accuracy is drawn
@@ -273,7 +274,9 @@ def overlay(eight: Sequence[ReportRow]) -> None:
         st.caption("Some were trained on CIFAR-10 and some on Shapes: compare how they run, not how high they come.")
     longest = max(run.experiment.epochs for run in chosen)
     words = " ".join(curves.describe_accuracy(cache.history(run), run.title, run.experiment.split) for run in chosen)
-    st.vega_lite_chart(spec=charts.overlay_chart(named, colours, longest), alt=words, key="overlay")
+    spec = charts.overlay_chart(named, colours, longest)
+    spec["height"] = OVERLAY_HEIGHT + LEGEND_ROW * len(chosen)  # the legend lies below the plot, within this height
+    st.vega_lite_chart(spec=spec, alt=words, key="overlay")
 
 
 def overlay_measure(chosen: Sequence[Run]) -> str:
@@ -287,7 +290,7 @@ def choose_runs(known: dict[str, Run]) -> list[Run]:
     named = [name for name in st.query_params.get(OVERLAY_PARAM, "").split(",") if name]
     if gone := [name for name in named if name not in known]:
         show_problems([f"There is no run called {', '.join(map(quoted, gone[:3]))} here; the others are shown."])
-    usual = [name for name in DEFAULT_OVERLAY if name in known] or list(known)[:2]
+    usual = default_overlay(known)
     first = [name for name in named if name in known][:MAX_OVERLAY_RUNS] or usual
     picked = st.multiselect(
         "Networks",
@@ -299,3 +302,11 @@ def choose_runs(known: dict[str, Run]) -> list[Run]:
     )
     write_params({OVERLAY_PARAM: ",".join(picked)} if picked and picked != usual else {}, [OVERLAY_PARAM])
     return [known[name] for name in picked]
+
+
+def default_overlay(known: dict[str, Run]) -> list[str]:
+    """The plain network and the one with dropout; where another one is selected, that one too."""
+    names = [name for name in DEFAULT_OVERLAY if name in known] or list(known)[:2]
+    experiment = selected_network.selected_experiment()
+    run = cache.find_run(experiment) if experiment else None
+    return names if run is None or run.name not in known or run.name in names else [*names, run.name]

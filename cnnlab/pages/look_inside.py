@@ -31,7 +31,7 @@ from cnnlab.models.architecture import network_layers
 from cnnlab.rendering.feature_map_grid import upscaled_png
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.runs import DamagedRun, Run, UnknownRun
-from cnnlab.ui import cache, damaged_runs, malloc_tuning, query_state, selection
+from cnnlab.ui import cache, damaged_runs, malloc_tuning, query_state, selected_network, selection
 from cnnlab.ui.image_source import SelectedImage, load_image_set, select_image
 from cnnlab.ui.selection import Selection
 from cnnlab.ui.state import url_params_of
@@ -75,13 +75,18 @@ def page() -> None:
 def selected_context(runs: list[Run]) -> InspectContext | None:
     """The run, epoch and image that the address names, as far as they exist; the address then says what is shown."""
     wanted = selection.current_selection()
-    usual = next((run for run in runs if run.name == DEFAULT_RUN), runs[0])
-    run = selection.open_selected_run(wanted.run, usual) or usual
+    default = next((run for run in runs if run.name == DEFAULT_RUN), runs[0])
+    run = selected_network.open_network(wanted.run, default)
+    if run is None:
+        selected_network.unavailable_network("is not trained yet.", runs, select_other_run)
+        return None
     fitted, problems, epoch = usable_epoch(wanted, run)
     damaged_runs.damage_notice(run)
     if epoch is None:
         if not run.damages():
-            st.info(f"{run.title} has no weights yet: its first epoch has just begun.")
+            finished = run.record.state == "done"
+            reason = "came without its weights." if finished else "has no weights yet: its first epoch has not ended."
+            selected_network.unavailable_network(reason, runs, select_other_run)
         return None
     pictures = load_image_set(run.experiment.dataset)
     found = select_image(upload.displayed_image_name(wanted.image), pictures)
@@ -105,6 +110,11 @@ def usable_epoch(wanted: Selection, run: Run) -> tuple[Selection, list[str], int
             continue
         return fitted, problems, epoch
     return wanted, [], None
+
+
+def select_other_run(name: str) -> None:
+    """Show this run instead."""
+    selection.update_selection(run=name, epoch=None, map=None)
 
 
 def resolved_selection(wanted: Selection, fitted: Selection, run: Run, image: str) -> Selection:

@@ -20,6 +20,7 @@ from cnnlab.experiment import (
     TRAIN_IMAGE_COUNTS,
     Experiment,
     ExperimentError,
+    format_decimal,
 )
 from cnnlab.explanations import curves, training_progress
 from cnnlab.jobs import eta
@@ -32,8 +33,16 @@ from cnnlab.rendering import charts, palette
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.settings import SettingsError
 from cnnlab.storage.runs import Run
-from cnnlab.ui import app_shell, architecture_diagram, cache, class_code, client_address, damaged_runs, download_panel
-from cnnlab.ui.presence import SESSION_EXPERIMENT
+from cnnlab.ui import (
+    app_shell,
+    architecture_diagram,
+    cache,
+    class_code,
+    client_address,
+    damaged_runs,
+    download_panel,
+    selected_network,
+)
 from cnnlab.ui.selection import (
     EXPERIMENT_PARAMS,
     SELECTION_PARAMS,
@@ -50,8 +59,11 @@ DEFAULT_EXPERIMENT = REPORT["3conv-dropout"].experiment
 SESSION_REFUSAL = session_key("train.refusal")  # why a training was refused
 SESSION_FORM_ERROR = session_key("train.form_error")
 SESSION_FORM_KEY = session_key("train.form_key")  # the key of the experiment whose fields stand in the form
+REGULARIZER, STRENGTH = session_key("f_regularizer"), session_key("f_strength")
+MORE_HEIGHT = 260  # pixels of the box with the other settings, so that the button stays beside the result
 TICK_SECONDS = 1.0
 NOTICE_SECONDS = 3.0
+MAX_OTHER_TRAININGS = 5
 LEARNING_RATE_STEP = 0.0005  # of one click on + or -
 LIVE_CHART_NOTE = " while it trains; the figures above it are those of the last epoch"
 SPLITS = {"validation": "validation images", "test": "the test set, training on all"}
@@ -69,6 +81,7 @@ def page() -> None:
     left, right = st.columns([1, 3.2], gap="large")
     with left:
         experiment_form(experiment)
+        other_trainings(experiment)
     with right:
         result_area(experiment)
     architecture_diagram.architecture_diagram(experiment)
@@ -85,24 +98,32 @@ def default_experiment() -> Experiment:
 
 
 def requested_experiment() -> Experiment:
-    """The experiment in the address; where it says nothing, the one this session looked at last.
+    """The experiment in the address, or of the run that it names; where it says nothing, the selected network's.
 
-    An address that names a run and nothing else, and is the first of its session, means that run's experiment.
+    A session that has selected nothing opens a training that this person has asked for, as in a second tab.
     """
     words = {name: st.query_params[name] for name in EXPERIMENT_PARAMS if name in st.query_params}
-    words = words or st.session_state.get(SESSION_EXPERIMENT, {})
     if not words and (run := open_selected_run(st.query_params.get("run", ""), None)):
         return set_experiment(run.experiment)
+    if not words:
+        return set_experiment(selected_network.selected_experiment() or own_training() or default_experiment())
     experiment, problems = parse_experiment(words, default_experiment())
     show_problems(problems)
     return set_experiment(experiment)
 
 
+def own_training() -> Experiment | None:
+    """The experiment of the training that this person has asked for, a running one before those that wait."""
+    with suppress(QueueError, ExperimentError):
+        jobs = app_shell.own_active_jobs()
+        return jobs[0].experiment if jobs else None
+    return None
+
+
 def set_experiment(experiment: Experiment) -> Experiment:
     """Make this the experiment of the address and of the session."""
-    words = experiment_params(experiment)
-    st.session_state[SESSION_EXPERIMENT] = words
-    write_params(words, [*EXPERIMENT_PARAMS, *SELECTION_PARAMS])
+    selected_network.select_network(experiment)
+    write_params(experiment_params(experiment), [*EXPERIMENT_PARAMS, *SELECTION_PARAMS])
     return experiment
 
 
@@ -112,28 +133,42 @@ def on_set_experiment(experiment: Experiment) -> None:
 
 
 def experiment_form(experiment: Experiment) -> None:
-    """The choices, sent all at once. Depth, regularizer and strength first, the rest under More.
+    """Depth, regularizer and strength first, the rest in a box under More; the button sends all of them at once.
 
-    The fields have no bounds: where a number is out of its own, a browser keeps the whole form and says nothing.
+    The regularizer stands before the form: the field of the strength follows it. The fields have no bounds: where a
+    number is out of its own, a browser keeps the whole form and says nothing.
     """
     fill_form(experiment)
+    st.segmented_control("Depth, in convolutions", [1, 2, 3, 4], key="f_depth", required=True, width="stretch")
+    st.radio(
+        "Regularizer",
+        list(REGULARIZERS),
+        key=REGULARIZER,
+        format_func=regularizer_label,
+        on_change=lambda: st.session_state.update({STRENGTH: None}),
+    )
     with st.form("network", border=False, enter_to_submit=False):
-        st.segmented_control("Depth, in convolutions", [1, 2, 3, 4], key="f_depth", required=True, width="stretch")
-        st.radio("Regularizer", list(REGULARIZERS), key="f_regularizer", format_func=regularizer_label)
-        st.number_input(
-            "Strength",
-            value=None,
-            key="f_strength",
-            step=strength_step(experiment.regularizer),
-            format="%.7g",
-            placeholder="as in the report",
-            help=" ".join(filter(None, (regularizer.hint for regularizer in reversed(REGULARIZERS.values())))),
-        )
-        with st.expander("More"):
+        strength_field(st.session_state[REGULARIZER])
+        with st.expander("More"), st.container(height=MORE_HEIGHT, border=False):
             advanced_fields()
         st.form_submit_button("Show this network", type="primary", width="stretch", on_click=on_submit)
     if problem := st.session_state.pop(SESSION_FORM_ERROR, None):
         st.error(escape_markdown(problem))
+
+
+def strength_field(regularizer: str) -> None:
+    """The strength of this regularizer; empty means the report's. A regularizer without one has nothing to fill in."""
+    strength = REGULARIZERS[regularizer].strength
+    st.number_input(
+        "Strength",
+        value=None,
+        key=STRENGTH,
+        step=strength_step(regularizer),
+        format="%.7g",
+        placeholder=f"{format_decimal(strength.default)}, as in the report" if strength else "it has none",
+        disabled=strength is None,
+        help=" ".join(filter(None, (one.hint for one in reversed(REGULARIZERS.values())))),
+    )
 
 
 def regularizer_label(name: str) -> str:
@@ -184,9 +219,6 @@ def on_submit() -> None:
     fields = {name: st.session_state[f"f_{name}"] for name in EXPERIMENT_PARAMS}
     if REGULARIZERS[fields["regularizer"]].strength is None:
         fields["strength"] = None
-    before, _ = parse_experiment(st.session_state.get(SESSION_EXPERIMENT, {}), DEFAULT_EXPERIMENT)
-    if fields["regularizer"] != before.regularizer and fields["strength"] == before.strength:
-        fields["strength"] = None  # the old regularizer's, left standing
     try:
         experiment = Experiment.from_dict(fields)
     except ExperimentError as error:
@@ -239,6 +271,16 @@ def training_phase(state: str | None, job: Job | None) -> str:
     if state == "damaged":
         return "damaged"
     return "broken" if state or (job and job.state == FAILED) else "nothing"
+
+
+def other_trainings(experiment: Experiment) -> None:
+    """Links to this person's other trainings that run or wait: a new tab, or a browser opened again, finds them."""
+    with suppress(QueueError):
+        others = [job for job in app_shell.own_active_jobs() if job.key != experiment.key]
+        for job in others[:MAX_OTHER_TRAININGS]:
+            verb = "runs" if job.state == RUNNING else "waits"
+            words = experiment_params(job.experiment)
+            app_shell.page_link("train", f"{job.experiment.title} {verb}", words, icon=":material/progress_activity:")
 
 
 def result_area(experiment: Experiment) -> None:
@@ -426,10 +468,16 @@ def start_panel(experiment: Experiment) -> None:
     """The button that asks for the training; where its pictures are missing, the way to get them."""
     st.subheader(f"{experiment.title} is not trained yet", anchor=False)
     if not data.is_dataset_available(experiment.dataset):
-        download_panel.download_panel()
         instead = Experiment(dataset="shapes", depth=experiment.depth, regularizer=experiment.regularizer)
-        st.button("Train on Shapes instead", on_click=on_set_experiment, args=(instead,), icon=":material/category:")
+        st.button(
+            "Train on Shapes instead",
+            type="primary",
+            on_click=on_set_experiment,
+            args=(instead,),
+            icon=":material/category:",
+        )
         st.caption(f"Ten kinds of shapes, drawn on the spot: {expected_duration(instead)}.")
+        download_panel.download_panel()
         return
     if not class_code.require_class_code():
         return

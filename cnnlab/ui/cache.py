@@ -39,6 +39,11 @@ def list_runs() -> list[Run]:
     return _list_runs(home())
 
 
+def forget_listing() -> None:
+    """Read the list of runs from the disk when it is next asked for: a run has just ended."""
+    _list_runs.clear()
+
+
 @st.cache_resource(ttl=LISTING_SECONDS, max_entries=2, show_spinner=False)
 def _list_runs(place: Path) -> list[Run]:
     return runs.list_runs()

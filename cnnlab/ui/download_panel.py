@@ -24,7 +24,7 @@ def download_panel() -> None:
     )
     if found and found.state in ("failed", "interrupted", "cancelled"):
         st.warning(escape_markdown(found.message))
-    if st.button("Download CIFAR-10", type="primary", icon=":material/download:"):
+    if st.button("Download CIFAR-10", icon=":material/download:"):
         start_download()
         st.rerun()
 
