@@ -30,10 +30,13 @@ SESSION_REVISION = session_key("app_shell.queue_revision")  # of the queue when 
 SESSION_OPENED_AT = session_key("app_shell.opened_at")  # Unix time of the session's first run
 SESSION_ANNOUNCED = session_key("app_shell.announced_jobs")  # ids of the jobs whose end was announced
 BUTTON_TEXT = f"light-dark({TEXT_ON_PRIMARY['light']}, {TEXT_ON_PRIMARY['dark']})"
+# Of the toolbar of a chart, Tab reaches the last button only, Fullscreen; from there the others can be reached.
+TOOLBARS = '[data-testid="stFullScreenFrame"]:not(:hover, :focus-within) [data-testid="stElementToolbarButton"]'
 STYLE = f"""<style>
 button[data-testid^="stBaseButton-primary"] {{ color: {BUTTON_TEXT}; }}
 .st-key-running {{ position: fixed; top: 0.95rem; right: 3.6rem; z-index: 1000000; width: auto !important; }}
 .st-key-running p {{ font-size: 0.9rem; white-space: nowrap; }}
+{TOOLBARS}:not(:last-child) {{ visibility: hidden; }}
 @media (max-width: 640px) {{ .st-key-running {{ right: 3.2rem; }} }}
 </style>"""
 
