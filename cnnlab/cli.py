@@ -147,13 +147,14 @@ def reproduce(tables: bool, only: tuple[str, ...], more: tuple[str, ...], slots:
     """Train what is missing of the report's ten models (or of these), and print both tables."""
     from cnnlab import report
     from cnnlab import reproduce as reproduction
+    from cnnlab.explanations.report_tables import format_report
 
     names = [*only, *more] or list(REPORT)
     failed = [] if tables else reproduction.train_missing(reproduction.missing_models(names), slots)
     if publish:
         for name in reproduction.publishable_models(names):
             click.echo(f"published {reproduction.publish(name).name}", err=True)
-    click.echo(report.format_report(report.report_rows()), nl=False)
+    click.echo(format_report(report.report_rows()), nl=False)
     return 1 if failed else 0
 
 

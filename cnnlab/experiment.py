@@ -27,6 +27,8 @@ TRAIN_IMAGE_COUNTS = {  # (default, maximum), for each data set and split
     ("shapes", "validation"): (2_000, 10_000),
     ("shapes", "test"): (2_000, 10_000),
 }
+VALIDATION_IMAGE_COUNTS = {"cifar10": 10_000, "shapes": 1_000}  # of the validation set and of the test set alike
+TRAIN_EVAL_IMAGES = 5_000  # the first training images, at most so many, evaluated after each epoch in inference mode
 INTEGER_RANGES = {  # field: (minimum, maximum)
     "depth": (1, 4),
     "filters": (1, 256),
@@ -112,6 +114,20 @@ class Experiment:
 
     def _set_normalized(self, name: str, value: float) -> None:
         object.__setattr__(self, name, value)  # a frozen field can be set only like this, and only in __post_init__
+
+    @property
+    def train_eval_images(self) -> int:
+        """How many training images are evaluated in inference mode after each epoch."""
+        return min(int(self.train_images or 0), TRAIN_EVAL_IMAGES)
+
+    @property
+    def validation_images(self) -> int:
+        """How many images the validation accuracy is measured on; for a "test" split, of the test set."""
+        return VALIDATION_IMAGE_COUNTS[self.dataset]
+
+    def without_regularizer(self) -> "Experiment":
+        """The same experiment without a regularizer: the plain network that this one is compared with."""
+        return dataclasses.replace(self, regularizer="none", strength=None)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name, as plain numbers and strings."""

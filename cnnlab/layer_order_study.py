@@ -11,9 +11,10 @@ from typing import Any
 
 from cnnlab import settings
 from cnnlab.experiment import REPORT, Experiment
+from cnnlab.formatting import percent, points
 from cnnlab.jobs.foreground import TrainingTask, train_all
 from cnnlab.models.architecture import BATCHNORM_POSITIONS, DROPOUT_POSITIONS, LayerOrder
-from cnnlab.report import percent, points, run_results
+from cnnlab.report import run_results
 from cnnlab.storage import runs
 from cnnlab.storage.background_process import cnnlab_command
 from cnnlab.storage.run_record import read_record
@@ -96,6 +97,6 @@ def comparison_table(epochs: int, precision: str) -> str:
             continue
         ours = run_results(run)
         distance = abs(ours.train - report.train_accuracy) + abs(ours.validation - report.validation_accuracy)
-        row = [name, position, percent(ours.train), percent(ours.validation), points(distance)]
+        row = [name, position, percent(ours.train, 2), percent(ours.validation, 2), points(distance)]
         lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines) + "\n"

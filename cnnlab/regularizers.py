@@ -54,7 +54,7 @@ REGULARIZERS: dict[str, Regularizer] = {
             title="no regularizer",
             label="none",
             color="#6b7280",
-            reported_accuracy="a running mean while it learns",
+            reported_accuracy="while it learns",
             view="weights",
         ),
         Regularizer(
@@ -62,7 +62,7 @@ REGULARIZERS: dict[str, Regularizer] = {
             title="L2",
             label="L2",
             color="#E69F00",
-            reported_accuracy="a running mean while it learns",
+            reported_accuracy="while it learns",
             view="weights",
             strength=Strength(default=0.00001, low=0.0, high=0.1, step=0.00001),
             penalizes_weights=True,

@@ -40,6 +40,6 @@ def write_report(place: Path, names: Sequence[str] = tuple(REPORT)) -> None:
     """The report's models under `pretrained/`, each with the report's own figures after its last epoch."""
     for name in names:
         model = REPORT[name]
-        training = np.linspace(0.1, model.train_accuracy + 0.02, 31)
+        training = np.linspace(0.1, min(1.0, model.train_accuracy + 0.02), 31)
         validation = np.linspace(0.1, model.validation_accuracy, 31)
         write(place / name, model.experiment, history(training, validation))

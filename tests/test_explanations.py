@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from cnnlab import formatting
 from cnnlab.analysis.attribution import GradCam, Occlusion
 from cnnlab.analysis.receptive_field import Box
 from cnnlab.analysis.regularizer_effects import BatchNormStats, DropoutSamples, weight_stats
-from cnnlab.rendering import explanations
+from cnnlab.explanations import inspection
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -25,20 +26,20 @@ def shares(**given: float) -> np.ndarray:
      (0.997, "99.7 %"), (float("nan"), "no number")],
 )  # fmt: skip
 def test_percent_never_claims_more_than_is_known(share, said):
-    assert explanations.percent(share) == said
+    assert formatting.percent(share) == said
 
 
 def test_a_changed_answer_names_both_classes():
-    said = explanations.explain_prediction_change(shares(cat=0.7), shares(dog=0.6), CLASSES)
+    said = inspection.explain_prediction_change(shares(cat=0.7), shares(dog=0.6), CLASSES)
     assert "**dog**, 60 %" in said and "instead of cat (70 % before)" in said
 
 
 def test_an_answer_that_stays_tells_how_much_surer_it_is():
-    assert "10.0 points less sure: 60 %" in explanations.explain_prediction_change(
+    assert "10.0 points less sure: 60 %" in inspection.explain_prediction_change(
         shares(cat=0.7), shares(cat=0.6), CLASSES
     )
-    assert "5.0 points more sure" in explanations.explain_prediction_change(shares(cat=0.7), shares(cat=0.75), CLASSES)
-    assert "hardly anything changed" in explanations.explain_prediction_change(
+    assert "5.0 points more sure" in inspection.explain_prediction_change(shares(cat=0.7), shares(cat=0.75), CLASSES)
+    assert "hardly anything changed" in inspection.explain_prediction_change(
         shares(cat=0.7), shares(cat=0.705), CLASSES
     )
 
@@ -57,23 +58,23 @@ def occlusion(drop: float) -> Occlusion:
 
 
 def test_occlusion_names_the_patch_that_costs_most():
-    said = explanations.explain_occlusion(occlusion(0.42), CLASSES)
+    said = inspection.explain_occlusion(occlusion(0.42), CLASSES)
     assert "rows 4 to 11, columns 6 to 13" in said and "**42.0 points**" in said
 
 
 def test_occlusion_that_costs_nothing_is_said():
-    assert "No patch of 8x8 pixels lowers that by as much as a point" in explanations.explain_occlusion(
+    assert "No patch of 8x8 pixels lowers that by as much as a point" in inspection.explain_occlusion(
         occlusion(0.001), CLASSES
     )
 
 
 def test_the_mean_of_a_pixel_and_the_worst_patch_are_told_apart():
     found = dataclasses.replace(occlusion(0.663), heatmap=np.full((32, 32), -0.233, np.float32))
-    said = explanations.explain_occlusion_colors(found)
+    said = inspection.explain_occlusion_colors(found)
     assert (
         "the mean of all patches that cover it, 23.3 points at most; the framed patch alone costs 66.3 points." in said
     )
-    assert "alone" not in explanations.explain_occlusion_colors(occlusion(-0.2))  # no patch costs anything
+    assert "alone" not in inspection.explain_occlusion_colors(occlusion(-0.2))  # no patch costs anything
 
 
 def cam(heat: np.ndarray) -> GradCam:
@@ -89,7 +90,7 @@ def cam(heat: np.ndarray) -> GradCam:
 
 
 def test_no_positive_evidence_is_said_in_words():
-    assert "No positive evidence" in explanations.explain_grad_cam(cam(np.zeros((32, 32), np.float32)), CLASSES)
+    assert "No positive evidence" in inspection.explain_grad_cam(cam(np.zeros((32, 32), np.float32)), CLASSES)
 
 
 @pytest.mark.parametrize(
@@ -99,44 +100,44 @@ def test_no_positive_evidence_is_said_in_words():
 def test_the_place_of_the_evidence_is_named(row, column, place):
     heat = np.zeros((32, 32), np.float32)
     heat[row, column] = 1
-    assert f"most in the **{place}**" in explanations.explain_grad_cam(cam(heat), CLASSES)
+    assert f"most in the **{place}**" in inspection.explain_grad_cam(cam(heat), CLASSES)
 
 
 def test_the_place_of_a_plateau_is_its_middle_and_not_its_first_corner():
     heat = np.full((32, 32), 0.2, np.float32)
     heat[14:, 14:] = 1
     heat[20, 25] = 0.99  # as good as equal
-    assert "most in the **lower right**" in explanations.explain_grad_cam(cam(heat), CLASSES)
+    assert "most in the **lower right**" in inspection.explain_grad_cam(cam(heat), CLASSES)
 
 
 def test_evidence_that_is_the_same_everywhere_has_no_place():
-    said = explanations.explain_grad_cam(cam(np.full((32, 32), 0.3, np.float32)), CLASSES)
+    said = inspection.explain_grad_cam(cam(np.full((32, 32), 0.3, np.float32)), CLASSES)
     assert "100 % of its places, **everywhere alike**." in said
 
 
 def test_evidence_in_two_corners_is_not_in_the_middle_between_them():
     heat = np.zeros((32, 32), np.float32)
     heat[0, 0] = heat[31, 31] = 1
-    assert "most in **several places**" in explanations.explain_grad_cam(cam(heat), CLASSES)
+    assert "most in **several places**" in inspection.explain_grad_cam(cam(heat), CLASSES)
 
 
 def test_thinned_networks_are_counted():
     probabilities = np.stack([shares(cat=0.5)] * 24 + [shares(dog=0.6, cat=0.2)] * 6)
     samples = DropoutSamples(full_network=shares(cat=0.55), probabilities=probabilities, masks={}, activations={})
-    result, look = explanations.explain_dropout(samples, CLASSES)
+    result, look = inspection.explain_dropout(samples, CLASSES)
     assert "**24 of 30** thinned networks say cat" in result and "20 % to 50 % (whole: 55 %)" in result
     assert "hardly sways" in look
     probabilities[0] = shares(cat=0.95)
-    _, look = explanations.explain_dropout(samples, CLASSES)
+    _, look = inspection.explain_dropout(samples, CLASSES)
     assert "how sure it is hangs on which" in look
 
 
 def test_l2_says_where_the_weights_are_smaller_and_where_nothing_is_to_be_seen():
     plain = {"conv1/kernel": np.full((3, 3), 1.0), "logits/kernel": np.full((3, 3), 1.0)}
     small = {"conv1/kernel": np.full((3, 3), 0.8), "logits/kernel": np.full((3, 3), 1.0)}
-    result, _ = explanations.explain_weight_penalty(weight_stats(small, plain), weight_stats(plain, small))
+    result, _ = inspection.explain_weight_penalty(weight_stats(small, plain), weight_stats(plain, small))
     assert "**1 of 2** layers" in result and "conv1, 20 % smaller" in result
-    same, look = explanations.explain_weight_penalty(weight_stats(plain, plain), weight_stats(plain, plain))
+    same, look = inspection.explain_weight_penalty(weight_stats(plain, plain), weight_stats(plain, plain))
     assert "No layer's weights differ" in same and "hardly felt" in look
 
 
@@ -147,7 +148,7 @@ def normalized(before: list[float], after: list[float]) -> str:
         mean_after=nothing, std_after=np.array(after), quantiles_after=nothing,
         negative_after=np.array([0.5, 0.6, 0.7]), learned={},
     )  # fmt: skip
-    return " ".join(explanations.explain_batchnorm(found))
+    return " ".join(inspection.explain_batchnorm(found))
 
 
 def test_batch_normalization_tells_how_unequal_the_channels_were():
@@ -169,12 +170,12 @@ def test_maps_of_one_pixel_have_no_spread_to_tell_of():
 
 
 def test_equal_numbers_of_filters_mean_something_only_after_the_same_start():
-    assert "Filter 12 of one run is not filter 12 of the other" in explanations.explain_filter_matching(False, 0, 64)
+    assert "Filter 12 of one run is not filter 12 of the other" in inspection.explain_filter_matching(False, 0, 64)
     assert (
         "filter 12 of one often became what filter 12 of the other is: **46 of 64**"
-        in explanations.explain_filter_matching(True, 46, 64)
+        in inspection.explain_filter_matching(True, 46, 64)
     )
-    assert "ways of their own since: **3 of 64**" in explanations.explain_filter_matching(True, 3, 64)
-    assert "Filter 7 of one run is not filter 7" in explanations.explain_filter_matching(
+    assert "ways of their own since: **3 of 64**" in inspection.explain_filter_matching(True, 3, 64)
+    assert "Filter 7 of one run is not filter 7" in inspection.explain_filter_matching(
         False, 0, 8
     )  # a layer of 8 has no filter 12

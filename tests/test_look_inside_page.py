@@ -22,14 +22,14 @@ from cnnlab.data.cifar10 import CLASSES
 from cnnlab.data.photo_preprocessing import prepare_photo
 from cnnlab.data.samples import sample_images
 from cnnlab.experiment import Experiment
+from cnnlab.explanations import inspection
+from cnnlab.formatting import percent
 from cnnlab.inspect import pixel_trace
 from cnnlab.inspect.context import InspectContext
 from cnnlab.jobs import top_activations_job
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
 from cnnlab.pages.look_inside import VIEWS
-from cnnlab.rendering import explanations
-from cnnlab.rendering.explanations import percent
 from cnnlab.storage import files, process_lock, uploads
 from cnnlab.ui import clickable_image
 
@@ -435,9 +435,7 @@ def test_the_colours_of_occlusion_are_said_to_be_means_over_patches(made):
         network_layers(run.experiment), run.weights(2), sample_images()[0][0], 3, patch=8, stride=2
     )
     said = words(opened(run=run.name, view="why", why=3))
-    assert (
-        explanations.explain_occlusion_colors(found) in said and explanations.explain_occlusion(found, CLASSES) in said
-    )
+    assert inspection.explain_occlusion_colors(found) in said and inspection.explain_occlusion(found, CLASSES) in said
 
 
 @pytest.mark.slow

@@ -10,11 +10,13 @@ from streamlit.testing.v1 import AppTest
 
 from cnnlab import data, settings
 from cnnlab.analysis import metrics
+from cnnlab.analysis.statistics import expected_calibration_error
 from cnnlab.data import shapes
 from cnnlab.data.cifar10 import CLASSES
 from cnnlab.data.samples import sample_images
 from cnnlab.experiment import Experiment
-from cnnlab.rendering import mistake_charts, mistake_explanations
+from cnnlab.explanations import mistakes
+from cnnlab.rendering import mistake_charts
 from cnnlab.storage import files
 from cnnlab.ui import image_grid
 
@@ -268,18 +270,37 @@ def answers(labels, said, confidence=0.7):
 
 @pytest.mark.parametrize(
     ("confidence", "right", "said"),
-    [(0.9, 5, "too sure of itself, by 40 points"), (0.2, 5, "too unsure of itself, by 30 points"), (0.5, 5, "as sure")],
+    [
+        (0.9, 50, "overconfident by 40.0 points"),
+        (0.2, 50, "underconfident by 30.0 points"),
+        (0.5, 50, "no difference beyond chance"),
+        (0.55, 50, "no difference beyond chance"),  # within 95 % of what 100 images tell
+    ],
 )
 def test_confidence_is_judged_against_accuracy(confidence, right, said):
-    labels = np.zeros(10, int)
-    mistaken = (np.arange(10) >= right).astype(int)
-    assert said in mistake_explanations.describe_calibration("It", answers(labels, mistaken, confidence))
+    labels = np.zeros(100, int)
+    mistaken = (np.arange(100) >= right).astype(int)
+    sentence = mistakes.describe_calibration("It", answers(labels, mistaken, confidence), 0.123)
+    assert said in sentence and "(ECE): 12.3 points" in sentence
+
+
+def test_calibration_shows_the_error_over_bins_and_not_a_difference_of_means():
+    """Half the images too sure and half too unsure: the means agree, the expected calibration error is 40 points."""
+    labels = np.zeros(200, int)
+    wrong = np.concatenate([np.arange(100) >= 50, np.arange(100) >= 90]).astype(int)
+    logits = np.concatenate([logits_that_say(wrong[:100], 0.9), logits_that_say(wrong[100:], 0.5)])
+    error = expected_calibration_error(logits, labels)
+    assert error == pytest.approx(0.4)
+    assert (
+        "no difference beyond chance. Expected calibration error (ECE): 40.0 points"
+        in mistakes.describe_calibration("It", metrics.classify(logits, labels), error)
+    )
 
 
 def test_a_clear_difference_names_the_better_one():
     labels = np.zeros(100, int)
     mine, other = answers(labels, labels), answers(labels, (np.arange(100) < 30).astype(int))
-    said = mistake_explanations.comparison_headline("dropout", "none", metrics.compare_predictions(mine, other))
+    said = mistakes.comparison_headline("dropout", "none", metrics.compare_predictions(mine, other))
     assert said == "Against none, dropout fixed 30 pictures and broke 0: dropout gets 30 pictures more right than none."
 
 
@@ -292,7 +313,7 @@ def test_a_clear_difference_names_the_better_one():
     ],
 )
 def test_two_networks_are_called_by_what_tells_them_apart(mine, other, names):
-    assert mistake_explanations.distinguishing_titles(Experiment(**mine), Experiment(**other)) == names
+    assert mistakes.distinguishing_titles(Experiment(**mine), Experiment(**other)) == names
 
 
 def test_the_margin_of_the_matrix_adds_up_mistakes_only():

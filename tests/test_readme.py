@@ -9,6 +9,7 @@ import pytest
 
 from cnnlab import report, settings
 from cnnlab.cli import commands
+from cnnlab.explanations.report_tables import format_report
 
 README = (settings.REPOSITORY / "README.md").read_text()
 IN_CODE = re.findall(r"`([^`\n]+)`", README) + re.findall(r"^\.venv/bin/(python .*)$", README, re.MULTILINE)
@@ -64,7 +65,7 @@ def test_the_map_has_the_floors_of_the_contract():
 
 def test_the_tables_are_what_reproduce_prints(monkeypatch, tmp_path):
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
-    printed = report.format_report(report.report_rows())
+    printed = format_report(report.report_rows())
     assert between("tables") == printed, "put the output of `python -m cnnlab reproduce --tables` between the markers"
 
 

@@ -3,10 +3,11 @@
 import numpy as np
 import streamlit as st
 
+from cnnlab import formatting
 from cnnlab.analysis import attribution
+from cnnlab.explanations import inspection
 from cnnlab.inspect import feature_maps
 from cnnlab.inspect.context import InspectContext
-from cnnlab.rendering import explanations
 from cnnlab.rendering.feature_map_grid import MIN_VMAX, colorbar_uri, overlay_heatmap, png_data_uri, upscaled_png
 from cnnlab.ui import clickable_image, query_state
 from cnnlab.ui.state import session_key, url_param
@@ -53,15 +54,15 @@ def occlusion_section(scene: InspectContext, target: int) -> None:
         boxes=[(found.worst_patch.left, found.worst_patch.top, found.worst_patch.right, found.worst_patch.bottom)],
         legend=clickable_image.ColorLegend(
             colorbar=colorbar_uri(True),
-            low=f"{explanations.points(end)} won",
+            low=f"{formatting.points(end)} won",
             middle="0",
-            high=f"{explanations.points(end)} lost, mean",
+            high=f"{formatting.points(end)} lost, mean",
         ),
     )
-    said = explanations.explain_occlusion(found, scene.classes)
+    said = inspection.explain_occlusion(found, scene.classes)
     clickable_image.clickable_image(picture, "occlusion", said.replace("*", ""))
     st.markdown(said)
-    st.caption(explanations.explain_occlusion_colors(found))
+    st.caption(inspection.explain_occlusion_colors(found))
 
 
 def _occlusion(scene: InspectContext, target: int, patch: int, stride: int) -> attribution.Occlusion:
@@ -76,7 +77,7 @@ def grad_cam_section(scene: InspectContext, target: int) -> None:
     with st.container(height=74, border=False):
         conv = query_state.segmented_param(LAYER_PARAM, "Layer", options)
     found = attribution.grad_cam(scene.layers, scene.weights, scene.image, target, scene.relu_name(conv or last))
-    said = explanations.explain_grad_cam(found, scene.classes)
+    said = inspection.explain_grad_cam(found, scene.classes)
     if found.has_evidence:
         end = float(found.heatmap.max())
         picture = clickable_image.ClickableImage(
@@ -85,7 +86,7 @@ def grad_cam_section(scene: InspectContext, target: int) -> None:
             rows=32,
             cells=(),
             legend=clickable_image.ColorLegend(
-                colorbar=colorbar_uri(False), low="0", high=f"{clickable_image.format_value(end)}, speaks for it"
+                colorbar=colorbar_uri(False), low="0", high=f"{formatting.format_value(end)}, speaks for it"
             ),
         )
         clickable_image.clickable_image(picture, "cam", said.replace("*", ""))

@@ -6,6 +6,7 @@ after batch normalization is drawn on one scale, and so are ReLU and pooling, so
 
 import streamlit as st
 
+from cnnlab import formatting
 from cnnlab.array_types import Array
 from cnnlab.inspect import feature_maps, map_controls
 from cnnlab.inspect.context import InspectContext
@@ -52,21 +53,16 @@ def layer_grid(layer: Layer, conv: str, wall: FeatureMapGrid, number: int | None
     """One stage: its wall, and what the layer did."""
     st.markdown(f"**{layer.name}** {wall.count} maps, {wall.map_shape[0]}x{wall.map_shape[1]}")
     said = LAYER_EFFECTS[layer.kind].format(
-        negative=whole_percent(wall.negative_share), zero=whole_percent(wall.zero_share)
+        negative=formatting.percent(wall.negative_share), zero=formatting.percent(wall.zero_share)
     )
     clickable_image.clickable_image(
         clickable_image.from_feature_maps(wall),
         key=f"stage {layer.kind}",
         alt=(
             f"{wall.count} maps of {layer.name},"
-            f" {clickable_image.format_range(wall.minimum.min(), wall.maximum.max())}. {said}"
+            f" {formatting.format_range(wall.minimum.min(), wall.maximum.max())}. {said}"
         ),
         selected=number,
         on_click=lambda picked: map_controls.select_map(conv, picked),
     )
     st.caption(said)
-
-
-def whole_percent(part: float) -> str:
-    """'43 %'."""
-    return f"{100 * part:.0f} %"

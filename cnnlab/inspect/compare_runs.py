@@ -4,9 +4,9 @@ import numpy as np
 import streamlit as st
 
 from cnnlab.analysis import filter_matching
+from cnnlab.explanations import inspection
 from cnnlab.inspect import epoch_slider, feature_maps, image_controls, prediction
 from cnnlab.inspect.context import InspectContext
-from cnnlab.rendering import explanations
 from cnnlab.rendering.feature_map_grid import render_feature_maps, shared_vmax
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, clickable_image, query_state, selection
@@ -26,7 +26,7 @@ def compare_runs_view(scene: InspectContext) -> None:
     for cell, one, key in zip(feature_maps.grid_cells(2), (scene, other), ("one", "two"), strict=True):
         with cell:
             st.markdown(f"**{one.run.title}**, epoch {one.epoch}")
-            st.markdown(prediction.describe_prediction(one.probabilities, one.classes, one.selected_image.true_class))
+            st.markdown(inspection.describe_prediction(one.probabilities, one.classes, one.selected_image.true_class))
             prediction.probability_bars(
                 one.probabilities, one.classes, one.selected_image.true_class, key=f"bars of run {key}"
             )
@@ -42,7 +42,7 @@ def describe_filter_matching(scene: InspectContext, other: InspectContext) -> st
     """Whether equal numbers of filters mean anything in these two runs."""
     one, two = (each.weights[FIRST] for each in (scene, other))
     together = one.shape == two.shape and have_same_initialization(scene.run, other.run)
-    return explanations.explain_filter_matching(
+    return inspection.explain_filter_matching(
         together, filter_matching.count_same_index_matches(one, two) if together else 0, one.shape[-1]
     )
 

@@ -10,8 +10,9 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from cnnlab.formatting import percent
 from cnnlab.inspect.context import InspectContext
-from cnnlab.rendering import charts, curve_summary
+from cnnlab.rendering import charts
 from cnnlab.rendering.feature_map_grid import shared_vmax
 from cnnlab.ui import cache, query_state, selection
 from cnnlab.ui.state import session_key, url_param
@@ -98,7 +99,7 @@ def learning_curve(scene: InspectContext) -> None:
     if len(here):
         training, unseen = (history[name][here[0]] for name in ("train_eval_accuracy", "val_accuracy"))
         split = scene.run.experiment.split  # what the dashed curve is measured on: validation or test
-        said = f"{said}: training {curve_summary.percent(training)}, {split} {curve_summary.percent(unseen)}"
+        said = f"{said}: training {percent(training)}, {split} {percent(unseen)}"
     alt = f"Learning curve with a line at {said[0].lower()}{said[1:]}."
     spec = charts.cached_spec("chart_specs.epoch_cursor", scene.run.experiment.epochs)
     st.vega_lite_chart(spec=charts.with_data(spec, **figures), key="epoch curve", alt=alt, width="stretch")

@@ -6,6 +6,7 @@ A click on a pixel of the map takes that pixel apart (see `pixel`); until then i
 import numpy as np
 import streamlit as st
 
+from cnnlab import formatting
 from cnnlab.analysis import activation_stats, filter_ablation, receptive_field
 from cnnlab.inspect import kernels, map_controls, pixel_trace, top_activations
 from cnnlab.inspect.context import InspectContext
@@ -74,8 +75,8 @@ def describe_map(scene: InspectContext, conv: str, number: int) -> str:
         return f"{name} is **silent on this image**: after ReLU it is zero everywhere{elsewhere}."
     ranks = f"{found.rank_by_mean} by mean, {found.rank_by_max} by strongest pixel"
     return (
-        f"{name} after ReLU: {clickable_image.format_range(found.minimum, found.maximum)}, mean"
-        f" {clickable_image.format_value(found.mean)}. Rank among {maps.shape[-1]}: {ranks}."
+        f"{name} after ReLU: {formatting.format_range(found.minimum, found.maximum)}, mean"
+        f" {formatting.format_value(found.mean)}. Rank among {maps.shape[-1]}: {ranks}."
     )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from cnnlab import formatting
 from cnnlab.analysis import activation_stats
 from cnnlab.inspect import epoch_slider, map_controls, top_activations
 from cnnlab.inspect.context import VIEW_PARAM, InspectContext
@@ -100,9 +101,7 @@ def grid_heading(conv: str, wall: FeatureMapGrid) -> str:
 def describe_grid(conv: str, wall: FeatureMapGrid) -> str:
     """What the wall shows, for people who do not see it."""
     strongest = np.argsort(-wall.maximum)[:3].tolist()
-    named = ", ".join(
-        f"map {number} up to {clickable_image.format_value(wall.maximum[number])}" for number in strongest
-    )
+    named = ", ".join(f"map {number} up to {formatting.format_value(wall.maximum[number])}" for number in strongest)
     silent = int(wall.inactive.sum())
     return (
         f"{wall.count} maps of {conv}, {wall.map_shape[0]}x{wall.map_shape[1]} each. Strongest: {named}. "
@@ -118,8 +117,8 @@ def enlarged_map(scene: InspectContext, conv: str, wall: FeatureMapGrid, number:
         "silent on this image: zero everywhere"
         if facts.inactive
         else (
-            f"{clickable_image.format_range(facts.minimum, facts.maximum)}, mean"
-            f" {clickable_image.format_value(facts.mean)}; of {maps.shape[-1]} maps number {facts.rank_by_mean} by mean"
+            f"{formatting.format_range(facts.minimum, facts.maximum)}, mean"
+            f" {formatting.format_value(facts.mean)}; of {maps.shape[-1]} maps number {facts.rank_by_mean} by mean"
             f" and {facts.rank_by_max} by its strongest pixel"
         )
     )

@@ -10,14 +10,15 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from cnnlab import formatting
 from cnnlab.analysis import filter_ablation
 from cnnlab.analysis.kernels import replace_kernel
 from cnnlab.array_types import Weights
+from cnnlab.explanations import inspection
 from cnnlab.inspect import feature_maps, map_controls, pixel_trace, prediction
 from cnnlab.inspect.context import InspectContext
 from cnnlab.models import numpy_forward
 from cnnlab.models.numpy_forward import Activations
-from cnnlab.rendering import explanations
 from cnnlab.rendering.feature_map_grid import render_feature_maps, shared_vmax
 from cnnlab.ui import clickable_image
 from cnnlab.ui.state import session_key
@@ -104,7 +105,7 @@ def prediction_change(scene: InspectContext, kept: AblationState, changed: Activ
     now = np.asarray(numpy_forward.softmax(changed["logits"])[0])
     off = ", ".join(f"{len(numbers)} of {conv}" for conv, numbers in kept.ablated.items() if numbers) or "none"
     if kept.count or kept.kernels:
-        difference = explanations.explain_prediction_change(scene.probabilities, now, scene.classes)
+        difference = inspection.explain_prediction_change(scene.probabilities, now, scene.classes)
         st.markdown(f"Filters off: {off}{describe_edited_kernels(kept, scene.convolution_names[0])}. {difference}")
     else:
         st.markdown("All filters are on, as trained. Click a map to switch it off, and watch the bars.")
@@ -174,7 +175,7 @@ def kernel_editor(scene: InspectContext, kept: AblationState, changed: Activatio
             clickable_image.clickable_image(
                 picture,
                 f"edited {title}",
-                f"Map {number} {title}: up to {clickable_image.format_value(float(one.max()))}.",
+                f"Map {number} {title}: up to {formatting.format_value(float(one.max()))}.",
             )
 
 

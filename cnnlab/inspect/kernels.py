@@ -3,6 +3,7 @@
 import numpy as np
 import streamlit as st
 
+from cnnlab import formatting
 from cnnlab.analysis import kernels
 from cnnlab.array_types import Array
 from cnnlab.inspect import feature_maps, map_controls, pixel_trace
@@ -62,7 +63,7 @@ def kernel_grid(scene: InspectContext, conv: str, scale: str, number: int | None
             position=(index % columns, index // columns),
             size=(side, side),
             name=f"kernel {index}",
-            value=clickable_image.format_range(float(low[index]), float(high[index])),
+            value=formatting.format_range(float(low[index]), float(high[index])),
         )
         for index in range(count)
     ]
@@ -72,7 +73,7 @@ def kernel_grid(scene: InspectContext, conv: str, scale: str, number: int | None
     )
     words = (
         f"{count} first-layer kernels as colour pictures; weights"
-        f" {clickable_image.format_range(float(low.min()), float(high.max()))}."
+        f" {formatting.format_range(float(low.min()), float(high.max()))}."
     )
     clickable_image.clickable_image(
         picture, "kernels", words, selected=number, on_click=lambda picked: map_controls.select_map(conv, picked)
@@ -93,7 +94,7 @@ def single_kernel(scene: InspectContext, conv: str, number: int) -> None:
             clickable_image.from_feature_maps(hung),
             "one kernel",
             f"Kernel {number} of {conv}: one small kernel for each of {channels} incoming maps, "
-            f"{clickable_image.format_range(float(kernel.min()), float(kernel.max()))}.",
+            f"{formatting.format_range(float(kernel.min()), float(kernel.max()))}.",
         )
     st.caption(f"Bias {bias:+.4f}. Purple is negative, orange positive.")
 
@@ -116,7 +117,7 @@ def color_kernel(kernel: Array) -> None:
         cells=squares,
     )
     said = "; ".join(
-        f"{name} {clickable_image.format_range(float(kernel[..., colour].min()), float(kernel[..., colour].max()))}"
+        f"{name} {formatting.format_range(float(kernel[..., colour].min()), float(kernel[..., colour].max()))}"
         for colour, name in enumerate(pixel_trace.COLOR_NAMES)
     )
     clickable_image.clickable_image(picture, "coloured kernel", f"The kernel's weights: {said}.")

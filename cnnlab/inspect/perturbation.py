@@ -3,10 +3,10 @@
 import streamlit as st
 
 from cnnlab.analysis.perturbations import Perturbation
+from cnnlab.explanations import inspection
 from cnnlab.inspect import feature_maps, prediction
 from cnnlab.inspect.context import InspectContext
 from cnnlab.models import numpy_forward
-from cnnlab.rendering import explanations
 from cnnlab.rendering.feature_map_grid import upscaled_png
 from cnnlab.ui.state import session_key
 
@@ -28,7 +28,7 @@ def perturbation_view(scene: InspectContext) -> None:
     now = numpy_forward.softmax(numpy_forward.logits(scene.layers, scene.weights, picture[None]))[0]
     unchanged = change == Perturbation()
     said = "Nothing is changed yet: move a slider." if unchanged else ""
-    st.markdown(said or explanations.explain_prediction_change(scene.probabilities, now, scene.classes))
+    st.markdown(said or inspection.explain_prediction_change(scene.probabilities, now, scene.classes))
     first, second = feature_maps.grid_cells(2)
     with first:
         st.markdown("**The changed picture**")

@@ -6,24 +6,11 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from cnnlab.formatting import percent
 from cnnlab.rendering.charts import cached_spec, with_data
-from cnnlab.rendering.explanations import percent
 from cnnlab.rendering.palette import PREDICTED, TRUE_CLASS
 
 Shares = NDArray[np.float32]
-
-
-def describe_prediction(probabilities: Shares, classes: Sequence[str], truth: int | None) -> str:
-    """'It says **dog**, 55 %. Wrong: it is a cat, to which it gives 18 %.'"""
-    if not np.isfinite(probabilities).all():
-        return "It has **no answer**: its numbers are no numbers, as after a training that diverged."
-    best = int(probabilities.argmax())
-    says = f"It says **{classes[best]}**, {percent(float(probabilities[best]))}."
-    if truth is None:
-        return says
-    if truth == best:
-        return f"{says} That is right."
-    return f"{says} Wrong: the truth is **{classes[truth]}**, {percent(float(probabilities[truth]))}."
 
 
 def probability_bars(

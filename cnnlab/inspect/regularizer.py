@@ -1,17 +1,17 @@
 """What the regularizer did, seen from inside: dropout's masks, L2's weights, batch normalization's two sides."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
+from cnnlab import formatting
 from cnnlab.analysis import regularizer_effects
 from cnnlab.analysis.regularizer_effects import DropoutSamples, WeightStats
+from cnnlab.explanations import inspection
 from cnnlab.inspect import feature_maps
 from cnnlab.inspect.context import InspectContext
 from cnnlab.regularizers import REGULARIZERS, VIEWS
-from cnnlab.rendering import explanations
 from cnnlab.rendering.charts import cached_spec, with_data
 from cnnlab.rendering.feature_map_grid import render_feature_maps, shared_vmax
 from cnnlab.rendering.palette import REGULARIZER_COLORS
@@ -45,7 +45,7 @@ def dropout_section(scene: InspectContext) -> None:
         return
     seed = int(st.session_state.get(SESSION_DROPOUT_SEED, 0))
     samples = regularizer_effects.dropout_samples(scene.layers, scene.weights, scene.image, DROPOUT_SAMPLES, seed)
-    result, look = explanations.explain_dropout(samples, scene.classes)
+    result, look = inspection.explain_dropout(samples, scene.classes)
     st.markdown(f"{result} {look}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.button("Throw the dice again", icon=":material/casino:", on_click=_on_new_dropout)
@@ -68,7 +68,7 @@ def probability_dots(samples: DropoutSamples, classes: tuple[str, ...]) -> None:
         whole=np.tile(samples.full_network, count),
     )
     said = ", ".join(
-        f"{name} {explanations.percent(float(low))} to {explanations.percent(float(high))}"
+        f"{name} {formatting.percent(float(low))} to {formatting.percent(float(high))}"
         for name, low, high in zip(classes, samples.probabilities.min(0), samples.probabilities.max(0), strict=True)
     )
     st.vega_lite_chart(spec=spec, key="regularizer masks", width="stretch", alt=f"Over {count} masks: {said}.")
@@ -82,7 +82,7 @@ def dropped_feature_maps(scene: InspectContext, samples: DropoutSamples, mask: i
     name = query_state.segmented_param(DROPOUT_PARAM, "After", names)
     found = samples.activations[name]
     wall = render_feature_maps(found[mask], vmax=shared_vmax(found))
-    kept = explanations.percent(float(samples.masks[name][mask].mean()))
+    kept = formatting.percent(float(samples.masks[name][mask].mean()))
     st.markdown(f"**{name}**, network {mask + 1}: {kept} of the numbers kept")
     clickable_image.clickable_image(
         clickable_image.from_feature_maps(wall),
@@ -109,7 +109,7 @@ def weights_section(scene: InspectContext) -> None:
     mine = regularizer_effects.weight_stats(own, other)
     theirs = regularizer_effects.weight_stats(other, own) if other is not None else []
     if theirs:
-        st.markdown(" ".join(explanations.explain_weight_penalty(mine, theirs)))
+        st.markdown(" ".join(inspection.explain_weight_penalty(mine, theirs)))
     elif penalized:
         st.info("The same network without a regularizer is not here to compare with: train it on the page Train.")
     elif regularizer.name == "none":
@@ -128,7 +128,7 @@ def weights_section(scene: InspectContext) -> None:
 
 def unregularized_run(run: Run) -> Run | None:
     """The same experiment without a regularizer."""
-    found = runs.find_run(replace(run.experiment, regularizer="none", strength=None))
+    found = runs.find_run(run.experiment.without_regularizer())
     return found if found is not None and found.snapshot_epochs() else None
 
 
@@ -177,7 +177,7 @@ def batchnorm_section(scene: InspectContext) -> None:
     names = {one.layer: one.layer for one in found}
     name = query_state.segmented_param(NORMALIZATION_PARAM, "Layer", names)
     one = next(one for one in found if one.layer == name)
-    st.markdown(" ".join(explanations.explain_batchnorm(one)))
+    st.markdown(" ".join(inspection.explain_batchnorm(one)))
     lengths = one.quantiles_before[4] - one.quantiles_before[0]
     order = np.argsort(lengths, kind="stable")
     for cell, when, quantiles in zip(
@@ -205,9 +205,9 @@ def channel_ranges(layer: str, quantiles: Any, order: Any, when: str) -> None:
     )
     said = (
         f"Channels {when} {layer}: medians"
-        f" {clickable_image.format_range(float(quantiles[2].min()), float(quantiles[2].max()))}"
+        f" {formatting.format_range(float(quantiles[2].min()), float(quantiles[2].max()))}"
     )
-    ends = clickable_image.format_range(float(quantiles[0].min()), float(quantiles[4].max()))
+    ends = formatting.format_range(float(quantiles[0].min()), float(quantiles[4].max()))
     st.vega_lite_chart(
         spec=spec, key=f"regularizer spread {when}", width="stretch", alt=f"{said}; all lines within {ends}."
     )

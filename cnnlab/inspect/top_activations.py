@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from cnnlab import formatting
 from cnnlab.analysis import receptive_field
 from cnnlab.analysis.top_activations import SelectedImages
 from cnnlab.data import is_dataset_available
@@ -44,7 +45,7 @@ def top_activations_section(scene: InspectContext, conv: str, number: int) -> No
             example_images(scene, pictures, conv, number, found.middle, "half as much")
     st.caption(
         "Nine that excite it most make a filter look cleverer than it is; nine from the middle of its range"
-        f" ({clickable_image.format_range(float(found.minimum[number]), float(found.maximum[number]))} over"
+        f" ({formatting.format_range(float(found.minimum[number]), float(found.maximum[number]))} over"
         f" {known.images:,} images) show what else it answers. The frame is what the strongest pixel can see."
     )
 
@@ -58,7 +59,7 @@ def example_images(
     for place, image in enumerate(images):
         row, column = divmod(place, COLUMNS)
         kind, value = pictures.classes[int(pictures.labels[image])], float(picked.values[number][place])
-        said = f"{kind}, {clickable_image.format_value(value)}"
+        said = f"{kind}, {formatting.format_value(value)}"
         squares.append(
             clickable_image.Cell(index=image, position=(column, row), name=f"test image {image}", value=said)
         )

@@ -36,11 +36,6 @@ SHARED_FIELDS = (
     (),
 )  # what a run must share to be scaled: as much as can be had
 TRAIN_STEP_COST = 3  # a training step costs about three forward passes
-EVALUATION_IMAGES = {
-    "cifar10": 10_000,
-    "shapes": 1_000,
-}  # validation images, seen once an epoch; and at most 5,000 of training
-TRAIN_EVAL_IMAGES = 5_000
 STARTUP_SECONDS = 10.0  # seconds until a worker's first epoch: Keras is imported, its functions are traced
 
 
@@ -106,9 +101,7 @@ def epoch_multiplications(experiment: Experiment) -> float:
     """The multiplications of one epoch: the training images forward and backward, the images measured after it."""
     once = sum(_layer_multiplications(layer.parameters, layer.output_shape) for layer in network_layers(experiment))
     images = experiment.train_images or 0
-    return float(
-        once * (TRAIN_STEP_COST * images + min(images, TRAIN_EVAL_IMAGES) + EVALUATION_IMAGES[experiment.dataset])
-    )
+    return float(once * (TRAIN_STEP_COST * images + experiment.train_eval_images + experiment.validation_images))
 
 
 def _layer_multiplications(parameters: int, shape: tuple[int, ...]) -> int:

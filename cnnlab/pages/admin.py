@@ -12,14 +12,13 @@ from typing import Any
 
 import streamlit as st
 
-from cnnlab import settings
+from cnnlab import formatting, settings
 from cnnlab.experiment import ExperimentError
 from cnnlab.jobs import admin, devices, dispatcher_process, eta
 from cnnlab.jobs.job import FAILED, RUNNING, Job
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.jobs.runner import run_directory
 from cnnlab.jobs.worker_outcome import read_tail
-from cnnlab.rendering import formatting
 from cnnlab.storage import run_retention, runs
 from cnnlab.storage.runs import Run, UnknownRun
 from cnnlab.ui import app_shell, cache, presence, training_times

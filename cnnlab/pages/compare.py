@@ -7,17 +7,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from cnnlab.rendering import charts, curve_summary, palette
-from cnnlab.report import (
-    ModelResults,
-    ReportRow,
-    check_conclusions,
-    describe_uncertainty,
-    duration,
-    percent,
-    points,
-    report_rows,
-)
+from cnnlab.claims import Verdict, check_claims
+from cnnlab.explanations import curves
+from cnnlab.explanations.conclusions import best_sentence, describe_claim, describe_uncertainty, describe_verdict
+from cnnlab.formatting import exact_duration, percent, points
+from cnnlab.rendering import charts, palette
+from cnnlab.report import ModelResults, ReportRow, report_rows
 from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell, cache
 from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS, experiment_params, quoted, write_params
@@ -26,7 +21,7 @@ from cnnlab.ui.state import session_key, url_param
 MISSING = "not trained yet"
 MAX_OVERLAY_RUNS = 8  # runs in one chart that can still be told apart
 OVERLAY_PARAM = url_param("add")  # the word of the address that names added runs
-TRAINING_MEASURES = {"reported": "as Keras reports it", "measured": "measured like validation"}
+TRAINING_MEASURES = {"measured": "after the epoch, dropout off", "reported": "averaged during the epoch (Keras)"}
 SESSION_MEASURE = session_key("compare.measure")  # which training accuracy is drawn
 MEASURE_EXPLANATION = (
     "Keras, and so the report, counts while it trains, with dropout on, which makes dropout's gap look smaller. The "
@@ -47,7 +42,7 @@ def page() -> None:
     table = report_rows()
     eight = [row for row in table if row.model.experiment.split == "validation"]
     final = [row for row in table if row.model.experiment.split == "test"]
-    st.session_state.setdefault(SESSION_MEASURE, "reported")
+    st.session_state.setdefault(SESSION_MEASURE, "measured")
     st.segmented_control(
         "Training accuracy",
         list(TRAINING_MEASURES),
@@ -56,7 +51,7 @@ def page() -> None:
         key=SESSION_MEASURE,
     )
     rankings(eight)
-    conclusions(table, inference_mode=st.session_state[SESSION_MEASURE] == "measured")
+    conclusions(table)
     st.html(STYLE)
     st.header("Table 1: eight networks, 40,000 images to learn from", anchor=False)
     results_table(eight, "Validation")
@@ -83,22 +78,28 @@ def rankings(eight: Sequence[ReportRow]) -> None:
         ranking("By validation accuracy", trained, values, [row.report.validation for row in trained], as_points=False)
     with right:
         values = [selected_gap(row.ours) for row in trained if row.ours]
-        ranking("By gap, in points", trained, values, [row.report.gap for row in trained], as_points=True)
+        report = [row.report.gap for row in trained] if is_reported() else None
+        ranking("By gap, in points", trained, values, report, as_points=True)
     st.caption(
-        "Bars are ours after the last epoch, the line across a bar is the report's figure. The gap is training"
-        f" accuracy, {TRAINING_MEASURES[str(st.session_state[SESSION_MEASURE])]}, minus validation."
+        "Bars are ours after the last epoch, the line across a bar is the report's figure of the same measure. The gap"
+        f" is training accuracy, {TRAINING_MEASURES[str(st.session_state[SESSION_MEASURE])]}, minus validation."
         f" {MEASURE_EXPLANATION}"
     )
     st.caption(describe_uncertainty(trained))
 
 
+def is_reported() -> bool:
+    """Whether the training accuracy is chosen as Keras reports it, which is how the report measured."""
+    return bool(st.session_state[SESSION_MEASURE] == "reported")
+
+
 def selected_gap(ours: ModelResults) -> float:
     """The gap after the last epoch, with the training accuracy that was chosen."""
-    return ours.inference_gap if st.session_state[SESSION_MEASURE] == "measured" else ours.gap
+    return ours.gap if is_reported() else ours.inference_gap
 
 
 def ranking(
-    title: str, rows: Sequence[ReportRow], values: list[float], report: list[float], *, as_points: bool
+    title: str, rows: Sequence[ReportRow], values: list[float], report: list[float] | None, *, as_points: bool
 ) -> None:
     """One of the two: a heading, a sentence, bars."""
     names = [row.title for row in rows]
@@ -110,27 +111,24 @@ def ranking(
     st.vega_lite_chart(spec=spec, alt=words, key=f"ranking {title}")
 
 
-def best_sentence(names: Sequence[str], values: Sequence[float], report: Sequence[float], *, as_points: bool) -> str:
-    """Who leads in ours and in the report: the highest accuracy, or (`as_points`) the smallest gap."""
-    choose = min if as_points else max
-    first = choose(range(len(names)), key=lambda index: values[index])
-    theirs = choose(range(len(names)), key=lambda index: report[index])
-    show = points if as_points else percent
-    told = f"**{names[first]}** has the {'smallest gap' if as_points else 'highest accuracy'}, {show(values[first])}"
-    if theirs == first:
-        return f"{told}; it leads in the report too, with {show(report[theirs])}."
-    return f"{told}; in the report it is {names[theirs]}, with {show(report[theirs])}."
+VERDICT_ICONS = {
+    Verdict.HOLDS: "check_circle",
+    Verdict.MOSTLY: "check",
+    Verdict.UNDECIDED: "help",
+    Verdict.TOO_WIDE: "help",
+    Verdict.DEPENDS: "balance",
+    Verdict.FAILS: "cancel",
+    Verdict.MISSING: "hourglass_empty",
+}
 
 
-def conclusions(table: Sequence[ReportRow], inference_mode: bool) -> None:
-    """What the report concludes, tested on our figures; `measured`: with training accuracy measured like validation."""
-    signs = {True: (":material/check_circle:", "holds"), False: (":material/cancel:", "does not hold")}
+def conclusions(table: Sequence[ReportRow]) -> None:
+    """What the report concludes, each with the verdict of our runs and its evidence."""
     lines = []
-    for found in check_conclusions(table, inference_mode):
-        sign, said = (":material/hourglass_empty:", "cannot be said yet") if found.ours is None else signs[found.ours]
-        own = "" if found.report else " (the report's own figures do not say so either)"
-        claim = found.claim[0].upper() + found.claim[1:]
-        lines.append(f"- {sign} **{said}**: {claim}{own}. :gray[{found.evidence}]")
+    for result in check_claims(table):
+        claim = result.claim[0].upper() + result.claim[1:]
+        icon = f":material/{VERDICT_ICONS[result.verdict]}:"
+        lines.append(f"- {icon} **{describe_verdict(result)}**: {claim}. :gray[{describe_claim(result)}]")
     with st.expander("What the report concludes, and whether it holds in our runs", expanded=True):
         st.markdown("\n".join(lines))
 
@@ -143,14 +141,15 @@ def results_table(rows: Sequence[ReportRow], measured: str) -> None:
     columns: dict[str, list[str]] = {
         "#": [row.model.number.removeprefix("final ") for row in rows],
         "Network": [row.title for row in rows],
-        "Training: report": [percent(row.report.train) for row in rows],
-        "ours": [percent(row.ours.train) if row.ours else MISSING for row in rows],
-        f"{measured}: report": [percent(row.report.validation) for row in rows],
-        "ours, last epoch": [percent(row.ours.validation) if row.ours else MISSING for row in rows],
-        "ours, best": [percent(row.ours.best_validation) if row.ours else "" for row in rows],
+        "Training: report": [percent(row.report.train, 2) for row in rows],
+        "ours": [percent(row.ours.train, 2) if row.ours else MISSING for row in rows],
+        f"{measured}: report": [percent(row.report.validation, 2) for row in rows],
+        "ours, last epoch": [percent(row.ours.validation, 2) if row.ours else MISSING for row in rows],
         "difference": [difference(row) for row in rows],
-        "Time: report": [duration(row.report.seconds) for row in rows],
-        "ours ": [duration(row.ours.seconds) if row.ours else "" for row in rows],
+        "ours, best epoch": [percent(row.ours.best_validation, 2) if row.ours else "" for row in rows],
+        "difference ": [best_difference(row) for row in rows],
+        "Wall time: report": [exact_duration(row.report.seconds) for row in rows],
+        "ours ": [exact_duration(row.ours.seconds) if row.ours else "" for row in rows],
     }
     heads = list(columns)
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * 2}{'---:|' * (len(heads) - 2)}"]
@@ -158,21 +157,38 @@ def results_table(rows: Sequence[ReportRow], measured: str) -> None:
     with st.container(key=f"table{len(rows)}"):
         st.markdown("\n".join(lines))
     st.caption(
-        "Training accuracy as Keras reports it. Difference: ours after the last epoch minus the report's. "
-        f"{devices(rows)}"
+        'Training accuracy as Keras reports it. The report heads its columns "Best Training Accuracy" and "Best'
+        ' Validation Accuracy" without saying whether of the last epoch or of any: both readings are shown, each with'
+        f" its difference, ours minus the report's. {best_epoch_note(measured)} {time_note(rows)}"
     )
 
 
+def best_epoch_note(measured: str) -> str:
+    """Why the accuracy of the best epoch is too high."""
+    chosen = "the test images, which are for the end only" if measured == "Test" else "the same validation images"
+    return f"The best epoch was chosen on {chosen}, so its accuracy is too high."
+
+
 def difference(row: ReportRow) -> str:
-    """Our accuracy minus the report's."""
+    """Our accuracy after the last epoch minus the report's."""
     return points(row.ours.validation - row.report.validation, sign=True) if row.ours else ""
 
 
-def devices(rows: Sequence[ReportRow]) -> str:
-    """On what machines ours were trained, said once."""
+def best_difference(row: ReportRow) -> str:
+    """Our accuracy of the best epoch minus the report's."""
+    return points(row.ours.best_validation - row.report.validation, sign=True) if row.ours else ""
+
+
+def time_note(rows: Sequence[ReportRow]) -> str:
+    """On what machines ours were trained, and that their times are not to be compared."""
     found = [cache.find_run(row.model.experiment) for row in rows if row.ours]
     names = sorted({str(cache.record(run).get("device")) for run in found if run and cache.record(run).get("device")})
-    return f"The report's times are on a Colab GPU, ours on {'; '.join(names)}." if names else ""
+    if not names:
+        return ""
+    return (
+        f"The report's times are on a Colab GPU, ours on {'; '.join(names)}, beside other work:"
+        " they say how long it took, not which network is faster."
+    )
 
 
 # -- curves ------------------------------------------------------------------------------------------------------------
@@ -200,7 +216,9 @@ def panel(row: ReportRow, *, reported: bool) -> None:
         return
     spec = charts.panel_chart(history, row.model.experiment.epochs, reported)
     st.vega_lite_chart(
-        spec=spec, alt=curve_summary.describe_accuracy(history, row.title), key=f"panel {row.model.name}"
+        spec=spec,
+        alt=curves.describe_accuracy(history, row.title, row.model.experiment.split),
+        key=f"panel {row.model.name}",
     )
     if run.state != "done":
         st.caption(f"{run.state}, epoch {history['epoch'][-1]:.0f} of {run.experiment.epochs}")
@@ -218,12 +236,18 @@ def overlay(eight: Sequence[ReportRow]) -> None:
         return
     named = {run.title: cache.history(run) for run in chosen}
     colours = [palette.REGULARIZER_COLORS[run.experiment.regularizer] for run in chosen]
-    st.markdown("**Validation accuracy**")
+    st.markdown(f"**{overlay_measure(chosen)}**")
     if len({run.experiment.dataset for run in chosen}) > 1:
         st.caption("Some were trained on CIFAR-10 and some on Shapes: compare how they run, not how high they come.")
     longest = max(run.experiment.epochs for run in chosen)
-    words = " ".join(curve_summary.describe_accuracy(history, name) for name, history in named.items())
+    words = " ".join(curves.describe_accuracy(cache.history(run), run.title, run.experiment.split) for run in chosen)
     st.vega_lite_chart(spec=charts.overlay_chart(named, colours, longest), alt=words, key="overlay")
+
+
+def overlay_measure(chosen: Sequence[Run]) -> str:
+    """What the curves show: the runs with a test split are measured on the test images."""
+    splits = {run.experiment.split for run in chosen}
+    return " and ".join(f"{split} accuracy" for split in sorted(splits, reverse=True)).capitalize()
 
 
 def choose_runs(known: dict[str, Run]) -> list[Run]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from cnnlab.explanations import inspection
 from cnnlab.inspect import (
     attribution,
     blocks,
@@ -105,7 +106,7 @@ def image_and_prediction(scene: InspectContext) -> None:
         st.caption(known, text_alignment="center")
         image_controls.neighbor_buttons(scene)
     with grid.cell():
-        st.markdown(prediction.describe_prediction(scene.probabilities, scene.classes, truth))
+        st.markdown(inspection.describe_prediction(scene.probabilities, scene.classes, truth))
         prediction.probability_bars(scene.probabilities, scene.classes, truth, key="image bars")
     if truth is None:
         st.caption(f"It knows ten classes only ({', '.join(scene.classes)}) and answers with one of them, always.")

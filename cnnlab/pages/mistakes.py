@@ -12,7 +12,9 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cnnlab.analysis import metrics
-from cnnlab.rendering import mistake_charts, mistake_explanations
+from cnnlab.analysis.statistics import expected_calibration_error
+from cnnlab.explanations import mistakes as explanations
+from cnnlab.rendering import mistake_charts
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, image_grid, query_state, selection, test_results
 from cnnlab.ui.image_grid import GridImage
@@ -95,8 +97,8 @@ def on_run_selected(field: str, key: str) -> None:
 
 def single_network(mine: TestResults) -> None:
     """What it takes for what, the pictures, class by class, and how sure it was."""
-    st.subheader(mistake_explanations.error_headline(mine.run.title, mine.predictions), anchor=False)
-    st.write(mistake_explanations.error_details(mine.predictions, mine.confusion, mine.classes))
+    st.subheader(explanations.error_headline(mine.run.title, mine.predictions), anchor=False)
+    st.write(explanations.error_details(mine.predictions, mine.confusion, mine.classes))
     left, right = st.columns([1, 1.1], gap="large")
     with left:
         confusion_matrix(mine)
@@ -149,12 +151,12 @@ def selected_images(mine: TestResults) -> None:
     numbers = {"": None} | {name: label for label, name in enumerate(mine.classes)}
     which = mine.predictions.select(numbers[truth], numbers[said])
     order = metrics.sort_by_confidence(which, mine.predictions.confidence, surest)
-    st.markdown(f"**{mistake_explanations.describe_selected_images(len(order), truth, said)}**")
+    st.markdown(f"**{explanations.describe_selected_images(len(order), truth, said)}**")
     image_pages(
         mine,
         order,
         f"{truth} {said} {surest}",
-        lambda number: mistake_explanations.image_caption(mine.predictions, number, mine.classes),
+        lambda number: explanations.image_caption(mine.predictions, number, mine.classes),
     )
 
 
@@ -176,17 +178,17 @@ def class_accuracies(mine: TestResults) -> None:
 
 def network_comparison(mine: TestResults, other: TestResults) -> None:
     """What the first network fixed and broke, the pictures, class by class, and how sure both were."""
-    names = mistake_explanations.distinguishing_titles(mine.run.experiment, other.run.experiment)
+    names = explanations.distinguishing_titles(mine.run.experiment, other.run.experiment)
     try:
         groups = metrics.compare_predictions(mine.predictions, other.predictions)
     except ValueError:
         st.warning("These two networks were tested on different pictures: choose two that had the same data set.")
         return
-    st.subheader(mistake_explanations.comparison_headline(*names, groups), anchor=False)
+    st.subheader(explanations.comparison_headline(*names, groups), anchor=False)
     st.write(
-        mistake_explanations.describe_agreement(groups)
+        explanations.describe_agreement(groups)
         + " "
-        + mistake_explanations.describe_class_changes(groups, mine.predictions.true_class, mine.classes)
+        + explanations.describe_class_changes(groups, mine.predictions.true_class, mine.classes)
     )
     left, right = st.columns([1, 1.1], gap="large")
     with left:
@@ -204,7 +206,7 @@ def comparison_images(
     mine: TestResults, other: TestResults, names: tuple[str, str], groups: metrics.PairedOutcomes
 ) -> None:
     """The pictures that were fixed, broken, or are wrong in both."""
-    group = query_state.segmented_param("group", "Pictures", mistake_explanations.outcome_options(groups), wrap=True)
+    group = query_state.segmented_param("group", "Pictures", explanations.outcome_options(groups), wrap=True)
     with st.container(horizontal=True):
         truth = query_state.select_param(
             "truth", "It is", {"": "any class"} | {name: name for name in mine.classes}, width=150
@@ -215,13 +217,11 @@ def comparison_images(
         which = which & (mine.predictions.true_class == mine.classes.index(truth))
     mistaken = other if group == "fixed" else mine
     order = metrics.sort_by_confidence(which, mistaken.predictions.confidence, surest)
-    st.markdown(f"**{mistake_explanations.describe_outcome_images(len(order), group, truth, names)}**")
+    st.markdown(f"**{explanations.describe_outcome_images(len(order), group, truth, names)}**")
     st.caption(f"Bold: what {names[0]} says. Below: what {names[1]} says.")
 
     def caption(number: int) -> tuple[list[str], str]:
-        return mistake_explanations.comparison_caption(
-            (mine.predictions, other.predictions), names, number, mine.classes
-        )
+        return explanations.comparison_caption((mine.predictions, other.predictions), names, number, mine.classes)
 
     image_pages(mine, order, f"{group} {truth} {surest}", caption)
 
@@ -231,9 +231,11 @@ def comparison_images(
 
 def calibration(exams: Mapping[str, TestResults]) -> None:
     """How often each network is right when it is so sure."""
-    st.subheader("Does it know how sure it may be?", anchor=False)
+    st.subheader("Is its confidence justified?", anchor=False)
     for name, one in exams.items():
-        st.write(mistake_explanations.describe_calibration(name, one.predictions))
+        st.write(
+            explanations.describe_calibration(name, one.predictions, expected_calibration_error(one.logits, one.labels))
+        )
     curves = {name: metrics.calibration(one.logits, one.labels) for name, one in exams.items()}
     colours = mistake_charts.regularizer_colors([one.run.experiment.regularizer for one in exams.values()])
     spec = mistake_charts.calibration_chart(curves, colours)

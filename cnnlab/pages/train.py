@@ -10,7 +10,8 @@ from typing import Any
 
 import streamlit as st
 
-from cnnlab import data
+from cnnlab import data, formatting
+from cnnlab.analysis import curve_summary
 from cnnlab.array_types import History
 from cnnlab.experiment import (
     OPTIMIZERS,
@@ -20,13 +21,14 @@ from cnnlab.experiment import (
     Experiment,
     ExperimentError,
 )
+from cnnlab.explanations import curves
 from cnnlab.jobs import eta
 from cnnlab.jobs.dispatcher_process import ensure_running
 from cnnlab.jobs.job import FAILED, QUEUED, RUNNING, Job
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.regularizers import REGULARIZERS
-from cnnlab.rendering import charts, curve_summary, formatting, palette
+from cnnlab.rendering import charts, palette
 from cnnlab.settings import SettingsError
 from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell, architecture_diagram, cache, download_panel
@@ -52,7 +54,7 @@ NOTICE_SECONDS = 3.0
 LEARNING_RATE_STEP = 0.0005  # of one click on + or -
 LIVE_CHART_NOTE = " while it trains; the figures above it are those of the last epoch"
 SPLITS = {"validation": "validation images", "test": "the test set, training on all"}
-PRECISION_NAMES = {"float32": "float32", "bfloat16": "bfloat16: faster, half the digits"}
+PRECISION_NAMES = {"float32": "float32", "bfloat16": "bfloat16: half the digits, slow without hardware for it"}
 
 
 def page() -> None:
@@ -259,11 +261,14 @@ def finished_result(run: Run) -> None:
     test = record.get("test_accuracy")
     told = [formatting.describe_origin(record, run.is_pretrained)]
     told += (
-        [f"best validation accuracy {curve_summary.percent(best.best, 1)} after epoch {best.best_epoch}"]
+        [
+            f"highest {evaluation_set(run.experiment).lower()} accuracy of any epoch"
+            f" {formatting.percent(best.best, 1)}, after epoch {best.best_epoch}"
+        ]
         if best
         else []
     )
-    told += [f"accuracy on the test set {curve_summary.percent(test, 1)}"] if test is not None else []
+    told += [f"accuracy on the test set {formatting.percent(test, 1)}"] if test is not None else []
     st.caption(f"{run.title}: {'; '.join(told)}.")
     with st.container(horizontal=True, vertical_alignment="center"):
         app_shell.page_link("look_inside", "Look inside this network", {"run": run.name}, icon=":material/grid_view:")
@@ -284,11 +289,17 @@ def summary_metrics(experiment: Experiment, history: History) -> None:
     reading = curve_summary.summarize_curves(history)
     if reading is None:
         return
-    st.subheader(curve_summary.verdict(reading), anchor=False)
+    st.subheader(curves.verdict(reading, experiment, plain_summary(experiment)), anchor=False)
     with st.container(horizontal=True):
-        st.metric("Training accuracy", curve_summary.percent(reading.training, 1), width=155)
-        st.metric(f"{evaluation_set(experiment)} accuracy", curve_summary.percent(reading.validation, 1), width=155)
-        st.metric(f"Gap, {reading.trend}", curve_summary.points(reading.gap), width=155)
+        st.metric("Training accuracy", formatting.percent(reading.training, 1), width=155)
+        st.metric(f"{evaluation_set(experiment)} accuracy", formatting.percent(reading.validation, 1), width=155)
+        st.metric(", ".join(filter(None, ("Gap", reading.trend))), formatting.points(reading.gap), width=155)
+
+
+def plain_summary(experiment: Experiment) -> curve_summary.CurveSummary | None:
+    """The figures of the same network without a regularizer, where it has finished."""
+    run = cache.find_run(experiment.without_regularizer())
+    return curve_summary.summarize_curves(cache.history(run)) if run and run.state == "done" else None
 
 
 def evaluation_set(experiment: Experiment) -> str:
@@ -302,22 +313,29 @@ def learning_curves(experiment: Experiment, history: History, live: bool = False
     A chart whose words change is built anew in the browser: while it grows, the figures above it have the words.
     """
     title, epochs = experiment.title, experiment.epochs
-    reported = f"training, as Keras reports it, {REGULARIZERS[experiment.regularizer].reported_accuracy}"
-    st.html(palette.legend_html("training, measured like validation", evaluation_set(experiment).lower(), reported))
+    regularizer = REGULARIZERS[experiment.regularizer]
+    off = "dropout off" if regularizer.layer_kind == "dropout" else "after the epoch"
+    measured = f"training ({off}, first {experiment.train_eval_images:,} images)"
+    reported = f"training, averaged during the epoch (Keras, {regularizer.reported_accuracy})"
+    st.html(palette.legend_html(measured, evaluation_set(experiment).lower(), reported))
     left, right = st.columns(2)
     with left:
         st.markdown("**Accuracy**")
         words = (
             f"Accuracy of {title}, growing{LIVE_CHART_NOTE}"
             if live
-            else curve_summary.describe_accuracy(history, title)
+            else curves.describe_accuracy(history, title, experiment.split)
         )
         st.vega_lite_chart(spec=charts.accuracy_chart(history, epochs), alt=words, key="accuracy")
     with right:
         st.markdown("**Loss**, without any penalty")
-        words = f"Loss of {title}, growing{LIVE_CHART_NOTE}" if live else curve_summary.describe_loss(history, title)
+        words = (
+            f"Loss of {title}, growing{LIVE_CHART_NOTE}"
+            if live
+            else curves.describe_loss(history, title, experiment.split)
+        )
         st.vega_lite_chart(spec=charts.loss_chart(history, epochs), alt=words, key="loss")
-    if sentence := curve_summary.describe_penalty(history):
+    if sentence := curves.describe_penalty(history):
         left, right = st.columns(2, vertical_alignment="center")
         left.markdown(f"**L2 penalty**, on a scale of its own. {sentence}")
         words = f"L2 penalty of {title} over the epochs: the sentence beside it has its size"

@@ -103,10 +103,14 @@ def ranking_chart(
     names: Sequence[str],
     values: Sequence[float],
     regularizers: Sequence[str],
-    report: Sequence[float],
+    report: Sequence[float] | None,
     points: bool = False,
 ) -> Spec:
-    """Bars, the best on top, the report's figure as a line across each. Fractions; `points`: gaps, smallest best."""
+    """Bars, the best on top, the report's figure as a line across each. Fractions; `points`: gaps, smallest best.
+
+    `report` is None where the report has no figure of this measure: there are no lines then.
+    """
+    marks = [float("nan")] * len(values) if report is None else report
     order = rank_order(values, points)
     size = 100 if points else 1
     return with_data(
@@ -115,8 +119,8 @@ def ranking_chart(
         model=[names[index] for index in order],
         value=[size * values[index] for index in order],
         regularizer=[regularizers[index] for index in order],
-        report=[size * report[index] for index in order],
-        end=[size * max(values[index], report[index]) for index in order],
+        report=[size * marks[index] for index in order],
+        end=[size * np.fmax(values[index], marks[index]) for index in order],
         label=[f"{100 * values[index]:.1f}{'' if points else ' %'}" for index in order],
     )
 

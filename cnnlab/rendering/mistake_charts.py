@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnlab.analysis.metrics import PairedOutcomes
+from cnnlab.formatting import percent
 from cnnlab.rendering.charts import Spec, cached_spec, with_data
-from cnnlab.rendering.curve_summary import percent
 from cnnlab.rendering.palette import REGULARIZER_COLORS
 
 ALL_WRONG = "all wrong"  # the last row and the last column of the matrix: every mistake of a class

@@ -10,7 +10,8 @@ What the report leaves open, and what was chosen:
 
 - pixels are scaled to 0..1;
 - batch normalization between convolution and ReLU, as in Ioffe and Szegedy (2015);
-- dropout after each pooling and after each hidden dense layer, as in Srivastava et al. (2014).
+- dropout after each pooling and after each hidden dense layer, as in Srivastava et al. (2014);
+- L2 on the kernels of all convolution and dense layers, that of the logits included, not on biases.
 The other plausible positions were trained too: `python -m cnnlab layer-order` prints the comparison.
 """
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from cnnlab import data, settings
 from cnnlab.analysis.metrics import accuracy, cross_entropy
-from cnnlab.experiment import Experiment
+from cnnlab.experiment import TRAIN_EVAL_IMAGES, Experiment
 from cnnlab.models.architecture import LayerOrder
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.storage import compression, files, runs
@@ -32,7 +32,6 @@ from cnnlab.training.input_pipeline import InputPipeline
 from cnnlab.training.progress import ProgressCallback, Stopped, stop_signals
 from cnnlab.training.provenance import initial_record, utc_now
 
-TRAIN_EVAL_IMAGES = 5_000  # the first training images, evaluated after each epoch in inference mode
 EVALUATION_BATCH = 250  # twice as many take 0.2 GB more and the same time
 
 EventCallback = Callable[[dict[str, Any]], None]

@@ -15,6 +15,7 @@ from typing import Any
 
 import streamlit as st
 
+from cnnlab import formatting
 from cnnlab.analysis.receptive_field import Box
 from cnnlab.array_types import Array, PixelArray
 from cnnlab.rendering.charts import cached_spec, with_data
@@ -97,7 +98,7 @@ def from_feature_maps(wall: FeatureMapGrid, legend: ColorLegend | None = None) -
         said = (
             "silent: zero everywhere"
             if wall.inactive[number]
-            else format_range(wall.minimum[number], wall.maximum[number])
+            else formatting.format_range(wall.minimum[number], wall.maximum[number])
         )
         said = "holds values that are no numbers" if wall.non_finite[number] else said
         squares.append(Cell(index=number, position=(column, row), name=f"map {number}", value=said, size=share))
@@ -146,23 +147,11 @@ def feature_map_legend(wall: FeatureMapGrid) -> ColorLegend:
             high="",
             middle="0, silent" if wall.signed else "",
         )
-    high = format_value(wall.vmax[0]) if wall.shares_scale else "each map's highest"
+    high = formatting.format_value(wall.vmax[0]) if wall.shares_scale else "each map's highest"
     low = (f"-{high}" if wall.shares_scale else "its lowest") if wall.signed else "0"
     if not wall.shares_scale and wall.signed:
         low, high = "negative", "positive, each map by itself"
     return ColorLegend(colorbar=colorbar_uri(wall.signed), low=low, high=high, middle="0" if wall.signed else "")
-
-
-def format_value(value: float) -> str:
-    """A number as short as it can be without lying about its size."""
-    if value == 0:
-        return "0"
-    return f"{value:z.2f}" if 0.1 <= abs(value) < 1000 else f"{value:.2g}"
-
-
-def format_range(low: float, high: float) -> str:
-    """'0.00 to 1.83'."""
-    return f"{format_value(low)} to {format_value(high)}"
 
 
 def _on_selection(key: str, on_pick: Callable[[int], None]) -> None:

@@ -1,4 +1,4 @@
-"""What the figures on the page Mistakes say, in sentences. Every one is computed; none is assumed."""
+"""Sentences about a network's mistakes on the test set, and about two networks' predictions compared."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnlab.analysis.metrics import PairedOutcomes, Predictions, class_accuracy
+from cnnlab.analysis.statistics import accuracy_interval
 from cnnlab.experiment import Experiment
-from cnnlab.rendering.explanations import percent
+from cnnlab.formatting import percent, points
 
 HIGH_CONFIDENCE = 0.9  # a mistake made with at least this confidence was a sure one
-CALIBRATION_TOLERANCE = 2  # points: mean confidence and accuracy closer than this are the same
 
 
 def pluralize(number: int, one: str, many: str = "") -> str:
@@ -62,13 +62,19 @@ def best_and_worst(shares: NDArray[np.float64], classes: Sequence[str]) -> str:
     )
 
 
-def describe_calibration(name: str, answers: Predictions) -> str:
-    """Whether it is as sure as it may be: mean confidence against accuracy."""
-    sure, right = round(100 * answers.confidence.mean()), round(100 * answers.correct.mean())
-    said = f"{name} is {sure} % sure on average, and right {right} % of the time"
-    if abs(sure - right) < CALIBRATION_TOLERANCE:
-        return f"{said}: as sure as it may be."
-    return f"{said}: too {'sure' if sure > right else 'unsure'} of itself, by {abs(sure - right)} points."
+def describe_calibration(name: str, answers: Predictions, calibration_error: float) -> str:
+    """Mean confidence against accuracy, and the expected calibration error (a fraction) over the bins of confidence.
+
+    Overconfident or underconfident is said only where the mean confidence lies outside the accuracy's 95 % interval.
+    """
+    confidence, right = float(answers.confidence.mean()), float(answers.correct.mean())
+    interval = accuracy_interval(right, len(answers.correct))
+    figures = f"{name}: mean confidence {percent(confidence, 1)}, accuracy {percent(right, 1)}"
+    error = f"Expected calibration error (ECE): {points(calibration_error)}."
+    if interval.low <= confidence <= interval.high:
+        return f"{figures}: no difference beyond chance. {error}"
+    direction = "overconfident" if confidence > right else "underconfident"
+    return f"{figures}: {direction} by {points(abs(confidence - right))} ± {100 * interval.margin:.1f}. {error}"
 
 
 def describe_selected_images(count: int, truth: str, said: str) -> str:

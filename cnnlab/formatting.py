@@ -1,11 +1,46 @@
-"""Numbers, times and places in line, as a person says them."""
+"""Numbers, durations and dates as text."""
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 DATASET_NAMES = {"cifar10": "CIFAR-10", "shapes": "Shapes"}
 ORDINAL_SUFFIXES = {1: "st", 2: "nd", 3: "rd"}
+
+
+def percent(share: float, digits: int | None = None) -> str:
+    """A fraction in percent: 0.718 as '72 %', with `digits` decimals '71.80 %'; 'no number' for NaN and infinity.
+
+    Without `digits`, what would round to 0 or 100 keeps a decimal, or reads '<0.1 %' or '>99.9 %'.
+    """
+    if not math.isfinite(share):
+        return "no number"
+    if digits is not None:
+        return f"{100 * share:.{digits}f} %"
+    if 0 < share < 0.0005:
+        return "<0.1 %"
+    if 0.9995 <= share < 1:
+        return ">99.9 %"
+    rounded = round(100 * share)
+    return f"{100 * share:.1f} %" if rounded in (0, 100) and share not in (0, 1) else f"{rounded} %"
+
+
+def points(difference: float, sign: bool = False) -> str:
+    """A difference of fractions in percentage points: 0.0232 as '2.3 points', with `sign` '+2.3 points'."""
+    return f"{100 * difference:{'+' if sign else ''}.1f} points"
+
+
+def format_range(low: float, high: float) -> str:
+    """'0.00 to 1.83'."""
+    return f"{format_value(low)} to {format_value(high)}"
+
+
+def format_value(value: float) -> str:
+    """A number as short as it can be without lying about its size."""
+    if value == 0:
+        return "0"
+    return f"{value:z.2f}" if 0.1 <= abs(value) < 1000 else f"{value:.2g}"
 
 
 def ordinal(number: int) -> str:
@@ -27,6 +62,12 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+
+
+def exact_duration(seconds: float) -> str:
+    """142 as '2 min 22 s'."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
 def format_date(iso: str | None) -> str:

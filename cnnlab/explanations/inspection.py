@@ -1,4 +1,4 @@
-"""What a result says, in a sentence or two: computed from the figures, so that it is true of every run.
+"""Sentences about one network and one image: predictions, heat maps, ablations, and what a regularizer did.
 
 Probabilities are fractions and are told in percent; differences between probabilities in points. Sentences are
 Markdown: what changes is bold. The first sentence of a pair states the result, the second says what to look for.
@@ -11,6 +11,7 @@ import numpy as np
 from cnnlab.analysis.attribution import GradCam, Occlusion
 from cnnlab.analysis.regularizer_effects import BatchNormStats, DropoutSamples, WeightStats
 from cnnlab.array_types import Array
+from cnnlab.formatting import percent, points
 
 NOTICEABLE_CHANGE = 0.01  # a probability that moves by less than this has hardly moved
 WIDE_RANGE = 0.4  # a probability that ranges over more than this is swayed, whatever the answer
@@ -20,21 +21,17 @@ NEAR_MAXIMUM_SHARE = 0.02  # values within this share of the largest count as la
 IMAGE_THIRDS = {0: ("upper", "left"), 1: ("middle", "middle"), 2: ("lower", "right")}  # of a picture, down and across
 
 
-def percent(share: float) -> str:
-    """0.718 as '72 %'; what would round to 0 or 100 keeps a decimal, or is told as '<0.1 %' and '>99.9 %'."""
-    if not np.isfinite(share):
-        return "no number"
-    if 0 < share < 0.0005:
-        return "<0.1 %"
-    if 0.9995 <= share < 1:
-        return ">99.9 %"
-    rounded = round(100 * share)
-    return f"{100 * share:.1f} %" if rounded in (0, 100) and share not in (0, 1) else f"{rounded} %"
-
-
-def points(difference: float) -> str:
-    """0.123 as '12.3 points'."""
-    return f"{100 * abs(difference):.1f} points"
+def describe_prediction(probabilities: Array, classes: Sequence[str], truth: int | None) -> str:
+    """'It says **dog**, 55 %. Wrong: it is a cat, to which it gives 18 %.'"""
+    if not np.isfinite(probabilities).all():
+        return "It has **no answer**: its numbers are no numbers, as after a training that diverged."
+    best = int(probabilities.argmax())
+    says = f"It says **{classes[best]}**, {percent(float(probabilities[best]))}."
+    if truth is None:
+        return says
+    if truth == best:
+        return f"{says} That is right."
+    return f"{says} Wrong: the truth is **{classes[truth]}**, {percent(float(probabilities[truth]))}."
 
 
 def explain_prediction_change(before: Array, after: Array, classes: Sequence[str]) -> str:
@@ -49,7 +46,7 @@ def explain_prediction_change(before: Array, after: Array, classes: Sequence[str
     if abs(moved) < NOTICEABLE_CHANGE:
         return f"The answer stays **{classes[first]}**, {percent(float(after[first]))}: hardly anything changed."
     way = "more" if moved > 0 else "less"
-    return f"The answer stays **{classes[first]}**, {points(moved)} {way} sure: {percent(float(after[first]))}."
+    return f"The answer stays **{classes[first]}**, {points(abs(moved))} {way} sure: {percent(float(after[first]))}."
 
 
 def explain_occlusion(found: Occlusion, classes: Sequence[str]) -> str:

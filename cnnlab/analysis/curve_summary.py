@@ -1,0 +1,90 @@
+"""Figures read off learning curves: accuracies after the last epoch, the gap, its trend, the best epoch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnlab.analysis import statistics
+from cnnlab.array_types import History
+
+TREND_EPOCHS = 8  # the trend of a curve is read from so many last epochs
+MIN_TREND_EPOCHS = 4  # fewer say nothing of a trend
+STEADY_SLOPE = 0.002  # a curve that changes by less than so much an epoch is steady
+
+
+@dataclass(frozen=True)
+class CurveSummary:
+    """What a history says after its last epoch. Accuracies are fractions; all of them measured in inference mode.
+
+    `gap` is training minus validation accuracy, both measured alike; `trend` is that of the gap and `validation_trend`
+    that of the validation accuracy: "rising", "falling", "steady", or "" after too few epochs.
+    `best` is the highest validation accuracy of any epoch, `best_epoch` the first epoch that had it.
+    """
+
+    epoch: int
+    training: float
+    validation: float
+    gap: float
+    trend: str
+    validation_trend: str
+    best: float
+    best_epoch: int
+    reported: float | None
+
+
+def summarize_curves(history: History) -> CurveSummary | None:
+    """The figures after the last epoch, or None where no epoch is written yet."""
+    history = evaluated_epochs(history)
+    if not len(history["epoch"]):
+        return None
+    training, validation = history["train_eval_accuracy"], history["val_accuracy"]
+    top = int(np.argmax(validation))
+    reported = float(history["accuracy"][-1])
+    return CurveSummary(
+        epoch=int(history["epoch"][-1]),
+        training=float(training[-1]),
+        validation=float(validation[-1]),
+        gap=float(training[-1] - validation[-1]),
+        trend=trend(training - validation),
+        validation_trend=trend(validation),
+        best=float(validation[top]),
+        best_epoch=int(history["epoch"][top]),
+        reported=None if np.isnan(reported) else reported,
+    )
+
+
+def evaluated_epochs(history: History) -> History:
+    """The epochs that were measured: all but the one at work."""
+    there = np.isfinite(history["val_accuracy"])
+    return {name: values[there] for name, values in history.items()}
+
+
+def trend(values: NDArray[np.float64]) -> str:
+    """ "rising" or "falling" where the slope of the last epochs differs from 0 beyond chance, else "steady"; "" if few.
+
+    The slope is that of `statistics.trend`, with a 95 % interval, over TREND_EPOCHS epochs. Slopes below STEADY_SLOPE
+    an epoch are steady whatever their interval.
+    """
+    recent = values[-TREND_EPOCHS:]
+    if len(recent) < MIN_TREND_EPOCHS:
+        return ""
+    slope = statistics.trend(recent)
+    if not slope.is_significant or abs(slope.value) < STEADY_SLOPE:
+        return "steady"
+    return "rising" if slope.value > 0 else "falling"
+
+
+def append_progress(history: History, progress: Mapping[str, Any]) -> History:
+    """The history with one more point for the epoch at work: what Keras reports of it so far, and nothing measured."""
+    batches = progress.get("batches")
+    if progress.get("phase") != "training" or not batches or not len(history["epoch"]):
+        return history
+    moment = float(progress["epoch"]) - 1 + float(progress.get("batch") or 0) / float(batches)
+    if moment <= history["epoch"][-1]:
+        return history
+    known = {"epoch": moment, "accuracy": progress.get("accuracy"), "loss": progress.get("loss")}
+    row = {name: float("nan") if known.get(name) is None else float(known[name] or 0) for name in history}
+    return {name: np.append(values, row[name]) for name, values in history.items()}
