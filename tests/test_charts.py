@@ -50,13 +50,11 @@ def mistake_page_charts():
     counts, curve = np.array([[5, 1, 2], [0, 7, 3], [4, 0, 9]]), (np.array([0.4]), np.array([0.5]), np.array([30]))
     groups = PairedOutcomes(**{name: np.array([index]) for index, name in enumerate(PairedOutcomes.__annotations__)})
     return {
-        "matrix": mistake_charts.confusion_matrix_chart(counts, "abc", ("a", "b"), "#000000"),
-        "class accuracy": mistake_charts.class_accuracy_chart(
-            np.array([0.5, np.nan, 0.7]), "abc", "#111111", "#000000"
-        ),
+        "matrix": mistake_charts.confusion_matrix_chart(counts, "abc", ("a", "b")),
+        "class accuracy": mistake_charts.class_accuracy_chart(np.array([0.5, np.nan, 0.7]), "abc", "#111111"),
         "calibration": mistake_charts.calibration_chart({"a": curve}, ["#111111"]),
         "two calibrations": mistake_charts.calibration_chart({"a": curve, "b": curve}, ["#111111", "#222222"]),
-        "outcomes": mistake_charts.outcome_chart(groups, np.arange(3), "abc", "#000000"),
+        "outcomes": mistake_charts.outcome_chart(groups, np.arange(3), "abc"),
     }
 
 
@@ -64,9 +62,9 @@ def look_inside_charts():
     """The specifications with the columns that the views hand over."""
     return {
         "epoch cursor": with_columns("chart_specs.epoch_cursor", 30, of="epoch training validation cursor"),
-        "bars": with_columns("inspect_chart_specs.probability_bars", False, of="name probability shown colour ink"),
+        "bars": with_columns("inspect_chart_specs.probability_bars", False, of="name probability shown colour"),
         "bars before": with_columns(
-            "inspect_chart_specs.probability_bars", True, of="name probability shown before colour ink"
+            "inspect_chart_specs.probability_bars", True, of="name probability shown before colour"
         ),
         "dots": with_columns("inspect_chart_specs.probability_dots", of="name share whole"),
         "histogram": with_columns("inspect_chart_specs.weight_histogram", of="weight count run colour"),
@@ -78,7 +76,7 @@ def look_inside_charts():
 
 def clickable(legend, clickable):
     columns = " ".join(clickable_image.EMPTY_ROW)
-    return with_columns("clickable_image_specs.clickable_image", 8, 2.5, legend, clickable, of=columns)
+    return with_columns("clickable_image_specs.clickable_image", 8, 2.5, True, legend, clickable, of=columns)
 
 
 def with_columns(function, *arguments, of):
@@ -117,7 +115,7 @@ for package in (cnnlab.pages, cnnlab.inspect, cnnlab.ui):
             importlib.import_module(module.name)
 print(sorted({"altair", "pandas"} & set(sys.modules)))
 from cnnlab.rendering import charts
-charts.cached_spec("clickable_image_specs.clickable_image", 8, 8, True, True)
+charts.cached_spec("clickable_image_specs.clickable_image", 8, 8, True, True, True)
 print(sorted({"altair", "pandas"} & set(sys.modules)))
 """
     told = subprocess.check_output([sys.executable, "-c", script], text=True, cwd=settings.REPOSITORY)

@@ -343,10 +343,10 @@ def test_every_chart_is_json_but_for_its_figures():
     curve = metrics.calibration(logits_that_say([0, 1]), [0, 0])
     groups = metrics.compare_predictions(answers([0, 1], [0, 0]), answers([0, 1], [1, 1]))
     for spec in (
-        mistake_charts.confusion_matrix_chart(table, names, ("", ""), "#000"),
-        mistake_charts.class_accuracy_chart(np.ones(10), names, "#000", "#000"),
+        mistake_charts.confusion_matrix_chart(table, names, ("", "")),
+        mistake_charts.class_accuracy_chart(np.ones(10), names, "#000"),
         mistake_charts.calibration_chart({"a": curve, "b": curve}, ["#000", "#111"]),
-        mistake_charts.outcome_chart(groups, np.array([0, 1]), names, "#000"),
+        mistake_charts.outcome_chart(groups, np.array([0, 1]), names),
     ):
         figures = spec["datasets"]["figures"]
         assert isinstance(figures, bytes) and figures

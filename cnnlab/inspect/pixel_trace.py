@@ -18,9 +18,8 @@ from cnnlab.array_types import Array
 from cnnlab.inspect.context import InspectContext
 from cnnlab.models.architecture import Layer
 from cnnlab.rendering.feature_map_grid import colorize, image_grid_png, png_data_uri, shared_vmax
-from cnnlab.rendering.palette import BLACK, WHITE
+from cnnlab.rendering.palette import text_color_on
 from cnnlab.ui import clickable_image
-from cnnlab.ui.theme import text_color
 
 COLOR_NAMES = ("red", "green", "blue")
 MAX_CHANNELS_SHOWN = 4  # incoming maps shown one by one
@@ -98,11 +97,10 @@ def product_grid(found: PixelTrace, channels: Sequence[int]) -> None:
 
 def number_cells(part: Array, at: tuple[float, float], end: float, signed: bool) -> list[clickable_image.Cell]:
     """A square for each number, which is written on it."""
-    shades = colorize(part, end, signed).astype(int).sum(axis=-1)
+    grounds = colorize(part, end, signed)
     found = []
     for (row, column), value in np.ndenumerate(part):
         text = short_number(value, part.shape[0])
-        colour = BLACK if shades[row, column] > 330 else WHITE
         place = (at[0] + column, at[1] + row)
         shown = clickable_image.Cell(
             index=-1,
@@ -110,7 +108,7 @@ def number_cells(part: Array, at: tuple[float, float], end: float, signed: bool)
             name=f"row {row}, column {column}",
             value=f"{value:.5f}",
             text=text,
-            text_color=colour,
+            text_color=text_color_on(grounds[row, column]),
         )
         found.append(shown)
     return found
@@ -133,9 +131,7 @@ def block_label(
 
 def label_cell(said: str, at: tuple[float, float], size: int) -> clickable_image.Cell:
     """Words under a block of `size` squares."""
-    return clickable_image.Cell(
-        index=-1, position=at, size=(size, 0.9), name=said, value="", text=said, text_color=text_color()
-    )
+    return clickable_image.Cell(index=-1, position=at, size=(size, 0.9), name=said, value="", text=said)
 
 
 def channel_name(found: PixelTrace, channel: int) -> str:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from cnnlab.formatting import percent
 from cnnlab.rendering.charts import cached_spec, with_data
 from cnnlab.rendering.palette import PREDICTED, TRUE_CLASS
-from cnnlab.ui.theme import text_color
 
 Shares = NDArray[np.float32]
 
@@ -31,7 +30,6 @@ def probability_bars(
         shown=shown,
         before=probabilities if before is None else before,
         colour=[TRUE_CLASS if label == true_class else PREDICTED for label in range(len(classes))],
-        ink=[text_color()] * len(classes),
     )
     said = ", ".join(f"{name} {share}" for name, share in zip(names, shown, strict=True))
     st.vega_lite_chart(spec=spec, key=key, width="stretch", alt=f"What the network says: {said}.")

@@ -20,7 +20,6 @@ from cnnlab.storage.runs import DamagedRun, Run
 from cnnlab.ui import cache, damaged_runs, image_grid, query_state, selected_network, selection, test_results
 from cnnlab.ui.image_grid import GridImage
 from cnnlab.ui.test_results import TestResults
-from cnnlab.ui.theme import text_color
 
 DEFAULT_RUN = "final-3conv-dropout"
 ORDERS = {"surest": "surest first", "unsure": "least sure first"}
@@ -159,9 +158,7 @@ def single_network(mine: TestResults) -> None:
 def confusion_matrix(mine: TestResults) -> None:
     """What it takes for what. A click on a square writes its class and its answer into the address."""
     st.subheader("What does it take for what?", anchor=False)
-    spec = mistake_charts.confusion_matrix_chart(
-        mine.confusion, mine.classes, selected_cell(mine.classes), text_color()
-    )
+    spec = mistake_charts.confusion_matrix_chart(mine.confusion, mine.classes, selected_cell(mine.classes))
     st.html(MATRIX_STYLE)
     with st.container(key="matrix_scroll"):
         st.vega_lite_chart(
@@ -216,7 +213,7 @@ def class_accuracies(mine: TestResults) -> None:
         metrics.class_accuracy(mine.confusion),
         mistake_charts.regularizer_colors([mine.run.experiment.regularizer]),
     )
-    spec = mistake_charts.class_accuracy_chart(shares, mine.classes, colour, text_color())
+    spec = mistake_charts.class_accuracy_chart(shares, mine.classes, colour)
     st.vega_lite_chart(
         spec=spec, key="classes", width="stretch", alt=mistake_charts.describe_class_accuracy(shares, mine.classes)
     )
@@ -248,7 +245,7 @@ def network_comparison(mine: TestResults, other: TestResults) -> None:
     with left:
         st.subheader("Which classes gained, which lost?", anchor=False)
         told = mistake_charts.describe_outcomes(groups, mine.predictions.true_class, mine.classes)
-        spec = mistake_charts.outcome_chart(groups, mine.predictions.true_class, mine.classes, text_color())
+        spec = mistake_charts.outcome_chart(groups, mine.predictions.true_class, mine.classes)
         st.vega_lite_chart(spec=spec, key="exchange", width="stretch", alt=told)
     with right:
         comparison_images(mine, other, names, groups)

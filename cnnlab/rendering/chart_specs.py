@@ -11,10 +11,16 @@ from typing import Any
 
 import altair as alt
 
-from cnnlab.rendering.palette import DASHES, GREY, LINE_STYLES, REGULARIZER_COLORS, REPORT_TICK, SELECTED
+from cnnlab.rendering.palette import DASHES, GREY, LINE_STYLES, REGULARIZER_COLORS, REPORT_TICK, SELECTED, TEXT
 
 Spec = dict[str, Any]
 FIGURES = alt.NamedData("figures")
+# The page's text color, as an expression: a chart knows its background. Streamlit's own has a contrast of 3.7 in light.
+TEXT_COLOR = f"luminance(background) > 0.5 ? '{TEXT['light']}' : '{TEXT['dark']}'"
+TEXT_CONFIG = alt.Config(
+    axis=alt.AxisConfig(labelColor=alt.expr(TEXT_COLOR), titleColor=alt.expr(TEXT_COLOR)),
+    legend=alt.LegendConfig(labelColor=alt.expr(TEXT_COLOR), titleColor=alt.expr(TEXT_COLOR)),
+).to_dict()
 
 
 @lru_cache(maxsize=64)
@@ -31,7 +37,7 @@ def curves(what: str, epochs: int) -> Spec:
     colours, dashes = [line[0] for line in LINE_STYLES.values()], [line[1] for line in LINE_STYLES.values()]
     lines = (
         base.transform_fold(list(LINE_STYLES), as_=["line", "value"])
-        .mark_line(strokeWidth=2.5)
+        .mark_line(strokeWidth=2.5, aria=False)
         .encode(
             y=y,
             color=alt.Color("line:N", scale=alt.Scale(domain=list(LINE_STYLES), range=colours), legend=None),
@@ -39,7 +45,7 @@ def curves(what: str, epochs: int) -> Spec:
             opacity=alt.condition("datum.line === 'reported'", alt.value(0.85), alt.value(1)),
         )
     )
-    gap = base.mark_area(color=GREY, opacity=0.22).encode(y=alt.Y("validation:Q"), y2=alt.Y2("training:Q"))
+    gap = base.mark_area(color=GREY, opacity=0.22, aria=False).encode(y=alt.Y("validation:Q"), y2=alt.Y2("training:Q"))
     layers = [gap, lines, _hover_rule(base, ["training", "validation", "reported"], ".1%" if share else ".3f")]
     return _to_spec(alt.layer(*layers), height=330)
 
@@ -106,15 +112,17 @@ def ranking(points: bool) -> Spec:
         base.mark_tick(thickness=thick, color=colour, size=24).encode(x="report:Q", tooltip=shown)
         for thick, colour in zip((5, 2), REPORT_TICK, strict=True)
     ]
-    text = base.mark_text(align="left", dx=6, fontSize=13, color=GREY).encode(x="end:Q", text="label:N")
+    text = base.mark_text(align="left", dx=6, fontSize=13, color=alt.expr(TEXT_COLOR)).encode(x="end:Q", text="label:N")
     return _to_spec(alt.layer(bars, *marks, text), height=320)
 
 
 def _panel_layers(x: alt.X) -> list[Any]:
     base = alt.Chart(FIGURES).encode(x=x)
-    gap = base.mark_area(color=GREY, opacity=0.22).encode(y=_accuracy_axis("validation:Q"), y2=alt.Y2("training:Q"))
+    gap = base.mark_area(color=GREY, opacity=0.22, aria=False).encode(
+        y=_accuracy_axis("validation:Q"), y2=alt.Y2("training:Q")
+    )
     lines = [
-        base.mark_line(color=LINE_STYLES[name][0], strokeDash=LINE_STYLES[name][1], strokeWidth=2).encode(
+        base.mark_line(color=LINE_STYLES[name][0], strokeDash=LINE_STYLES[name][1], strokeWidth=2, aria=False).encode(
             y=_accuracy_axis(f"{name}:Q")
         )
         for name in ("training", "validation")
@@ -137,7 +145,7 @@ def _accuracy_axis(field: str) -> alt.Y:
 
 
 def _hover_rule(base: alt.Chart, names: Sequence[str], form: str) -> Any:
-    """A line at the epoch under the pointer, with the figures of that epoch."""
+    """A line at the epoch under the pointer, with the figures of that epoch. A screen reader finds them here only."""
     nearest = alt.selection_point(nearest=True, on="pointerover", fields=["epoch"], empty=False, clear="pointerout")
     told = [alt.Tooltip("epoch:Q"), *(alt.Tooltip(f"{name}:Q", format=form) for name in names)]
     return (
@@ -153,7 +161,6 @@ def _to_spec(chart: Any, height: int) -> Spec:
 
 
 def to_spec(chart: Any) -> Spec:
-    """The chart as a Vega-Lite dictionary without Altair's own configuration: the page's theme decides."""
+    """The chart as a Vega-Lite dictionary. Its configuration is the page's theme but for the color of its text."""
     spec: Spec = chart.to_dict()
-    spec.pop("config", None)
-    return spec
+    return {**spec, "config": TEXT_CONFIG}

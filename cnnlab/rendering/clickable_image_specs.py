@@ -9,21 +9,23 @@ from typing import Any
 
 import altair as alt
 
-from cnnlab.rendering.chart_specs import FIGURES, Spec, to_spec
+from cnnlab.rendering.chart_specs import FIGURES, TEXT_COLOR, Spec, to_spec
 from cnnlab.rendering.palette import SELECTED
 
 LEGEND_HEIGHT = 30  # pixels below the picture
 
 
 @lru_cache(maxsize=256)
-def clickable_image(columns: float, rows: float, legend: bool, clickable: bool) -> Spec:
+def clickable_image(columns: float, rows: float, cells: bool, legend: bool, clickable: bool) -> Spec:
     """A picture of `columns` by `rows` squares, as wide as there is room; its height follows the width.
 
+    `cells`: some squares say something; an empty layer of them would be an image without a text for screen readers.
     The parameter `height` replaces Vega's signal of that name, which Vega-Lite can set to a number only.
     """
     below = LEGEND_HEIGHT if legend else 0
     tall = f"width * {rows} / {columns}"
-    layers = [_picture(tall), _squares(clickable), _boxes(), _texts(columns), *(_legend() if legend else [])]
+    layers = [_picture(tall), *([_squares(clickable)] if cells else []), _boxes(), _texts(columns)]
+    layers += _legend() if legend else []
     upper = alt.Scale(domain=[0, rows], range=[0, alt.expr(f"height - {below}")], nice=False)
     x = alt.X("x:Q", scale=alt.Scale(domain=[0, columns], nice=False), axis=None)
     chart = alt.layer(*layers).encode(x=x, y=alt.Y("y:Q", scale=upper, axis=None))
@@ -75,7 +77,8 @@ def _boxes() -> Any:
 
 def _texts(columns: float) -> Any:
     size = alt.expr(f"max(7, min(13, 0.37 * width / {columns}))")  # three digits fit into one square
-    mark = _only("text").mark_text(baseline="middle", fontSize=size, aria=False, color=alt.expr("datum.colour"))
+    color = alt.expr(f"datum.colour || ({TEXT_COLOR})")
+    mark = _only("text").mark_text(baseline="middle", fontSize=size, aria=False, color=color)
     return mark.encode(text="name:N")
 
 
@@ -90,6 +93,6 @@ def _meaning(align: Any, x: str) -> Any:
     return (
         alt.Chart(FIGURES)
         .transform_filter(f"datum.kind == 'legend' && datum.align == '{align}'")
-        .mark_text(align=align, baseline="bottom", fontSize=12, color=alt.expr("datum.colour"))
+        .mark_text(align=align, baseline="bottom", fontSize=12, color=alt.expr(TEXT_COLOR))
         .encode(text="name:N", x=alt.value(alt.expr(x)), y=alt.value(alt.expr("height")))
     )

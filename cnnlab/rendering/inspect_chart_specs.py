@@ -1,6 +1,6 @@
 """The specifications of Look inside, authored in Altair, each built once: do not change what is returned.
 
-`ink` and `colour`, in the figures, are the page's text color and the color of a row.
+`colour`, in the figures, is the color of a row.
 """
 
 from functools import lru_cache
@@ -8,18 +8,18 @@ from typing import Any
 
 import altair as alt
 
-from cnnlab.rendering.chart_specs import FIGURES, Spec, to_spec
+from cnnlab.rendering.chart_specs import FIGURES, TEXT_COLOR, Spec, to_spec
 from cnnlab.rendering.palette import FULL_NETWORK, REGULARIZER_COLORS
 
 
 @lru_cache(maxsize=2)
 def probability_bars(before: bool) -> Spec:
-    """Figures: name, probability, shown, before, colour, ink. `before`: with a mark at an earlier answer."""
+    """Figures: name, probability, shown, before, colour. `before`: with a mark at an earlier answer."""
     room: list[Any] = [0, alt.expr("max(24, width - 52)")]  # '>99.9 %' takes 47 pixels
     labels = alt.Axis(
         title=None, ticks=False, domain=False, labelLimit=130, labelOverlap=False, labelBound=False, labelFlush=False
     )
-    ink = alt.expr("datum.ink")
+    ink = alt.expr(TEXT_COLOR)
     layers = [
         alt.Chart(FIGURES).mark_bar(height=12, color=alt.expr("datum.colour")),
         alt.Chart(FIGURES).mark_text(align="left", dx=5, fontSize=12, color=ink).encode(text="shown:N"),

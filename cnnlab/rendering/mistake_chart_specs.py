@@ -1,6 +1,6 @@
 """The specifications of the page Mistakes, authored in Altair, each built once: do not change what is returned.
 
-Blue is right, red is wrong. `ink`, in the figures, is the page's text color.
+Blue is right, red is wrong.
 """
 
 from functools import lru_cache
@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from cnnlab.rendering.chart_specs import FIGURES, Spec, to_spec
+from cnnlab.rendering.chart_specs import FIGURES, TEXT_COLOR, Spec, to_spec
 from cnnlab.rendering.palette import DASHES, GREY, TRAINING, VALIDATION
 
 RIGHT, WRONG = TRAINING, VALIDATION
@@ -17,12 +17,12 @@ MIN_BIN_COUNT = 20  # a bin with fewer images says little: the line leaves it ou
 POINT_SHAPES = ("circle", "square")
 WHOLE = alt.Scale(domain=[0, 1])
 PERCENT = alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1])
-INK = alt.Color("ink:N", scale=None, legend=None)
+INK = alt.expr(TEXT_COLOR)
 
 
 @lru_cache(maxsize=4)
 def matrix(names: tuple[str, ...]) -> Spec:
-    """Figures: truth, said, count, label, kind, strength, words, chosen, turn, ink. A click selects truth and said.
+    """Figures: truth, said, count, label, kind, strength, words, chosen, turn. A click selects truth and said.
 
     `turn`, the previous selection, makes a second click on a square a new selection.
     """
@@ -33,7 +33,7 @@ def matrix(names: tuple[str, ...]) -> Spec:
     cell = alt.selection_point(name="cell", fields=["truth", "said", "turn"], toggle=False, clear=False)
     squares = (
         alt.Chart(FIGURES, name="squares")
-        .mark_rect(cursor="pointer", stroke=alt.expr("datum.ink"))
+        .mark_rect(cursor="pointer", stroke=INK)
         .encode(
             fill=alt.Fill("kind:N", scale=kinds, legend=None),
             fillOpacity=alt.FillOpacity("strength:Q", scale=None),
@@ -46,8 +46,8 @@ def matrix(names: tuple[str, ...]) -> Spec:
     )
     numbers = (
         alt.Chart(FIGURES)
-        .mark_text(fontSize=alt.expr("width < 360 ? 9 : 12"), baseline="middle")
-        .encode(text="label:N", color=INK)
+        .mark_text(fontSize=alt.expr("width < 360 ? 9 : 12"), baseline="middle", color=INK)
+        .encode(text="label:N")
     )
     x = alt.X("said:N", scale=order, title="it said", axis=top)
     y = alt.Y("truth:N", scale=order, title="it is", axis=left)
@@ -56,10 +56,10 @@ def matrix(names: tuple[str, ...]) -> Spec:
 
 @lru_cache(maxsize=8)
 def class_accuracy(colour: str) -> Spec:
-    """Figures: name, share, label, ink."""
+    """Figures: name, share, label."""
     told = [*_tooltips(name="class"), alt.Tooltip("share:Q", title="recognized", format=".1%")]
     bars = alt.Chart(FIGURES).mark_bar(color=colour, height={"band": 0.72}).encode(tooltip=told)
-    text = alt.Chart(FIGURES).mark_text(align="left", dx=5, fontSize=13).encode(text="label:N", color=INK)
+    text = alt.Chart(FIGURES).mark_text(align="left", dx=5, fontSize=13, color=INK).encode(text="label:N")
     shared = alt.layer(bars, text).encode(
         x=alt.X("share:Q", title=None, scale=WHOLE, axis=PERCENT), y=alt.Y("name:N", sort=None, title=None)
     )
@@ -92,7 +92,7 @@ def calibration(names: tuple[str, ...], colours: tuple[str, ...]) -> Spec:
 
 @lru_cache(maxsize=1)
 def outcomes() -> Spec:
-    """Figures: name, fixed, broke (as a negative number), net, ink."""
+    """Figures: name, fixed, broke (as a negative number), net."""
     title, axis = "broken (left) and fixed (right)", alt.Axis(tickCount=5, labelExpr="format(abs(datum.value), ',')")
     told = [*_tooltips(name="class"), "fixed:N", "broke:N", "net:N"]
     sides = [
@@ -101,7 +101,7 @@ def outcomes() -> Spec:
         .encode(x=alt.X(f"{name}:Q", title=title, axis=axis), tooltip=told)
         for name, colour in (("fixed", RIGHT), ("broke", WRONG))
     ]
-    text = alt.Chart(FIGURES).mark_text(align="left", dx=5, fontSize=13).encode(x="fixed:Q", text="net:N", color=INK)
+    text = alt.Chart(FIGURES).mark_text(align="left", dx=5, fontSize=13, color=INK).encode(x="fixed:Q", text="net:N")
     shared = alt.layer(*sides, text).encode(y=alt.Y("name:N", sort=None, title=None))
     return to_spec(shared.properties(height=340))
 

@@ -18,11 +18,11 @@ MAX_OPACITY = 0.85  # the opacity of the strongest square: its number stays read
 Calibration = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
 
 
-def confusion_matrix_chart(table: NDArray[np.int64], classes: Sequence[str], chosen: tuple[str, str], ink: str) -> Spec:
+def confusion_matrix_chart(table: NDArray[np.int64], classes: Sequence[str], chosen: tuple[str, str]) -> Spec:
     """The confusion matrix with its mistakes summed up at the right and below; `chosen` is (truth, said), "" for any.
 
     A square that is clicked gives its `truth` and `said`, which are ANY at the margin. Right answers are coloured by
-    their share of the class, mistakes by their share of the commonest one. `ink` is the page's text colour.
+    their share of the class, mistakes by their share of the commonest one.
     """
     names, size = [*classes, ALL_WRONG], len(classes) + 1
     counts, here = with_error_totals(table), (chosen[0] or ALL_WRONG, chosen[1] or ALL_WRONG)
@@ -42,7 +42,6 @@ def confusion_matrix_chart(table: NDArray[np.int64], classes: Sequence[str], cho
         words=[f"{describe_cell(*pair)}: {count:,}" for *pair, count in zip(truth, said, counts.ravel(), strict=True)],
         chosen=[float(pair == here) for pair in zip(truth, said, strict=True)],
         turn=[" ".join(here)] * size**2,
-        ink=[ink] * size**2,
     )
 
 
@@ -63,7 +62,7 @@ def with_error_totals(table: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.vstack([np.column_stack([table, mistakes.sum(axis=1)]), last])
 
 
-def class_accuracy_chart(shares: NDArray[np.float64], classes: Sequence[str], colour: str, ink: str) -> Spec:
+def class_accuracy_chart(shares: NDArray[np.float64], classes: Sequence[str], colour: str) -> Spec:
     """The share of each class that is recognized, best first."""
     order = [index for index in np.argsort(-shares, kind="stable").tolist() if not np.isnan(shares[index])]
     return with_data(
@@ -71,7 +70,6 @@ def class_accuracy_chart(shares: NDArray[np.float64], classes: Sequence[str], co
         name=[classes[index] for index in order],
         share=shares[order],
         label=[percent(shares[index]) for index in order],
-        ink=[ink] * len(order),
     )
 
 
@@ -93,7 +91,7 @@ def calibration_chart(curves: Mapping[str, Calibration], colours: Sequence[str])
     )
 
 
-def outcome_chart(groups: PairedOutcomes, truth: NDArray[np.int64], classes: Sequence[str], ink: str) -> Spec:
+def outcome_chart(groups: PairedOutcomes, truth: NDArray[np.int64], classes: Sequence[str]) -> Spec:
     """Class by class, how many pictures were fixed (to the right) and broken (to the left)."""
     fixed = np.bincount(truth[groups.now_correct], minlength=len(classes))
     broke = np.bincount(truth[groups.now_wrong], minlength=len(classes))
@@ -104,7 +102,6 @@ def outcome_chart(groups: PairedOutcomes, truth: NDArray[np.int64], classes: Seq
         fixed=fixed[order],
         broke=-broke[order],
         net=[f"{fixed[index] - broke[index]:+,}" for index in order],
-        ink=[ink] * len(order),
     )
 
 

@@ -4,6 +4,9 @@ Training is blue and solid, validation red and dashed; each regularizer has one 
 colours are Okabe and Ito's, which the colour-blind can tell apart; no number is told by colour alone.
 """
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cnnlab.regularizers import REGULARIZERS
 
 TRAINING, VALIDATION = "#0072B2", "#D93B24"
@@ -14,8 +17,7 @@ PREDICTED, TRUE_CLASS = "#26828e", "#b35806"  # bars of probabilities
 WEIGHTS = TRAINING  # the layers with kernels
 FULL_NETWORK = "#D55E00"  # the network without dropout, among its samples
 REPORT_TICK = ("#1b2430", "#ffffff")  # dark, and light within it: seen on any bar and on any page
-TEXT = {"light": "#1b2430", "dark": "#e8edf2"}  # by theme, as in .streamlit/config.toml
-TEXT_IN_UNKNOWN_THEME = "#767676"
+TEXT = {"light": "#10161e", "dark": "#e8edf2"}  # by theme, as in .streamlit/config.toml
 TEXT_ON_PRIMARY = {"light": "#ffffff", "dark": "#0b1622"}  # the words of a primary button, by theme
 BLACK, WHITE = "#000000", "#ffffff"
 LINE_STYLES = {  # name: (colour, dash)
@@ -31,6 +33,14 @@ def legend_html(training: str, validation: str, reported: str | None = None) -> 
     names = {"training": training, "validation": validation, "reported": reported}
     shown = "".join(f'<span><i class="{line}"></i>{name}</span>' for line, name in names.items() if name)
     return f'<div class="legend">{LEGEND_STYLE}{shown}<span><i class="gap"></i>the gap</span></div>'
+
+
+def text_color_on(ground: NDArray[np.uint8]) -> str:
+    """Black or white, whichever has the higher contrast (WCAG 2.2) with this sRGB color (3,); at least 4.58."""
+    share = ground / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    luminance = linear @ (0.2126, 0.7152, 0.0722)
+    return BLACK if (luminance + 0.05) ** 2 > 1.05 * 0.05 else WHITE
 
 
 LEGEND_STYLE = f"""<style>.legend {{ display: flex; flex-wrap: wrap; gap: 0.2rem 1.4rem; font-size: 0.9rem; }}

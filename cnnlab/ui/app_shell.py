@@ -35,10 +35,13 @@ SESSION_ANNOUNCED = session_key("app_shell.announced_jobs")  # ids of the jobs w
 SESSION_NOTICES = session_key("app_shell.notices")  # ended jobs to be announced once the page has been drawn anew
 SESSION_OWN = session_key("app_shell.own_training")  # this person's training, as URL parameters; {} for none
 BUTTON_TEXT = f"light-dark({TEXT_ON_PRIMARY['light']}, {TEXT_ON_PRIMARY['dark']})"
+# Of the toolbar of a chart, Tab reaches the last button only, Fullscreen; from there the others can be reached.
+TOOLBARS = '[data-testid="stFullScreenFrame"]:not(:hover, :focus-within) [data-testid="stElementToolbarButton"]'
 STYLE = f"""<style>
 button[data-testid^="stBaseButton-primary"] {{ color: {BUTTON_TEXT}; }}
 .st-key-running {{ position: fixed; top: 0.95rem; right: 3.6rem; z-index: 1000000; width: auto !important; }}
 .st-key-running p {{ font-size: 0.9rem; white-space: nowrap; }}
+{TOOLBARS}:not(:last-child) {{ visibility: hidden; }}
 .st-key-running a {{ padding: 0 0.4rem; }}
 :has(> .st-key-phone_navigation) {{ display: none; }}
 [data-testid="stFullScreenFrame"] > div[height] svg.marks {{ width: 100%; height: calc(100vh - 5rem); }}

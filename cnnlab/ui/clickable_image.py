@@ -26,7 +26,6 @@ from cnnlab.rendering.feature_map_grid import (
     render_feature_maps,
     upscaled_png,
 )
-from cnnlab.ui.theme import text_color
 
 EMPTY_ROW: dict[str, Any] = {
     "kind": "", "x": 0.0, "y": 0.0, "x2": 0.0, "y2": 0.0, "number": -1, "turn": -1, "name": "", "value": "",
@@ -82,7 +81,7 @@ def clickable_image(
 ) -> None:
     """Draw the picture as wide as there is room. `on_pick` is called with the number of a square that is clicked."""
     rows = _chart_rows(image, -1 if selected is None else selected)
-    grid = (image.columns, image.rows, image.legend is not None, on_click is not None)
+    grid = (image.columns, image.rows, bool(image.cells), image.legend is not None, on_click is not None)
     spec = cached_spec("clickable_image_specs.clickable_image", *grid)
     chart = with_data(spec, **{name: [row[name] for row in rows] for name in EMPTY_ROW})
     answer: Any = partial(_on_selection, key, on_click) if on_click else "ignore"
@@ -178,5 +177,5 @@ def _chart_rows(picture: ClickableImage, chosen: int) -> list[dict[str, Any]]:
 
 def _legend_rows(legend: ColorLegend) -> list[dict[str, Any]]:
     texts = (("left", legend.low), ("center", legend.middle), ("right", legend.high))
-    said = [{"kind": "legend", "name": text, "align": align, "colour": text_color()} for align, text in texts if text]
+    said = [{"kind": "legend", "name": text, "align": align} for align, text in texts if text]
     return [EMPTY_ROW | row for row in ({"kind": "ramp", "picture": legend.colorbar}, *said)]
