@@ -6,6 +6,8 @@
     weights/000.npz ...   the weights after that epoch, by layer and role (`halved`; the last one float32)
     model.keras           the trained Keras model
     predictions.npz       logits on the validation and on the test images
+    reestimated.json      accuracies with re-estimated batch normalization at the kept epochs; only where history.csv
+                          lacks them (`jobs.batchnorm_job`)
     progress.json, checkpoint.npz, lock, worker.log        while it trains
 
 A worker writes its directory; everybody else reads. Every file is replaced in one step, so a reader never sees half of
@@ -39,6 +41,11 @@ HISTORY_COLUMNS = (
     "val_loss",
     "penalty",
 )
+REESTIMATED = "_reestimated"  # suffix of figures with re-estimated batch normalization, see `analysis.batchnorm`
+REESTIMATED_FILE = "reestimated.json"
+OPTIONAL_HISTORY_COLUMNS = tuple(
+    name + REESTIMATED for name in ("train_eval_accuracy", "train_eval_loss", "val_accuracy", "val_loss")
+)
 SNAPSHOT_EPOCHS = (0, 1, 2, 3, 5, 10, 20, 30)
 RUN_NAME_PATTERN = re.compile(r"[a-z0-9-]{1,64}")
 
@@ -48,9 +55,13 @@ class UnknownRun(LookupError):
 
 
 def write_history(path: Path, rows: list[dict[str, float]]) -> None:
-    """Write the history so far; a figure is written with all its digits, and left empty where there is none."""
+    """Write the history so far; a figure is written with all its digits, and left empty where there is none.
+
+    Of OPTIONAL_HISTORY_COLUMNS, those that no row has are left out.
+    """
     text = io.StringIO()
-    writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
+    optional = [name for name in OPTIONAL_HISTORY_COLUMNS if any(name in row for row in rows)]
+    writer = csv.DictWriter(text, [*HISTORY_COLUMNS, *optional], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     files.write_bytes(path, text.getvalue().encode())
@@ -105,12 +116,32 @@ class Run:
         return files.read_json(self.path / "progress.json")
 
     def history(self) -> dict[str, NDArray[np.float64]]:
-        """history.csv by column, one value an epoch; NaN where a figure does not exist (training before epoch 1)."""
+        """history.csv by column, one value an epoch; NaN where a figure does not exist (training before epoch 1).
+
+        Every column of HISTORY_COLUMNS and OPTIONAL_HISTORY_COLUMNS is there, an optional one that the file lacks as
+        NaN.
+        """
         try:
             rows = list(csv.DictReader((self.path / "history.csv").read_text().splitlines()))
         except OSError:
             rows = []
-        return {name: np.array([float(row[name] or "nan") for row in rows]) for name in HISTORY_COLUMNS}
+        return {
+            name: np.array([float(row.get(name) or "nan") for row in rows])
+            for name in (*HISTORY_COLUMNS, *OPTIONAL_HISTORY_COLUMNS)
+        }
+
+    def reestimated_history(self) -> dict[str, NDArray[np.float64]]:
+        """OPTIONAL_HISTORY_COLUMNS and "epoch", one value for each epoch that has these figures; empty without any.
+
+        From history.csv where the run recorded them while it trained, else from reestimated.json (kept epochs only).
+        """
+        history = self.history()
+        names = ("epoch", *OPTIONAL_HISTORY_COLUMNS)
+        recorded = np.isfinite(history[OPTIONAL_HISTORY_COLUMNS[0]])
+        if recorded.any():
+            return {name: history[name][recorded] for name in names}
+        rows = files.read_json(self.path / REESTIMATED_FILE).get("epochs", [])
+        return {name: np.array([row[name] for row in rows], np.float64) for name in names}
 
     def snapshot_epochs(self) -> list[int]:
         """The epochs whose weights are kept, ascending."""
