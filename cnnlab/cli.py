@@ -308,6 +308,26 @@ def top_images(run: str) -> None:
     top_activations_job.run_job(run)
 
 
+@commands.command()
+@click.argument("names", nargs=-1, metavar="[RUN]...")
+@click.option("--images", type=int, default=2_000, show_default=True, help="training images for mean and variance")
+def batchnorm(names: tuple[str, ...], images: int) -> None:
+    """Re-estimate the batch normalization of these runs (or of all that lack it) and write both accuracies."""
+    from cnnlab.jobs import batchnorm_job
+    from cnnlab.storage import runs
+
+    for run in [runs.open_run(name) for name in names] or batchnorm_job.pending_runs():
+        batchnorm_job.run_job(run, images, print_progress)
+
+
+def print_progress(line: str) -> None:
+    """Print a line; one that begins with a carriage return only on a terminal, where the next overwrites it."""
+    if not line.startswith("\r"):
+        click.echo(line)
+    elif sys.stdout.isatty():
+        click.echo(f"{line:<60}", nl=False)
+
+
 # -- looking after it --------------------------------------------------------------------------------------------------
 
 

@@ -22,6 +22,10 @@ HISTORY_COLUMNS = (
     "val_loss",
     "penalty",
 )
+REESTIMATED = "_reestimated"  # suffix of figures with re-estimated batch normalization, see `analysis.batchnorm`
+OPTIONAL_HISTORY_COLUMNS = tuple(
+    name + REESTIMATED for name in ("train_eval_accuracy", "train_eval_loss", "val_accuracy", "val_loss")
+)
 TRAINING_COLUMNS = ("accuracy", "loss")  # what Keras reports of an epoch; epoch 0 has none
 MAX_BYTES = 1_000_000  # 500 epochs take about 70,000
 
@@ -29,9 +33,13 @@ Columns = dict[str, NDArray[np.float64]]
 
 
 def write_history(path: Path, rows: list[dict[str, float]]) -> None:
-    """Write the history so far; a figure is written with all its digits, and left empty where there is none."""
+    """Write the history so far; a figure is written with all its digits, and left empty where there is none.
+
+    Of OPTIONAL_HISTORY_COLUMNS, those that no row has are left out.
+    """
     text = io.StringIO()
-    writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
+    optional = [name for name in OPTIONAL_HISTORY_COLUMNS if any(name in row for row in rows)]
+    writer = csv.DictWriter(text, [*HISTORY_COLUMNS, *optional], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     files.write_bytes(path, text.getvalue().encode())
@@ -39,11 +47,13 @@ def write_history(path: Path, rows: list[dict[str, float]]) -> None:
 
 def empty_history() -> Columns:
     """The columns of a run whose first figures are still to come."""
-    return {name: np.array([]) for name in HISTORY_COLUMNS}
+    return {name: np.array([]) for name in (*HISTORY_COLUMNS, *OPTIONAL_HISTORY_COLUMNS)}
 
 
 def read_history(path: Path, epochs: int) -> Columns:
     """The columns of a history of at most `epochs` epochs, NaN where a figure does not exist (training at epoch 0).
+
+    Columns of OPTIONAL_HISTORY_COLUMNS that the file lacks are NaN throughout.
 
     Columns of a newer version are passed over. Raises FileNotFoundError, DamagedFile.
     """
@@ -63,7 +73,11 @@ def read_history(path: Path, epochs: int) -> Columns:
     for number, row in enumerate(rows):
         if len(row) != len(header):
             raise DamagedFile(f"has {len(row)} of {len(header)} columns in the row of epoch {number}")
-    return {name: np.array(_column(name, [row[header.index(name)] for row in rows])) for name in HISTORY_COLUMNS}
+    columns = {name: _column(name, [row[header.index(name)] for row in rows]) for name in HISTORY_COLUMNS}
+    for name in OPTIONAL_HISTORY_COLUMNS:
+        present = header.count(name) == 1
+        columns[name] = _column(name, [row[header.index(name)] if present else "" for row in rows])
+    return {name: np.array(values) for name, values in columns.items()}
 
 
 def _column(name: str, texts: list[str]) -> list[float]:
@@ -74,7 +88,7 @@ def _column(name: str, texts: list[str]) -> list[float]:
 
 
 def _figure(name: str, epoch: int, text: str) -> float:
-    if not text and not epoch and name in TRAINING_COLUMNS:
+    if not text and (name in OPTIONAL_HISTORY_COLUMNS or (not epoch and name in TRAINING_COLUMNS)):
         return math.nan
     try:
         value = float(text)

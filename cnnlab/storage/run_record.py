@@ -21,8 +21,9 @@ class RunRecord:
 
     `state` is running, done, stopped or failed, or "" where there is no record; `reason` says why it failed. `final`
     and `best` are rows of the history by column: the last epoch's, and that of the best validation accuracy.
-    `seconds` is the sum of `epoch_seconds`; `started` and `finished` are ISO 8601 times. `extra` holds what this
-    version does not know.
+    `seconds` is the sum of `epoch_seconds`; `started` and `finished` are ISO 8601 times. `reestimation_images`
+    is how many training images batch normalization's statistics are re-estimated from, None without that layer.
+    `extra` holds what this version does not know.
     """
 
     state: str = ""
@@ -40,6 +41,7 @@ class RunRecord:
     started: str | None = None
     finished: str | None = None
     test_accuracy: float | None = None
+    reestimation_images: int | None = None
     final: Mapping[str, float] | None = None
     best: Mapping[str, float] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -56,6 +58,8 @@ class RunRecord:
         """The JSON object of record.json, unknown fields included."""
         value = asdict(self)
         extra: dict[str, Any] = value.pop("extra")
+        if self.reestimation_images is None:
+            del value["reestimation_images"]
         return value | {"epoch_seconds": list(self.epoch_seconds)} | extra
 
 
@@ -101,7 +105,7 @@ FIELD_TYPES: dict[str, FieldType] = {
     "versions": _mapping("an object of texts", _is_text),
     "test_accuracy": _or_null(SHARE),
     **dict.fromkeys(("final", "best"), _or_null(ROW)),
-    **dict.fromkeys(("threads", "seed"), _or_null(COUNT)),
+    **dict.fromkeys(("threads", "seed", "reestimation_images"), _or_null(COUNT)),
     **dict.fromkeys(("reason", "device", "precision", "fingerprint", "commit", "started", "finished"), _or_null(TEXT)),
 }
 REQUIRED_FIELDS = ("state", "epochs_done")

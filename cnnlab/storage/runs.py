@@ -6,6 +6,8 @@
     weights/000.npz ...   the weights after that epoch, by layer and role (float16; the last one float32)
     model.keras           the trained Keras model
     predictions.npz       logits on the validation and on the test images
+    reestimated.json      accuracies with re-estimated batch normalization at the kept epochs; only where history.csv
+                          lacks them (`jobs.batchnorm_job`)
     progress.json, checkpoint.npz, lock, worker.log        while it trains
 
 A worker writes its directory; everybody else reads. Every file is replaced in one step, so a reader never sees half of
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from cnnlab import settings
@@ -26,13 +29,21 @@ from cnnlab.array_types import Weights
 from cnnlab.experiment import REPORT, Experiment
 from cnnlab.storage import files, run_damage, run_files
 from cnnlab.storage.bounded_files import DamagedFile
-from cnnlab.storage.history_file import HISTORY_COLUMNS, HISTORY_FILE, Columns, write_history
+from cnnlab.storage.history_file import (
+    HISTORY_COLUMNS,
+    HISTORY_FILE,
+    OPTIONAL_HISTORY_COLUMNS,
+    REESTIMATED,
+    Columns,
+    write_history,
+)
 from cnnlab.storage.process_lock import is_locked
 from cnnlab.storage.run_files import EXPERIMENT_FILE, MODEL_FILE, PREDICTIONS_FILE
 from cnnlab.storage.run_record import RECORD_FILE, RunRecord
 
-__all__ = ["HISTORY_COLUMNS", "write_history"]  # of history_file, where most look for them
+__all__ = ["HISTORY_COLUMNS", "OPTIONAL_HISTORY_COLUMNS", "REESTIMATED", "write_history"]  # of history_file
 
+REESTIMATED_FILE = "reestimated.json"
 SNAPSHOT_EPOCHS = (0, 1, 2, 3, 5, 10, 20, 30)
 RUN_NAME_PATTERN = re.compile(r"[a-z0-9-]{1,64}")
 
@@ -139,6 +150,23 @@ class Run:
             return run_damage.read_history(self.path, self.experiment)
         except (OSError, DamagedFile) as damage:
             raise DamagedRun(self._damage_message(HISTORY_FILE, damage)) from None
+
+    def reestimated_history(self) -> Columns:
+        """OPTIONAL_HISTORY_COLUMNS and "epoch", one value for each epoch that has these figures; empty without any.
+
+        From history.csv where the run recorded them while it trained, else from reestimated.json (kept epochs only).
+        Raises DamagedRun.
+        """
+        history = self.history()
+        names = ("epoch", *OPTIONAL_HISTORY_COLUMNS)
+        recorded = np.isfinite(history[OPTIONAL_HISTORY_COLUMNS[0]])
+        if recorded.any():
+            return {name: history[name][recorded] for name in names}
+        rows = files.read_json(self.path / REESTIMATED_FILE).get("epochs")
+        try:
+            return {name: np.array([float(row[name]) for row in rows or ()], np.float64) for name in names}
+        except (TypeError, KeyError, ValueError):
+            raise DamagedRun(self._damage_message(REESTIMATED_FILE, ValueError("holds no such figures"))) from None
 
     def snapshot_epochs(self) -> list[int]:
         """The epochs whose weights are kept and not known to be damaged, ascending."""

@@ -22,7 +22,7 @@ import numpy as np
 from cnnlab import data, settings
 from cnnlab.analysis.metrics import accuracy, cross_entropy
 from cnnlab.experiment import TRAIN_EVAL_IMAGES, Experiment
-from cnnlab.models.architecture import LayerOrder
+from cnnlab.models.architecture import LayerOrder, layer_names, network_layers
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.storage import compression, files, run_damage, runs
 from cnnlab.storage.process_lock import acquire
@@ -33,7 +33,9 @@ from cnnlab.training.compilation import batches_per_epoch, compile_model, save_k
 from cnnlab.training.input_pipeline import InputPipeline
 from cnnlab.training.progress import ProgressCallback, Stopped, stop_signals
 from cnnlab.training.provenance import initial_record, utc_now
+from cnnlab.training.reestimation import reestimated
 
+REESTIMATION_IMAGES = (500, 2_000)  # at least and at most, for mean and variance of each batch normalization
 EVALUATION_BATCH = 250  # twice as many take 0.2 GB more and the same time
 
 EventCallback = Callable[[dict[str, Any]], None]
@@ -60,10 +62,14 @@ class Trainer:
         images = data.split_dataset(dataset, experiment)
         self.train_images = InputPipeline(images.x_train, images.y_train)
         self.val_images = InputPipeline(images.x_val, images.y_val)
+        self.reestimation_images = np.array(images.x_train[: reestimation_count(len(images.x_train))])
+        self.layers = network_layers(experiment, layer_order)
         self.model = compile_model(experiment, layer_order)
         self.history_rows: list[dict[str, float]] = []
         self.epoch_seconds: list[float] = []
         self.record = replace(initial_record(experiment, dataset.fingerprint), extra=read_record(path).extra)
+        if layer_names(self.layers, "bn"):
+            self.record = replace(self.record, reestimation_images=len(self.reestimation_images))
         self.val_logits: Any = None
 
     @property
@@ -137,18 +143,27 @@ class Trainer:
         return {"accuracy": logs["accuracy"], "loss": logs.get("cross_entropy", logs["loss"])}
 
     def evaluate(self) -> dict[str, float]:
-        """Metrics in inference mode on the first TRAIN_EVAL_IMAGES training images and on the validation images."""
-        train, train_labels = (
-            self.predict(self.train_images, TRAIN_EVAL_IMAGES),
-            self.train_images.labels[:TRAIN_EVAL_IMAGES],
-        )
+        """Metrics in inference mode, the L2 penalty and, with batch normalization, the metrics with re-estimated ones.
+
+        The latter have the suffix REESTIMATED; the model and `val_logits` are left as Keras trained them.
+        """
+        metrics = self.measure()
+        if layer_names(self.layers, "bn"):
+            val_logits = self.val_logits
+            with reestimated(self.model, self.layers, self.reestimation_images):
+                metrics |= {name + runs.REESTIMATED: value for name, value in self.measure().items()}
+            self.val_logits = val_logits
+        return metrics | {"penalty": self.l2_penalty()}
+
+    def measure(self) -> dict[str, float]:
+        """Accuracy and loss on the first TRAIN_EVAL_IMAGES training images and on the validation images."""
+        train, labels = self.predict(self.train_images, TRAIN_EVAL_IMAGES), self.train_images.labels[:TRAIN_EVAL_IMAGES]
         self.val_logits, val_labels = self.predict(self.val_images), self.val_images.labels
         return {
-            "train_eval_accuracy": accuracy(train, train_labels),
-            "train_eval_loss": cross_entropy(train, train_labels),
+            "train_eval_accuracy": accuracy(train, labels),
+            "train_eval_loss": cross_entropy(train, labels),
             "val_accuracy": accuracy(self.val_logits, val_labels),
             "val_loss": cross_entropy(self.val_logits, val_labels),
-            "penalty": self.l2_penalty(),
         }
 
     def predict(self, images: InputPipeline, count: int | None = None) -> Any:
@@ -245,6 +260,15 @@ class Trainer:
         """Write progress.json, which the pages read."""
         fields = {"phase": phase, "epoch": epoch, "epochs": self.experiment.epochs, "updated": time.time()}
         files.write_json(self.path / "progress.json", fields | more)
+
+
+def reestimation_count(train_images: int) -> int:
+    """How many training images, the first ones, mean and variance are re-estimated from after each epoch.
+
+    A twentieth, so that the cost stays a small share of the epoch, within REESTIMATION_IMAGES.
+    """
+    low, high = REESTIMATION_IMAGES
+    return min(train_images, max(low, min(high, train_images // 20)))
 
 
 def compress_logits(logits: Any) -> Any:
