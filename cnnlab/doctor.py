@@ -22,10 +22,10 @@ from pathlib import Path
 
 from cnnlab import data, settings
 from cnnlab.data import cifar10
-from cnnlab.experiment import REPORT
 from cnnlab.jobs import devices, dispatcher_process
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.queue_schema import QueueError
+from cnnlab.report_models import REPORT
 from cnnlab.settings import SettingsError, subprocess_environment
 from cnnlab.storage import process_lock, run_retention
 

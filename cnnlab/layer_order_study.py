@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab import settings
-from cnnlab.experiment import REPORT, Experiment
+from cnnlab.experiment import Experiment
 from cnnlab.formatting import percent, points
 from cnnlab.jobs.foreground import TrainingTask, train_all
 from cnnlab.models.architecture import BATCHNORM_POSITIONS, DROPOUT_POSITIONS, LayerOrder
 from cnnlab.report import run_results
+from cnnlab.report_models import REPORT
 from cnnlab.storage import runs
 from cnnlab.storage.background_process import cnnlab_command
 from cnnlab.storage.run_record import read_record

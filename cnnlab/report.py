@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnlab.array_types import History
-from cnnlab.experiment import REPORT, Experiment, ReportModel
+from cnnlab.experiment import Experiment
+from cnnlab.report_models import REPORT, ReportModel
 from cnnlab.storage import runs
 from cnnlab.storage.runs import Run
 

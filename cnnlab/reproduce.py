@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from cnnlab import settings
-from cnnlab.experiment import REPORT
 from cnnlab.jobs.foreground import TrainingTask, train_all
+from cnnlab.report_models import REPORT
 from cnnlab.storage import compression, files, runs
 from cnnlab.storage.background_process import cnnlab_command
 

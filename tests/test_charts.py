@@ -16,9 +16,10 @@ from history_factories import columns
 from cnnlab import settings
 from cnnlab.analysis import curve_summary
 from cnnlab.analysis.metrics import PairedOutcomes
-from cnnlab.experiment import REGULARIZERS, REPORT, Experiment
+from cnnlab.experiment import REGULARIZERS, Experiment
 from cnnlab.explanations import curves
 from cnnlab.rendering import charts, mistake_charts, palette
+from cnnlab.report_models import REPORT
 from cnnlab.storage import runs
 from cnnlab.ui import clickable_image
 

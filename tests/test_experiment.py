@@ -7,8 +7,9 @@ import json
 import pytest
 
 from cnnlab import settings
-from cnnlab.experiment import KEY_DEFAULT, REPORT, Experiment, ExperimentError, added_field
+from cnnlab.experiment import KEY_DEFAULT, Experiment, ExperimentError, added_field
 from cnnlab.models.architecture import network_layers, parameter_count
+from cnnlab.report_models import REPORT
 from cnnlab.storage import runs
 
 

@@ -11,10 +11,11 @@ import pytest
 from fake_worker import DispatcherHarness, wait_for
 
 from cnnlab import settings
-from cnnlab.experiment import REPORT, Experiment
+from cnnlab.experiment import Experiment
 from cnnlab.jobs.foreground import TrainingTask, progress_text, train_all
 from cnnlab.jobs.job import Job
 from cnnlab.layer_order_study import STUDY_CASES, case_task
+from cnnlab.report_models import REPORT
 from cnnlab.reproduce import model_task
 from cnnlab.storage import process_lock
 from cnnlab.storage.run_record import RunRecord

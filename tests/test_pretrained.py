@@ -11,9 +11,9 @@ from cnnlab import settings
 from cnnlab.analysis import metrics
 from cnnlab.data import load_dataset
 from cnnlab.data.samples import sample_images
-from cnnlab.experiment import REPORT
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
+from cnnlab.report_models import REPORT
 from cnnlab.storage import runs
 from cnnlab.training.keras_model import build_model, set_weights
 

@@ -10,8 +10,8 @@ import pytest
 
 from cnnlab import settings
 from cnnlab.analysis.statistics import paired_difference
-from cnnlab.claims import ACCURACY, Comparison, Verdict, check_claims, compare, judge
-from cnnlab.experiment import REPORT
+from cnnlab.claims import Verdict, check_claims, judge
+from cnnlab.comparison import ACCURACY, Comparison, compare
 from cnnlab.explanations.conclusions import describe_claim, describe_uncertainty, describe_verdict
 from cnnlab.explanations.report_tables import format_report
 from cnnlab.formatting import exact_duration
@@ -23,6 +23,7 @@ from cnnlab.report import (
     report_rows,
     run_results,
 )
+from cnnlab.report_models import REPORT
 from cnnlab.reproduce import missing_models, publish, publishable_models, train_missing
 from cnnlab.storage import files, runs
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from cnnlab import settings
-from cnnlab.experiment import REPORT, Experiment
+from cnnlab.experiment import Experiment
+from cnnlab.report_models import REPORT
 from cnnlab.storage import compression, files, process_lock, runs
 
 ROW = dict.fromkeys(runs.HISTORY_COLUMNS, 0.1) | {"epoch": 0}

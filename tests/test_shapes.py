@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnlab.data import is_dataset_available, load_dataset, shapes
+from cnnlab.data import is_dataset_available, load_dataset, shape_drawing, shapes
 from cnnlab.experiment import Experiment
 from cnnlab.storage.runs import read_run
 from cnnlab.training import trainer
@@ -29,7 +29,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_pictures_have_the_form_of_cifar10_and_the_kinds_are_even() -> None:
-    images, labels = shapes.generate(1_000, seed=3)
+    images, labels = shape_drawing.generate(1_000, seed=3)
     assert images.shape == (1_000, 32, 32, 3)
     assert images.dtype == labels.dtype == np.uint8
     assert np.bincount(labels).tolist() == [100] * 10
@@ -38,27 +38,27 @@ def test_pictures_have_the_form_of_cifar10_and_the_kinds_are_even() -> None:
 
 
 def test_the_same_seed_draws_the_same_pictures_and_another_seed_others() -> None:
-    first, again, other = shapes.generate(300, 1), shapes.generate(300, 1), shapes.generate(300, 2)
+    first, again, other = shape_drawing.generate(300, 1), shape_drawing.generate(300, 1), shape_drawing.generate(300, 2)
     assert np.array_equal(first[0], again[0])
     assert np.array_equal(first[1], again[1])
     assert (first[0] != other[0]).mean() > 0.9
 
 
 def test_the_pictures_are_those_that_the_measured_figures_are_about() -> None:
-    images, labels = shapes.generate(100, shapes.SEED)
+    images, labels = shape_drawing.generate(100, shapes.SEED)
     digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
     assert digest[:16] == "91410c31c5b4be5b", "the pictures changed: measure again, and raise RECIPE"
 
 
 def test_no_two_pictures_are_alike() -> None:
-    images, _ = shapes.generate(2_000, seed=0)
+    images, _ = shape_drawing.generate(2_000, seed=0)
     assert len({image.tobytes() for image in images}) == 2_000
 
 
 @pytest.mark.parametrize("name", shapes.CLASSES)
 def test_every_shape_covers_its_area_and_fits_into_the_picture(name: str) -> None:
     y, x = np.mgrid[-1.5:1.5:301j, -1.5:1.5:301j].astype(np.float32)
-    distance = shapes.signed_distance(name, x, y)
+    distance = shape_drawing.signed_distance(name, x, y)
     inside = distance < 0
     assert 0.7 < inside.sum() * 0.01**2 < 2.8
     assert not inside[np.hypot(x, y) > 1.15].any()
@@ -67,16 +67,16 @@ def test_every_shape_covers_its_area_and_fits_into_the_picture(name: str) -> Non
 
 def test_the_edge_of_a_shape_is_smooth() -> None:
     line = np.linspace(-16, 16, 65, dtype=np.float32)[None]
-    cover = shapes._coverage(shapes.signed_distance("circle", line / 10, np.zeros_like(line)) * 10)
+    cover = shape_drawing._coverage(shape_drawing.signed_distance("circle", line / 10, np.zeros_like(line)) * 10)
     assert set(np.unique(cover)) > {0.0, 1.0}
     assert np.abs(np.diff(cover)).max() <= 0.51
 
 
 def test_the_shape_can_be_told_from_what_is_behind_it() -> None:
-    random = shapes._ChunkRandom(500, 0, 0)
-    canvas = shapes._background(random)
-    cover = shapes._shape_coverage(random, (np.arange(500) % 10).astype(np.uint8))
-    colour = shapes._contrasting_color(random, canvas, cover)
+    random = shape_drawing._ChunkRandom(500, 0, 0)
+    canvas = shape_drawing._background(random)
+    cover = shape_drawing._shape_coverage(random, (np.arange(500) % 10).astype(np.uint8))
+    colour = shape_drawing._contrasting_color(random, canvas, cover)
     weight = cover[:, None]
     behind = (canvas * weight).sum(axis=(2, 3)) / weight.sum(axis=(2, 3))
     apart = np.sqrt(((colour - behind) ** 2).sum(axis=1))
@@ -98,7 +98,7 @@ def test_they_are_drawn_once_and_then_mapped_from_disk(few: None, home: Path) ->
 
 def test_pictures_of_an_older_recipe_are_drawn_again(few: None, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as before:
-        before.setattr(shapes, "NOISE_STD", 0.5)
+        before.setattr(shape_drawing, "NOISE_STD", 0.5)
         before.setattr(shapes, "VERSION", shapes.VERSION - 1)
         old = load_dataset("shapes").fingerprint
     assert load_dataset("shapes").fingerprint != old

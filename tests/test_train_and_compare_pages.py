@@ -12,12 +12,13 @@ from streamlit.testing.v1 import AppTest
 
 from cnnlab import data, formatting, settings
 from cnnlab.data import download
-from cnnlab.experiment import REPORT, Experiment
+from cnnlab.experiment import Experiment
 from cnnlab.explanations import conclusions, curves
 from cnnlab.jobs import dispatcher_process
 from cnnlab.jobs.queue import Queue
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.pages import compare, train
+from cnnlab.report_models import REPORT
 from cnnlab.storage import files, process_lock, runs
 from cnnlab.ui import app_shell, architecture_diagram, browser_identity
 from cnnlab.ui.selection import experiment_params

@@ -17,7 +17,8 @@ import numpy as np
 from cnnlab.analysis.receptive_field import Box, receptive_field_centers
 from cnnlab.array_types import Array, Weights
 from cnnlab.models.architecture import Layer
-from cnnlab.models.numpy_forward import compute_activations, gradient, logits, softmax
+from cnnlab.models.numpy_backward import gradient
+from cnnlab.models.numpy_forward import compute_activations, logits, softmax
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,7 +8,8 @@ import click
 
 from cnnlab import settings
 from cnnlab.cli.output import MESSAGE_FORMAT, configure_logging, print_error, print_event
-from cnnlab.experiment import CHOICES, NUMERIC_FIELDS, REPORT, Experiment, ExperimentError
+from cnnlab.experiment import CHOICES, NUMERIC_FIELDS, Experiment, ExperimentError
+from cnnlab.report_models import REPORT
 from cnnlab.storage import files
 
 EXIT_CODES = {"done": 0, "failed": 1, "stopped": 3}

@@ -6,19 +6,17 @@ import numpy as np
 
 from cnnlab.analysis.statistics import accuracy_interval, generalization_gap, unpaired_difference
 from cnnlab.claims import (
-    ACCURACY,
     AGREEMENT_CLAIM,
     AGREEMENT_TOLERANCE,
     DEPTH_CLAIM,
     ClaimResult,
-    Comparison,
     Judgment,
-    compare,
 )
-from cnnlab.experiment import REPORT
+from cnnlab.comparison import ACCURACY, Comparison, compare
 from cnnlab.formatting import percent, points
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.report import LAST_EPOCHS, ReportRow
+from cnnlab.report_models import REPORT
 
 
 def describe_verdict(result: ClaimResult) -> str:

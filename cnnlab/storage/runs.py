@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from cnnlab import settings
 from cnnlab.array_types import Weights
-from cnnlab.experiment import REPORT, Experiment
+from cnnlab.experiment import Experiment
+from cnnlab.report_models import REPORT
 from cnnlab.storage import files, keras_file
 from cnnlab.storage.process_lock import is_locked
 

@@ -21,24 +21,20 @@ Ray is imported in here only, and only where it is asked for.
 
 import logging
 import os
-import signal
 import socket
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from cnnlab import settings
-from cnnlab.jobs import devices
-from cnnlab.jobs.devices import CPU, ClusterSlots
+from cnnlab.jobs.devices import ClusterSlots
 from cnnlab.jobs.job import FAILED, Job
-from cnnlab.jobs.local_runner import AdoptedWorker, LocalRunner
+from cnnlab.jobs.local_runner import AdoptedWorker
+from cnnlab.jobs.ray.task import as_orphaned
 from cnnlab.jobs.runner import (
-    CRASHED,
     NOT_STARTED,
-    ORPHANED,
     OUT_OF_MEMORY,
     STOPPED,
     Command,
@@ -88,7 +84,7 @@ class RayRunner:
 
         def task(code: str, *rest: Any) -> tuple[str, str | None]:  # travels as it is: no machine has to know this file
             sys.path.insert(0, code)
-            from cnnlab.jobs.ray.runner import run_job_here
+            from cnnlab.jobs.ray.task import run_job_here
 
             return run_job_here(*rest)
 
@@ -201,11 +197,6 @@ class OrphanedWorker(AdoptedWorker):
         return None if outcome is None else as_orphaned(outcome)
 
 
-def as_orphaned(outcome: Outcome) -> Outcome:
-    """The outcome of a worker that this dispatcher did not start: if it broke off, that is not the job's fault."""
-    return Outcome(ORPHANED) if outcome.kind in (STOPPED, CRASHED) else outcome
-
-
 def connect(address: str) -> Any:
     """The module `ray`, with this process connected to a cluster. Raises NoCluster."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -242,54 +233,3 @@ def forwarded_environment() -> dict[str, str]:
     known = {name: os.environ[name] for name in FORWARDED_VARIABLES if name in os.environ}
     cap = {settings.environment_variable("gpu_megabytes"): str(settings.current().gpu_megabytes)}
     return known | {"CNNLAB_HOME": str(settings.home())} | cap
-
-
-# -- on the machine that trains --------------------------------------------------------------------------------------
-
-
-def run_job_here(
-    fields: dict[str, Any], command: list[str], environment: dict[str, str], threads: int | None
-) -> tuple[str, str | None]:
-    """The task: a job's worker on this machine, from its birth to its end; kind and reason of its outcome.
-
-    A folder that cannot be written and a program that is not there are an outcome too.
-    """
-    from cnnlab.jobs.ray.parent_death_signal import die_with_parent
-
-    asked: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, frame: asked.append(number))  # what `ray.cancel` comes to
-    os.environ.update(environment)
-    job = Job(**fields)
-    try:
-        job = replace(job, device=assigned_device(), started=file_system_time(run_directory(job)))
-        worker = LocalRunner(
-            lambda job: die_with_parent(command), niceness=0, gpus=devices.list_gpus(), threads=threads
-        ).start(job)
-    except OSError as error:
-        return FAILED, f"No worker could be started: {error.strerror or error}."
-    while (outcome := worker.poll()) is None:
-        if asked:
-            asked.clear()
-            worker.stop()
-        time.sleep(POLL_SECONDS)
-    if isinstance(worker, AdoptedWorker):
-        outcome = as_orphaned(outcome)
-    return outcome.kind, outcome.reason
-
-
-def assigned_device() -> str:
-    """The device of this machine that Ray gave to this task, as `places` names it. Without a GPU it sees none."""
-    import ray
-
-    given = ray.get_runtime_context().get_accelerator_ids()["GPU"]
-    if not given:
-        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    return f"GPU {given[0]}" if given else CPU
-
-
-def file_system_time(folder: Path) -> float:
-    """Now, by the clock of the file system on which `folder` lies (Unix time): machines' clocks differ."""
-    folder.mkdir(parents=True, exist_ok=True)
-    log = folder / "worker.log"
-    log.touch()
-    return log.stat().st_mtime
