@@ -270,7 +270,7 @@ def verdict(training, validation, experiment=DROPOUT, plain=None, reported=None)
 @pytest.mark.parametrize(
     ("training", "validation", "begins"),
     [
-        (0.61, 0.60, "It learns without overfitting: right on 61 %"),
+        (0.61, 0.60, "It learns without overfitting: correct on 61 %"),
         (0.95, 0.65, "It learns, with overfitting"),
         (0.11, 0.10, "It guesses"),
         (0.90, 0.10, "It knows its training images only"),

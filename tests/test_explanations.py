@@ -31,15 +31,15 @@ def test_percent_never_claims_more_than_is_known(share, said):
 
 def test_a_changed_answer_names_both_classes():
     said = inspection.explain_prediction_change(shares(cat=0.7), shares(dog=0.6), CLASSES)
-    assert "**dog**, 60 %" in said and "instead of cat (70 % before)" in said
+    assert "**dog** (60 %)" in said and "instead of cat (70 % before)" in said
 
 
 def test_an_answer_that_stays_tells_how_much_surer_it_is():
-    assert "10.0 points less sure: 60 %" in inspection.explain_prediction_change(
+    assert "(60 %): 10.0 points lower" in inspection.explain_prediction_change(
         shares(cat=0.7), shares(cat=0.6), CLASSES
     )
-    assert "5.0 points more sure" in inspection.explain_prediction_change(shares(cat=0.7), shares(cat=0.75), CLASSES)
-    assert "hardly anything changed" in inspection.explain_prediction_change(
+    assert "5.0 points higher" in inspection.explain_prediction_change(shares(cat=0.7), shares(cat=0.75), CLASSES)
+    assert "changes by less than a point" in inspection.explain_prediction_change(
         shares(cat=0.7), shares(cat=0.705), CLASSES
     )
 
@@ -129,7 +129,7 @@ def test_thinned_networks_are_counted():
     assert "hardly sways" in look
     probabilities[0] = shares(cat=0.95)
     _, look = inspection.explain_dropout(samples, CLASSES)
-    assert "how sure it is hangs on which" in look
+    assert "its confidence depends on which values are dropped" in look
 
 
 def test_l2_says_where_the_weights_are_smaller_and_where_nothing_is_to_be_seen():

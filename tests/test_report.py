@@ -174,7 +174,7 @@ def test_depth_is_said_to_differ_in_parameters_and_dense_layers():
     assert all(f"{depth}-conv has {count:,} parameters" in evidence for depth, count in counts.items())
 
 
-def test_how_sure_a_figure_is_counts_images_and_the_last_ten_epochs(tmp_path):
+def test_the_uncertainty_is_that_of_the_images_and_of_the_last_ten_epochs(tmp_path):
     curves = {"3conv-batchnorm": [0.1, 0.45, *[0.5] * 7, 0.53, 0.5], "2conv-none": [0.1, *[0.5] * 10]}
     ours = {}
     for name, curve in curves.items():
@@ -188,7 +188,8 @@ def test_how_sure_a_figure_is_counts_images_and_the_last_ten_epochs(tmp_path):
     sentence = describe_uncertainty([dataclasses.replace(row, ours=ours.get(row.model.name)) for row in table()])
     # halves: 1.96 * sqrt(0.25 / 10,000), times sqrt(2) for a difference, and with 5,000 training images for a gap
     assert "to within 1.0 points" in sentence and "the report's 1.4 points" in sentence and "gap 1.7" in sentence
-    assert "3-conv, batch norm moved most, by 8.0 points, and 2-conv, no regularizer least, by 0.0 points" in sentence
+    assert "the accuracy of 3-conv, batch norm ranges over 8.0 points (the most)" in sentence
+    assert "that of 2-conv, no regularizer over 0.0 points (the least)" in sentence
     assert describe_uncertainty([dataclasses.replace(row, ours=None) for row in table()]) == ""
 
 

@@ -229,7 +229,7 @@ def test_a_finished_run_opens_at_once_with_its_figures():
     write(settings.runs_dir() / SMALL.key, SMALL, LEARNED, test_accuracy=0.61)
     app = opened(**small())
     assert [metric.value for metric in app.metric] == ["75.0 %", "62.0 %", "13.0 points"]
-    assert "right on 75 % of the training images and on 62 % of new ones, gap 13.0 points" in text(app)
+    assert "correct on 75 % of the training images and on 62 % of new ones, gap 13.0 points" in text(app)
     assert "trained 23 November 2026 on AMD EPYC, 2 of 2 cores, 11 min" in text(app)
     assert "highest validation accuracy of any epoch 62.0 %, after epoch 4; accuracy on the test set 61.0 %" in text(
         app
