@@ -550,7 +550,7 @@ def some_kernels(seed, filters=16):
     return np.random.default_rng(seed).normal(0, 0.1, (3, 3, 3, filters)).astype(np.float32)
 
 
-def test_the_shipped_runs_began_with_the_same_kernels_and_most_filters_kept_their_numbers():
+def test_shipped_runs_started_from_the_same_kernels_and_most_filters_still_match():
     one, two = (runs.open_run(name) for name in ("final-3conv-dropout", "2conv-batchnorm"))
     before, after = ([run.weights(epoch)["conv1/kernel"] for run in (one, two)] for epoch in (0, 30))
     assert filter_matching.same_initialization(*before) and filter_matching.count_same_index_matches(*before) == 64

@@ -257,7 +257,7 @@ def test_a_link_in_the_archive_is_not_followed(batches: dict[str, bytes], tmp_pa
             cifar10.prepare(tmp_path / "a.tar")
 
 
-def test_an_archive_that_would_unpack_to_something_huge_is_refused_at_its_first_header(tmp_path: Path) -> None:
+def test_an_archive_with_a_huge_member_is_refused_at_its_header(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
         member = tarfile.TarInfo("data_batch_1")
         member.size = 2**40

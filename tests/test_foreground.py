@@ -107,7 +107,7 @@ def test_a_worker_is_pinned_to_one_core(tmp_path: Path, monkeypatch: pytest.Monk
     assert option == "--core" and int(core) in os.sched_getaffinity(0)
 
 
-def test_the_workers_of_reproduce_and_of_the_study_have_one_thread_or_resume_with_theirs() -> None:
+def test_workers_of_reproduce_and_the_study_have_one_thread_or_their_recorded_number() -> None:
     assert "--threads 1 --json" in " ".join(model_task("2conv-none").command)
     study = case_task(1, 30, "float32")
     assert list(study.command[-7:]) == ["layer-order", "--case", "1", "--epochs", "30", "--precision", "float32"]

@@ -55,7 +55,7 @@ def test_the_confusion_matrix_has_the_truth_in_rows_and_the_answer_in_columns():
     assert metrics.confusion_matrix(LOGITS, LABELS, classes=3).tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
 
 
-def test_class_accuracy_is_the_diagonal_by_the_row_and_no_number_for_a_class_without_pictures():
+def test_class_accuracy_is_diagonal_over_row_sum_and_nan_for_a_class_without_images():
     shares = metrics.class_accuracy(np.array([[3, 1, 0], [0, 0, 0], [1, 1, 2]]))
     assert shares[[0, 2]].tolist() == [0.75, 0.5]
     assert np.isnan(shares[1])
@@ -139,7 +139,7 @@ def test_a_difference_within_two_standard_deviations_may_be_chance(fixed, broke,
     assert metrics.PairedOutcomes(first, second, ~first & ~second, first & second).within_chance is chance
 
 
-def test_two_networks_are_compared_on_the_same_pictures_only():
+def test_two_networks_are_compared_on_the_same_images_only():
     mine = metrics.classify(LOGITS, LABELS)
-    with pytest.raises(ValueError, match="same pictures"):
+    with pytest.raises(ValueError, match="same images"):
         metrics.compare_predictions(mine, metrics.classify(LOGITS, LABELS[::-1]))

@@ -66,7 +66,7 @@ def test_the_kept_predictions_have_the_stated_accuracy_to_the_last_picture(name)
 
 
 @pytest.mark.parametrize("name", REPORT)
-def test_a_shipped_run_rebuilt_from_its_json_says_what_its_keras_file_and_the_forward_pass_say(name):
+def test_a_shipped_run_its_keras_file_and_the_forward_pass_give_the_same_logits(name):
     run, images = runs.open_run(name), sample_images()[0]
     expected = keras.models.load_model(run.path / "model.keras").predict(images, verbose=0)
     np.testing.assert_allclose(rebuilt(run).predict(images, verbose=0), expected, rtol=1e-5, atol=1e-5)

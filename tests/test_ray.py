@@ -107,7 +107,7 @@ def gpu_machine(cluster: Nodes) -> Iterator[Node]:
 
 
 @on_a_cluster
-def test_jobs_share_a_gpu_and_one_that_runs_out_of_memory_is_tried_again_with_the_gpu_to_itself(
+def test_jobs_share_a_gpu_and_one_out_of_memory_is_retried_exclusively(
     lab: DispatcherHarness, gpu_machine: Node
 ) -> None:
     first = lab.ask(0, epochs=2, first="ResourceExhaustedError: OOM when allocating tensor")

@@ -1,4 +1,4 @@
-"""The settings: one object, from the environment, a file or the usual values, and a clear word where one is wrong."""
+"""The settings: from the environment, a file or the defaults, and one sentence for an invalid one."""
 
 import io
 import json
@@ -31,9 +31,9 @@ def picture(width: int, height: int) -> bytes:
     return file.getvalue()
 
 
-def test_without_a_word_the_usual_values_hold(home: Path) -> None:
+def test_settings_have_their_defaults_without_file_and_environment(home: Path) -> None:
     assert settings.current() == settings.Settings()
-    assert {one.source for one in settings.list_settings()} == {"the usual"}
+    assert {one.source for one in settings.list_settings()} == {"default"}
 
 
 def test_the_environment_wins_over_the_file_and_the_file_over_the_usual(
@@ -47,7 +47,7 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_usual(
     assert source_of("jobs_per_person") == str(home / "settings.json")
 
 
-def test_a_home_that_is_named_from_here_is_the_same_for_a_worker_that_starts_elsewhere(
+def test_a_relative_home_is_the_same_folder_for_a_worker_in_another_directory(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(home)

@@ -115,7 +115,7 @@ def test_a_full_disk_is_no_reason_not_to_train(few: None, monkeypatch: pytest.Mo
     assert not (home / "data" / "shapes").exists()
 
 
-def test_a_network_learns_the_training_pictures_by_heart_and_knows_new_ones_much_less(tmp_path: Path) -> None:
+def test_a_network_memorizes_the_training_images_and_does_worse_on_new_ones(tmp_path: Path) -> None:
     experiment = Experiment(dataset="shapes", train_images=600, epochs=12, batch=16, filters=32)
     assert trainer.train(experiment, tmp_path / "run") == "done"
     history = read_run(tmp_path / "run").history()

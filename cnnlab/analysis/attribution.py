@@ -141,7 +141,7 @@ def _check_patch(patch: int, stride: int, grey: int, size: int) -> None:
     if not 1 <= stride <= patch:
         raise ValueError(f"Expected a stride of 1 to {patch} pixels, the patch, to leave no gaps. Received: {stride=}")
     if not 0 <= grey <= 255:
-        raise ValueError(f"Expected a grey value from 0 to 255. Received: grey={grey}")
+        raise ValueError(f"Expected a gray value from 0 to 255. Received: grey={grey}")
 
 
 def _check_class(layers: Sequence[Layer], target: int) -> int:

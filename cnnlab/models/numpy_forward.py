@@ -154,7 +154,9 @@ def iter_activations(
             raise ValueError(f"Expected to continue before {missing[0]}, which {layer.name} reads. Received: {after=}")
         values = apply_layer(layer, weights, *(live[name] for name in layer.inputs))
         values = values if hook is None else hook(layer, values)
-        live = {name: kept for name, kept in live.items() if last_reader.get(name) != layer.name} | {layer.name: values}
+        live = {name: value for name, value in live.items() if last_reader.get(name) != layer.name} | {
+            layer.name: values
+        }
         yield layer, values
 
 
@@ -183,10 +185,10 @@ def forward_from(
     return _named_activations(iter_activations(layers, weights, values, hook, after), values)
 
 
-def _named_activations(passed: Iterator[tuple[Layer, Array]], previous: Array) -> Activations:
+def _named_activations(steps: Iterator[tuple[Layer, Array]], previous: Array) -> Activations:
     """The activations as a dictionary, without the layers that return the very array they were given (dropout)."""
     activations = {}
-    for layer, values in passed:
+    for layer, values in steps:
         if values is not previous:
             activations[layer.name] = values
         previous = values
@@ -203,8 +205,8 @@ def logits(layers: Sequence[Layer], weights: Weights, images: Array, hook: Hook 
     return np.concatenate([_last_activation(iter_activations(layers, weights, batch, hook)) for batch in batches])
 
 
-def _last_activation(passed: Iterator[tuple[Layer, Array]]) -> Array:
-    return deque(passed, maxlen=1).pop()[1]
+def _last_activation(steps: Iterator[tuple[Layer, Array]]) -> Array:
+    return deque(steps, maxlen=1).pop()[1]
 
 
 def layer_index(layers: Sequence[Layer], name: str) -> int:

@@ -1,8 +1,8 @@
-"""The specifications of curves and rankings, authored in Altair, each built once: do not change what is returned.
+"""Vega-Lite specifications of learning curves and rankings, authored in Altair, cached: do not modify the results.
 
-A specification names the columns that it draws; the figures come later, and every second anew while a network trains.
-Only the modules `*_specs` import Altair, which takes a quarter of a second; `charts.cached_spec` imports them when the
-first chart is drawn.
+A specification names the columns that it draws; the data are added later (`charts.with_data`), every second while a
+network trains. Only the modules `*_specs` import Altair, which takes 0.25 s; `charts.cached_spec` imports them for the
+first chart.
 """
 
 from collections.abc import Sequence
@@ -18,35 +18,35 @@ FIGURES = alt.NamedData("figures")
 
 
 @lru_cache(maxsize=64)
-def curves(what: str, epochs: int) -> Spec:
-    """`what` is "accuracy" or "loss"; figures: epoch, training, validation, reported. The page has the `legend`."""
-    share = what == "accuracy"
+def curves(metric: str, epochs: int) -> Spec:
+    """Learning curves of `metric`, "accuracy" or "loss". Columns: epoch, training, validation, reported. No legend."""
+    is_accuracy = metric == "accuracy"
     y = alt.Y(
         "value:Q",
         title=None,
-        scale=alt.Scale(domain=[0, 1]) if share else alt.Scale(zero=True),
-        axis=alt.Axis(format="%" if share else "~g", tickCount=5),
+        scale=alt.Scale(domain=[0, 1]) if is_accuracy else alt.Scale(zero=True),
+        axis=alt.Axis(format="%" if is_accuracy else "~g", tickCount=5),
     )
     base = alt.Chart(FIGURES).encode(x=_epoch_axis(epochs))
-    colours, dashes = [line[0] for line in LINE_STYLES.values()], [line[1] for line in LINE_STYLES.values()]
+    colors, dashes = [line[0] for line in LINE_STYLES.values()], [line[1] for line in LINE_STYLES.values()]
     lines = (
         base.transform_fold(list(LINE_STYLES), as_=["line", "value"])
         .mark_line(strokeWidth=2.5)
         .encode(
             y=y,
-            color=alt.Color("line:N", scale=alt.Scale(domain=list(LINE_STYLES), range=colours), legend=None),
+            color=alt.Color("line:N", scale=alt.Scale(domain=list(LINE_STYLES), range=colors), legend=None),
             strokeDash=alt.StrokeDash("line:N", scale=alt.Scale(domain=list(LINE_STYLES), range=dashes), legend=None),
             opacity=alt.condition("datum.line === 'reported'", alt.value(0.85), alt.value(1)),
         )
     )
     gap = base.mark_area(color=GREY, opacity=0.22).encode(y=alt.Y("validation:Q"), y2=alt.Y2("training:Q"))
-    layers = [gap, lines, _hover_rule(base, ["training", "validation", "reported"], ".1%" if share else ".3f")]
+    layers = [gap, lines, _hover_rule(base, ["training", "validation", "reported"], ".1%" if is_accuracy else ".3f")]
     return _to_spec(alt.layer(*layers), height=330)
 
 
 @lru_cache(maxsize=16)
 def penalty_curve(epochs: int) -> Spec:
-    """Figures: epoch, penalty."""
+    """The curve of the L2 penalty. Columns: epoch, penalty."""
     base = alt.Chart(FIGURES).encode(x=_epoch_axis(epochs))
     line = base.mark_line(color=REGULARIZER_COLORS["l2"], strokeWidth=2.5).encode(
         y=alt.Y("penalty:Q", title=None, scale=alt.Scale(zero=True), axis=alt.Axis(format="~g", tickCount=3))
@@ -56,13 +56,13 @@ def penalty_curve(epochs: int) -> Spec:
 
 @lru_cache(maxsize=16)
 def panel(epochs: int) -> Spec:
-    """Figures: epoch, training, validation. No legend: the page names the two lines once for all panels."""
+    """A small panel of accuracy curves. Columns: epoch, training, validation. Without legend."""
     return _to_spec(alt.layer(*_panel_layers(_epoch_axis(epochs))), height=170)
 
 
 @lru_cache(maxsize=16)
 def epoch_cursor(epochs: int) -> Spec:
-    """Figures: epoch, training, validation, cursor. The small panel, lower, without labels of epochs, and a line."""
+    """A lower panel without epoch labels, with a line at one epoch. Columns: epoch, training, validation, cursor."""
     cursor = (
         alt.Chart(FIGURES).mark_rule(color=SELECTED, strokeWidth=2, opacity=0.5).encode(x=alt.X("cursor:Q", axis=None))
     )
@@ -70,18 +70,18 @@ def epoch_cursor(epochs: int) -> Spec:
 
 
 @lru_cache(maxsize=64)
-def overlay(names: tuple[str, ...], colours: tuple[str, ...], epochs: int) -> Spec:
-    """Figures: run, epoch, accuracy. One colour and one dash for each run."""
+def overlay(names: tuple[str, ...], colors: tuple[str, ...], epochs: int) -> Spec:
+    """Accuracy curves of several runs, each with its color and dash. Columns: run, epoch, accuracy."""
     dashes = [DASHES[index % len(DASHES)] for index in range(len(names))]
-    look = alt.Legend(title=None, orient="bottom", columns=1, labelLimit=420, symbolSize=300)
+    legend = alt.Legend(title=None, orient="bottom", columns=1, labelLimit=420, symbolSize=300)
     lines = (
         alt.Chart(FIGURES)
         .mark_line(strokeWidth=2.5)
         .encode(
             x=_epoch_axis(epochs),
             y=alt.Y("accuracy:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", tickCount=5)),
-            color=alt.Color("run:N", scale=alt.Scale(domain=list(names), range=list(colours)), legend=look),
-            strokeDash=alt.StrokeDash("run:N", scale=alt.Scale(domain=list(names), range=dashes), legend=look),
+            color=alt.Color("run:N", scale=alt.Scale(domain=list(names), range=list(colors)), legend=legend),
+            strokeDash=alt.StrokeDash("run:N", scale=alt.Scale(domain=list(names), range=dashes), legend=legend),
             tooltip=["run:N", alt.Tooltip("epoch:Q"), alt.Tooltip("accuracy:Q", format=".1%")],
         )
     )
@@ -90,21 +90,26 @@ def overlay(names: tuple[str, ...], colours: tuple[str, ...], epochs: int) -> Sp
 
 @lru_cache(maxsize=2)
 def ranking(points: bool) -> Spec:
-    """Figures: place, model, value, regularizer, report, end, label; rows in the order of the bars."""
-    colours = alt.Scale(domain=list(REGULARIZER_COLORS), range=list(REGULARIZER_COLORS.values()))
+    """Bars of models with the report's value as a line.
+
+    Columns, a row per bar: place, model, value, regularizer, report, end, label. With `points` values are
+    percentage points, else fractions.
+    """
+    colors = alt.Scale(domain=list(REGULARIZER_COLORS), range=list(REGULARIZER_COLORS.values()))
     names = alt.Y("model:N", sort=alt.EncodingSortField("place", op="min"), title=None, axis=alt.Axis(labelLimit=180))
-    form = ".1f" if points else ".1%"
+    number_format = ".1f" if points else ".1%"
     base = alt.Chart(FIGURES).encode(y=names)
-    shown = [alt.Tooltip("model:N"), alt.Tooltip("value:Q", format=form), alt.Tooltip("report:Q", format=form)]
+    tooltips = [alt.Tooltip("model:N"), alt.Tooltip("value:Q", format=number_format)]
+    tooltips.append(alt.Tooltip("report:Q", format=number_format))
     axis = alt.Axis(format="~g" if points else "%", tickCount=5)
     bars = base.mark_bar(height={"band": 0.72}).encode(
         x=alt.X("value:Q", title=None, axis=axis, scale=alt.Scale(zero=True)),
-        color=alt.Color("regularizer:N", scale=colours, legend=None),
-        tooltip=shown,
+        color=alt.Color("regularizer:N", scale=colors, legend=None),
+        tooltip=tooltips,
     )
-    marks = [  # light within dark: seen on any bar and on any page
-        base.mark_tick(thickness=thick, color=colour, size=24).encode(x="report:Q", tooltip=shown)
-        for thick, colour in zip((5, 2), REPORT_TICK, strict=True)
+    marks = [  # a light line within a dark one: visible on any background
+        base.mark_tick(thickness=thick, color=color, size=24).encode(x="report:Q", tooltip=tooltips)
+        for thick, color in zip((5, 2), REPORT_TICK, strict=True)
     ]
     text = base.mark_text(align="left", dx=6, fontSize=13, color=GREY).encode(x="end:Q", text="label:N")
     return _to_spec(alt.layer(bars, *marks, text), height=320)
@@ -136,24 +141,24 @@ def _accuracy_axis(field: str) -> alt.Y:
     return alt.Y(field, title=None, scale=alt.Scale(domain=[0, 1]), axis=axis)
 
 
-def _hover_rule(base: alt.Chart, names: Sequence[str], form: str) -> Any:
-    """A line at the epoch under the pointer, with the figures of that epoch."""
+def _hover_rule(base: alt.Chart, names: Sequence[str], number_format: str) -> Any:
+    """A line at the epoch under the pointer, with that epoch's values as a tooltip."""
     nearest = alt.selection_point(nearest=True, on="pointerover", fields=["epoch"], empty=False, clear="pointerout")
-    told = [alt.Tooltip("epoch:Q"), *(alt.Tooltip(f"{name}:Q", format=form) for name in names)]
+    tooltips = [alt.Tooltip("epoch:Q"), *(alt.Tooltip(f"{name}:Q", format=number_format) for name in names)]
     return (
         base.mark_rule(color=GREY, strokeWidth=1.5)
-        .encode(tooltip=told, opacity=alt.condition(nearest, alt.value(1), alt.value(0)))
+        .encode(tooltip=tooltips, opacity=alt.condition(nearest, alt.value(1), alt.value(0)))
         .add_params(nearest)
     )
 
 
 def _to_spec(chart: Any, height: int) -> Spec:
-    room = {"left": 4, "top": 4, "right": 14, "bottom": 4}  # for the last epoch's number
-    return to_spec(chart.properties(height=height, padding=room))
+    padding = {"left": 4, "top": 4, "right": 14, "bottom": 4}  # right: for the label of the last epoch
+    return to_spec(chart.properties(height=height, padding=padding))
 
 
 def to_spec(chart: Any) -> Spec:
-    """The chart as a Vega-Lite dictionary without Altair's own configuration: the page's theme decides."""
+    """The chart as a Vega-Lite dictionary without Altair's configuration, so that Streamlit's theme applies."""
     spec: Spec = chart.to_dict()
     spec.pop("config", None)
     return spec

@@ -1,7 +1,7 @@
-"""The specification of an image made of squares (`ui/clickable_image`), authored in Altair, built once for each grid.
+"""The specification of a clickable image with a grid of cells (`ui/clickable_image`), cached for each grid size.
 
-Figures: kind ("picture", "square", "box", "text", "ramp" or "legend"), x, y, x2, y2, number, turn, name, value,
-picture (a data URI), align, colour, chosen. All pictures, numbers and colors are figures.
+Columns: kind ("picture", "square", "box", "text", "ramp" or "legend"), x, y, x2, y2, number, turn, name, value,
+picture (a data URI), align, colour, chosen. Images, values and colors are all in the data.
 """
 
 from functools import lru_cache
@@ -12,22 +12,22 @@ import altair as alt
 from cnnlab.rendering.chart_specs import FIGURES, Spec, to_spec
 from cnnlab.rendering.palette import SELECTED
 
-LEGEND_HEIGHT = 30  # pixels below the picture
+LEGEND_HEIGHT = 30  # pixels, below the image
 
 
 @lru_cache(maxsize=256)
 def clickable_image(columns: float, rows: float, legend: bool, clickable: bool) -> Spec:
-    """A picture of `columns` by `rows` squares, as wide as there is room; its height follows the width.
+    """An image of `columns` by `rows` cells, as wide as its container, with square cells.
 
-    The parameter `height` replaces Vega's signal of that name, which Vega-Lite can set to a number only.
+    The parameter `height` replaces Vega's signal of that name, which Vega-Lite can set only to a constant.
     """
-    below = LEGEND_HEIGHT if legend else 0
-    tall = f"width * {rows} / {columns}"
-    layers = [_picture(tall), _squares(clickable), _boxes(), _texts(columns), *(_legend() if legend else [])]
-    upper = alt.Scale(domain=[0, rows], range=[0, alt.expr(f"height - {below}")], nice=False)
+    legend_height = LEGEND_HEIGHT if legend else 0
+    image_height = f"width * {rows} / {columns}"
+    layers = [_picture(image_height), _squares(clickable), _boxes(), _texts(columns), *(_legend() if legend else [])]
+    y_scale = alt.Scale(domain=[0, rows], range=[0, alt.expr(f"height - {legend_height}")], nice=False)
     x = alt.X("x:Q", scale=alt.Scale(domain=[0, columns], nice=False), axis=None)
-    chart = alt.layer(*layers).encode(x=x, y=alt.Y("y:Q", scale=upper, axis=None))
-    chart = chart.add_params(alt.param(name="height", expr=f"{tall} + {below}")).properties(
+    chart = alt.layer(*layers).encode(x=x, y=alt.Y("y:Q", scale=y_scale, axis=None))
+    chart = chart.add_params(alt.param(name="height", expr=f"{image_height} + {legend_height}")).properties(
         height=300,  # until the browser knows the width
         padding={"left": 0, "right": 0, "top": 0, "bottom": 0},
         autosize=alt.AutoSizeParams(type="none"),
@@ -44,8 +44,8 @@ def _image(kind: str, **size: Any) -> Any:
     return _only(kind).mark_image(smooth=False, aspect=False, align="left", aria=False, width=alt.expr("width"), **size)
 
 
-def _picture(tall: str) -> Any:
-    return _image("picture", baseline="top", height=alt.expr(tall)).encode(url="picture:N")
+def _picture(image_height: str) -> Any:
+    return _image("picture", baseline="top", height=alt.expr(image_height)).encode(url="picture:N")
 
 
 def _squares(clickable: bool) -> Any:
@@ -64,7 +64,7 @@ def _squares(clickable: bool) -> Any:
     )
     if not clickable:
         return squares
-    # `turn`, the previous selection, makes a second click on a square a new selection
+    # `turn` is the previous selection, so a second click on a cell is a new selection
     pick = alt.selection_point(name="pick", fields=["number", "turn"], toggle=False, clear=False)
     return squares.properties(name="squares").add_params(pick)
 
@@ -74,19 +74,22 @@ def _boxes() -> Any:
 
 
 def _texts(columns: float) -> Any:
-    size = alt.expr(f"max(7, min(13, 0.37 * width / {columns}))")  # three digits fit into one square
+    size = alt.expr(f"max(7, min(13, 0.37 * width / {columns}))")  # three digits fit into a cell
     mark = _only("text").mark_text(baseline="middle", fontSize=size, aria=False, color=alt.expr("datum.colour"))
     return mark.encode(text="name:N")
 
 
 def _legend() -> list[Any]:
-    """The colors as a strip as wide as the picture; under its ends, and its middle, what they mean."""
+    """The color bar, as wide as the image, with labels under its ends and its center."""
     top = alt.value(alt.expr(f"height - {LEGEND_HEIGHT - 8}"))
     strip = _image("ramp", height=6).encode(x=alt.value(0), y=top, url="picture:N")
-    return [strip, *(_meaning(*at) for at in (("left", "0"), ("center", "width / 2"), ("right", "width")))]
+    return [
+        strip,
+        *(_legend_label(*position) for position in (("left", "0"), ("center", "width / 2"), ("right", "width"))),
+    ]
 
 
-def _meaning(align: Any, x: str) -> Any:
+def _legend_label(align: Any, x: str) -> Any:
     return (
         alt.Chart(FIGURES)
         .transform_filter(f"datum.kind == 'legend' && datum.align == '{align}'")

@@ -1,6 +1,6 @@
-"""The specifications of Look inside, authored in Altair, each built once: do not change what is returned.
+"""Vega-Lite specifications of the charts on Look inside, authored in Altair, cached: do not modify the results.
 
-`ink` and `colour`, in the figures, are the page's text color and the color of a row.
+The data columns `ink` and `colour` are the page's text color and the color of a row.
 """
 
 from functools import lru_cache
@@ -14,8 +14,11 @@ from cnnlab.rendering.palette import FULL_NETWORK, REGULARIZER_COLORS
 
 @lru_cache(maxsize=2)
 def probability_bars(before: bool) -> Spec:
-    """Figures: name, probability, shown, before, colour, ink. `before`: with a mark at an earlier answer."""
-    room: list[Any] = [0, alt.expr("max(24, width - 52)")]  # '>99.9 %' takes 47 pixels
+    """Bars of class probabilities. Columns: name, probability, shown, before, colour, ink.
+
+    With `before` each bar has a mark at the probability before a change.
+    """
+    bar_range: list[Any] = [0, alt.expr("max(24, width - 52)")]  # '>99.9 %' takes 47 pixels
     labels = alt.Axis(
         title=None, ticks=False, domain=False, labelLimit=130, labelOverlap=False, labelBound=False, labelFlush=False
     )
@@ -27,17 +30,17 @@ def probability_bars(before: bool) -> Spec:
     if before:
         layers.append(alt.Chart(FIGURES).mark_tick(thickness=2.5, size=16, color=ink).encode(x="before:Q"))
     shared = alt.layer(*layers).encode(
-        x=alt.X("probability:Q", scale=alt.Scale(domain=[0, 1], range=room), axis=None),
+        x=alt.X("probability:Q", scale=alt.Scale(domain=[0, 1], range=bar_range), axis=None),
         y=alt.Y("name:N", sort=None, axis=labels),
         tooltip=[alt.Tooltip("name:N", title="class"), alt.Tooltip("shown:N", title="probability")],
     )
-    around = {"left": 0, "right": 0, "top": 6, "bottom": 0}
-    return to_spec(shared.properties(height=196, padding=around, view=alt.ViewBackground(stroke=None)))
+    padding = {"left": 0, "right": 0, "top": 6, "bottom": 0}
+    return to_spec(shared.properties(height=196, padding=padding, view=alt.ViewBackground(stroke=None)))
 
 
 @lru_cache(maxsize=1)
 def probability_dots() -> Spec:
-    """Figures: name, share (a dot for each row), whole (a line at its mean for each name)."""
+    """Probabilities as dots. Columns: name, share (a dot per row), whole (a line at its mean for each name)."""
     dots = alt.Chart(FIGURES).mark_circle(size=45, opacity=0.45, color=REGULARIZER_COLORS["dropout"])
     lines = alt.Chart(FIGURES).mark_tick(thickness=2.5, size=18, color=FULL_NETWORK)
     layers = alt.layer(dots.encode(x=_share("share:Q")), lines.encode(x=_share("mean(whole):Q")))
@@ -47,7 +50,7 @@ def probability_dots() -> Spec:
 
 @lru_cache(maxsize=1)
 def weight_histogram() -> Spec:
-    """Figures: weight, count, run ("this run" solid, "plain run" dashed), colour."""
+    """Histograms of weights. Columns: weight, count, run ("this run" solid, "plain run" dashed), colour."""
     dashes = alt.Scale(domain=["this run", "plain run"], range=[[1, 0], [5, 3]])
     lines = (
         alt.Chart(FIGURES)
@@ -65,14 +68,14 @@ def weight_histogram() -> Spec:
 
 @lru_cache(maxsize=1)
 def channel_ranges() -> Spec:
-    """Figures: place (on the horizontal axis), channel, low, middle, high."""
-    colour = REGULARIZER_COLORS["batchnorm"]
-    told = [alt.Tooltip("channel:N", title="channel")]
-    told += [alt.Tooltip(f"{name}:Q", format=".2f") for name in ("low", "middle", "high")]
-    rules = alt.Chart(FIGURES).mark_rule(strokeWidth=2, color=colour).encode(y=_untitled("low:Q"), y2="high")
-    points = alt.Chart(FIGURES).mark_point(size=12, filled=True, color=colour).encode(y=_untitled("middle:Q"))
+    """Quantile ranges of channels. Columns: place (horizontal position), channel, low, middle, high."""
+    color = REGULARIZER_COLORS["batchnorm"]
+    tooltips = [alt.Tooltip("channel:N", title="channel")]
+    tooltips += [alt.Tooltip(f"{name}:Q", format=".2f") for name in ("low", "middle", "high")]
+    rules = alt.Chart(FIGURES).mark_rule(strokeWidth=2, color=color).encode(y=_untitled("low:Q"), y2="high")
+    points = alt.Chart(FIGURES).mark_point(size=12, filled=True, color=color).encode(y=_untitled("middle:Q"))
     x = alt.X("place:Q", axis=alt.Axis(title="channels", labels=False, grid=False))
-    return to_spec(alt.layer(rules, points).encode(x=x, tooltip=told).properties(height=280))
+    return to_spec(alt.layer(rules, points).encode(x=x, tooltip=tooltips).properties(height=280))
 
 
 def _share(field: str) -> Any:

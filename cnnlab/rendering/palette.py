@@ -1,7 +1,7 @@
-"""The colours of lines and regularizers, and the key that names them, the same on every page.
+"""The colors and dashes of lines and regularizers, the same on every page, and the HTML legend.
 
-Training is blue and solid, validation red and dashed; each regularizer has one colour and its name beside it. The
-colours are Okabe and Ito's, which the colour-blind can tell apart; no number is told by colour alone.
+Training is blue and solid, validation red and dashed; each regularizer has one color. The colors are those of Okabe and
+Ito, which color-blind readers can distinguish; color is never the only carrier of a value.
 """
 
 from cnnlab.regularizers import REGULARIZERS
@@ -9,16 +9,16 @@ from cnnlab.regularizers import REGULARIZERS
 TRAINING, VALIDATION = "#0072B2", "#D93B24"
 REGULARIZER_COLORS = {name: regularizer.color for name, regularizer in REGULARIZERS.items()}
 GREY = "#8a939e"
-SELECTED = "#ff4b4b"  # what is selected: an outline, the line at an epoch
+SELECTED = "#ff4b4b"  # outlines of the selection, the line at the selected epoch
 PREDICTED, TRUE_CLASS = "#26828e", "#b35806"  # bars of probabilities
 WEIGHTS = TRAINING  # the layers with kernels
 FULL_NETWORK = "#D55E00"  # the network without dropout, among its samples
-REPORT_TICK = ("#1b2430", "#ffffff")  # dark, and light within it: seen on any bar and on any page
+REPORT_TICK = ("#1b2430", "#ffffff")  # a dark line with a light one in it: visible on any background
 TEXT = {"light": "#1b2430", "dark": "#e8edf2"}  # by theme, as in .streamlit/config.toml
 TEXT_IN_UNKNOWN_THEME = "#767676"
 TEXT_ON_PRIMARY = {"light": "#ffffff", "dark": "#0b1622"}  # the words of a primary button, by theme
 BLACK, WHITE = "#000000", "#ffffff"
-LINE_STYLES = {  # name: (colour, dash)
+LINE_STYLES = {  # name: (color, dash)
     "training": (TRAINING, [1, 0]),
     "validation": (VALIDATION, [6, 3]),
     "reported": (TRAINING, [2, 3]),
@@ -27,7 +27,7 @@ DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4], [4, 4])
 
 
 def legend_html(training: str, validation: str, reported: str | None = None) -> str:
-    """The lines and what each is called, as HTML, once for all charts of a page; `reported`: Keras's own figure."""
+    """The legend of the learning curves as HTML; the arguments are the labels of the lines, `reported` is Keras's."""
     names = {"training": training, "validation": validation, "reported": reported}
     shown = "".join(f'<span><i class="{line}"></i>{name}</span>' for line, name in names.items() if name)
     return f'<div class="legend">{LEGEND_STYLE}{shown}<span><i class="gap"></i>the gap</span></div>'

@@ -19,14 +19,14 @@ POLL_SECONDS = 0.1
 def run_job_here(
     fields: dict[str, Any], command: list[str], environment: dict[str, str], threads: int | None
 ) -> tuple[str, str | None]:
-    """The task: a job's worker on this machine, from its birth to its end; kind and reason of its outcome.
+    """Run the job's worker on this machine until it ends; returns kind and reason of its outcome.
 
-    A folder that cannot be written and a program that is not there are an outcome too.
+    FAILED if the run directory cannot be written or the program is missing. SIGINT stops the worker.
     """
     from cnnlab.jobs.ray.parent_death_signal import die_with_parent
 
-    asked: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, frame: asked.append(number))  # what `ray.cancel` comes to
+    interrupts: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))  # sent by `ray.cancel`
     os.environ.update(environment)
     job = Job(**fields)
     try:
@@ -37,8 +37,8 @@ def run_job_here(
     except OSError as error:
         return FAILED, f"No worker could be started: {error.strerror or error}."
     while (outcome := worker.poll()) is None:
-        if asked:
-            asked.clear()
+        if interrupts:
+            interrupts.clear()
             worker.stop()
         time.sleep(POLL_SECONDS)
     if isinstance(worker, AdoptedWorker):
@@ -47,17 +47,17 @@ def run_job_here(
 
 
 def assigned_device() -> str:
-    """The device of this machine that Ray gave to this task, as `places` names it. Without a GPU it sees none."""
+    """The name of the device that Ray assigned to this task; without a GPU, all GPUs are hidden from the worker."""
     import ray
 
-    given = ray.get_runtime_context().get_accelerator_ids()["GPU"]
-    if not given:
+    gpu_ids = ray.get_runtime_context().get_accelerator_ids()["GPU"]
+    if not gpu_ids:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    return f"GPU {given[0]}" if given else CPU
+    return f"GPU {gpu_ids[0]}" if gpu_ids else CPU
 
 
 def file_system_time(folder: Path) -> float:
-    """Now, by the clock of the file system on which `folder` lies (Unix time): machines' clocks differ."""
+    """The current time (Unix time) of the file system of `folder`, since the clocks of machines differ."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "worker.log"
     log.touch()
@@ -65,5 +65,5 @@ def file_system_time(folder: Path) -> float:
 
 
 def as_orphaned(outcome: Outcome) -> Outcome:
-    """The outcome of a worker that this dispatcher did not start: if it broke off, that is not the job's fault."""
+    """The outcome of a worker that this dispatcher did not start: ORPHANED instead of STOPPED or CRASHED."""
     return Outcome(ORPHANED) if outcome.kind in (STOPPED, CRASHED) else outcome
