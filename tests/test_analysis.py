@@ -138,12 +138,12 @@ def test_selectivity_is_one_for_a_filter_that_answers_one_class_alone():
 def test_the_parts_of_a_pixel_add_up_to_the_value_that_keras_computes(experiment):
     network, images, maps = looked_at(experiment)
     keras = network.stages(images)
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for name in convolutions(network):
         height, width, filters = receptive_field.layer_shape(network.layers, name)
-        spots = [(0, 0), (height - 1, width - 1), (int(dice.integers(height)), int(dice.integers(width)))]
+        spots = [(0, 0), (height - 1, width - 1), (int(rng.integers(height)), int(rng.integers(width)))]
         for row, column in spots:
-            chosen = int(dice.integers(filters))
+            chosen = int(rng.integers(filters))
             found = pixel_trace.trace_pixel(network.layers, network.weights, maps, name, row, column, chosen, image=1)
             shown, others = found.top_channels(3)
             total = sum(value for _, value in shown) + others + found.bias
@@ -509,12 +509,12 @@ def test_without_batch_normalization_there_is_nothing_to_show(regularizer):
 def test_the_strongest_pixel_of_every_image_is_found_whatever_the_batch():
     network, images, _ = looked_at(NORMED, 11)
     keras = network.stages(images)
-    heard = []
+    updates = []
     found = top_activations.max_activations(
-        network.layers, network.weights, images, batch=4, progress=lambda done, of: heard.append((done, of))
+        network.layers, network.weights, images, batch=4, progress=lambda done, of: updates.append((done, of))
     )
     assert list(found) == ["relu1", "relu2", "relu3"]
-    assert heard == [(4, 11), (8, 11), (11, 11)]
+    assert updates == [(4, 11), (8, 11), (11, 11)]
     for name, responses in found.items():
         np.testing.assert_allclose(responses.values, keras[name].max(axis=(1, 2)), atol=1e-5)
         for image in range(11):

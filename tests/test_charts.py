@@ -121,8 +121,8 @@ from cnnlab.rendering import charts
 charts.cached_spec("clickable_image_specs.clickable_image", 8, 8, True, True)
 print(sorted({"altair", "pandas"} & set(sys.modules)))
 """
-    told = subprocess.check_output([sys.executable, "-c", script], text=True, cwd=settings.REPOSITORY)
-    assert told.splitlines() == ["[]", "['altair']"]
+    imported = subprocess.check_output([sys.executable, "-c", script], text=True, cwd=settings.REPOSITORY)
+    assert imported.splitlines() == ["[]", "['altair']"]
 
 
 def test_every_color_is_in_the_palette_or_the_table_of_regularizers():
@@ -355,5 +355,5 @@ def test_a_chart_in_words_has_its_figures():
     words = curves.describe_accuracy(MEMORIZES, "2-conv, no regularizer")
     assert all(part in words for part in ("2-conv, no regularizer", "90.0 %", "65.0 %", "25.0 points"))
     assert "0.80" in curves.describe_loss(MEMORIZES, "x")
-    said = charts.describe_ranking(["a", "b"], [0.1, 0.3], points=True)
-    assert said == "Gaps, smallest first: a 10.0 points, b 30.0 points."
+    sentence = charts.describe_ranking(["a", "b"], [0.1, 0.3], points=True)
+    assert sentence == "Gaps, smallest first: a 10.0 points, b 30.0 points."

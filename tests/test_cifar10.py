@@ -55,8 +55,8 @@ class RunsCode:
 @pytest.fixture
 def batches(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     """Six small batch files of ten images each, standing in for the published ones."""
-    random = np.random.default_rng(0)
-    files = {name: batch_file(random.integers(0, 256, (10, 32, 32, 3), np.uint8), list(range(10))) for name in BATCHES}
+    rng = np.random.default_rng(0)
+    files = {name: batch_file(rng.integers(0, 256, (10, 32, 32, 3), np.uint8), list(range(10))) for name in BATCHES}
     publish(files, monkeypatch)
     monkeypatch.setattr(cifar10_reader, "TRAIN_IMAGES", 50)
     monkeypatch.setattr(cifar10_reader, "TEST_IMAGES", 10)
@@ -138,11 +138,11 @@ def test_pixels_and_labels_come_out_as_they_went_in() -> None:
 
 
 def test_progress_grows_to_one(batches: dict[str, bytes], tmp_path: Path) -> None:
-    heard: list[float] = []
-    cifar10.prepare(pack(tmp_path / "a.tar.gz", batches), lambda _words, fraction: heard.append(fraction))
-    assert heard == sorted(heard)
-    assert heard[-1] == 1.0
-    assert len(heard) > 6
+    fractions: list[float] = []
+    cifar10.prepare(pack(tmp_path / "a.tar.gz", batches), lambda _words, fraction: fractions.append(fraction))
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+    assert len(fractions) > 6
 
 
 def test_the_arrays_are_mapped_from_disk_and_nobody_can_change_them(batches: dict[str, bytes], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A wall is read back pixel by pixel: what hangs where, in which colour."""
+"""Feature-map grids, decoded pixel by pixel: the position and the colors of each map."""
 
 import io
 import time
@@ -19,8 +19,8 @@ def pixels(png: bytes) -> np.ndarray:
         return np.asarray(image.convert("RGBA"))
 
 
-def tile(wall: feature_map_grid.FeatureMapGrid, number: int) -> np.ndarray:
-    """The colours (h, w, 3) of one map on the wall."""
+def map_colors(wall: feature_map_grid.FeatureMapGrid, number: int) -> np.ndarray:
+    """The colors (h, w, 3) of one map in the grid."""
     row, column = wall.position(number)
     top, left = row * wall.cell_shape[0], column * wall.cell_shape[1]
     return pixels(wall.png)[top : top + wall.cell_shape[0] - wall.gap, left : left + wall.cell_shape[1] - wall.gap, :3]
@@ -45,10 +45,10 @@ def test_maps_of_a_few_pixels_are_written_larger_and_every_number_stays_one_squa
     maps = some_maps(4, 4)
     wall = render_feature_maps(maps)
     assert pixels(wall.png).shape == (8 * 17, 8 * 17, 4)
-    drawn = tile(wall, 20)
-    np.testing.assert_array_equal(drawn, drawn[::4, ::4].repeat(4, axis=0).repeat(4, axis=1))
+    colors = map_colors(wall, 20)
+    np.testing.assert_array_equal(colors, colors[::4, ::4].repeat(4, axis=0).repeat(4, axis=1))
     np.testing.assert_array_equal(
-        drawn[::4, ::4], feature_map_grid.colorize(maps[..., 20], wall.vmax[20], signed=False)
+        colors[::4, ::4], feature_map_grid.colorize(maps[..., 20], wall.vmax[20], signed=False)
     )
 
 
@@ -66,7 +66,7 @@ def test_a_palette_is_all_the_file_holds() -> None:
 def test_the_wall_counts_its_maps() -> None:
     wall = render_feature_maps(some_maps(count=10), columns=8)
     assert (wall.count, wall.rows, wall.columns) == (10, 2, 8)
-    assert (pixels(wall.png)[16:, 2 * 14 :, 3] == 0).all()  # where no map hangs, nothing is drawn
+    assert (pixels(wall.png)[16:, 2 * 14 :, 3] == 0).all()  # cells without a map are transparent
 
 
 @pytest.mark.parametrize(
@@ -82,14 +82,14 @@ def test_an_order_decides_which_map_hangs_where() -> None:
     maps = some_maps(count=6)
     turned = render_feature_maps(maps, order=[5, 3])
     assert turned.count == 2 and turned.position(3) == (0, 1)
-    np.testing.assert_array_equal(tile(turned, 3), tile(render_feature_maps(maps), 3))
+    np.testing.assert_array_equal(map_colors(turned, 3), map_colors(render_feature_maps(maps), 3))
 
 
 def test_compare_strength_draws_a_map_half_as_strong_half_as_far_up_the_scale() -> None:
     maps = np.ones((3, 3, 2), np.float32) * np.array([2.0, 4.0], np.float32)
     wall = render_feature_maps(maps)
-    np.testing.assert_array_equal(tile(wall, 0)[0, 0], palette(False)[1 + 127])
-    np.testing.assert_array_equal(tile(wall, 1)[0, 0], TOP)
+    np.testing.assert_array_equal(map_colors(wall, 0)[0, 0], palette(False)[1 + 127])
+    np.testing.assert_array_equal(map_colors(wall, 1)[0, 0], TOP)
     assert wall.shares_scale and wall.vmax[0] == 4.0
 
 
@@ -97,27 +97,27 @@ def test_see_detail_gives_each_map_its_own_scale() -> None:
     maps = some_maps()
     maps[..., 3] *= 0.1
     wall = render_feature_maps(maps, "map")
-    assert (tile(wall, 3) == TOP).all(axis=-1).any()  # weak as it is, its strongest pixel has the last colour
+    assert (map_colors(wall, 3) == TOP).all(axis=-1).any()  # weak as it is, its strongest pixel has the last colour
     assert not wall.shares_scale
     np.testing.assert_allclose(wall.vmax, maps.max(axis=(0, 1)))
 
 
 @pytest.mark.parametrize("scale", feature_map_grid.SCALES)
 @pytest.mark.parametrize("signed", [False, True])
-def test_a_map_of_zeros_has_the_colour_of_zero_and_is_called_silent(scale: str, signed: bool) -> None:
+def test_a_map_of_zeros_has_the_color_of_zero_and_is_inactive(scale: str, signed: bool) -> None:
     maps = some_maps()
     maps[..., 7] = 0
     wall = render_feature_maps(maps, scale, signed=signed)
     assert np.flatnonzero(wall.inactive).tolist() == [7]
-    assert (tile(wall, 7) == (palette(True)[128] if signed else ZERO)).all()
+    assert (map_colors(wall, 7) == (palette(True)[128] if signed else ZERO)).all()
 
 
 @pytest.mark.parametrize("scale", feature_map_grid.SCALES)
 def test_a_flat_map_stays_flat(scale: str) -> None:
     maps = some_maps()
     maps[..., 0] = 0.7
-    drawn = tile(render_feature_maps(maps, scale), 0)
-    assert (drawn == drawn[0, 0]).all()
+    colors = map_colors(render_feature_maps(maps, scale), 0)
+    assert (colors == colors[0, 0]).all()
     assert not render_feature_maps(maps, scale).inactive[0]
 
 
@@ -125,18 +125,20 @@ def test_rounding_noise_is_not_blown_up_to_a_picture() -> None:
     noise = np.random.default_rng(1).normal(size=(15, 13)).astype(np.float32)
     maps = some_maps()
     maps[..., 0] = 0.7 + 1e-7 * noise  # nearly flat
-    maps[..., 1] = 1e-7 * np.abs(noise)  # nearly silent beside strong maps
+    maps[..., 1] = 1e-7 * np.abs(noise)  # nearly zero beside strong maps
     for number in (0, 1):
-        drawn = tile(render_feature_maps(maps, "map"), number).astype(int)
-        assert np.ptp(drawn, axis=(0, 1)).max() <= 1
-    alone = tile(render_feature_maps(1e-10 * np.abs(noise)[..., None], "map"), 0)  # no strong maps to compare with
+        colors = map_colors(render_feature_maps(maps, "map"), number).astype(int)
+        assert np.ptp(colors, axis=(0, 1)).max() <= 1
+    alone = map_colors(
+        render_feature_maps(1e-10 * np.abs(noise)[..., None], "map"), 0
+    )  # no strong maps to compare with
     assert (alone == ZERO).all()
 
 
-def test_a_wall_of_zeros_only_is_drawn_and_all_silent() -> None:
+def test_a_grid_of_zeros_only_is_rendered_with_all_maps_inactive() -> None:
     wall = render_feature_maps(np.zeros((4, 4, 64), np.float32), "map")
     assert wall.inactive.all() and wall.zero_share == 1.0
-    assert (tile(wall, 63) == ZERO).all()
+    assert (map_colors(wall, 63) == ZERO).all()
 
 
 def test_numbers_that_are_none_are_drawn_as_zero_and_said() -> None:
@@ -144,14 +146,14 @@ def test_numbers_that_are_none_are_drawn_as_zero_and_said() -> None:
     maps[0, 0, 5], maps[1, 1, 6] = np.nan, np.inf
     wall = render_feature_maps(maps)
     assert np.flatnonzero(wall.non_finite).tolist() == [5, 6]
-    assert (tile(wall, 5)[0, 0] == ZERO).all()
+    assert (map_colors(wall, 5)[0, 0] == ZERO).all()
     assert np.isfinite(wall.vmax).all() and np.isfinite(wall.maximum).all()
 
 
 def test_before_relu_zero_is_the_middle_and_signs_are_two_colours() -> None:
     maps = np.array([[-2.0, 0.0, 2.0]], np.float32)[..., None]
-    drawn = tile(render_feature_maps(maps, signed=True), 0)[0, ::5]
-    np.testing.assert_array_equal(drawn, palette(True)[[1, 128, 255]])
+    colors = map_colors(render_feature_maps(maps, signed=True), 0)[0, ::5]
+    np.testing.assert_array_equal(colors, palette(True)[[1, 128, 255]])
     lightness = palette(True)[1:].mean(axis=1)
     assert lightness.argmax() == 127  # zero is the lightest colour of all
 
@@ -194,7 +196,7 @@ def test_all_walls_of_a_three_layer_run_take_less_than_15_ms() -> None:
     maps = {layer.name: some_maps(*layer.output_shape[:2])[None] for layer in layers}
     taken = []
     for _ in range(50):
-        start = time.process_time()  # not the clock on the wall: other programs may be busy too
+        start = time.process_time()  # processor time, since other programs may run
         render_layers(maps, layers)
         taken.append(time.process_time() - start)
     assert np.median(taken) < 0.015

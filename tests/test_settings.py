@@ -36,7 +36,7 @@ def test_settings_have_their_defaults_without_file_and_environment(home: Path) -
     assert {one.source for one in settings.list_settings()} == {"default"}
 
 
-def test_the_environment_wins_over_the_file_and_the_file_over_the_usual(
+def test_the_environment_wins_over_the_file_and_the_file_over_the_default(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (home / "settings.json").write_text(json.dumps({"jobs_per_person": 5, "epochs": 30}))
@@ -53,7 +53,7 @@ def test_a_relative_home_is_the_same_folder_for_a_worker_in_another_directory(
     monkeypatch.chdir(home)
     monkeypatch.setenv("CNNLAB_HOME", "lab")
     script = "from cnnlab import settings; print(settings.home())"
-    said = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script],
         cwd="/",
         env=subprocess_environment(),
@@ -61,7 +61,7 @@ def test_a_relative_home_is_the_same_folder_for_a_worker_in_another_directory(
         text=True,
         check=True,
     )
-    assert Path(said.stdout.strip()) == home / "lab" == settings.home()
+    assert Path(process.stdout.strip()) == home / "lab" == settings.home()
 
 
 def test_a_changed_file_counts_from_the_next_question_on(home: Path) -> None:

@@ -56,15 +56,15 @@ def test_selectivity_is_there_for_every_class_and_zero_for_one_that_no_image_sho
 
 def test_what_was_written_comes_back(run):
     assert top_activations_job.load(run) is None and top_activations_job.job_status(run) is None
-    told = []
-    made = top_activations_job.run_job(run, lambda done, of: told.append((done, of)))
+    updates = []
+    made = top_activations_job.run_job(run, lambda done, of: updates.append((done, of)))
     read = top_activations_job.load(run)
     assert read is not None and (read.images, read.epoch) == (20, 2)
     for stage, gallery in made.examples.items():
         for name in ("images", "values", "rows", "columns"):
             np.testing.assert_array_equal(getattr(read.examples[stage].middle, name), getattr(gallery.middle, name))
         np.testing.assert_array_equal(read.examples[stage].dead, gallery.dead)
-    assert told[-1] == (20, 20)
+    assert updates[-1] == (20, 20)
     assert top_activations_job.job_status(run) == top_activations_job.JobStatus("done", 20, 20)
 
 

@@ -120,10 +120,10 @@ def render_feature_maps(
     values = np.where(finite, maps, 0) if non_finite.any() else maps
     indices_shown = np.arange(maps.shape[-1]) if order is None else _check_order(order, maps.shape[-1])
     columns = grid_columns(len(indices_shown)) if columns is None else columns
-    ends = shared_vmax([values], scale) if vmax is None else _check_vmax(vmax, maps.shape[-1])
+    scale_ends = shared_vmax([values], scale) if vmax is None else _check_vmax(vmax, maps.shape[-1])
     pixel_scale = max(1, MIN_MAP_PIXELS // max(maps.shape[:2]))
     cells = (
-        _palette_indices(values[..., indices_shown], ends[indices_shown], signed)
+        _palette_indices(values[..., indices_shown], scale_ends[indices_shown], signed)
         .repeat(pixel_scale, axis=1)
         .repeat(pixel_scale, axis=2)
     )
@@ -138,7 +138,7 @@ def render_feature_maps(
         order=indices_shown,
         minimum=values.min(axis=(0, 1)),
         maximum=values.max(axis=(0, 1)),
-        vmax=ends,
+        vmax=scale_ends,
         inactive=np.asarray(~values.any(axis=(0, 1)) & ~non_finite),
         non_finite=non_finite,
         zero_share=float((values == 0).mean()),
@@ -173,12 +173,12 @@ def shared_vmax(map_sets: Iterable[Array], scale: str = "layer") -> Array:
     least MIN_VMAX_SHARE times the layer's.
     """
     maxima = [np.abs(np.nan_to_num(maps, posinf=0, neginf=0)).max(axis=(0, 1)) for maps in map_sets]
-    ends = np.max(maxima, axis=0)
-    layer_vmax = max(float(ends.max()), MIN_VMAX)
+    vmax = np.max(maxima, axis=0)
+    layer_vmax = max(float(vmax.max()), MIN_VMAX)
     return (
-        np.full_like(ends, layer_vmax)
+        np.full_like(vmax, layer_vmax)
         if scale == "layer"
-        else np.maximum(ends, max(layer_vmax * MIN_VMAX_SHARE, MIN_VMAX))
+        else np.maximum(vmax, max(layer_vmax * MIN_VMAX_SHARE, MIN_VMAX))
     )
 
 
@@ -286,7 +286,7 @@ def _check_order(order: Sequence[int] | Array, count: int) -> Array:
 
 
 def _check_vmax(vmax: Array | float, count: int) -> Array:
-    ends = np.broadcast_to(np.asarray(vmax, np.float32), (count,))
-    if not (np.isfinite(ends).all() and (ends > 0).all()):
+    checked = np.broadcast_to(np.asarray(vmax, np.float32), (count,))
+    if not (np.isfinite(checked).all() and (checked > 0).all()):
         raise ValueError(f"Expected vmax above zero, one number or one a map. Received: vmax={vmax!r}")
-    return ends
+    return checked
