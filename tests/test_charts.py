@@ -126,11 +126,11 @@ print(sorted({"altair", "pandas"} & set(sys.modules)))
 
 
 def test_every_color_is_in_the_palette_or_the_table_of_regularizers():
-    color, found = re.compile(r"""#(?:[0-9a-fA-F]{3}){1,2}\b|\brgba?\("""), set()
+    color, result = re.compile(r"""#(?:[0-9a-fA-F]{3}){1,2}\b|\brgba?\("""), set()
     for path in (settings.REPOSITORY / "cnnlab").rglob("*.py"):
         if color.search(path.read_text()):
-            found.add(path.name)
-    assert found == {"palette.py", "regularizers.py"}
+            result.add(path.name)
+    assert result == {"palette.py", "regularizers.py"}
 
 
 def test_a_click_selects_by_the_names_that_the_pages_read():

@@ -76,8 +76,8 @@ def left_in(home: Path) -> set[str]:
 
 
 def state() -> str | None:
-    found = download.download_status()
-    return found.state if found else None
+    result = download.download_status()
+    return result.state if result else None
 
 
 def test_before_any_download_there_is_no_progress_and_nothing_to_cancel(home: Path) -> None:

@@ -69,8 +69,8 @@ def test_occlusion_that_costs_nothing_is_said():
 
 
 def test_the_mean_of_a_pixel_and_the_worst_patch_are_told_apart():
-    found = dataclasses.replace(occlusion(0.663), heatmap=np.full((32, 32), -0.233, np.float32))
-    sentence = inspection.explain_occlusion_colors(found)
+    occluded = dataclasses.replace(occlusion(0.663), heatmap=np.full((32, 32), -0.233, np.float32))
+    sentence = inspection.explain_occlusion_colors(occluded)
     assert (
         "the mean of all patches that cover it, 23.3 points at most; the framed patch alone costs 66.3 points."
         in sentence
@@ -144,12 +144,12 @@ def test_l2_says_where_the_weights_are_smaller_and_where_nothing_is_to_be_seen()
 
 def normalized(before: list[float], after: list[float]) -> str:
     nothing = np.zeros(3)
-    found = BatchNormStats(
+    occluded = BatchNormStats(
         layer="bn1", input_name="conv1", mean_before=nothing, std_before=np.array(before), quantiles_before=nothing,
         mean_after=nothing, std_after=np.array(after), quantiles_after=nothing,
         negative_after=np.array([0.5, 0.6, 0.7]), learned={},
     )  # fmt: skip
-    return " ".join(inspection.explain_batchnorm(found))
+    return " ".join(inspection.explain_batchnorm(occluded))
 
 
 def test_batch_normalization_tells_how_unequal_the_channels_were():

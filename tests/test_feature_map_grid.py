@@ -19,11 +19,13 @@ def pixels(png: bytes) -> np.ndarray:
         return np.asarray(image.convert("RGBA"))
 
 
-def map_colors(wall: feature_map_grid.FeatureMapGrid, number: int) -> np.ndarray:
+def map_colors(map_grid: feature_map_grid.FeatureMapGrid, number: int) -> np.ndarray:
     """The colors (h, w, 3) of one map in the grid."""
-    row, column = wall.position(number)
-    top, left = row * wall.cell_shape[0], column * wall.cell_shape[1]
-    return pixels(wall.png)[top : top + wall.cell_shape[0] - wall.gap, left : left + wall.cell_shape[1] - wall.gap, :3]
+    row, column = map_grid.position(number)
+    top, left = row * map_grid.cell_shape[0], column * map_grid.cell_shape[1]
+    return pixels(map_grid.png)[
+        top : top + map_grid.cell_shape[0] - map_grid.gap, left : left + map_grid.cell_shape[1] - map_grid.gap, :3
+    ]
 
 
 def some_maps(height: int = 15, width: int = 13, count: int = 64, seed: int = 0) -> np.ndarray:
@@ -43,12 +45,12 @@ def test_every_map_hangs_at_its_place_in_its_own_resolution() -> None:
 
 def test_maps_of_a_few_pixels_are_written_larger_and_every_number_stays_one_square() -> None:
     maps = some_maps(4, 4)
-    wall = render_feature_maps(maps)
-    assert pixels(wall.png).shape == (8 * 17, 8 * 17, 4)
-    colors = map_colors(wall, 20)
+    map_grid = render_feature_maps(maps)
+    assert pixels(map_grid.png).shape == (8 * 17, 8 * 17, 4)
+    colors = map_colors(map_grid, 20)
     np.testing.assert_array_equal(colors, colors[::4, ::4].repeat(4, axis=0).repeat(4, axis=1))
     np.testing.assert_array_equal(
-        colors[::4, ::4], feature_map_grid.colorize(maps[..., 20], wall.vmax[20], signed=False)
+        colors[::4, ::4], feature_map_grid.colorize(maps[..., 20], map_grid.vmax[20], signed=False)
     )
 
 
@@ -64,18 +66,18 @@ def test_a_palette_is_all_the_file_holds() -> None:
 
 
 def test_the_wall_counts_its_maps() -> None:
-    wall = render_feature_maps(some_maps(count=10), columns=8)
-    assert (wall.count, wall.rows, wall.columns) == (10, 2, 8)
-    assert (pixels(wall.png)[16:, 2 * 14 :, 3] == 0).all()  # cells without a map are transparent
+    map_grid = render_feature_maps(some_maps(count=10), columns=8)
+    assert (map_grid.count, map_grid.rows, map_grid.columns) == (10, 2, 8)
+    assert (pixels(map_grid.png)[16:, 2 * 14 :, 3] == 0).all()  # cells without a map are transparent
 
 
 @pytest.mark.parametrize(
     ("count", "columns"), [(1, 1), (2, 2), (3, 2), (7, 3), (8, 4), (16, 4), (32, 8), (64, 8), (100, 10), (256, 16)]
 )
 def test_a_wall_is_about_square_and_its_rows_are_full_where_they_can_be(count: int, columns: int) -> None:
-    wall = render_feature_maps(some_maps(count=count))
-    assert wall.columns == columns
-    assert wall.columns <= 2.1 * wall.rows and wall.rows <= 1.5 * wall.columns
+    map_grid = render_feature_maps(some_maps(count=count))
+    assert map_grid.columns == columns
+    assert map_grid.columns <= 2.1 * map_grid.rows and map_grid.rows <= 1.5 * map_grid.columns
 
 
 def test_an_order_decides_which_map_hangs_where() -> None:
@@ -87,19 +89,19 @@ def test_an_order_decides_which_map_hangs_where() -> None:
 
 def test_compare_strength_draws_a_map_half_as_strong_half_as_far_up_the_scale() -> None:
     maps = np.ones((3, 3, 2), np.float32) * np.array([2.0, 4.0], np.float32)
-    wall = render_feature_maps(maps)
-    np.testing.assert_array_equal(map_colors(wall, 0)[0, 0], palette(False)[1 + 127])
-    np.testing.assert_array_equal(map_colors(wall, 1)[0, 0], TOP)
-    assert wall.shares_scale and wall.vmax[0] == 4.0
+    map_grid = render_feature_maps(maps)
+    np.testing.assert_array_equal(map_colors(map_grid, 0)[0, 0], palette(False)[1 + 127])
+    np.testing.assert_array_equal(map_colors(map_grid, 1)[0, 0], TOP)
+    assert map_grid.shares_scale and map_grid.vmax[0] == 4.0
 
 
 def test_see_detail_gives_each_map_its_own_scale() -> None:
     maps = some_maps()
     maps[..., 3] *= 0.1
-    wall = render_feature_maps(maps, "map")
-    assert (map_colors(wall, 3) == TOP).all(axis=-1).any()  # weak as it is, its strongest pixel has the last colour
-    assert not wall.shares_scale
-    np.testing.assert_allclose(wall.vmax, maps.max(axis=(0, 1)))
+    map_grid = render_feature_maps(maps, "map")
+    assert (map_colors(map_grid, 3) == TOP).all(axis=-1).any()  # weak as it is, its strongest pixel has the last colour
+    assert not map_grid.shares_scale
+    np.testing.assert_allclose(map_grid.vmax, maps.max(axis=(0, 1)))
 
 
 @pytest.mark.parametrize("scale", feature_map_grid.SCALES)
@@ -107,9 +109,9 @@ def test_see_detail_gives_each_map_its_own_scale() -> None:
 def test_a_map_of_zeros_has_the_color_of_zero_and_is_inactive(scale: str, signed: bool) -> None:
     maps = some_maps()
     maps[..., 7] = 0
-    wall = render_feature_maps(maps, scale, signed=signed)
-    assert np.flatnonzero(wall.inactive).tolist() == [7]
-    assert (map_colors(wall, 7) == (palette(True)[128] if signed else ZERO)).all()
+    map_grid = render_feature_maps(maps, scale, signed=signed)
+    assert np.flatnonzero(map_grid.inactive).tolist() == [7]
+    assert (map_colors(map_grid, 7) == (palette(True)[128] if signed else ZERO)).all()
 
 
 @pytest.mark.parametrize("scale", feature_map_grid.SCALES)
@@ -136,18 +138,18 @@ def test_rounding_noise_is_not_blown_up_to_a_picture() -> None:
 
 
 def test_a_grid_of_zeros_only_is_rendered_with_all_maps_inactive() -> None:
-    wall = render_feature_maps(np.zeros((4, 4, 64), np.float32), "map")
-    assert wall.inactive.all() and wall.zero_share == 1.0
-    assert (map_colors(wall, 63) == ZERO).all()
+    map_grid = render_feature_maps(np.zeros((4, 4, 64), np.float32), "map")
+    assert map_grid.inactive.all() and map_grid.zero_share == 1.0
+    assert (map_colors(map_grid, 63) == ZERO).all()
 
 
 def test_numbers_that_are_none_are_drawn_as_zero_and_said() -> None:
     maps = some_maps()
     maps[0, 0, 5], maps[1, 1, 6] = np.nan, np.inf
-    wall = render_feature_maps(maps)
-    assert np.flatnonzero(wall.non_finite).tolist() == [5, 6]
-    assert (map_colors(wall, 5)[0, 0] == ZERO).all()
-    assert np.isfinite(wall.vmax).all() and np.isfinite(wall.maximum).all()
+    map_grid = render_feature_maps(maps)
+    assert np.flatnonzero(map_grid.non_finite).tolist() == [5, 6]
+    assert (map_colors(map_grid, 5)[0, 0] == ZERO).all()
+    assert np.isfinite(map_grid.vmax).all() and np.isfinite(map_grid.maximum).all()
 
 
 def test_before_relu_zero_is_the_middle_and_signs_are_two_colours() -> None:
@@ -165,9 +167,9 @@ def test_the_sequential_scale_only_becomes_lighter() -> None:
 
 def test_low_and_high_are_the_maps_own_numbers() -> None:
     maps = some_maps()
-    wall = render_feature_maps(maps, "layer")
-    np.testing.assert_array_equal(wall.minimum, maps.min(axis=(0, 1)))
-    np.testing.assert_array_equal(wall.maximum, maps.max(axis=(0, 1)))
+    map_grid = render_feature_maps(maps, "layer")
+    np.testing.assert_array_equal(map_grid.minimum, maps.min(axis=(0, 1)))
+    np.testing.assert_array_equal(map_grid.maximum, maps.max(axis=(0, 1)))
 
 
 def test_several_walls_can_share_one_scale() -> None:

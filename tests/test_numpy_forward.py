@@ -187,8 +187,10 @@ def test_many_threads_get_their_own_answers():
     images = some_images(40)
     wanted = [numpy_forward.logits(network.layers, network.weights, image[None]) for image in images]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda image: numpy_forward.logits(network.layers, network.weights, image[None]), images))
-    np.testing.assert_array_equal(found, wanted)
+        computed = list(
+            pool.map(lambda image: numpy_forward.logits(network.layers, network.weights, image[None]), images)
+        )
+    np.testing.assert_array_equal(computed, wanted)
 
 
 def test_a_single_image_without_a_batch_is_refused_with_the_remedy():

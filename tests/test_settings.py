@@ -41,8 +41,8 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default(
 ) -> None:
     (home / "settings.json").write_text(json.dumps({"jobs_per_person": 5, "epochs": 30}))
     monkeypatch.setenv("CNNLAB_EPOCHS", "40")
-    found = settings.current()
-    assert (found.jobs_per_person, found.epochs, found.queue_length) == (5, 40, settings.Settings().queue_length)
+    loaded = settings.current()
+    assert (loaded.jobs_per_person, loaded.epochs, loaded.queue_length) == (5, 40, settings.Settings().queue_length)
     assert source_of("epochs") == "CNNLAB_EPOCHS"
     assert source_of("jobs_per_person") == str(home / "settings.json")
 
@@ -107,10 +107,10 @@ def test_a_file_that_makes_no_sense_is_refused_with_the_reason(home: Path, text:
 
 def test_a_teacher_is_who_is_named_whatever_the_capitals(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CNNLAB_TEACHER", "Ada@School.org, b0123456789ab")
-    found = settings.current()
-    assert found.is_teacher("ada@school.org")
-    assert found.is_teacher("b0123456789ab")
-    assert not found.is_teacher("bob@school.org")
+    loaded = settings.current()
+    assert loaded.is_teacher("ada@school.org")
+    assert loaded.is_teacher("b0123456789ab")
+    assert not loaded.is_teacher("bob@school.org")
 
 
 def test_nobody_is_the_teacher_where_none_is_named(home: Path) -> None:

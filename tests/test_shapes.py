@@ -79,9 +79,9 @@ def test_the_color_of_a_shape_differs_from_its_background() -> None:
     color = shape_drawing._contrasting_color(rng, canvas, coverage)
     weight = coverage[:, None]
     behind = (canvas * weight).sum(axis=(2, 3)) / weight.sum(axis=(2, 3))
-    apart = np.sqrt(((color - behind) ** 2).sum(axis=1))
-    assert np.quantile(apart, 0.02) > 0.2
-    assert apart.mean() > 0.4
+    color_distance = np.sqrt(((color - behind) ** 2).sum(axis=1))
+    assert np.quantile(color_distance, 0.02) > 0.2
+    assert color_distance.mean() > 0.4
 
 
 def test_images_are_drawn_once_and_then_memory_mapped(few: None, home: Path) -> None:
