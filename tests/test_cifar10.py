@@ -337,7 +337,7 @@ def test_every_mistake_in_a_folder_of_pictures_is_one_sentence(small: None, tmp_
     with pytest.raises(CifarError, match=r"3.png must be 32x32 pixels. Received: 64x48"):
         cifar10.prepare(tmp_path)
     (tmp_path / "train" / "cat" / "3.png").write_text("a cat")
-    with pytest.raises(CifarError, match=r"3.png is not a readable picture"):
+    with pytest.raises(CifarError, match=r"3.png is not a readable image"):
         cifar10.prepare(tmp_path)
     assert_nothing_is_kept(home)
 

@@ -9,8 +9,9 @@ from PIL import Image
 
 from cnnlab.experiment import Experiment
 from cnnlab.models.architecture import network_layers
-from cnnlab.rendering import feature_map_grid
-from cnnlab.rendering.feature_map_grid import image_grid_png, palette, render_feature_maps, render_layers, shared_vmax
+from cnnlab.rendering import color_scale, feature_map_grid
+from cnnlab.rendering.color_scale import image_grid_png, palette
+from cnnlab.rendering.feature_map_grid import render_feature_maps, render_layers, shared_vmax
 
 
 def pixels(png: bytes) -> np.ndarray:
@@ -50,7 +51,7 @@ def test_maps_of_a_few_pixels_are_written_larger_and_every_number_stays_one_squa
     colors = map_colors(map_grid, 20)
     np.testing.assert_array_equal(colors, colors[::4, ::4].repeat(4, axis=0).repeat(4, axis=1))
     np.testing.assert_array_equal(
-        colors[::4, ::4], feature_map_grid.colorize(maps[..., 20], map_grid.vmax[20], signed=False)
+        colors[::4, ::4], color_scale.colorize(maps[..., 20], map_grid.vmax[20], signed=False)
     )
 
 
@@ -214,14 +215,14 @@ def test_pictures_side_by_side_keep_their_colours() -> None:
 
 def test_an_enlarged_picture_repeats_its_pixels() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (2, 3, 3), np.uint8)
-    np.testing.assert_array_equal(pixels(feature_map_grid.upscaled_png(picture, 4))[::4, ::4, :3], picture)
+    np.testing.assert_array_equal(pixels(color_scale.upscaled_png(picture, 4))[::4, ::4, :3], picture)
 
 
 def test_where_there_is_no_heat_the_grey_image_shines_through() -> None:
     image = np.full((4, 4, 3), [30, 60, 90], np.uint8)
     heat = np.zeros((4, 4), np.float32)
     heat[0, 0] = 1
-    laid = feature_map_grid.overlay_heatmap(image, heat, vmax=1.0)
+    laid = color_scale.overlay_heatmap(image, heat, vmax=1.0)
     assert (laid[1, 1] == 60).all()
     assert (laid[0, 0] != 60).any()
 

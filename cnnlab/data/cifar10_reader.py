@@ -213,5 +213,5 @@ def _read_image(file: Path) -> PixelArray:
                 return np.asarray(image.convert("RGB"))
             size = image.size
     except Exception as error:  # Pillow raises exceptions of many types for a damaged file
-        raise CifarError(f"{file} is not a readable picture: copy the folder again.") from error
+        raise CifarError(f"{file} is not a readable image: copy the folder again.") from error
     raise CifarError(f"{file} must be 32x32 pixels. Received: {size[0]}x{size[1]}")

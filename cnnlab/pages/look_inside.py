@@ -28,7 +28,7 @@ from cnnlab.inspect import (
 )
 from cnnlab.inspect.context import VIEW_PARAM, InspectContext
 from cnnlab.models.architecture import network_layers
-from cnnlab.rendering.feature_map_grid import upscaled_png
+from cnnlab.rendering.color_scale import upscaled_png
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, malloc_tuning, query_state, selection
 from cnnlab.ui.image_source import SelectedImage, load_image_set, select_image
