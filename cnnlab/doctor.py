@@ -1,8 +1,8 @@
-"""Is everything here that a class needs, and what is to be done about what is not: python -m cnnlab doctor
+"""Checks the installation and the running services: python -m cnnlab doctor
 
-One finding a line: `ok`, `note` (it works, but know this) or `FAIL` with the remedy. Whether Keras trains on the GPUs
-is asked of a process of its own, which takes some seconds; as a health check (`--exit-code`) that question is left out,
-and the exit status is 1 where something fails, a missing dispatcher among it.
+Prints one result per line: `ok`, `note` (works, with a restriction) or `FAIL` with the remedy. Whether Keras sees the
+GPUs is checked in a subprocess, which takes some seconds; with `--exit-code`, for health checks, it is skipped, and the
+exit status is 1 if a check fails, for example because no dispatcher runs.
 """
 
 import json
@@ -22,19 +22,19 @@ from pathlib import Path
 
 from cnnlab import data, settings
 from cnnlab.data import cifar10
-from cnnlab.experiment import REPORT
 from cnnlab.jobs import devices, dispatcher_process
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.queue_schema import QueueError
+from cnnlab.report_models import REPORT
 from cnnlab.settings import SettingsError, subprocess_environment
 from cnnlab.storage import process_lock, run_damage, run_retention, runs
 
 OK, NOTE, FAIL = "ok", "note", "FAIL"
 SECRETS = settings.REPOSITORY / ".streamlit" / "secrets.toml"
-AUTH_PACKAGES = ("authlib", "httpx")  # what Streamlit needs beside itself where there is an [auth] section
+AUTH_PACKAGES = ("authlib", "httpx")  # needed by Streamlit for an [auth] section
 REQUIRED_PACKAGES = ("streamlit", "altair", "numpy", "pillow", "h5py", "keras", "tensorflow")
-MIN_FREE_BYTES = 2e9  # bytes; a class of runs, and SQLite's own needs
-STALE_SECONDS = 60.0  # a dispatcher at work shows life every five
+MIN_FREE_BYTES = 2e9  # for the runs of a class and SQLite
+STALE_SECONDS = 60.0  # the dispatcher writes a heartbeat every five seconds
 KERAS_SECONDS = 120.0
 RUN_REMEDY = "train it again on the page Train, or remove it on the page Admin"
 KERAS_PROBE = """
@@ -45,7 +45,7 @@ print(json.dumps([keras.backend.backend(), keras.distribution.list_devices()]))
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: how it stands, in words, and what to do about it."""
+    """The result of one check: its subject, state (OK, NOTE or FAIL), message and remedy."""
 
     subject: str
     state: str
@@ -57,7 +57,7 @@ class Finding:
 
 
 def run_checks(*, ask_keras: bool = True) -> Iterator[Finding]:
-    """Every finding, the quick ones first."""
+    """Run all checks, the slow one last."""
     yield from check_versions()
     yield from check_settings()
     yield from check_auth()
@@ -72,20 +72,20 @@ def run_checks(*, ask_keras: bool = True) -> Iterator[Finding]:
 
 
 def check_versions() -> Iterator[Finding]:
-    """Python and the packages."""
-    found, missing = [f"Python {platform.python_version()}"], []
+    """The versions of Python and of the required packages."""
+    installed, missing = [f"Python {platform.python_version()}"], []
     for package in REQUIRED_PACKAGES:
         try:
-            found.append(f"{package} {version(package)}")
+            installed.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             missing.append(package)
-    yield Finding("versions", OK, ", ".join(found))
+    yield Finding("versions", OK, ", ".join(installed))
     if missing:
         yield Finding("versions", FAIL, f"missing: {', '.join(missing)}", "pip install -r requirements.txt")
 
 
 def check_settings() -> Iterator[Finding]:
-    """Whether the settings can be used, and whether anybody is the teacher."""
+    """Whether the settings are valid, and whether a teacher is named."""
     try:
         current = settings.current()
     except SettingsError as error:
@@ -101,48 +101,48 @@ def check_settings() -> Iterator[Finding]:
 
 
 def check_auth() -> Iterator[Finding]:
-    """Where an [auth] section asks people to sign in, whether they can."""
+    """With an [auth] section, whether the packages that it needs are installed."""
     try:
-        asked_for = "auth" in tomllib.loads(SECRETS.read_text())
+        has_auth = "auth" in tomllib.loads(SECRETS.read_text())
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:
         yield Finding("sign-in", FAIL, f"{SECRETS} cannot be read ({error})", "mend it or remove it")
         return
     missing = [name for name in AUTH_PACKAGES if find_spec(name) is None]
-    if asked_for and missing:
+    if has_auth and missing:
         remedy = "pip install -r deploy/requirements-auth.txt"
         yield Finding("sign-in", FAIL, f"[auth] needs {' and '.join(missing)}", remedy)
-    elif asked_for:
+    elif has_auth:
         yield Finding("sign-in", OK, "people sign in with an account")
 
 
 def check_gpus() -> Iterator[Finding]:
-    """The GPUs as the driver knows them, or the processor."""
-    found = devices.list_gpus()
-    for gpu in found:
+    """The GPUs that the driver lists, or the number of processor cores."""
+    gpus = devices.list_gpus()
+    for gpu in gpus:
         free = (gpu.memory_mib - gpu.used_mib) / 1024
         yield Finding("device", OK, f"{gpu.device}: {gpu.name}, {gpu.memory_mib / 1024:.0f} GiB, {free:.0f} GiB free")
-    if not found:
-        words = f"no NVIDIA GPU; trainings use the processor's {len(os.sched_getaffinity(0))} cores"
+    if not gpus:
+        message = f"no NVIDIA GPU; trainings use the processor's {len(os.sched_getaffinity(0))} cores"
         has_driver = shutil.which("nvidia-smi") is not None
-        yield Finding("device", NOTE, words, "nvidia-smi finds none: look at the driver" if has_driver else "")
+        yield Finding("device", NOTE, message, "nvidia-smi finds none: look at the driver" if has_driver else "")
 
 
 def check_data() -> Iterator[Finding]:
-    """CIFAR-10, Shapes, and the runs that come with the code."""
+    """CIFAR-10, Shapes, and the shipped runs."""
     status = cifar10.status()
     remedy = "" if status.ready else "python -m cnnlab data download, or data import PATH; Shapes needs neither"
     yield Finding("CIFAR-10", OK if status.ready else NOTE, status.message, remedy)
     if not data.is_dataset_available("shapes"):
-        yield Finding("Shapes", FAIL, "the drawn pictures cannot be made", "reinstall NumPy and Pillow")
+        yield Finding("Shapes", FAIL, "its images cannot be drawn", "reinstall NumPy and Pillow")
     shipped = sum((settings.PRETRAINED / name / "experiment.json").exists() for name in REPORT)
-    words, complete = (
+    message, complete = (
         f"{shipped} of the report's {len(REPORT)} networks in {settings.PRETRAINED}",
         shipped == len(REPORT),
     )
     yield Finding(
-        "pretrained", OK if complete else NOTE, words, "" if complete else "python -m cnnlab reproduce --publish"
+        "pretrained", OK if complete else NOTE, message, "" if complete else "python -m cnnlab reproduce --publish"
     )
 
 
@@ -163,7 +163,7 @@ def check_runs(*, thorough: bool) -> Iterator[Finding]:
 
 
 def check_disk() -> Iterator[Finding]:
-    """Whether the home can be written, how much is free, and what the runs take."""
+    """Whether the home is writable and on a local disk, the free space, and the size of the runs."""
     home = settings.home()
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -175,9 +175,9 @@ def check_disk() -> Iterator[Finding]:
         return
     free, used = shutil.disk_usage(home).free, run_retention.total_bytes()
     state = OK if free > MIN_FREE_BYTES else FAIL
-    words = f"{free / 1e9:.1f} GB free, runs take {used / 1e9:.2f} GB"
+    message = f"{free / 1e9:.1f} GB free, runs take {used / 1e9:.2f} GB"
     yield Finding(
-        "disk", state, words, "" if state == OK else f"keep {MIN_FREE_BYTES / 1e9:g} GB free: remove what is old"
+        "disk", state, message, "" if state == OK else f"keep {MIN_FREE_BYTES / 1e9:g} GB free: remove what is old"
     )
     if network := network_file_system_type(home):
         remedy = "move CNNLAB_HOME to a disk of this machine: SQLite's WAL does not work there"
@@ -185,29 +185,29 @@ def check_disk() -> Iterator[Finding]:
 
 
 def network_file_system_type(path: Path, mounts: Path = Path("/proc/mounts")) -> str | None:
-    """The kind of network file system on which `path` lies, or None."""
+    """The type of the network file system that contains `path`, or None for a local one."""
     try:
         lines = [line.split() for line in mounts.read_text().splitlines()]
     except OSError:
         return None
-    place = path.resolve()
-    holding = [(len(words[1]), words[2]) for words in lines if place.is_relative_to(words[1])]
-    kind = max(holding)[1] if holding else ""
+    absolute = path.resolve()
+    mount_points = [(len(fields[1]), fields[2]) for fields in lines if absolute.is_relative_to(fields[1])]
+    kind = max(mount_points)[1] if mount_points else ""
     return kind if kind.startswith(("nfs", "cifs", "smb", "lustre", "ceph", "fuse.sshfs", "gluster")) else None
 
 
 def check_queue() -> Iterator[Finding]:
-    """The file of jobs."""
+    """Whether the queue's file is intact, the numbers of jobs, and whether new ones are accepted."""
     try:
         with closing(Queue()) as queue:
-            trouble = queue.integrity_error()
+            problem = queue.integrity_error()
             running, waiting, is_open = len(queue.running()), len(queue.waiting()), queue.is_accepting()
     except QueueError as error:
         yield Finding("queue", FAIL, str(error))
         return
-    if trouble:
+    if problem:
         remedy = "stop web and dispatcher, move jobs.sqlite away, start them: no run is lost"
-        yield Finding("queue", FAIL, f"{queue.path} is damaged: {trouble}", remedy)
+        yield Finding("queue", FAIL, f"{queue.path} is damaged: {problem}", remedy)
         return
     yield Finding("queue", OK, f"{running} running, {waiting} waiting")
     if not is_open:
@@ -215,37 +215,41 @@ def check_queue() -> Iterator[Finding]:
 
 
 def check_dispatcher() -> Iterator[Finding]:
-    """Whether one is at work, and does its rounds."""
+    """Whether a dispatcher runs and writes its heartbeat."""
     if not dispatcher_process.is_running():
         remedy = "python -m cnnlab dispatch, or the service; the app starts one with the first training"
         yield Finding("dispatcher", FAIL, "none is at work", remedy)
         return
-    holder, silent = (
+    owner, silent_seconds = (
         process_lock.lock_owner(dispatcher_process.lock_path()),
         dispatcher_process.seconds_since_heartbeat(),
     )
-    who = f"process {holder.pid}" if holder else "a process that has just begun"
-    if silent is not None and silent > STALE_SECONDS and _age(dispatcher_process.lock_path()) > STALE_SECONDS:
+    name = f"process {owner.pid}" if owner else "a process that has just begun"
+    if (
+        silent_seconds is not None
+        and silent_seconds > STALE_SECONDS
+        and _age(dispatcher_process.lock_path()) > STALE_SECONDS
+    ):
         yield Finding(
-            "dispatcher", FAIL, f"{who} has done nothing for {silent:.0f} s", "restart it: no training is lost"
+            "dispatcher", FAIL, f"{name} has done nothing for {silent_seconds:.0f} s", "restart it: no training is lost"
         )
     else:
-        yield Finding("dispatcher", OK, f"{who} is at work")
+        yield Finding("dispatcher", OK, f"{name} is at work")
 
 
 def check_keras() -> Iterator[Finding]:
-    """What Keras sees, asked of a process of its own."""
-    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    """Backend and devices of Keras, determined in a subprocess."""
+    variables = {"TF_CPP_MIN_LOG_LEVEL": "3"}
     try:
-        answer = subprocess.run(
+        output = subprocess.run(
             [sys.executable, "-c", KERAS_PROBE],
-            env=subprocess_environment() | quiet,
+            env=subprocess_environment() | variables,
             capture_output=True,
             text=True,
             timeout=KERAS_SECONDS,
             check=True,
         ).stdout
-        backend, keras_devices = json.loads(answer.splitlines()[-1])
+        backend, keras_devices = json.loads(output.splitlines()[-1])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
         yield Finding(
             "Keras", FAIL, f"cannot be imported ({type(error).__name__})", "python -c 'import keras' says why"
@@ -258,7 +262,7 @@ def check_keras() -> Iterator[Finding]:
 
 
 def print_report(exit_code: bool = False) -> int:
-    """Print every finding as it comes; the exit status: 1 where `exit_code` is asked for and something fails."""
+    """Run the checks and print each result; returns the exit status: 1 if `exit_code` is set and a check fails."""
     if not exit_code:
         print("Asking Keras takes some seconds; it is asked last.", file=sys.stderr)
     failed = False

@@ -1,9 +1,7 @@
-"""What can be asked for: one experiment, described completely.
+"""`Experiment`: the complete configuration of one training, validated.
 
-Forms, command-line flags and the files of a run all make the same frozen `Experiment`, so a configuration is checked in
-one place. The key of a run is a digest of its experiment: people who ask for the same experiment share one run.
-
-The lab report's ten experiments stand here by name (`REPORT`), with the report's own results.
+Forms, command-line flags and the files of a run all create the same frozen `Experiment`, so a configuration is checked
+in one place. The key of a run is a digest of its experiment: equal experiments share one run.
 """
 
 import dataclasses
@@ -57,7 +55,7 @@ KEY_DEFAULT = "key_default"  # metadata of a field: see `added_field`
 
 
 class ExperimentError(ValueError):
-    """A field that no experiment can have. The message is one sentence for the person who chose it."""
+    """An invalid value of a field. The message is one sentence with the allowed values and the value received."""
 
 
 def added_field(default: Any) -> Any:
@@ -72,13 +70,13 @@ def added_field(default: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """One network, one data set, one way of training: everything that decides the outcome, and nothing else.
+    """One network, one data set, one way of training: every setting that affects the result, and no other.
 
     Fields left out take the report's values. `strength` and `train_images` may be None: the regularizer's default
     strength, and all images of the split. Numbers are stored in one form (learning rate 1 becomes 1.0), so equal
     experiments have equal keys. A new field is declared with `added_field`.
 
-    Raises ExperimentError, with one clear sentence, for a value outside its range.
+    Raises ExperimentError for a value outside its range.
     """
 
     dataset: str = "cifar10"
@@ -113,7 +111,7 @@ class Experiment:
         self._set_normalized("train_images", check_integer("train_images", images, 1, max_images))
 
     def _set_normalized(self, name: str, value: float) -> None:
-        object.__setattr__(self, name, value)  # a frozen field can be set only like this, and only in __post_init__
+        object.__setattr__(self, name, value)  # the dataclass is frozen; called in __post_init__ only
 
     @property
     def train_eval_images(self) -> int:
@@ -122,7 +120,7 @@ class Experiment:
 
     @property
     def validation_images(self) -> int:
-        """How many images the validation accuracy is measured on; for a "test" split, of the test set."""
+        """How many images the validation accuracy is measured on: of the test set for split "test"."""
         return VALIDATION_IMAGE_COUNTS[self.dataset]
 
     def without_regularizer(self) -> "Experiment":
@@ -189,7 +187,7 @@ class Experiment:
 
     @property
     def title(self) -> str:
-        """A short name for a person: '3-conv, dropout 0.1', and whatever else differs from the report's setting."""
+        """A short name for display: '3-conv, dropout 0.1', followed by all fields that differ from the report's."""
         return ", ".join([f"{self.depth}-conv", self.regularizer_title, *self._non_default_parts()])
 
     def _non_default_parts(self) -> list[str]:
@@ -219,7 +217,7 @@ def strength_range(regularizer: str) -> tuple[float, float, float]:
 
 
 def format_decimal(value: float | None) -> str:
-    """A number as a person writes it, every digit of it: 0.00001, not 1e-05; 1, not 1.0."""
+    """A number in decimal notation with all its digits: 0.00001, not 1e-05; 1, not 1.0."""
     return f"{Decimal(repr(value or 0)):f}".removesuffix(".0")
 
 
@@ -230,7 +228,7 @@ def check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
 
 
 def field_label(name: str) -> str:
-    """A field as a person calls it: 'the number of training images', 'the learning rate'."""
+    """The name of a field in a sentence: 'the number of training images', 'the learning rate'."""
     counted = {"train_images": "training images", "filters": "filters", "epochs": "epochs", "dense": "dense units"}
     return f"the number of {counted[name]}" if name in counted else f"the {name.replace('_', ' ')}"
 
@@ -245,60 +243,8 @@ def check_integer(name: str, value: Any, low: int, high: int) -> int:
 
 def check_float(name: str, value: Any, low: float, high: float) -> float:
     """`value` as a finite float in low..high; -0.0 counts as 0. Raises ExperimentError otherwise."""
-    usable = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not usable or not low <= value <= high:
-        ends = f"{format_decimal(low)} and {format_decimal(high)}"
-        raise ExperimentError(f"Choose {field_label(name)} between {ends}. Received: {name}={value!r:.60}")
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high:
+        limits = f"{format_decimal(low)} and {format_decimal(high)}"
+        raise ExperimentError(f"Choose {field_label(name)} between {limits}. Received: {name}={value!r:.60}")
     return float(value) + 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReportModel:
-    """One row of the report's tables: the experiment and what the report measured.
-
-    `validation_accuracy` is on the 10,000 validation images for models 1 to 8 and on the 10,000 test images for the
-    final two; accuracies are fractions, `seconds` is the report's time on a Colab GPU.
-    """
-
-    number: str
-    name: str
-    experiment: Experiment
-    train_accuracy: float
-    validation_accuracy: float
-    seconds: int
-
-    @property
-    def gap(self) -> float:
-        """Training minus validation accuracy as the report prints them: its generalization gap."""
-        return self.train_accuracy - self.validation_accuracy
-
-
-def _report_model(
-    number: str, depth: int, regularizer: str, train: float, validation: float, seconds: int
-) -> ReportModel:
-    final = number.startswith("final")
-    return ReportModel(
-        number=number,
-        name=f"{'final-' if final else ''}{depth}conv-{regularizer}",
-        experiment=Experiment(depth=depth, regularizer=regularizer, split="test" if final else "validation"),
-        train_accuracy=train,
-        validation_accuracy=validation,
-        seconds=seconds,
-    )
-
-
-REPORT: dict[str, ReportModel] = {
-    row.name: row
-    for row in (
-        _report_model("1", 2, "none", 0.9464, 0.6447, 142),
-        _report_model("2", 2, "l2", 0.9482, 0.6312, 101),
-        _report_model("3", 2, "dropout", 0.8207, 0.6845, 142),
-        _report_model("4", 2, "batchnorm", 0.9818, 0.7038, 143),
-        _report_model("5", 3, "none", 0.8686, 0.6691, 142),
-        _report_model("6", 3, "l2", 0.9028, 0.6880, 118),
-        _report_model("7", 3, "dropout", 0.7393, 0.7161, 105),
-        _report_model("8", 3, "batchnorm", 0.9502, 0.7302, 108),
-        _report_model("final 1", 3, "dropout", 0.7431, 0.7361, 135),
-        _report_model("final 2", 3, "batchnorm", 0.9466, 0.7353, 175),
-    )
-}

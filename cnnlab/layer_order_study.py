@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab import settings
-from cnnlab.experiment import REPORT, Experiment
+from cnnlab.experiment import Experiment
 from cnnlab.formatting import percent, points
 from cnnlab.jobs.foreground import TrainingTask, train_all
 from cnnlab.models.architecture import BATCHNORM_POSITIONS, DROPOUT_POSITIONS, LayerOrder
 from cnnlab.report import run_results
+from cnnlab.report_models import REPORT
 from cnnlab.storage import runs
 from cnnlab.storage.background_process import cnnlab_command
 from cnnlab.storage.run_record import read_record
@@ -22,11 +23,11 @@ from cnnlab.storage.runs import Run
 
 STUDY_CASES = [("3conv-dropout", LayerOrder(dropout=position)) for position in DROPOUT_POSITIONS]
 STUDY_CASES += [("3conv-batchnorm", LayerOrder(batchnorm=position)) for position in BATCHNORM_POSITIONS]
-STUDY_FOLDER = "placements"  # in the home; the study's former name
+STUDY_FOLDER = "placements"  # below the home; an earlier name of the study
 
 
 def case_experiment(name: str, epochs: int, precision: str) -> Experiment:
-    """The report's model, trained for so many epochs at this precision."""
+    """The report's model, with this number of epochs and precision."""
     fields = REPORT[name].experiment.to_dict()
     return Experiment.from_dict(fields | {"epochs": epochs, "precision": precision})
 

@@ -1,4 +1,4 @@
-"""The ten models of the report: its figures, ours from the runs, both as ModelResults in a ReportRow."""
+"""The results of the report's ten models: the report's own and those of our runs, as ModelResults in a ReportRow."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnlab.array_types import History
-from cnnlab.experiment import REPORT, Experiment, ReportModel
+from cnnlab.experiment import Experiment
+from cnnlab.report_models import REPORT, ReportModel
 from cnnlab.storage import runs
 from cnnlab.storage.runs import REESTIMATED, Run
 
@@ -18,13 +19,13 @@ LAST_EPOCHS = 10
 class ModelResults:
     """Accuracies (fractions) and seconds of one model, from the report or from a run of ours.
 
-    `train` is the training accuracy as Keras reports it, after the last epoch; `validation` is after the last epoch
-    too, on the test images for the final models; the `best_` ones are the highest of any epoch. `train_eval` is the
-    training accuracy in inference mode, and `recent_range` how far apart the highest and the lowest validation accuracy
-    of the last LAST_EPOCHS epochs are; `correct` says which validation images are classified correctly, bool (n,);
-    `recent_epochs` are the accuracies after each of those last epochs. The report has none of these.
+    `train` is the training accuracy as Keras reports it, `validation` that on the validation images (for the final
+    models on the test images), both after the last epoch; `best_train` and `best_validation` are the highest of any
+    epoch. The report has none of the others. `train_eval` is the training accuracy in inference mode; `recent_range`
+    is the highest minus the lowest validation accuracy of the last LAST_EPOCHS epochs, `recent_epochs` the accuracies
+    after each of them; `correct`, bool (n,), are the validation images that are classified correctly.
     `reestimated_train` and `reestimated_validation` are the accuracies in inference mode with batch normalization's
-    mean and variance estimated anew from training images; None without that measurement.
+    mean and variance re-estimated from training images; None where not computed.
     """
 
     train: float
@@ -46,7 +47,7 @@ class ModelResults:
         return self.reestimated_train is not None and self.reestimated_validation is not None
 
     def reestimated(self) -> "ModelResults":
-        """The same with the re-estimated accuracies in the place of Keras's; itself where there are none."""
+        """These results with the re-estimated accuracies instead of Keras's; unchanged where there are none."""
         if self.reestimated_train is None or self.reestimated_validation is None:
             return self
         return replace(
@@ -59,20 +60,20 @@ class ModelResults:
 
     @property
     def gap(self) -> float:
-        """Training minus validation accuracy after the last epoch, both as the report reads them."""
+        """Training accuracy as Keras reports it minus validation accuracy, after the last epoch."""
         return self.train - self.validation
 
     @property
     def inference_gap(self) -> float:
-        """The same with training measured like validation, which the report did not do; then as the report reads it."""
+        """Training accuracy in inference mode minus validation accuracy; `gap` where the former is unknown."""
         return self.gap if self.train_eval is None else self.train_eval - self.validation
 
 
 @dataclass(frozen=True)
 class ReportRow:
-    """A model of the report: the report's figures and ours, which are None while it is not trained.
+    """A model of the report: the report's results and ours, None while the model is not trained.
 
-    `ours` is the run with the report's seed, 0; `by_seed` has every finished run of the model, that one included.
+    `ours` is the run with the report's seed, 0; `further_seeds` are those with other seeds, by seed.
     """
 
     model: ReportModel
@@ -88,6 +89,7 @@ class ReportRow:
 
     @property
     def title(self) -> str:
+        """'3-conv, dropout 0.1'."""
         return f"{self.model.experiment.depth}-conv, {self.model.experiment.regularizer_title}"
 
 
@@ -118,7 +120,7 @@ def reestimated_accuracies(run: Run) -> dict[str, float]:
 
 
 def _epoch_results(history: History, row: int) -> ModelResults:
-    """The accuracies after one epoch, the row of the history."""
+    """The accuracies after the epoch in this row of the history."""
     train, validation = float(history["accuracy"][row]), float(history["val_accuracy"][row])
     train_eval = float(history["train_eval_accuracy"][row])
     return ModelResults(train, train, validation, validation, 0.0, train_eval=train_eval)
@@ -133,7 +135,7 @@ def correct_predictions(run: Run) -> NDArray[np.bool_] | None:
 
 
 def report_results(model: ReportModel) -> ModelResults:
-    """The report's figures in the same form; it prints one training and one validation accuracy."""
+    """The report's results; it states one training and one validation accuracy per model."""
     train, validation = model.train_accuracy, model.validation_accuracy
     return ModelResults(train, train, validation, validation, model.seconds)
 
@@ -153,13 +155,13 @@ def report_rows() -> list[ReportRow]:
 
 
 def finished_run(experiment: Experiment) -> Run | None:
-    """The run of this experiment where it has finished."""
+    """The finished run of this experiment, or None."""
     run = runs.find_run(experiment)
     return run if run is not None and run.state == "done" else None
 
 
 def further_seeds(model: ReportModel, known: Iterable[Run]) -> list[Run]:
-    """The runs of this model with another seed than the report's."""
+    """The runs among `known` of this model with another seed than the report's."""
     first = model.experiment
     return [
         run for run in known if run.experiment.seed != first.seed and replace(run.experiment, seed=first.seed) == first

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from cnnlab import settings
-from cnnlab.experiment import REPORT, Experiment
+from cnnlab.experiment import Experiment
 from cnnlab.jobs.foreground import TrainingTask, train_all
+from cnnlab.report_models import REPORT
 from cnnlab.storage import compression, files, runs
 from cnnlab.storage.background_process import cnnlab_command
 from cnnlab.storage.runs import Run
@@ -101,10 +102,10 @@ def publishable_models(names: Iterable[str]) -> list[str]:
 
 
 def publish(name: str) -> Path:
-    """Put the finished run of this model under `pretrained/`, small enough to ship; returns the new directory.
+    """Copy the finished run of this model to `pretrained/`, compressed; returns the new directory.
 
     History, record and Keras model are copied whole. Snapshots are rounded to 6 significant bits and logits to 9:
-    enough for a picture, a third of the size. The last weights are in model.keras, in full precision. experiment.json,
+    enough for display, a third of the size. The last weights are in model.keras, in full precision. experiment.json,
     which makes the directory a run, is written last: an interrupted call publishes nothing.
     """
     run = runs.read_run(settings.runs_dir() / REPORT[name].experiment.key)
@@ -113,12 +114,13 @@ def publish(name: str) -> Path:
     for epoch in run.snapshot_epochs()[:-1]:
         weights = {role: compression.round_mantissa(values, 5) for role, values in run.weights(epoch).items()}
         files.write_npz_bzip2(target / "weights" / f"{epoch:03}.npz", weights)
-    logits = run.predictions()
-    small = {
-        k: compression.preserve_argmax(compression.round_mantissa(v, 8), v) if v.dtype == np.float16 else v
-        for k, v in logits.items()
+    rounded = {
+        name: compression.preserve_argmax(compression.round_mantissa(values, 8), values)
+        if values.dtype == np.float16
+        else values
+        for name, values in run.predictions().items()
     }
-    files.write_npz_bzip2(target / "predictions.npz", small)
+    files.write_npz_bzip2(target / "predictions.npz", rounded)
     for file in ("history.csv", "record.json", "experiment.json"):
         files.write_bytes(target / file, (run.path / file).read_bytes())
     return target

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cnnlab.analysis.statistics import Estimate, accuracy_interval, adjust_for_multiple_comparisons, seed_mean
-from cnnlab.claims import ACCURACY, INFERENCE_GAP, MIN_SEEDS, Comparison, Measure, Results, compare, gap_estimate
-from cnnlab.experiment import REPORT, ReportModel
+from cnnlab.comparison import ACCURACY, INFERENCE_GAP, MIN_SEEDS, Comparison, Measure, Results, compare, gap_estimate
 from cnnlab.report import ReportRow
+from cnnlab.report_models import REPORT, ReportModel
 
 
 @dataclass(frozen=True)

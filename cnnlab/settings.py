@@ -1,14 +1,14 @@
-"""Where things are kept, and what one machine allows a class. One variable, `CNNLAB_HOME`, moves all files.
+"""Folders and settings. The environment variable `CNNLAB_HOME` moves all files.
 
 home()/data/           prepared data sets, memory-mapped by every worker
-home()/runs/<key>/     one directory for each experiment that was trained here
-home()/jobs.sqlite     what was asked for
-home()/settings.json   settings that differ from the usual, by name: {"jobs_per_person": 5, "teacher": "ada@school.org"}
+home()/runs/<key>/     the run directory of each experiment that was trained here
+home()/jobs.sqlite     the queue of trainings
+home()/settings.json   settings that differ from their defaults, by name: {"jobs_per_person": 5, "teacher": "Ada"}
 PRETRAINED             the ten runs that come with the code, read only
 
-Every setting is one field of `Settings`. The environment (`CNNLAB_` and the name in capitals) wins over settings.json,
-and that over the usual value; `python -m cnnlab settings` prints which it was. They are read when they are needed, so a
-change of the file counts from the next question on, in the web process and in the dispatcher alike.
+Every setting is one field of `Settings`. The environment (`CNNLAB_` and the name in capitals) takes precedence over
+settings.json, and that over the default; `python -m cnnlab settings` prints the source of each. Settings are read at
+each use, so a change of the file takes effect at once in the web process and in the dispatcher.
 """
 
 import ipaddress
@@ -30,13 +30,13 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used. The message is one sentence with its name, its range and where it comes from."""
+    """An invalid setting. The message is one sentence with its name, its range and its source."""
 
 
 def home() -> Path:
-    """The folder for everything that is made here: `CNNLAB_HOME`, else `cnnlab` under the user's cache directory."""
+    """The folder of all files that the lab writes: `CNNLAB_HOME`, else `cnnlab` under the user's cache directory."""
     if explicit := os.environ.get("CNNLAB_HOME"):
-        return Path(explicit).expanduser().absolute()  # a worker starts in another folder
+        return Path(explicit).expanduser().absolute()  # workers run in another directory
     cache = os.environ.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "cnnlab"
 
@@ -52,10 +52,10 @@ def runs_dir() -> Path:
 
 
 def subprocess_environment() -> dict[str, str]:
-    """This process's environment, in which `python -m cnnlab` finds this very code and home from any folder."""
+    """The environment in which `python -m cnnlab` uses this code and this home from any working directory."""
     paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
-    places = {"PYTHONPATH": os.pathsep.join(paths), "CNNLAB_HOME": str(home())}
-    return dict(os.environ) | places | {"PYTHONUNBUFFERED": "1"}
+    variables = {"PYTHONPATH": os.pathsep.join(paths), "CNNLAB_HOME": str(home())}
+    return dict(os.environ) | variables | {"PYTHONUNBUFFERED": "1"}
 
 
 def _number(default: float, low: float, high: float, meaning: str) -> Any:
@@ -68,7 +68,7 @@ def _text(default: str, meaning: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What this machine allows. Whole numbers and amounts, each within its range; names are separated by commas."""
+    """All settings with their defaults; numbers have a range, names are separated by commas."""
 
     teacher: str = _text(
         "", "accounts that may stop any training and see the Admin page; needs sign-in: deploy/README.md"
@@ -102,8 +102,8 @@ class Settings:
     viewed_minutes: float = _number(
         30.0, 1, 100_000, "minutes after somebody looked at a run in which it is not removed"
     )
-    upload_megabytes: float = _number(25.0, 0.01, 1000, "size of an uploaded picture's file")
-    upload_megapixels: float = _number(64.0, 0.001, 89, "pixels of an uploaded picture, in millions")
+    upload_megabytes: float = _number(25.0, 0.01, 1000, "size of an uploaded image file")
+    upload_megapixels: float = _number(64.0, 0.001, 89, "pixels of an uploaded image, in millions")
     gpu_megabytes: int = _number(0, 0, 1_000_000, "GPU memory of one worker; 0: as much as it asks for")
 
     @property
@@ -121,7 +121,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting as it stands: its value, where it comes from, and what it means."""
+    """One setting: its current value, the source of the value, and its meaning."""
 
     name: str
     value: Any
@@ -142,33 +142,33 @@ def environment_variable(name: str) -> str:
 
 
 def current() -> Settings:
-    """The settings as they stand at this moment. Raises SettingsError."""
+    """The current settings. Raises SettingsError."""
     return Settings(**{setting.name: setting.value for setting in list_settings()})
 
 
 def list_settings() -> list[Setting]:
     """Each setting with its source, in the order of `Settings`. Raises SettingsError."""
-    written = _read_settings_file()
-    found = []
+    stored = _read_settings_file()
+    result = []
     for one in fields(Settings):
         value, source = one.default, DEFAULT_SOURCE
-        if one.name in written:
-            value, source = written[one.name], str(home() / SETTINGS_FILE)
+        if one.name in stored:
+            value, source = stored[one.name], str(home() / SETTINGS_FILE)
         if environment_variable(one.name) in os.environ:
             value, source = os.environ[environment_variable(one.name)], environment_variable(one.name)
         checked = _validated(one.name, value, type(one.default), one.metadata, source)
-        found.append(Setting(one.name, checked, source, one.metadata["meaning"]))
-    return found
+        result.append(Setting(one.name, checked, source, one.metadata["meaning"]))
+    return result
 
 
 def settings_table() -> str:
-    """All settings in columns, for a terminal: name, value, source, meaning. Raises SettingsError."""
+    """All settings as a table in text: name, value, source, meaning. Raises SettingsError."""
     rows = [
         (
             "home",
             str(home()),
             "CNNLAB_HOME" if os.environ.get("CNNLAB_HOME") else DEFAULT_SOURCE,
-            "where all of it is kept",
+            "the folder of all files",
         )
     ]
     rows += [(one.name, one.display_value, one.source, one.meaning) for one in list_settings()]
@@ -177,7 +177,7 @@ def settings_table() -> str:
 
 
 def _read_settings_file() -> dict[str, Any]:
-    """settings.json; empty where there is none."""
+    """The content of settings.json; empty without the file. Raises SettingsError."""
     path = home() / SETTINGS_FILE
     try:
         written = json.loads(path.read_text())
@@ -224,11 +224,11 @@ def _validated(name: str, value: Any, kind: type, bounds: Mapping[str, Any], sou
         return value
     try:
         number = kind(value) if isinstance(value, str) else value
-        fits = not isinstance(number, bool) and number == kind(number) and bounds["low"] <= number <= bounds["high"]
+        is_valid = not isinstance(number, bool) and number == kind(number) and bounds["low"] <= number <= bounds["high"]
     except (TypeError, ValueError, OverflowError):
-        fits = False
-    if not fits:
-        sort = "whole number" if kind is int else "number"
-        expected = f"a {sort} from {bounds['low']:,} to {bounds['high']:,}"
+        is_valid = False
+    if not is_valid:
+        number_kind = "whole number" if kind is int else "number"
+        expected = f"a {number_kind} from {bounds['low']:,} to {bounds['high']:,}"
         raise SettingsError(f"The setting {name} is {expected} (from {source}). Received: {name}={value!r:.60}")
     return kind(number)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cnnlab.experiment import REPORT, Experiment
+from cnnlab.experiment import Experiment
+from cnnlab.report_models import REPORT
 from cnnlab.storage import files, runs
 
 RECORD = {"device": "AMD EPYC, 2 of 2 cores", "finished": "2026-11-23T13:00:00+00:00", "seconds": 660.0}

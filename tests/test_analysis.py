@@ -138,59 +138,59 @@ def test_selectivity_is_one_for_a_filter_that_answers_one_class_alone():
 def test_the_parts_of_a_pixel_add_up_to_the_value_that_keras_computes(experiment):
     network, images, maps = looked_at(experiment)
     keras = network.stages(images)
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for name in convolutions(network):
         height, width, filters = receptive_field.layer_shape(network.layers, name)
-        spots = [(0, 0), (height - 1, width - 1), (int(dice.integers(height)), int(dice.integers(width)))]
+        spots = [(0, 0), (height - 1, width - 1), (int(rng.integers(height)), int(rng.integers(width)))]
         for row, column in spots:
-            chosen = int(dice.integers(filters))
-            found = pixel_trace.trace_pixel(network.layers, network.weights, maps, name, row, column, chosen, image=1)
-            shown, others = found.top_channels(3)
-            total = sum(value for _, value in shown) + others + found.bias
+            chosen = int(rng.integers(filters))
+            result = pixel_trace.trace_pixel(network.layers, network.weights, maps, name, row, column, chosen, image=1)
+            shown, others = result.top_channels(3)
+            total = sum(value for _, value in shown) + others + result.bias
             assert total == pytest.approx(float(keras[name][1, row, column, chosen]), abs=1e-4)
-            assert found.products.sum() + found.bias == pytest.approx(found.value, abs=1e-4)
-            assert found.total == pytest.approx(found.value, abs=1e-4)
+            assert result.products.sum() + result.bias == pytest.approx(result.value, abs=1e-4)
+            assert result.total == pytest.approx(result.value, abs=1e-4)
 
 
 def test_a_pixels_products_are_patch_times_kernel_number_by_number():
     network, images, maps = looked_at(PLAIN)
-    found = pixel_trace.trace_pixel(network.layers, network.weights, maps, "conv1", 4, 20, 5)
+    result = pixel_trace.trace_pixel(network.layers, network.weights, maps, "conv1", 4, 20, 5)
     by_hand = 0.0
     for i in range(3):
         for j in range(3):
             for channel in range(3):
                 product = images[0, 4 + i, 20 + j, channel] / 255 * network.weights["conv1/kernel"][i, j, channel, 5]
-                assert found.products[i, j, channel] == pytest.approx(float(product), abs=1e-6)
+                assert result.products[i, j, channel] == pytest.approx(float(product), abs=1e-6)
                 by_hand += float(product)
-    assert found.channel_sums.sum() == pytest.approx(by_hand, abs=1e-5)
-    assert (found.input_name, found.input_box) == ("rescale", (4, 20, 7, 23))
+    assert result.channel_sums.sum() == pytest.approx(by_hand, abs=1e-5)
+    assert (result.input_name, result.input_box) == ("rescale", (4, 20, 7, 23))
 
 
 def test_the_strongest_channels_come_first_whether_they_push_up_or_down():
     network, _, maps = looked_at(NORMED)
-    found = pixel_trace.trace_pixel(network.layers, network.weights, maps, "conv2", 3, 3, 1)
-    shown, _ = found.top_channels(2)
+    result = pixel_trace.trace_pixel(network.layers, network.weights, maps, "conv2", 3, 3, 1)
+    shown, _ = result.top_channels(2)
     sizes = [abs(value) for _, value in shown]
-    rest = [abs(value) for channel, value in enumerate(found.channel_sums) if channel not in dict(shown)]
+    rest = [abs(value) for channel, value in enumerate(result.channel_sums) if channel not in dict(shown)]
     assert sizes == sorted(sizes, reverse=True)
     assert min(sizes) >= max(rest)
-    assert found.top_channels(99)[1] == 0
+    assert result.top_channels(99)[1] == 0
 
 
 def test_the_patch_of_a_padded_convolution_has_zeros_outside():
     network, _, maps = looked_at(PADDED)
     padded = next(layer.name for layer in network.layers if layer.padding == "same" and layer.kind == "conv")
-    found = pixel_trace.trace_pixel(network.layers, network.weights, maps, padded, 0, 0, 0)
-    assert found.patch.shape == found.kernel.shape
-    assert not found.patch[:2].any() and not found.patch[:, :2].any()
+    result = pixel_trace.trace_pixel(network.layers, network.weights, maps, padded, 0, 0, 0)
+    assert result.patch.shape == result.kernel.shape
+    assert not result.patch[:2].any() and not result.patch[:, :2].any()
 
 
 def test_batch_normalization_and_relu_of_a_pixel_can_be_followed_by_hand():
     network, images, maps = looked_at(NORMED)
-    found = pixel_trace.trace_pixel(network.layers, network.weights, maps, "conv2", 5, 6, 2)
-    norm, relu = found.steps
+    result = pixel_trace.trace_pixel(network.layers, network.weights, maps, "conv2", 5, 6, 2)
+    norm, relu = result.steps
     numbers = norm.parameters
-    scaled = (found.total - numbers["mean"]) / np.sqrt(numbers["variance"] + numbers["epsilon"])
+    scaled = (result.total - numbers["mean"]) / np.sqrt(numbers["variance"] + numbers["epsilon"])
     by_hand = numbers["gamma"] * scaled + numbers["beta"]
     keras = network.stages(images)
     assert by_hand == pytest.approx(norm.after, abs=1e-4) == float(keras["bn2"][0, 5, 6, 2])
@@ -199,8 +199,8 @@ def test_batch_normalization_and_relu_of_a_pixel_can_be_followed_by_hand():
 
 def test_the_steps_of_a_pixel_follow_the_networks_order():
     network, _, maps = looked_at(NORMED, placement=LayerOrder(batchnorm="after_relu"))
-    found = pixel_trace.trace_pixel(network.layers, network.weights, maps, "conv1", 5, 6, 2)
-    assert [step.kind for step in found.steps] == ["relu", "bn"]
+    result = pixel_trace.trace_pixel(network.layers, network.weights, maps, "conv1", 5, 6, 2)
+    assert [step.kind for step in result.steps] == ["relu", "bn"]
 
 
 @each_experiment
@@ -208,10 +208,10 @@ def test_a_pooled_pixel_is_the_largest_of_its_square(experiment):
     network, images, maps = looked_at(experiment)
     keras = network.stages(images)
     for row, column in ((0, 0), (2, 3), (13, 13)):
-        found = pixel_trace.trace_pool(network.layers, maps, "pool1", row, column, 4)
-        assert found.value == pytest.approx(float(keras["pool1"][0, row, column, 4]), abs=1e-5)
-        assert found.value == found.values.max() == maps[found.input_name][0, *found.winner, 4]
-        assert found.values.shape == (2, 2)
+        result = pixel_trace.trace_pool(network.layers, maps, "pool1", row, column, 4)
+        assert result.value == pytest.approx(float(keras["pool1"][0, row, column, 4]), abs=1e-5)
+        assert result.value == result.values.max() == maps[result.input_name][0, *result.winner, 4]
+        assert result.values.shape == (2, 2)
 
 
 def test_questions_about_what_is_not_there_are_refused():
@@ -230,13 +230,13 @@ def test_questions_about_what_is_not_there_are_refused():
 def test_a_kernels_picture_is_grey_at_zero_bright_above_and_dark_below():
     kernel = np.zeros((3, 3, 3, 2), np.float32)
     kernel[0, 0, 0, 0], kernel[1, 1, 2, 0], kernel[0, 0, 0, 1] = 2, -2, 1
-    found = kernels.kernel_images(kernel)
-    assert found.pixels.shape == (2, 3, 3, 3)
-    assert found.pixels[0, 0, 0].tolist() == [255, 128, 128]
-    assert found.pixels[0, 1, 1].tolist() == [128, 128, 0]
-    assert found.pixels[1, 0, 0, 0] == 191
+    result = kernels.kernel_images(kernel)
+    assert result.pixels.shape == (2, 3, 3, 3)
+    assert result.pixels[0, 0, 0].tolist() == [255, 128, 128]
+    assert result.pixels[0, 1, 1].tolist() == [128, 128, 0]
+    assert result.pixels[1, 0, 0, 0] == 191
     assert kernels.kernel_images(kernel, "filter").pixels[1, 0, 0, 0] == 255
-    assert found.vmax.tolist() == [2, 2]
+    assert result.vmax.tolist() == [2, 2]
 
 
 def test_kernels_of_zeros_stay_grey():
@@ -320,30 +320,30 @@ def test_filters_and_layers_that_are_not_there_cannot_be_switched_off():
 
 def test_occlusion_is_the_probability_lost_when_keras_sees_the_covered_image():
     network, images, _ = looked_at(NORMED, 1)
-    found = attribution.occlusion(network.layers, network.weights, images[0], 4, patch=12, stride=5, grey=100)
-    assert found.tops.tolist() == found.lefts.tolist() == [0, 5, 10, 15, 20]
+    result = attribution.occlusion(network.layers, network.weights, images[0], 4, patch=12, stride=5, grey=100)
+    assert result.tops.tolist() == result.lefts.tolist() == [0, 5, 10, 15, 20]
     covered = np.repeat(images, 26, axis=0)
-    for number, (top, left) in enumerate((top, left) for top in found.tops for left in found.lefts):
+    for number, (top, left) in enumerate((top, left) for top in result.tops for left in result.lefts):
         covered[number, top : top + 12, left : left + 12] = 100
     sure = numpy_forward.softmax(network.stages(covered)["logits"])[:, 4]
-    assert found.probability == pytest.approx(float(sure[-1]), abs=1e-5)
-    np.testing.assert_allclose(found.drop.ravel(), sure[-1] - sure[:-1], atol=1e-5)
-    assert found.drop[
-        found.tops.tolist().index(found.worst_patch.top), found.lefts.tolist().index(found.worst_patch.left)
-    ] == (found.drop.max())
+    assert result.probability == pytest.approx(float(sure[-1]), abs=1e-5)
+    np.testing.assert_allclose(result.drop.ravel(), sure[-1] - sure[:-1], atol=1e-5)
+    assert result.drop[
+        result.tops.tolist().index(result.worst_patch.top), result.lefts.tolist().index(result.worst_patch.left)
+    ] == (result.drop.max())
 
 
 @pytest.mark.parametrize("patch, stride", [(8, 2), (7, 5), (32, 1), (1, 1), (3, 3)])
 @pytest.mark.slow
 def test_every_pixel_is_covered_and_gets_the_mean_over_the_patches_that_covered_it(patch, stride):
     network, images, _ = looked_at(PLAIN, 1)
-    found = attribution.occlusion(network.layers, network.weights, images[0], 0, patch, stride)
-    assert found.heatmap.shape == (32, 32) and np.isfinite(found.heatmap).all()
-    assert found.heatmap[0, 0] == pytest.approx(float(found.drop[0, 0]), abs=1e-6)
-    assert found.heatmap[-1, -1] == pytest.approx(float(found.drop[-1, -1]), abs=1e-6)
-    row = [i for i, top in enumerate(found.tops) if top <= 15 < top + patch]
-    column = [j for j, left in enumerate(found.lefts) if left <= 20 < left + patch]
-    assert found.heatmap[15, 20] == pytest.approx(float(found.drop[np.ix_(row, column)].mean()), abs=1e-6)
+    result = attribution.occlusion(network.layers, network.weights, images[0], 0, patch, stride)
+    assert result.heatmap.shape == (32, 32) and np.isfinite(result.heatmap).all()
+    assert result.heatmap[0, 0] == pytest.approx(float(result.drop[0, 0]), abs=1e-6)
+    assert result.heatmap[-1, -1] == pytest.approx(float(result.drop[-1, -1]), abs=1e-6)
+    row = [i for i, top in enumerate(result.tops) if top <= 15 < top + patch]
+    column = [j for j, left in enumerate(result.lefts) if left <= 20 < left + patch]
+    assert result.heatmap[15, 20] == pytest.approx(float(result.drop[np.ix_(row, column)].mean()), abs=1e-6)
 
 
 @pytest.mark.parametrize("wrong", [{"patch": 0}, {"patch": 33}, {"stride": 0}, {"stride": 9}, {"grey": 256}])
@@ -388,10 +388,10 @@ def test_grad_cam_says_when_nothing_speaks_for_a_class():
     against = {**network.weights, "logits/kernel": network.weights["logits/kernel"].copy()}
     against["dense1/kernel"] = np.abs(against["dense1/kernel"])
     against["logits/kernel"][:, 6] = -1
-    found = attribution.grad_cam(network.layers, against, images[0], 6, "relu2")
-    assert not found.has_evidence
-    assert not found.heatmap.any()
-    assert found.signed.min() < 0
+    result = attribution.grad_cam(network.layers, against, images[0], 6, "relu2")
+    assert not result.has_evidence
+    assert not result.heatmap.any()
+    assert result.signed.min() < 0
 
 
 @pytest.mark.parametrize("at", ["relu1", "pool1", "relu2", "pool2", "relu3"])
@@ -421,15 +421,15 @@ def test_grad_cam_refuses_a_stage_without_rows_and_columns():
 
 def test_thinned_networks_are_what_keras_computes_with_the_same_masks():
     network, images, _ = looked_at(DROPPING, 1)
-    found = regularizer_effects.dropout_samples(network.layers, network.weights, images[0], count=5)
+    result = regularizer_effects.dropout_samples(network.layers, network.weights, images[0], count=5)
 
     def thinned(name, values):
-        return values * found.masks[name] / 0.7 if name in found.masks else values
+        return values * result.masks[name] / 0.7 if name in result.masks else values
 
     expected = network.stages(np.repeat(images, 5, axis=0), thinned)["logits"]
-    np.testing.assert_allclose(found.probabilities, numpy_forward.softmax(expected), atol=1e-5)
+    np.testing.assert_allclose(result.probabilities, numpy_forward.softmax(expected), atol=1e-5)
     np.testing.assert_allclose(
-        found.full_network, numpy_forward.softmax(network.stages(images)["logits"])[0], atol=1e-5
+        result.full_network, numpy_forward.softmax(network.stages(images)["logits"])[0], atol=1e-5
     )
 
 
@@ -449,12 +449,12 @@ def test_masks_drop_their_rate_and_the_seed_decides_which():
 
 def test_dropout_samples_are_summed_up_in_mean_spread_and_agreement():
     probabilities = np.float32([[0.8, 0.2], [0.4, 0.6], [0.9, 0.1], [0.7, 0.3]])
-    found = regularizer_effects.DropoutSamples(
+    result = regularizer_effects.DropoutSamples(
         full_network=np.float32([0.9, 0.1]), probabilities=probabilities, masks={}, activations={}
     )
-    assert found.agreement == 0.75
-    np.testing.assert_allclose(found.mean, [0.7, 0.3], atol=1e-6)
-    np.testing.assert_allclose(found.spread, [np.std([0.8, 0.4, 0.9, 0.7])] * 2, atol=1e-6)
+    assert result.agreement == 0.75
+    np.testing.assert_allclose(result.mean, [0.7, 0.3], atol=1e-6)
+    np.testing.assert_allclose(result.spread, [np.std([0.8, 0.4, 0.9, 0.7])] * 2, atol=1e-6)
 
 
 def test_a_network_without_dropout_has_no_mask_to_draw():
@@ -465,9 +465,9 @@ def test_a_network_without_dropout_has_no_mask_to_draw():
 
 def test_the_norms_give_the_penalty_that_keras_adds_to_the_loss():
     network = keras_reference(Experiment(depth=3, regularizer="l2", filters=6, strength=0.01))
-    found = regularizer_effects.weight_stats(network.weights)
-    assert [one.layer for one in found] == ["conv1", "conv2", "conv3", "dense1", "dense2", "logits"]
-    penalty = 0.01 * sum(one.norm**2 for one in found)
+    result = regularizer_effects.weight_stats(network.weights)
+    assert [one.layer for one in result] == ["conv1", "conv2", "conv3", "dense1", "dense2", "logits"]
+    penalty = 0.01 * sum(one.norm**2 for one in result)
     assert penalty == pytest.approx(sum(float(loss) for loss in network.model.losses), rel=1e-5)
 
 
@@ -486,9 +486,9 @@ def test_two_runs_histograms_lie_on_the_same_edges_and_lose_no_weight():
 def test_batch_normalization_is_shown_as_keras_has_it_before_and_after(place):
     network, images, maps = looked_at(NORMED, 4, LayerOrder(batchnorm=place))
     keras = network.stages(images)
-    found = regularizer_effects.batchnorm_stats(network.layers, network.weights, maps)
-    assert [one.input_name for one in found] == [("conv" if place == "before_relu" else "pool") + n for n in "123"]
-    for one in found:
+    result = regularizer_effects.batchnorm_stats(network.layers, network.weights, maps)
+    assert [one.input_name for one in result] == [("conv" if place == "before_relu" else "pool") + n for n in "123"]
+    for one in result:
         before, after = keras[one.input_name], keras[one.layer]
         np.testing.assert_allclose(one.mean_before, before.mean(axis=(0, 1, 2)), atol=1e-5)
         np.testing.assert_allclose(one.std_after, after.std(axis=(0, 1, 2)), atol=1e-5)
@@ -509,13 +509,13 @@ def test_without_batch_normalization_there_is_nothing_to_show(regularizer):
 def test_the_strongest_pixel_of_every_image_is_found_whatever_the_batch():
     network, images, _ = looked_at(NORMED, 11)
     keras = network.stages(images)
-    heard = []
-    found = top_activations.max_activations(
-        network.layers, network.weights, images, batch=4, progress=lambda done, of: heard.append((done, of))
+    updates = []
+    result = top_activations.max_activations(
+        network.layers, network.weights, images, batch=4, progress=lambda done, of: updates.append((done, of))
     )
-    assert list(found) == ["relu1", "relu2", "relu3"]
-    assert heard == [(4, 11), (8, 11), (11, 11)]
-    for name, responses in found.items():
+    assert list(result) == ["relu1", "relu2", "relu3"]
+    assert updates == [(4, 11), (8, 11), (11, 11)]
+    for name, responses in result.items():
         np.testing.assert_allclose(responses.values, keras[name].max(axis=(1, 2)), atol=1e-5)
         for image in range(11):
             for chosen in range(6):
@@ -533,14 +533,14 @@ def test_only_the_stages_asked_for_are_kept():
 def test_the_gallery_shows_the_top_and_the_middle_of_a_filters_range():
     values = np.float32([[0, 0], [10, 0], [5, 0], [4, 0], [9, 0], [0, 0]])
     rows = np.arange(12, dtype=np.uint8).reshape(6, 2)
-    found = top_activations.select_examples(top_activations.MaxActivations(values, rows, rows + 1), count=2)
-    assert found.top.images[0].tolist() == [1, 4]
-    assert found.middle.images[0].tolist() == [2, 3]
-    assert found.top.values[0].tolist() == [10, 9]
-    assert found.top.rows[0].tolist() == [2, 8]
-    assert found.top.columns[0].tolist() == [3, 9]
-    assert (found.minimum.tolist(), found.maximum.tolist()) == ([0, 0], [10, 0])
-    assert found.dead.tolist() == [False, True]
+    result = top_activations.select_examples(top_activations.MaxActivations(values, rows, rows + 1), count=2)
+    assert result.top.images[0].tolist() == [1, 4]
+    assert result.middle.images[0].tolist() == [2, 3]
+    assert result.top.values[0].tolist() == [10, 9]
+    assert result.top.rows[0].tolist() == [2, 8]
+    assert result.top.columns[0].tolist() == [3, 9]
+    assert (result.minimum.tolist(), result.maximum.tolist()) == ([0, 0], [10, 0])
+    assert result.dead.tolist() == [False, True]
 
 
 # ---- pairing --------------------------------------------------------------------------------------------------------
@@ -550,7 +550,7 @@ def some_kernels(seed, filters=16):
     return np.random.default_rng(seed).normal(0, 0.1, (3, 3, 3, filters)).astype(np.float32)
 
 
-def test_the_shipped_runs_began_with_the_same_kernels_and_most_filters_kept_their_numbers():
+def test_shipped_runs_started_from_the_same_kernels_and_most_filters_still_match():
     one, two = (runs.open_run(name) for name in ("final-3conv-dropout", "2conv-batchnorm"))
     before, after = ([run.weights(epoch)["conv1/kernel"] for run in (one, two)] for epoch in (0, 30))
     assert filter_matching.same_initialization(*before) and filter_matching.count_same_index_matches(*before) == 64

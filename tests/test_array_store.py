@@ -80,10 +80,10 @@ def folder(tmp_path: Path) -> Path:
 def test_a_replacement_killed_at_any_step_leaves_the_old_or_the_new_data_set(tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED, str(tmp_path)]
     told = json.loads(subprocess.check_output(command, cwd=settings.REPOSITORY, text=True))
-    ends, found, afterwards, left = zip(*told, strict=True)
+    ends, stored, afterwards, left = zip(*told, strict=True)
     assert set(ends[:-1]) == {-9} and len(ends) > 15
-    assert set(found) == {"old", "new"}
-    assert list(found) == sorted(found, reverse=True)  # once the new one is there, it stays
+    assert set(stored) == {"old", "new"}
+    assert list(stored) == sorted(stored, reverse=True)  # once the new one is there, it stays
     assert set(afterwards) == {"last"}
     assert {tuple(names) for names in left} == {(".data.lock", "data")}
 
@@ -119,6 +119,6 @@ def test_who_reads_while_it_is_replaced_gets_no_mixture(
         return real(path, **how)
 
     monkeypatch.setattr(np, "load", load)
-    found, manifest = array_store.read(folder)
-    assert manifest["fingerprint"] == array_store.fingerprint(found)
-    assert (manifest["said"], found["x_train"].max()) == ("new", 1)
+    stored, manifest = array_store.read(folder)
+    assert manifest["fingerprint"] == array_store.fingerprint(stored)
+    assert (manifest["said"], stored["x_train"].max()) == ("new", 1)

@@ -10,10 +10,11 @@ from keras_reference import keras_reference, some_images
 from cnnlab import data
 from cnnlab.analysis import batchnorm, metrics
 from cnnlab.cli import main
-from cnnlab.experiment import REPORT, Experiment
+from cnnlab.experiment import Experiment
 from cnnlab.jobs import batchnorm_job
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import LayerOrder, layer_names, network_layers
+from cnnlab.report_models import REPORT
 from cnnlab.storage import files, runs
 
 SMALL = {"dataset": "shapes", "regularizer": "batchnorm", "train_images": 300, "filters": 4, "dense": 16, "epochs": 2}

@@ -16,9 +16,10 @@ from history_factories import columns
 from cnnlab import settings
 from cnnlab.analysis import curve_summary
 from cnnlab.analysis.metrics import PairedOutcomes
-from cnnlab.experiment import REGULARIZERS, REPORT, Experiment
+from cnnlab.experiment import REGULARIZERS, Experiment
 from cnnlab.explanations import curves
 from cnnlab.rendering import charts, mistake_charts, palette
+from cnnlab.report_models import REPORT
 from cnnlab.storage import runs
 from cnnlab.ui import clickable_image
 
@@ -118,16 +119,16 @@ from cnnlab.rendering import charts
 charts.cached_spec("clickable_image_specs.clickable_image", 8, 8, True, True, True)
 print(sorted({"altair", "pandas"} & set(sys.modules)))
 """
-    told = subprocess.check_output([sys.executable, "-c", script], text=True, cwd=settings.REPOSITORY)
-    assert told.splitlines() == ["[]", "['altair']"]
+    imported = subprocess.check_output([sys.executable, "-c", script], text=True, cwd=settings.REPOSITORY)
+    assert imported.splitlines() == ["[]", "['altair']"]
 
 
 def test_every_color_is_in_the_palette_or_the_table_of_regularizers():
-    color, found = re.compile(r"""#(?:[0-9a-fA-F]{3}){1,2}\b|\brgba?\("""), set()
+    color, result = re.compile(r"""#(?:[0-9a-fA-F]{3}){1,2}\b|\brgba?\("""), set()
     for path in (settings.REPOSITORY / "cnnlab").rglob("*.py"):
         if color.search(path.read_text()):
-            found.add(path.name)
-    assert found == {"palette.py", "regularizers.py"}
+            result.add(path.name)
+    assert result == {"palette.py", "regularizers.py"}
 
 
 def test_a_click_selects_by_the_names_that_the_pages_read():
@@ -267,7 +268,7 @@ def verdict(training, validation, experiment=DROPOUT, plain=None, reported=None)
 @pytest.mark.parametrize(
     ("training", "validation", "begins"),
     [
-        (0.61, 0.60, "It learns without overfitting: right on 61 %"),
+        (0.61, 0.60, "It learns without overfitting: correct on 61 %"),
         (0.95, 0.65, "It learns, with overfitting"),
         (0.11, 0.10, "It guesses"),
         (0.90, 0.10, "It knows its training images only"),
@@ -352,5 +353,5 @@ def test_a_chart_in_words_has_its_figures():
     words = curves.describe_accuracy(MEMORIZES, "2-conv, no regularizer")
     assert all(part in words for part in ("2-conv, no regularizer", "90.0 %", "65.0 %", "25.0 points"))
     assert "0.80" in curves.describe_loss(MEMORIZES, "x")
-    said = charts.describe_ranking(["a", "b"], [0.1, 0.3], points=True)
-    assert said == "Gaps, smallest first: a 10.0 points, b 30.0 points."
+    sentence = charts.describe_ranking(["a", "b"], [0.1, 0.3], points=True)
+    assert sentence == "Gaps, smallest first: a 10.0 points, b 30.0 points."

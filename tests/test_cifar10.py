@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlab.data import DatasetMissing, array_store, cifar10, is_dataset_available, load_dataset
-from cnnlab.data.cifar10 import BATCHES, CLASSES, CifarError
+from cnnlab.data import DatasetMissing, array_store, cifar10, cifar10_reader, is_dataset_available, load_dataset
+from cnnlab.data.cifar10_reader import BATCHES, CLASSES, CifarError
 
 ARCHIVE = os.environ.get("CNNLAB_TEST_ARCHIVE")
 
@@ -55,16 +55,18 @@ class RunsCode:
 @pytest.fixture
 def batches(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     """Six small batch files of ten images each, standing in for the published ones."""
-    random = np.random.default_rng(0)
-    files = {name: batch_file(random.integers(0, 256, (10, 32, 32, 3), np.uint8), list(range(10))) for name in BATCHES}
+    rng = np.random.default_rng(0)
+    files = {name: batch_file(rng.integers(0, 256, (10, 32, 32, 3), np.uint8), list(range(10))) for name in BATCHES}
     publish(files, monkeypatch)
-    monkeypatch.setattr(cifar10, "TRAIN_IMAGES", 50)
-    monkeypatch.setattr(cifar10, "TEST_IMAGES", 10)
+    monkeypatch.setattr(cifar10_reader, "TRAIN_IMAGES", 50)
+    monkeypatch.setattr(cifar10_reader, "TEST_IMAGES", 10)
     return files
 
 
 def publish(files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cifar10, "MD5", {name: hashlib.md5(content).hexdigest() for name, content in files.items()})
+    monkeypatch.setattr(
+        cifar10_reader, "MD5", {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
+    )
 
 
 def pack(path: Path, files: dict[str, bytes], folder: str = "cifar-10-batches-py/", mode: str = "w:gz") -> Path:
@@ -129,18 +131,18 @@ def test_archive_and_extracted_folder_give_the_same_arrays(batches: dict[str, by
 
 def test_pixels_and_labels_come_out_as_they_went_in() -> None:
     images = np.random.default_rng(1).integers(0, 256, (3, 32, 32, 3), np.uint8)
-    read, labels = cifar10.read_batch(batch_file(images, [9, 0, 4]))
+    read, labels = cifar10_reader.read_batch(batch_file(images, [9, 0, 4]))
     assert np.array_equal(read, images)
     assert labels.tolist() == [9, 0, 4]
     assert labels.dtype == np.uint8
 
 
 def test_progress_grows_to_one(batches: dict[str, bytes], tmp_path: Path) -> None:
-    heard: list[float] = []
-    cifar10.prepare(pack(tmp_path / "a.tar.gz", batches), lambda _words, fraction: heard.append(fraction))
-    assert heard == sorted(heard)
-    assert heard[-1] == 1.0
-    assert len(heard) > 6
+    fractions: list[float] = []
+    cifar10.prepare(pack(tmp_path / "a.tar.gz", batches), lambda _words, fraction: fractions.append(fraction))
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+    assert len(fractions) > 6
 
 
 def test_the_arrays_are_mapped_from_disk_and_nobody_can_change_them(batches: dict[str, bytes], tmp_path: Path) -> None:
@@ -161,9 +163,9 @@ def test_a_file_that_is_not_the_published_one_is_refused(batches: dict[str, byte
 def test_foreign_code_in_a_pickle_is_refused_and_does_not_run(tmp_path: Path) -> None:
     ran = tmp_path / "ran"
     with pytest.raises(CifarError, match=r"foreign code \((posix|nt)\.system\)"):
-        cifar10.read_batch(pickle.dumps(RunsCode(f"touch {ran}"), protocol=2))
+        cifar10_reader.read_batch(pickle.dumps(RunsCode(f"touch {ran}"), protocol=2))
     with pytest.raises(CifarError, match="foreign code"):
-        cifar10.read_batch(b"cnumpy\nload\n(U\x01xtR.")
+        cifar10_reader.read_batch(b"cnumpy\nload\n(U\x01xtR.")
     assert not ran.exists()
 
 
@@ -194,7 +196,7 @@ def test_an_archive_with_foreign_code_is_refused_even_under_a_published_hash(
 )
 def test_a_damaged_batch_is_one_sentence(content: bytes) -> None:
     with pytest.raises(CifarError, match="download or copy the archive again"):
-        cifar10.read_batch(content)
+        cifar10_reader.read_batch(content)
 
 
 def test_a_truncated_archive_is_incomplete(batches: dict[str, bytes], tmp_path: Path, home: Path) -> None:
@@ -255,7 +257,7 @@ def test_a_link_in_the_archive_is_not_followed(batches: dict[str, bytes], tmp_pa
             cifar10.prepare(tmp_path / "a.tar")
 
 
-def test_an_archive_that_would_unpack_to_something_huge_is_refused_at_its_first_header(tmp_path: Path) -> None:
+def test_an_archive_with_a_huge_member_is_refused_at_its_header(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
         member = tarfile.TarInfo("data_batch_1")
         member.size = 2**40
@@ -277,8 +279,8 @@ def test_a_missing_path_and_an_empty_folder_are_one_sentence_each(tmp_path: Path
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cifar10, "TRAIN_IMAGES", 50)
-    monkeypatch.setattr(cifar10, "TEST_IMAGES", 10)
+    monkeypatch.setattr(cifar10_reader, "TRAIN_IMAGES", 50)
+    monkeypatch.setattr(cifar10_reader, "TEST_IMAGES", 10)
 
 
 def draw(path: Path, shade: int) -> None:
@@ -335,7 +337,7 @@ def test_every_mistake_in_a_folder_of_pictures_is_one_sentence(small: None, tmp_
     with pytest.raises(CifarError, match=r"3.png must be 32x32 pixels. Received: 64x48"):
         cifar10.prepare(tmp_path)
     (tmp_path / "train" / "cat" / "3.png").write_text("a cat")
-    with pytest.raises(CifarError, match=r"3.png is not a readable picture"):
+    with pytest.raises(CifarError, match=r"3.png is not a readable image"):
         cifar10.prepare(tmp_path)
     assert_nothing_is_kept(home)
 
@@ -357,7 +359,7 @@ def test_the_real_cifar10_has_hardly_any_equal_images(
 ) -> None:
     monkeypatch.setenv("CNNLAB_HOME", str(home_with_cifar10))
     images = load_dataset("cifar10").x_test
-    cifar10._check_variety(tmp_path / "test", images)
+    cifar10_reader.check_variety(tmp_path / "test", images)
     assert len({image.tobytes() for image in images}) > 0.99 * len(images)
 
 

@@ -25,12 +25,13 @@ from streamlit.testing.v1 import AppTest
 
 from cnnlab import settings
 from cnnlab.data import load_dataset
-from cnnlab.experiment import REPORT, Experiment
+from cnnlab.experiment import Experiment
 from cnnlab.jobs import dispatcher_process, top_activations_job
 from cnnlab.jobs.admin import Admin
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.pages import train
+from cnnlab.report_models import REPORT
 from cnnlab.storage import files, runs
 from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell

@@ -28,13 +28,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def findings(subject: str) -> list[Finding]:
-    return [found for found in doctor.run_checks(ask_keras=False) if found.subject == subject]
+    return [finding for finding in doctor.run_checks(ask_keras=False) if finding.subject == subject]
 
 
 def test_without_a_dispatcher_the_doctor_says_how_to_start_one(home: Path) -> None:
-    [found] = findings("dispatcher")
-    assert (found.state, found.message) == (FAIL, "none is at work")
-    assert "python -m cnnlab dispatch" in found.remedy
+    [finding] = findings("dispatcher")
+    assert (finding.state, finding.message) == (FAIL, "none is at work")
+    assert "python -m cnnlab dispatch" in finding.remedy
 
 
 def test_a_dispatcher_at_work_is_found_and_one_that_hangs_is_not_taken_for_it(home: Path) -> None:
@@ -42,12 +42,14 @@ def test_a_dispatcher_at_work_is_found_and_one_that_hangs_is_not_taken_for_it(ho
     assert lock is not None
     with lock:
         dispatcher_process.heartbeat_path().touch()
-        assert [found.state for found in findings("dispatcher")] == [OK]
+        assert [finding.state for finding in findings("dispatcher")] == [OK]
         long_ago = time.time() - 500
         for path in (dispatcher_process.heartbeat_path(), dispatcher_process.lock_path()):
             os.utime(path, (long_ago, long_ago))
-        [found] = findings("dispatcher")
-        assert found.state == FAIL and "has done nothing for 500 s" in found.message and "restart it" in found.remedy
+        [finding] = findings("dispatcher")
+        assert (
+            finding.state == FAIL and "has done nothing for 500 s" in finding.message and "restart it" in finding.remedy
+        )
 
 
 def test_a_real_dispatcher_is_well_and_one_that_is_held_up_is_not(home: Path) -> None:
@@ -57,12 +59,12 @@ def test_a_real_dispatcher_is_well_and_one_that_is_held_up_is_not(home: Path) ->
         give_up = time.monotonic() + 30
         while dispatcher_process.seconds_since_heartbeat() is None and time.monotonic() < give_up:
             time.sleep(0.05)
-        assert [found.state for found in findings("dispatcher")] == [OK]
+        assert [finding.state for finding in findings("dispatcher")] == [OK]
         process.send_signal(signal.SIGSTOP)
         long_ago = time.time() - 100
         for path in (dispatcher_process.heartbeat_path(), dispatcher_process.lock_path()):
             os.utime(path, (long_ago, long_ago))
-        assert [found.state for found in findings("dispatcher")] == [FAIL]
+        assert [finding.state for finding in findings("dispatcher")] == [FAIL]
     finally:
         process.kill()
         process.wait()
@@ -71,22 +73,22 @@ def test_a_real_dispatcher_is_well_and_one_that_is_held_up_is_not(home: Path) ->
 def test_a_damaged_queue_is_a_failure_with_its_remedy(home: Path) -> None:
     with closing(Queue()) as queue:  # an open connection would go on reading the old file
         queue.submit(Experiment(dataset="shapes"), "ada")
-    assert [found.message for found in findings("queue")] == ["0 running, 1 waiting"]
+    assert [finding.message for finding in findings("queue")] == ["0 running, 1 waiting"]
     (home / "jobs.sqlite-wal").unlink(missing_ok=True)
     (home / "jobs.sqlite").write_bytes(b"not a database, " * 100)
-    [found] = findings("queue")
-    assert found.state == FAIL and "move it away" in found.message
+    [finding] = findings("queue")
+    assert finding.state == FAIL and "move it away" in finding.message
 
 
 def test_a_closed_queue_is_worth_a_note(home: Path) -> None:
     Queue().set_accepting(False)
-    assert [found.state for found in findings("queue")] == [OK, NOTE]
+    assert [finding.state for finding in findings("queue")] == [OK, NOTE]
 
 
 def test_a_setting_that_makes_no_sense_is_named(home: Path) -> None:
     (home / "settings.json").write_text(json.dumps({"slots": -1}))
-    [found] = findings("settings")
-    assert found.state == FAIL and "slots is a whole number" in found.message
+    [finding] = findings("settings")
+    assert finding.state == FAIL and "slots is a whole number" in finding.message
 
 
 def test_signing_in_needs_its_packages_and_a_readable_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,26 +97,26 @@ def test_signing_in_needs_its_packages_and_a_readable_file(home: Path, monkeypat
     assert findings("sign-in") == []
     secrets.write_text("[auth]\nclient_id = 'a'\n")
     monkeypatch.setattr(doctor, "AUTH_PACKAGES", ("json",))
-    assert [found.state for found in findings("sign-in")] == [OK]
+    assert [finding.state for finding in findings("sign-in")] == [OK]
     monkeypatch.setattr(doctor, "AUTH_PACKAGES", ("json", "no_such_package"))
-    [found] = findings("sign-in")
-    assert found.state == FAIL and "no_such_package" in found.message and "requirements-auth.txt" in found.remedy
+    [finding] = findings("sign-in")
+    assert finding.state == FAIL and "no_such_package" in finding.message and "requirements-auth.txt" in finding.remedy
     secrets.write_text("[auth")
-    [found] = findings("sign-in")
-    assert found.state == FAIL and "cannot be read" in found.message
+    [finding] = findings("sign-in")
+    assert finding.state == FAIL and "cannot be read" in finding.message
 
 
 def test_a_home_that_cannot_be_written_is_a_failure(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "file").touch()
     monkeypatch.setenv("CNNLAB_HOME", str(home / "file"))
-    [found] = findings("disk")
-    assert found.state == FAIL and "cannot be written" in found.message
+    [finding] = findings("disk")
+    assert finding.state == FAIL and "cannot be written" in finding.message
 
 
 def test_too_little_free_disk_is_a_failure_with_both_numbers(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "MIN_FREE_BYTES", 1e18)
-    [found] = findings("disk")
-    assert found.state == FAIL and "GB free, runs take 0.00 GB" in found.message
+    [finding] = findings("disk")
+    assert finding.state == FAIL and "GB free, runs take 0.00 GB" in finding.message
 
 
 def test_a_network_file_system_is_recognized_by_the_deepest_mount(tmp_path: Path) -> None:
@@ -128,17 +130,17 @@ def test_a_network_file_system_is_recognized_by_the_deepest_mount(tmp_path: Path
 
 def test_gpus_are_listed_with_their_memory(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "list_gpus", lambda: [devices.Gpu(0, "NVIDIA L4", 23034, 3034)])
-    assert [found.message for found in findings("device")] == ["GPU 0: NVIDIA L4, 22 GiB, 20 GiB free"]
+    assert [finding.message for finding in findings("device")] == ["GPU 0: NVIDIA L4, 22 GiB, 20 GiB free"]
 
 
 def test_a_gpu_that_keras_does_not_see_is_a_failure(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "KERAS_PROBE", 'print(\'["tensorflow", ["cpu:0"]]\')')
-    assert [found.state for found in doctor.check_keras()] == [OK]
+    assert [finding.state for finding in doctor.check_keras()] == [OK]
     monkeypatch.setattr(devices, "list_gpus", lambda: [devices.Gpu(0, "NVIDIA L4", 23034, 0)])
-    assert [found.state for found in doctor.check_keras()] == [OK, FAIL]
+    assert [finding.state for finding in doctor.check_keras()] == [OK, FAIL]
     monkeypatch.setattr(doctor, "KERAS_PROBE", "raise ImportError")
-    [found] = doctor.check_keras()
-    assert found.state == FAIL and "cannot be imported" in found.message
+    [finding] = doctor.check_keras()
+    assert finding.state == FAIL and "cannot be imported" in finding.message
 
 
 def test_the_health_check_asks_nothing_slow_and_fails_where_something_fails(

@@ -76,8 +76,8 @@ def left_in(home: Path) -> set[str]:
 
 
 def state() -> str | None:
-    found = download.download_status()
-    return found.state if found else None
+    result = download.download_status()
+    return result.state if result else None
 
 
 def test_before_any_download_there_is_no_progress_and_nothing_to_cancel(home: Path) -> None:
@@ -116,10 +116,10 @@ def test_a_right_hash_does_not_make_nonsense_an_archive(server: str) -> None:
 
 
 def test_a_kept_archive_that_cannot_be_read_is_downloaded_anew(kept_by_keras: Path, server: str) -> None:
-    heard: list[download.DownloadStatus] = []
+    statuses: list[download.DownloadStatus] = []
     with pytest.raises(CifarError, match="Not Found"):
-        download.download(heard.append, origin=f"{server}/missing")
-    assert f"Found an archive that Keras has downloaded before: {kept_by_keras}" in [step.message for step in heard]
+        download.download(statuses.append, origin=f"{server}/missing")
+    assert f"Found an archive that Keras has downloaded before: {kept_by_keras}" in [step.message for step in statuses]
 
 
 def test_a_full_disk_is_no_reason_to_download_a_kept_archive_anew(
@@ -130,11 +130,11 @@ def test_a_full_disk_is_no_reason_to_download_a_kept_archive_anew(
 
     monkeypatch.setattr(cifar10, "_read_source", lambda *_: {"x_train": [], "x_test": []})
     monkeypatch.setattr(array_store, "write", full)
-    heard: list[download.DownloadStatus] = []
+    statuses: list[download.DownloadStatus] = []
     with pytest.raises(CifarError, match="The disk is full"):
-        download.download(heard.append, origin=f"{server}/missing")
-    assert [step.state for step in heard] == ["starting", "preparing", "failed"]
-    assert heard[-1].message == "The disk is full."
+        download.download(statuses.append, origin=f"{server}/missing")
+    assert [step.state for step in statuses] == ["starting", "preparing", "failed"]
+    assert statuses[-1].message == "The disk is full."
 
 
 @pytest.mark.parametrize("path", ["cut", "slow"])
@@ -145,16 +145,16 @@ def test_a_connection_that_breaks_or_falls_silent_is_one_sentence(server: str, h
 
 
 def test_a_download_can_be_cancelled_while_it_runs(server: str, home: Path) -> None:
-    heard: list[download.DownloadStatus] = []
+    statuses: list[download.DownloadStatus] = []
 
     def cancel_at_the_first_bytes(step: download.DownloadStatus) -> None:
-        heard.append(step)
+        statuses.append(step)
         if step.bytes:
             download.cancel()
 
     with pytest.raises(CifarError, match="cancelled"):
         download.download(cancel_at_the_first_bytes, origin=f"{server}/slow")
-    assert "downloading" in [step.state for step in heard]
+    assert "downloading" in [step.state for step in statuses]
     assert state() == "cancelled"
     assert left_in(home) == set()
 
@@ -207,12 +207,12 @@ def test_a_damaged_progress_file_reads_as_no_download(home: Path) -> None:
 
 @pytest.mark.cifar
 def test_the_real_archive_arrives_with_growing_progress(server: str, home: Path) -> None:
-    heard: list[download.DownloadStatus] = []
+    statuses: list[download.DownloadStatus] = []
     sha256 = hashlib.sha256(Path(str(ARCHIVE)).read_bytes()).hexdigest()
-    download.download(heard.append, origin=f"{server}/archive", sha256=sha256)
-    sizes = [step.bytes for step in heard if step.state == "downloading"]
+    download.download(statuses.append, origin=f"{server}/archive", sha256=sha256)
+    sizes = [step.bytes for step in statuses if step.state == "downloading"]
     assert sizes == sorted(sizes)
     assert len(set(sizes)) > 2
-    assert heard[-1].state == state() == "done"
+    assert statuses[-1].state == state() == "done"
     assert cifar10.load().fingerprint == cifar10.OFFICIAL_FINGERPRINT
     assert left_in(home) == set()

@@ -7,8 +7,9 @@ import json
 import pytest
 
 from cnnlab import settings
-from cnnlab.experiment import KEY_DEFAULT, REPORT, Experiment, ExperimentError, added_field
+from cnnlab.experiment import KEY_DEFAULT, Experiment, ExperimentError, added_field
 from cnnlab.models.architecture import network_layers, parameter_count
+from cnnlab.report_models import REPORT
 from cnnlab.storage import runs
 
 
@@ -163,8 +164,8 @@ def test_a_run_made_before_a_field_was_added_is_found_after_it(tmp_path, monkeyp
     folder.mkdir(parents=True)
     (folder / "experiment.json").write_text(FIRST_VERSION_TEXT + "\n")
     later = LaterExperiment(depth=3, regularizer="dropout", seed=1, augment="none")
-    found = runs.find_run(later)
-    assert found is not None and found.path == folder
+    result = runs.find_run(later)
+    assert result is not None and result.path == folder
 
 
 def test_a_later_experiment_survives_json_with_its_new_fields():

@@ -1,4 +1,4 @@
-"""Sentences are computed: each is checked on figures made so that one knows what must be said."""
+"""The sentences of `explanations.inspection`, checked on constructed results."""
 
 import dataclasses
 
@@ -21,25 +21,25 @@ def shares(**given: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("share", "said"),
+    ("share", "text"),
     [(0.0, "0 %"), (1.0, "100 %"), (0.718, "72 %"), (0.004, "0.4 %"), (0.0001, "<0.1 %"), (0.9999, ">99.9 %"),
      (0.997, "99.7 %"), (float("nan"), "no number")],
 )  # fmt: skip
-def test_percent_never_claims_more_than_is_known(share, said):
-    assert formatting.percent(share) == said
+def test_percent_never_claims_more_than_is_known(share, text):
+    assert formatting.percent(share) == text
 
 
 def test_a_changed_answer_names_both_classes():
-    said = inspection.explain_prediction_change(shares(cat=0.7), shares(dog=0.6), CLASSES)
-    assert "**dog**, 60 %" in said and "instead of cat (70 % before)" in said
+    sentence = inspection.explain_prediction_change(shares(cat=0.7), shares(dog=0.6), CLASSES)
+    assert "**dog** (60 %)" in sentence and "instead of cat (70 % before)" in sentence
 
 
 def test_an_answer_that_stays_tells_how_much_surer_it_is():
-    assert "10.0 points less sure: 60 %" in inspection.explain_prediction_change(
+    assert "(60 %): 10.0 points lower" in inspection.explain_prediction_change(
         shares(cat=0.7), shares(cat=0.6), CLASSES
     )
-    assert "5.0 points more sure" in inspection.explain_prediction_change(shares(cat=0.7), shares(cat=0.75), CLASSES)
-    assert "hardly anything changed" in inspection.explain_prediction_change(
+    assert "5.0 points higher" in inspection.explain_prediction_change(shares(cat=0.7), shares(cat=0.75), CLASSES)
+    assert "changes by less than a point" in inspection.explain_prediction_change(
         shares(cat=0.7), shares(cat=0.705), CLASSES
     )
 
@@ -58,8 +58,8 @@ def occlusion(drop: float) -> Occlusion:
 
 
 def test_occlusion_names_the_patch_that_costs_most():
-    said = inspection.explain_occlusion(occlusion(0.42), CLASSES)
-    assert "rows 4 to 11, columns 6 to 13" in said and "**42.0 points**" in said
+    sentence = inspection.explain_occlusion(occlusion(0.42), CLASSES)
+    assert "rows 4 to 11, columns 6 to 13" in sentence and "**42.0 points**" in sentence
 
 
 def test_occlusion_that_costs_nothing_is_said():
@@ -69,10 +69,11 @@ def test_occlusion_that_costs_nothing_is_said():
 
 
 def test_the_mean_of_a_pixel_and_the_worst_patch_are_told_apart():
-    found = dataclasses.replace(occlusion(0.663), heatmap=np.full((32, 32), -0.233, np.float32))
-    said = inspection.explain_occlusion_colors(found)
+    occluded = dataclasses.replace(occlusion(0.663), heatmap=np.full((32, 32), -0.233, np.float32))
+    sentence = inspection.explain_occlusion_colors(occluded)
     assert (
-        "the mean of all patches that cover it, 23.3 points at most; the framed patch alone costs 66.3 points." in said
+        "the mean of all patches that cover it, 23.3 points at most; the framed patch alone costs 66.3 points."
+        in sentence
     )
     assert "alone" not in inspection.explain_occlusion_colors(occlusion(-0.2))  # no patch costs anything
 
@@ -111,8 +112,8 @@ def test_the_place_of_a_plateau_is_its_middle_and_not_its_first_corner():
 
 
 def test_evidence_that_is_the_same_everywhere_has_no_place():
-    said = inspection.explain_grad_cam(cam(np.full((32, 32), 0.3, np.float32)), CLASSES)
-    assert "100 % of its places, **everywhere alike**." in said
+    sentence = inspection.explain_grad_cam(cam(np.full((32, 32), 0.3, np.float32)), CLASSES)
+    assert "100 % of its places, **everywhere alike**." in sentence
 
 
 def test_evidence_in_two_corners_is_not_in_the_middle_between_them():
@@ -129,7 +130,7 @@ def test_thinned_networks_are_counted():
     assert "hardly sways" in look
     probabilities[0] = shares(cat=0.95)
     _, look = inspection.explain_dropout(samples, CLASSES)
-    assert "how sure it is hangs on which" in look
+    assert "its confidence depends on which values are dropped" in look
 
 
 def test_l2_says_where_the_weights_are_smaller_and_where_nothing_is_to_be_seen():
@@ -143,30 +144,30 @@ def test_l2_says_where_the_weights_are_smaller_and_where_nothing_is_to_be_seen()
 
 def normalized(before: list[float], after: list[float]) -> str:
     nothing = np.zeros(3)
-    found = BatchNormStats(
+    occluded = BatchNormStats(
         layer="bn1", input_name="conv1", mean_before=nothing, std_before=np.array(before), quantiles_before=nothing,
         mean_after=nothing, std_after=np.array(after), quantiles_after=nothing,
         negative_after=np.array([0.5, 0.6, 0.7]), learned={},
     )  # fmt: skip
-    return " ".join(inspection.explain_batchnorm(found))
+    return " ".join(inspection.explain_batchnorm(occluded))
 
 
 def test_batch_normalization_tells_how_unequal_the_channels_were():
-    said = normalized([0.5, 0.5, 4.0], [1.0, 1.0, 1.5])
-    assert "at least **8.0 times**" in said and "after it **1.5 times**" in said
-    assert "spreads by 0.5 before and by 1 after" in said
-    assert "60 % of a channel's numbers" in said and "less alike before, more alike after" in said
+    sentence = normalized([0.5, 0.5, 4.0], [1.0, 1.0, 1.5])
+    assert "at least **8.0 times**" in sentence and "after it **1.5 times**" in sentence
+    assert "spreads by 0.5 before and by 1 after" in sentence
+    assert "60 % of a channel's numbers" in sentence and "less alike before, more alike after" in sentence
 
 
 def test_channels_that_became_no_more_alike_are_not_said_to_have():
-    said = normalized([1.0, 1.0, 2.0], [1.0, 1.0, 2.4])
-    assert "**2.0 times**" in said and "**2.4 times**" in said
-    assert "hardly more alike" in said and "more alike after." not in said
+    sentence = normalized([1.0, 1.0, 2.0], [1.0, 1.0, 2.4])
+    assert "**2.0 times**" in sentence and "**2.4 times**" in sentence
+    assert "hardly more alike" in sentence and "more alike after." not in sentence
 
 
 def test_maps_of_one_pixel_have_no_spread_to_tell_of():
-    said = normalized([0.0, 0.0, 0.0], [0.0, 0.0, 0.0])
-    assert "have a spread here" in said and "times" not in said
+    sentence = normalized([0.0, 0.0, 0.0], [0.0, 0.0, 0.0])
+    assert "have a spread here" in sentence and "times" not in sentence
 
 
 def test_equal_numbers_of_filters_mean_something_only_after_the_same_start():

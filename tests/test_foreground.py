@@ -11,10 +11,11 @@ import pytest
 from fake_worker import DispatcherHarness, wait_for
 
 from cnnlab import settings
-from cnnlab.experiment import REPORT, Experiment
+from cnnlab.experiment import Experiment
 from cnnlab.jobs.foreground import TrainingTask, progress_text, train_all
 from cnnlab.jobs.job import Job
 from cnnlab.layer_order_study import STUDY_CASES, case_task
+from cnnlab.report_models import REPORT
 from cnnlab.reproduce import model_task
 from cnnlab.storage import process_lock
 from cnnlab.storage.run_record import RunRecord
@@ -106,7 +107,7 @@ def test_a_worker_is_pinned_to_one_core(tmp_path: Path, monkeypatch: pytest.Monk
     assert option == "--core" and int(core) in os.sched_getaffinity(0)
 
 
-def test_the_workers_of_reproduce_and_of_the_study_have_one_thread_or_resume_with_theirs() -> None:
+def test_workers_of_reproduce_and_the_study_have_one_thread_or_their_recorded_number() -> None:
     assert "--threads 1 --json" in " ".join(model_task("2conv-none").command)
     study = case_task(1, 30, "float32")
     assert list(study.command[-7:]) == ["layer-order", "--case", "1", "--epochs", "30", "--precision", "float32"]

@@ -107,7 +107,7 @@ def test_the_answer_is_the_networks_own(made):
     )[0]
     said = words(opened(run=run.name, image="sample-3"))
     best = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")[shares.argmax()]
-    assert f"It says **{best}**, {100 * shares.max():.0f} %" in said
+    assert f"Prediction: **{best}** ({100 * shares.max():.0f} %)" in said
 
 
 def test_every_picture_and_chart_has_an_alternative_text_with_content(made):
@@ -207,7 +207,7 @@ def test_the_epoch_slider_walks_through_the_snapshots_from_before_the_training(m
     test = opened(run=key(made, "none"))
     slider = test.select_slider(key="inspect.epoch_slider.epoch")
     assert slider.options == [str(epoch) for epoch in EPOCHS]
-    answers = {words(slider.set_value(epoch).run()).partition("It says")[2][:40] for epoch in EPOCHS}
+    answers = {words(slider.set_value(epoch).run()).partition("Prediction")[2][:40] for epoch in EPOCHS}
     assert len(answers) == len(EPOCHS)
 
 
@@ -277,7 +277,7 @@ def test_a_training_that_diverged_is_said_and_shown(made, view):
     weights["conv1/kernel"][...] = np.nan
     files.write_npz(run.path / "weights" / "000.npz", weights)
     said = words(opened(run=run.name, view=view, layer="conv1", map=1))
-    assert "It has **no answer**" in said
+    assert "**No prediction**" in said
     assert view != "maps" or "8 without numbers" in said
 
 

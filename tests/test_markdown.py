@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from cnnlab import data, settings
 from cnnlab.data import download
-from cnnlab.experiment import REPORT, Experiment
+from cnnlab.experiment import Experiment
 from cnnlab.inspect import upload
 from cnnlab.jobs import dispatcher_process, top_activations_job
 from cnnlab.jobs.devices import Gpu
@@ -23,6 +23,7 @@ from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.pages import admin, train
 from cnnlab.rendering.markdown import WORD_JOINER, escape_markdown
+from cnnlab.report_models import REPORT
 from cnnlab.storage import files, process_lock
 from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell, auth

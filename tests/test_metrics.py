@@ -1,4 +1,4 @@
-"""Figures about predictions, against examples that can be counted on one's fingers."""
+"""Metrics of predictions, checked on examples small enough to count by hand."""
 
 import math
 
@@ -22,7 +22,7 @@ SURE_CAT, UNSURE_CAT, SURE_DOG, UNSURE_SHIP = (
     (0.35, 0.22, 0.43),
 )
 LOGITS = logits(SURE_CAT, UNSURE_CAT, SURE_DOG, UNSURE_SHIP, SURE_DOG)
-LABELS = [CAT, DOG, DOG, SHIP, CAT]  # right, wrong, right, right, wrong
+LABELS = [CAT, DOG, DOG, SHIP, CAT]  # correct, wrong, correct, correct, wrong
 
 
 def test_probabilities_are_those_the_logits_were_made_of():
@@ -38,7 +38,7 @@ def test_logits_in_half_precision_are_counted_in_double():
     assert metrics.probabilities(np.float16([[20.0, 19.0]])).dtype == np.float64
 
 
-def test_accuracy_is_the_share_of_right_answers():
+def test_accuracy_is_the_share_of_correct_predictions():
     assert metrics.accuracy(LOGITS, LABELS) == pytest.approx(3 / 5)
 
 
@@ -47,21 +47,21 @@ def test_guessing_among_ten_classes_costs_the_logarithm_of_ten():
 
 
 def test_cross_entropy_is_the_mean_of_minus_log_of_the_true_class():
-    told = [0.92, 0.30, 0.94, 0.43, 0.05]
-    assert metrics.cross_entropy(LOGITS, LABELS) == pytest.approx(-sum(map(math.log, told)) / 5)
+    true_class_probabilities = [0.92, 0.30, 0.94, 0.43, 0.05]
+    assert metrics.cross_entropy(LOGITS, LABELS) == pytest.approx(-sum(map(math.log, true_class_probabilities)) / 5)
 
 
-def test_the_confusion_matrix_has_the_truth_in_rows_and_the_answer_in_columns():
+def test_the_confusion_matrix_has_the_truth_in_rows_and_the_prediction_in_columns():
     assert metrics.confusion_matrix(LOGITS, LABELS, classes=3).tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
 
 
-def test_class_accuracy_is_the_diagonal_by_the_row_and_no_number_for_a_class_without_pictures():
+def test_class_accuracy_is_diagonal_over_row_sum_and_nan_for_a_class_without_images():
     shares = metrics.class_accuracy(np.array([[3, 1, 0], [0, 0, 0], [1, 1, 2]]))
     assert shares[[0, 2]].tolist() == [0.75, 0.5]
     assert np.isnan(shares[1])
 
 
-def test_calibration_puts_each_answer_into_the_bin_of_its_confidence():
+def test_calibration_puts_each_prediction_into_the_bin_of_its_confidence():
     confidence, right, count = metrics.calibration(LOGITS, LABELS, bins=10)
     assert count.tolist() == [0, 0, 0, 0, 1, 1, 0, 0, 0, 3]
     assert confidence[[4, 5, 9]] == pytest.approx([0.43, 0.55, (0.92 + 0.94 + 0.94) / 3])
@@ -73,21 +73,21 @@ def test_full_confidence_belongs_to_the_last_bin():
     assert metrics.calibration([[1e4, 0.0]], [0], bins=4)[2].tolist() == [0, 0, 0, 1]
 
 
-def test_logits_that_outgrew_their_format_are_the_surest_and_no_nonsense():
+def test_infinite_logits_get_probability_one():
     shares = metrics.probabilities(np.array([[np.inf, 1, -np.inf], [np.inf, np.inf, 0]], np.float16))
     assert shares.tolist() == [[1, 0, 0], [0.5, 0.5, 0]]
     assert metrics.calibration(np.array([[np.inf, np.inf, 0]]), [0], bins=2)[2].tolist() == [0, 1]
 
 
-def test_answers_say_what_and_how_sure():
-    told = metrics.classify(LOGITS, LABELS)
-    assert told.predicted.tolist() == [CAT, CAT, DOG, SHIP, DOG]
-    assert told.confidence == pytest.approx([0.92, 0.55, 0.94, 0.43, 0.94])
-    assert told.correct.tolist() == [True, False, True, True, False]
+def test_predictions_have_class_confidence_and_correctness():
+    predictions = metrics.classify(LOGITS, LABELS)
+    assert predictions.predicted.tolist() == [CAT, CAT, DOG, SHIP, DOG]
+    assert predictions.confidence == pytest.approx([0.92, 0.55, 0.94, 0.43, 0.94])
+    assert predictions.correct.tolist() == [True, False, True, True, False]
 
 
 @pytest.mark.parametrize(
-    ("choice", "pictures"),
+    ("choice", "indices"),
     [
         ({}, [1, 4]),
         ({"true_class": CAT}, [4]),
@@ -99,30 +99,32 @@ def test_answers_say_what_and_how_sure():
     ],
     ids=["every mistake", "a row", "a column", "a cell", "the diagonal", "a row without mistakes", "an empty cell"],
 )
-def test_a_cell_a_row_or_a_column_selects(choice, pictures):
-    assert np.flatnonzero(metrics.classify(LOGITS, LABELS).select(**choice)).tolist() == pictures
+def test_a_cell_a_row_or_a_column_selects(choice, indices):
+    assert np.flatnonzero(metrics.classify(LOGITS, LABELS).select(**choice)).tolist() == indices
 
 
 def test_the_selected_are_as_many_as_the_confusion_matrix_counts():
-    random = np.random.default_rng(0)
-    many, labels = random.normal(size=(500, 10)), random.integers(0, 10, 500)
-    told, table = metrics.classify(many, labels), metrics.confusion_matrix(many, labels)
-    counted = [[told.select(truth, said).sum() for said in range(10)] for truth in range(10)]
+    rng = np.random.default_rng(0)
+    many, labels = rng.normal(size=(500, 10)), rng.integers(0, 10, 500)
+    predictions, table = metrics.classify(many, labels), metrics.confusion_matrix(many, labels)
+    counted = [[predictions.select(truth, predicted).sum() for predicted in range(10)] for truth in range(10)]
     assert np.array_equal(counted, table)
-    assert [told.select(true_class=row).sum() for row in range(10)] == (table.sum(axis=1) - np.diag(table)).tolist()
-    assert [told.select(predicted=column).sum() for column in range(10)] == (
+    assert [predictions.select(true_class=row).sum() for row in range(10)] == (
+        table.sum(axis=1) - np.diag(table)
+    ).tolist()
+    assert [predictions.select(predicted=column).sum() for column in range(10)] == (
         table.sum(axis=0) - np.diag(table)
     ).tolist()
 
 
-def test_pictures_are_ordered_by_confidence_and_equal_ones_by_number():
+def test_images_are_sorted_by_confidence_and_equal_ones_by_number():
     confidence = np.array([0.5, 0.9, 0.7, 0.9, 0.1])
     chosen = np.array([True, True, True, True, False])
     assert metrics.sort_by_confidence(chosen, confidence).tolist() == [1, 3, 2, 0]
     assert metrics.sort_by_confidence(chosen, confidence, descending=False).tolist() == [0, 2, 1, 3]
 
 
-def test_every_picture_is_fixed_broken_or_the_same_for_both():
+def test_every_image_is_in_exactly_one_of_the_four_outcomes():
     mine = metrics.classify(LOGITS, LABELS)
     other = metrics.classify(logits(SURE_DOG, UNSURE_CAT, SURE_DOG, SURE_DOG, SURE_CAT), LABELS)
     groups = metrics.compare_predictions(mine, other)
@@ -132,14 +134,16 @@ def test_every_picture_is_fixed_broken_or_the_same_for_both():
     assert np.flatnonzero(groups.both_wrong).tolist() == [1]
 
 
-@pytest.mark.parametrize(("fixed", "broke", "chance"), [(0, 0, True), (60, 40, True), (61, 39, False), (5, 0, False)])
-def test_a_difference_within_two_standard_deviations_may_be_chance(fixed, broke, chance):
-    first = np.arange(200) < fixed
-    second = np.arange(200) >= 200 - broke
+@pytest.mark.parametrize(
+    ("now_correct", "now_wrong", "chance"), [(0, 0, True), (60, 40, True), (61, 39, False), (5, 0, False)]
+)
+def test_a_difference_within_two_standard_deviations_may_be_chance(now_correct, now_wrong, chance):
+    first = np.arange(200) < now_correct
+    second = np.arange(200) >= 200 - now_wrong
     assert metrics.PairedOutcomes(first, second, ~first & ~second, first & second).within_chance is chance
 
 
-def test_two_networks_are_compared_on_the_same_pictures_only():
+def test_two_networks_are_compared_on_the_same_images_only():
     mine = metrics.classify(LOGITS, LABELS)
-    with pytest.raises(ValueError, match="same pictures"):
+    with pytest.raises(ValueError, match="same images"):
         metrics.compare_predictions(mine, metrics.classify(LOGITS, LABELS[::-1]))

@@ -97,13 +97,13 @@ def test_the_mistakes_are_counted_and_the_surest_comes_first():
     confidence[:2] = 0.5, 0.95
     key = finished(PLAIN, said, labels, confidence)
     page = opened(run=key)
-    assert "gets 2 of 20 test pictures wrong (10.0 %)" in text(page)
-    assert "at least 90 % sure of 1 of its mistakes" in text(page)
+    assert "misclassifies 2 of 20 test images (10.0 %)" in text(page)
+    assert "at least 90 % in 1 of its mistakes" in text(page)
     assert [address for address, _ in shown(page)] == [
         f"look_inside?run={key}&image=sample-1",
         f"look_inside?run={key}&image=sample-0",
     ]
-    assert shown(page)[0][1] == "Test picture 1, a ship, taken for an airplane, 95 % sure"
+    assert shown(page)[0][1] == "Test image 1, true class ship, predicted airplane, confidence 95 %"
 
 
 def test_least_sure_first_turns_the_order_round():
@@ -111,17 +111,17 @@ def test_least_sure_first_turns_the_order_round():
     confidence = np.full(20, 0.7)
     confidence[:2] = 0.5, 0.95
     page = opened(run=finished(PLAIN, said, labels, confidence), order="unsure")
-    assert [alt.split(",")[0] for _, alt in shown(page)] == ["Test picture 0", "Test picture 1"]
+    assert [alt.split(",")[0] for _, alt in shown(page)] == ["Test image 0", "Test image 1"]
 
 
 @pytest.mark.parametrize(
     ("address", "pictures", "heading"),
     [
-        ({"truth": "cat"}, {0}, "1 picture of a cat that it took for something else"),
-        ({"said": "airplane"}, {1, 2}, "2 pictures that it took for an airplane"),
-        ({"truth": "ship", "said": "airplane"}, {1, 2}, "2 pictures of a ship that it took for an airplane"),
-        ({"truth": "cat", "said": "cat"}, {8}, "1 picture of a cat that it recognized"),
-        ({"truth": "cat", "said": "ship"}, set(), "0 pictures of a cat that it took for a ship"),
+        ({"truth": "cat"}, {0}, "1 image of a cat, predicted as another class"),
+        ({"said": "airplane"}, {1, 2}, "2 images, predicted as an airplane"),
+        ({"truth": "ship", "said": "airplane"}, {1, 2}, "2 images of a ship, predicted as an airplane"),
+        ({"truth": "cat", "said": "cat"}, {8}, "1 image of a cat, predicted correctly"),
+        ({"truth": "cat", "said": "ship"}, set(), "0 images of a cat, predicted as a ship"),
     ],
     ids=["row", "column", "cell", "diagonal", "empty"],
 )
@@ -137,14 +137,14 @@ def test_menus_choose_as_well_as_a_click_and_the_address_keeps_it():
     labels, said = truth_with(p0=DOG, p1=AIRPLANE)
     page = opened(run=finished(PLAIN, said, labels))
     page.selectbox(key="url.truth").select("ship").run()
-    assert [alt.split(",")[0] for _, alt in shown(page)] == ["Test picture 1"]
+    assert [alt.split(",")[0] for _, alt in shown(page)] == ["Test image 1"]
     assert "ship" in page.query_params["truth"]
 
 
 def test_a_network_without_mistakes_has_none_to_show():
     labels, said = truth_with()
     page = opened(run=finished(PLAIN, said, labels))
-    assert "gets 0 of 20 test pictures wrong (0.0 %)" in text(page)
+    assert "misclassifies 0 of 20 test images (0.0 %)" in text(page)
     assert shown(page) == []
 
 
@@ -152,7 +152,7 @@ def test_without_the_data_set_figures_are_whole_and_the_samples_are_shown():
     labels, said = truth_with(p0=DOG)
     labels, said = np.append(labels, [CAT] * 30), np.append(said, [DOG] * 30)
     page = opened(run=finished(PLAIN, said, labels))
-    assert "gets 31 of 50 test pictures wrong" in text(page)
+    assert "misclassifies 31 of 50 test images" in text(page)
     assert "31 times" in text(page)
     assert len(shown(page)) == 1
     assert "Only twenty of the test pictures are on this machine" in text(page)
@@ -181,7 +181,7 @@ def test_a_network_on_shapes_has_its_own_classes_and_pictures(monkeypatch):
     first = int(np.flatnonzero(labels == 3)[0])
     said[first] = 7
     page = opened(run=finished(experiment, said, labels))
-    assert "takes a heart for a star: 1 time." in text(page)
+    assert "predicts a star for a heart: 1 time." in text(page)
     assert shown(page)[0][0].endswith(f"image=shapes-{first}")
 
 
@@ -200,10 +200,11 @@ def test_what_one_network_fixed_and_broke_against_another(group, pictures):
     mine, other = two_networks()
     page = opened(run=mine, versus=other, group=group)
     assert {int(address.rpartition("-")[2]) for address, _ in shown(page)} == pictures
-    assert "Against no regularizer, dropout 0.1 fixed 2 pictures and broke 1. So small a difference may be chance." in (
-        text(page)
+    assert (
+        "dropout 0.1 instead of no regularizer: now correct: 2; now wrong: 1. So small a difference may be chance."
+        in (text(page))
     )
-    assert "Both are right about 16 pictures, and both wrong about 1." in text(page)
+    assert "Both are correct on 16 images, and both wrong on 1." in text(page)
 
 
 def test_turned_round_what_was_fixed_is_broken():
@@ -216,7 +217,7 @@ def test_both_answers_stand_under_a_picture():
     mine, other = two_networks()
     page = opened(run=mine, versus=other, group="both_wrong")
     assert [alt for _, alt in shown(page)] == [
-        "Test picture 0, a cat: dropout 0.1 says dog 70 %; no regularizer says ship 70 %"
+        "Test image 0, true class cat: dropout 0.1 predicts dog 70 %; no regularizer predicts ship 70 %"
     ]
 
 
@@ -248,7 +249,7 @@ def test_nonsense_in_the_address_shows_the_usual_page(address):
     labels, said = truth_with(p0=DOG)
     finished(PLAIN, said, labels)
     page = opened(**address)
-    assert "gets 1 of 20 test pictures wrong" in text(page)
+    assert "misclassifies 1 of 20 test images" in text(page)
     assert len(shown(page)) == 1
 
 
@@ -308,7 +309,9 @@ def test_a_clear_difference_names_the_better_one():
     labels = np.zeros(100, int)
     mine, other = answers(labels, labels), answers(labels, (np.arange(100) < 30).astype(int))
     said = mistakes.comparison_headline("dropout", "none", metrics.compare_predictions(mine, other))
-    assert said == "Against none, dropout fixed 30 pictures and broke 0: dropout gets 30 pictures more right than none."
+    assert said == (
+        "dropout instead of none: now correct: 30; now wrong: 0. dropout classifies 30 more images correctly than none."
+    )
 
 
 @pytest.mark.parametrize(
@@ -330,7 +333,7 @@ def test_the_margin_of_the_matrix_adds_up_mistakes_only():
 
 def test_charts_say_their_content_in_words():
     table = np.array([[5, 1, 2], [0, 7, 3], [4, 0, 9]])
-    assert "cat 5 of 8 right, 2 taken for ship" in mistake_charts.describe_confusion_matrix(
+    assert "cat 5 of 8 correct, 2 predicted as ship" in mistake_charts.describe_confusion_matrix(
         table, ("cat", "dog", "ship")
     )
     assert mistake_charts.describe_class_accuracy(np.array([0.5, np.nan, 0.75]), ("cat", "dog", "ship")).endswith(

@@ -10,7 +10,7 @@ import pytest
 from keras_reference import keras_reference, some_images
 
 from cnnlab.experiment import REGULARIZERS, Experiment
-from cnnlab.models import numpy_forward
+from cnnlab.models import numpy_backward, numpy_forward
 from cnnlab.models.architecture import DROPOUT_POSITIONS, Layer, LayerOrder, network_layers
 
 SIZES = ({"kernel": 3, "filters": 64}, {"kernel": 5, "filters": 7, "dense": 11})
@@ -154,7 +154,7 @@ def test_the_way_back_is_tensorflows_gradient_at_every_stage(experiment):
     images = some_images(3)
     maps = numpy_forward.compute_activations(network.layers, network.weights, images)
     for at in maps:
-        ours = numpy_forward.gradient(network.layers, network.weights, maps, 3, at)
+        ours = numpy_backward.gradient(network.layers, network.weights, maps, 3, at)
         np.testing.assert_allclose(ours, gradient_by_tensorflow(network, images, 3, at), rtol=0, atol=1e-5, err_msg=at)
 
 
@@ -164,7 +164,7 @@ def test_the_way_back_follows_the_list_too(place):
     images = some_images(2)
     maps = numpy_forward.compute_activations(network.layers, network.weights, images)
     for at in ("relu1", "pool1", "conv2", "bn2"):
-        ours = numpy_forward.gradient(network.layers, network.weights, maps, 0, at)
+        ours = numpy_backward.gradient(network.layers, network.weights, maps, 0, at)
         np.testing.assert_allclose(ours, gradient_by_tensorflow(network, images, 0, at), rtol=0, atol=1e-5)
 
 
@@ -178,7 +178,7 @@ def test_the_images_and_the_weights_are_not_written_to():
     maps = numpy_forward.compute_activations(network.layers, weights, images)
     for values in maps.values():
         values.flags.writeable = False
-    numpy_forward.gradient(network.layers, weights, maps, 1, "input")
+    numpy_backward.gradient(network.layers, weights, maps, 1, "input")
     numpy_forward.forward_from(network.layers, weights, maps["conv1"], "conv1")
 
 
@@ -187,8 +187,10 @@ def test_many_threads_get_their_own_answers():
     images = some_images(40)
     wanted = [numpy_forward.logits(network.layers, network.weights, image[None]) for image in images]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda image: numpy_forward.logits(network.layers, network.weights, image[None]), images))
-    np.testing.assert_array_equal(found, wanted)
+        computed = list(
+            pool.map(lambda image: numpy_forward.logits(network.layers, network.weights, image[None]), images)
+        )
+    np.testing.assert_array_equal(computed, wanted)
 
 
 def test_a_single_image_without_a_batch_is_refused_with_the_remedy():
@@ -211,14 +213,14 @@ def test_unknown_stages_and_classes_are_refused():
     with pytest.raises(ValueError, match="Received: 'conv9'"):
         numpy_forward.forward_from(network.layers, network.weights, maps["conv1"], "conv9")
     with pytest.raises(ValueError, match="Received: target=10"):
-        numpy_forward.gradient(network.layers, network.weights, maps, 10, "relu1")
+        numpy_backward.gradient(network.layers, network.weights, maps, 10, "relu1")
 
 
 def test_a_layer_that_only_works_in_training_has_no_slope():
     network = keras_reference(Experiment(dataset="shapes", depth=1, filters=4, dense=8, regularizer="dropout"))
     maps = numpy_forward.compute_activations(network.layers, network.weights, some_images(1))
     with pytest.raises(ValueError, match=r"conv1, relu1, pool1.*Received: layer_name='dropout1'"):
-        numpy_forward.gradient(network.layers, network.weights, maps, 0, "dropout1")
+        numpy_backward.gradient(network.layers, network.weights, maps, 0, "dropout1")
 
 
 def test_looking_inside_loads_neither_keras_nor_streamlit():
@@ -238,7 +240,7 @@ def test_a_layer_reads_the_layers_it_names_and_not_the_one_before_it():
     activations = numpy_forward.compute_activations(network, SKIP_WEIGHTS, images)
     flat = images.reshape(2, -1) * np.float32(1 / 255)
     np.testing.assert_allclose(activations["logits"], flat @ SKIP_WEIGHTS["logits/kernel"], atol=1e-4)
-    grad = numpy_forward.gradient(network, SKIP_WEIGHTS, activations, 3, "flatten")
+    grad = numpy_backward.gradient(network, SKIP_WEIGHTS, activations, 3, "flatten")
     np.testing.assert_allclose(grad[0], SKIP_WEIGHTS["logits/kernel"][:, 3], atol=1e-6)
     with pytest.raises(ValueError, match="continue before flatten, which logits reads"):
         numpy_forward.forward_from(network, SKIP_WEIGHTS, activations["dense1"], "dense1")

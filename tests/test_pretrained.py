@@ -12,9 +12,9 @@ from cnnlab import settings
 from cnnlab.analysis import metrics
 from cnnlab.data import load_dataset
 from cnnlab.data.samples import sample_images
-from cnnlab.experiment import REPORT
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
+from cnnlab.report_models import REPORT
 from cnnlab.storage import run_import, runs
 from cnnlab.training.keras_model import build_model, set_weights
 
@@ -67,7 +67,7 @@ def test_the_kept_predictions_have_the_stated_accuracy_to_the_last_picture(name)
 
 
 @pytest.mark.parametrize("name", REPORT)
-def test_a_shipped_run_rebuilt_from_its_json_says_what_its_keras_file_and_the_forward_pass_say(name):
+def test_a_shipped_run_its_keras_file_and_the_forward_pass_give_the_same_logits(name):
     run, images = runs.open_run(name), sample_images()[0]
     expected = keras.models.load_model(run.path / "model.keras").predict(images, verbose=0)
     np.testing.assert_allclose(rebuilt(run).predict(images, verbose=0), expected, rtol=1e-5, atol=1e-5)

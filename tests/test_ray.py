@@ -107,7 +107,7 @@ def gpu_machine(cluster: Nodes) -> Iterator[Node]:
 
 
 @on_a_cluster
-def test_jobs_share_a_gpu_and_one_that_runs_out_of_memory_is_tried_again_with_the_gpu_to_itself(
+def test_jobs_share_a_gpu_and_one_out_of_memory_is_retried_exclusively(
     lab: DispatcherHarness, gpu_machine: Node
 ) -> None:
     first = lab.ask(0, epochs=2, first="ResourceExhaustedError: OOM when allocating tensor")
@@ -192,9 +192,9 @@ def test_a_worker_on_another_machine_is_told_the_home_and_the_cap_and_no_secret(
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
     monkeypatch.setenv("CNNLAB_TEACHER_KEY", "correct horse battery")
     (tmp_path / "settings.json").write_text('{"gpu_megabytes": 4000}')
-    told = forwarded_environment()
-    assert (told["CNNLAB_HOME"], told["CNNLAB_GPU_MEGABYTES"]) == (str(tmp_path), "4000")
-    assert "correct horse battery" not in told.values()
+    variables = forwarded_environment()
+    assert (variables["CNNLAB_HOME"], variables["CNNLAB_GPU_MEGABYTES"]) == (str(tmp_path), "4000")
+    assert "correct horse battery" not in variables.values()
 
 
 def test_a_process_of_this_machine_gets_no_signal_that_is_meant_for_one_of_another(
@@ -222,14 +222,14 @@ def test_a_command_dies_with_the_process_that_it_is_tied_to(tmp_path: Path) -> N
     sleeper = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); time.sleep(60)"
     script = "import subprocess, sys; from cnnlab.jobs.ray.parent_death_signal import die_with_parent; "
     script += "subprocess.run(die_with_parent([sys.executable, '-c', *sys.argv[1:]]))"
-    told = tmp_path / "pid"
+    variables = tmp_path / "pid"
     environment = os.environ | {"PYTHONPATH": str(settings.REPOSITORY)}
-    keeper = subprocess.Popen([sys.executable, "-c", script, sleeper, str(told)], env=environment)
-    wait_for(lambda: told.exists() and told.read_text())
-    assert alive(int(told.read_text()))
+    keeper = subprocess.Popen([sys.executable, "-c", script, sleeper, str(variables)], env=environment)
+    wait_for(lambda: variables.exists() and variables.read_text())
+    assert alive(int(variables.read_text()))
     keeper.kill()
     keeper.wait()
-    wait_for(lambda: not alive(int(told.read_text())))
+    wait_for(lambda: not alive(int(variables.read_text())))
 
 
 def test_a_command_whose_keeper_has_gone_already_never_begins(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from run_factories import write_run
 
 from cnnlab import settings
 from cnnlab.analysis.statistics import paired_difference
-from cnnlab.claims import ACCURACY, Comparison, Verdict, check_claims, compare, judge
-from cnnlab.experiment import REPORT
+from cnnlab.claims import Verdict, check_claims, judge
+from cnnlab.comparison import ACCURACY, Comparison, compare
 from cnnlab.explanations.conclusions import describe_claim, describe_uncertainty, describe_verdict
 from cnnlab.explanations.report_tables import format_report
 from cnnlab.explanations.series_table import describe_series, series_table
@@ -26,6 +26,7 @@ from cnnlab.report import (
     report_rows,
     run_results,
 )
+from cnnlab.report_models import REPORT
 from cnnlab.reproduce import missing_models, publish, publishable_models, train_missing
 from cnnlab.series_results import series_results
 from cnnlab.storage import files, runs
@@ -177,7 +178,7 @@ def test_depth_is_said_to_differ_in_parameters_and_dense_layers():
     assert all(f"{depth}-conv has {count:,} parameters" in evidence for depth, count in counts.items())
 
 
-def test_how_sure_a_figure_is_counts_images_and_the_last_ten_epochs(tmp_path):
+def test_the_uncertainty_is_that_of_the_images_and_of_the_last_ten_epochs(tmp_path):
     curves = {"3conv-batchnorm": [0.1, 0.45, *[0.5] * 7, 0.53, 0.5], "2conv-none": [0.1, *[0.5] * 10]}
     ours = {}
     for name, curve in curves.items():
@@ -191,7 +192,8 @@ def test_how_sure_a_figure_is_counts_images_and_the_last_ten_epochs(tmp_path):
     sentence = describe_uncertainty([dataclasses.replace(row, ours=ours.get(row.model.name)) for row in table()])
     # halves: 1.96 * sqrt(0.25 / 10,000), times sqrt(2) for a difference, and with 5,000 training images for a gap
     assert "to within 1.0 points" in sentence and "the report's 1.4 points" in sentence and "gap 1.7" in sentence
-    assert "3-conv, batch norm moved most, by 8.0 points, and 2-conv, no regularizer least, by 0.0 points" in sentence
+    assert "the accuracy of 3-conv, batch norm ranges over 8.0 points (the most)" in sentence
+    assert "that of 2-conv, no regularizer over 0.0 points (the least)" in sentence
     assert describe_uncertainty([dataclasses.replace(row, ours=None) for row in table()]) == ""
 
 

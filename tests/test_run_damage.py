@@ -11,9 +11,10 @@ from history_factories import history, write
 from run_factories import write_run
 
 from cnnlab import doctor, settings
-from cnnlab.experiment import REPORT, Experiment
+from cnnlab.experiment import Experiment
 from cnnlab.jobs.queue import Queue, has_finished_run
 from cnnlab.jobs.worker_outcome import outcome_from_record
+from cnnlab.report_models import REPORT
 from cnnlab.storage import bounded_files, files, run_damage, run_files, run_retention, runs
 from cnnlab.storage.run_record import RunRecord, read_record, write_record
 from cnnlab.storage.runs import DamagedRun, Run

@@ -10,8 +10,8 @@ import pytest
 from cnnlab import settings
 from cnnlab.analysis import metrics
 from cnnlab.cli import main
-from cnnlab.experiment import REPORT
 from cnnlab.report import report_rows
+from cnnlab.report_models import REPORT
 from cnnlab.reproduce import missing_experiments, publish_results, publishable_experiments, series_experiments
 from cnnlab.storage import compression, files, run_import, runs
 

@@ -8,7 +8,8 @@ import pytest
 from run_factories import some_weights
 
 from cnnlab import settings
-from cnnlab.experiment import REPORT, Experiment
+from cnnlab.experiment import Experiment
+from cnnlab.report_models import REPORT
 from cnnlab.storage import compression, files, process_lock, run_files, runs
 
 ROW = dict.fromkeys(runs.HISTORY_COLUMNS, 0.1) | {"epoch": 0}

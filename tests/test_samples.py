@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnlab.data import cifar10
+from cnnlab.data import cifar10, cifar10_reader
 from cnnlab.data.samples import SAMPLE_DIRECTORY, sample_images
 
 
@@ -35,9 +35,9 @@ def test_nobody_can_paint_on_the_shared_samples() -> None:
 @pytest.mark.slow
 def test_the_samples_are_the_first_twenty_test_images() -> None:
     with tarfile.open(Path(os.environ["CNNLAB_TEST_ARCHIVE"])) as archive:
-        batch = archive.extractfile(f"{cifar10.BATCHES_DIRECTORY}/test_batch")
+        batch = archive.extractfile(f"{cifar10_reader.BATCHES_DIRECTORY}/test_batch")
         assert batch is not None
-        test_images, test_labels = cifar10.read_batch(batch.read())
+        test_images, test_labels = cifar10_reader.read_batch(batch.read())
     images, labels = sample_images()
     assert np.array_equal(images, test_images[:20])
     assert np.array_equal(labels, test_labels[:20])

@@ -7,7 +7,8 @@ import pytest
 from history_factories import history, write
 
 from cnnlab import settings
-from cnnlab.experiment import REPORT, Experiment
+from cnnlab.experiment import Experiment
+from cnnlab.report_models import REPORT
 from cnnlab.storage import runs, series
 
 PLAIN = Experiment(depth=3, epochs=3)

@@ -1,4 +1,4 @@
-"""The settings: one object, from the environment, a file or the usual values, and a clear word where one is wrong."""
+"""The settings: from the environment, a file or the defaults, and one sentence for an invalid one."""
 
 import io
 import json
@@ -32,29 +32,29 @@ def picture(width: int, height: int) -> bytes:
     return file.getvalue()
 
 
-def test_without_a_word_the_usual_values_hold(home: Path) -> None:
+def test_settings_have_their_defaults_without_file_and_environment(home: Path) -> None:
     assert settings.current() == settings.Settings()
-    assert {one.source for one in settings.list_settings()} == {"the usual"}
+    assert {one.source for one in settings.list_settings()} == {"default"}
 
 
-def test_the_environment_wins_over_the_file_and_the_file_over_the_usual(
+def test_the_environment_wins_over_the_file_and_the_file_over_the_default(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (home / "settings.json").write_text(json.dumps({"jobs_per_person": 5, "epochs": 30}))
     monkeypatch.setenv("CNNLAB_EPOCHS", "40")
-    found = settings.current()
-    assert (found.jobs_per_person, found.epochs, found.queue_length) == (5, 40, settings.Settings().queue_length)
+    loaded = settings.current()
+    assert (loaded.jobs_per_person, loaded.epochs, loaded.queue_length) == (5, 40, settings.Settings().queue_length)
     assert source_of("epochs") == "CNNLAB_EPOCHS"
     assert source_of("jobs_per_person") == str(home / "settings.json")
 
 
-def test_a_home_that_is_named_from_here_is_the_same_for_a_worker_that_starts_elsewhere(
+def test_a_relative_home_is_the_same_folder_for_a_worker_in_another_directory(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(home)
     monkeypatch.setenv("CNNLAB_HOME", "lab")
     script = "from cnnlab import settings; print(settings.home())"
-    said = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script],
         cwd="/",
         env=subprocess_environment(),
@@ -62,7 +62,7 @@ def test_a_home_that_is_named_from_here_is_the_same_for_a_worker_that_starts_els
         text=True,
         check=True,
     )
-    assert Path(said.stdout.strip()) == home / "lab" == settings.home()
+    assert Path(process.stdout.strip()) == home / "lab" == settings.home()
 
 
 def test_a_changed_file_counts_from_the_next_question_on(home: Path) -> None:

@@ -1,4 +1,4 @@
-"""The shapes: drawn alike everywhere, recognizable, and as hard as they are said to be."""
+"""The data set Shapes: reproducible, recognizable, of the stated difficulty."""
 
 import errno
 import hashlib
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnlab.data import is_dataset_available, load_dataset, shapes
+from cnnlab.data import is_dataset_available, load_dataset, shape_drawing, shapes
 from cnnlab.experiment import Experiment
 from cnnlab.storage.runs import read_run
 from cnnlab.training import trainer
@@ -28,8 +28,8 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(shapes, name, 20)
 
 
-def test_pictures_have_the_form_of_cifar10_and_the_kinds_are_even() -> None:
-    images, labels = shapes.generate(1_000, seed=3)
+def test_images_have_the_shape_of_cifar10_and_classes_are_balanced() -> None:
+    images, labels = shape_drawing.generate(1_000, seed=3)
     assert images.shape == (1_000, 32, 32, 3)
     assert images.dtype == labels.dtype == np.uint8
     assert np.bincount(labels).tolist() == [100] * 10
@@ -37,28 +37,28 @@ def test_pictures_have_the_form_of_cifar10_and_the_kinds_are_even() -> None:
     assert len(shapes.CLASSES) == 10
 
 
-def test_the_same_seed_draws_the_same_pictures_and_another_seed_others() -> None:
-    first, again, other = shapes.generate(300, 1), shapes.generate(300, 1), shapes.generate(300, 2)
+def test_the_same_seed_draws_the_same_images_and_another_seed_others() -> None:
+    first, again, other = shape_drawing.generate(300, 1), shape_drawing.generate(300, 1), shape_drawing.generate(300, 2)
     assert np.array_equal(first[0], again[0])
     assert np.array_equal(first[1], again[1])
     assert (first[0] != other[0]).mean() > 0.9
 
 
-def test_the_pictures_are_those_that_the_measured_figures_are_about() -> None:
-    images, labels = shapes.generate(100, shapes.SEED)
+def test_the_images_are_those_on_which_the_documented_accuracies_were_measured() -> None:
+    images, labels = shape_drawing.generate(100, shapes.SEED)
     digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
-    assert digest[:16] == "91410c31c5b4be5b", "the pictures changed: measure again, and raise RECIPE"
+    assert digest[:16] == "91410c31c5b4be5b", "the images changed: measure again, and increase VERSION"
 
 
-def test_no_two_pictures_are_alike() -> None:
-    images, _ = shapes.generate(2_000, seed=0)
+def test_no_two_images_are_equal() -> None:
+    images, _ = shape_drawing.generate(2_000, seed=0)
     assert len({image.tobytes() for image in images}) == 2_000
 
 
 @pytest.mark.parametrize("name", shapes.CLASSES)
-def test_every_shape_covers_its_area_and_fits_into_the_picture(name: str) -> None:
+def test_every_shape_covers_its_area_and_fits_into_the_image(name: str) -> None:
     y, x = np.mgrid[-1.5:1.5:301j, -1.5:1.5:301j].astype(np.float32)
-    distance = shapes.signed_distance(name, x, y)
+    distance = shape_drawing.signed_distance(name, x, y)
     inside = distance < 0
     assert 0.7 < inside.sum() * 0.01**2 < 2.8
     assert not inside[np.hypot(x, y) > 1.15].any()
@@ -67,24 +67,24 @@ def test_every_shape_covers_its_area_and_fits_into_the_picture(name: str) -> Non
 
 def test_the_edge_of_a_shape_is_smooth() -> None:
     line = np.linspace(-16, 16, 65, dtype=np.float32)[None]
-    cover = shapes._coverage(shapes.signed_distance("circle", line / 10, np.zeros_like(line)) * 10)
-    assert set(np.unique(cover)) > {0.0, 1.0}
-    assert np.abs(np.diff(cover)).max() <= 0.51
+    coverage = shape_drawing._coverage(shape_drawing.signed_distance("circle", line / 10, np.zeros_like(line)) * 10)
+    assert set(np.unique(coverage)) > {0.0, 1.0}
+    assert np.abs(np.diff(coverage)).max() <= 0.51
 
 
-def test_the_shape_can_be_told_from_what_is_behind_it() -> None:
-    random = shapes._ChunkRandom(500, 0, 0)
-    canvas = shapes._background(random)
-    cover = shapes._shape_coverage(random, (np.arange(500) % 10).astype(np.uint8))
-    colour = shapes._contrasting_color(random, canvas, cover)
-    weight = cover[:, None]
+def test_the_color_of_a_shape_differs_from_its_background() -> None:
+    rng = shape_drawing._ChunkRandom(500, 0, 0)
+    canvas = shape_drawing._background(rng)
+    coverage = shape_drawing._shape_coverage(rng, (np.arange(500) % 10).astype(np.uint8))
+    color = shape_drawing._contrasting_color(rng, canvas, coverage)
+    weight = coverage[:, None]
     behind = (canvas * weight).sum(axis=(2, 3)) / weight.sum(axis=(2, 3))
-    apart = np.sqrt(((colour - behind) ** 2).sum(axis=1))
-    assert np.quantile(apart, 0.02) > 0.2
-    assert apart.mean() > 0.4
+    color_distance = np.sqrt(((color - behind) ** 2).sum(axis=1))
+    assert np.quantile(color_distance, 0.02) > 0.2
+    assert color_distance.mean() > 0.4
 
 
-def test_they_are_drawn_once_and_then_mapped_from_disk(few: None, home: Path) -> None:
+def test_images_are_drawn_once_and_then_memory_mapped(few: None, home: Path) -> None:
     assert is_dataset_available("shapes")
     first = load_dataset("shapes")
     written = (home / "data" / "shapes" / "x_train.npy").stat().st_mtime_ns
@@ -96,16 +96,16 @@ def test_they_are_drawn_once_and_then_mapped_from_disk(few: None, home: Path) ->
     assert (len(first.x_train), len(first.x_test)) == (40, 20)
 
 
-def test_pictures_of_an_older_recipe_are_drawn_again(few: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_of_an_older_version_are_drawn_again(few: None, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as before:
-        before.setattr(shapes, "NOISE_STD", 0.5)
+        before.setattr(shape_drawing, "NOISE_STD", 0.5)
         before.setattr(shapes, "VERSION", shapes.VERSION - 1)
         old = load_dataset("shapes").fingerprint
     assert load_dataset("shapes").fingerprint != old
     assert load_dataset("shapes").fingerprint == load_dataset("shapes").fingerprint
 
 
-def test_a_full_disk_is_no_reason_not_to_train(few: None, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+def test_shapes_load_on_a_full_disk(few: None, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     def full(_handle: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -115,7 +115,7 @@ def test_a_full_disk_is_no_reason_not_to_train(few: None, monkeypatch: pytest.Mo
     assert not (home / "data" / "shapes").exists()
 
 
-def test_a_network_learns_the_training_pictures_by_heart_and_knows_new_ones_much_less(tmp_path: Path) -> None:
+def test_a_network_memorizes_the_training_images_and_does_worse_on_new_ones(tmp_path: Path) -> None:
     experiment = Experiment(dataset="shapes", train_images=600, epochs=12, batch=16, filters=32)
     assert trainer.train(experiment, tmp_path / "run") == "done"
     history = read_run(tmp_path / "run").history()

@@ -40,33 +40,33 @@ def run(tmp_path, monkeypatch):
 
 
 def test_the_top_images_are_those_with_the_largest_pixel(run):
-    found = top_activations_job.run_job(run)
+    result = top_activations_job.run_job(run)
     maxima = numpy_forward.compute_activations(network_layers(run.experiment), run.weights(2), sample_images()[0])[
         "relu2"
     ].max(axis=(1, 2))
     for number in range(5):
         expected = np.sort(maxima[:, number])[::-1][:9]
-        np.testing.assert_allclose(found.examples["relu2"].top.values[number], expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(result.examples["relu2"].top.values[number], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_selectivity_is_there_for_every_class_and_zero_for_one_that_no_image_shows(run):
-    found = top_activations_job.run_job(run).selectivity["relu1"]
-    assert found.shape == (10, 5)
+    result = top_activations_job.run_job(run).selectivity["relu1"]
+    assert result.shape == (10, 5)
     shown = np.isin(np.arange(10), sample_images()[1])
-    assert (found[~shown] == 0).all() and (np.abs(found[shown]) > 0).any()
+    assert (result[~shown] == 0).all() and (np.abs(result[shown]) > 0).any()
 
 
 def test_what_was_written_comes_back(run):
     assert top_activations_job.load(run) is None and top_activations_job.job_status(run) is None
-    told = []
-    made = top_activations_job.run_job(run, lambda done, of: told.append((done, of)))
+    updates = []
+    made = top_activations_job.run_job(run, lambda done, of: updates.append((done, of)))
     read = top_activations_job.load(run)
     assert read is not None and (read.images, read.epoch) == (20, 2)
     for stage, gallery in made.examples.items():
         for name in ("images", "values", "rows", "columns"):
             np.testing.assert_array_equal(getattr(read.examples[stage].middle, name), getattr(gallery.middle, name))
         np.testing.assert_array_equal(read.examples[stage].dead, gallery.dead)
-    assert told[-1] == (20, 20)
+    assert updates[-1] == (20, 20)
     assert top_activations_job.job_status(run) == top_activations_job.JobStatus("done", 20, 20)
 
 
@@ -122,10 +122,10 @@ def test_a_full_disk_is_one_sentence_with_a_remedy(run, monkeypatch, begin):
 
 def test_a_page_hears_that_the_answers_found_no_room(run, monkeypatch):
     monkeypatch.setattr(top_activations_job, "write_npz", full)
-    with pytest.raises(top_activations_job.TopActivationsError) as heard:
+    with pytest.raises(top_activations_job.TopActivationsError) as error_info:
         top_activations_job.run_job(run)
-    assert top_activations_job.job_status(run) == top_activations_job.JobStatus("failed", message=str(heard.value))
-    assert "CNNLAB_HOME" in str(heard.value)
+    assert top_activations_job.job_status(run) == top_activations_job.JobStatus("failed", message=str(error_info.value))
+    assert "CNNLAB_HOME" in str(error_info.value)
 
 
 def test_nothing_is_written_into_a_shipped_run(run, tmp_path):

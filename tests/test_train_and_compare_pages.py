@@ -12,12 +12,13 @@ from streamlit.testing.v1 import AppTest
 
 from cnnlab import data, formatting, settings
 from cnnlab.data import download
-from cnnlab.experiment import REPORT, Experiment
+from cnnlab.experiment import Experiment
 from cnnlab.explanations import conclusions, curves, training_progress
 from cnnlab.jobs import dispatcher_process
 from cnnlab.jobs.queue import Queue
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.pages import compare, train
+from cnnlab.report_models import REPORT
 from cnnlab.storage import files, process_lock, runs
 from cnnlab.storage.run_record import RunRecord
 from cnnlab.ui import app_shell, architecture_diagram, browser_identity
@@ -241,7 +242,7 @@ def test_a_finished_run_opens_at_once_with_its_figures():
     write(settings.runs_dir() / SMALL.key, SMALL, LEARNED, test_accuracy=0.61)
     app = opened(**small())
     assert [metric.value for metric in app.metric] == ["75.0 %", "62.0 %", "13.0 points"]
-    assert "right on 75 % of the training images and on 62 % of new ones, gap 13.0 points" in text(app)
+    assert "correct on 75 % of the training images and on 62 % of new ones, gap 13.0 points" in text(app)
     assert "trained 23 November 2026 on AMD EPYC, 2 of 2 cores, 11 min" in text(app)
     assert "highest validation accuracy of any epoch 62.0 %, after epoch 4; accuracy on the test set 61.0 %" in text(
         app

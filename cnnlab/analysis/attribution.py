@@ -17,7 +17,8 @@ import numpy as np
 from cnnlab.analysis.receptive_field import Box, receptive_field_centers
 from cnnlab.array_types import Array, Weights
 from cnnlab.models.architecture import Layer
-from cnnlab.models.numpy_forward import compute_activations, gradient, logits, softmax
+from cnnlab.models.numpy_backward import gradient
+from cnnlab.models.numpy_forward import compute_activations, logits, softmax
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -140,7 +141,7 @@ def _check_patch(patch: int, stride: int, grey: int, size: int) -> None:
     if not 1 <= stride <= patch:
         raise ValueError(f"Expected a stride of 1 to {patch} pixels, the patch, to leave no gaps. Received: {stride=}")
     if not 0 <= grey <= 255:
-        raise ValueError(f"Expected a grey value from 0 to 255. Received: grey={grey}")
+        raise ValueError(f"Expected a gray value from 0 to 255. Received: grey={grey}")
 
 
 def _check_class(layers: Sequence[Layer], target: int) -> int:

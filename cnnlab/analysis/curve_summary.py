@@ -1,4 +1,4 @@
-"""Figures read off learning curves: accuracies after the last epoch, the gap, its trend, the best epoch."""
+"""Summary of learning curves: accuracies after the last epoch, the gap, its trend, the best epoch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,17 +10,18 @@ from numpy.typing import NDArray
 from cnnlab.analysis import statistics
 from cnnlab.array_types import History
 
-TREND_EPOCHS = 8  # the trend of a curve is read from so many last epochs
-MIN_TREND_EPOCHS = 4  # fewer say nothing of a trend
-STEADY_SLOPE = 0.002  # a curve that changes by less than so much an epoch is steady
+TREND_EPOCHS = 8  # the trend of a curve is estimated from so many last epochs
+MIN_TREND_EPOCHS = 4  # with fewer there is no trend
+STEADY_SLOPE = 0.002  # per epoch; a smaller slope counts as steady
 
 
 @dataclass(frozen=True)
 class CurveSummary:
-    """What a history says after its last epoch. Accuracies are fractions; all of them measured in inference mode.
+    """A training history after its last epoch. Accuracies are fractions 0..1 in inference mode.
 
-    `gap` is training minus validation accuracy, both measured alike; `trend` is that of the gap and `validation_trend`
-    that of the validation accuracy: "rising", "falling", "steady", or "" after too few epochs.
+    `reported` is the training accuracy as Keras reports it, None without one. `gap` is training minus validation
+    accuracy; `trend` is that of the gap and `validation_trend` that of the validation accuracy: "rising", "falling",
+    "steady", or "" after too few epochs.
     `best` is the highest validation accuracy of any epoch, `best_epoch` the first epoch that had it.
     """
 
@@ -36,7 +37,7 @@ class CurveSummary:
 
 
 def summarize_curves(history: History) -> CurveSummary | None:
-    """The figures after the last epoch, or None where no epoch is written yet."""
+    """The summary after the last epoch, or None where the history has no epoch yet."""
     history = evaluated_epochs(history)
     if not len(history["epoch"]):
         return None
@@ -57,13 +58,13 @@ def summarize_curves(history: History) -> CurveSummary | None:
 
 
 def evaluated_epochs(history: History) -> History:
-    """The epochs that were measured: all but the one at work."""
-    there = np.isfinite(history["val_accuracy"])
-    return {name: values[there] for name, values in history.items()}
+    """The epochs with a validation accuracy: all but the running one."""
+    is_evaluated = np.isfinite(history["val_accuracy"])
+    return {name: values[is_evaluated] for name, values in history.items()}
 
 
 def trend(values: NDArray[np.float64]) -> str:
-    """ "rising" or "falling" where the slope of the last epochs differs from 0 beyond chance, else "steady"; "" if few.
+    """ "rising" or "falling" where the slope of the last epochs differs significantly from 0, else "steady"; "" if few.
 
     The slope is that of `statistics.trend`, with a 95 % interval, over TREND_EPOCHS epochs. Slopes below STEADY_SLOPE
     an epoch are steady whatever their interval.
@@ -78,13 +79,13 @@ def trend(values: NDArray[np.float64]) -> str:
 
 
 def append_progress(history: History, progress: Mapping[str, Any]) -> History:
-    """The history with one more point for the epoch at work: what Keras reports of it so far, and nothing measured."""
+    """The history with one more row for the running epoch: Keras's accuracy and loss so far, NaN for the rest."""
     batches = progress.get("batches")
     if progress.get("phase") != "training" or not batches or not len(history["epoch"]):
         return history
-    moment = float(progress["epoch"]) - 1 + float(progress.get("batch") or 0) / float(batches)
-    if moment <= history["epoch"][-1]:
+    position = float(progress["epoch"]) - 1 + float(progress.get("batch") or 0) / float(batches)
+    if position <= history["epoch"][-1]:
         return history
-    known = {"epoch": moment, "accuracy": progress.get("accuracy"), "loss": progress.get("loss")}
+    known = {"epoch": position, "accuracy": progress.get("accuracy"), "loss": progress.get("loss")}
     row = {name: float("nan") if known.get(name) is None else float(known[name] or 0) for name in history}
     return {name: np.append(values, row[name]) for name, values in history.items()}

@@ -49,13 +49,13 @@ def calibration(
     A perfectly calibrated network has equal first and second arrays. All three have shape (bins,).
     """
     confidence = probabilities(logits).max(axis=-1)
-    right = np.argmax(np.asarray(logits), axis=-1) == np.asarray(labels)
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    count = np.bincount(which, minlength=bins)
+    is_correct = np.argmax(np.asarray(logits), axis=-1) == np.asarray(labels)
+    bin_index = np.minimum((confidence * bins).astype(int), bins - 1)
+    count = np.bincount(bin_index, minlength=bins)
     with np.errstate(invalid="ignore"):
-        mean_confidence = np.bincount(which, confidence, minlength=bins) / count
-        mean_right = np.bincount(which, right, minlength=bins) / count
-    return mean_confidence, mean_right, count
+        mean_confidence = np.bincount(bin_index, confidence, minlength=bins) / count
+        bin_accuracy = np.bincount(bin_index, is_correct, minlength=bins) / count
+    return mean_confidence, bin_accuracy, count
 
 
 def class_accuracy(table: NDArray[np.int64]) -> Float64Array:
@@ -131,16 +131,16 @@ class PairedOutcomes:
 
         Only images that exactly one of the two classifies correctly count (McNemar 1947).
         """
-        fixed, broke = int(self.now_correct.sum()), int(self.now_wrong.sum())
-        return (fixed - broke) ** 2 <= 4 * (fixed + broke)
+        now_correct, now_wrong = int(self.now_correct.sum()), int(self.now_wrong.sum())
+        return (now_correct - now_wrong) ** 2 <= 4 * (now_correct + now_wrong)
 
 
 def compare_predictions(mine: Predictions, other: Predictions) -> PairedOutcomes:
     """The outcomes of two networks on the same images. Raises ValueError for different images."""
     if not np.array_equal(mine.true_class, other.true_class):
         raise ValueError(
-            f"Compare two networks on the same pictures in the same order. "
-            f"Received: {len(mine.true_class)} and {len(other.true_class)} pictures with different labels"
+            f"Compare two networks on the same images in the same order. "
+            f"Received: {len(mine.true_class)} and {len(other.true_class)} images with different labels"
         )
     a, b = mine.correct, other.correct
     return PairedOutcomes(now_correct=a & ~b, now_wrong=~a & b, both_correct=a & b, both_wrong=~a & ~b)

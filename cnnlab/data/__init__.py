@@ -1,7 +1,7 @@
-"""The images: CIFAR-10 (downloaded, or carried in by a teacher) and Shapes (drawn on the spot).
+"""The data sets: CIFAR-10 (downloaded or imported) and Shapes (drawn on this machine).
 
-A data set is four arrays, memory-mapped, so that several workers share the same pages of memory, and a fingerprint
-that goes into the record of every run trained on it.
+A data set is four arrays, memory-mapped so that several workers share the same pages of memory, and a fingerprint that
+is written into the record of every run trained on it.
 """
 
 import importlib
@@ -35,7 +35,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class DataSplit:
-    """What one experiment trains on, watches while training (`val`), and is measured on at the end (`test`)."""
+    """The images of one experiment: training, validation after each epoch, test after the last; as in Dataset."""
 
     x_train: PixelArray
     y_train: PixelArray
@@ -46,12 +46,12 @@ class DataSplit:
 
 
 def is_dataset_available(name: str) -> bool:
-    """Whether `load(name)` would succeed, without making or downloading anything."""
+    """Whether `load_dataset(name)` would succeed; creates and downloads nothing."""
     return bool(_module(name).is_available())
 
 
 def load_dataset(name: str) -> Dataset:
-    """The data set of this name. Raises DatasetMissing where it has to be fetched first."""
+    """The data set of this name. Raises DatasetMissing where it is not on this machine."""
     dataset: Dataset = _module(name).load()
     return dataset
 
@@ -66,7 +66,7 @@ def split_dataset(dataset: Dataset, experiment: Experiment) -> DataSplit:
     """The images an experiment uses, as views on the data set's arrays.
 
     The report's split: train on the first 40,000 training images, validate on the last 10,000; its final models train
-    on all 50,000 and are watched, as the report does, on the 10,000 test images.
+    on all 50,000 and are validated, as in the report, on the 10,000 test images.
     """
     end, start = experiment.train_images, VALIDATION_START[dataset.name]
     if experiment.split == "test":

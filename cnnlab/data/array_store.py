@@ -1,14 +1,14 @@
 """Data sets on disk: four .npy files and a manifest in a folder that is either complete or absent.
 
 A data set is written into a hidden sibling folder, synced to the disk, and renamed, so that a process killed at any
-moment leaves nothing that a later start would trust. It is read memory-mapped: all workers on a machine share one copy.
+moment leaves no folder that looks complete. It is read memory-mapped: all workers on a machine share one copy.
 
 A rename cannot replace a folder that is not empty. So a data set that is replaced is first renamed to a hidden backup,
-where `read` finds it while nothing has its name; if the process is killed between the two renames, the next `write`
+which `read` opens while the folder is missing; if the process is killed between the two renames, the next `write`
 restores it.
 
 Checksums are not computed at every start (184 MB take half a second): `read` checks shapes, types, sizes and labels;
-`fingerprint` is there for a full check.
+`fingerprint` does a full check.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ ARRAY_NAMES = ("x_train", "y_train", "x_test", "y_test")
 
 
 class ArrayStoreError(Exception):
-    """A data set that cannot be read or written. The message is one sentence for a person."""
+    """A data set that cannot be read or written. The message is one sentence with the remedy."""
 
 
 def fingerprint(arrays: Mapping[str, PixelArray]) -> str:
@@ -118,7 +118,7 @@ def read(folder: Path) -> tuple[Arrays, dict[str, Any]]:
 
     Raises ArrayStoreError where the folder is missing, incomplete or not what its manifest says.
     """
-    for path in (folder, _backup_path(folder), folder):  # it may be being replaced
+    for path in (folder, _backup_path(folder), folder):  # it may be replaced at this moment
         with contextlib.suppress(FileNotFoundError):
             return _read_directory(path)
     raise ArrayStoreError(f"There is no prepared data set in {folder}.")

@@ -1,14 +1,14 @@
-"""Fetch CIFAR-10 with Keras's own downloader, in a worker process whose progress a browser and a terminal can read.
+"""Downloads CIFAR-10 with Keras's downloader in a worker process, and reports its progress in a status file.
 
-`python -m cnnlab data download` runs `download` here. Keras (and with it TensorFlow) is imported inside that function
-and nowhere else, so the web process stays light: it starts that command and polls `progress()`, which reads one small
-file. `cancel()` asks a download to stop, from any process.
+`python -m cnnlab data download` runs `download`. Only that function imports Keras (and with it TensorFlow): the web
+process starts the command and polls `download_status()`, which reads the status file. `cancel()` stops a download from
+any process.
 
-Keras reports progress to the terminal only, so a thread watches the growing file instead; another one watches for a
-cancel, from the first moment to the last. What arrives is checked twice: Keras compares the archive's SHA-256, and
-`cifar10.prepare` the MD5 of every file in it.
+Keras reports progress to the terminal only, so a thread polls the size of the growing file; another one polls for a
+cancel request during the whole download. The archive is verified twice: Keras compares its SHA-256, `cifar10.prepare`
+the MD5 of every file in it.
 
-The worker holds a lock while it lives, so a killed download is seen as interrupted, and two never run at once.
+The worker holds a lock while it runs, so a killed download is recognized as interrupted, and only one runs at a time.
 """
 
 import os
@@ -33,8 +33,8 @@ from cnnlab.storage.files import DISK_FULL_ERRNOS
 ORIGIN = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"  # as in keras.datasets.cifar10
 ARCHIVE_BYTES = 170_498_071
-POLL_SECONDS = 0.25  # seconds between two looks at the growing file
-SOCKET_TIMEOUT_SECONDS = 60.0  # seconds without a byte after which the network counts as gone
+POLL_SECONDS = 0.25  # between two reads of the file's size
+SOCKET_TIMEOUT_SECONDS = 60.0  # without data, after which the connection is closed
 IMPORT_COMMAND = "python -m cnnlab data import PATH"
 
 
@@ -43,7 +43,7 @@ class DownloadStatus(BackgroundStatus):
     """The status of a download.
 
     `state` is "starting", "downloading", "preparing", "done", "failed", "cancelled", or, where its process died,
-    "interrupted". `bytes` of `total` have arrived. `message` is one sentence for a person. `updated` is Unix time.
+    "interrupted". `bytes` of `total` are downloaded. `message` is one sentence for display. `updated` is Unix time.
     """
 
     LIVE_STATES = ("starting", "downloading", "preparing")
@@ -54,18 +54,18 @@ class DownloadStatus(BackgroundStatus):
 
 
 def status_file() -> StatusFile[DownloadStatus]:
-    """Where the download of this home writes its status."""
+    """The status file of the download into this home."""
     message = "The download was interrupted: start it again."
     return StatusFile(_path("download.json"), _path("download.lock"), DownloadStatus, message)
 
 
 def download_status() -> DownloadStatus | None:
-    """The download that runs or ran last in this home, or None where there never was one."""
+    """The status of the running or last download into this home; None without one."""
     return status_file().read()
 
 
 def cancel() -> None:
-    """Ask the running download, if there is one, to stop, whatever it is at. It leaves nothing half-made behind."""
+    """Ask the running download, if any, to stop at any step. It removes its partial files."""
     if process_lock.is_locked(_path("download.lock")):
         _path("download.cancel").touch()
 
@@ -79,10 +79,10 @@ def download(
 ) -> Path:
     """Download CIFAR-10, prepare it, and return the folder of the prepared arrays.
 
-    Call it in a process of its own, from its main thread: SIGINT and SIGTERM cancel it. `tell` is called with every
-    step, four times a second. An archive that Keras has downloaded for another program is used again.
+    Call it in the main thread of its own process: SIGINT and SIGTERM cancel it. `on_status` gets every status, about
+    four times a second. An archive in Keras's cache is used instead of a download.
 
-    Raises CifarError with one clear sentence: no network, no disk space, a damaged archive, cancelled, already running.
+    Raises CifarError: no network, no disk space, a damaged archive, cancelled, another download is running.
     """
     with ExitStack() as stack:
         _acquire_lock(stack)
@@ -102,28 +102,28 @@ def download(
 
 
 class _StatusWriter:
-    """Writes every status of the download to its file, and passes it on."""
+    """Writes every status of the download to the status file and passes it to `on_status`."""
 
     def __init__(self, on_status: Callable[[DownloadStatus], None]) -> None:
         self._on_status = on_status
-        self._lock = threading.Lock()  # the thread that watches the file's size writes too
+        self._lock = threading.Lock()  # the thread that polls the file's size writes too
         self.latest = DownloadStatus("starting")
         self(message="Starting the download of CIFAR-10")
 
     def __call__(self, **changes: str | int) -> None:
         with self._lock:
             self.latest = replace(self.latest, updated=time.time(), **changes)  # type: ignore[arg-type]
-            with suppress(OSError):  # a full disk: the file keeps the last status, the terminal gets this one
+            with suppress(OSError):  # a full disk: the file keeps its last status, `on_status` gets this one
                 status_file().write(self.latest)
             self._on_status(self.latest)
 
 
-def _fetch_and_prepare(report: _StatusWriter, origin: str, sha256: str, silence: float) -> Path:
-    if (kept := _keras_cached_archive()) is not None:
-        report(state="preparing", message=f"Found an archive that Keras has downloaded before: {kept}")
+def _fetch_and_prepare(report: _StatusWriter, origin: str, sha256: str, socket_timeout: float) -> Path:
+    if (cached := _keras_cached_archive()) is not None:
+        report(state="preparing", message=f"Found an archive that Keras has downloaded before: {cached}")
         try:
-            return cifar10.prepare(kept)
-        except cifar10.CifarWriteError:  # another archive would find no more room
+            return cifar10.prepare(cached)
+        except cifar10.CifarWriteError:  # a new archive could not be written either
             raise
         except cifar10.CifarError:
             report(state="starting", message="That archive is damaged; downloading CIFAR-10 again")
@@ -132,7 +132,7 @@ def _fetch_and_prepare(report: _StatusWriter, origin: str, sha256: str, silence:
     except OSError as error:
         raise _download_error(error, origin) from error
     try:
-        archive = _fetch(report, folder, origin, sha256, silence)
+        archive = _fetch(report, folder, origin, sha256, socket_timeout)
         report(state="preparing", message="Unpacking CIFAR-10")
         return cifar10.prepare(archive)
     finally:
@@ -140,31 +140,31 @@ def _fetch_and_prepare(report: _StatusWriter, origin: str, sha256: str, silence:
 
 
 def _keras_cached_archive() -> Path | None:
-    """The archive that `keras.datasets.cifar10.load_data` leaves in its cache, where it is whole."""
+    """The archive that `keras.datasets.cifar10.load_data` has left in its cache, if its size is right; else None."""
     cache = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
     names = ("cifar-10-batches-py-target_archive", "cifar-10-batches-py.tar.gz")
-    found = [cache / name for name in names if (cache / name).is_file()]
-    return next((path for path in found if path.stat().st_size == ARCHIVE_BYTES), None)
+    archives = [cache / name for name in names if (cache / name).is_file()]
+    return next((path for path in archives if path.stat().st_size == ARCHIVE_BYTES), None)
 
 
-def _fetch(report: _StatusWriter, folder: Path, origin: str, sha256: str, silence: float) -> Path:
-    """Let Keras download the archive into `folder` while a thread reports its growing size."""
+def _fetch(report: _StatusWriter, folder: Path, origin: str, sha256: str, socket_timeout: float) -> Path:
+    """Download the archive into `folder` with Keras, while a thread reports its size; returns its path."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import keras  # type: ignore[import-untyped,unused-ignore]  # takes seconds: only ever in this worker
+    import keras  # type: ignore[import-untyped,unused-ignore]  # takes seconds: imported in this worker only
 
-    keras.utils.disable_interactive_logging()  # its progress bar; `tell` has one of its own
+    keras.utils.disable_interactive_logging()  # its progress bar
     name = "cifar-10-python.tar.gz"
     done = threading.Event()
     watcher = threading.Thread(target=_watch_file_size, args=(report, folder / name, done), daemon=True)
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(silence)  # Keras waits for ever otherwise
+    previous_timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(socket_timeout)  # Keras sets no timeout
     watcher.start()
     try:
         keras.utils.get_file(name, origin, file_hash=sha256, cache_dir=str(folder), cache_subdir=".")
-    except Exception as error:  # Keras wraps what goes wrong in plain Exceptions
+    except Exception as error:  # Keras raises plain Exceptions
         raise _download_error(error, origin) from error
     finally:
-        socket.setdefaulttimeout(before)
+        socket.setdefaulttimeout(previous_timeout)
         done.set()
         watcher.join()
     return folder / name
@@ -178,7 +178,7 @@ def _watch_file_size(report: _StatusWriter, archive: Path, done: threading.Event
 
 
 def _download_error(error: Exception, origin: str) -> cifar10.CifarError:
-    """One sentence, with a remedy, for whatever Keras or the system raised."""
+    """One sentence with the remedy for an exception of Keras or the operating system."""
     if isinstance(error, OSError) and error.errno in DISK_FULL_ERRNOS:
         return cifar10.CifarError(f"The disk is full: free about 400 MB for {settings.home()}, then try again.")
     if isinstance(error, OSError) and error.filename:
@@ -195,26 +195,26 @@ def _download_error(error: Exception, origin: str) -> cifar10.CifarError:
     )
 
 
-# One download at a time, and how it is stopped
+# Lock and cancellation
 
 
 @contextmanager
 def _cancel_watcher() -> Iterator[None]:
-    """Inside, `cancel()` interrupts the main thread, be it in a silent network or in a long write."""
-    over = threading.Event()
+    """Within this context, `cancel()` interrupts the main thread with SIGINT, also during network waits and writes."""
+    finished = threading.Event()
 
-    def look() -> None:
-        while not over.wait(POLL_SECONDS):
+    def poll_for_cancel() -> None:
+        while not finished.wait(POLL_SECONDS):
             if _path("download.cancel").exists():
                 os.kill(os.getpid(), signal.SIGINT)
                 return
 
-    watcher = threading.Thread(target=look, daemon=True)
+    watcher = threading.Thread(target=poll_for_cancel, daemon=True)
     watcher.start()
     try:
         yield
     finally:
-        over.set()
+        finished.set()
         watcher.join()
 
 
@@ -233,7 +233,7 @@ def _acquire_lock(stack: ExitStack) -> None:
     stack.enter_context(lock)
     _clear_cancel()
     stack.callback(_clear_cancel)
-    for leftover in settings.home().glob("download-*"):  # of a download that was killed
+    for leftover in settings.home().glob("download-*"):  # of killed downloads
         shutil.rmtree(leftover, ignore_errors=True)
 
 
@@ -242,7 +242,7 @@ def _clear_cancel() -> None:
 
 
 def _catch_signals(stack: ExitStack) -> None:
-    """Turn SIGINT and SIGTERM into KeyboardInterrupt, after which Keras and this module clean up."""
+    """Turn SIGINT and SIGTERM into KeyboardInterrupt until `stack` closes."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt

@@ -1,7 +1,7 @@
-"""Twenty real CIFAR-10 test images that come with the code, so that a machine without data still has pictures to show.
+"""The first twenty CIFAR-10 test images, shipped with the code for machines without the data set.
 
-They are the first twenty of the test set, in its order: image 0 is the cat whose feature maps the report shows. Their
-source and licence stand in sample_images/NOTICE. Where the data set is present, pages use its 10,000 test images.
+Image 0 is the cat whose feature maps the report shows. Source and license: sample_images/NOTICE. Where the data set is
+present, pages use its 10,000 test images.
 """
 
 import functools
@@ -21,7 +21,7 @@ def sample_images() -> tuple[PixelArray, PixelArray]:
     files = sorted(SAMPLE_DIRECTORY.glob("cifar10_*.png"))
     images = np.stack([_pixels(file) for file in files])
     labels = np.array([int(file.stem.rpartition("_")[2]) for file in files], np.uint8)
-    images.flags.writeable = labels.flags.writeable = False  # one copy for every page and thread
+    images.flags.writeable = labels.flags.writeable = False  # the cached arrays are shared by all pages and threads
     return images, labels
 
 

@@ -1,4 +1,4 @@
-"""Sentences about the report's conclusions (`cnnlab.claims`), and about the chance in its figures and in ours."""
+"""Sentences about the report's conclusions (`cnnlab.claims`), and about the uncertainty of the results."""
 
 from collections.abc import Sequence
 
@@ -6,28 +6,26 @@ import numpy as np
 
 from cnnlab.analysis.statistics import accuracy_interval, generalization_gap, unpaired_difference
 from cnnlab.claims import (
-    ACCURACY,
     AGREEMENT_CLAIM,
     AGREEMENT_TOLERANCE,
     DEPTH_CLAIM,
     ClaimResult,
-    Comparison,
     Judgment,
-    compare,
 )
-from cnnlab.experiment import REPORT
+from cnnlab.comparison import ACCURACY, Comparison, compare
 from cnnlab.formatting import percent, points
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.report import LAST_EPOCHS, ReportRow
+from cnnlab.report_models import REPORT
 
 
 def describe_verdict(result: ClaimResult) -> str:
-    """'holds (1 seed)': the verdict with the number of seeds that it rests on."""
+    """'holds (1 seed)': the verdict with the number of seeds that it is based on."""
     return result.verdict.value if result.missing else f"{result.verdict.value} ({describe_seeds(result)})"
 
 
 def describe_claim(result: ClaimResult) -> str:
-    """The evidence of a claim: by each measure the verdict and its effects with 95 % intervals; then the report's."""
+    """The evidence for a claim: verdict and effects with 95 % intervals by each measure, then the report's verdict."""
     if result.missing:
         return f"waits for {', '.join(result.missing)}"
     sentences = [describe_judgment(judgment, result) for judgment in result.judgments]
@@ -46,7 +44,7 @@ def describe_judgment(judgment: Judgment, result: ClaimResult) -> str:
 
 
 def describe_depth_confounds() -> str:
-    """What else differs between the networks of two and of three convolution layers: parameters and dense layers."""
+    """The other differences between 2-conv and 3-conv networks: number of parameters and of dense layers."""
     plain = {depth: network_layers(REPORT[f"{depth}conv-none"].experiment) for depth in (2, 3)}
     parts = [
         f"{depth}-conv has {parameter_count(network):,} parameters and"
@@ -57,7 +55,7 @@ def describe_depth_confounds() -> str:
 
 
 def closest_comparisons(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """Of the comparisons that one network has at one depth, the one that speaks least for the claim."""
+    """For each network and depth, the comparison with the smallest difference."""
     groups: dict[tuple[str, ...], list[Comparison]] = {}
     for one in comparisons:
         same_depth = one.name[0] == one.other[0]
@@ -66,7 +64,7 @@ def closest_comparisons(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
 
 def describe_comparison(one: Comparison) -> str:
-    """'2-conv dropout 0.1 against 2-conv batch norm +3.1 points (+1.9 to +4.2)', and what is not steady about it."""
+    """'2-conv dropout 0.1 against 2-conv batch norm +3.1 points (+1.9 to +4.2)'; how many epochs agree."""
     unsteady = (
         "" if one.is_steady else f", with this sign in only {one.agreeing_epochs} of the last {one.epochs} epochs"
     )
@@ -80,36 +78,36 @@ def describe_estimate(one: Comparison) -> str:
 
 
 def describe_seeds(result: ClaimResult) -> str:
-    """'1 seed', '1 to 3 seeds': with how many seeds both networks of a comparison were trained."""
+    """'1 seed', '1 to 3 seeds': the number of common seeds of the networks compared."""
     counts = [len(one.seeds) for judgment in result.judgments for one in judgment.comparisons]
     few, many = min(counts), max(counts)
     return f"{few} seed{'s' if few > 1 else ''}" if few == many else f"{few} to {many} seeds"
 
 
 def describe_chance(result: ClaimResult) -> str:
-    """Which chance the intervals of a claim describe."""
+    """What the intervals of a claim vary over: images, seeds, or both."""
     kinds = {one.estimate.chance for judgment in result.judgments for one in judgment.comparisons}
     names = {"images": "chance of the images, not of the seed", "seeds": "chance of the seed"}
     return " or ".join(names[kind] for kind in sorted(kinds) if kind in names)
 
 
 def describe_uncertainty(table: Sequence[ReportRow]) -> str:
-    """How far a figure may be off: by the images that it is measured on, and by the epoch at which training ends."""
+    """The uncertainty of the results: from the number of images, and from the epoch at which training ends."""
     ours = [(row, row.ours, row.ours.recent_range) for row in table if row.ours and row.ours.recent_range is not None]
     if not ours:
         return ""
-    steady, restless = (choose(ours, key=lambda one: one[2]) for choose in (min, max))
+    smallest, largest = (choose(ours, key=lambda one: one[2]) for choose in (min, max))
     return (
-        f"How sure is a figure? {describe_margins([row for row, _, _ in ours])} And it is that of one epoch: over the"
-        f" last {LAST_EPOCHS} epochs {restless[0].title} moved most, by {points(restless[2])}, and {steady[0].title}"
-        f" least, by {points(steady[2])}."
+        f"Uncertainty from the number of images: {describe_margins([row for row, _, _ in ours])} Uncertainty from the"
+        f" choice of the last epoch: over the last {LAST_EPOCHS} epochs the accuracy of {largest[0].title} ranges over"
+        f" {points(largest[2])} (the most), that of {smallest[0].title} over {points(smallest[2])} (the least)."
     )
 
 
 def describe_margins(table: Sequence[ReportRow]) -> str:
-    """Half the 95 % interval of an accuracy, of differences and of a gap, at the median accuracies of these rows."""
+    """The margins (half of the 95 % interval) of an accuracy, of differences and of a gap, at the median accuracies."""
     images = table[0].model.experiment.validation_images
-    known = table[0].model.experiment.train_eval_images
+    train_images = table[0].model.experiment.train_eval_images
     results = [row.ours for row in table if row.ours]
     validation = float(np.median([one.validation for one in results]))
     training = float(np.median([one.train if one.train_eval is None else one.train_eval for one in results]))
@@ -118,12 +116,13 @@ def describe_margins(table: Sequence[ReportRow]) -> str:
         f"{images:,} images give an accuracy to within {points(accuracy_interval(validation, images).margin)} (95 %);"
         f" a difference {ours}of ours and the report's"
         f" {points(unpaired_difference(validation, images, validation, images).margin)}; a gap"
-        f" {points(generalization_gap(training, known, validation, images).margin)}. Another seed is not in these."
+        f" {points(generalization_gap(training, train_images, validation, images).margin)}."
+        " Differences between seeds are not included."
     )
 
 
 def _paired_margin(table: Sequence[ReportRow]) -> float | None:
-    """The median margin of the differences between the first network and the others, on the same images."""
+    """The median margin of the paired differences between the first network and the others; None without pairs."""
     results = {
         row.model.name: {0: row.ours}
         for row in table
@@ -138,21 +137,21 @@ def _paired_margin(table: Sequence[ReportRow]) -> float | None:
 def best_sentence(
     names: Sequence[str], values: Sequence[float], report: Sequence[float] | None, *, as_points: bool
 ) -> str:
-    """Who leads in ours and in the report: the highest accuracy, or (`as_points`) the smallest gap.
+    """The best network in ours and in the report: highest accuracy or, with `as_points`, smallest gap (fractions).
 
-    `report` is None where the report has no figure of this measure.
+    `report` is None where the report does not state this measure.
     """
     choose = min if as_points else max
-    first = choose(range(len(names)), key=lambda index: values[index])
+    ours = choose(range(len(names)), key=lambda index: values[index])
     rank = "smallest gap" if as_points else "highest accuracy"
-    leader = f"**{names[first]}** has the {rank}, {_ranked_value(values[first], as_points)}"
+    best = f"**{names[ours]}** has the {rank}, {_ranked_value(values[ours], as_points)}"
     if report is None:
-        return f"{leader}; the report has no figure of this measure."
-    theirs = choose(range(len(names)), key=lambda index: report[index])
-    in_report = _ranked_value(report[theirs], as_points)
-    if theirs == first:
-        return f"{leader}; it leads in the report too, with {in_report}."
-    return f"{leader}; in the report it is {names[theirs]}, with {in_report}."
+        return f"{best}; the report has no figure of this measure."
+    report_best = choose(range(len(names)), key=lambda index: report[index])
+    in_report = _ranked_value(report[report_best], as_points)
+    if report_best == ours:
+        return f"{best}; it leads in the report too, with {in_report}."
+    return f"{best}; in the report it is {names[report_best]}, with {in_report}."
 
 
 def _ranked_value(value: float, as_points: bool) -> str:

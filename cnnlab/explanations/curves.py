@@ -1,4 +1,4 @@
-"""Sentences about learning curves: whether a network learns or memorizes, the size of the penalty, alt texts."""
+"""Sentences about learning curves: learning or overfitting, the size of the L2 penalty, alt texts of charts."""
 
 import numpy as np
 
@@ -11,17 +11,21 @@ from cnnlab.models.architecture import CLASS_COUNT
 from cnnlab.regularizers import REGULARIZERS
 
 WEAK_OVERFITTING, STRONG_OVERFITTING = 1 / 3, 2 / 3  # of the plain network's gap: weak below the first, strong above
-LAGGING_GAP = 0.10  # how far the moving averages' training accuracy lies below the batches' own before they are blamed
-WEAK_FACTOR = 3  # times as good as guessing is still little
+LAGGING_GAP = (
+    0.10  # training accuracy with batch statistics minus that with moving averages, above which the averages lag
+)
+WEAK_FACTOR = 3  # an accuracy below so many times chance level is called low
 
 
 def verdict(summary: CurveSummary, experiment: Experiment, plain: CurveSummary | None = None) -> str:
-    """Whether the network learns or overfits, in one sentence with its figures.
+    """Whether the network learns or overfits, in one sentence with its accuracies and gap.
 
-    `plain` is the finished network of the same experiment without a regularizer, None where there is none: how strong
-    overfitting is, is said relative to its gap. No claim is made where the gap's 95 % interval includes 0.
+    `plain` is the finished network of the same experiment without a regularizer, or None: the strength of overfitting
+    is relative to its gap. Overfitting is stated only where the gap's 95 % interval excludes 0.
     """
-    figures = f"right on {percent(summary.training)} of the training images and on {percent(summary.validation)} of new"
+    figures = (
+        f"correct on {percent(summary.training)} of the training images and on {percent(summary.validation)} of new"
+    )
     if summary.epoch == 0:
         return f"It has not been trained yet: {figures} ones."
     if averages_lag(summary, experiment):
@@ -39,43 +43,44 @@ def gap_estimate(summary: CurveSummary, experiment: Experiment) -> Estimate:
 
 
 def averages_lag(summary: CurveSummary, experiment: Experiment) -> bool:
-    """Whether batch normalization's moving averages lag so far behind that the accuracies say little of the weights.
+    """Whether batch normalization's moving averages lag so far behind the weights that accuracies mean little.
 
-    Keras's own training accuracy is counted with each batch's own mean and variance, the others with the moving
-    averages of both, which start at 0 and 1 and follow with momentum 0.99: after few batches the two differ widely.
+    Keras's training accuracy uses the mean and variance of each batch, the other accuracies use the moving averages,
+    which start at 0 and 1 and have momentum 0.99: after few batches the two differ by more than LAGGING_GAP.
     """
     uses_averages = REGULARIZERS[experiment.regularizer].layer_kind == "bn"
     return uses_averages and summary.reported is not None and summary.reported - summary.training > LAGGING_GAP
 
 
 def describe_lag(summary: CurveSummary) -> str:
-    """What the accuracies of a network with lagging moving averages mean."""
+    """The sentence for a network whose moving averages lag behind its weights."""
     return (
-        f"Not to be judged yet: with each batch's own mean and variance it is right on {percent(summary.reported or 0)}"
-        f" of the training images, with the moving averages on {percent(summary.training)}, and on"
-        f" {percent(summary.validation)} of new ones. The moving averages lag behind the weights."
+        f"Not to be judged yet: with each batch's own mean and variance it is correct on"
+        f" {percent(summary.reported or 0)} of the training images, with the moving averages on"
+        f" {percent(summary.training)}, and on {percent(summary.validation)} of new ones. The moving averages lag"
+        " behind the weights."
     )
 
 
 def describe_learning(summary: CurveSummary, experiment: Experiment, gap: Estimate, plain: CurveSummary | None) -> str:
-    """The verdict without its figures: what it has learned, and how strongly it overfits."""
+    """The verdict without numbers: how well it has learned, and how strongly it overfits."""
     overfits = gap.is_significant and gap.value > 0
-    new = accuracy_interval(summary.validation, experiment.validation_images)
-    if new.low <= 1 / CLASS_COUNT:
+    interval = accuracy_interval(summary.validation, experiment.validation_images)
+    if interval.low <= 1 / CLASS_COUNT:
         return "It knows its training images only" if overfits else "It guesses"
     if not overfits:
-        little = summary.validation < WEAK_FACTOR / CLASS_COUNT
-        return "It has learned a little" if little else f"It {learning_verb(summary)} without overfitting"
+        is_low = summary.validation < WEAK_FACTOR / CLASS_COUNT
+        return "It has learned a little" if is_low else f"It {learning_verb(summary)} without overfitting"
     return f"It {learning_verb(summary)}, with {describe_overfitting(gap, experiment, plain)}"
 
 
 def learning_verb(summary: CurveSummary) -> str:
-    """'is still learning' while the validation accuracy rises beyond chance, else 'learns'."""
+    """'is still learning' while the validation accuracy rises significantly, else 'learns'."""
     return "is still learning" if summary.validation_trend == "rising" else "learns"
 
 
 def describe_overfitting(gap: Estimate, experiment: Experiment, plain: CurveSummary | None) -> str:
-    """'weak overfitting (24 % of the plain network's gap)'; without a plain network only that it overfits."""
+    """'weak overfitting (24 % of the gap without a regularizer)'; without a plain network 'overfitting'."""
     if plain is None or plain.gap <= 0 or experiment == experiment.without_regularizer():
         return "overfitting"
     share = gap.value / plain.gap
@@ -84,34 +89,34 @@ def describe_overfitting(gap: Estimate, experiment: Experiment, plain: CurveSumm
 
 
 def describe_penalty(history: History) -> str | None:
-    """How large the L2 penalty is beside the loss; None where there is none."""
+    """The size of the L2 penalty relative to the loss; None without a penalty."""
     history = evaluated_epochs(history)
     penalty, loss = history["penalty"], history["loss"]
     if not len(penalty) or not np.any(penalty > 0):
         return None
-    said = f"The L2 penalty is {penalty[-1]:.2g} after epoch {history['epoch'][-1]:.0f}"
+    sentence = f"The L2 penalty is {penalty[-1]:.2g} after epoch {history['epoch'][-1]:.0f}"
     if np.isnan(loss[-1]) or loss[-1] <= 0:
-        return f"{said}."
+        return f"{sentence}."
     share = float(penalty[-1] / (penalty[-1] + loss[-1]))
-    small = " So small a part changes little" if share < 0.02 else ""
-    return f"{said}: {percent(share, 1)} of what training makes small.{small}{'.' if small else ''}"
+    remark = " So small a part changes little" if share < 0.02 else ""
+    return f"{sentence}: {percent(share, 1)} of what training makes small.{remark}{'.' if remark else ''}"
 
 
 def describe_accuracy(history: History, title: str, split: str = "validation") -> str:
-    """What the accuracy chart shows; `split` is what it is measured on: "validation" or "test" images."""
-    reading = summarize_curves(history)
-    if reading is None:
+    """The alt text of the accuracy chart; `split` is "validation" or "test"."""
+    summary = summarize_curves(history)
+    if summary is None:
         return f"Accuracy of {title}: no epoch is measured yet."
-    trend = f" and {reading.trend}" if reading.trend else ""
+    trend = f" and {summary.trend}" if summary.trend else ""
     return (
-        f"Accuracy of {title} over epochs 0 to {reading.epoch}. At the end training is {percent(reading.training, 1)}, "
-        f"{split} {percent(reading.validation, 1)}, the gap {points(reading.gap)}{trend}; "
-        f"{split} was highest, {percent(reading.best, 1)}, after epoch {reading.best_epoch}."
+        f"Accuracy of {title} over epochs 0 to {summary.epoch}. At the end training is {percent(summary.training, 1)}, "
+        f"{split} {percent(summary.validation, 1)}, the gap {points(summary.gap)}{trend}; "
+        f"{split} was highest, {percent(summary.best, 1)}, after epoch {summary.best_epoch}."
     )
 
 
 def describe_loss(history: History, title: str, split: str = "validation") -> str:
-    """What the loss chart shows; `split` as in `describe_accuracy`."""
+    """The alt text of the loss chart; `split` is "validation" or "test"."""
     history = evaluated_epochs(history)
     if not len(history["epoch"]):
         return f"Loss of {title}: no epoch is measured yet."

@@ -9,7 +9,7 @@ from cnnlab.report import ReportRow
 
 
 def format_report(table: Sequence[ReportRow]) -> str:
-    """Both tables in Markdown, ours beside the report's, and the conclusions."""
+    """Both tables in Markdown, our results beside the report's, then the conclusions and the uncertainty."""
     first = [row for row in table if row.model.experiment.split == "validation"]
     final = [row for row in table if row.model.experiment.split == "test"]
     parts = [
@@ -25,13 +25,13 @@ def format_report(table: Sequence[ReportRow]) -> str:
 
 
 def markdown_table(table: Iterable[ReportRow], measured: str) -> str:
-    """One table. 'ours' is after the last epoch, 'best' the highest of any epoch, both on the same images.
+    """One table. 'ours' is the accuracy after the last epoch, 'best' the highest of any epoch, on the same images.
 
-    The report heads its columns "Best ... Accuracy" and does not say which of the two that is: both differences stand.
+    The report calls its columns "Best ... Accuracy" and does not define them, so both differences are printed.
     """
-    heads = ["#", "model", "training: report", "ours", "best", f"{measured}: report", "ours", "difference"]
-    heads += ["best", "difference", "wall time: report", "ours"]
-    lines = ["| " + " | ".join(heads) + " |", "| " + " | ".join(["---"] * len(heads)) + " |"]
+    headers = ["#", "model", "training: report", "ours", "best", f"{measured}: report", "ours", "difference"]
+    headers += ["best", "difference", "wall time: report", "ours"]
+    lines = ["| " + " | ".join(headers) + " |", "| " + " | ".join(["---"] * len(headers)) + " |"]
     for row in table:
         report, ours = row.report, row.ours
         cells = [row.model.number, row.title, percent(report.train, 2)]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cnnlab.analysis.statistics import Estimate
-from cnnlab.claims import Comparison
+from cnnlab.comparison import Comparison
 from cnnlab.formatting import percent, points
 from cnnlab.series_results import SeriesResult
 

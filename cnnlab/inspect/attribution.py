@@ -8,7 +8,7 @@ from cnnlab.analysis import attribution
 from cnnlab.explanations import inspection
 from cnnlab.inspect import feature_maps
 from cnnlab.inspect.context import InspectContext
-from cnnlab.rendering.feature_map_grid import MIN_VMAX, colorbar_uri, overlay_heatmap, png_data_uri, upscaled_png
+from cnnlab.rendering.color_scale import MIN_VMAX, colorbar_uri, overlay_heatmap, png_data_uri, upscaled_png
 from cnnlab.ui import clickable_image, query_state
 from cnnlab.ui.state import session_key, url_param
 

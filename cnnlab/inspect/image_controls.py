@@ -10,7 +10,7 @@ import streamlit as st
 
 from cnnlab.inspect import upload
 from cnnlab.inspect.context import InspectContext
-from cnnlab.rendering.feature_map_grid import png_data_uri
+from cnnlab.rendering.color_scale import png_data_uri
 from cnnlab.storage.runs import Run
 from cnnlab.ui import clickable_image, query_state, selection
 from cnnlab.ui.image_source import ImageSet, load_image_set, thumbnails

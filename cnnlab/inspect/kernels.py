@@ -8,14 +8,8 @@ from cnnlab.analysis import kernels
 from cnnlab.array_types import Array
 from cnnlab.inspect import feature_maps, map_controls, pixel_trace
 from cnnlab.inspect.context import InspectContext
-from cnnlab.rendering.feature_map_grid import (
-    colorize,
-    grid_columns,
-    image_grid_png,
-    png_data_uri,
-    render_feature_maps,
-    shared_vmax,
-)
+from cnnlab.rendering.color_scale import colorize, image_grid_png, png_data_uri
+from cnnlab.rendering.feature_map_grid import grid_columns, render_feature_maps, shared_vmax
 from cnnlab.ui import clickable_image, query_state
 from cnnlab.ui.state import session_key, url_param
 

@@ -7,7 +7,7 @@ from cnnlab.explanations import inspection
 from cnnlab.inspect import feature_maps, prediction
 from cnnlab.inspect.context import InspectContext
 from cnnlab.models import numpy_forward
-from cnnlab.rendering.feature_map_grid import upscaled_png
+from cnnlab.rendering.color_scale import upscaled_png
 from cnnlab.ui.state import session_key
 
 SLIDERS = {  # name: (label, lowest, usual, highest, step)

@@ -17,7 +17,8 @@ from cnnlab.analysis.pixel_trace import PixelTrace, PoolTrace
 from cnnlab.array_types import Array
 from cnnlab.inspect.context import InspectContext
 from cnnlab.models.architecture import Layer
-from cnnlab.rendering.feature_map_grid import colorize, image_grid_png, png_data_uri, shared_vmax
+from cnnlab.rendering.color_scale import colorize, image_grid_png, png_data_uri
+from cnnlab.rendering.feature_map_grid import shared_vmax
 from cnnlab.rendering.palette import text_color_on
 from cnnlab.ui import clickable_image
 

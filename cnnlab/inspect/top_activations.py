@@ -10,7 +10,7 @@ from cnnlab.inspect import upload
 from cnnlab.inspect.context import InspectContext
 from cnnlab.jobs import top_activations_job
 from cnnlab.jobs.top_activations_job import TopActivations, TopActivationsError
-from cnnlab.rendering.feature_map_grid import png_data_uri
+from cnnlab.rendering.color_scale import png_data_uri
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, clickable_image, selection

@@ -1,8 +1,8 @@
-"""Which device a training runs on: its GPUs, or the processor where there is none. Or a cluster's, which it deals out.
+"""Assigns trainings to devices: the GPUs of this machine, its processor where it has none, or a cluster.
 
-Slots are dealt out over the GPUs in turn, so `--slots 4` on two GPUs puts two trainings on each. A training that ran
-out of memory is tried once more *alone*: it gets a GPU on which nothing else runs, and nothing else is put beside it.
-Where none is empty, the one with the least on it takes nothing new until it is.
+Slots are distributed evenly over the GPUs: `--slots 4` on two GPUs runs two trainings on each. A training that ran out
+of memory is retried as an *exclusive* job, which shares its GPU with no other. Where no GPU is free, the one with the
+fewest jobs gets no new ones until it is.
 """
 
 import os
@@ -28,13 +28,13 @@ class Gpu:
 
     @property
     def device(self) -> str:
-        """How a job says where it runs."""
+        """The name under which a job stores its device: "GPU 0"."""
         return f"GPU {self.index}"
 
 
 @dataclass(frozen=True)
 class RunningJob:
-    """A training at work on a device, perhaps with the device to itself."""
+    """A running training: its device, and whether it has the device to itself."""
 
     device: str
     exclusive: bool
@@ -48,62 +48,62 @@ def list_gpus() -> list[Gpu]:
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return []
-    found = parse_nvidia_smi(answer)
+    gpus = parse_nvidia_smi(answer)
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
-        return found
-    return [gpu for gpu in found if str(gpu.index) in [word.strip() for word in visible.split(",")]]
+        return gpus
+    return [gpu for gpu in gpus if str(gpu.index) in [word.strip() for word in visible.split(",")]]
 
 
 def parse_nvidia_smi(answer: str) -> list[Gpu]:
-    """The GPUs in nvidia-smi's lines; a line that is no GPU (a driver's complaint) is left out."""
-    found = []
+    """The GPUs in nvidia-smi's output (NVIDIA_SMI_QUERY); other lines, such as driver messages, are skipped."""
+    gpus = []
     for line in answer.splitlines():
         words = [word.strip() for word in line.split(",")]
         try:
-            found.append(Gpu(int(words[0]), words[1], int(words[2]), int(words[3])))
+            gpus.append(Gpu(int(words[0]), words[1], int(words[2]), int(words[3])))
         except (ValueError, IndexError):
             continue
-    return found
+    return gpus
 
 
 class DeviceSlots:
-    """The room on each device: how many trainings at a time."""
+    """The number of trainings that each device runs at a time: `slots`, distributed evenly over `devices`."""
 
     def __init__(self, devices: Sequence[str], slots: int) -> None:
         devices = list(devices) or [CPU]
-        share, more = divmod(slots, len(devices))
-        dealt = {device: share + (number < more) for number, device in enumerate(devices)}
-        self.capacity = {device: places for device, places in dealt.items() if places}
+        share, remainder = divmod(slots, len(devices))
+        slots_by_device = {device: share + (number < remainder) for number, device in enumerate(devices)}
+        self.capacity = {device: count for device, count in slots_by_device.items() if count}
 
     @property
     def total(self) -> int:
-        """How many trainings at a time."""
+        """The number of trainings that run at a time."""
         return sum(self.capacity.values())
 
     def allocator(self, running: Iterable[RunningJob]) -> "Allocator":
-        """Where there is room beside what is at work now."""
+        """An allocator of the slots that the running jobs leave free."""
         return Allocator(self.capacity, running)
 
 
 class Allocator:
-    """One look along the line: asked for one waiting job after the other, it says where each could begin now."""
+    """Decides for the waiting jobs, in their order, on which device each can start now."""
 
-    def __init__(self, room: dict[str, int], at_work: Iterable[RunningJob]) -> None:
-        self.capacity = room
-        self.load = dict.fromkeys(room, 0)
-        self.closed: set[str] = set()  # taken by one training alone, or kept free for one
-        for placed in at_work:
-            self.load[placed.device] = self.load.get(placed.device, 0) + 1
-            if placed.exclusive:
-                self.closed.add(placed.device)
+    def __init__(self, capacity: dict[str, int], running: Iterable[RunningJob]) -> None:
+        self.capacity = capacity
+        self.load = dict.fromkeys(capacity, 0)
+        self.closed: set[str] = set()  # devices used by an exclusive job, or reserved for one
+        for job in running:
+            self.load[job.device] = self.load.get(job.device, 0) + 1
+            if job.exclusive:
+                self.closed.add(job.device)
 
     def allocate(self, job: Job) -> str | None:
-        """The device for the next job in line, or None where it has to wait."""
-        open_to_it = [device for device in self.capacity if device not in self.closed]
-        if not open_to_it:
+        """The device for the next waiting job, or None where it has to wait."""
+        open_devices = [device for device in self.capacity if device not in self.closed]
+        if not open_devices:
             return None
-        best = min(open_to_it, key=self.load.__getitem__)
+        best = min(open_devices, key=self.load.__getitem__)
         if job.exclusive and self.load[best]:
             self.closed.add(best)
             return None
@@ -111,9 +111,9 @@ class Allocator:
 
 
 class ClusterSlots(DeviceSlots):
-    """The room on the GPUs, or on the processors, of many machines: the cluster knows which one is free.
+    """The slots of a cluster, which itself knows which of its GPUs or processors is free.
 
-    So there is one device with `slots` places, and a training alone takes `whole` of them, a whole GPU's or machine's.
+    It is one device with `slots` slots; an exclusive job takes `whole` of them, those of a GPU or a machine.
     """
 
     def __init__(self, device: str, slots: int, whole: int) -> None:
@@ -121,28 +121,28 @@ class ClusterSlots(DeviceSlots):
         self.whole = whole
 
     def allocator(self, running: Iterable[RunningJob]) -> "Allocator":
-        """Where there is room beside what is at work now."""
+        """An allocator of the slots that the running jobs leave free."""
         return ClusterAllocator(self.capacity, self.whole, running)
 
 
 class ClusterAllocator(Allocator):
-    """One look along the line at a cluster."""
+    """The allocator of a cluster's slots."""
 
-    def __init__(self, room: dict[str, int], whole: int, at_work: Iterable[RunningJob]) -> None:
-        super().__init__(room, ())
+    def __init__(self, capacity: dict[str, int], whole: int, running: Iterable[RunningJob]) -> None:
+        super().__init__(capacity, ())
         self.whole = whole
-        self.taken = sum(self.slots_needed(placed.exclusive) for placed in at_work)
+        self.taken = sum(self.slots_needed(job.exclusive) for job in running)
 
     def slots_needed(self, exclusive: bool) -> int:
-        """How many places a training takes."""
+        """The number of slots that a job takes."""
         return self.whole if exclusive else 1
 
     def allocate(self, job: Job) -> str | None:
-        """The cluster for the next job in line, or None where it has to wait; behind one alone, all wait."""
-        takes, room = self.slots_needed(job.exclusive), sum(self.capacity.values())
-        if not room or self.closed:
+        """The cluster for the next waiting job, or None if it has to wait; behind a waiting exclusive job all wait."""
+        needed, total = self.slots_needed(job.exclusive), sum(self.capacity.values())
+        if not total or self.closed:
             return None
-        if self.taken + takes <= max(room, takes):
+        if self.taken + needed <= max(total, needed):
             return next(iter(self.capacity))
         if job.exclusive:
             self.closed.update(self.capacity)

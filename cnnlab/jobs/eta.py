@@ -1,9 +1,9 @@
-"""How long a training will take, from what was measured on this machine, and from nothing else.
+"""Estimates the remaining time of trainings from epochs measured on this machine.
 
 Pure functions over pairs (experiment, record) of runs that were trained here. A run of the same network on as many
-images gives its own seconds per epoch; where there is none, the nearest kin's seconds are scaled by the arithmetic that
-an epoch needs. Without any measurement the answer is None, and a page says that it does not know yet. Runs shipped with
-the code come from another machine: leave them out.
+images gives its seconds per epoch; otherwise those of the most similar run are scaled by the number of multiplications
+per epoch. Without any measurement the result is None. Do not pass runs shipped with the code: they were trained on
+another machine.
 """
 
 import heapq
@@ -34,21 +34,21 @@ SHARED_FIELDS = (
     ("regularizer", "precision"),
     ("precision",),
     (),
-)  # what a run must share to be scaled: as much as can be had
+)  # shared by the runs whose pace is scaled; tried in this order
 TRAIN_STEP_COST = 3  # a training step costs about three forward passes
 STARTUP_SECONDS = 10.0  # seconds until a worker's first epoch: Keras is imported, its functions are traced
 
 
 @dataclass(frozen=True)
 class EpochPace:
-    """Seconds per epoch; `measured`: on this very network, and not scaled from another one's."""
+    """Seconds per epoch; `measured` is False where they are scaled from those of another network."""
 
     seconds_per_epoch: float
     measured: bool
 
 
 def expected_pace(experiment: Experiment, runs: Iterable[Measured]) -> EpochPace | None:
-    """The seconds per epoch to expect of `experiment`, or None where nothing was ever measured here."""
+    """The seconds per epoch to expect of `experiment`, or None without any measurement on this machine."""
     known = [(other, seconds) for other, record in runs if (seconds := seconds_per_epoch(record)) is not None]
     if same := [seconds for other, seconds in known if _shares(experiment, other, COST_FIELDS)]:
         return EpochPace(median(same), measured=True)
@@ -67,7 +67,7 @@ def seconds_per_epoch(record: RunRecord) -> float | None:
 
 
 def seconds_left(experiment: Experiment, runs: Iterable[Measured], epochs_done: int = 0) -> float | None:
-    """The seconds until a worker that is started now has trained the rest, or None where nothing was measured."""
+    """The seconds until a worker started now has trained the remaining epochs; None without any measurement."""
     expected = expected_pace(experiment, runs)
     return (
         None
@@ -79,33 +79,35 @@ def seconds_left(experiment: Experiment, runs: Iterable[Measured], epochs_done: 
 def start_times(running: Sequence[float | None], waiting: Sequence[float | None], slots: int = 1) -> list[float | None]:
     """In how many seconds each waiting training starts, given in their order.
 
-    `running` and `waiting` are the seconds that each of them still needs. Where one of these is unknown, so is
-    everything that may have to wait for it. Raises ValueError for slots < 1.
+    `running` and `waiting` are the remaining seconds of each job, None if unknown; then the start of every job that
+    may have to wait for it is unknown too. Raises ValueError for slots < 1.
     """
     if slots < 1:
         raise ValueError(f"There is at least one slot. Received: slots={slots}")
     free = [float("inf") if seconds is None else seconds for seconds in running]
     free += [0.0] * (slots - len(free))
     heapq.heapify(free)
-    for _ in range(len(free) - slots):  # more at work than there are slots: the first ones to end free none
+    for _ in range(len(free) - slots):  # more running jobs than slots: the first ones to end free no slot
         heapq.heappop(free)
-    found: list[float | None] = []
+    starts: list[float | None] = []
     for seconds in waiting:
         start = heapq.heappop(free)
-        found.append(None if start == float("inf") else start)
+        starts.append(None if start == float("inf") else start)
         heapq.heappush(free, float("inf") if seconds is None else start + seconds)
-    return found
+    return starts
 
 
 def epoch_multiplications(experiment: Experiment) -> float:
-    """The multiplications of one epoch: the training images forward and backward, the images measured after it."""
-    once = sum(_layer_multiplications(layer.parameters, layer.output_shape) for layer in network_layers(experiment))
+    """The multiplications of one epoch: training steps, and the evaluations after it."""
+    per_image = sum(
+        _layer_multiplications(layer.parameters, layer.output_shape) for layer in network_layers(experiment)
+    )
     images = experiment.train_images or 0
-    return float(once * (TRAIN_STEP_COST * images + experiment.train_eval_images + experiment.validation_images))
+    return float(per_image * (TRAIN_STEP_COST * images + experiment.train_eval_images + experiment.validation_images))
 
 
 def _layer_multiplications(parameters: int, shape: tuple[int, ...]) -> int:
-    """Every number of a layer is used once for each place of its output: height times width for a convolution."""
+    """Each weight is used once per output position: height * width for a convolution, once for a dense layer."""
     return parameters * (shape[0] * shape[1] if len(shape) == 3 else 1)
 
 

@@ -9,7 +9,7 @@ TERMINAL_STATES = (DONE, FAILED, CANCELLED)
 
 
 class UnknownJob(LookupError):
-    """There is no job with this number."""
+    """No job has this number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class Job:
     """One training as the queue knows it.
 
     `attempts` counts how often a worker was started, `crashes` how often one ended without a result. `requesters` are
-    the people who want it (for a finished job: who wanted it at its end), earliest first. `worked` is how many seconds
+    the people who want it (of a finished job: at its end), earliest first. `worked` is how many seconds
     earlier attempts took, `device` where the last one ran ("GPU 0", "CPU", "" before the first). An `exclusive` job ran
     out of memory once and shares its device with no other. Times are Unix times in seconds.
     """
@@ -39,7 +39,7 @@ class Job:
 
     @property
     def experiment(self) -> Experiment:
-        """The experiment to train. Raises ExperimentError where another version of the program wrote it."""
+        """The experiment to train. Raises ExperimentError for one of an incompatible version."""
         return Experiment.from_json(self.experiment_json)
 
     @property
@@ -49,5 +49,5 @@ class Job:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether anybody still asks for it. A running job that nobody wants is being stopped."""
+        """Whether it has requesters. A running job without requesters is being stopped."""
         return bool(self.requesters)

@@ -56,7 +56,7 @@ class LocalRunner:
         self.directory = directory
 
     def start(self, job: Job) -> WorkerHandle:
-        """A new process that inherits the run's lock; where another process trains this run, that one is watched."""
+        """A new process that inherits the run's lock; if another process trains this run, a handle of that one."""
         folder = self.directory(job)
         lock = process_lock.acquire(folder / "lock", write_owner=False)
         if lock is None:
@@ -143,7 +143,7 @@ class AdoptedWorker:
 
     def _send_signal(self, number: signal.Signals) -> bool:
         holder = process_lock.lock_owner(self.lock)
-        if holder is None:  # ended, or its lock is not signed yet
+        if holder is None:  # ended, or its owner is not written yet
             return True
         if holder.inherited and holder.is_local:
             with contextlib.suppress(OSError):

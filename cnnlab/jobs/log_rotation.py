@@ -1,8 +1,7 @@
-"""Logs that do not grow for ever: a full one becomes `.1`, and its writer goes on in an empty file without noticing.
+"""Rotates logs of running processes: a full log is copied to `<name>.1` and truncated.
 
-A worker and a dispatcher write to an open file whose name they do not know. So a full log is copied and then cut to
-nothing, where logrotate says `copytruncate`; it works because these logs are opened for appending. A line written
-between the two steps is lost.
+Workers and the dispatcher keep their log open, so it is not renamed but copied and truncated, like logrotate's
+`copytruncate`; this works because the logs are opened for appending. A line written between the two steps is lost.
 """
 
 import contextlib
@@ -13,7 +12,7 @@ MAX_LOG_BYTES = 2_000_000
 
 
 def rotate(log: Path, max_bytes: int = MAX_LOG_BYTES) -> bool:
-    """Whether the log had more than `most` bytes, and begins anew; what it held is in `<name>.1` now."""
+    """Rotate the log if it has more than `max_bytes` bytes; returns whether it did. OSErrors are ignored."""
     with contextlib.suppress(OSError):
         if log.stat().st_size > max_bytes:
             shutil.copyfile(log, log.with_name(log.name + ".1"))

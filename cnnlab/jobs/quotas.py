@@ -13,8 +13,9 @@ tells them apart is a class code or sign-in (`deploy/README.md`).
 from dataclasses import dataclass
 from functools import lru_cache
 
-from cnnlab.experiment import REPORT, Experiment
+from cnnlab.experiment import Experiment
 from cnnlab.jobs.eta import epoch_multiplications
+from cnnlab.report_models import REPORT
 from cnnlab.settings import Settings
 
 

@@ -8,12 +8,12 @@ from cnnlab.jobs.job import DONE, FAILED
 from cnnlab.jobs.runner import CRASHED, OUT_OF_MEMORY, STOPPED, Outcome
 from cnnlab.storage.run_record import RECORD_FILE, read_record
 
-EXIT_DONE, EXIT_STOPPED = 0, 3  # `train` says by its exit code how it ended; 1: failed, the reason is in record.json
-CLOCK_TOLERANCE_SECONDS = 0.05  # seconds by which the time of a file may lag behind the clock
+EXIT_DONE, EXIT_STOPPED = 0, 3  # exit codes of `train`; 1: failed, the reason is in record.json
+CLOCK_TOLERANCE_SECONDS = 0.05  # by which a file's modification time may lag behind the clock
 TAIL_BYTES = 4096
 TAIL_CHARACTERS = 300
 ATTEMPT_HEADER = "== attempt "  # the first line of each worker's part of the log
-TRACEBACK_BYTES = 64 * 1024  # bytes of a log in which a traceback is looked for
+TRACEBACK_BYTES = 64 * 1024  # of a log, searched for a traceback
 # Messages of TensorFlow, JAX, PyTorch and Python when memory runs out.
 OUT_OF_MEMORY_PATTERNS = (
     "RESOURCE_EXHAUSTED",
@@ -60,7 +60,7 @@ def outcome_from_record(folder: Path, started: float | None) -> Outcome:
 
 
 def owner_written_since(lock: Path, timestamp: float | None) -> bool:
-    """Whether a worker has signed the lock since `timestamp` (Unix time); unsigned, the file is empty."""
+    """Whether a worker has written its owner into the lock since `timestamp` (Unix time); before, the file is empty."""
     return modified_since(lock, timestamp) and lock.stat().st_size > 0
 
 

@@ -28,7 +28,7 @@ from cnnlab.inspect import (
 )
 from cnnlab.inspect.context import VIEW_PARAM, InspectContext
 from cnnlab.models.architecture import network_layers
-from cnnlab.rendering.feature_map_grid import upscaled_png
+from cnnlab.rendering.color_scale import upscaled_png
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.runs import DamagedRun, Run, UnknownRun
 from cnnlab.ui import cache, damaged_runs, malloc_tuning, query_state, selected_network, selection

@@ -16,7 +16,6 @@ from cnnlab.array_types import History
 from cnnlab.experiment import (
     OPTIMIZERS,
     PRECISIONS,
-    REPORT,
     TRAIN_IMAGE_COUNTS,
     Experiment,
     ExperimentError,
@@ -31,6 +30,7 @@ from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering import charts, palette
 from cnnlab.rendering.markdown import escape_markdown
+from cnnlab.report_models import REPORT
 from cnnlab.settings import SettingsError
 from cnnlab.storage.runs import Run
 from cnnlab.ui import (

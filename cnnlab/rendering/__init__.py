@@ -1,1 +1,1 @@
-"""Results as images, chart specifications and sentences. No Streamlit here."""
+"""Results as images and Vega-Lite charts. Does not import Streamlit."""

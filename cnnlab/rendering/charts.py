@@ -1,9 +1,8 @@
-"""The charts, and what they say in words.
+"""The charts of learning curves and rankings with their data.
 
-Each chart is authored in Altair once (`*_specs`) and kept as a plain Vega-Lite dictionary; the figures travel
-beside it as a table. So a page that draws the same chart every second for thirty browsers sends a few new rows, and
-builds nothing. Figures are written as Arrow by hand, because the way around pandas would cost a second at the first
-page.
+Each specification is authored in Altair (`*_specs`), built once, and kept as a plain Vega-Lite dictionary; the data are
+a separate Arrow table. So a page that updates a chart every second for thirty browsers only sends rows. The Arrow table
+is written from buffers, because `pa.array` imports pandas, which takes a second at the first page.
 """
 
 import importlib
@@ -20,7 +19,7 @@ Spec = dict[str, Any]
 
 
 def arrow_table(**columns: Sequence[Any] | NDArray[Any]) -> bytes:
-    """Columns of equal length, numbers or words, as an Arrow stream. `pa.array` would import pandas; buffers do not."""
+    """Columns of equal length, numbers or text, as an Arrow IPC stream."""
     table = pa.table({name: arrow_column(np.asarray(values)) for name, values in columns.items()})
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
@@ -42,7 +41,7 @@ def arrow_column(values: NDArray[Any]) -> pa.Array:
 
 
 def with_data(spec: Spec, **columns: Sequence[Any] | NDArray[Any]) -> Spec:
-    """The specification with these figures, ready for `st.vega_lite_chart`; `spec` itself stays as it is."""
+    """A copy of the specification with these columns as its data, for `st.vega_lite_chart`."""
     return {**spec, "datasets": {"figures": arrow_table(**columns)}}
 
 
@@ -69,14 +68,14 @@ def loss_chart(history: History, epochs: int) -> Spec:
 
 
 def penalty_chart(history: History, epochs: int) -> Spec:
-    """The L2 penalty by itself."""
+    """The L2 penalty over the epochs."""
     return with_data(
         cached_spec("chart_specs.penalty_curve", epochs), epoch=history["epoch"], penalty=history["penalty"]
     )
 
 
 def panel_chart(history: History, epochs: int, reported: bool = True) -> Spec:
-    """One small panel of many on common axes; `reported`: the training accuracy as Keras reports it."""
+    """A small panel of accuracy curves; with `reported` the training accuracy is that reported by Keras."""
     training = history["accuracy"] if reported else history["train_eval_accuracy"]
     return with_data(
         cached_spec("chart_specs.panel", epochs),
@@ -86,13 +85,13 @@ def panel_chart(history: History, epochs: int, reported: bool = True) -> Spec:
     )
 
 
-def overlay_chart(named: Mapping[str, History], colours: Sequence[str], epochs: int) -> Spec:
-    """The validation accuracy of several runs, by title, in one chart."""
+def overlay_chart(named: Mapping[str, History], colors: Sequence[str], epochs: int) -> Spec:
+    """The validation accuracy of several runs in one chart; histories by title, a color for each."""
     names = [name for name, history in named.items() for _ in history["epoch"]]
     epoch = [value for history in named.values() for value in history["epoch"]]
     accuracy = [value for history in named.values() for value in history["val_accuracy"]]
     return with_data(
-        cached_spec("chart_specs.overlay", tuple(named), tuple(colours), epochs),
+        cached_spec("chart_specs.overlay", tuple(named), tuple(colors), epochs),
         run=names,
         epoch=epoch,
         accuracy=accuracy,
@@ -106,34 +105,35 @@ def ranking_chart(
     report: Sequence[float] | None,
     points: bool = False,
 ) -> Spec:
-    """Bars, the best on top, the report's figure as a line across each. Fractions; `points`: gaps, smallest best.
+    """Bars, the best on top, with the report's value as a line across each.
 
-    `report` is None where the report has no figure of this measure: there are no lines then.
+    `values` and `report` are fractions; with `points` they are gaps, drawn in percentage points, the smallest is best.
+    Without `report` there are no lines.
     """
-    marks = [float("nan")] * len(values) if report is None else report
+    report_values = [float("nan")] * len(values) if report is None else report
     order = rank_order(values, points)
-    size = 100 if points else 1
+    factor = 100 if points else 1
     return with_data(
         cached_spec("chart_specs.ranking", points),
         place=list(range(len(order))),
         model=[names[index] for index in order],
-        value=[size * values[index] for index in order],
+        value=[factor * values[index] for index in order],
         regularizer=[regularizers[index] for index in order],
-        report=[size * marks[index] for index in order],
-        end=[size * np.fmax(values[index], marks[index]) for index in order],
+        report=[factor * report_values[index] for index in order],
+        end=[factor * np.fmax(values[index], report_values[index]) for index in order],
         label=[f"{100 * values[index]:.1f}{'' if points else ' %'}" for index in order],
     )
 
 
 def rank_order(values: Sequence[float], smallest: bool) -> list[int]:
-    """The positions of the values, the largest (or smallest) first."""
+    """The indices of the values in descending order; with `smallest` in ascending order."""
     return sorted(range(len(values)), key=lambda index: values[index] if smallest else -values[index])
 
 
 def cached_spec(function: str, *arguments: Any) -> Spec:
-    """What `function`, "MODULE.NAME" of this package, returns: a specification, built at the first call.
+    """The specification that `function`, "MODULE.NAME" of this package, returns; cached by that function.
 
-    The module, and Altair with it, is imported here, so a process that draws no chart does without.
+    The module, and with it Altair, is imported at the first call, so a process without charts does not import it.
     """
     module, _, name = function.partition(".")
     spec: Spec = getattr(importlib.import_module(f"cnnlab.rendering.{module}"), name)(*arguments)
@@ -141,8 +141,8 @@ def cached_spec(function: str, *arguments: Any) -> Spec:
 
 
 def describe_ranking(names: Sequence[str], values: Sequence[float], points: bool = False) -> str:
-    """What a ranking shows, first to last."""
+    """The alt text of a ranking: names and values, best first."""
     order = rank_order(values, points)
     unit = "points" if points else "%"
-    told = ", ".join(f"{names[index]} {100 * values[index]:.1f} {unit}" for index in order)
-    return f"{'Gaps, smallest' if points else 'Validation accuracies, highest'} first: {told}."
+    listed = ", ".join(f"{names[index]} {100 * values[index]:.1f} {unit}" for index in order)
+    return f"{'Gaps, smallest' if points else 'Validation accuracies, highest'} first: {listed}."

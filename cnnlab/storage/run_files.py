@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnlab.array_types import Weights
-from cnnlab.experiment import REPORT, Experiment, ExperimentError
+from cnnlab.experiment import Experiment, ExperimentError
 from cnnlab.models.architecture import CLASS_COUNT, network_layers, parameter_count, weight_shapes
+from cnnlab.report_models import REPORT
 from cnnlab.storage import bounded_files, compression, history_file, keras_file, run_record
 from cnnlab.storage.bounded_files import DamagedFile
 from cnnlab.storage.history_file import Columns

@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from cnnlab import settings
 from cnnlab.array_types import Weights
-from cnnlab.experiment import REPORT, Experiment
+from cnnlab.experiment import Experiment
+from cnnlab.report_models import REPORT
 from cnnlab.storage import files, run_damage, run_files
 from cnnlab.storage.bounded_files import DamagedFile
 from cnnlab.storage.history_file import (

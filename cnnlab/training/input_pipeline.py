@@ -1,11 +1,11 @@
-"""How images reach the network: uint8 arrays, gathered in the order asked for, a batch at a time.
+"""The input pipeline: batches of uint8 images in a given order.
 
-On TensorFlow the pictures stand in memory once, as a constant, and each batch is gathered from it inside the graph; on
-any other backend NumPy does the gathering.
+On TensorFlow the images are one constant in memory, from which each batch is gathered inside the graph; on other
+backends NumPy gathers them.
 
-The automatic tuning of tf.data is switched off on purpose. Its thread sleeps for twice as long each time (10 ms, 20 ms,
-... 20 s), and whoever lets go of a data set waits until it wakes: an epoch of 21 seconds is rounded up to 41, and plain
-`model.fit(x, y)` pays the same at the end of every call.
+The autotuning of tf.data is disabled. Its thread sleeps for a doubling time (10 ms, 20 ms, ... 20 s), and deleting a
+data set waits until it wakes: an epoch of 21 seconds takes 41, and plain `model.fit(x, y)` has the same delay at the
+end of every call.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ class InputPipeline:
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
-            self.constants = tf.constant(images), tf.constant(self.labels)  # a copy: the mapped file can be let go
+            self.constants = tf.constant(images), tf.constant(self.labels)  # a copy: the mapped file can be closed
         else:
             self.images = np.asarray(images)
 
@@ -31,7 +31,7 @@ class InputPipeline:
         return len(self.labels)
 
     def batches(self, order: NDArray[np.int64], size: int) -> Any:
-        """The images and labels at these positions, in this order, `size` at a time: something Keras reads from."""
+        """Batches of `size` images and labels at the indices `order`, as an input for Keras."""
         if keras.backend.backend() == "tensorflow":
             return self._tensorflow(order, size)
         return NumpyBatches(self, order, size)
@@ -39,25 +39,25 @@ class InputPipeline:
     def _tensorflow(self, order: NDArray[np.int64], size: int) -> Any:
         import tensorflow as tf
 
-        def gather(where: Any) -> tuple[Any, ...]:
-            return tuple(tf.gather(constant, where) for constant in self.constants)
+        def gather(indices: Any) -> tuple[Any, ...]:
+            return tuple(tf.gather(constant, indices) for constant in self.constants)
 
         options = tf.data.Options()
         options.autotune.enabled = False
-        positions = tf.data.Dataset.from_tensor_slices(order.astype(np.int32)).batch(size)
-        return positions.map(gather).with_options(options)
+        batches = tf.data.Dataset.from_tensor_slices(order.astype(np.int32)).batch(size)
+        return batches.map(gather).with_options(options)
 
 
 class NumpyBatches(keras.utils.PyDataset):
-    """The same for a backend that takes NumPy arrays."""
+    """Batches of an InputPipeline as NumPy arrays, for backends other than TensorFlow."""
 
-    def __init__(self, feed: InputPipeline, order: NDArray[np.int64], size: int):
+    def __init__(self, pipeline: InputPipeline, order: NDArray[np.int64], size: int):
         super().__init__()
-        self.feed, self.order, self.size = feed, order, size
+        self.pipeline, self.order, self.size = pipeline, order, size
 
     def __len__(self) -> int:
         return -(-len(self.order) // self.size)
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        where = self.order[index * self.size : (index + 1) * self.size]
-        return self.feed.images[where], self.feed.labels[where]
+        indices = self.order[index * self.size : (index + 1) * self.size]
+        return self.pipeline.images[indices], self.pipeline.labels[indices]

@@ -6,13 +6,14 @@
 The input is uint8 images (scaling is a layer), the output logits (softmax is part of the loss). The layers are named
 conv1, bn1, relu1, pool1, dropout1, ..., flatten, dense1, dense2, logits.
 
-What the report leaves open, and what was chosen:
+Choices that the report leaves open:
 
 - pixels are scaled to 0..1;
 - batch normalization between convolution and ReLU, as in Ioffe and Szegedy (2015);
 - dropout after each pooling and after each hidden dense layer, as in Srivastava et al. (2014);
-- L2 on the kernels of all convolution and dense layers, that of the logits included, not on biases.
-The other plausible positions were trained too: `python -m cnnlab layer-order` prints the comparison.
+- L2 on the kernels of all convolution and dense layers, including the logits, not on biases.
+
+The other plausible positions were trained for comparison: `python -m cnnlab layer-order` prints the comparison.
 """
 
 import zlib
@@ -34,8 +35,8 @@ def build_model(
 ) -> keras.Model:
     """The untrained network of an experiment: uint8 (n, 32, 32, 3) in, logits float32 (n, 10) out.
 
-    `style` is one of STYLES, three ways of writing the same model in Keras. With `plain`, every layer is Keras's own,
-    so that a saved model opens without this package. Weights depend on the experiment's seed alone.
+    `style` is one of BUILD_STYLES, three ways of writing the same model in Keras. With `plain`, every layer is Keras's
+    own, so that a saved model opens without this package. Weights depend on the experiment's seed alone.
     """
     if style not in BUILD_STYLES:
         raise ValueError(f"Choose the style from {', '.join(BUILD_STYLES)}. Received: style={style!r}")
@@ -92,20 +93,20 @@ def keras_layer(layer: Layer, experiment: Experiment, policy: str, plain: bool) 
 
 
 def layer_seed(experiment: Experiment, layer: Layer) -> int:
-    """A seed for this layer alone: with one seed for all, the dropout layers would draw the same random numbers."""
+    """A seed for this layer; with one seed for all, the dropout layers would draw the same random numbers."""
     return zlib.crc32(f"{experiment.seed}/{layer.name}".encode()) >> 1
 
 
 def batch_normalization_class() -> type[keras.layers.BatchNormalization]:
-    """Keras's batch normalization; on TensorFlow, the same numbers from one fused kernel instead of many small ones."""
+    """Keras's batch normalization; on TensorFlow an equivalent with one fused kernel."""
     return FusedBatchNormalization if keras.backend.backend() == "tensorflow" else keras.layers.BatchNormalization
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Batch normalization over TensorFlow's fused kernel: the same variables and the same results, less time.
+    """Batch normalization with TensorFlow's fused kernel: the same variables and results as Keras's layer, but faster.
 
-    The kernel reports the variance of a sample (divided by n - 1); Keras moves its average with the variance of the
-    batch (divided by n), so the factor is taken back out.
+    The kernel returns the sample variance (divided by n - 1); Keras updates its moving average with the variance
+    divided by n, so it is multiplied by (n - 1) / n.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -135,7 +136,7 @@ def get_weights(model: keras.Model) -> Weights:
 
 
 def set_weights(model: keras.Model, weights: Weights) -> None:
-    """The reverse of `read_weights`. Raises KeyError where one is missing, ValueError where a shape differs."""
+    """Assign weights as `get_weights` returns them. Raises KeyError for a missing one, ValueError for a wrong shape."""
     for layer in model.layers:
         for variable in layer.weights:
             if "seed" not in variable.name:

@@ -1,4 +1,4 @@
-"""Prepares a worker process before it trains: its threads, its processor core, its share of the GPU's memory.
+"""Prepares a worker process before it trains: its threads, its processor core, its limit of GPU memory.
 
 Keras is not imported at module level: the number of threads must be set before TensorFlow is imported.
 """

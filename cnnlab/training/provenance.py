@@ -1,6 +1,6 @@
-"""Where a result comes from: machine, versions, data, code. What a record says, so that a figure can be believed.
+"""The provenance of a run, for its record: machine, versions, data set, commit.
 
-Imported in workers only: it asks Keras what it runs on.
+Imported in workers only, since it imports Keras.
 """
 
 import os
@@ -41,12 +41,12 @@ def initial_record(experiment: Experiment, fingerprint: str) -> RunRecord:
 
 
 def thread_count() -> int:
-    """How many threads share one operation: what was asked for, else the processor's cores."""
+    """The number of threads per operation: as set in the environment, else the number of cores."""
     return int(os.environ.get("TF_NUM_INTRAOP_THREADS") or len(os.sched_getaffinity(0)))
 
 
 def device_name() -> str:
-    """The processor or GPU in words."""
+    """The name of the GPU, or of the processor with the number of cores used."""
     if has_gpu():
         return str(keras.distribution.list_devices()[0])
     names = [line.split(":")[1].strip() for line in read_cpuinfo() if line.startswith("model name")]
@@ -54,7 +54,7 @@ def device_name() -> str:
 
 
 def read_cpuinfo() -> list[str]:
-    """What Linux says of the processor; empty elsewhere."""
+    """The lines of /proc/cpuinfo; empty where there is no such file."""
     try:
         return Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -71,7 +71,7 @@ def code_commit() -> str | None:
 
 
 def utc_now() -> str:
-    """This moment in UTC, to the second."""
+    """The current time in UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

@@ -19,13 +19,8 @@ from cnnlab import formatting
 from cnnlab.analysis.receptive_field import Box
 from cnnlab.array_types import Array, PixelArray
 from cnnlab.rendering.charts import cached_spec, with_data
-from cnnlab.rendering.feature_map_grid import (
-    FeatureMapGrid,
-    colorbar_uri,
-    png_data_uri,
-    render_feature_maps,
-    upscaled_png,
-)
+from cnnlab.rendering.color_scale import colorbar_uri, png_data_uri, upscaled_png
+from cnnlab.rendering.feature_map_grid import FeatureMapGrid, render_feature_maps
 
 EMPTY_ROW: dict[str, Any] = {
     "kind": "", "x": 0.0, "y": 0.0, "x2": 0.0, "y2": 0.0, "number": -1, "turn": -1, "name": "", "value": "",

@@ -14,7 +14,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from cnnlab.rendering.feature_map_grid import upscaled_png
+from cnnlab.rendering.color_scale import upscaled_png
 from cnnlab.rendering.palette import SELECTED
 
 SIDE = 96  # pixels on the screen: every pixel of the picture is a square of 3

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cnnlab.array_types import PixelArray
 from cnnlab.data import cifar10, is_dataset_available, shapes
 from cnnlab.data.samples import sample_images
-from cnnlab.rendering.feature_map_grid import image_grid_png
+from cnnlab.rendering.color_scale import image_grid_png
 from cnnlab.storage.uploads import UnknownUpload, load_upload
 from cnnlab.ui import cache
 

@@ -283,7 +283,7 @@ def test_on_a_phone_the_picture_and_the_answer_come_first_and_the_first_wall_soo
     opened(tab, app, run=made["dropout"].name)
     picture, wall = tab.get_by_test_id("stImage").first, tab.locator(".st-key-wall-conv1 svg.marks")
     wall.wait_for()
-    answer = tab.get_by_text(re.compile("^It says"))
+    answer = tab.get_by_text(re.compile("^Prediction: "))
     wait_until(lambda: answer.bounding_box()["x"] > picture.bounding_box()["x"] + 100, "they stand side by side")
     assert picture.bounding_box()["y"] < 300 and answer.bounding_box()["y"] < 300
     wait_until(lambda: wall.bounding_box()["y"] < 1.2 * NARROW["height"], "the first wall begins on the second screen")

@@ -90,8 +90,8 @@ def test_from_a_square_to_its_pictures_to_the_inside_of_the_network(app, tab, ex
     truth, said = map(int, np.unravel_index(table.argmax(), table.shape))
     tab.goto(app.at("mistakes", run=PLAIN.key))
     settled(tab)
-    square = f"{CLASSES[truth]}, taken for {CLASSES[said]}: {table[truth, said]}"
-    click(tab, square, f"pictures? of an? {CLASSES[truth]} that it took for an? {CLASSES[said]}")
+    square = f"{CLASSES[truth]}, predicted as {CLASSES[said]}: {table[truth, said]}"
+    click(tab, square, f"images? of an? {CLASSES[truth]}, predicted as an? {CLASSES[said]}")
     tab.wait_for_url(re.compile(f"truth={CLASSES[truth]}&said={CLASSES[said]}"))
     pictures(tab).nth(int(table[truth, said]) - 1).wait_for()
     settled(tab)
@@ -112,7 +112,11 @@ def test_a_click_on_the_margin_shows_a_whole_row_again_and_again(app, tab, exams
     settled(tab)
     for truth in (first, second, first):
         count = int((wrong == truth).sum())
-        click(tab, f"{CLASSES[truth]}, taken for others: {count}", f"{count} pictures? of an? {CLASSES[truth]} that it")
+        click(
+            tab,
+            f"{CLASSES[truth]}, predicted as another class: {count}",
+            f"{count} images? of an? {CLASSES[truth]}, pred",
+        )
 
 
 def test_the_keyboard_reaches_the_menus_and_every_picture(app, tab):
@@ -133,8 +137,10 @@ def test_a_copied_link_opens_the_same_comparison(app, tab, exams):
     tab.goto(app.at("mistakes", run=DROPOUT.key, versus=PLAIN.key, group="both_wrong"))
     settled(tab)
     fixed, broke = int(groups.now_correct.sum()), int(groups.now_wrong.sum())
-    tab.get_by_role("heading", name=re.compile(f"dropout 0.1 fixed {fixed} pictures? and broke {broke}")).wait_for()
-    tab.get_by_text(f"{groups.both_wrong.sum()} pictures that both get wrong").wait_for()
+    tab.get_by_role(
+        "heading", name=re.compile(f"dropout 0.1 instead of .*now correct: {fixed}; now wrong: {broke}")
+    ).wait_for()
+    tab.get_by_text(f"{groups.both_wrong.sum()} images that both misclassify").wait_for()
     shown = min(15, int(groups.both_wrong.sum()))
     pictures(tab).nth(shown - 1).wait_for()
     assert pictures(tab).count() == shown

@@ -1,10 +1,10 @@
 """A command that dies with the process that starts it: python -m cnnlab.jobs.ray.parent_death_signal PARENT COMMAND...
 
-A worker on a cluster is a child of a Ray worker. Ray may kill that at any moment: the dispatcher is gone, the machine's
-memory is full. The child must not train on then, unseen. So this process asks the kernel to be killed when its parent
-(process id PARENT) ends, and becomes the command: the wish outlives `exec`, and the lock that was handed down does too.
+A worker on a cluster is a child of a Ray worker, which Ray may kill at any time (the dispatcher has ended, the machine
+is out of memory). The child must end too. So this process asks the kernel to send it SIGKILL when its parent (process
+id PARENT) ends, and replaces itself by the command with `exec`, which keeps that setting and the inherited lock.
 
-Left out: anything but Linux.
+Linux only.
 """
 
 import ctypes
@@ -17,15 +17,15 @@ PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 def die_with_parent(command: Sequence[str]) -> list[str]:
-    """The command line that ties `command` to this process."""
+    """The command line that runs `command` until this process ends."""
     return [sys.executable, "-m", __name__, str(os.getpid()), *command]
 
 
 def main(parent: int, command: Sequence[str]) -> None:
-    """Become `command`, for as long as `parent` lives. Raises OSError where there is no such command."""
+    """Replace this process by `command`, which is killed when `parent` ends. Raises OSError for an unknown command."""
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
         raise OSError(ctypes.get_errno(), "the kernel cannot tie a process to its parent")
-    if os.getppid() != parent:  # it ended before we asked
+    if os.getppid() != parent:  # it ended before the call of prctl
         os.kill(os.getpid(), signal.SIGKILL)
     os.execvp(command[0], list(command))
 

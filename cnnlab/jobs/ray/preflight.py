@@ -1,8 +1,8 @@
-"""Is every machine of a cluster fit to train? python -m cnnlab dispatch --runner ray --check
+"""Checks whether every machine of a cluster can train: python -m cnnlab dispatch --runner ray --check
 
-This machine takes a lock under `runs/`, and a task on each machine says whether it sees it held. That needs everything
-that a training needs: the code and its Python at the same place, the shared folder, and locks that hold across machines
-(where the file server itself looks at its own disk they do not, and two workers could write one run).
+This machine takes a lock under `runs/`, and a task on each machine tests whether the lock is held. This requires what
+a training requires: the code and its Python at the same path, the shared folder, and locks that work across
+machines (they do not on the file server's own local disk, where two workers could write one run).
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,44 +12,44 @@ from cnnlab import settings
 from cnnlab.jobs.ray.runner import RayRunner, forwarded_environment
 from cnnlab.storage import process_lock
 
-ANSWER_TIMEOUT_SECONDS = 60.0  # for a machine to answer
+ANSWER_TIMEOUT_SECONDS = 60.0  # to wait for the result of a machine
 PROBE_FILE = ".check"
 
 
 def print_report(runner: RayRunner) -> int:
-    """Print a line for each machine; the exit status: 1 where one is not fit, or there is none."""
-    answers = list(check_machines(runner))
-    for name, trouble in answers:
-        print(f"{'FAIL' if trouble else 'ok':4}  {name}  {trouble or 'trains here'}")
-    if not answers:
+    """Print one line per machine; the exit status is 1 if one cannot train or there is none."""
+    results = list(check_machines(runner))
+    for name, problem in results:
+        print(f"{'FAIL' if problem else 'ok':4}  {name}  {problem or 'trains here'}")
+    if not results:
         print("FAIL  the cluster has no machine")
-    return 0 if answers and not any(trouble for _, trouble in answers) else 1
+    return 0 if results and not any(problem for _, problem in results) else 1
 
 
 def check_machines(runner: RayRunner) -> Iterator[tuple[str, str]]:
-    """Each machine that trainings may go to, and what is wrong with it ("" where nothing is)."""
+    """The name of each machine that can get trainings, and its problem as a sentence, "" without one."""
     probe = settings.runs_dir() / PROBE_FILE
     lock = process_lock.acquire(probe)
     if lock is None:
         raise settings.SettingsError(f"{probe} is locked: another check is at work.")
     with lock:
-        asked = [
+        checks = [
             (machine, start_check(runner, machine["NodeID"]))
             for machine in runner.live_machines()
             if can_train(machine)
         ]
-        for machine, task in asked:
+        for machine, task in checks:
             yield machine["NodeManagerHostname"], check_result(runner.ray, task)
     probe.unlink(missing_ok=True)
 
 
 def can_train(machine: Mapping[str, Any]) -> bool:
-    """Whether Ray would send a training there."""
+    """Whether Ray can schedule a training on this machine."""
     return any(machine["Resources"].get(name, 0) for name in ("GPU", "CPU"))
 
 
 def start_check(runner: RayRunner, machine: str) -> Any:
-    """A task on this machine and on no other."""
+    """Start `check_this_machine` as a task on the machine with this node id; returns Ray's reference to its result."""
 
     def task(code: str, variables: dict[str, str]) -> str:
         import os
@@ -61,13 +61,13 @@ def start_check(runner: RayRunner, machine: str) -> Any:
 
         return check_this_machine()
 
-    there = runner.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(machine, soft=False)
-    remote = runner.ray.remote(max_calls=1, max_retries=0, num_cpus=0, scheduling_strategy=there)(task)
+    strategy = runner.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(machine, soft=False)
+    remote = runner.ray.remote(max_calls=1, max_retries=0, num_cpus=0, scheduling_strategy=strategy)(task)
     return remote.remote(str(settings.REPOSITORY), forwarded_environment())
 
 
 def check_result(ray: Any, task: Any) -> str:
-    """What the machine said, or why it said nothing."""
+    """The problem that the task returned, or the reason why it returned nothing."""
     try:
         return str(ray.get(task, timeout=ANSWER_TIMEOUT_SECONDS))
     except ray.exceptions.GetTimeoutError:
@@ -77,7 +77,7 @@ def check_result(ray: Any, task: Any) -> str:
 
 
 def check_this_machine() -> str:
-    """On the machine that is asked: what is wrong with it, "" where nothing is."""
+    """The problem of the machine on which this runs, "" without one."""
     probe = settings.runs_dir() / PROBE_FILE
     if not probe.exists():
         return f"does not share {settings.runs_dir()} with the dispatcher's machine"

@@ -1,0 +1,20 @@
+"""Benchmarks. Variants that are compared are measured alternately in one run; medians, ratios and n are printed.
+
+training   one epoch of ours (progress, validation, training accuracy in inference mode, snapshot, checkpoint)
+           against plain `model.fit(x, y, batch_size=64, validation_data=...)`, and the peak memory of a worker
+inside     milliseconds for all activations of one image, for all feature-map grids of a run, for occlusion
+page       seconds until the first page and until an enlarged map; memory growth of the server over 500 selections
+
+Results go to the standard output, progress to the standard error stream.
+"""
+
+from cnnlab.bench.options import BenchOptions
+
+
+def run(name: str, options: BenchOptions) -> None:
+    """Print the results of one benchmark: "training", "inside" or "page"."""
+    from cnnlab.bench.inspect import bench_inspect
+    from cnnlab.bench.page import bench_page
+    from cnnlab.bench.training import bench_training
+
+    {"training": bench_training, "inside": bench_inspect, "page": bench_page}[name](options)

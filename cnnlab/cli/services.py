@@ -1,0 +1,100 @@
+"""The commands that serve and maintain: dispatch, top-images, batchnorm, settings, doctor, bench, dev."""
+
+import subprocess
+import sys
+from typing import Any
+
+import click
+
+from cnnlab import settings
+from cnnlab.cli.output import print_progress
+from cnnlab.experiment import CHOICES
+from cnnlab.settings import SettingsError
+
+
+@click.command()
+@click.option("--slots", type=int, help="trainings at a time, at most (default: the GPUs, else 1; Ray: as many as fit)")
+@click.option("--idle", type=float, help="end after this many seconds without work")
+@click.option("--runner", type=click.Choice(["local", "ray"]), default="local", help="ray: on a cluster's machines")
+@click.option("--address", metavar="HOST:PORT", help="ray: the cluster (default: that of this machine)")
+@click.option("--per-gpu", type=int, metavar="K", help="ray: trainings that share a GPU (default: 1)")
+@click.option("--check", is_flag=True, help="ray: say whether each machine can train, and end")
+def dispatch(
+    slots: int | None, idle: float | None, runner: str, address: str | None, per_gpu: int | None, check: bool
+) -> int:
+    """Work through the queue of trainings, one process a job, until stopped."""
+    from cnnlab.jobs import dispatcher
+
+    if runner == "ray":
+        from cnnlab.jobs.ray import preflight
+        from cnnlab.jobs.ray.runner import RayRunner
+
+        ray_runner = RayRunner(address or "auto", 1 if per_gpu is None else per_gpu)
+        if check:
+            return preflight.print_report(ray_runner)
+        return dispatcher.dispatch(slots=slots, idle=idle, runner=ray_runner)
+    if address or per_gpu or check:
+        raise SettingsError("--address, --per-gpu and --check are about a cluster: add --runner ray.")
+    return dispatcher.dispatch(slots=slots, idle=idle)
+
+
+@click.command("top-images")
+@click.argument("run")
+def top_images(run: str) -> None:
+    """Find the test images that activate each filter of a run most."""
+    from cnnlab.jobs import top_activations_job
+
+    top_activations_job.run_job(run)
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[RUN]...")
+@click.option("--images", type=int, default=2_000, show_default=True, help="training images for mean and variance")
+def batchnorm(names: tuple[str, ...], images: int) -> None:
+    """Re-estimate the batch normalization of these runs (or of all that lack it) and write both accuracies."""
+    from cnnlab.jobs import batchnorm_job
+    from cnnlab.storage import runs
+
+    for run in [runs.open_run(name) for name in names] or batchnorm_job.pending_runs():
+        batchnorm_job.run_job(run, images, print_progress)
+
+
+@click.command("settings")
+def print_settings() -> None:
+    """Print every setting: its value, where it comes from, its meaning."""
+    click.echo(settings.settings_table(), nl=False)
+
+
+@click.command()
+@click.option("--exit-code", is_flag=True, help="leave out what is slow; exit status 1 if something fails")
+def doctor(exit_code: bool) -> int:
+    """Say what is here, what is missing, and what to do about it."""
+    from cnnlab import doctor as checks
+
+    return checks.print_report(exit_code)
+
+
+@click.command()
+@click.argument("name", metavar="[training|inside|page]", type=click.Choice(["training", "inside", "page"]))
+@click.option("--images", type=int, default=40_000, show_default=True, help="training: images an epoch")
+@click.option("--rounds", type=int, default=3, show_default=True, help="training, page: how often each is measured")
+@click.option("--depth", type=int, default=3, show_default=True)
+@click.option("--regularizer", type=click.Choice(CHOICES["regularizer"]), default="none", show_default=True)
+def bench(name: str, **options: Any) -> None:
+    """Measure: ratios in one run, alternating, medians."""
+    from cnnlab import bench as benchmarks
+    from cnnlab.bench.options import BenchOptions
+
+    benchmarks.run(name, BenchOptions(**options))
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("streamlit_options", nargs=-1, type=click.UNPROCESSED)
+def dev(streamlit_options: tuple[str, ...]) -> int:
+    """Start the app for development: reload on save, tracebacks in the page. Further options go to Streamlit."""
+    command = [sys.executable, "-m", "streamlit", "run", str(settings.REPOSITORY / "streamlit_app.py")]
+    command += ["--server.fileWatcherType", "auto", "--server.runOnSave", "true", "--client.showErrorDetails", "full"]
+    return subprocess.run([*command, *streamlit_options], cwd=settings.REPOSITORY, check=False).returncode
+
+
+COMMANDS = (dispatch, top_images, batchnorm, print_settings, doctor, bench, dev)

@@ -1,0 +1,125 @@
+"""The commands that train: train, reproduce, layer-order."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from cnnlab import settings
+from cnnlab.cli.output import MESSAGE_FORMAT, configure_logging, print_error, print_event
+from cnnlab.experiment import CHOICES, NUMERIC_FIELDS, Experiment, ExperimentError
+from cnnlab.report_models import REPORT
+from cnnlab.storage.run_record import read_record
+
+EXIT_CODES = {"done": 0, "failed": 1, "stopped": 3}
+
+Command = Callable[..., Any]
+
+
+def flag(name: str) -> str:
+    """The flag of an experiment's field: 'train_images' -> '--train-images'."""
+    return f"--{name.replace('_', '-')}"
+
+
+def experiment_options(command: Command) -> Command:
+    """Add one option for each field of an experiment, and --json for all of them."""
+    for name, kind in reversed(NUMERIC_FIELDS.items()):
+        command = click.option(flag(name), type=kind)(command)
+    for name, allowed in reversed(CHOICES.items()):
+        command = click.option(flag(name), type=click.Choice(allowed))(command)
+    return click.option("--json", "json_text", metavar="EXPERIMENT", help="the whole experiment as JSON")(command)
+
+
+def chosen_experiment(json_text: str | None, fields: dict[str, Any]) -> Experiment:
+    """The experiment that the options describe. Raises ExperimentError."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    if json_text is None:
+        return Experiment.from_dict(given)
+    if given:
+        raise ExperimentError(f"--json is the whole experiment: leave out {', '.join(map(flag, given))}.")
+    return Experiment.from_json(json_text)
+
+
+@click.command()
+@experiment_options
+@click.option("--threads", type=int, help="threads for one operation (a resumed run keeps its own number)")
+@click.option("--core", type=int, help="run on this processor core only")
+def train(json_text: str | None, threads: int | None, core: int | None, **fields: Any) -> int:
+    """Train one experiment into its run directory, or resume it."""
+    from cnnlab.training.process_setup import prepare_process
+
+    configure_logging(MESSAGE_FORMAT)  # a worker's last line is shown as the reason of a failure
+    experiment = chosen_experiment(json_text, fields)
+    recorded = read_record(settings.runs_dir() / experiment.key).threads
+    prepare_process(recorded or threads, core)
+    from cnnlab.training.trainer import RunLocked
+    from cnnlab.training.trainer import train as train_experiment
+
+    try:
+        state = train_experiment(experiment, report=print_event)
+    except RunLocked as error:
+        return print_error(str(error), 1)
+    if state != "failed":  # a failure has printed its reason already
+        click.echo(f"{state}: {experiment.title}, run {experiment.key}.")
+    return EXIT_CODES[state]
+
+
+@click.command()
+@click.option("--tables", is_flag=True, help="print the tables only, train nothing")
+@click.option("--only", multiple=True, type=click.Choice(list(REPORT)), metavar="NAME", help="this model; repeatable")
+@click.argument("more", nargs=-1, type=click.Choice(list(REPORT)), metavar="[NAME]...")
+@click.option("--slots", type=int, help="processes at a time, each on a core of its own (default: all cores)")
+@click.option("--publish", is_flag=True, help="put finished runs under pretrained/")
+@click.option("--seeds", type=click.IntRange(min=1), default=1, help="train the eight models with the seeds 0 to N-1")
+@click.option("--dataset", type=click.Choice(CHOICES["dataset"]), default="cifar10", help="for --seeds")
+def reproduce(
+    tables: bool,
+    only: tuple[str, ...],
+    more: tuple[str, ...],
+    slots: int | None,
+    publish: bool,
+    seeds: int,
+    dataset: str,
+) -> int:
+    """Train what is missing of the report's ten models (or of these), and print both tables."""
+    from cnnlab import report
+    from cnnlab import reproduce as reproduction
+    from cnnlab.explanations.report_tables import format_report
+
+    names = [*only, *more] or list(REPORT)
+    failed = [] if tables else reproduction.train_missing(reproduction.missing_models(names), slots)
+    series = reproduction.series_experiments(names, seeds, dataset) if seeds > 1 or dataset != "cifar10" else []
+    if not tables:
+        failed += reproduction.train_experiments(reproduction.missing_experiments(series), slots)
+    if publish:
+        for experiment in reproduction.publishable_experiments(series):
+            click.echo(f"published {reproduction.publish_results(experiment).name}", err=True)
+        for name in reproduction.publishable_models(names):
+            click.echo(f"published {reproduction.publish(name).name}", err=True)
+    click.echo(format_report(report.report_rows()), nl=False)
+    return 1 if failed else 0
+
+
+@click.command("layer-order")
+@click.option("--epochs", type=int, default=30, show_default=True)
+@click.option("--precision", type=click.Choice(CHOICES["precision"]), default="float32", show_default=True)
+@click.option("--tables", is_flag=True, help="print what is there, train nothing")
+@click.option("--case", type=int, hidden=True, help="train this case in this process: a worker's command line")
+@click.option("--core", type=int, hidden=True, help="with --case: run on this processor core only")
+def layer_order(epochs: int, precision: str, tables: bool, case: int | None, core: int | None) -> int:
+    """Compare the positions of dropout and batch normalization in the network."""
+    from cnnlab import layer_order_study
+
+    if case is not None:
+        configure_logging(MESSAGE_FORMAT)
+        return EXIT_CODES[layer_order_study.train_case(case, epochs, precision, core, print_event)]
+    failed = [] if tables else layer_order_study.train_missing(epochs, precision)
+    click.echo(layer_order_study.comparison_table(epochs, precision), nl=False)
+    return 1 if failed else 0
+
+
+old_layer_order = copy.copy(layer_order)  # its name until version 0.1
+old_layer_order.hidden = True
+old_layer_order.name = "placements"
+COMMANDS = (train, reproduce, layer_order, old_layer_order)
