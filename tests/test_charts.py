@@ -180,7 +180,7 @@ def test_training_and_validation_differ_in_colour_and_in_dash():
     assert len(pairs) == 3
     assert palette.LINE_STYLES["training"][0] != palette.LINE_STYLES["validation"][0]
     assert set(palette.REGULARIZER_COLORS) == set(REGULARIZERS)
-    assert len(set(palette.REGULARIZER_COLORS.values())) == 4
+    assert len(set(palette.REGULARIZER_COLORS.values())) == len(REGULARIZERS)
 
 
 def test_a_second_drawing_builds_nothing_and_spoils_nothing():
