@@ -69,7 +69,7 @@ def look_inside_charts():
             "inspect_chart_specs.probability_bars", True, of="name probability shown before colour ink"
         ),
         "dots": with_columns("inspect_chart_specs.probability_dots", of="name share whole"),
-        "histogram": with_columns("inspect_chart_specs.weight_histogram", of="weight count run colour"),
+        "histogram": with_columns("inspect_chart_specs.histogram", "weight", of="value count run colour"),
         "channels": with_columns("inspect_chart_specs.channel_ranges", of="place channel low middle high"),
         "image": clickable(False, False),
         "clickable image with a legend": clickable(True, True),
