@@ -23,12 +23,17 @@ class KerasReference:
 
     def stages(self, images, change=None):
         """Every stage from Keras, dropout left out; `change(name, values)` may replace what a layer put out."""
-        found, values = {}, images
-        for layer in self.model.layers[1:]:
-            values = layer(values, training=False)
-            values = values if change is None else change(layer.name, values)
-            found[layer.name] = np.asarray(values)
-        return {layer.name: found[layer.name] for layer in self.layers if layer.kind != "dropout"}
+        found = self.outputs(images, change)
+        return {layer.name: np.asarray(found[layer.name]) for layer in self.layers if layer.kind != "dropout"}
+
+    def outputs(self, images, change=None):
+        """The tensor of every layer by name, "input" among them; each layer reads the layers in `Layer.inputs`."""
+        found = {"input": images}
+        for layer in self.layers:
+            inputs = [found[name] for name in layer.inputs]
+            values = self.model.get_layer(layer.name)(inputs[0] if len(inputs) == 1 else inputs, training=False)
+            found[layer.name] = values if change is None else change(layer.name, values)
+        return found
 
 
 @cache

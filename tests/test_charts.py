@@ -68,7 +68,7 @@ def look_inside_charts():
             "inspect_chart_specs.probability_bars", True, of="name probability shown before colour"
         ),
         "dots": with_columns("inspect_chart_specs.probability_dots", of="name share whole"),
-        "histogram": with_columns("inspect_chart_specs.weight_histogram", of="weight count run colour"),
+        "histogram": with_columns("inspect_chart_specs.histogram", "weight", of="value count run colour"),
         "channels": with_columns("inspect_chart_specs.channel_ranges", of="place channel low middle high"),
         "image": clickable(False, False),
         "clickable image with a legend": clickable(True, True),
@@ -179,7 +179,7 @@ def test_training_and_validation_differ_in_colour_and_in_dash():
     assert len(pairs) == 3
     assert palette.LINE_STYLES["training"][0] != palette.LINE_STYLES["validation"][0]
     assert set(palette.REGULARIZER_COLORS) == set(REGULARIZERS)
-    assert len(set(palette.REGULARIZER_COLORS.values())) == 4
+    assert len(set(palette.REGULARIZER_COLORS.values())) == len(REGULARIZERS)
 
 
 def test_a_second_drawing_builds_nothing_and_spoils_nothing():

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from cnnlab import settings
-from cnnlab.experiment import KEY_DEFAULT, Experiment, ExperimentError, added_field
+from cnnlab.experiment import CHOICES, KEY_DEFAULT, Experiment, ExperimentError, added_field
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.report_models import REPORT
 from cnnlab.storage import runs
@@ -30,9 +30,9 @@ def test_what_is_left_out_is_the_same_as_saying_it():
 
 
 def test_every_field_changes_the_key():
-    other = {"dataset": "shapes", "split": "test", "depth": 3, "regularizer": "l2", "filters": 32, "kernel": 5}
-    other |= {"dense": 50, "epochs": 3, "batch": 32, "optimizer": "sgd", "learning_rate": 0.01, "seed": 1}
-    other |= {"train_images": 100, "precision": "bfloat16"}
+    other = {name: next(word for word in CHOICES[name] if word != getattr(Experiment(), name)) for name in CHOICES}
+    other |= {"depth": 3, "filters": 32, "kernel": 5, "dense": 50, "epochs": 3, "batch": 32, "seed": 1}
+    other |= {"learning_rate": 0.01, "train_images": 100}
     keys = {Experiment(**{name: value}).key for name, value in other.items()} | {Experiment().key}
     keys.add(Experiment(regularizer="l2", strength=0.5e-5).key)
     assert len(keys) == len(other) + 2

@@ -6,6 +6,7 @@ import pytest
 
 from cnnlab.experiment import Experiment
 from cnnlab.models.architecture import network_layers
+from cnnlab.regularizers import REGULARIZERS
 from cnnlab.training.keras_model import BUILD_STYLES, build_model, get_weights, set_weights
 
 pytestmark = pytest.mark.slow
@@ -19,7 +20,7 @@ def test_the_two_networks_have_the_parameter_counts_of_the_report(depth, count):
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
-@pytest.mark.parametrize("regularizer", ["none", "l2", "dropout", "batchnorm"])
+@pytest.mark.parametrize("regularizer", REGULARIZERS)
 def test_keras_agrees_with_the_list_of_layers_on_names_shapes_and_counts(depth, regularizer):
     experiment = Experiment(depth=depth, regularizer=regularizer, filters=7, kernel=5)
     made = [layer for layer in build_model(experiment).layers if layer.name != "image"]

@@ -16,7 +16,7 @@ from cnnlab.experiment import Experiment
 from cnnlab.explanations import conclusions, curves, training_progress
 from cnnlab.jobs import dispatcher_process
 from cnnlab.jobs.queue import Queue
-from cnnlab.models.architecture import network_layers, parameter_count
+from cnnlab.models.architecture import Layer, network_layers, parameter_count
 from cnnlab.pages import compare, train
 from cnnlab.report_models import REPORT
 from cnnlab.storage import files, process_lock, runs
@@ -630,3 +630,8 @@ def test_ones_own_run_joins_the_chart_and_the_address():
 def test_the_leader_is_named_with_whom_the_report_names():
     said = conclusions.best_sentence(["a", "b"], [0.7, 0.6], [0.5, 0.8], as_points=False)
     assert said == "**a** has the highest accuracy, 70.00 %; in the report it is b, with 80.00 %."
+
+
+def test_the_diagram_names_what_a_layer_of_an_unlisted_kind_reads():
+    total = Layer(name="add2", kind="add", inputs=("conv2", "pool1"), output_shape=(15, 15, 64))
+    assert "of conv2 and pool1" in architecture_diagram.diagram_html((total,))

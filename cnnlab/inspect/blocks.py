@@ -20,6 +20,7 @@ LAYER_EFFECTS = {
     "relu": "ReLU: what was below zero becomes zero, the rest stays. {zero} of the numbers are zero.",
     "pool": "Pooling: the largest of each 2x2 square. {zero} are zero.",
 }
+OTHER_EFFECT = "{inputs} in, {negative} of the numbers below zero, {zero} zero."  # of a kind that is not listed
 
 
 def blocks_view(scene: InspectContext) -> None:
@@ -52,8 +53,10 @@ def block_vmax(scene: InspectContext, block: list[Layer], scale: str, signed: bo
 def layer_grid(layer: Layer, conv: str, wall: FeatureMapGrid, number: int | None) -> None:
     """One stage: its wall, and what the layer did."""
     st.markdown(f"**{layer.name}** {wall.count} maps, {wall.map_shape[0]}x{wall.map_shape[1]}")
-    said = LAYER_EFFECTS[layer.kind].format(
-        negative=formatting.percent(wall.negative_share), zero=formatting.percent(wall.zero_share)
+    said = LAYER_EFFECTS.get(layer.kind, OTHER_EFFECT).format(
+        inputs=" and ".join(layer.inputs),
+        negative=formatting.percent(wall.negative_share),
+        zero=formatting.percent(wall.zero_share),
     )
     clickable_image.clickable_image(
         clickable_image.from_feature_maps(wall),

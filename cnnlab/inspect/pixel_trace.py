@@ -58,8 +58,9 @@ def describe_padding(scene: InspectContext, found: PixelTrace) -> str:
     if conv.padding != "same":
         return ""
     height, width, _ = scene.activations[found.input_name][0].shape
+    reason = ", smaller than the kernel" if min(height, width) < conv.kernel else ""
     return (
-        f"{conv.name} is padded: {found.input_name} is {height}x{width}, smaller than the kernel, so it is framed with "
+        f"{conv.name} is padded: {found.input_name} is {height}x{width}{reason}, so it is framed with "
         f"zeros. {found.padded_positions} of the {conv.kernel**2} places of this patch lie outside the map and hold "
         f"{short_number(0, conv.kernel)}."
     )

@@ -144,8 +144,8 @@ def weight_histogram(own: WeightStats, plain: WeightStats | None, regularizer: s
     parts += [("plain run", plain, REGULARIZER_COLORS["none"])] if plain is not None else []
     middles = (own.edges[1:] + own.edges[:-1]) / 2
     spec = with_data(
-        cached_spec("inspect_chart_specs.weight_histogram"),
-        weight=np.concatenate([middles for _ in parts]),
+        cached_spec("inspect_chart_specs.histogram", "weight"),
+        value=np.concatenate([middles for _ in parts]),
         count=np.concatenate([part.counts for _, part, _ in parts]),
         run=[name for name, part, _ in parts for _ in part.counts],
         colour=[colour for _, part, colour in parts for _ in part.counts],

@@ -45,19 +45,19 @@ def probability_dots() -> Spec:
     return to_spec(layers.encode(y=names).properties(height=250))
 
 
-@lru_cache(maxsize=1)
-def weight_histogram() -> Spec:
-    """Figures: weight, count, run ("this run" solid, "plain run" dashed), colour."""
+@lru_cache(maxsize=4)
+def histogram(title: str) -> Spec:
+    """`title` names the values. Figures: value, count, run ("this run" solid, "plain run" dashed), colour."""
     dashes = alt.Scale(domain=["this run", "plain run"], range=[[1, 0], [5, 3]])
     lines = (
         alt.Chart(FIGURES)
         .mark_line(interpolate="step", strokeWidth=2)
         .encode(
-            x=alt.X("weight:Q", axis=alt.Axis(title="weight")),
+            x=alt.X("value:Q", axis=alt.Axis(title=title)),
             y=alt.Y("count:Q", axis=alt.Axis(title="how many")),
             color=alt.Color("colour:N", scale=None),
             strokeDash=alt.StrokeDash("run:N", scale=dashes, legend=None),
-            tooltip=["run:N", alt.Tooltip("weight:Q", format=".3f"), alt.Tooltip("count:Q", format=",d")],
+            tooltip=["run:N", alt.Tooltip("value:Q", title=title, format=".3f"), alt.Tooltip("count:Q", format=",d")],
         )
     )
     return to_spec(lines.properties(height=220))

@@ -50,12 +50,13 @@ def diagram_html(network: tuple[Layer, ...]) -> str:
 
 def layer_html(layer: Layer) -> str:
     """One layer."""
-    what = LAYER_DESCRIPTIONS[layer.kind].format(
+    what = LAYER_DESCRIPTIONS.get(layer.kind, "of {inputs}").format(
         filters=layer.filters,
         kernel=layer.kernel,
         padded=", zeros around" if layer.padding == "same" else "",
         rate=layer.rate,
         activation=_activation(layer),
+        inputs=" and ".join(layer.inputs),
     )
     count = f"<span>{format_parameter_count(layer)}</span>" if layer.parameters else ""
     return (
