@@ -16,6 +16,7 @@ from cnnlab.experiment import Experiment
 from cnnlab.jobs import dispatcher_process
 from cnnlab.jobs.job import Job
 from cnnlab.jobs.queue import Queue
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import files, process_lock, run_retention
 from cnnlab.ui import app_shell, auth, presence
 
@@ -256,7 +257,7 @@ def test_where_signing_in_is_asked_for_nothing_is_shown_before(
     monkeypatch.setattr(auth, "account_name", lambda: "ada@school.org")
     app.run()
     assert "Sign in" not in [one.label for one in app.button]
-    assert "Signed in as ada@school.org" in text(app)
+    assert f"Signed in as {escape_markdown('ada@school.org')}" in text(app)
 
 
 def test_each_provider_that_is_named_has_a_button(monkeypatch: pytest.MonkeyPatch) -> None:
