@@ -15,8 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fake_worker import DispatcherHarness, alive, wait_for
+from history_factories import history, write
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
@@ -137,11 +139,20 @@ def test_a_worker_yields_the_processor_to_the_web_process(lab: DispatcherHarness
 def test_a_finished_run_needs_no_worker(lab: DispatcherHarness) -> None:
     job = lab.ask(0)
     folder = settings.runs_dir() / job.key
-    files.write_bytes(folder / "experiment.json", job.experiment_json.encode())
-    files.write_json(folder / "record.json", {"state": "done"})
+    write(folder, job.experiment, history([0.1, 0.5], [0.1, 0.4]))
     lab.dispatcher()
     assert lab.ends(job) == ["done"]
     assert lab.starts(job) == []
+
+
+def test_a_run_whose_files_are_found_damaged_when_opened_is_trained_again(lab: DispatcherHarness) -> None:
+    """The web process, which opened a file, asked for it; the dispatcher has not seen the file."""
+    job = lab.ask(0)
+    folder = write(settings.runs_dir() / job.key, job.experiment, history([0.1, 0.5], [0.1, 0.4]))
+    files.write_npz(folder / "predictions.npz", {"test": np.zeros((3, 7))})
+    lab.dispatcher()
+    assert lab.ends(job) == ["done"]
+    assert len(lab.starts(job)) == 1
 
 
 def test_a_dispatcher_that_has_nothing_to_do_writes_nothing(lab: DispatcherHarness) -> None:

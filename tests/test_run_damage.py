@@ -110,7 +110,8 @@ def test_a_run_whose_description_is_damaged_is_damaged_with_the_reason(run, file
 )
 def test_a_snapshot_is_found_damaged_when_it_is_opened_and_left_out_from_then_on(run, name, sentence):
     damaged_by(run, "weights/001.npz", name)
-    assert run.snapshot_epochs() == [0, 1, 2] and run.damages() == {}
+    assert run.snapshot_epochs() == [0, 1, 2] and run.damages() == {} and has_finished_run(SMALL)
+    assert not has_finished_run(SMALL, thorough=True) and run.damages() != {}
     with pytest.raises(DamagedRun) as said:
         run.weights(1)
     assert f"is damaged: {sentence[:40]}" in str(said.value)
@@ -154,6 +155,11 @@ def test_a_whole_run_is_preferred_to_a_damaged_shipped_one(home):
     shipped = write(home / "pretrained" / "2conv-l2", experiment, rows)
     write(settings.runs_dir() / experiment.key, experiment, rows)
     assert runs.find_run(experiment).is_pretrained
+    files.write_npz(shipped / "predictions.npz", {"test": np.zeros((3, 7))})
+    assert runs.find_run(experiment).is_pretrained
+    with pytest.raises(DamagedRun, match=r"predictions.npz lacks test_labels\.$"):
+        runs.find_run(experiment).predictions()
+    assert not runs.find_run(experiment).is_pretrained  # now that it is known
     (shipped / "history.csv").write_text("epoch\n")
     assert not runs.find_run(experiment).is_pretrained
     shutil.rmtree(settings.runs_dir())

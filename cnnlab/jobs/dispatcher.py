@@ -246,7 +246,9 @@ class Dispatcher:
     def start(self, job: Job) -> None:
         """Start the job's worker, or finish the job where there is nothing to train or nothing can be started."""
         try:
-            if has_finished_run(job.experiment):
+            if has_finished_run(
+                job.experiment, thorough=True
+            ):  # a page that asked may have seen what a quick look misses
                 self.queue.finish(job, DONE)
                 return
             self.active_slots[job.id] = Slot(job, self.runner.start(job))

@@ -309,10 +309,13 @@ class Queue:
         return self._connection
 
 
-def has_finished_run(experiment: Experiment) -> bool:
-    """Whether a finished and whole run of the experiment exists; a damaged one is trained again."""
+def has_finished_run(experiment: Experiment, thorough: bool = False) -> bool:
+    """Whether a finished and whole run of the experiment exists; a damaged one is trained again.
+
+    `thorough` opens every file of the run, which takes a second.
+    """
     run = runs.find_run(experiment)
-    return run is not None and run.state == "done" and not run.damages()
+    return run is not None and run.state == "done" and not run.damages(thorough)
 
 
 def check_person(person: str) -> str:

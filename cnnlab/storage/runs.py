@@ -247,13 +247,15 @@ def shipped_name(experiment: Experiment) -> str | None:
 
 
 def find_run(experiment: Experiment) -> Run | None:
-    """The run of this experiment, shipped or trained here, or None; a damaged one where there is no other."""
+    """The run of this experiment, shipped or trained here, or None; a damaged one where there is no whole one."""
     shipped = shipped_name(experiment)
     places = [settings.PRETRAINED / shipped] if shipped else []
     found = [
         Run(place, experiment) for place in [*places, settings.runs_dir() / experiment.key] if run_damage.is_run(place)
     ]
-    return next((run for run in found if run.state != "damaged"), found[0] if found else None)
+    if len(found) < 2:
+        return found[0] if found else None
+    return min(found, key=lambda run: (run.state == "damaged", bool(run.damages())))
 
 
 def shipped_seed_path(experiment: Experiment) -> Path:
