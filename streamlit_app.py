@@ -4,5 +4,10 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from cnnlab.ui.browser_identity import BrowserCookie
+from cnnlab.ui.client_address import ClientAddress
+from cnnlab.ui.security_headers import SecurityHeaders
 
-app = st.App("cnnlab/pages/entrypoint.py", middleware=[Middleware(BrowserCookie)])
+app = st.App(
+    "cnnlab/pages/entrypoint.py",
+    middleware=[Middleware(SecurityHeaders), Middleware(BrowserCookie), Middleware(ClientAddress)],
+)

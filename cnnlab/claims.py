@@ -21,6 +21,7 @@ from cnnlab.analysis.statistics import (
 )
 from cnnlab.analysis.statistics.distributions import normal_quantile, two_sided_normal_p
 from cnnlab.experiment import REPORT
+from cnnlab.regularizers import REGULARIZERS
 from cnnlab.report import LAST_EPOCHS, ModelResults, ReportRow
 
 AGREEMENT_TOLERANCE = 0.02  # validation and test agree where the interval of their difference lies within two points
@@ -118,15 +119,16 @@ def accuracy_difference(first: ModelResults, second: ModelResults, name: str, ot
 
 def inference_gap_difference(first: ModelResults, second: ModelResults, name: str, other: str) -> Estimate:
     """The difference of two gaps, training accuracy in inference mode."""
-    return _gap_difference(_gap(first, name, reported=False), _gap(second, other, reported=False))
+    return _gap_difference(gap_estimate(first, name, reported=False), gap_estimate(second, other, reported=False))
 
 
 def reported_gap_difference(first: ModelResults, second: ModelResults, name: str, other: str) -> Estimate:
     """The difference of two gaps, training accuracy as Keras reports it: a running mean over all training images."""
-    return _gap_difference(_gap(first, name, reported=True), _gap(second, other, reported=True))
+    return _gap_difference(gap_estimate(first, name, reported=True), gap_estimate(second, other, reported=True))
 
 
-def _gap(results: ModelResults, name: str, reported: bool) -> Estimate:
+def gap_estimate(results: ModelResults, name: str, reported: bool) -> Estimate:
+    """The gap of one run of model `name`, with the training accuracy as Keras reports it or in inference mode."""
     experiment = REPORT[name].experiment
     if reported or results.train_eval is None:
         train, images = results.train, int(experiment.train_images or 0)
@@ -227,12 +229,27 @@ class Claim:
         needed = sorted({name for pair in self.pairs for name in pair})
         if missing := tuple(name for name in needed if not _has_common_seed(name, needed, ours)):
             return ClaimResult(self.text, (), of_report, missing)
-        reestimated = any(one.is_reestimated for name in needed for one in ours[name].values())
-        measures = [one for one in self.measures if reestimated or one.restate is not ModelResults.reestimated]
-        return ClaimResult(self.text, tuple(self._judge(measure, ours) for measure in measures), of_report)
+        judgments = [self._judge(one, ours) for one in self.measures if one.restate is not ModelResults.reestimated]
+        renewed = only_reestimated(ours)
+        if all(renewed.get(name) for name in needed):
+            of_renewed = [self._judge(one, renewed) for one in self.measures if one.restate is ModelResults.reestimated]
+            judgments[1:1] = of_renewed
+        return ClaimResult(self.text, tuple(judgments), of_report)
 
     def _judge(self, measure: Measure, results: Results) -> Judgment:
         return judge(measure.name, [compare(*pair, measure, results) for pair in self.pairs])
+
+
+def only_reestimated(results: Results) -> Results:
+    """The same without the runs with batch normalization whose re-estimated accuracies are not known."""
+    return {
+        name: {seed: one for seed, one in by_seed.items() if one.is_reestimated or not _has_batchnorm(name)}
+        for name, by_seed in results.items()
+    }
+
+
+def _has_batchnorm(name: str) -> bool:
+    return REGULARIZERS[REPORT[name].experiment.regularizer].layer_kind == "bn"
 
 
 def _has_common_seed(name: str, needed: Sequence[str], results: Results) -> bool:

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 # With a training beside it, a matrix product of NumPy's on two threads waits for a core far longer than it computes.
@@ -23,7 +24,7 @@ from cnnlab import settings
 from cnnlab.experiment import CHOICES, NUMERIC_FIELDS, REPORT, Experiment, ExperimentError
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.settings import SettingsError
-from cnnlab.storage import files
+from cnnlab.storage.run_record import read_record
 
 EXIT_CODES = {"done": 0, "failed": 1, "stopped": 3}
 MESSAGE_FORMAT, TIMESTAMP_FORMAT = "%(message)s", "%(asctime)s %(message)s"
@@ -110,7 +111,7 @@ def train(json_text: str | None, threads: int | None, core: int | None, **fields
 
     configure_logging(MESSAGE_FORMAT)  # a worker's last line is shown as the reason of a failure
     experiment = chosen_experiment(json_text, fields)
-    recorded = files.read_json(settings.runs_dir() / experiment.key / "record.json").get("threads")
+    recorded = read_record(settings.runs_dir() / experiment.key).threads
     prepare_process(recorded or threads, core)
     from cnnlab.training.trainer import RunLocked
     from cnnlab.training.trainer import train as train_experiment
@@ -143,7 +144,17 @@ def print_event(event: dict[str, Any]) -> None:
 @click.argument("more", nargs=-1, type=click.Choice(list(REPORT)), metavar="[NAME]...")
 @click.option("--slots", type=int, help="processes at a time, each on a core of its own (default: all cores)")
 @click.option("--publish", is_flag=True, help="put finished runs under pretrained/")
-def reproduce(tables: bool, only: tuple[str, ...], more: tuple[str, ...], slots: int | None, publish: bool) -> int:
+@click.option("--seeds", type=click.IntRange(min=1), default=1, help="train the eight models with the seeds 0 to N-1")
+@click.option("--dataset", type=click.Choice(CHOICES["dataset"]), default="cifar10", help="for --seeds")
+def reproduce(
+    tables: bool,
+    only: tuple[str, ...],
+    more: tuple[str, ...],
+    slots: int | None,
+    publish: bool,
+    seeds: int,
+    dataset: str,
+) -> int:
     """Train what is missing of the report's ten models (or of these), and print both tables."""
     from cnnlab import report
     from cnnlab import reproduce as reproduction
@@ -151,7 +162,12 @@ def reproduce(tables: bool, only: tuple[str, ...], more: tuple[str, ...], slots:
 
     names = [*only, *more] or list(REPORT)
     failed = [] if tables else reproduction.train_missing(reproduction.missing_models(names), slots)
+    series = reproduction.series_experiments(names, seeds, dataset) if seeds > 1 or dataset != "cifar10" else []
+    if not tables:
+        failed += reproduction.train_experiments(reproduction.missing_experiments(series), slots)
     if publish:
+        for experiment in reproduction.publishable_experiments(series):
+            click.echo(f"published {reproduction.publish_results(experiment).name}", err=True)
         for name in reproduction.publishable_models(names):
             click.echo(f"published {reproduction.publish(name).name}", err=True)
     click.echo(format_report(report.report_rows()), nl=False)
@@ -232,6 +248,28 @@ def print_data_status() -> int:
     return 0 if status.ready else 1
 
 
+@commands.group("runs")
+def run_commands() -> None:
+    """Import runs that were trained elsewhere."""
+
+
+@run_commands.command("import")
+@click.argument("path", type=click.Path(path_type=Path))
+def import_runs(path: Path) -> int:
+    """Import the results of finished runs: a run directory, or a folder of them."""
+    from cnnlab.storage import run_import
+
+    try:
+        results = run_import.import_runs(path)
+    except run_import.RunImportError as problem:
+        return _fail(str(problem), 1)
+    for result in results:
+        click.echo(
+            f"imported {result.run.title}, {result.run.key}" if result.run else f"not imported: {result.problem}"
+        )
+    return 0 if any(result.run for result in results) else 1
+
+
 # -- services ----------------------------------------------------------------------------------------------------------
 
 
@@ -268,6 +306,26 @@ def top_images(run: str) -> None:
     from cnnlab.jobs import top_activations_job
 
     top_activations_job.run_job(run)
+
+
+@commands.command()
+@click.argument("names", nargs=-1, metavar="[RUN]...")
+@click.option("--images", type=int, default=2_000, show_default=True, help="training images for mean and variance")
+def batchnorm(names: tuple[str, ...], images: int) -> None:
+    """Re-estimate the batch normalization of these runs (or of all that lack it) and write both accuracies."""
+    from cnnlab.jobs import batchnorm_job
+    from cnnlab.storage import runs
+
+    for run in [runs.open_run(name) for name in names] or batchnorm_job.pending_runs():
+        batchnorm_job.run_job(run, images, print_progress)
+
+
+def print_progress(line: str) -> None:
+    """Print a line; one that begins with a carriage return only on a terminal, where the next overwrites it."""
+    if not line.startswith("\r"):
+        click.echo(line)
+    elif sys.stdout.isatty():
+        click.echo(f"{line:<60}", nl=False)
 
 
 # -- looking after it --------------------------------------------------------------------------------------------------

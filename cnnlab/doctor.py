@@ -27,7 +27,7 @@ from cnnlab.jobs import devices, dispatcher_process
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.settings import SettingsError, subprocess_environment
-from cnnlab.storage import process_lock, run_retention
+from cnnlab.storage import process_lock, run_damage, run_retention, runs
 
 OK, NOTE, FAIL = "ok", "note", "FAIL"
 SECRETS = settings.REPOSITORY / ".streamlit" / "secrets.toml"
@@ -36,6 +36,7 @@ REQUIRED_PACKAGES = ("streamlit", "altair", "numpy", "pillow", "h5py", "keras", 
 MIN_FREE_BYTES = 2e9  # bytes; a class of runs, and SQLite's own needs
 STALE_SECONDS = 60.0  # a dispatcher at work shows life every five
 KERAS_SECONDS = 120.0
+RUN_REMEDY = "train it again on the page Train, or remove it on the page Admin"
 KERAS_PROBE = """
 import json, keras
 print(json.dumps([keras.backend.backend(), keras.distribution.list_devices()]))
@@ -62,6 +63,7 @@ def run_checks(*, ask_keras: bool = True) -> Iterator[Finding]:
     yield from check_auth()
     yield from check_gpus()
     yield from check_data()
+    yield from check_runs(thorough=ask_keras)
     yield from check_disk()
     yield from check_queue()
     yield from check_dispatcher()
@@ -90,6 +92,9 @@ def check_settings() -> Iterator[Finding]:
         yield Finding("settings", FAIL, str(error), "mend it; python -m cnnlab settings prints all")
         return
     yield Finding("settings", OK, f"home {settings.home()}; all of them: python -m cnnlab settings")
+    if current.teacher and not current.teacher_key and not SECRETS.exists():
+        remedy = "set CNNLAB_TEACHER_KEY, or let people sign in: deploy/README.md"
+        yield Finding("teacher", NOTE, "named is an account, and nobody signs in here", remedy)
     if not current.teacher and not current.teacher_key:
         remedy = "set CNNLAB_TEACHER or CNNLAB_TEACHER_KEY"
         yield Finding("teacher", NOTE, "none is named, so nobody sees the Admin page", remedy)
@@ -139,6 +144,22 @@ def check_data() -> Iterator[Finding]:
     yield Finding(
         "pretrained", OK if complete else NOTE, words, "" if complete else "python -m cnnlab reproduce --publish"
     )
+
+
+def check_runs(*, thorough: bool) -> Iterator[Finding]:
+    """The damaged runs, and those of a newer version; `thorough` opens every file."""
+    found = runs.list_runs()
+    damaged = [(run, damages) for run in found if (damages := run.damages(thorough))]
+    for run, damages in damaged:
+        remedy = f"restore pretrained/{run.name} from the repository" if run.is_pretrained else RUN_REMEDY
+        yield Finding("runs", NOTE, f"{run.name} is damaged: {run_damage.describe_damages(damages)}", remedy)
+    for folder in (folders := runs.damaged_folders()):
+        yield Finding("runs", NOTE, folder.damage, RUN_REMEDY)
+    for run in found:
+        if newer := run.newer_fields:
+            yield Finding("runs", NOTE, f"{run.name} has fields of a newer version: {', '.join(newer)[:80]}")
+    if not damaged and not folders:
+        yield Finding("runs", OK, f"{len(found)} are whole{'' if thorough else ', as far as a quick look says'}")
 
 
 def check_disk() -> Iterator[Finding]:

@@ -48,8 +48,8 @@ def find_case_run(name: str, layer_order: LayerOrder, epochs: int, precision: st
     """The finished run of this case, shipped or trained here, or None."""
     if layer_order == LayerOrder() and (run := runs.find_run(case_experiment(name, epochs, precision))):
         return run if run.state == "done" else None
-    path = case_directory(name, layer_order, epochs, precision)
-    return runs.read_run(path) if read_record(path).state == "done" else None
+    run = Run(case_directory(name, layer_order, epochs, precision), case_experiment(name, epochs, precision))
+    return run if run.state == "done" else None
 
 
 def train_missing(epochs: int, precision: str) -> list[str]:

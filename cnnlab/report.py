@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from cnnlab.array_types import History
 from cnnlab.experiment import REPORT, Experiment, ReportModel
 from cnnlab.storage import runs
-from cnnlab.storage.runs import Run
+from cnnlab.storage.runs import REESTIMATED, Run
 
 LAST_EPOCHS = 10
 
@@ -93,18 +93,28 @@ class ReportRow:
 
 def run_results(run: Run) -> ModelResults:
     """The figures of a finished run."""
-    history, record = run.history(), run.record
+    history, record, reestimated = run.history(), run.record, reestimated_accuracies(run)
     epochs = [_epoch_results(history, -back) for back in range(min(LAST_EPOCHS, len(history["epoch"])), 0, -1)]
     return replace(
         epochs[-1],
         best_train=float(np.nanmax(history["accuracy"])),
         best_validation=float(np.nanmax(history["val_accuracy"])),
-        seconds=float(record["seconds"]),
-        test=record.get("test_accuracy"),
+        seconds=record.seconds,
+        test=record.test_accuracy,
         recent_range=float(np.ptp(history["val_accuracy"][-LAST_EPOCHS:])),
         correct=correct_predictions(run),
         recent_epochs=tuple(epochs),
+        reestimated_train=reestimated.get("train_eval_accuracy"),
+        reestimated_validation=reestimated.get("val_accuracy"),
     )
+
+
+def reestimated_accuracies(run: Run) -> dict[str, float]:
+    """The accuracies after the last epoch with re-estimated batch normalization, by history column; {} if unknown."""
+    figures = run.reestimated_history()
+    here = np.flatnonzero(figures["epoch"] == run.experiment.epochs)
+    names = ("train_eval_accuracy", "val_accuracy")
+    return {name: float(figures[name + REESTIMATED][here[0]]) for name in names} if len(here) else {}
 
 
 def _epoch_results(history: History, row: int) -> ModelResults:
@@ -130,7 +140,7 @@ def report_results(model: ReportModel) -> ModelResults:
 
 def report_rows() -> list[ReportRow]:
     """The ten models in the report's order, with every seed of theirs that is trained here."""
-    by_experiment = {run.experiment: run for run in runs.list_runs() if run.state == "done"}
+    by_experiment = {run.experiment: run for run in [*runs.shipped_seeds(), *runs.list_runs()] if run.state == "done"}
     return [
         ReportRow(
             model,

@@ -1,15 +1,17 @@
 """Trains the report's ten models where they are missing, and publishes finished runs under `pretrained/`."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from cnnlab import settings
-from cnnlab.experiment import REPORT
+from cnnlab.experiment import REPORT, Experiment
 from cnnlab.jobs.foreground import TrainingTask, train_all
 from cnnlab.storage import compression, files, runs
 from cnnlab.storage.background_process import cnnlab_command
+from cnnlab.storage.runs import Run
 
 
 def train_missing(names: Sequence[str], slots: int | None = None) -> list[str]:
@@ -22,9 +24,67 @@ def train_missing(names: Sequence[str], slots: int | None = None) -> list[str]:
 
 def model_task(name: str) -> TrainingTask:
     """The training of one of the report's models, with one thread."""
-    experiment = REPORT[name].experiment
+    return _task(name, REPORT[name].experiment)
+
+
+def _task(name: str, experiment: Experiment) -> TrainingTask:
     command = cnnlab_command("train", "--threads", "1", "--json", experiment.to_json())
     return TrainingTask(name, experiment, settings.runs_dir() / experiment.key, command)
+
+
+def series_experiments(names: Iterable[str], seeds: int, dataset: str = "cifar10") -> list[Experiment]:
+    """The report's models among `names` that are measured on validation images, with the seeds 0 to `seeds` - 1.
+
+    On CIFAR-10 without seed 0, which the report's own models are. Seed by seed, so that each seed becomes whole early.
+    """
+    models = [REPORT[name].experiment for name in names if REPORT[name].experiment.split == "validation"]
+    return [
+        replace(model, dataset=dataset, train_images=None, seed=seed)
+        for seed in range(seeds)
+        for model in models
+        if dataset != "cifar10" or seed != model.seed
+    ]
+
+
+def missing_experiments(experiments: Iterable[Experiment]) -> list[Experiment]:
+    """Those without finished results, trained here or shipped."""
+    shipped = {run.experiment for run in runs.shipped_seeds()}
+    return [one for one in experiments if one not in shipped and not _is_done(runs.find_run(one))]
+
+
+def _is_done(run: Run | None) -> bool:
+    return run is not None and run.state == "done"
+
+
+def train_experiments(experiments: Iterable[Experiment], slots: int | None = None) -> list[str]:
+    """Train these, one process a core, and return the titles of those that failed. Raises SettingsError."""
+    return train_all([_task(experiment.title, experiment) for experiment in experiments], slots)
+
+
+def publishable_experiments(experiments: Iterable[Experiment]) -> list[Experiment]:
+    """Those among these that have finished here and whose results are not shipped yet."""
+    return [
+        one
+        for one in experiments
+        if files.read_json(settings.runs_dir() / one.key / "record.json").get("state") == "done"
+        and not (runs.shipped_seed_path(one) / "experiment.json").exists()
+    ]
+
+
+def publish_results(experiment: Experiment) -> Path:
+    """Put the results of a finished run under `pretrained/seeds/`, without weights; returns the new directory.
+
+    The logits are stored in steps (`compression.quantize_logits`). experiment.json is written last, as in `publish`.
+    """
+    run, target = runs.read_run(settings.runs_dir() / experiment.key), runs.shipped_seed_path(experiment)
+    small = {
+        name: values if name.endswith("_labels") else compression.quantize_logits(values)
+        for name, values in run.predictions().items()
+    }
+    files.write_npz_bzip2(target / "predictions.npz", small)
+    for file in ("history.csv", "record.json", "experiment.json"):
+        files.write_bytes(target / file, (run.path / file).read_bytes())
+    return target
 
 
 def missing_models(names: Iterable[str] = REPORT) -> list[str]:
@@ -35,8 +95,8 @@ def missing_models(names: Iterable[str] = REPORT) -> list[str]:
 
 def publishable_models(names: Iterable[str]) -> list[str]:
     """The models among these that have a finished run here and are not shipped yet."""
-    records = {name: settings.runs_dir() / REPORT[name].experiment.key / "record.json" for name in names}
-    done = [name for name, record in records.items() if files.read_json(record).get("state") == "done"]
+    found = [(name, Run(settings.runs_dir() / REPORT[name].experiment.key, REPORT[name].experiment)) for name in names]
+    done = [name for name, run in found if run.state == "done"]
     return [name for name in done if not (settings.PRETRAINED / name / "experiment.json").exists()]
 
 

@@ -11,8 +11,10 @@ and that over the usual value; `python -m cnnlab settings` prints which it was. 
 change of the file counts from the next question on, in the web process and in the dispatcher alike.
 """
 
+import ipaddress
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -21,7 +23,10 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parent.parent
 PRETRAINED = Path(os.environ.get("CNNLAB_PRETRAINED") or REPOSITORY / "pretrained")
 DEFAULT_SOURCE, SETTINGS_FILE = "the usual", "settings.json"
-MIN_TEACHER_KEY_LENGTH = 12  # letters of `teacher_key`
+MIN_TEACHER_KEY_LENGTH, MIN_CLASS_CODE_LENGTH = 12, 6  # letters
+BROWSER_NAME_PATTERN = re.compile(r"b[0-9a-f]{12}")  # a person who has not signed in: see `ui.browser_identity`
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class SettingsError(ValueError):
@@ -65,15 +70,32 @@ def _text(default: str, meaning: str) -> Any:
 class Settings:
     """What this machine allows. Whole numbers and amounts, each within its range; names are separated by commas."""
 
-    teacher: str = _text("", "who may stop any training and sees the Admin page: names or e-mail addresses")
+    teacher: str = _text(
+        "", "accounts that may stop any training and see the Admin page; needs sign-in: deploy/README.md"
+    )
     teacher_key: str = _text(
         "", f"opens the Admin page to who types it, {MIN_TEACHER_KEY_LENGTH} letters or more; empty: nobody"
+    )
+    class_code: str = _text(
+        "", f"who has not signed in types it before asking for a training, {MIN_CLASS_CODE_LENGTH} letters or more"
     )
     slots: int = _number(0, 0, 64, "trainings at a time; 0: one for each GPU, one where there is none")
     starts_dispatcher: int = _number(1, 0, 1, "1: the app starts a dispatcher where none is at work; 0: a service does")
     jobs_per_person: int = _number(3, 1, 1000, "trainings that one person may have waiting or running")
     queue_length: int = _number(60, 1, 10_000, "trainings that may wait")
+    reserved_percent: int = _number(25, 0, 90, "share of these places kept for people who have none waiting")
     submissions_per_minute: int = _number(12, 1, 10_000, "requests for trainings that one person may make in a minute")
+    cost_per_person: float = _number(
+        30.0, 0.01, 1e6, "what one person's trainings may cost together; 1: the report's 3-conv network, 30 epochs"
+    )
+    address_percent: int = _number(75, 1, 100, "share of the places that one network address may take; 100: all")
+    address_submissions_per_minute: int = _number(
+        120, 1, 100_000, "requests for trainings that may come from one network address in a minute"
+    )
+    address_cost: float = _number(600.0, 0.01, 1e9, "what the trainings of one network address may cost together")
+    trusted_proxies: str = _text(
+        "", "addresses or networks of proxies whose X-Forwarded-For is believed, like 10.0.0.0/8"
+    )
     epochs: int = _number(200, 1, 500, "epochs of one training")
     job_minutes: float = _number(240.0, 0.01, 100_000, "minutes that one training may take")
     runs_gigabytes: float = _number(20.0, 0.001, 1_000_000, "disk for runs; the longest unused one goes first")
@@ -84,9 +106,17 @@ class Settings:
     upload_megapixels: float = _number(64.0, 0.001, 89, "pixels of an uploaded picture, in millions")
     gpu_megabytes: int = _number(0, 0, 1_000_000, "GPU memory of one worker; 0: as much as it asks for")
 
+    @property
+    def proxy_networks(self) -> tuple[Network, ...]:
+        """The networks of `trusted_proxies`."""
+        return tuple(ipaddress.ip_network(one, strict=False) for one in _words(self.trusted_proxies))
+
     def is_teacher(self, person: str) -> bool:
-        """Whether this person is named as a teacher; capital letters make no difference."""
-        return person.lower() in {name.strip().lower() for name in self.teacher.split(",") if name.strip()}
+        """Whether this account is named as a teacher; capital letters make no difference.
+
+        The name of a browser never is one: it stands for whoever sits there.
+        """
+        return not BROWSER_NAME_PATTERN.fullmatch(person) and person.lower() in map(str.lower, _words(self.teacher))
 
 
 @dataclass(frozen=True)
@@ -101,7 +131,7 @@ class Setting:
     @property
     def display_value(self) -> str:
         """The value for a reader; a secret is not shown."""
-        if self.name.endswith("_key") and self.value:
+        if self.name in ("teacher_key", "class_code") and self.value:
             return "(set)"
         return f"{self.value:g}" if isinstance(self.value, float) else str(self.value)
 
@@ -163,12 +193,34 @@ def _read_settings_file() -> dict[str, Any]:
     return written
 
 
+def _words(text: str) -> list[str]:
+    """The parts between commas, without spaces around them."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+TEXT_FORMS = {
+    "teacher_key": f"{MIN_TEACHER_KEY_LENGTH} letters or more",
+    "class_code": f"{MIN_CLASS_CODE_LENGTH} letters or more",
+    "trusted_proxies": "addresses or networks with commas between them",
+}
+
+
+def _is_valid_text(name: str, value: str) -> bool:
+    """Whether a setting of text has the form in TEXT_FORMS; an empty one always has."""
+    if name == "trusted_proxies":
+        try:
+            return all(ipaddress.ip_network(one, strict=False) for one in _words(value))
+        except ValueError:
+            return False
+    shortest = {"teacher_key": MIN_TEACHER_KEY_LENGTH, "class_code": MIN_CLASS_CODE_LENGTH}.get(name, 0)
+    return not value or len(value) >= shortest
+
+
 def _validated(name: str, value: Any, kind: type, bounds: Mapping[str, Any], source: str) -> Any:
     """The value in its type, or SettingsError."""
     if kind is str:
-        if not isinstance(value, str) or (name == "teacher_key" and 0 < len(value) < MIN_TEACHER_KEY_LENGTH):
-            expected = f"{MIN_TEACHER_KEY_LENGTH} letters or more" if name == "teacher_key" else "words in quotes"
-            raise SettingsError(f"The setting {name} is {expected} (from {source}).")
+        if not isinstance(value, str) or not _is_valid_text(name, value):
+            raise SettingsError(f"The setting {name} is {TEXT_FORMS.get(name, 'words in quotes')} (from {source}).")
         return value
     try:
         number = kind(value) if isinstance(value, str) else value

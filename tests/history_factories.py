@@ -24,7 +24,10 @@ def history(training: Sequence[float], validation: Sequence[float], penalty: flo
 def columns(training: Sequence[float], validation: Sequence[float], penalty: float = 0.0) -> dict[str, np.ndarray]:
     """The same as `Run.history` gives it."""
     rows = history(training, validation, penalty)
-    return {name: np.array([row.get(name, np.nan) for row in rows]) for name in runs.HISTORY_COLUMNS}
+    return {
+        name: np.array([row.get(name, np.nan) for row in rows])
+        for name in (*runs.HISTORY_COLUMNS, *runs.OPTIONAL_HISTORY_COLUMNS)
+    }
 
 
 def write(folder: Path, experiment: Experiment, rows: list[dict[str, float]], state: str = "done", **record) -> Path:

@@ -340,6 +340,27 @@ def test_every_mistake_in_a_folder_of_pictures_is_one_sentence(small: None, tmp_
     assert_nothing_is_kept(home)
 
 
+@pytest.mark.parametrize("value", [0, 7])
+def test_equal_pictures_are_no_cifar10(small: None, tmp_path: Path, home: Path, value: int) -> None:
+    for name in CLASSES:
+        for number in range(5):
+            draw(tmp_path / "train" / name / f"{number}.png", value)
+        draw(tmp_path / "test" / name / "0.png", value)
+    with pytest.raises(CifarError, match=r"/train is not CIFAR-10: only 1 of its 50 images differ"):
+        cifar10.prepare(tmp_path)
+    assert_nothing_is_kept(home)
+
+
+@pytest.mark.cifar
+def test_the_real_cifar10_has_hardly_any_equal_images(
+    home_with_cifar10: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CNNLAB_HOME", str(home_with_cifar10))
+    images = load_dataset("cifar10").x_test
+    cifar10._check_variety(tmp_path / "test", images)
+    assert len({image.tobytes() for image in images}) > 0.99 * len(images)
+
+
 # What is kept, and when it is trusted
 
 

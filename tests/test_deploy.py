@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import ssl
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import pytest
 from history_factories import history, write
+from nginx_server import DEPLOY, free_port, needs_nginx, nginx_folder, wait_for
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
@@ -28,51 +28,17 @@ from cnnlab.jobs import dispatcher_process
 from cnnlab.jobs.dispatcher_process import ensure_running
 from cnnlab.jobs.queue import Queue
 from cnnlab.settings import subprocess_environment
-from cnnlab.storage import files, run_retention, runs
+from cnnlab.storage import run_retention, runs
+from cnnlab.storage.run_record import read_record
+from cnnlab.storage.signing_key import signing_key
+from cnnlab.ui.security_headers import CONTENT_SECURITY_POLICY
 
-DEPLOY = settings.REPOSITORY / "deploy"
 UNITS = sorted(path.name for path in (DEPLOY / "systemd").glob("*.service"))
 
-needs_nginx = pytest.mark.skipif(
-    not shutil.which("nginx") or not shutil.which("openssl"), reason="needs nginx, openssl"
-)
 needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
 
 
 # -- nginx -----------------------------------------------------------------------------------------------------------
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def nginx_folder(place: Path, plain: int, secure: int, *web: int) -> Path:
-    """A folder from which nginx runs the shipped files as they are, but for ports and the certificate's place."""
-    ours = (DEPLOY / "nginx" / "cnnlab.conf").read_text()
-    for before, after in (
-        ("listen 80;", f"listen 127.0.0.1:{plain};"),
-        ("listen 443 ssl;", f"listen 127.0.0.1:{secure} ssl;"),
-        ("/etc/nginx/certs", str(place)),
-    ):
-        assert before in ours
-        ours = ours.replace(before, after)
-    upstream = (DEPLOY / "nginx" / f"upstream-{'host' if len(web) == 1 else 'several'}.conf").read_text()
-    for usual, port in enumerate(web, start=8501):
-        assert f"server 127.0.0.1:{usual};" in upstream
-        upstream = upstream.replace(f"127.0.0.1:{usual};", f"127.0.0.1:{port};")
-    (place / "ours.conf").write_text(upstream + ours)
-    kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-    temporary = "".join(f"{kind}_temp_path {place}/{kind};\n" for kind in kinds)
-    (place / "nginx.conf").write_text(
-        f"daemon off; pid {place}/pid; error_log {place}/error.log;\nevents {{}}\n"
-        f"http {{ access_log off; {temporary} include {place}/ours.conf; }}\n"
-    )
-    certificate = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    files = ["-keyout", str(place / "cnnlab.key"), "-out", str(place / "cnnlab.crt")]
-    subprocess.run(["openssl", "req", *certificate, *files], check=True, capture_output=True)
-    return place / "nginx.conf"
 
 
 @needs_nginx
@@ -83,17 +49,6 @@ def test_nginx_accepts_its_configuration(tmp_path: Path, processes: int) -> None
     said = subprocess.run(["nginx", "-t", "-c", str(configuration)], capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stderr
     assert "[warn]" not in said.stderr.replace('[warn] the "user" directive', "")
-
-
-def wait_for(port: int, seconds: float = 60) -> None:
-    give_up = time.monotonic() + seconds
-    while time.monotonic() < give_up:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.1)
-    pytest.fail(f"nobody listens on port {port}")
 
 
 def exec_start(unit: str) -> list[str]:
@@ -147,6 +102,28 @@ def test_the_health_of_the_web_process_is_seen_through_nginx(behind_nginx: tuple
     assert answer.headers["Strict-Transport-Security"]
 
 
+@needs_nginx
+@pytest.mark.parametrize(
+    "path",
+    ["/_stcore/metrics", "//_stcore/metrics", "/_stcore/%6detrics", "/x/../_stcore/metrics", "/_stcore/agent/mcp"],
+)
+def test_the_figures_of_the_process_are_not_seen_through_nginx(behind_nginx: tuple[int, int], path: str) -> None:
+    connection = secure_connection(behind_nginx[1])
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    assert (answer.status, b"cache_memory" in answer.read()) == (404, False)
+
+
+@needs_nginx
+def test_over_tls_the_cookie_is_secure_and_the_policy_comes_once(behind_nginx: tuple[int, int]) -> None:
+    connection = secure_connection(behind_nginx[1])
+    connection.request("GET", "/", headers={"Accept": "text/html"})
+    answer = connection.getresponse()
+    [cookie] = [one for one in answer.headers.get_all("Set-Cookie") if one.startswith("cnnlab_browser=")]
+    assert {"Secure", "HttpOnly", "SameSite=Lax"} <= set(cookie.split("; "))
+    assert answer.headers.get_all("Content-Security-Policy") == [CONTENT_SECURITY_POLICY]
+
+
 def upgraded(port: int, origin: str) -> int:
     """The status with which a page's websocket is answered that comes from this origin."""
     connection = secure_connection(port)
@@ -186,6 +163,10 @@ class Numbered(BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
         self.wfile.write(str(self.server.server_address[1]).encode())
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
 
     def log_message(self, *words: object) -> None:
         pass
@@ -228,6 +209,73 @@ def test_a_browser_stays_with_the_web_process_that_it_came_to_first_and_browsers
         assert asked(connection, cookie=f"other=1; {told.split(';')[0]}") == (process, "")
         met.add(process)
     assert len(met) >= 3  # of four; that chance alone leaves out two does not happen
+
+
+def statuses(port: int, method: str, path: str, count: int) -> list[int]:
+    """The status of each of `count` requests one after the other."""
+    connection, found = secure_connection(port), []
+    for _ in range(count):
+        connection.request(method, path, body=b"photo" if method == "PUT" else None)
+        answer = connection.getresponse()
+        answer.read()
+        found.append(answer.status)
+    return found
+
+
+@needs_nginx
+def test_a_class_may_upload_at_once_and_a_flood_of_uploads_is_refused(four_behind_nginx: int) -> None:
+    found = statuses(four_behind_nginx, "PUT", "/_stcore/upload_file/session/file", 120)
+    assert found[:60] == [200] * 60  # sixty browsers behind one address
+    assert 429 in found[60:]
+    assert statuses(four_behind_nginx, "GET", "/", 20) == [200] * 20  # pages go on
+
+
+class Held(Numbered):
+    """Answers only when the test lets it."""
+
+    go_on = threading.Event()
+
+    def do_GET(self) -> None:
+        self.go_on.wait(30)
+        super().do_GET()
+
+
+@needs_nginx
+def test_one_address_has_a_limit_of_connections(tmp_path: Path) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Held)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    secure = free_port()
+    configuration = nginx_folder(tmp_path, free_port(), secure, server.server_port)
+    ours = tmp_path / "ours.conf"
+    assert ours.read_text().count("limit_conn cnnlab_connections 420;") == 2
+    ours.write_text(ours.read_text().replace("cnnlab_connections 420;", "cnnlab_connections 3;"))
+    proxy = subprocess.Popen(["nginx", "-c", str(configuration)], stderr=subprocess.DEVNULL)
+    try:
+        wait_for(secure)
+        connections = [secure_connection(secure) for _ in range(4)]
+        for connection in connections:
+            connection.request("GET", "/")
+            time.sleep(0.2)  # so that the last one is the fourth
+        assert connections[3].getresponse().status == 429
+        Held.go_on.set()
+        assert [connection.getresponse().status for connection in connections[:3]] == [200] * 3
+    finally:
+        Held.go_on.set()
+        proxy.terminate()
+        proxy.wait(20)
+        server.shutdown()
+        server.server_close()
+
+
+def test_the_web_process_may_open_more_files_than_nginx_lets_through() -> None:
+    [files_allowed] = re.findall(
+        r"^LimitNOFILE=(\d+)$", (DEPLOY / "systemd" / "cnnlab-web.service").read_text(), re.MULTILINE
+    )
+    [ulimit] = re.findall(r"ulimits: {nofile: (\d+)}", (DEPLOY / "compose.yaml").read_text())
+    [connections, _] = re.findall(
+        r"limit_conn cnnlab_connections (\d+);", (DEPLOY / "nginx" / "cnnlab.conf").read_text()
+    )
+    assert int(files_allowed) == int(ulimit) > 100 * int(connections)
 
 
 @needs_nginx
@@ -345,6 +393,8 @@ def test_the_compose_file_fits_the_other_files() -> None:
     assert services["dispatcher-gpu"]["deploy"]["resources"]["reservations"]["devices"][0]["driver"] == "nvidia"
     assert "server web:8501;" in (DEPLOY / "nginx" / "upstream-compose.conf").read_text()
     assert services["web"]["environment"]["CNNLAB_STARTS_DISPATCHER"] == "0"
+    [subnet] = compose["networks"]["default"]["ipam"]["config"]
+    assert services["web"]["environment"]["CNNLAB_TRUSTED_PROXIES"] == subnet["subnet"]
 
 
 def test_every_variable_that_is_named_exists() -> None:
@@ -378,6 +428,7 @@ def test_a_backup_taken_while_everything_goes_on_brings_back_queue_runs_settings
     write(settings.runs_dir() / done.key, done, history([0.1, 0.5], [0.1, 0.4]))
     run_retention.pin(done.key)
     (old / "settings.json").write_text('{"jobs_per_person": 7}')
+    secret = signing_key().secret
     (old / "data").mkdir()
     (old / "data" / "large.npy").write_bytes(bytes(1000))
     queue.submit(waiting, "ada")  # stays open, its last change in the WAL only
@@ -392,6 +443,7 @@ def test_a_backup_taken_while_everything_goes_on_brings_back_queue_runs_settings
     assert found is not None and found.state == "done" and list(found.history()["val_accuracy"]) == [0.1, 0.4]
     assert run_retention.is_pinned(done.key)
     assert settings.current().jobs_per_person == 7
+    assert signing_key().secret == secret
 
 
 def test_a_backup_is_never_restored_over_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,9 +460,9 @@ def test_a_backup_is_never_restored_over_what_is_there(tmp_path: Path, monkeypat
 def test_the_shipped_networks_took_as_long_as_the_page_on_scale_says() -> None:
     text = (DEPLOY / "scale.md").read_text()
     [(least, most)] = re.findall(r"between (\d+) and (\d+) minutes", text)
-    records = [files.read_json(path) for path in settings.PRETRAINED.glob("[23]conv-*/record.json")]
+    records = [read_record(path.parent) for path in settings.PRETRAINED.glob("[23]conv-*/record.json")]
     assert records
-    assert all(int(least) * 60 <= record["seconds"] <= int(most) * 60 for record in records)
+    assert all(int(least) * 60 <= record.seconds <= int(most) * 60 for record in records)
 
 
 def test_the_page_on_scale_shows_the_lanes_that_nginx_gets() -> None:

@@ -22,6 +22,7 @@ from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import dispatcher as dispatcher_module
 from cnnlab.jobs import dispatcher_process
+from cnnlab.jobs import queue as queue_module
 from cnnlab.jobs.dispatcher import Dispatcher, dispatch
 from cnnlab.jobs.dispatcher_process import ensure_running, is_running, lock_path
 from cnnlab.jobs.job import Job
@@ -279,8 +280,34 @@ def test_a_worker_that_died_together_with_its_dispatcher_is_resumed(lab: Dispatc
     first.wait()
     lab.dispatcher()
     assert lab.ends(job) == ["done"]
-    assert (len(lab.starts(job)), lab.queue.get(job.id).crashes) == (2, 1)
+    assert (len(lab.starts(job)), lab.queue.get(job.id).crashes) == (2, 0)
     assert lab.has_whole_history(job)
+
+
+def test_a_host_that_dies_more_than_three_times_does_not_fail_its_trainings(lab: DispatcherHarness) -> None:
+    """Each time worker and dispatcher end together, as with the host; the job goes on all the same."""
+    job = lab.ask(0, epochs=20)
+    for time_ in range(1, 6):
+        dispatcher = lab.dispatcher()
+        wait_for(lambda count=time_: len(lab.starts(job)) == count, tell=lab.log)
+        dispatcher.kill()
+        os.kill(lab.starts(job)[-1], signal.SIGKILL)
+        dispatcher.wait()
+    lab.dispatcher()
+    assert lab.ends(job) == ["done"], lab.log()
+    assert (len(lab.starts(job)), lab.queue.get(job.id).crashes) == (6, 0)
+
+
+def test_a_training_that_takes_its_host_down_again_and_again_fails_at_last(lab: DispatcherHarness) -> None:
+    job = lab.ask(0)
+    for _ in range(queue_module.MAX_ATTEMPTS):
+        assert lab.queue.claim() is not None
+        lab.queue.record_interruption(job)
+    failed = lab.queue.get(job.id)
+    assert (failed.state, failed.reason) == (
+        "failed",
+        "It was begun 25 times and was interrupted each time: ask for it again.",
+    )
 
 
 def test_a_dispatcher_killed_right_after_a_start_leaves_no_moment_for_a_second_worker(lab: DispatcherHarness) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -162,3 +163,12 @@ def test_the_command_imports_no_keras_into_its_own_process(home: Path) -> None:
     assert done.returncode == 1
     assert "loaded []" in done.stdout
     assert "FAIL  dispatcher" in done.stdout
+
+
+def test_a_reader_that_leaves_early_gets_no_traceback(tmp_path: Path) -> None:
+    """As in: python -m cnnlab doctor | head -1"""
+    command = f"{shlex.quote(sys.executable)} -m cnnlab doctor | head -1"
+    environment = settings.subprocess_environment() | {"CNNLAB_HOME": str(tmp_path)}
+    done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 1
+    assert [line for line in done.stderr.splitlines() if not line.startswith("Asking Keras")] == []

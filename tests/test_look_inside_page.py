@@ -1,5 +1,6 @@
 """Look inside, as Streamlit's own tester sees it: what is drawn, what is said, what stands in the address."""
 
+import errno
 import gc
 import io
 import json
@@ -24,7 +25,7 @@ from cnnlab.data.samples import sample_images
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import inspection
 from cnnlab.formatting import percent
-from cnnlab.inspect import pixel_trace
+from cnnlab.inspect import pixel_trace, upload
 from cnnlab.inspect.context import InspectContext
 from cnnlab.jobs import top_activations_job
 from cnnlab.models import numpy_forward
@@ -573,6 +574,32 @@ def test_the_camera_is_another_way_to_the_same_steps(made):
 def test_a_bad_upload_costs_one_sentence_and_the_picture_stays(made, data):
     test = opened(run=key(made, "none"), image="sample-2", **{"from": "upload"})
     test.file_uploader(key="inspect.upload.file").upload("me.jpg", data).run()
+    assert not test.exception
+    assert len(test.error) == 1 and "\n" not in test.error[0].value
+    assert test.query_params["image"] == "sample-2"
+
+
+@pytest.mark.parametrize("data", [photo_bytes(), b"no picture at all"])
+@pytest.mark.slow
+def test_an_upload_is_decoded_once_however_often_the_page_runs(made, monkeypatch, data):
+    decoded, decode = [], upload.decode_photo
+    monkeypatch.setattr(upload, "decode_photo", lambda *given, **poll: decoded.append(1) or decode(*given, **poll))
+    test = opened(run=key(made, "none"), **{"from": "upload"})
+    test.file_uploader(key="inspect.upload.file").upload("me.png", data).run()
+    for _ in range(3):
+        test.run()
+    assert len(decoded) == 1
+    assert len(test.error) == (data != photo_bytes())
+
+
+@pytest.mark.slow
+def test_a_home_that_cannot_be_written_costs_one_sentence(made, monkeypatch):
+    def refuse(pixels):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(uploads, "save_upload", refuse)
+    test = opened(run=key(made, "none"), image="sample-2", **{"from": "upload"})
+    test.file_uploader(key="inspect.upload.file").upload("me.png", photo_bytes()).run()
     assert not test.exception
     assert len(test.error) == 1 and "\n" not in test.error[0].value
     assert test.query_params["image"] == "sample-2"

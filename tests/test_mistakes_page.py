@@ -17,7 +17,7 @@ from cnnlab.data.samples import sample_images
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import mistakes
 from cnnlab.rendering import mistake_charts
-from cnnlab.storage import files
+from cnnlab.storage import files, runs
 from cnnlab.ui import image_grid
 
 CAT, DOG, SHIP, AIRPLANE = (CLASSES.index(name) for name in ("cat", "dog", "ship", "airplane"))
@@ -50,7 +50,9 @@ def finished(experiment, said, labels, confidence=0.7):
     path = settings.runs_dir() / experiment.key
     path.mkdir(parents=True)
     (path / "experiment.json").write_text(experiment.to_json())
-    files.write_json(path / "record.json", {"state": "done", "epochs_done": 1})
+    files.write_json(path / "record.json", {"state": "done", "epochs_done": 1, "seconds": 1.0})
+    rows = [dict.fromkeys(runs.HISTORY_COLUMNS, 0.1) | {"epoch": epoch} for epoch in (0, 1)]
+    runs.write_history(path / "history.csv", rows)
     logits = logits_that_say(said, confidence).astype(np.float16)
     files.write_npz(path / "predictions.npz", {"test": logits, "test_labels": np.asarray(labels, np.uint8)})
     return experiment.key
@@ -258,7 +260,12 @@ def test_a_finished_network_without_predictions_is_said_so():
     labels, said = truth_with()
     key = finished(PLAIN, said, labels)
     (settings.runs_dir() / key / "predictions.npz").unlink()
-    assert "has said nothing about the test pictures" in text(opened(run=key))
+    other = finished(DROPOUT, said, labels)
+    page = opened(run=key)
+    assert f"**{PLAIN.title}** has no answers to the test pictures" in text(page)
+    assert page.query_params["run"] == key  # and not, silently, the other network
+    page.selectbox(key="selected_network.other").select(other).run()
+    assert page.query_params["run"] == other and shown(page)
 
 
 # -- sentences and charts ----------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import entry_points
+from importlib.metadata import PackageNotFoundError, entry_points, metadata
 
 import pytest
 from packaging.requirements import Requirement
@@ -82,3 +82,48 @@ def test_contributing_and_pre_commit_use_the_ruff_of_the_tests():
     [ruff] = [one for one in requirements("tests/requirements.txt") if one.name == "ruff"]
     text = (settings.REPOSITORY / ".pre-commit-config.yaml").read_text()
     assert text.count(f'"ruff{ruff.specifier}"') == 2 or text.count('"ruff>=0.17,<0.18"') == 2
+
+
+# -- licences and vulnerabilities --------------------------------------------------------------------------------------
+
+REQUIREMENT_FILES = ("requirements.txt", "tests/requirements.txt", *sorted(
+    f"deploy/{path.name}" for path in (settings.REPOSITORY / "deploy").glob("requirements-*.txt")
+))  # fmt: skip
+DIRECT = sorted({canonical(one.name) for name in REQUIREMENT_FILES for one in requirements(name)})
+LICENSE_TABLE = CONTRIBUTING.partition("| package | licence")[2].partition("\n\n")[0]
+LICENSES = {
+    canonical(name): found
+    for name, found in re.findall(r"^\| ([\w-]+) \| ([\w. -]+) \| \w", LICENSE_TABLE, re.MULTILINE)
+}
+FAMILIES = {"Apache": "Apache-2.0", "BSD": "BSD-", "MIT": "MIT"}  # what packages without an SPDX expression say
+
+
+def test_the_licence_of_every_direct_dependency_is_listed_and_of_no_other():
+    assert sorted(LICENSES) == DIRECT
+
+
+@pytest.mark.parametrize("name", DIRECT)
+def test_a_listed_licence_is_the_one_that_the_installed_package_declares(name):
+    try:
+        declared = metadata(name)
+    except PackageNotFoundError:
+        pytest.skip(f"needs {name}")
+    if expression := declared.get("License-Expression"):
+        assert expression == LICENSES[name]
+        return
+    words = [declared.get("License") or "", *(c for c in declared.get_all("Classifier", []) if c.startswith("License"))]
+    told = {family for word, family in FAMILIES.items() if any(word in one for one in words)}
+    assert told
+    assert any(LICENSES[name].startswith(family) for family in told)
+
+
+def test_the_audit_reads_every_file_of_requirements():
+    yaml = pytest.importorskip("yaml", reason="needs PyYAML")
+    workflow = yaml.safe_load((settings.REPOSITORY / ".github/workflows/dependency-audit.yml").read_text())
+    assert workflow["permissions"] == {"contents": "read"}
+    [job] = workflow["jobs"].values()
+    commands = " ".join(step.get("run", "") for step in job["steps"])
+    audited = set(re.findall(r"-r (\S+)", commands))
+    assert audited == {"requirements.lock", *REQUIREMENT_FILES} - {"requirements.txt"}
+    assert all((settings.REPOSITORY / path).is_file() for path in audited)
+    assert set(job["strategy"]["matrix"]["service"]) == {"pypi", "osv"}

@@ -1,6 +1,7 @@
 """The shipped runs are what they say: whole, small, rebuilt from their own JSON, and as accurate as stated."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -14,7 +15,7 @@ from cnnlab.data.samples import sample_images
 from cnnlab.experiment import REPORT
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
-from cnnlab.storage import runs
+from cnnlab.storage import run_import, runs
 from cnnlab.training.keras_model import build_model, set_weights
 
 pytestmark = pytest.mark.slow
@@ -45,8 +46,8 @@ def test_all_ten_together_are_at_most_25_megabytes():
 def test_a_shipped_run_is_whole_and_says_how_it_was_made(name):
     run = runs.open_run(name)
     assert run.experiment == REPORT[name].experiment and run.state == "done"
-    assert run.record["precision"] == "float32" and run.record["device"] and run.record["versions"]["keras"]
-    assert run.record["epochs_done"] == len(run.history()["epoch"]) - 1 == 30
+    assert run.record.precision == "float32" and run.record.device and run.record.versions["keras"]
+    assert run.record.epochs_done == len(run.history()["epoch"]) - 1 == 30
     assert run.snapshot_epochs() == [0, 1, 2, 3, 5, 10, 20, 30]
     assert (
         json.loads((run.path / "record.json").read_text())["final"]["val_accuracy"] == run.history()["val_accuracy"][-1]
@@ -61,8 +62,8 @@ def test_the_kept_predictions_have_the_stated_accuracy_to_the_last_picture(name)
     if run.experiment.split == "validation":
         assert metrics.accuracy(kept["validation"], kept["validation_labels"]) == stated
     else:
-        assert run.record["test_accuracy"] == stated
-    assert metrics.accuracy(kept["test"], kept["test_labels"]) == run.record["test_accuracy"]
+        assert run.record.test_accuracy == stated
+    assert metrics.accuracy(kept["test"], kept["test_labels"]) == run.record.test_accuracy
 
 
 @pytest.mark.parametrize("name", REPORT)
@@ -80,11 +81,11 @@ def test_a_shipped_run_rebuilt_from_its_json_says_what_its_keras_file_and_the_fo
 def test_a_shipped_run_has_its_stated_accuracy_on_a_thousand_test_images(name, test_images):
     run = runs.open_run(name)
     images, labels, fingerprint = test_images
-    assert run.record["fingerprint"] == fingerprint
+    assert run.record.fingerprint == fingerprint
     logits = rebuilt(run).predict(images, batch_size=500, verbose=0)
     kept = run.predictions()["test"][:1000]
     assert metrics.accuracy(logits, labels) == pytest.approx(metrics.accuracy(kept, labels), abs=0.005)
-    assert metrics.accuracy(logits, labels) == pytest.approx(run.record["test_accuracy"], abs=0.05)
+    assert metrics.accuracy(logits, labels) == pytest.approx(run.record.test_accuracy, abs=0.05)
 
 
 @pytest.mark.parametrize("name", REPORT)
@@ -96,5 +97,24 @@ def test_early_snapshots_still_predict_about_as_well_as_the_history_says(name):
     assert right > 0.4
 
 
-def test_the_ten_of_the_report_are_shipped_and_nothing_else():
-    assert {path.name for path in Path(settings.PRETRAINED).iterdir()} == set(REPORT)
+def test_the_ten_of_the_report_are_shipped_and_further_seeds_and_nothing_else():
+    assert {path.name for path in Path(settings.PRETRAINED).iterdir()} == {*REPORT, "seeds"}
+    assert {path.name for path in SEEDS.iterdir()} == {run.key for run in runs.shipped_seeds()}
+
+
+SEEDS = settings.PRETRAINED / "seeds"
+
+
+@pytest.mark.parametrize("key", sorted(path.name for path in SEEDS.iterdir()))
+def test_a_shipped_seed_is_whole_small_and_gives_the_accuracies_of_its_history(key):
+    run = runs.read_run(SEEDS / key)
+    assert run.key == key and {file.name for file in run.path.iterdir()} == set(run_import.IMPORTED_FILES)
+    run_import.check_finished(run)
+    run_import.check_predictions(run)
+    assert sum(file.stat().st_size for file in run.path.iterdir()) < 120_000
+    predictions, history = run.predictions(), run.history()
+    loss = metrics.cross_entropy(predictions["validation"], predictions["validation_labels"])
+    assert loss == pytest.approx(history["val_loss"][-1], rel=0.01)
+    assert replace(run.experiment, seed=0, dataset="cifar10", train_images=None) in {
+        model.experiment for model in REPORT.values()
+    }

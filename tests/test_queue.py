@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from history_factories import history, write
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
@@ -18,7 +19,7 @@ from cnnlab.jobs.job import UnknownJob
 from cnnlab.jobs.queue import MAX_RESUMES, NotRequester, PersonError, Queue
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.settings import subprocess_environment
-from cnnlab.storage import files
+from cnnlab.storage.run_record import RunRecord
 
 
 def shapes(seed: int, **fields: object) -> Experiment:
@@ -74,9 +75,8 @@ def test_an_experiment_that_is_over_can_be_asked_for_again(queue: Queue) -> None
 def test_an_experiment_with_a_finished_run_is_answered_as_done(queue: Queue) -> None:
     experiment = shapes(0)
     folder = settings.runs_dir() / experiment.key
-    files.write_bytes(folder / "experiment.json", experiment.to_json().encode())
     waiting = queue.submit(experiment, "ada")
-    files.write_json(folder / "record.json", {"state": "done"})
+    write(folder, experiment, history([0.1, 0.5], [0.1, 0.4]))
     assert waiting.state == "queued"
     assert queue.submit(experiment, "bob").state == "done"
     assert queue.get(waiting.id).state == "done"
@@ -311,7 +311,7 @@ def test_a_thousand_looks_cost_next_to_nothing(queue: Queue) -> None:
     import time
 
     for number in range(60):
-        queue.submit(shapes(number), f"student{number % 30}")
+        queue.submit(shapes(number), f"student{number % 30}", is_teacher=True)
     started = time.perf_counter()
     for _ in range(1000):
         queue.revision()
@@ -375,13 +375,16 @@ def test_a_home_that_cannot_be_written_is_one_sentence(home: Path) -> None:
 
 
 def test_the_pace_of_the_same_network_is_the_median_of_its_measured_epochs() -> None:
-    runs_here = [(shapes(7), {"epoch_seconds": [9.0, 2.0, 2.2, 2.1]}), (shapes(1, depth=3), {"epoch_seconds": [50.0]})]
+    runs_here = [
+        (shapes(7), RunRecord(epoch_seconds=(9.0, 2.0, 2.2, 2.1))),
+        (shapes(1, depth=3), RunRecord(epoch_seconds=(50.0,))),
+    ]
     assert eta.expected_pace(shapes(0), runs_here) == eta.EpochPace(2.1, measured=True)
     assert eta.seconds_left(shapes(0), runs_here, epochs_done=2) == pytest.approx(eta.STARTUP_SECONDS + 3 * 2.1)
 
 
 def test_the_pace_of_another_network_is_scaled_by_its_arithmetic() -> None:
-    measured = [(shapes(0, train_images=1000), {"epoch_seconds": [1.0, 1.0]})]
+    measured = [(shapes(0, train_images=1000), RunRecord(epoch_seconds=(1.0, 1.0)))]
     scaled = eta.expected_pace(shapes(0, train_images=2000), measured)
     assert scaled is not None and not scaled.measured
     assert scaled.seconds_per_epoch == pytest.approx((3 * 2000 + 2000 + 1000) / (3 * 1000 + 1000 + 1000))
@@ -395,7 +398,7 @@ def test_the_multiplications_of_the_reports_network_are_those_counted_by_hand() 
 
 def test_without_a_measurement_nothing_is_promised() -> None:
     assert eta.expected_pace(shapes(0), []) is None
-    assert eta.seconds_left(shapes(0), [(shapes(1), {"epoch_seconds": []})]) is None
+    assert eta.seconds_left(shapes(0), [(shapes(1), RunRecord())]) is None
 
 
 def test_a_waiting_training_starts_when_those_before_it_are_through() -> None:

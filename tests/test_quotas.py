@@ -15,7 +15,7 @@ import pytest
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
-from cnnlab.jobs import devices, top_activations_job
+from cnnlab.jobs import devices, quotas, top_activations_job
 from cnnlab.jobs import dispatcher as dispatcher_module
 from cnnlab.jobs import queue as queue_module
 from cnnlab.jobs.admin import Admin, is_teacher
@@ -156,6 +156,82 @@ def test_the_teacher_is_held_to_no_limit_of_a_person_but_to_those_of_the_machine
         queue.submit(shapes(3), "ada")
 
 
+# -- one visitor with many names ------------------------------------------------------------------------------------
+
+
+def test_one_address_with_fresh_names_leaves_places_for_other_addresses(home: Path, queue: Queue) -> None:
+    for number in range(45):
+        queue.submit(shapes(number), f"fresh{number}", address="one")
+    with pytest.raises(QuotaExceeded, match=r"^From your network 45 trainings wait already, and 45 may"):
+        queue.submit(shapes(99), "fresh99", address="one")
+    assert [queue.submit(shapes(100 + n), f"other{n}", address="two").state for n in range(15)] == ["queued"] * 15
+
+
+def test_trainings_of_one_address_take_turns_with_those_of_others(home: Path, queue: Queue) -> None:
+    for number in range(20):
+        queue.submit(shapes(number), f"fresh{number}", address="one")
+    for number in range(3):
+        queue.submit(shapes(50 + number), f"other{number}", address="two")
+    claimed = [queue.claim() for _ in range(8)]
+    assert [job.requesters[0][:5] for job in claimed if job] == [
+        "fresh",
+        "other",
+        "fresh",
+        "other",
+        "fresh",
+        "other",
+    ] + ["fresh"] * 2
+
+
+def test_without_an_address_the_order_is_that_of_asking(home: Path, queue: Queue) -> None:
+    for number in range(6):
+        queue.submit(shapes(number), f"p{number}")
+    assert [job.requesters[0] for job in queue.waiting()] == [f"p{number}" for number in range(6)]
+
+
+def test_the_last_places_are_kept_for_people_who_have_none_waiting(home: Path, queue: Queue) -> None:
+    allow(home, queue_length=8)
+    for number in range(6):
+        queue.submit(shapes(number), f"p{number // 2}")
+    with pytest.raises(
+        QuotaExceeded, match=r"^6 trainings wait, one of yours among them, and the last 2 places are kept"
+    ):
+        queue.submit(shapes(9), "p0")
+    assert queue.submit(shapes(9), "new").state == "queued"
+    allow(home, queue_length=8, reserved_percent=0)
+    assert queue.submit(shapes(10), "p0").state == "queued"
+
+
+def test_an_address_asks_only_so_often_whatever_the_names(home: Path, queue: Queue) -> None:
+    allow(home, address_submissions_per_minute=3)
+    for number in range(3):
+        queue.cancel(queue.submit(shapes(number), f"p{number}", address="one"), f"p{number}")
+    with pytest.raises(QuotaExceeded, match=r"^From your network 3 requests have come within a minute and 3 are"):
+        queue.submit(shapes(9), "p9", address="one")
+    assert queue.submit(shapes(9), "p9", address="two").state == "queued"
+
+
+def test_the_cost_of_a_training_is_counted_in_trainings_of_the_reports_network() -> None:
+    report = Experiment(depth=3)
+    assert quotas.training_cost(report) == 1
+    assert quotas.training_cost(Experiment(depth=3, epochs=60)) == 2
+    assert quotas.training_cost(Experiment(depth=3, filters=256, epochs=200)) > 90
+
+
+def test_what_one_person_asks_for_may_cost_only_so_much(home: Path, queue: Queue) -> None:
+    with pytest.raises(QuotaExceeded, match=r"^Your trainings would cost as much as 91 of .*, and 30 at a time"):
+        queue.submit(Experiment(depth=3, filters=256, epochs=200), "ada")
+    allow(home, cost_per_person=3, address_cost=4)
+    first = queue.submit(Experiment(depth=3, epochs=60), "ada", address="one")
+    with pytest.raises(QuotaExceeded, match=r"^Your trainings would cost as much as 4 of"):
+        queue.submit(Experiment(depth=3, epochs=60, seed=1), "ada", address="one")
+    with pytest.raises(QuotaExceeded, match=r"^The trainings from your network would cost as much as 5 of"):
+        queue.submit(Experiment(depth=3, epochs=90, seed=2), "bob", address="one")
+    queue.cancel(first, "ada")
+    assert queue.submit(Experiment(depth=3, epochs=60, seed=1), "ada", address="one").state == "queued"
+    assert queue.submit(Experiment(depth=3, filters=256, epochs=200), "eve", is_teacher=True).state == "queued"
+
+
 # -- the desk --------------------------------------------------------------------------------------------------------
 
 
@@ -243,7 +319,7 @@ def finished_run(seed: int, age: float, megabytes: float = 1.0) -> str:
     experiment = shapes(seed)
     folder = settings.runs_dir() / experiment.key
     files.write_bytes(folder / "experiment.json", experiment.to_json().encode())
-    files.write_json(folder / "record.json", {"state": "done"})
+    files.write_json(folder / "record.json", {"state": "done", "epochs_done": 0, "seconds": 1.0})
     (folder / "model.keras").write_bytes(os.urandom(int(megabytes * 1e6)))
     moment = time.time() - age
     for file in folder.iterdir():

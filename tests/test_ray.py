@@ -138,7 +138,7 @@ def test_when_a_machine_is_lost_its_jobs_go_on_on_another(lab: DispatcherHarness
     assert lab.ends(*jobs) == ["done"] * 2, lab.log()
     assert all(len(lab.starts(job)) == 2 and lab.has_whole_history(job) for job in jobs)
     assert [lab.read(job, "gpus") for job in jobs] == ["-1"] * 2  # none
-    assert max(lab.queue.get(job.id).crashes for job in jobs) <= 1
+    assert [lab.queue.get(job.id).crashes for job in jobs] == [0, 0]  # it is not their fault
 
 
 @pytest.mark.parametrize("per_gpu", range(1, 65))

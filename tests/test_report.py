@@ -7,6 +7,8 @@ import zipfile
 import history_factories
 import numpy as np
 import pytest
+from history_factories import history, write
+from run_factories import write_run
 
 from cnnlab import settings
 from cnnlab.analysis.statistics import paired_difference
@@ -14,6 +16,7 @@ from cnnlab.claims import ACCURACY, Comparison, Verdict, check_claims, compare, 
 from cnnlab.experiment import REPORT
 from cnnlab.explanations.conclusions import describe_claim, describe_uncertainty, describe_verdict
 from cnnlab.explanations.report_tables import format_report
+from cnnlab.explanations.series_table import describe_series, series_table
 from cnnlab.formatting import exact_duration
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.report import (
@@ -24,6 +27,7 @@ from cnnlab.report import (
     run_results,
 )
 from cnnlab.reproduce import missing_models, publish, publishable_models, train_missing
+from cnnlab.series_results import series_results
 from cnnlab.storage import files, runs
 
 
@@ -182,7 +186,7 @@ def test_how_sure_a_figure_is_counts_images_and_the_last_ten_epochs(tmp_path):
             dict.fromkeys(runs.HISTORY_COLUMNS, 0.5) | {"epoch": e, "val_accuracy": v} for e, v in enumerate(curve)
         ]
         runs.write_history(run.path / "history.csv", history)
-        files.write_json(run.path / "record.json", {"seconds": 12.0})
+        files.write_json(run.path / "record.json", {"state": "done", "epochs_done": len(curve) - 1, "seconds": 12.0})
         ours[name] = run_results(run)
     sentence = describe_uncertainty([dataclasses.replace(row, ours=ours.get(row.model.name)) for row in table()])
     # halves: 1.96 * sqrt(0.25 / 10,000), times sqrt(2) for a difference, and with 5,000 training images for a gap
@@ -241,7 +245,9 @@ def test_figures_are_read_off_the_history(tmp_path):
     rows[1] |= {"accuracy": 0.5, "val_accuracy": 0.7}
     rows[2] |= {"accuracy": 0.6, "val_accuracy": 0.4, "train_eval_accuracy": 0.8}
     runs.write_history(tmp_path / "history.csv", rows)
-    files.write_json(tmp_path / "record.json", {"seconds": 12.0, "test_accuracy": 0.41})
+    files.write_json(
+        tmp_path / "record.json", {"state": "done", "epochs_done": 2, "seconds": 12.0, "test_accuracy": 0.41}
+    )
     run = runs.Run(tmp_path, REPORT["3conv-none"].experiment)
     assert run_results(run) == ModelResults(0.6, 0.6, 0.4, 0.7, 12.0, 0.41, 0.8, pytest.approx(0.7))
     assert [one.validation for one in run_results(run).recent_epochs] == [0.0, 0.7, 0.4]
@@ -256,9 +262,9 @@ def test_only_finished_runs_count(tmp_path, monkeypatch):
     experiment = REPORT["2conv-l2"].experiment
     folder = tmp_path / "runs" / experiment.key
     files.write_bytes(folder / "experiment.json", experiment.to_json().encode())
-    files.write_json(folder / "record.json", {"state": "stopped"})
+    files.write_json(folder / "record.json", {"state": "stopped", "epochs_done": 0})
     assert "2conv-l2" in missing_models() and publishable_models(REPORT) == []
-    files.write_json(folder / "record.json", {"state": "done"})
+    write(folder, experiment, history([0.1, 0.5], [0.1, 0.4]))
     assert "2conv-l2" not in missing_models() and publishable_models(REPORT) == ["2conv-l2"]
 
 
@@ -267,13 +273,9 @@ def test_a_run_whose_publishing_was_broken_off_is_not_shipped_and_is_published_a
     monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
     name, experiment = "2conv-none", REPORT["2conv-none"].experiment
     folder = settings.runs_dir() / experiment.key
-    for file in ("experiment.json", "history.csv"):
-        files.write_bytes(folder / file, experiment.to_json().encode())
-    files.write_json(folder / "record.json", {"state": "done", "epochs_done": 30})
+    write_run(folder, experiment, (0, 1))
     with zipfile.ZipFile(folder / "model.keras", "w") as archive:
         archive.writestr("config.json", "{}")
-    for epoch in (0, 1):
-        files.write_npz(folder / "weights" / f"{epoch:03}.npz", {"conv1/kernel": np.ones(3)})
     files.write_npz(folder / "predictions.npz", {"test": np.eye(10, dtype=np.float16), "test_labels": np.arange(10)})
     write, written = files.write_npz_bzip2, []
 
@@ -295,3 +297,34 @@ def test_a_run_whose_publishing_was_broken_off_is_not_shipped_and_is_published_a
 def test_no_slot_is_refused_before_anything_is_trained():
     with pytest.raises(settings.SettingsError, match="Received: slots=0"):
         train_missing(["2conv-none"], 0)
+
+
+# -- each model over its seeds -----------------------------------------------------------------------------------------
+
+
+def test_a_model_is_compared_with_the_plain_network_of_its_depth():
+    rows = table(**{"2conv_dropout": 0.70, "2conv_none": 0.64, "2conv_l2": 0.6401})
+    by_name = {one.model.name: one for one in series_results(rows)}
+    dropout, l2, plain = (by_name[f"2conv-{name}"] for name in ("dropout", "l2", "none"))
+    assert dropout.accuracy_difference.other == "2conv-none" and plain.accuracy_difference is None
+    assert dropout.accuracy_difference.estimate.value == pytest.approx(0.06)
+    assert dropout.accuracy_differs and not l2.accuracy_differs  # one image of 10,000
+    assert len(by_name) == 8
+
+
+def test_the_table_of_series_sets_differences_beyond_chance_in_bold():
+    rows = table(**{"2conv_dropout": 0.70, "2conv_none": 0.64, "2conv_l2": 0.6401})
+    lines = {line.split(" | ")[0]: line for line in series_table(series_results(rows)).splitlines()}
+    assert "**+6.0 points" in lines["| 2-conv, dropout 0.1"]
+    assert "| +0.0 points" in lines["| 2-conv, L2 0.00001"]
+    assert "dropout 0.1 at 2 layers" in describe_series(series_results(rows))
+
+
+def test_the_mean_of_three_seeds_has_the_interval_of_the_seeds():
+    """0.70, 0.71, 0.72: mean 0.71, standard deviation 0.01, t with 2 degrees at 97.5 % = 4.303."""
+    further = {"3conv-none": {1: results(0.9, 0.71), 2: results(0.9, 0.72)}}
+    by_name = {one.model.name: one for one in series_results(table(seeds=further, **{"3conv_none": 0.70}))}
+    series = by_name["3conv-none"]
+    assert series.seeds == (0, 1, 2) and series.accuracy.value == pytest.approx(0.71)
+    assert series.accuracy.margin == pytest.approx(4.303 * 0.01 / math.sqrt(3), abs=1e-4)
+    assert by_name["3conv-l2"].accuracy.chance == "images"

@@ -5,10 +5,11 @@ import os
 
 import numpy as np
 import pytest
+from run_factories import some_weights
 
 from cnnlab import settings
 from cnnlab.experiment import REPORT, Experiment
-from cnnlab.storage import compression, files, process_lock, runs
+from cnnlab.storage import compression, files, process_lock, run_files, runs
 
 ROW = dict.fromkeys(runs.HISTORY_COLUMNS, 0.1) | {"epoch": 0}
 
@@ -22,7 +23,8 @@ def home(tmp_path, monkeypatch):
 
 def make(folder, experiment, **record):
     files.write_bytes(folder / "experiment.json", experiment.to_json().encode())
-    files.write_json(folder / "record.json", {"state": "done", "epochs_done": 1} | record)
+    files.write_json(folder / "record.json", {"state": "done", "epochs_done": 1, "seconds": 1.0} | record)
+    runs.write_history(folder / "history.csv", [ROW, ROW | {"epoch": 1}])
     return runs.read_run(folder)
 
 
@@ -67,9 +69,11 @@ def test_a_run_trained_here_has_another_title_than_the_shipped_one_of_the_same_e
 
 @pytest.mark.parametrize("broken", [b"{half", b"\xff\xfe{}", b"[" * 100_000], ids=["half", "no text", "nested"])
 def test_a_directory_with_a_broken_experiment_is_passed_over(home, broken):
-    make(home / "runs" / "aaaa", Experiment())
+    make(home / "runs" / Experiment().key, Experiment())
     files.write_bytes(home / "runs" / "bbbb" / "experiment.json", broken)
-    assert [run.name for run in runs.list_runs()] == ["aaaa"]
+    assert [run.name for run in runs.list_runs()] == [Experiment().key]
+    (folder,) = runs.damaged_folders()
+    assert folder.name == "bbbb" and folder.damage.startswith("The run bbbb is damaged: experiment.json is")
 
 
 def test_a_run_that_says_running_without_a_living_worker_is_interrupted(home):
@@ -81,7 +85,8 @@ def test_a_run_that_says_running_without_a_living_worker_is_interrupted(home):
 
 def test_weights_of_an_epoch_that_was_not_kept_are_refused_with_those_that_were(home):
     run = make(home / "runs" / "aaaa", Experiment())
-    files.write_npz(run.path / "weights" / "003.npz", {"conv1/kernel": np.ones((3, 3, 3, 64), np.float16)})
+    weights = {name: values.astype(np.float16) for name, values in some_weights(Experiment(), seed=0).items()}
+    files.write_npz(run.path / "weights" / "003.npz", weights)
     assert run.snapshot_epochs() == [3] and run.weights(3)["conv1/kernel"].dtype == np.float32
     with pytest.raises(runs.UnknownRun, match=r"\[3\].*epoch=7"):
         run.weights(7)
@@ -116,26 +121,36 @@ def test_compact_arrays_are_read_by_numpy_as_they_were_written(home):
 
 def test_a_run_that_goes_while_the_runs_are_listed_is_left_out(home, monkeypatch):
     """The dispatcher makes room at any moment."""
-    for name in ("aaaa", "bbbb"):
-        make(home / "runs" / name, Experiment())
+    gone, kept = Experiment(seed=1), Experiment(seed=2)
+    for experiment in (gone, kept):
+        make(home / "runs" / experiment.key, experiment)
     remaining = files.modified_time
 
     def and_then_it_is_gone(path):
         changed = remaining(path)
-        if path.parent.name == "aaaa":
+        if path.parent.name == gone.key:
             path.parent.rename(home / "removed")
         return changed
 
     monkeypatch.setattr(files, "modified_time", and_then_it_is_gone)
-    assert [run.name for run in runs.list_runs()] == ["bbbb"]
-    assert remaining(home / "runs" / "aaaa" / "experiment.json") == 0
+    assert [run.name for run in runs.list_runs()] == [kept.key]
+    assert remaining(home / "runs" / gone.key / "experiment.json") == 0
 
 
-def test_a_run_that_ended_since_its_record_was_read_is_done_and_not_interrupted(home):
-    run = make(home / "runs" / "aaaa", Experiment(), state="running")
-    assert run.record["state"] == "running"
-    files.write_json(run.path / "record.json", {"state": "done"})
-    assert run.state == "done"
+@pytest.mark.parametrize("looks", [1, 2, 3, 4])
+def test_a_run_that_ends_while_it_is_looked_at_is_done_afterwards(home, monkeypatch, looks):
+    """The worker writes its last record and goes between any two looks: no state that never was is reported."""
+    run = make(home / "runs" / Experiment().key, Experiment(), state="running")
+    seen, written = [], run_files.read_record
+
+    def ends_meanwhile(path, experiment):
+        seen.append(path)
+        if len(seen) == looks:
+            make(run.path, Experiment())
+        return written(path, experiment)
+
+    monkeypatch.setattr(run_files, "read_record", ends_meanwhile)
+    assert run.state in ("done", "interrupted") and run.state == "done"
 
 
 def test_numbers_too_large_for_half_precision_are_kept_in_single():

@@ -12,6 +12,7 @@ from PIL import Image
 
 from cnnlab import settings
 from cnnlab.data import photo_preprocessing
+from cnnlab.photo_decoding.decoder import PhotoError
 from cnnlab.settings import SettingsError, subprocess_environment
 
 
@@ -97,6 +98,8 @@ def test_an_amount_outside_its_range_is_refused(home: Path, monkeypatch: pytest.
         ('{"teacher": 3}', "words in quotes"),
         ("[" * 100_000, "cannot be read"),
         ('{"teacher_key": "short"}', "12 letters or more"),
+        ('{"class_code": "short"}', "6 letters or more"),
+        ('{"trusted_proxies": "the proxy"}', "addresses or networks"),
     ],
 )
 def test_a_file_that_makes_no_sense_is_refused_with_the_reason(home: Path, text: str, complaint: str) -> None:
@@ -106,11 +109,21 @@ def test_a_file_that_makes_no_sense_is_refused_with_the_reason(home: Path, text:
 
 
 def test_a_teacher_is_who_is_named_whatever_the_capitals(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CNNLAB_TEACHER", "Ada@School.org, b0123456789ab")
+    monkeypatch.setenv("CNNLAB_TEACHER", "Ada@School.org, u0123456789ab")
     found = settings.current()
     assert found.is_teacher("ada@school.org")
-    assert found.is_teacher("b0123456789ab")
+    assert found.is_teacher("u0123456789ab")
     assert not found.is_teacher("bob@school.org")
+
+
+def test_the_name_of_a_browser_makes_no_teacher(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNNLAB_TEACHER", "b0123456789ab, B0123456789AB")
+    assert not settings.current().is_teacher("b0123456789ab")
+
+
+def test_proxies_are_addresses_and_networks(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNNLAB_TRUSTED_PROXIES", "127.0.0.1, ::1,10.1.0.0/16")
+    assert [str(one) for one in settings.current().proxy_networks] == ["127.0.0.1/32", "::1/128", "10.1.0.0/16"]
 
 
 def test_nobody_is_the_teacher_where_none_is_named(home: Path) -> None:
@@ -122,10 +135,11 @@ def test_the_command_prints_each_setting_with_its_source_and_never_a_secret(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CNNLAB_TEACHER_KEY", "correct horse battery")
+    monkeypatch.setenv("CNNLAB_CLASS_CODE", "correct horse")
     done = subprocess.run([sys.executable, "-m", "cnnlab", "settings"], capture_output=True, text=True, check=True)
     lines = {line.split()[0]: line for line in done.stdout.splitlines()}
     assert {one.name for one in settings.list_settings()} | {"home"} == set(lines)
-    assert "(set)" in lines["teacher_key"]
+    assert "(set)" in lines["teacher_key"] and "(set)" in lines["class_code"]
     assert "CNNLAB_TEACHER_KEY" in lines["teacher_key"]
     assert "horse" not in done.stdout
 
@@ -142,8 +156,8 @@ def test_the_command_says_in_one_line_which_setting_is_wrong(home: Path, monkeyp
 def test_a_photo_may_be_as_large_as_the_settings_say(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert photo_preprocessing.prepare_photo(picture(200, 100)).size == (200, 100)
     monkeypatch.setenv("CNNLAB_UPLOAD_MEGAPIXELS", "0.01")
-    with pytest.raises(photo_preprocessing.PhotoError, match=r"at most 0\.01 million pixels. Received: 200x100"):
+    with pytest.raises(PhotoError, match=r"at most 0\.01 million pixels. Received: 200x100"):
         photo_preprocessing.prepare_photo(picture(200, 100))
     monkeypatch.setenv("CNNLAB_UPLOAD_MEGABYTES", "0.01")
-    with pytest.raises(photo_preprocessing.PhotoError, match=r"at most 0\.01 MB"):
+    with pytest.raises(PhotoError, match=r"at most 0\.01 MB"):
         photo_preprocessing.prepare_photo(b"\x89PNG" + bytes(20_000))

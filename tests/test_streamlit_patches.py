@@ -18,12 +18,16 @@ from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime import Runtime, app_session
 from streamlit.runtime.forward_msg_cache import populate_hash_if_needed
+from streamlit.runtime.memory_session_storage import MemorySessionStorage
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.script_data import ScriptData
 from streamlit.runtime.scriptrunner.script_cache import ScriptCache
 from streamlit.runtime.scriptrunner_utils import script_requests
+from streamlit.runtime.session_manager import SessionInfo
+from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 
 from cnnlab import settings
+from cnnlab.ui import streamlit_memory
 from cnnlab.ui import streamlit_patches as patches
 
 LINES = 50
@@ -41,10 +45,17 @@ for line in range({LINES}):
 PATIENCE = 20.0  # seconds until a test that waits gives up
 
 
+def original(method):
+    """Streamlit's own method, whether or not it is patched."""
+    return getattr(method, "__wrapped__", method)
+
+
 @pytest.fixture(autouse=True)
 def as_it_came(monkeypatch):
     """Streamlit without our patch, and `apply_patches` as if it had never been called."""
     monkeypatch.setattr(app_session.AppSession, "request_rerun", patches.original_request_rerun())
+    monkeypatch.setattr(MemoryUploadedFileManager, "add_file", original(MemoryUploadedFileManager.add_file))
+    monkeypatch.setattr(MemorySessionStorage, "save", original(MemorySessionStorage.save))
     patches.apply_patches.cache_clear()
     yield
     patches.apply_patches.cache_clear()
@@ -142,6 +153,121 @@ def test_it_is_applied_once():
     patches.patch_request_rerun()
     assert app_session.AppSession.request_rerun is method
     assert method.__wrapped__ is patches.original_request_rerun()
+
+
+# -- uploaded files ----------------------------------------------------------------------------------------------------
+
+
+def upload(manager: MemoryUploadedFileManager, session: str, name: object, size: int) -> None:
+    manager.add_file(session, UploadedFileRec(str(name), "photo", "image/png", bytes(size)))
+
+
+def uploads_kept(manager: MemoryUploadedFileManager) -> tuple[int, int]:
+    """How many files, and how many bytes."""
+    files = [file for own in manager.file_storage.values() for file in own.values()]
+    assert manager._total_bytes == sum(len(file.data) for file in files)
+    return len(files), manager._total_bytes
+
+
+def test_streamlit_alone_keeps_every_file_that_is_uploaded():
+    """Where this fails, Streamlit has a limit of its own: compare it with ours."""
+    manager = MemoryUploadedFileManager("/upload")
+    for number in range(40):
+        upload(manager, "one", number, 2**20)
+    assert uploads_kept(manager) == (40, 40 * 2**20)
+
+
+def test_with_the_patch_a_session_keeps_its_newest_files_only():
+    patches.apply_patches()
+    manager = MemoryUploadedFileManager("/upload")
+    for number in range(40):
+        upload(manager, "one", number, 2**20)
+    assert uploads_kept(manager)[0] == streamlit_memory.MAX_SESSION_UPLOADS
+    assert manager.get_files("one", ["39"]) and not manager.get_files("one", ["0"])
+
+
+def test_with_the_patch_the_files_of_all_sessions_have_a_limit_and_small_ones_stay(monkeypatch):
+    monkeypatch.setattr(streamlit_memory, "MAX_UPLOAD_BYTES", 10 * 2**20)
+    patches.apply_patches()
+    manager = MemoryUploadedFileManager("/upload")
+    upload(manager, "student", "photo", 2**20)
+    for number in range(40):
+        upload(manager, f"session {number % 10}", number, 2 * 2**20)
+        assert uploads_kept(manager)[1] <= 10 * 2**20
+    assert manager.get_files("student", ["photo"])
+
+
+class UploadContext:
+    """The context of a script run with a file manager."""
+
+    session_id = "one"
+
+    def __init__(self, manager: MemoryUploadedFileManager) -> None:
+        self.uploaded_file_mgr = manager
+
+
+def test_a_file_that_is_discarded_keeps_its_name_and_none_of_its_bytes(monkeypatch):
+    manager = MemoryUploadedFileManager("/upload")
+    upload(manager, "one", "photo", 2**20)
+    file = UploadedFile(manager.get_files("one", ["photo"])[0], None)
+    monkeypatch.setattr("streamlit.runtime.scriptrunner.get_script_run_ctx", lambda: UploadContext(manager))
+    streamlit_memory.discard_uploaded_file(file)
+    assert uploads_kept(manager) == (1, 0)
+    assert (file.getvalue(), file.file_id) == (b"", "photo")
+    streamlit_memory.discard_uploaded_file(UploadedFile(UploadedFileRec("gone", "", "", b"123"), None))
+    assert uploads_kept(manager) == (1, 0)
+
+
+def test_a_file_manager_that_is_not_known_keeps_the_file_and_says_so(monkeypatch, caplog):
+    file = UploadedFile(UploadedFileRec("photo", "", "", b"123"), None)
+    monkeypatch.setattr("streamlit.runtime.scriptrunner.get_script_run_ctx", lambda: UploadContext(None))
+    streamlit_memory.discard_uploaded_file(file)
+    assert file.getvalue() == b"123"
+    assert len(caplog.records) == 1
+
+
+# -- closed sessions ---------------------------------------------------------------------------------------------------
+
+
+class ClosedSession:
+    """As much of an AppSession as its storage needs."""
+
+    def __init__(self, number: int) -> None:
+        self.id, self.is_shut_down = str(number), False
+        self._event_loop = asyncio.get_running_loop()
+
+    def shutdown(self) -> None:
+        self.is_shut_down = True
+
+
+async def close_sessions(count: int, wait: float, come_back: int) -> tuple[int, int, int]:
+    """Close sessions and wait; how many are kept, how many were shut down, and whether the one that came back was."""
+    storage = MemorySessionStorage(ttl_seconds=0.05)
+    sessions = [ClosedSession(number) for number in range(count)]
+    for session in sessions:
+        storage.save(SessionInfo(None, session))
+    storage.delete(sessions[come_back].id)
+    await asyncio.sleep(wait)
+    kept = len(storage._cache._data)
+    return kept, sum(one.is_shut_down for one in sessions), int(sessions[come_back].is_shut_down)
+
+
+def closed(count: int, wait: float = 0.0) -> tuple[int, int, int]:
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, close_sessions(count, wait, count - 1)).result()
+
+
+def test_streamlit_alone_keeps_closed_sessions_that_have_expired():
+    """Where this fails, Streamlit sheds them by itself: remove the patch."""
+    assert closed(100, 1.5) == (99, 0, 0)
+
+
+def test_with_the_patch_few_closed_sessions_are_kept_and_none_that_has_expired():
+    patches.apply_patches()
+    most = streamlit_memory.MAX_CLOSED_SESSIONS
+    kept, shut_down, came_back_and_shut_down = closed(100)
+    assert (kept, shut_down, came_back_and_shut_down) == (most - 1, 100 - most, 0)
+    assert closed(100, 1.5) == (0, 99, 0)
 
 
 # -- the hidden options ------------------------------------------------------------------------------------------------

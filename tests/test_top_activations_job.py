@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from cnnlab.experiment import Experiment
 from cnnlab.jobs import top_activations_job
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
-from cnnlab.storage import files, process_lock
+from cnnlab.storage import background_process, files, process_lock
 
 
 @pytest.fixture
@@ -154,6 +156,44 @@ def test_two_workers_do_not_do_the_same_work(run):
         top_activations_job.run_job(run)
 
 
+def test_workers_for_two_networks_compute_one_after_the_other(run, monkeypatch):
+    folder = settings.home() / "top"
+    with process_lock.acquire(folder / "turn.lock"), ThreadPoolExecutor(1) as pool:
+        worker = pool.submit(top_activations_job.run_job, run)
+        give_up = time.monotonic() + 30
+        while (now := top_activations_job.job_status(run)) is None or now.state != "waiting":
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+        time.sleep(0.5)
+        assert not worker.done() and not (run.path / "top.npz").exists()
+        (folder / "turn.lock").unlink()  # as if released: the lock dies with its file
+        assert worker.result(30).images == 20
+
+
+def test_more_than_five_workers_are_refused_in_one_sentence(run):
+    with ExitStack() as held:
+        for number in range(top_activations_job.MAX_WAITING):
+            held.enter_context(process_lock.acquire(settings.home() / "top" / f"ticket{number}.lock"))
+        with pytest.raises(top_activations_job.TopActivationsError, match=r"^5 networks are being asked already"):
+            top_activations_job.run_job(run)
+    assert top_activations_job.run_job(run).images == 20
+
+
+def test_a_worker_is_niced_and_leaves_no_zombie(run, monkeypatch):
+    seen = []
+    started = background_process.start_detached
+    monkeypatch.setattr(
+        top_activations_job, "start_detached", lambda *words, **how: seen.append(started(*words, **how)) or seen[-1]
+    )
+    top_activations_job.start(run)
+    [process] = seen
+    assert os.getpriority(os.PRIO_PROCESS, process.pid) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)
+    give_up = time.monotonic() + 60
+    while os.path.exists(f"/proc/{process.pid}") and time.monotonic() < give_up:
+        time.sleep(0.1)  # nobody asks for its exit code
+    assert not os.path.exists(f"/proc/{process.pid}")
+
+
 def test_a_worker_that_was_killed_is_seen_as_interrupted(run):
     script = (
         "import sys, time; sys.path.insert(0, sys.argv[2]); from cnnlab.storage import process_lock; from pathlib"
@@ -174,7 +214,7 @@ def test_a_page_starts_a_worker_of_its_own(run, monkeypatch):
     monkeypatch.setattr(settings, "PRETRAINED", settings.REPOSITORY / "pretrained")
     top_activations_job.start(run)
     give_up = time.monotonic() + 60
-    while top_activations_job.job_status(run).state == "running" and time.monotonic() < give_up:
+    while top_activations_job.job_status(run).is_live and time.monotonic() < give_up:
         time.sleep(0.1)
     now = top_activations_job.job_status(run)
     assert now.state == "failed" and now.message  # the worker's own home has no CIFAR-10, and it says so

@@ -13,12 +13,13 @@ from streamlit.testing.v1 import AppTest
 from cnnlab import data, formatting, settings
 from cnnlab.data import download
 from cnnlab.experiment import REPORT, Experiment
-from cnnlab.explanations import conclusions, curves
+from cnnlab.explanations import conclusions, curves, training_progress
 from cnnlab.jobs import dispatcher_process
 from cnnlab.jobs.queue import Queue
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.pages import compare, train
 from cnnlab.storage import files, process_lock, runs
+from cnnlab.storage.run_record import RunRecord
 from cnnlab.ui import app_shell, architecture_diagram, browser_identity
 from cnnlab.ui.selection import experiment_params
 
@@ -149,6 +150,18 @@ def test_a_new_regularizer_takes_its_own_usual_strength():
     app.radio(key="f_regularizer").set_value("l2")
     button(app, "Show this network").click().run()
     assert app.number_input(key="f_strength").value == 0.00001
+
+
+def test_a_regularizer_without_a_strength_shows_none_before_anything_is_sent():
+    app = opened(**small(regularizer="dropout"))
+    app.radio(key="f_regularizer").set_value("none").run()
+    strength = app.number_input(key="f_strength")
+    assert strength.value is None and strength.proto.disabled
+    app.radio(key="f_regularizer").set_value("l2").run()
+    strength = app.number_input(key="f_strength")
+    assert strength.value is None and not strength.proto.disabled  # empty: the report's
+    button(app, "Show this network").click().run()
+    assert "strength" not in app.query_params and app.number_input(key="f_strength").value == 0.00001
 
 
 @pytest.mark.parametrize(
@@ -330,6 +343,14 @@ def test_without_cifar10_the_page_offers_a_download_and_shapes(no_cifar10):
     assert app.query_params["dataset"] == "shapes"
 
 
+def test_without_cifar10_shapes_leads_and_the_download_of_170_mb_comes_second(no_cifar10):
+    app = opened(dataset="cifar10", depth="2", regularizer="none")
+    order = [one.label for one in app.button if one.label in ("Train on Shapes instead", "Download CIFAR-10")]
+    assert order == ["Train on Shapes instead", "Download CIFAR-10"]
+    kinds = [button(app, label).proto.type for label in order]
+    assert kinds == ["primary", "secondary"]
+
+
 def test_a_download_shows_its_bytes(no_cifar10, monkeypatch):
     now = download.DownloadStatus("downloading", bytes=85_000_000, message="Downloading CIFAR-10: 85 MB")
     monkeypatch.setattr(download, "download_status", lambda: now)
@@ -411,6 +432,14 @@ def test_a_queue_that_cannot_be_used_is_one_sentence(home):
     assert "is damaged: move it away" in app.error[0].value
 
 
+def test_a_home_that_cannot_be_written_shows_shipped_results_all_the_same(home):
+    write_report(settings.PRETRAINED, ["3conv-dropout"])
+    (home / "jobs.sqlite").mkdir(parents=True)  # SQLite says so as for a folder without permission
+    app = opened(depth="3", regularizer="dropout")
+    assert not app.exception and not app.error
+    assert [one.label for one in app.metric][:1] == ["Training accuracy"]
+
+
 def test_a_run_whose_description_is_damaged_can_be_trained_again():
     folder = write(settings.runs_dir() / SMALL.key, SMALL, LEARNED)
     (folder / "experiment.json").write_text("{")
@@ -453,11 +482,10 @@ def test_a_training_that_ends_is_announced_once():
     button(app, "Train it").click().run()
     Queue().claim()
     time.sleep(0.01)
+    write(settings.runs_dir() / SMALL.key, SMALL, LEARNED)
     Queue().finish(Queue().for_key(SMALL.key), "done")
     app.run()
-    assert [toast.value for toast in app.toast] == [
-        f"**{SMALL.title}** has finished training: open it under Train or Look inside."
-    ]
+    assert [toast.value for toast in app.toast] == [f"**{SMALL.title}** has finished training: open it under Train."]
     assert not app.run().toast
 
 
@@ -500,10 +528,9 @@ def test_durations_are_as_exact_as_anybody_wants():
 
 
 def test_bfloat16_is_named_where_it_was_used():
-    assert "in bfloat16" in formatting.describe_origin(
-        {"finished": "2026-11-23T13:00:00+00:00", "precision": "bfloat16"}, False
-    )
-    assert formatting.describe_origin({}, False) == "trained on an unknown day"
+    record = RunRecord(finished="2026-11-23T13:00:00+00:00", precision="bfloat16")
+    assert "in bfloat16" in training_progress.describe_origin(record, False)
+    assert training_progress.describe_origin(RunRecord(), False) == "trained on an unknown day"
 
 
 @pytest.mark.parametrize(
@@ -516,7 +543,7 @@ def test_bfloat16_is_named_where_it_was_used():
     ],
 )
 def test_progress_is_a_share_and_a_sentence(progress, done, share, said):
-    found, words = formatting.describe_progress(progress, done, 4)
+    found, words = training_progress.describe_progress(progress, done, 4)
     assert found == pytest.approx(share)
     assert words.startswith(said)
 
@@ -572,7 +599,7 @@ def test_the_report_marks_stand_only_beside_the_measure_of_the_report():
 def test_both_readings_of_the_report_columns_are_shown_and_the_choice_on_the_test_set_is_marked():
     write_report(settings.PRETRAINED)
     path = settings.PRETRAINED / "final-3conv-dropout" / "history.csv"
-    rows = history([0.1, 0.9, 0.9], [0.1, 0.8, 0.7361])
+    rows = history([0.1, *[0.9] * 30], [0.1, *[0.8] * 29, 0.7361])
     runs.write_history(path, rows)
     app = at("compare")
     row = next(line for line in text(app).splitlines() if line.startswith("| 1 |") and "73.61 %" in line)

@@ -1,6 +1,7 @@
 """What a worker does, in real processes: it trains, stops, is killed, goes on, and says why when it cannot."""
 
 import csv
+import errno
 import json
 import os
 import random
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -75,8 +77,10 @@ def test_a_finished_run_holds_everything_that_the_format_promises(whole):
     snapshots = {f"weights/{epoch:03}.npz" for epoch in (0, 1, 2, 3, 4)}
     assert {"experiment.json", "record.json", "history.csv", "model.keras", "predictions.npz"} | snapshots <= files
     assert not {"checkpoint.npz", "progress.json"} & files
-    assert run.state == "done" and run.record["epochs_done"] == 4 and run.record["threads"] == 1
-    assert {"versions", "device", "fingerprint", "seed", "commit", "seconds", "started", "finished"} <= set(run.record)
+    assert run.state == "done" and run.record.epochs_done == 4 and run.record.threads == 1
+    assert {"versions", "device", "fingerprint", "seed", "commit", "seconds", "started", "finished"} <= set(
+        run.record.to_json()
+    )
     assert output.count("epoch ") == 5 and "batches" in output and "left" in output
 
 
@@ -87,7 +91,7 @@ def test_the_history_is_what_the_kept_predictions_and_weights_say(whole):
     assert np.isnan(history["accuracy"][0]) and np.isfinite(history["val_accuracy"]).all()
     measured = metrics.accuracy(predictions["validation"], predictions["validation_labels"])
     assert measured == pytest.approx(history["val_accuracy"][-1], abs=0.002)
-    assert run.record["final"]["val_loss"] == history["val_loss"][-1]
+    assert run.record.final["val_loss"] == history["val_loss"][-1]
     assert run.weights(4)["conv1/kernel"].shape == (3, 3, 3, 4)
 
 
@@ -151,7 +155,7 @@ def test_a_stopped_worker_leaves_a_run_that_can_go_on(home):
     process.communicate(timeout=60)
     run = runs.read_run(home / "runs" / experiment.key)
     assert process.returncode == 3 and run.state == "stopped" and time.monotonic() - asked < 10
-    assert (run.path / "checkpoint.npz").exists() and run.record["epochs_done"] >= 1
+    assert (run.path / "checkpoint.npz").exists() and run.record.epochs_done >= 1
 
 
 def test_two_workers_never_train_the_same_run(home):
@@ -171,7 +175,7 @@ def test_a_training_that_diverges_fails_with_a_sentence(home):
     code, output = finish(experiment, home)
     run = runs.read_run(home / "runs" / experiment.key)
     assert code == 1 and run.state == "failed", output
-    assert "learning rate" in run.record["reason"] and "Traceback" not in output
+    assert "learning rate" in run.record.reason and "Traceback" not in output
 
 
 def test_a_full_disk_fails_the_run_with_the_reason_and_it_goes_on_when_there_is_room(home):
@@ -221,7 +225,7 @@ def half(path, experiment):
 
 def of_other_pictures(path, experiment):
     worker = trainer.Trainer(experiment, path.parent, lambda event: None)
-    worker.record["fingerprint"] = "of other pictures"
+    worker.record = replace(worker.record, fingerprint="of other pictures")
     worker.save_checkpoint()
 
 
@@ -263,6 +267,34 @@ def test_a_training_whose_checkpoint_is_broken_begins_anew_and_ends_as_ever(home
     assert runs.read_run(again).state == "done" and not (again / "checkpoint.npz").exists()
 
 
+def test_a_damaged_finished_run_is_trained_again_to_the_same_figures(home, whole):
+    again = home / "runs" / whole[0].key
+    history, snapshot = (again / "history.csv").read_text(), again / "weights" / "002.npz"
+    snapshot.write_bytes(snapshot.read_bytes()[:2_000])
+    code, output = finish(whole[0].experiment, home)
+    assert code == 0 and "was damaged and is trained again: weights/002.npz is no whole zip archive." in output, output
+    assert (again / "history.csv").read_text() == history
+    assert runs.read_run(again).damages(thorough=True) == {} and runs.read_run(again).state == "done"
+
+
+def test_after_a_failed_write_the_record_counts_the_epochs_of_the_history(home, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(home))
+    written, write = [], runs.write_history
+
+    def full_disk(path, rows):
+        written.append(len(rows))
+        if len(rows) > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, rows)
+
+    monkeypatch.setattr(runs, "write_history", full_disk)
+    experiment = Experiment(**SMALL | {"seed": 9})
+    assert trainer.train(experiment) == "failed"
+    run = runs.read_run(home / "runs" / experiment.key)
+    assert written == [1, 2, 3] and run.record.epochs_done == len(run.record.epoch_seconds) == 1
+    assert run.state == "failed" and run.damages(thorough=True) == {}
+
+
 def test_what_a_worker_killed_at_its_last_step_left_behind_is_cleared_away(whole, home):
     run, _ = whole
     before = sorted(run.path.rglob("*"))
@@ -282,8 +314,8 @@ def test_numbers_beyond_half_precision_are_kept_and_the_answers_with_them(home, 
     assert 65_504 < max(largest) < np.inf  # without numbers as large as that this test would say nothing
     kept = run.predictions()
     assert np.isfinite(kept["test"]).all()
-    assert metrics.accuracy(kept["validation"], kept["validation_labels"]) == run.record["final"]["val_accuracy"]
-    assert metrics.accuracy(kept["test"], kept["test_labels"]) == run.record["test_accuracy"]
+    assert metrics.accuracy(kept["validation"], kept["validation_labels"]) == run.record.final["val_accuracy"]
+    assert metrics.accuracy(kept["test"], kept["test_labels"]) == run.record.test_accuracy
 
 
 def test_a_training_that_diverges_keeps_what_came_before_and_says_no_more(home, monkeypatch):
@@ -293,10 +325,10 @@ def test_a_training_that_diverges_keeps_what_came_before_and_says_no_more(home, 
     experiment = Experiment(**SMALL | {"seed": 8})
     assert trainer.train(experiment) == "failed"
     run = runs.read_run(home / "runs" / experiment.key)
-    assert "after epoch 2" in run.record["reason"]
+    assert "after epoch 2" in run.record.reason
     assert (
-        run.record["epochs_done"]
-        == run.record["final"]["epoch"]
+        run.record.epochs_done
+        == run.record.final["epoch"]
         == run.history()["epoch"][-1]
         == run.snapshot_epochs()[-1]
         == 1

@@ -57,6 +57,7 @@ MD5 = {  # published at https://www.cs.toronto.edu/~kriz/cifar.html and used by 
 }
 BATCHES = tuple(name for name in MD5 if name != "batches.meta")
 MAX_FILE_BYTES = 64 * 2**20  # bytes; the official ones have 31 MB
+MIN_DIFFERENT = 0.95  # share of different images in CIFAR-10, at least; really all but a few are
 OFFICIAL_FINGERPRINT = "80387ddb9a0edf3fc4a964ee3770296169bb26a651050df20035579673099660"
 
 
@@ -280,9 +281,20 @@ def _arrays_from_image_folder(path: Path, progress: ProgressCallback) -> array_s
             images[index] = _read_image(file)
             if index % 1000 == 0:
                 progress(f"Reading {part}", start + (0.75 if part == "train" else 0.15) * index / count)
+        _check_variety(path / part, images)
         arrays[f"x_{part}"] = images
         arrays[f"y_{part}"] = np.array([label for label, _ in files], np.uint8)
     return arrays
+
+
+def _check_variety(path: Path, images: PixelArray) -> None:
+    """Raises CifarError where many images are equal to another one, as 60,000 black ones are."""
+    different = len({hashlib.md5(image, usedforsecurity=False).digest() for image in images})
+    if different < MIN_DIFFERENT * len(images):
+        raise CifarError(
+            f"{path.parent.name}/{path.name} is not CIFAR-10: only {different:,} of its {len(images):,} images differ."
+            " Export the images again."
+        )
 
 
 def _image_files(path: Path) -> list[list[Path]]:

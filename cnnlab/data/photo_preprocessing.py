@@ -5,47 +5,50 @@ says, it says about those. The result has the form of a training image, uint8 (3
 saved as a PNG comes out as it went in, byte for byte.
 
 1. *Original*: decoded, in RGB, not yet turned. Large photos are shrunk here already, by averaging whole blocks of
-   pixels, so that thirty students' photos fit into one server; 32x32 is far below any of these sizes. Of a long, thin
-   picture the cut needs what is left of the short side, the whole picture between bars does not.
+   pixels, so that thirty students' photos fit into one server; 32x32 is far below any of these sizes. The copy of a
+   long, thin picture keeps enough of the short side to cut a square out of it, the whole picture between bars does not.
 2. *Oriented*: turned upright as the camera's EXIF note says.
 3. *Square*: a square cut out (movable, zoomable), or the whole picture with bars of its average colour.
-4. *32x32*: shrunk with Lanczos' filter, which weighs all pixels it replaces. Skipping pixels instead would leave jagged
-   edges that no training image has. A smaller picture is enlarged with a bicubic filter.
+4. *32x32*: shrunk by averaging areas (a box filter), which stays within the range of the pixels that it replaces.
+   Skipping pixels instead would leave jagged edges that no training image has; Lanczos' filter would make an edge
+   stronger than it is. A smaller picture is enlarged linearly, which stays within the range too.
 
-Uploads are untrusted: the size is checked before anything is decoded, only common formats are tried, and whatever is
-wrong becomes one sentence. Left out: colour profiles (a wide-gamut photo comes out slightly pale) and animations beyond
-their first picture.
+A process of their own decodes uploads, which are untrusted (`cnnlab.photo_decoding`), with limits on pixels, memory and
+time; whatever is wrong becomes one sentence. A system without resource limits has those on pixels and wall-clock time.
+Left out: colour profiles (a wide-gamut photo comes out slightly pale), animations beyond their first picture.
 """
 
-import io
+import json
 import math
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, UnidentifiedImageError
+import PIL
+from PIL import Image, ImageDraw
 
 from cnnlab import settings
 from cnnlab.array_types import PixelArray
+from cnnlab.photo_decoding import process as decoding_process
+from cnnlab.photo_decoding.conversion import MAX_COPY_SIDE
+from cnnlab.photo_decoding.decoder import DecodedPhoto, PhotoError
+from cnnlab.photo_decoding.process import Limits, read_answer
+from cnnlab.storage import files, process_lock
+from cnnlab.storage.background_process import run_to_end
+from cnnlab.storage.process_lock import ProcessLock
 
 IMAGE_SIZE = 32
-MAX_COPY_SIDE = 1024  # pixels; a longer photo is shrunk to about this
-MIN_COPY_SIDE = 64  # pixels; a square is not cut out of a copy thinner than this
-MAX_FILE_SIDE = 65_535  # pixels, the most a JPEG can have; Pillow needs memory for every row, however short
-STRIPE_ROWS = 64  # rows that are brought to 8 bits at a time
-FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "TIFF", "AVIF")  # MPO: what many phones call a JPEG
-FILE_SIGNATURES = (
-    b"\x89PNG",
-    b"\xff\xd8\xff",
-    b"GIF8",
-    b"RIFF",
-    b"II*\0",
-    b"MM\0*",
-)  # how files of these formats begin
-ANIMATED_FORMATS = ("GIF", "WEBP", "PNG", "AVIF")
-ORIENTATION = 0x0112  # the EXIF tag
+MAX_ZOOM = 4.0
+MAX_DECODERS = 2  # pictures that are decoded at once on one host
+DECODER_MEMORY = 300 * 10**6  # bytes of address space
+DECODER_CPU_SECONDS = 2.0
+DECODER_TIMEOUT = 15.0  # seconds of wall-clock time, for a busy host
+QUEUE_TIMEOUT = 20.0  # seconds to wait for other pictures
+TOO_SLOW = "This picture takes too long to read: save it smaller, or as a plain JPEG, and choose it again."
+DECODER_VARIABLES = ("LD_LIBRARY_PATH", "SYSTEMROOT")  # all that the decoding process inherits
 EXIF_TRANSFORMS = {
     2: (Image.Transpose.FLIP_LEFT_RIGHT, "mirrored"),
     3: (Image.Transpose.ROTATE_180, "turned upside down"),
@@ -57,16 +60,17 @@ EXIF_TRANSFORMS = {
 }
 
 
-class PhotoError(ValueError):
-    """An upload that cannot be shown to a network. The message is one sentence for the person who chose it."""
+class DecodersBusy(PhotoError):
+    """No decoding process became free in time; the same picture may be read a moment later."""
 
 
 @dataclass(frozen=True)
 class PreparedPhoto:
     """A photo and every step on its way to the network; all pictures are in mode RGB.
 
-    `size` is the file's own (width, height); `original` and `oriented` may be smaller copies. `box` is the square on
-    `oriented` as (left, top, right, bottom), in its pixels; where the picture was padded it reaches beyond the edges.
+    `size` is the file's own (width, height); `original` and `oriented` may be smaller copies, the latter smaller still
+    where the picture was padded. `box` is the square on `oriented` as (left, top, right, bottom), in its pixels; where
+    the picture was padded it reaches beyond the edges.
     `pixels` uint8 (32, 32, 3), 0..255, is what the network gets. `notes` are plain sentences about what was done.
     """
 
@@ -104,68 +108,35 @@ class PreparedPhoto:
 def prepare_photo(
     data: bytes, *, pad: bool = False, horizontal: float = 0.5, vertical: float = 0.5, zoom: float = 1.0
 ) -> PreparedPhoto:
-    """The photo in `data`, the bytes of an image file, on its way to 32x32.
+    """`crop_photo` of `decode_photo`: the photo in `data`, the bytes of an image file, on its way to 32x32."""
+    return crop_photo(decode_photo(data), pad=pad, horizontal=horizontal, vertical=vertical, zoom=zoom)
 
-    The square is as large as fits, divided by `zoom` (1..10), and stands `across` of the way from the left edge to the
-    right and `down` of the way from top to bottom (0..1 each). With `pad` the whole picture is kept instead, centred on
-    a square of its average colour.
 
-    Raises PhotoError, one clear sentence, for anything that is not a picture within the settings' `upload_megabytes`
-    and `upload_megapixels`, or that is longer than LONGEST_SIDE.
+# Decoding, in a process of its own
+
+
+def decode_photo(data: bytes, poll: Callable[[], None] = lambda: None) -> DecodedPhoto:
+    """Decode an image file in a process with limits on memory and time.
+
+    `poll` is called about every 50 ms; what it raises kills the process and is passed on. Raises DecodersBusy, and
+    PhotoError, one clear sentence, for anything that is not a picture within the settings' `upload_megabytes` and
+    `upload_megapixels` and the limits of its format, or that cannot be decoded within the process's limits.
     """
-    notes: list[str] = []
-    original, size, turn = _decode(data, notes.append, pad)
-    oriented = _orient(original, turn, notes.append)
-    if pad:
-        box, square = _pad(oriented, notes.append)
-    else:
-        box = _crop_box(
-            oriented,
-            _check_range("horizontal", horizontal, 0, 1),
-            _check_range("vertical", vertical, 0, 1),
-            _check_range("zoom", zoom, 1, 10),
-        )
-        square = oriented.crop(box)
-    return PreparedPhoto(size, original, oriented, box, square, _resize(square, notes.append), tuple(notes))
-
-
-def _check_range(name: str, value: float, low: float, high: float) -> float:
-    if not low <= value <= high:
-        raise PhotoError(f"Choose {name} between {low:g} and {high:g}. Received: {name}={value!r}")
-    return value
-
-
-# Decoding what nobody has checked
-
-
-def _decode(data: bytes, note: Callable[[str], None], whole: bool) -> tuple[Image.Image, tuple[int, int], int]:
-    """The decoded picture in RGB (shrunk where it is large), the file's own size, and its EXIF orientation."""
     _check_bytes(data)
+    limits = Limits(settings.current().upload_megapixels, DECODER_MEMORY, DECODER_CPU_SECONDS)
     try:
-        with Image.open(io.BytesIO(data), formats=_formats()) as image:
-            size = image.size
-            _check_pixels(size)
-            turn = _orientation(image)
-            _note_frames(image, note)
-            image.draft(image.mode, (MAX_COPY_SIDE, MAX_COPY_SIDE))  # a JPEG can be decoded at half or quarter size
-            return _reduce(_to_rgb(image, note), note, size, whole), size, turn
-    except PhotoError:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise PhotoError(_too_large_message("more than 89 million")) from error
-    except UnidentifiedImageError as error:
-        raise PhotoError(_unreadable_message(data)) from error
-    except MemoryError as error:
-        raise PhotoError(
-            "This picture needs more memory than there is: save it smaller and choose it again."
-        ) from error
-    except Exception as error:  # decoders raise many kinds for a damaged file
-        raise PhotoError("This picture is damaged or incomplete: save or send it again.") from error
-
-
-def _formats() -> list[str]:
-    Image.init()
-    return [name for name in FORMATS if name in Image.OPEN]  # some builds of Pillow come without AVIF
+        with _wait_for_decoder(poll) as lock:
+            command, variables = _decoder_command(limits), _decoder_environment()
+            code, output = run_to_end(
+                command, data, environment=variables, timeout=DECODER_TIMEOUT, poll=poll, lock=lock
+            )
+    except TimeoutError as error:
+        raise PhotoError(TOO_SLOW) from error
+    except OSError as error:
+        raise PhotoError(files.disk_error_message(error, settings.home(), 1)) from error
+    if code in _limit_signals():
+        raise PhotoError(TOO_SLOW)
+    return read_answer(output)
 
 
 def _check_bytes(data: bytes) -> None:
@@ -176,89 +147,66 @@ def _check_bytes(data: bytes) -> None:
         raise PhotoError(f"Choose a picture file of at most {most:g} MB. Received: {math.ceil(len(data) / 10**6)} MB")
 
 
-def _check_pixels(size: tuple[int, int]) -> None:
-    if size[0] * size[1] > settings.current().upload_megapixels * 10**6:
-        raise PhotoError(_too_large_message(f"{size[0]}x{size[1]}, {size[0] * size[1] / 1e6:.0f} million"))
-    if max(size) > MAX_FILE_SIDE:
-        raise PhotoError(f"Choose a picture of at most {MAX_FILE_SIDE:,} pixels a side. Received: {size[0]}x{size[1]}")
+def _wait_for_decoder(poll: Callable[[], None]) -> ProcessLock:
+    """One of the host's MAX_DECODERS places, a file lock that ends with the last process that holds it."""
+    places = [settings.home() / "photos" / f".decoder-{number}.lock" for number in range(MAX_DECODERS)]
+    if lock := process_lock.acquire_any(places, timeout=QUEUE_TIMEOUT, poll=poll):
+        return lock
+    raise DecodersBusy("Many pictures are being read at this moment: choose this one again in half a minute.")
 
 
-def _too_large_message(received: str) -> str:
-    most = settings.current().upload_megapixels
-    return f"Choose a picture of at most {most:g} million pixels. Received: {received}"
+def _decoder_command(limits: Limits) -> list[str]:
+    packages = {str(Path(str(module.__file__)).parent.parent) for module in (PIL, np)}
+    return [*decoding_process.COMMAND, json.dumps(limits._asdict()), str(settings.REPOSITORY), *packages]
 
 
-def _unreadable_message(data: bytes) -> str:
-    if data.startswith(FILE_SIGNATURES):
-        return "This picture is damaged or incomplete: save or send it again."
-    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
-        return "This is a HEIC photo, which cannot be read here: save it as JPEG and choose it again."
-    return "This file is not a picture that can be read here: choose a PNG, JPEG, GIF, WebP, BMP, TIFF or AVIF file."
+def _decoder_environment() -> dict[str, str]:
+    """No secrets, and one thread: threads take address space, which is limited."""
+    inherited = {name: os.environ[name] for name in DECODER_VARIABLES if name in os.environ}
+    return inherited | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 
 
-def _orientation(image: Image.Image) -> int:
-    if image.format == "TIFF":  # Pillow turns these itself while it decodes them
-        return 1
-    try:
-        turn = image.getexif().get(ORIENTATION, 1)
-    except Exception:  # a damaged note must not cost the picture
-        return 1
-    return int(turn) if turn in EXIF_TRANSFORMS else 1
-
-
-def _note_frames(image: Image.Image, note: Callable[[str], None]) -> None:
-    if image.format in ANIMATED_FORMATS and getattr(image, "is_animated", False):
-        note(f"This {image.format} moves; its first picture is used.")
-    elif image.format == "TIFF" and getattr(image, "n_frames", 1) > 1:
-        note("This TIFF has several pages; the first is used.")
-
-
-def _to_rgb(image: Image.Image, note: Callable[[str], None]) -> Image.Image:
-    """The picture in RGB. Transparent parts become white; more than 8 bits a value are brought to 8."""
-    if image.mode.startswith("I") or image.mode == "F":
-        note("Values of more than 8 bits were brought to 0..255.")
-        return Image.fromarray(_to_8_bits(image)).convert("RGB")
-    if image.has_transparency_data:
-        note("Transparent parts were put on white.")
-        layer = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
-    if image.mode == "CMYK":
-        note("Printing colours (CMYK) were turned into screen colours.")
-    elif image.mode in ("1", "L"):
-        note("This picture has no colours; the network was trained on colour pictures.")
-    image.load()
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _to_8_bits(image: Image.Image) -> PixelArray:
-    """Grey values, 16-bit ones from 0..65535, others from their lowest..highest, to uint8. Stripe by stripe, because
-    as float64 the whole picture would take eight bytes a pixel, several times."""
-    given = np.asarray(image)
-    stripes = [given[top : top + STRIPE_ROWS] for top in range(0, len(given), STRIPE_ROWS)]
-    if image.mode.startswith("I;16"):
-        low, high = 0.0, 65535.0
-    else:
-        low, high = min(_finite(one).min() for one in stripes), max(_finite(one).max() for one in stripes)
-    scale = max(high - low, 1e-12)
-    return np.concatenate([np.rint((_finite(one) - low) / scale * 255).astype(np.uint8) for one in stripes])
-
-
-def _finite(values: NDArray[Any]) -> NDArray[np.float64]:
-    return np.nan_to_num(values.astype(np.float64))
-
-
-def _reduce(image: Image.Image, note: Callable[[str], None], size: tuple[int, int], whole: bool) -> Image.Image:
-    """A copy no longer than WORKING_SIDE; one that is to be cut, not kept `whole`, does not get below SHORTEST_SIDE."""
-    factor = math.ceil(max(image.size) / MAX_COPY_SIDE)
-    if not whole:
-        factor = min(factor, max(1, min(image.size) // MIN_COPY_SIDE))
-    image = image.reduce(factor) if factor > 1 else image.copy()
-    if sorted(image.size) != sorted(size):
-        note(f"The steps are shown on a copy of {image.width}x{image.height}.")
-    return image
+def _limit_signals() -> set[int]:
+    """The exit codes of a process that its CPU limit ended."""
+    return {-getattr(signal, name) for name in ("SIGPROF", "SIGXCPU", "SIGKILL") if hasattr(signal, name)}
 
 
 # From a picture to 32x32
+
+
+def crop_photo(
+    photo: DecodedPhoto, *, pad: bool = False, horizontal: float = 0.5, vertical: float = 0.5, zoom: float = 1.0
+) -> PreparedPhoto:
+    """A decoded photo, turned upright, cut and brought to 32x32.
+
+    The square is as large as fits, divided by `zoom` (1..MAX_ZOOM), and stands `horizontal` of the way from the left
+    edge to the right and `vertical` of the way from top to bottom (0..1 each). With `pad` the whole picture is kept
+    instead, centred on a square of its average colour. Raises PhotoError for values out of range.
+    """
+    across, down = _check_range("horizontal", horizontal, 0, 1), _check_range("vertical", vertical, 0, 1)
+    zoom = _check_range("zoom", zoom, 1, MAX_ZOOM)
+    notes = list(photo.notes)
+    oriented = _orient(photo.image, photo.turn, notes.append)
+    if pad:
+        oriented = _reduce(oriented)
+        box, square = _pad(oriented, notes.append)
+    else:
+        box = _crop_box(oriented, across, down, zoom)
+        square = oriented.crop(box)
+    pixels = _resize(square, max(photo.size) / max(oriented.size), notes.append)
+    return PreparedPhoto(photo.size, photo.image, oriented, box, square, pixels, tuple(notes))
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> float:
+    if not low <= value <= high:
+        raise PhotoError(f"Choose {name} between {low:g} and {high:g}. Received: {name}={value!r}")
+    return value
+
+
+def _reduce(image: Image.Image) -> Image.Image:
+    """A copy no longer than MAX_COPY_SIDE."""
+    factor = math.ceil(max(image.size) / MAX_COPY_SIDE)
+    return image.reduce(factor) if factor > 1 else image
 
 
 def _orient(image: Image.Image, turn: int, note: Callable[[str], None]) -> Image.Image:
@@ -286,10 +234,16 @@ def _pad(image: Image.Image, note: Callable[[str], None]) -> tuple[tuple[int, in
     return (-left, -top, side - left, side - top), square
 
 
-def _resize(square: Image.Image, note: Callable[[str], None]) -> PixelArray:
+def _resize(square: Image.Image, scale: float, note: Callable[[str], None]) -> PixelArray:
+    """The square in 32x32; `scale` is how many pixels of the file a side one of its pixels stands for."""
     if square.width < IMAGE_SIZE:
-        note(f"The square has only {square.width}x{square.height} pixels and was enlarged.")
-        square = square.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
+        side = round(square.width * scale)
+        if side < IMAGE_SIZE:
+            note(f"The square has only {side}x{side} pixels and was enlarged.")
+        else:
+            small, large = f"{square.width}x{square.width}", f"{side}x{side}"
+            note(f"The square was enlarged from {small} pixels of the copy, about {large} of the original.")
+        square = square.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BILINEAR)
     elif square.width > IMAGE_SIZE:
-        square = square.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.LANCZOS)
+        square = square.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BOX)
     return np.array(square)

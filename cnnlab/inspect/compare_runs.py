@@ -78,7 +78,9 @@ def second_run_menu(scene: InspectContext) -> InspectContext | None:
 
 
 def default_second_run(run: Run, others: list[Run]) -> Run:
-    """The run that differs in the regularizer only, where there is one."""
+    """The run that differs in the regularizer only, where there is one; one that learned from as many images."""
+    size = run.experiment.train_images
+    others = [other for other in others if other.experiment.train_images == size] or others
     alike = [other for other in others if other.experiment.depth == run.experiment.depth]
     plain = [other for other in alike if other.experiment.regularizer == "none"]
     return (plain or alike or others)[0]

@@ -20,6 +20,7 @@ from cnnlab.ui.state import session_key, url_param
 SECONDS_PER_EPOCH = 1.0  # seconds for one epoch
 EPOCH = session_key("inspect.epoch_slider.epoch")
 SESSION_PLAYING = session_key("inspect.epoch_slider.playing")
+SESSION_PLAYED = session_key("inspect.epoch_slider.played")  # the epochs that Play has left behind
 SESSION_JUST_DRAWN = session_key("inspect.epoch_slider.just_drawn")
 PLAY, PAUSE = session_key("inspect.epoch_slider.play"), session_key("inspect.epoch_slider.pause")
 SHARED_SCALE = session_key("inspect.epoch_slider.shared_scale")
@@ -107,7 +108,16 @@ def learning_curve(scene: InspectContext) -> None:
 
 
 def _on_epoch_selected() -> None:
-    selection.update_selection(epoch=st.session_state[EPOCH])
+    """A person has moved the slider, which ends Play.
+
+    With each request a browser sends the slider's value. One that has not yet received the epoch that Play has gone on
+    to sends the one before, and later this one: nobody has chosen either.
+    """
+    chosen = st.session_state[EPOCH]
+    played = (*st.session_state.get(SESSION_PLAYED, ()), selection.current_selection().epoch)
+    if st.session_state.get(SESSION_PLAYING) and chosen in played:
+        return
+    selection.update_selection(epoch=chosen)
     st.session_state[SESSION_PLAYING] = False
 
 
@@ -118,9 +128,9 @@ def _on_shared_scale_toggled() -> None:
 def _on_play(kept: list[int]) -> None:
     """From the first epoch, if the last one is open; on one scale."""
     st.session_state[SESSION_PLAYING] = True
-    query_state.set_param(SHARED_SCALE_PARAM, "yes")
-    if st.session_state.get(EPOCH, kept[-1]) == kept[-1]:
-        selection.update_selection(epoch=kept[0])
+    st.session_state[SESSION_PLAYED] = (st.session_state.get(EPOCH, kept[-1]),)
+    at_the_end = st.session_state.get(EPOCH, kept[-1]) == kept[-1]
+    selection.update_selection(**{SHARED_SCALE_PARAM: "yes"}, **({"epoch": kept[0]} if at_the_end else {}))
 
 
 def _on_pause() -> None:
@@ -131,6 +141,7 @@ def _advance_epoch(kept: list[int]) -> None:
     here = selection.current_selection().epoch
     later = [epoch for epoch in kept if epoch > (kept[-1] if here is None else here)]
     if later:
+        st.session_state[SESSION_PLAYED] = (*st.session_state.get(SESSION_PLAYED, ()), here)
         selection.update_selection(epoch=later[0])
     if len(later) <= 1:
         st.session_state[SESSION_PLAYING] = False

@@ -1,4 +1,8 @@
-"""The first view: every map of every convolution layer for this image, as one wall a layer. A click enlarges a map."""
+"""The first view: every map of every convolution layer for this image, as one grid a layer. A click enlarges a map.
+
+The enlarged map opens above the grids and stays at the top of the window while the page is scrolled, so that a click
+on any grid, also on a phone, has its result on the screen.
+"""
 
 import numpy as np
 import streamlit as st
@@ -17,6 +21,12 @@ SCALE_PARAM, ORDER_PARAM, CLASS_PARAM = url_param("scale"), url_param("order"), 
 SCALES = {"layer": "compare strength", "map": "see detail"}
 DETAIL_FIRST = dict(reversed(SCALES.items()))  # at first sight one wants to recognize something
 ORDERS = {"number": "by number", "mean": "strongest mean first", "max": "strongest pixel first", "class": "by a class"}
+ENLARGED_WIDTH = 300  # pixels, on a wide screen
+ENLARGED_STYLE = """<style>
+:has(> .st-key-enlarged) { position: sticky; top: 3.75rem; z-index: 10; }
+.st-key-enlarged { background: light-dark(#ffffff, #12171d); padding-bottom: 0.25rem; }
+@media (max-width: 640px) { :has(> .st-key-enlarged_picture) { width: 45vw !important; flex: 0 0 45vw; } }
+</style>"""
 NARROWEST, NARROWEST_OF_FOUR = 250, 190  # pixels; a wall that would be narrower goes into the next row
 
 
@@ -24,6 +34,8 @@ def feature_maps_view(scene: InspectContext) -> None:
     """The walls; below them the colours, and for the keyboard what a click on a wall chooses too."""
     scale, order = query_state.read_option(SCALE_PARAM, DETAIL_FIRST), query_state.read_option(ORDER_PARAM, ORDERS)
     conv, number = map_controls.selected_map(scene)
+    if number is not None:
+        enlarged_map(scene, conv, number)
     st.caption("Each square is what one filter found in the picture. Click one to enlarge it.")
     for one, cell in zip(scene.convolution_names, grid_cells(len(scene.convolution_names)), strict=True):
         with cell, st.container(gap="xsmall"):
@@ -77,7 +89,7 @@ def map_order(scene: InspectContext, conv: str, order: str) -> NDArray[np.int64]
 
 
 def layer_grid(scene: InspectContext, conv: str, wall: FeatureMapGrid, number: int | None) -> None:
-    """One layer: its name and count, its wall, and the map that is chosen, enlarged."""
+    """One layer: its name and count, and its maps, the chosen one framed."""
     st.markdown(grid_heading(conv, wall))
     clickable_image.clickable_image(
         clickable_image.from_feature_maps(wall),
@@ -86,8 +98,6 @@ def layer_grid(scene: InspectContext, conv: str, wall: FeatureMapGrid, number: i
         selected=number,
         on_click=lambda picked: map_controls.select_map(conv, picked),
     )
-    if number is not None:
-        enlarged_map(scene, conv, wall, number)
 
 
 def grid_heading(conv: str, wall: FeatureMapGrid) -> str:
@@ -109,8 +119,8 @@ def describe_grid(conv: str, wall: FeatureMapGrid) -> str:
     )
 
 
-def enlarged_map(scene: InspectContext, conv: str, wall: FeatureMapGrid, number: int) -> None:
-    """The chosen map as large as its wall, with its number under the pointer and its figures below."""
+def enlarged_map(scene: InspectContext, conv: str, number: int) -> None:
+    """The chosen map, with its numbers under the pointer and its figures beside it."""
     maps = scene.activations[scene.relu_name(conv)][0]
     facts = activation_stats.feature_map_stats(maps, number)
     said = (
@@ -122,16 +132,19 @@ def enlarged_map(scene: InspectContext, conv: str, wall: FeatureMapGrid, number:
             f" and {facts.rank_by_max} by its strongest pixel"
         )
     )
-    with st.container(key="enlarged"):
-        st.markdown(f"**Map {number} of {conv}**, enlarged")
-        picture = clickable_image.from_feature_map(
-            maps, number, map_vmax(scene, scene.relu_name(conv), number), signed=False
-        )
-        clickable_image.clickable_image(picture, key="enlarged map", alt=f"Map {number} of {conv}, enlarged: {said}.")
-        st.caption(f"{said}.")
-        st.button(
-            "Take this map apart", icon=":material/zoom_in:", on_click=query_state.set_param, args=(VIEW_PARAM, "map")
-        )
+    end = map_vmax(scene, scene.relu_name(conv), number)
+    picture = clickable_image.from_feature_map(maps, number, end, signed=False)
+    st.html(ENLARGED_STYLE)
+    with st.container(key="enlarged", horizontal=True, wrap=False, vertical_alignment="center"):
+        with st.container(key="enlarged_picture", width=ENLARGED_WIDTH):
+            alt = f"Map {number} of {conv}, enlarged: {said}."
+            clickable_image.clickable_image(picture, key="enlarged map", alt=alt)
+        with st.container(gap="xsmall"):
+            st.markdown(f"**Map {number} of {conv}**, enlarged")
+            st.caption(f"{said}.")
+            apart, close = "Take this map apart", "Close"
+            st.button(apart, icon=":material/zoom_in:", on_click=query_state.set_param, args=(VIEW_PARAM, "map"))
+            st.button(close, icon=":material/close:", on_click=map_controls.select_map, args=(conv, None))
 
 
 def map_vmax(scene: InspectContext, layer_name: str, number: int) -> float:

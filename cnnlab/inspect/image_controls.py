@@ -78,8 +78,8 @@ def run_title(run: Run) -> str:
 
 
 def class_menu(pictures: ImageSet) -> int | None:
-    """Pictures of one class only, or of all."""
-    names = ["all", *pictures.classes]
+    """Pictures of one class only, or of all. The twenty samples hold neither a bird nor a deer."""
+    names = ["all", *(name for label, name in enumerate(pictures.classes) if len(pictures.indices(label)))]
     chosen = st.selectbox("Pictures of", names, key=CLASS, on_change=_on_class_selected, args=(pictures,), width=150)
     return class_label(pictures, chosen)
 
@@ -158,9 +158,9 @@ def select_image(reference: str) -> None:
 
 def select_neighbor(reference: str) -> None:
     """Show this picture from the shelf, also where a photo was open."""
-    if query_state.read_option(upload.IMAGE_SOURCE_PARAM, SOURCES) in upload.SOURCES:
-        query_state.set_param(upload.IMAGE_SOURCE_PARAM, None)
-    select_image(reference)
+    source = query_state.read_option(upload.IMAGE_SOURCE_PARAM, SOURCES)
+    closed = {upload.IMAGE_SOURCE_PARAM: None} if source in upload.SOURCES else {}
+    selection.update_selection(image=reference, **closed)
 
 
 def _on_run_selected() -> None:

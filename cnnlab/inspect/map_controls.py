@@ -6,7 +6,7 @@ A click on a wall chooses the same thing. Both write the address, and everything
 import streamlit as st
 
 from cnnlab.inspect.context import InspectContext
-from cnnlab.ui import query_state, selection
+from cnnlab.ui import selection
 from cnnlab.ui.state import session_key, url_param
 
 LAYER, MAP = session_key("inspect.map_controls.layer"), session_key("inspect.map_controls.map")
@@ -30,8 +30,7 @@ def map_count(scene: InspectContext, conv: str) -> int:
 
 def select_map(conv: str, number: int | None) -> None:
     """Choose a map; the pixel that was chosen in another one is forgotten."""
-    selection.update_selection(layer=conv, map=number)
-    query_state.set_param(PIXEL_PARAM, None)
+    selection.update_selection(layer=conv, map=number, **{PIXEL_PARAM: None})
 
 
 def layer_control(scene: InspectContext) -> tuple[str, int | None]:

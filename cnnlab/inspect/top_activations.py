@@ -11,8 +11,9 @@ from cnnlab.inspect.context import InspectContext
 from cnnlab.jobs import top_activations_job
 from cnnlab.jobs.top_activations_job import TopActivations, TopActivationsError
 from cnnlab.rendering.feature_map_grid import png_data_uri
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.runs import Run
-from cnnlab.ui import cache, clickable_image, query_state, selection
+from cnnlab.ui import cache, clickable_image, selection
 from cnnlab.ui.image_source import ImageSet, load_image_set, thumbnails
 from cnnlab.ui.state import session_key
 
@@ -88,8 +89,7 @@ def example_images(
 
 
 def _on_image_clicked(reference: str) -> None:
-    query_state.set_param(upload.IMAGE_SOURCE_PARAM, None)
-    selection.update_selection(image=reference)
+    selection.update_selection(image=reference, **{upload.IMAGE_SOURCE_PARAM: None})
     st.session_state[SESSION_IMAGE_SELECTED] = True
 
 
@@ -114,11 +114,11 @@ def _load_top_activations(
 def offer_computation(run: Run, why: str) -> None:
     """Say why it is needed, and start the worker at a click; while it works, show how far it is."""
     now = top_activations_job.job_status(run)
-    if now is not None and now.state == "running":
+    if now is not None and now.is_live:
         computation_progress(run)
         return
     if problem := st.session_state.pop(SESSION_START_ERROR, None) or (now and now.message):
-        st.warning(problem)
+        st.warning(escape_markdown(problem))
     st.info(f"{why} It takes about 15 seconds, once for this run.", icon=":material/grid_view:")
     st.button("Ask all test images", icon=":material/play_arrow:", on_click=_on_start, args=(run,))
 
@@ -135,7 +135,9 @@ def _on_start(run: Run) -> None:
 def computation_progress(run: Run) -> None:
     """Drawn again twice a second; the end draws the page once more."""
     now = top_activations_job.job_status(run)
-    if now is None or now.state != "running":
+    if now is None or not now.is_live:
         st.rerun()
+    elif now.state == "waiting":
+        st.progress(0.0, "Waiting for its turn: another network is being asked")
     else:
         st.progress(now.done / max(now.total, 1), f"Asking the test images: {now.done:,} of {now.total:,}")

@@ -1,7 +1,8 @@
 """A picture of one's own: chosen or taken, then brought to the network's 32x32 pixels, every step shown.
 
 Only the 32x32 pixels are kept (see `cnnlab.storage.uploads`), so that a link shows them to somebody else. The original
-stays in the browser's session. A bad file costs one sentence; the picture that was shown before stays.
+is decoded once, by a process of its own; the session keeps a copy of about 640 pixels a side and drops the file. A
+bad file costs one sentence; the picture that was shown before stays.
 
 Streamlit makes an entry in the browser's history of every change of the address. So a photo is written into it when it
 arrives and when the picker closes; while its square moves, only this session knows of it. And what was written once is
@@ -9,14 +10,19 @@ not written again: who went back with the browser's button stays where they went
 """
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import streamlit as st
 from PIL import Image
+from streamlit.typing import UploadedFile
 
-from cnnlab.data.photo_preprocessing import PhotoError, PreparedPhoto, prepare_photo
-from cnnlab.storage import uploads
+from cnnlab.data.photo_preprocessing import MAX_ZOOM, DecodersBusy, PreparedPhoto, crop_photo, decode_photo
+from cnnlab.photo_decoding.decoder import DecodedPhoto, PhotoError
+from cnnlab.rendering.markdown import escape_markdown
+from cnnlab.storage import files, uploads
 from cnnlab.ui import selection
 from cnnlab.ui.state import session_key, url_param
+from cnnlab.ui.streamlit_memory import discard_uploaded_file
 
 IMAGE_SOURCE_PARAM = url_param("from")
 
@@ -25,7 +31,12 @@ ACROSS, DOWN = session_key("inspect.upload.across"), session_key("inspect.upload
 ZOOM, FIT = session_key("inspect.upload.zoom"), session_key("inspect.upload.fit")
 FILE, CAMERA = session_key("inspect.upload.file"), session_key("inspect.upload.camera")
 SOURCES = ("upload", "camera")
+NO_CAMERA = (
+    "A browser gives its camera only to a page that it opened over https, and this one came over http. Take the photo "
+    "with another app and choose it under 'my picture', or ask the teacher for the https address."
+)
 SESSION_CROP = session_key("inspect.upload.crop.")  # and the source: where the session keeps what became of a photo
+SESSION_DECODED = session_key("inspect.upload.decoded.")  # and the source: the decoded photo
 
 
 @dataclass
@@ -37,12 +48,23 @@ class UploadCrop:
     now: str
 
 
+@dataclass(frozen=True)
+class DecodedUpload:
+    """What became of an upload: the photo, or the sentence that says why there is none."""
+
+    upload: str
+    result: DecodedPhoto | str
+
+
 def upload_controls(source: str) -> None:
     """The upload or the camera, the square to cut, and the four steps."""
     with st.container(border=True):
         st.caption(
             ":material/info: The network knows ten classes only. Whatever it is shown, it answers with one of them."
         )
+        if source == "camera" and not is_camera_allowed(st.context.url):
+            st.info(NO_CAMERA, icon=":material/no_photography:")
+            return
         if source == "camera":
             given = st.camera_input("Take a picture", key=CAMERA, width=360)
         else:
@@ -50,33 +72,67 @@ def upload_controls(source: str) -> None:
         if given is None:
             return
         try:
-            photo = cropped_photo(given.file_id, given.getvalue())
+            photo = cropped_photo(decoded_upload(source, given))
             preprocessing_steps(photo)
             store_upload(source, given.file_id, photo)
         except PhotoError as problem:
-            st.error(str(problem), icon=":material/broken_image:")
+            st.error(escape_markdown(problem), icon=":material/broken_image:")
+        except OSError as problem:
+            st.error(
+                escape_markdown(files.disk_error_message(problem, uploads.directory(), 1)),
+                icon=":material/broken_image:",
+            )
 
 
-def cropped_photo(name: str, data: bytes) -> PreparedPhoto:
-    """The photo, cut as the controls say. Raises PhotoError where it is no picture."""
-    wide, tall = cached_photo(name, data).oriented.size
+def is_camera_allowed(url: str | None) -> bool:
+    """Whether a browser lets the page at this URL ask for the camera: over https, or on the same machine."""
+    parts = urlsplit(url or "")
+    local = parts.hostname in ("localhost", "::1") or (parts.hostname or "").startswith("127.")
+    return not url or parts.scheme == "https" or local
+
+
+def decoded_upload(source: str, given: UploadedFile) -> DecodedPhoto:
+    """The upload, decoded at its first use in this session; its file is dropped then. Raises PhotoError.
+
+    While it is decoded, a rerun of the page or its end kills the decoding process.
+    """
+    known = st.session_state.get(SESSION_DECODED + source)
+    if not isinstance(known, DecodedUpload) or known.upload != given.file_id:
+        known = DecodedUpload(given.file_id, _decode(given))
+        st.session_state[SESSION_DECODED + source] = known
+        discard_uploaded_file(given)
+    if isinstance(known.result, str):
+        raise PhotoError(known.result)
+    return known.result
+
+
+def _decode(given: UploadedFile) -> DecodedPhoto | str:
+    """The photo, or why there is none. Raises DecodersBusy, after which it is tried again at the next rerun."""
+    try:
+        return decode_photo(given.getvalue(), poll=stop_if_asked)
+    except DecodersBusy:
+        raise
+    except PhotoError as problem:
+        return str(problem)
+
+
+def stop_if_asked() -> None:
+    """Let Streamlit end this run where the page was closed or reruns: it does so at any access to the session."""
+    st.session_state.get(FILE)
+
+
+def cropped_photo(photo: DecodedPhoto) -> PreparedPhoto:
+    """The photo, cut as the controls say."""
+    wide, tall = photo.image.size if photo.turn < 5 else photo.image.size[::-1]  # a quarter turn swaps them
     with st.container(horizontal=True, vertical_alignment="bottom"):
         pad = (
             st.segmented_control("Square", [CROP_OPTION, PAD_OPTION], default=CROP_OPTION, required=True, key=FIT)
             == PAD_OPTION
         )
-        zoom = 1.0 if pad else st.slider("Closer", 1.0, 4.0, 1.0, 0.1, key=ZOOM, width=160)
+        zoom = 1.0 if pad else st.slider("Closer", 1.0, MAX_ZOOM, 1.0, 0.1, key=ZOOM, width=160)
         across = position_slider("From left to right", ACROSS) if not pad and (wide > tall or zoom > 1) else 0.5
         down = position_slider("From top to bottom", DOWN) if not pad and (tall > wide or zoom > 1) else 0.5
-    return cached_photo(name, data, pad, across, down, zoom)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def cached_photo(
-    name: str, _data: bytes, pad: bool = False, across: float = 0.5, down: float = 0.5, zoom: float = 1.0
-) -> PreparedPhoto:
-    """`prepare_photo`, once for each upload and square; the name is the upload's own."""
-    return prepare_photo(_data, pad=pad, horizontal=across, vertical=down, zoom=zoom)
+    return crop_photo(photo, pad=pad, horizontal=across, vertical=down, zoom=zoom)
 
 
 def position_slider(label: str, key: str) -> float:
@@ -92,7 +148,7 @@ def preprocessing_steps(photo: PreparedPhoto) -> None:
             small.thumbnail((160, 160))
             st.image(small, caption=f"{number}. {caption}", alt=f"Step {number}: {caption}", width=160)
     if photo.notes:
-        st.caption(" ".join(photo.notes))
+        st.caption(escape_markdown(" ".join(photo.notes)))
 
 
 def captioned_steps(photo: PreparedPhoto) -> list[tuple[str, Image.Image]]:

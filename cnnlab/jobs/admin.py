@@ -2,8 +2,8 @@
 
 Stop anybody's training, start one again that failed, keep a run, close the queue.
 
-A teacher is who is named in the settings (`teacher`), or who knows their `teacher_key`. Without either there is none,
-and nobody can sit down at the desk.
+A teacher is whose account the settings name (`teacher`), or who knows their `teacher_key`. Without either there is
+none, and nobody can sit down at the desk. Tries of the key are taken by `access_keys.check_teacher_key`.
 """
 
 import hmac
@@ -38,11 +38,15 @@ class Admin:
     def retry(self, job: Job | int) -> Job:
         """Ask again for what failed or was cancelled, in the teacher's name. Raises UnknownJob, Refused."""
         found = self.queue.get(job.id if isinstance(job, Job) else job)
-        return self.queue.submit(found.experiment, self.person)
+        return self.queue.submit(found.experiment, self.person, is_teacher=True)
 
     def pin(self, key: str, pinned: bool = True) -> None:
         """Keep a run whatever room others need, or no longer. Raises UnknownRun."""
         run_retention.pin(key, pinned)
+
+    def remove(self, name: str) -> None:
+        """Remove a run trained here. Raises UnknownRun where there is none, or where it is at work."""
+        run_retention.remove_run(name)
 
     def take_new(self, accepting: bool) -> None:
         """Open the queue for new trainings, or close it; what waits or runs is not touched."""

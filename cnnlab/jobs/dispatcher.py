@@ -5,8 +5,9 @@ exits. How the web process starts one: `cnnlab.jobs.dispatcher_process`.
 
 Events and what follows (no state is kept in this process's memory only):
 
-    a worker dies, or its machine           the job waits again, before all others, and resumes from its last
+    a worker dies                           the job waits again, before all others, and resumes from its last
                                             epoch; after more than three times it fails with the reason
+    the machine or this dispatcher dies     the same, and it does not count
     a worker runs out of memory             the job is retried once, with exclusive use of a device
     a training takes longer than allowed    SIGTERM, after ten seconds SIGKILL; the job fails, its epochs are kept
     the runs take more disk than allowed    the least recently used ones are removed (`storage.run_retention`)
@@ -62,7 +63,8 @@ class StopRequest:
 class Slot:
     """One running job, since `started`; `deadline` is set when its worker was asked to stop (both monotonic seconds).
 
-    `stop_reason` is why the worker was stopped, where that fails the job.
+    `stop_reason` is why the worker was stopped, where that fails the job. `was_unwatched`: the worker had ended before
+    this dispatcher found it, with an earlier dispatcher or its host.
     """
 
     job: Job
@@ -70,6 +72,7 @@ class Slot:
     started: float = field(default_factory=time.monotonic)
     deadline: float | None = None
     stop_reason: str | None = None
+    was_unwatched: bool = False
 
     @property
     def elapsed_seconds(self) -> float:
@@ -183,7 +186,7 @@ class Dispatcher:
                 logger.info("%s %s: %s%s", outcome.kind, _job_label(job), job.state, reason)
 
     def record_outcome(self, slot: Slot, outcome: Outcome, *, stop_requested: bool) -> Job:
-        """Set the job's next state. A worker that ended without a result and unasked counts as a crash."""
+        """Set the job's next state. A worker that ended without a result, unasked and watched, counts as a crash."""
         job = slot.job
         if outcome.kind in (DONE, FAILED):
             return self.queue.finish(job, outcome.kind, outcome.reason)
@@ -191,7 +194,7 @@ class Dispatcher:
             return self.queue.finish(job, FAILED, slot.stop_reason)
         if outcome.kind == OUT_OF_MEMORY:
             return self.queue.record_out_of_memory(job, slot.elapsed_seconds)
-        expected = stop_requested or outcome.kind in (NOT_STARTED, ORPHANED)
+        expected = stop_requested or slot.was_unwatched or outcome.kind in (NOT_STARTED, ORPHANED)
         crash = None if expected else outcome.reason or "its process ended."
         return self.queue.record_interruption(job, crash, slot.elapsed_seconds)
 
@@ -201,8 +204,9 @@ class Dispatcher:
         for number, job in running.items():
             if number not in self.active_slots:
                 worker = self.runner.adopt(job)
-                age = time.time() - (job.started or time.time()) if worker.poll() is None else 0.0
-                self.active_slots[number] = Slot(job, worker, time.monotonic() - max(0.0, age))
+                has_ended = worker.poll() is not None
+                age = 0.0 if has_ended else max(0.0, time.time() - (job.started or time.time()))
+                self.active_slots[number] = Slot(job, worker, time.monotonic() - age, was_unwatched=has_ended)
                 logger.info("found %s running", _job_label(job))
         for number, slot in list(self.active_slots.items()):
             if slot.deadline is None and (number not in running or not running[number].is_wanted):

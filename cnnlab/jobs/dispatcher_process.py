@@ -7,7 +7,7 @@ from cnnlab import settings
 from cnnlab.jobs.log_rotation import rotate
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.storage import process_lock
-from cnnlab.storage.background_process import Process, cnnlab_command, start_detached
+from cnnlab.storage.background_process import cnnlab_command, start_detached
 
 IDLE_SECONDS = 600.0  # after so long without work, a dispatcher that the web process started leaves
 RESTART_SECONDS = 3.0  # a dispatcher that dies at once is not started more often than this
@@ -22,7 +22,6 @@ def ensure_running() -> None:
     """
     if not settings.current().starts_dispatcher:
         return
-    _started[:] = [process for process in _started if process.poll() is None]  # reaps ended children
     rotate(log_path())
     try:
         if _started_recently() or process_lock.is_locked(lock_path()):
@@ -31,7 +30,7 @@ def ensure_running() -> None:
         if lock is not None:
             command = cnnlab_command("dispatch", "--idle", f"{IDLE_SECONDS:.0f}")
             with lock:
-                _started.append(start_detached(command, log=log_path(), lock=lock))
+                start_detached(command, log=log_path(), lock=lock)
     except OSError as error:
         raise QueueError(f"The dispatcher cannot be started ({error.strerror}): look at {settings.home()}.") from error
 
@@ -62,9 +61,6 @@ def seconds_since_heartbeat() -> float | None:
         return max(0.0, time.time() - heartbeat_path().stat().st_mtime)
     except OSError:
         return None
-
-
-_started: list[Process] = []  # by this process, not yet reaped
 
 
 def _started_recently() -> bool:

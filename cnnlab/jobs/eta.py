@@ -7,15 +7,15 @@ the code come from another machine: leave them out.
 """
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 from cnnlab.experiment import Experiment
 from cnnlab.models.architecture import network_layers
+from cnnlab.storage.run_record import RunRecord
 
-Measured = tuple[Experiment, Mapping[str, Any]]  # an experiment, and the record.json of its run
+Measured = tuple[Experiment, RunRecord]  # an experiment, and the record of its run
 
 COST_FIELDS = (
     "dataset",
@@ -60,9 +60,9 @@ def expected_pace(experiment: Experiment, runs: Iterable[Measured]) -> EpochPace
     return None
 
 
-def seconds_per_epoch(record: Mapping[str, Any]) -> float | None:
+def seconds_per_epoch(record: RunRecord) -> float | None:
     """The median seconds of a run's epochs; without the first, which is slower, where there are more."""
-    seconds = [float(value) for value in record.get("epoch_seconds") or []]
+    seconds = record.epoch_seconds
     return median(seconds[1:] or seconds) if seconds else None
 
 

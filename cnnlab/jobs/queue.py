@@ -30,6 +30,7 @@ from cnnlab.storage import runs
 
 PERSON_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 MAX_RESUMES = 3  # a worker that dies is started again so often, and not more often
+MAX_ATTEMPTS = 25  # workers of a job, whatever ended them: a training that takes its machine down does so no more often
 
 
 class PersonError(ValueError):
@@ -50,10 +51,11 @@ class Queue:
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
-    def submit(self, experiment: Experiment, person: str) -> Job:
+    def submit(self, experiment: Experiment, person: str, *, address: str = "", is_teacher: bool = False) -> Job:
         """`person` asks for the training of `experiment`: a new job, or the one that is already queued or running.
 
-        An experiment that has a finished run needs no training: the answer is a job that is done.
+        An experiment that has a finished run needs no training: the answer is a job that is done. `address` stands for
+        the network address that the request comes from ("": unknown); `is_teacher` is for who typed the teacher's key.
         Raises QuotaExceeded where the settings do not allow it, TypeError for anything but an Experiment, PersonError
         for an unusable name, SettingsError, QueueError.
         """
@@ -61,21 +63,23 @@ class Queue:
             raise TypeError(f"Ask for an Experiment. Received: experiment={experiment!r}")
         check_person(person)
         state, allowed = DONE if has_finished_run(experiment) else QUEUED, settings.current()
-        with self._write() as db:
+        with self.write_transaction() as db:
             job = statements.select_job(
                 db, "key = ? AND state IN ('queued', 'running') ORDER BY id DESC", experiment.key
             )
             if job is None or person not in job.requesters:
-                quotas.check_rate(person, counts := statements.queue_counts(db, person), allowed)
+                counts = statements.queue_counts(db, person, address, allowed)
+                exempt = is_teacher or allowed.is_teacher(person)
+                quotas.check_rate(counts, allowed, is_teacher=exempt)
                 if job is None and state == QUEUED:
-                    quotas.check_submission(experiment, person, counts, allowed)
+                    quotas.check_submission(experiment, counts, allowed, is_teacher=exempt)
             if job is None:
-                number = statements.insert_job(db, experiment, state)
+                number = statements.insert_job(db, experiment, state, quotas.training_cost(experiment))
             elif job.state == QUEUED and state == DONE:
                 number = statements.set_terminal_state(db, job.id, DONE)
             else:
                 number = job.id
-            statements.insert_request(db, number, person)
+            statements.insert_request(db, number, person, address)
             return statements.get_job(db, number)
 
     def cancel(self, job: Job | int, person: str) -> Job:
@@ -83,7 +87,7 @@ class Queue:
 
         Raises NotRequester where `person` has no request on a job that is not over, UnknownJob.
         """
-        with self._write() as db:
+        with self.write_transaction() as db:
             current = statements.get_job(db, _job_id(job))
             if current.is_finished:
                 return current
@@ -94,7 +98,7 @@ class Queue:
 
     def stop(self, job: Job | int) -> Job:
         """Withdraw all requests on the job: for the teacher. Raises UnknownJob."""
-        with self._write() as db:
+        with self.write_transaction() as db:
             current = statements.get_job(db, _job_id(job))
             if current.is_finished:
                 return current
@@ -105,38 +109,38 @@ class Queue:
 
     def revision(self) -> int:
         """A number that increases with every change of the queue by any process; the cheapest query."""
-        with self._read() as db:
+        with self.read_transaction() as db:
             return statements.read_counter(db, "stamp")
 
     def get(self, number: int) -> Job:
         """The job with this number. Raises UnknownJob."""
-        with self._read() as db:
+        with self.read_transaction() as db:
             return statements.get_job(db, number)
 
     def for_key(self, key: str) -> Job | None:
         """The latest job of the experiment with this key, whatever its state."""
-        with self._read() as db:
+        with self.read_transaction() as db:
             return statements.select_job(db, "key = ? ORDER BY id DESC", key)
 
     def running(self) -> list[Job]:
         """The running jobs, earliest start first."""
-        with self._read() as db:
+        with self.read_transaction() as db:
             return statements.select_jobs(db, "state = 'running' ORDER BY started, id")
 
     def waiting(self) -> list[Job]:
         """The jobs that wait, in the order in which they will start."""
-        with self._read() as db:
+        with self.read_transaction() as db:
             waiting = {job.id: job for job in statements.select_jobs(db, "state = 'queued'")}
             return [waiting[turn.job] for turn in statements.waiting_turns(db)]
 
     def active(self) -> list[Job]:
         """The running jobs, then the waiting ones in their order."""
-        with self._read():
+        with self.read_transaction():
             return self.running() + self.waiting()
 
     def position(self, job: Job | int) -> int | None:
         """0 for a running job, 1 for the next waiting one, and so on; None for a finished job. Raises UnknownJob."""
-        with self._read() as db:
+        with self.read_transaction() as db:
             current = statements.get_job(db, _job_id(job))
             if current.state != QUEUED:
                 return 0 if current.state == RUNNING else None
@@ -149,26 +153,31 @@ class Queue:
     def jobs_for(self, person: str, *, finished_since: float | None = None) -> list[Job]:
         """The jobs that `person` requested and did not withdraw from, newest first; or those finished since then."""
         condition = "id IN (SELECT job FROM requests WHERE person = ? AND withdrawn IS NULL)"
-        with self._read() as db:
+        with self.read_transaction() as db:
             if finished_since is None:
                 return statements.select_jobs(db, f"{condition} ORDER BY id DESC", person)
             return statements.select_jobs(
                 db, f"{condition} AND finished > ? AND attempts > 0 ORDER BY finished DESC", person, finished_since
             )
 
+    def has_asked(self, person: str, before: float) -> bool:
+        """Whether `person` asked for any training before this Unix time."""
+        with self.read_transaction() as db:
+            return statements.has_asked(db, person, before)
+
     def is_accepting(self) -> bool:
         """Whether new trainings are taken."""
-        with self._read() as db:
+        with self.read_transaction() as db:
             return not statements.read_counter(db, "closed")
 
     def slots(self) -> int:
         """How many trainings the last dispatcher runs at a time."""
-        with self._read() as db:
+        with self.read_transaction() as db:
             return statements.read_counter(db, "slots")
 
     def recent(self, limit: int = 50) -> list[Job]:
         """The last finished jobs, latest first."""
-        with self._read() as db:
+        with self.read_transaction() as db:
             return statements.select_jobs(db, "finished IS NOT NULL ORDER BY finished DESC, id DESC LIMIT ?", limit)
 
     # -- for the dispatcher ------------------------------------------------------------------------------------------
@@ -178,7 +187,7 @@ class Queue:
 
         `allocate` returns the device for a job, or None where the job has to wait: then the next job is tried.
         """
-        with self._write() as db:
+        with self.write_transaction() as db:
             for turn in statements.waiting_turns(db):
                 device = allocate(statements.get_job(db, turn.job))
                 if device is not None:
@@ -192,16 +201,16 @@ class Queue:
         """Set the job's final state (done, failed or cancelled); a finished job does not change."""
         if state not in TERMINAL_STATES:
             raise ValueError(f"A job ends as one of {', '.join(TERMINAL_STATES)}. Received: state={state!r}")
-        with self._write() as db:
+        with self.write_transaction() as db:
             return statements.get_job(db, statements.set_terminal_state(db, _job_id(job), state, reason))
 
     def record_interruption(self, job: Job | int, crash: str | None = None, worked: float = 0.0) -> Job:
         """The worker of a running job ended without a result; `crash` says how, None where it was asked to stop.
 
         `worked` is how many seconds it ran. A job that nobody wants is cancelled. Otherwise it waits again, before all
-        others; a job that has crashed more than MAX_RESUMES times fails, with the reason.
+        others. One that has crashed more than MAX_RESUMES times, or was begun MAX_ATTEMPTS times, fails.
         """
-        with self._write() as db:
+        with self.write_transaction() as db:
             current = statements.get_job(db, _job_id(job))
             if current.state != RUNNING:
                 return current
@@ -213,13 +222,16 @@ class Queue:
                 statements.set_terminal_state(
                     db, current.id, FAILED, f"It was resumed {MAX_RESUMES} times and broke off again: {crash}"
                 )
+            elif current.attempts >= MAX_ATTEMPTS:
+                reason = f"It was begun {current.attempts} times and was interrupted each time: ask for it again."
+                statements.set_terminal_state(db, current.id, FAILED, reason)
             else:
                 db.execute("UPDATE jobs SET state = 'queued', reason = ? WHERE id = ?", (crash, current.id))
             return statements.get_job(db, current.id)
 
     def record_out_of_memory(self, job: Job | int, worked: float = 0.0) -> Job:
         """The worker of a running job ran out of memory: the job is retried once, alone on a device, or fails."""
-        with self._write() as db:
+        with self.write_transaction() as db:
             current = statements.get_job(db, _job_id(job))
             if current.state != RUNNING:
                 return current
@@ -233,19 +245,19 @@ class Queue:
 
     def set_slots(self, slots: int) -> None:
         """Store how many trainings run at a time, for the pages."""
-        with self._write() as db:
+        with self.write_transaction() as db:
             db.execute("UPDATE counters SET value = ? WHERE name = 'slots'", (slots,))
 
     def set_accepting(self, accepting: bool) -> None:
         """Set whether new trainings are accepted: for the teacher."""
-        with self._write() as db:
+        with self.write_transaction() as db:
             db.execute("UPDATE counters SET value = ? WHERE name = 'closed'", (int(not accepting),))
 
     # -- the file ----------------------------------------------------------------------------------------------------
 
     def integrity_error(self) -> str:
         """What SQLite reports as wrong with the file, "" for nothing. Reads the whole file. Raises QueueError."""
-        with self._read() as db:
+        with self.read_transaction() as db:
             result = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
         return "" if result == "ok" else result
 
@@ -257,13 +269,13 @@ class Queue:
                 self._connection = None
 
     @contextmanager
-    def _read(self) -> Iterator[sqlite3.Connection]:
+    def read_transaction(self) -> Iterator[sqlite3.Connection]:
         """One consistent view of all tables."""
         with self._transaction("BEGIN") as db:
             yield db
 
     @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
+    def write_transaction(self) -> Iterator[sqlite3.Connection]:
         """One change, all or nothing; increments the revision if a row changed."""
         with self._transaction("BEGIN IMMEDIATE") as db:
             before = db.total_changes
@@ -298,12 +310,9 @@ class Queue:
 
 
 def has_finished_run(experiment: Experiment) -> bool:
-    """Whether a finished run of the experiment exists."""
-    try:
-        run = runs.find_run(experiment)
-    except runs.UnknownRun:  # its description is damaged
-        return False
-    return run is not None and run.state == "done"
+    """Whether a finished and whole run of the experiment exists; a damaged one is trained again."""
+    run = runs.find_run(experiment)
+    return run is not None and run.state == "done" and not run.damages()
 
 
 def check_person(person: str) -> str:

@@ -43,6 +43,13 @@ MIGRATIONS = (
     CREATE INDEX requests_by_time ON requests (person, submitted);
     INSERT INTO counters VALUES ('closed', 0), ('slots', 1);
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN cost REAL NOT NULL DEFAULT 0;
+    ALTER TABLE requests ADD COLUMN address TEXT NOT NULL DEFAULT '';
+    CREATE INDEX requests_by_address ON requests (address, submitted);
+    CREATE TABLE class_members (person TEXT PRIMARY KEY, code TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE wrong_keys (kind TEXT NOT NULL, tried REAL NOT NULL);
+    """,
 )
 
 

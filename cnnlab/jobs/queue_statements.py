@@ -12,6 +12,8 @@ from cnnlab.experiment import Experiment
 from cnnlab.jobs import quotas
 from cnnlab.jobs.fair_scheduling import Request, Turn, fair_order
 from cnnlab.jobs.job import CANCELLED, DONE, QUEUED, Job, UnknownJob
+from cnnlab.settings import BROWSER_NAME_PATTERN, Settings
+from cnnlab.storage.signing_key import signing_key
 
 RATE_WINDOW_SECONDS = 60.0  # `submissions_per_minute` looks back so far
 
@@ -40,44 +42,93 @@ def _requesters(db: sqlite3.Connection, number: int) -> tuple[str, ...]:
 
 
 def _job(row: sqlite3.Row, requesters: tuple[str, ...]) -> Job:
-    same = {name: row[name] for name in row.keys() if name not in ("experiment", "alone")}  # noqa: SIM118
+    same = {name: row[name] for name in row.keys() if name not in ("experiment", "alone", "cost")}  # noqa: SIM118
     return Job(**same, experiment_json=row["experiment"], exclusive=bool(row["alone"]), requesters=requesters)
 
 
-def queue_counts(db: sqlite3.Connection, person: str) -> quotas.QueueCounts:
-    """The counts that the quotas limit."""
-    mine = "FROM requests JOIN jobs ON jobs.id = requests.job WHERE person = ?"
-    active = "AND withdrawn IS NULL AND state IN ('queued', 'running')"
+def queue_counts(db: sqlite3.Connection, person: str, address: str, allowed: Settings) -> quotas.QueueCounts:
+    """The counts that the quotas limit; those of an unknown address, "", are 0."""
+    minute_ago = time.time() - RATE_WINDOW_SECONDS
+    mine, theirs = ("person = ?", person), ("address = ? AND address != ''", address)
     return quotas.QueueCounts(
-        active=_count(db, f"{mine} {active}", person),
-        recent=_count(
-            db, "FROM requests WHERE person = ? AND submitted > ?", person, time.time() - RATE_WINDOW_SECONDS
-        ),
+        person=_requester_counts(db, *mine, minute_ago),
+        address=_requester_counts(db, *theirs, minute_ago),
         waiting=_count(db, "FROM jobs WHERE state = 'queued'"),
         is_accepting=not read_counter(db, "closed"),
+        is_member=_may_ask(db, person, allowed),
     )
+
+
+def _requester_counts(db: sqlite3.Connection, condition: str, value: str, since: float) -> quotas.RequesterCounts:
+    """The counts of the requests that fulfill the condition."""
+    jobs = f"FROM jobs WHERE id IN (SELECT job FROM requests WHERE {condition} AND withdrawn IS NULL)"
+    active = f"{jobs} AND state IN ('queued', 'running')"
+    return quotas.RequesterCounts(
+        active=_count(db, active, value),
+        waiting=_count(db, f"{jobs} AND state = 'queued'", value),
+        recent=_count(db, f"FROM requests WHERE {condition} AND submitted > ?", value, since),
+        cost=float(db.execute(f"SELECT coalesce(sum(cost), 0) {active}", (value,)).fetchone()[0]),
+    )
+
+
+def _may_ask(db: sqlite3.Connection, person: str, allowed: Settings) -> bool:
+    """Whether the person has typed the class code, or needs none: an account, or where there is no code."""
+    if not allowed.class_code or not BROWSER_NAME_PATTERN.fullmatch(person):
+        return True
+    return is_member(db, person, signing_key().sign("class code", allowed.class_code))
+
+
+def is_member(db: sqlite3.Connection, person: str, code: str) -> bool:
+    """Whether the person has typed the class code with this digest."""
+    return _count(db, "FROM class_members WHERE person = ? AND code = ?", person, code) > 0
+
+
+def insert_member(db: sqlite3.Connection, person: str, code: str) -> None:
+    """The person has typed the class code with this digest."""
+    db.execute("INSERT INTO class_members VALUES (?1, ?2) ON CONFLICT DO UPDATE SET code = ?2", (person, code))
+
+
+def wrong_key_times(db: sqlite3.Connection, kind: str, since: float) -> list[float]:
+    """When wrong keys of this kind were typed after `since` (Unix times); older ones are deleted."""
+    db.execute("DELETE FROM wrong_keys WHERE tried <= ?", (since,))
+    return [float(row["tried"]) for row in db.execute("SELECT tried FROM wrong_keys WHERE kind = ?", (kind,))]
+
+
+def insert_wrong_key(db: sqlite3.Connection, kind: str, tried: float) -> None:
+    """A wrong key of this kind was typed."""
+    db.execute("INSERT INTO wrong_keys VALUES (?, ?)", (kind, tried))
+
+
+def forget_wrong_keys(db: sqlite3.Connection, kind: str) -> None:
+    """The right key of this kind was typed."""
+    db.execute("DELETE FROM wrong_keys WHERE kind = ?", (kind,))
+
+
+def has_asked(db: sqlite3.Connection, person: str, before: float) -> bool:
+    """Whether the person asked for any training before this Unix time."""
+    return _count(db, "FROM requests WHERE person = ? AND submitted < ?", person, before) > 0
 
 
 def _count(db: sqlite3.Connection, rest: str, *values: Any) -> int:
     return int(db.execute(f"SELECT count(*) {rest}", values).fetchone()[0])
 
 
-def insert_job(db: sqlite3.Connection, experiment: Experiment, state: str) -> int:
+def insert_job(db: sqlite3.Connection, experiment: Experiment, state: str, cost: float) -> int:
     """Insert a job in this state; returns its number."""
     now = time.time()
     cursor = db.execute(
-        "INSERT INTO jobs (key, experiment, state, submitted, finished) VALUES (?, ?, ?, ?, ?)",
-        (experiment.key, experiment.to_json(), state, now, now if state == DONE else None),
+        "INSERT INTO jobs (key, experiment, state, submitted, finished, cost) VALUES (?, ?, ?, ?, ?, ?)",
+        (experiment.key, experiment.to_json(), state, now, now if state == DONE else None, cost),
     )
     return int(cursor.lastrowid or 0)
 
 
-def insert_request(db: sqlite3.Connection, number: int, person: str) -> None:
+def insert_request(db: sqlite3.Connection, number: int, person: str, address: str) -> None:
     """Insert `person`'s request on the job; an existing request keeps its time."""
     db.execute(
-        "INSERT INTO requests (job, person, submitted) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE "
-        "SET submitted = CASE WHEN withdrawn IS NULL THEN submitted ELSE ?3 END, withdrawn = NULL",
-        (number, person, time.time()),
+        "INSERT INTO requests (job, person, submitted, address) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE "
+        "SET submitted = CASE WHEN withdrawn IS NULL THEN submitted ELSE ?3 END, withdrawn = NULL, address = ?4",
+        (number, person, time.time(), address),
     )
 
 
@@ -105,12 +156,17 @@ def set_terminal_state(db: sqlite3.Connection, number: int, state: str, reason: 
 def waiting_turns(db: sqlite3.Connection) -> Iterator[Turn]:
     """The waiting jobs in the order in which they start."""
     rows = db.execute(
-        "SELECT requests.submitted, jobs.id, person, attempts > 0 AS resumed FROM jobs "
+        "SELECT requests.submitted, jobs.id, person, address, attempts > 0 AS resumed FROM jobs "
         "JOIN requests ON requests.job = jobs.id WHERE state = 'queued' AND withdrawn IS NULL"
     ).fetchall()
-    requests = [Request(row["submitted"], row["id"], row["person"], bool(row["resumed"])) for row in rows]
+    requests = [
+        Request(row["submitted"], row["id"], row["person"], bool(row["resumed"]), row["address"]) for row in rows
+    ]
     rounds = {row["person"]: row["round"] for row in db.execute("SELECT person, round FROM people")}
-    return fair_order(requests, rounds, read_counter(db, "round"))
+    current = read_counter(db, "round")
+    sql = "SELECT address, count(DISTINCT person) FROM requests JOIN people USING (person) WHERE round > ? GROUP BY 1"
+    served = dict(map(tuple, db.execute(sql, (current,))))
+    return fair_order(requests, rounds, current, served)
 
 
 def take_turn(db: sqlite3.Connection, turn: Turn) -> None:

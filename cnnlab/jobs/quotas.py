@@ -3,11 +3,18 @@
 Pure functions over the settings and a few counts: the queue counts inside the transaction in which it would write, so
 thirty clicks at once pass no limit that one click would not. Asking for a training that somebody asked for already
 makes the machine do nothing more, so only the rate is checked then; a teacher is not held to the limits of a person.
+
+A cookie costs a visitor nothing, so limits for each person do not bound one visitor with many cookies. Three things do:
+a share of the places is kept for people who have none waiting, one network address has a share of the places, and the
+cost of trainings is limited, by person and by address. A class behind one address looks like one such visitor: what
+tells them apart is a class code or sign-in (`deploy/README.md`).
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
-from cnnlab.experiment import Experiment
+from cnnlab.experiment import REPORT, Experiment
+from cnnlab.jobs.eta import epoch_multiplications
 from cnnlab.settings import Settings
 
 
@@ -16,26 +23,59 @@ class QuotaExceeded(RuntimeError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class QueueCounts:
-    """What the queue holds at this moment: of this person active and asked for in the last minute, of all waiting."""
+class RequesterCounts:
+    """What one person, or all who come from one network address, asked for.
+
+    `active`: trainings that wait or run; `waiting`: those that wait; `recent`: requests within the last minute; `cost`:
+    the sum of the active ones' `training_cost`.
+    """
 
     active: int
+    waiting: int
     recent: int
+    cost: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueCounts:
+    """What the queue holds: of this person, of its network address (zeros where that is unknown), and of all.
+
+    `is_member`: the person has typed the class code, or needs none.
+    """
+
+    person: RequesterCounts
+    address: RequesterCounts
     waiting: int
     is_accepting: bool
+    is_member: bool
 
 
-def check_rate(person: str, counts: QueueCounts, settings: Settings) -> None:
-    """Raises Refused where this person has asked too often within a minute."""
+@lru_cache(maxsize=256)
+def training_cost(experiment: Experiment) -> float:
+    """What a training costs: epochs times images times multiply-adds, in trainings of the report's 3-conv network."""
+    unit = REPORT["3conv-none"].experiment
+    return experiment.epochs * epoch_multiplications(experiment) / (unit.epochs * epoch_multiplications(unit))
+
+
+def check_rate(counts: QueueCounts, settings: Settings, *, is_teacher: bool) -> None:
+    """Raises QuotaExceeded where this person, or this address, has asked too often within a minute."""
+    if is_teacher:
+        return
     most = settings.submissions_per_minute
-    if counts.recent >= most and not settings.is_teacher(person):
+    if counts.person.recent >= most:
         raise QuotaExceeded(
-            f"You have asked {counts.recent} times within a minute and {most} are allowed: wait a moment."
+            f"You have asked {counts.person.recent} times within a minute and {most} are allowed: wait a moment."
+        )
+    most = settings.address_submissions_per_minute
+    if counts.address.recent >= most:
+        raise QuotaExceeded(
+            f"From your network {counts.address.recent} requests have come within a minute and {most} are allowed: "
+            "wait a moment."
         )
 
 
-def check_submission(experiment: Experiment, person: str, counts: QueueCounts, settings: Settings) -> None:
-    """Whether a new training may be put in line. Raises Refused."""
+def check_submission(experiment: Experiment, counts: QueueCounts, settings: Settings, *, is_teacher: bool) -> None:
+    """Whether a new training may be put in line. Raises QuotaExceeded."""
     if not counts.is_accepting:
         raise QuotaExceeded("No new trainings are taken at the moment: the teacher has closed the queue.")
     if experiment.epochs > settings.epochs:
@@ -44,12 +84,46 @@ def check_submission(experiment: Experiment, person: str, counts: QueueCounts, s
         raise QuotaExceeded(
             f"{counts.waiting} trainings wait already, and no more than {settings.queue_length} may: try again later."
         )
-    most = settings.jobs_per_person
-    if counts.active >= most and not settings.is_teacher(person):
-        yours = f"{counts.active} trainings of yours wait or run" if counts.active > 1 else "A training of yours is on"
+    if is_teacher:
+        return
+    if not counts.is_member:
+        raise QuotaExceeded("Type the class code on the page Train first: your teacher has it.")
+    check_places(counts, settings)
+    check_cost(training_cost(experiment), counts, settings)
+
+
+def check_places(counts: QueueCounts, settings: Settings) -> None:
+    """The limits of one person and of one network address on places. Raises QuotaExceeded."""
+    active, most = counts.person.active, settings.jobs_per_person
+    if active >= most:
+        yours = f"{active} trainings of yours wait or run" if active > 1 else "A training of yours is on"
         raise QuotaExceeded(
             f"{yours}, and {most} at a time {'are' if most > 1 else 'is'} allowed: stop one, or wait for it."
         )
+    reserved = settings.queue_length * settings.reserved_percent // 100
+    if counts.person.waiting and counts.waiting >= settings.queue_length - reserved:
+        raise QuotaExceeded(
+            f"{counts.waiting} trainings wait, one of yours among them, and the last {reserved} places are kept for"
+            " people who have none waiting: try again when yours has begun."
+        )
+    most = -(-settings.queue_length * settings.address_percent // 100)
+    if counts.address.waiting >= most:
+        raise QuotaExceeded(
+            f"From your network {counts.address.waiting} trainings wait already, and {most} may: try again later."
+        )
+
+
+def check_cost(cost: float, counts: QueueCounts, settings: Settings) -> None:
+    """The limits of one person and of one network address on the cost. Raises QuotaExceeded."""
+    for subject, before, most in (
+        ("Your trainings", counts.person.cost, settings.cost_per_person),
+        ("The trainings from your network", counts.address.cost, settings.address_cost),
+    ):
+        if before + cost > most:
+            raise QuotaExceeded(
+                f"{subject} would cost as much as {before + cost:.3g} of the report's 3-conv network, and {most:.4g}"
+                " at a time is the most: choose fewer epochs, filters or images, or wait."
+            )
 
 
 def time_limit_message(minutes: float) -> str:

@@ -3,10 +3,11 @@
     python -m cnnlab top-images RUN
 
 Ten thousand forward passes take some ten seconds, too long for a page to wait and too short for the queue. So a page
-starts this worker (`start`), which writes how far it is (`progress`) and, at the end, one small file (`load`): for
-every filter the images at the top of its range and from its middle, whether it answers any image at all, and how much
-it prefers each class. The file lies in the run's directory; for shipped runs, which nobody writes into, under
-`home()/top/<key>/`. It names its epoch and its data: after more training, or on other images, it is made anew.
+starts this worker (`start`). It waits until no other one computes, writes how far it is (`job_status`) and, at the
+end, one small file (`load`): for every filter the images at the top of its range and from its middle, whether it
+answers any image at all, and how much it prefers each class. The file lies in the run's directory; for shipped runs,
+which nobody writes into, under `home()/top/<key>/`. It names its epoch and its data: after more training, or on other
+images, it is made anew.
 
 Two threads share the work, a slice of images each; NumPy lets go of Python's lock where it counts.
 """
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -29,6 +31,7 @@ from cnnlab.data import Dataset, DatasetMissing
 from cnnlab.models.architecture import CLASS_COUNT, network_layers
 from cnnlab.storage import files, process_lock
 from cnnlab.storage.background_process import BackgroundStatus, StatusFile, cnnlab_command, start_detached
+from cnnlab.storage.bounded_files import read_npz
 from cnnlab.storage.files import write_npz
 from cnnlab.storage.runs import Run, open_run
 
@@ -36,7 +39,10 @@ ProgressCallback = Callable[[int, int], None]
 
 FILE, PROGRESS, LOCK = "top.npz", "top.json", "top.lock"
 FORMAT = 2
+MAX_FILE_BYTES = 16_000_000  # of top.npz; four layers of 256 filters take 400,000
 THREADS = 2
+NICENESS = 5  # as that of a training
+MAX_WAITING = 5  # workers of one home that wait for their turn or work, one at a time
 SLICE_IMAGES = 250  # images between two words about the progress
 STATUS_INTERVAL_SECONDS = 0.2  # seconds
 
@@ -63,7 +69,9 @@ class TopActivations:
 
 @dataclass(frozen=True)
 class JobStatus(BackgroundStatus):
-    """`done` of `of` images; `state` is running, done, failed or interrupted; `message` one sentence."""
+    """`done` of `total` images; `state` is waiting, running, done, failed or interrupted; `message` one sentence."""
+
+    LIVE_STATES: ClassVar[tuple[str, ...]] = ("waiting", "running")
 
     done: int = 0
     total: int = 0
@@ -80,22 +88,12 @@ def load(run: Run) -> TopActivations | None:
     Where the data set is gone, nothing can be computed anew, and the answers that there are go on being told.
     """
     try:
-        with np.load(result_directory(run) / FILE) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError):
+        found = _from_arrays(read_npz(result_directory(run) / FILE, MAX_FILE_BYTES), run)
+    except (OSError, ValueError, KeyError):  # missing, or damaged
         return None
-    if int(arrays["format"]) != FORMAT or int(arrays["epoch"]) != last_epoch(run):
+    if found.epoch != last_epoch(run) or not _matches_local_data(run.experiment.dataset, found.fingerprint):
         return None
-    if not _matches_local_data(run.experiment.dataset, str(arrays["fingerprint"])):
-        return None
-    stages = [name.partition("/")[0] for name in arrays if name.endswith("/dead")]
-    return TopActivations(
-        examples={stage: _read_examples(arrays, stage) for stage in stages},
-        selectivity={stage: arrays[f"{stage}/selectivity"] for stage in stages},
-        images=int(arrays["images"]),
-        epoch=int(arrays["epoch"]),
-        fingerprint=str(arrays["fingerprint"]),
-    )
+    return found
 
 
 def _matches_local_data(name: str, fingerprint: str) -> bool:
@@ -117,7 +115,7 @@ def job_status(run: Run) -> JobStatus | None:
     """The status of the worker, or of the last one; None where there never was one."""
     status = status_file(run).read()
     if status is None and process_lock.is_locked(result_directory(run) / LOCK):
-        return JobStatus("running")
+        return JobStatus("waiting")
     return status
 
 
@@ -134,8 +132,9 @@ def start(run: Run) -> None:
 
 def _start(run: Run, lock: process_lock.ProcessLock) -> None:
     with lock:
-        status_file(run).write(JobStatus("running"))
-        start_detached(cnnlab_command("top-images", run.name), environment={"OPENBLAS_NUM_THREADS": "1"}, lock=lock)
+        status_file(run).write(JobStatus("waiting"))
+        command, environment = cnnlab_command("top-images", run.name), {"OPENBLAS_NUM_THREADS": "1"}
+        start_detached(command, environment=environment, lock=lock, niceness=NICENESS)
 
 
 def run_job(run: Run | str, progress: ProgressCallback | None = None) -> TopActivations:
@@ -151,12 +150,28 @@ def run_job(run: Run | str, progress: ProgressCallback | None = None) -> TopActi
         raise TopActivationsError("Another worker is computing these already.")
     with lock:
         try:
-            return _compute_and_write(run, progress)
+            with _turn(run):
+                return _compute_and_write(run, progress)
         except LookupError as error:
             sentence = str(error.args[0])
             with contextlib.suppress(OSError):  # on a full disk the last word stays what it was
                 status_file(run).write(JobStatus("failed", message=sentence))
             raise TopActivationsError(sentence) from error
+
+
+@contextlib.contextmanager
+def _turn(run: Run) -> Iterator[None]:
+    """Wait until no other worker of this home computes. Raises TopActivationsError where MAX_WAITING wait or work."""
+    folder = settings.home() / "top"
+    with _disk_errors_as_messages(folder), contextlib.ExitStack() as held:
+        tickets = (process_lock.acquire(folder / f"ticket{number}.lock", timeout=0) for number in range(MAX_WAITING))
+        if (ticket := next(filter(None, tickets), None)) is None:
+            raise TopActivationsError(f"{MAX_WAITING} networks are being asked already: try again in a minute.")
+        held.enter_context(ticket)
+        while (turn := process_lock.acquire(folder / "turn.lock", timeout=STATUS_INTERVAL_SECONDS)) is None:
+            status_file(run).write(JobStatus("waiting"))
+        held.enter_context(turn)
+        yield
 
 
 def _compute_and_write(run: Run, tell: ProgressCallback | None) -> TopActivations:
@@ -272,6 +287,44 @@ def _to_arrays(found: TopActivations) -> dict[str, Array]:
         arrays |= {f"{stage}/{name}": getattr(gallery, field) for name, field in RANGE_FIELDS.items()}
         arrays[f"{stage}/selectivity"] = found.selectivity[stage]
     return arrays
+
+
+def _from_arrays(arrays: dict[str, Array], run: Run) -> TopActivations:
+    """What `_to_arrays` wrote for the run's network. Raises KeyError, ValueError where that is something else."""
+    layers = network_layers(run.experiment)
+    shapes = {layer.name: layer.output_shape for layer in layers if layer.kind == "relu"}
+    if arrays["format"].item() != FORMAT:
+        raise ValueError(f"Expected format {FORMAT}. Received: {arrays['format']}")
+    found = TopActivations(
+        examples={stage: _read_examples(arrays, stage) for stage in shapes},
+        selectivity={stage: arrays[f"{stage}/selectivity"] for stage in shapes},
+        images=int(arrays["images"].item()),
+        epoch=int(arrays["epoch"].item()),
+        fingerprint=str(arrays["fingerprint"].item()),
+    )
+    for stage, shape in shapes.items():
+        _check_examples(found.examples[stage], found.selectivity[stage], found.images, shape)
+    return found
+
+
+def _check_examples(examples: FilterExamples, selectivity: Array, images: int, shape: tuple[int, ...]) -> None:
+    """Raises ValueError unless the arrays fit feature maps of `shape`, and name pictures among `images`."""
+    height, width, filters = shape
+    for picked in (examples.top, examples.middle):
+        for name, type_ in PICKED.items():
+            values = getattr(picked, name)
+            if values.dtype != type_ or values.ndim != 2 or values.shape != (filters, picked.images.shape[-1]):
+                raise ValueError(f"Expected {name} by filter. Received: {values.dtype}, {values.shape}")
+        ends = {"images": images, "rows": height, "columns": width}
+        if any(getattr(picked, name).max(initial=0) >= end for name, end in ends.items()):
+            raise ValueError(f"Expected images, rows and columns below {ends}.")
+        if not np.isfinite(picked.values).all():
+            raise ValueError("Expected finite values.")
+    ranges = [getattr(examples, field) for field in RANGE_FIELDS.values()]
+    if any(values.shape != (filters,) or not np.isfinite(values).all() for values in ranges):
+        raise ValueError(f"Expected a finite range of {filters} filters.")
+    if selectivity.shape != (CLASS_COUNT, filters) or not np.isfinite(selectivity).all():
+        raise ValueError(f"Expected selectivity ({CLASS_COUNT}, {filters}). Received: {selectivity.shape}")
 
 
 def _read_examples(arrays: dict[str, Array], stage: str) -> FilterExamples:

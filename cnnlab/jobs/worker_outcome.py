@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cnnlab.jobs.job import DONE, FAILED
 from cnnlab.jobs.runner import CRASHED, OUT_OF_MEMORY, STOPPED, Outcome
-from cnnlab.storage import files
+from cnnlab.storage.run_record import RECORD_FILE, read_record
 
 EXIT_DONE, EXIT_STOPPED = 0, 3  # `train` says by its exit code how it ended; 1: failed, the reason is in record.json
 CLOCK_TOLERANCE_SECONDS = 0.05  # seconds by which the time of a file may lag behind the clock
@@ -39,7 +39,7 @@ def outcome_from_exit_code(code: int, folder: Path, started: float | None = None
         return Outcome(DONE)
     if code == EXIT_STOPPED:
         return Outcome(STOPPED, "The training was stopped from outside.")
-    reason = recorded_failure(folder) if modified_since(folder / "record.json", started) else None
+    reason = recorded_failure(folder) if modified_since(folder / RECORD_FILE, started) else None
     if ran_out_of_memory(reason or log_since(folder / "worker.log", started)):
         return Outcome(OUT_OF_MEMORY, reason)
     return Outcome(FAILED, reason or f"The worker could not go on: {last_line(folder / 'worker.log')}")
@@ -47,13 +47,13 @@ def outcome_from_exit_code(code: int, folder: Path, started: float | None = None
 
 def outcome_from_record(folder: Path, started: float | None) -> Outcome:
     """How a worker with an unknown exit code ended, by record.json if that was written after `started` (Unix time)."""
-    state = files.read_json(folder / "record.json").get("state")
+    state = read_record(folder).state
     if state == "done":
         return Outcome(DONE)
-    if state == "failed" and modified_since(folder / "record.json", started):
+    if state == "failed" and modified_since(folder / RECORD_FILE, started):
         reason = recorded_failure(folder)
         return Outcome(OUT_OF_MEMORY if ran_out_of_memory(reason or "") else FAILED, reason)
-    if state == "stopped" and modified_since(folder / "record.json", started):
+    if state == "stopped" and modified_since(folder / RECORD_FILE, started):
         return Outcome(STOPPED, "The training was stopped from outside.")
     kind = OUT_OF_MEMORY if ran_out_of_memory(log_since(folder / "worker.log", started)) else CRASHED
     return Outcome(kind, "its process was gone (killed, or the machine was switched off).")
@@ -74,8 +74,8 @@ def modified_since(path: Path, timestamp: float | None) -> bool:
 
 def recorded_failure(folder: Path) -> str | None:
     """The reason in record.json where the run failed, else None."""
-    record = files.read_json(folder / "record.json")
-    return str(record.get("reason") or "It gave no reason.") if record.get("state") == "failed" else None
+    record = read_record(folder)
+    return record.reason or "It gave no reason." if record.state == "failed" else None
 
 
 def ran_out_of_memory(text: str) -> bool:

@@ -199,6 +199,18 @@ def parameter_count(layers: Sequence[Layer]) -> int:
     return sum(layer.parameters for layer in layers)
 
 
+def weight_shapes(layers: Sequence[Layer]) -> dict[str, tuple[int, ...]]:
+    """The shapes of the network's weights by "layer/variable": "conv1/kernel" (3, 3, 3, 64), "conv1/bias" (64,)."""
+    sizes = {INPUT: IMAGE_SHAPE} | {layer.name: layer.output_shape for layer in layers}
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in layers:
+        incoming, units = sizes[layer.inputs[0]][-1], layer.output_shape[-1]
+        window = (layer.kernel, layer.kernel) if layer.kind == "conv" else ()
+        for name, variable in zip(layer.weight_names, layer.variables, strict=True):
+            shapes[name] = (*window, incoming, units) if variable == "kernel" else (units,)
+    return shapes
+
+
 def find_layer(layers: Sequence[Layer], name: str, kind: str | None = None) -> Layer:
     """The layer of this name. Raises ValueError where there is none, or where it is not of `kind`."""
     for layer in layers:

@@ -199,10 +199,11 @@ def logits(layers: Sequence[Layer], weights: Weights, images: Array, hook: Hook 
     """
     _check_inputs(layers, weights, images)
     batches = (images[first : first + BATCH_SIZE] for first in range(0, len(images), BATCH_SIZE))
-    return np.concatenate([_last_activation(iter_activations(layers, weights, batch, hook)) for batch in batches])
+    return np.concatenate([last_activation(iter_activations(layers, weights, batch, hook)) for batch in batches])
 
 
-def _last_activation(passed: Iterator[tuple[Layer, Array]]) -> Array:
+def last_activation(passed: Iterator[tuple[Layer, Array]]) -> Array:
+    """The activation of the last layer of `iter_activations`, keeping none before it."""
     return deque(passed, maxlen=1).pop()[1]
 
 

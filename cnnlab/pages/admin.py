@@ -14,14 +14,17 @@ import streamlit as st
 
 from cnnlab import formatting, settings
 from cnnlab.experiment import ExperimentError
-from cnnlab.jobs import admin, devices, dispatcher_process, eta
+from cnnlab.explanations import training_progress
+from cnnlab.jobs import access_keys, admin, devices, dispatcher_process, eta
 from cnnlab.jobs.job import FAILED, RUNNING, Job
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.jobs.runner import run_directory
 from cnnlab.jobs.worker_outcome import read_tail
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import run_retention, runs
 from cnnlab.storage.runs import Run, UnknownRun
 from cnnlab.ui import app_shell, cache, presence, training_times
+from cnnlab.ui.damaged_runs import ICON, damage_sentence
 from cnnlab.ui.state import session_key
 
 TICK_SECONDS = 2.0
@@ -34,7 +37,7 @@ SESSION_ACCEPTING = session_key("admin.accepting")
 def page() -> None:
     """Draw it, for a teacher."""
     st.title("What is this machine doing?", anchor=False)
-    if not is_teacher():
+    if not app_shell.is_teacher():
         access_panel()
         return
     st.caption("Every training and who asked for it, the disk and the load. Only a teacher sees this page.")
@@ -53,11 +56,6 @@ def page() -> None:
 # -- who may -----------------------------------------------------------------------------------------------------------
 
 
-def is_teacher() -> bool:
-    """Whether who looks is a teacher, by name or by the key typed in this session."""
-    return admin.is_teacher(app_shell.current_person(), st.session_state.get(app_shell.SESSION_TEACHER_KEY, ""))
-
-
 def admin_actions() -> admin.Admin:
     """The teacher's desk. Raises Refused."""
     return admin.Admin(
@@ -68,8 +66,8 @@ def admin_actions() -> admin.Admin:
 def access_panel() -> None:
     """What anybody else reads: how one becomes the teacher of this machine."""
     st.write(
-        f"This page is the teacher's. Your name here is `{app_shell.current_person()}`: whoever runs the server makes"
-        " it a teacher's with `CNNLAB_TEACHER`, or with `teacher` in `settings.json`."
+        f"This page is the teacher's. Your name here is `{app_shell.current_person()}`. Whoever runs the server names"
+        " the accounts of teachers in `CNNLAB_TEACHER` where people sign in, or sets `CNNLAB_TEACHER_KEY`."
     )
     if settings.current().teacher_key:
         with st.form("key", border=False):
@@ -79,12 +77,14 @@ def access_panel() -> None:
 
 
 def check_key(typed: str) -> None:
-    """Keep the right key for this session; a wrong one costs a second."""
-    if admin.is_teacher("", typed):
-        st.session_state[app_shell.SESSION_TEACHER_KEY] = typed
-        st.rerun()
-    time.sleep(1.0)
-    st.error("That is not the teacher's key.")
+    """Keep the right key for this session."""
+    try:
+        access_keys.check_teacher_key(cache.open_queue(), typed, app_shell.current_person())
+    except access_keys.KeyRefused as error:
+        st.error(escape_markdown(error))
+        return
+    st.session_state[app_shell.SESSION_TEACHER_KEY] = typed
+    st.rerun()
 
 
 # -- the machine -------------------------------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ def machine_metrics() -> None:
         st.metric("Disk free", f"{free / 1e9:.0f} GB", width=120)
         for gpu in gpus():
             taken = f"{gpu.used_mib / 1024:.1f} of {gpu.memory_mib / 1024:.0f} GiB"
-            st.metric(gpu.device, taken, width=170, help=gpu.name)
+            st.metric(escape_markdown(gpu.device), taken, width=170, help=escape_markdown(gpu.name))
     if waiting and not dispatcher_process.is_running():
         st.error("Trainings wait and no dispatcher is at work. Start one: `python -m cnnlab dispatch`.")
 
@@ -168,7 +168,7 @@ def waiting_start_times(running: list[Job], line: list[Job]) -> list[float | Non
     try:
         known = training_times.measured_runs()
         at_work, waiting = ([training_times.job_seconds_left(job, known) for job in jobs] for jobs in (running, line))
-    except (UnknownRun, ExperimentError):  # a job of another version is among them
+    except ExperimentError:  # a job of another version is among them
         return [None] * len(line)
     return eta.start_times(at_work, waiting, cache.open_queue().slots())
 
@@ -176,11 +176,11 @@ def waiting_start_times(running: list[Job], line: list[Job]) -> list[float | Non
 def running_job(job: Job) -> None:
     """One running training: owner, device, epoch, time left, and the button that stops it."""
     run = find(job)
-    done = int(cache.record(run).get("epochs_done") or 0) if run else 0
+    done = run.record.epochs_done if run else 0
     epochs = run.experiment.epochs if run else 1
-    share, words = formatting.describe_progress(run.progress() if run else {}, done, epochs)
-    job_row(job, [f"**{title(job)}**", job.device, attempts_note(job), requester_names(job)])
-    st.progress(share, text=words if job.is_wanted else "stopping after the batch at hand")
+    share, words = training_progress.describe_progress(run.progress() if run else {}, done, epochs)
+    job_row(job, [f"**{title(job)}**", escape_markdown(job.device), attempts_note(job), requester_names(job)])
+    st.progress(share, text=escape_markdown(words) if job.is_wanted else "stopping after the batch at hand")
 
 
 def job_row(job: Job, words: list[str]) -> None:
@@ -204,7 +204,8 @@ def finished_jobs() -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             mark = ":material/error:" if job.state == FAILED else ":material/check:" if job.state == "done" else ""
             st.markdown(
-                f"{mark} {title(job)}, {job.state}, {format_age(job.finished)}. {job.reason or ''}", width="stretch"
+                f"{mark} {title(job)}, {job.state}, {format_age(job.finished)}. {escape_markdown(job.reason or '')}",
+                width="stretch",
             )
             if job.state != "done" and st.button("Retry", key=f"retry{job.id}", help=f"Ask for job {job.id} again"):
                 try:
@@ -212,7 +213,7 @@ def finished_jobs() -> None:
                     dispatcher_process.ensure_running()
                     st.rerun()
                 except QuotaExceeded as error:
-                    st.error(str(error))
+                    st.error(escape_markdown(error))
 
 
 def log_viewer() -> None:
@@ -238,6 +239,7 @@ def stored_runs() -> None:
     allowed = settings.current()
     st.header("Runs trained here", anchor=False)
     trained = [run for run in cache.list_runs() if not run.is_pretrained]
+    damaged_run_rows()
     if not trained:
         st.caption("None yet.")
         return
@@ -246,10 +248,30 @@ def stored_runs() -> None:
     )
     rows = [run_row(run) for run in trained]
     shown = hash(tuple((run.key, row["pinned"]) for run, row in zip(trained, rows, strict=True)))
-    edited = st.data_editor(rows, key=f"runs{shown}", disabled=["run", "MB", "used"], hide_index=True)
+    edited = st.data_editor(rows, key=f"runs{shown}", disabled=["run", "state", "MB", "used"], hide_index=True)
     for run, before, after in zip(trained, rows, edited, strict=True):
         if before["pinned"] != after["pinned"]:
             pin(run, bool(after["pinned"]))
+
+
+def damaged_run_rows() -> None:
+    """The damaged runs, and the button that removes one trained here."""
+    found = [(run.path, damage_sentence(run)) for run in cache.damaged_runs()]
+    found += [(folder.path, escape_markdown(folder.damage)) for folder in cache.damaged_folders()]
+    for path, sentence in found:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"{ICON} {sentence}", width="stretch")
+            if path.parent == settings.runs_dir():
+                st.button("Remove", key=f"remove{path.name}", on_click=remove, args=(path.name,), help=path.name)
+
+
+def remove(name: str) -> None:
+    """Remove a run; where that is refused, a sentence."""
+    try:
+        admin_actions().remove(name)
+        cache.forget_listings()
+    except (UnknownRun, QuotaExceeded) as error:
+        st.error(escape_markdown(str(error)))
 
 
 def pin(run: Run, yes: bool) -> None:
@@ -257,7 +279,7 @@ def pin(run: Run, yes: bool) -> None:
     try:
         admin_actions().pin(run.key, yes)
     except UnknownRun as error:
-        st.error(str(error))
+        st.error(escape_markdown(error))
         return
     st.rerun()
 
@@ -267,6 +289,7 @@ def run_row(run: Run) -> dict[str, Any]:
     return {
         "pinned": run_retention.is_pinned(run.key),
         "run": run.experiment.title,
+        "state": "damaged" if run.damages() else run.state,
         "MB": round(run_retention.directory_bytes(run.path) / 1e6, 1),
         "used": format_age(run_retention.last_used(run.path)),
     }
@@ -287,7 +310,7 @@ def find(job: Job) -> Run | None:
     """The run of a job; None while there is nothing of it on the disk."""
     try:
         return runs.find_run(job.experiment)
-    except (UnknownRun, ExperimentError):
+    except ExperimentError:
         return None
 
 
@@ -316,7 +339,11 @@ def requester_names(job: Job) -> str:
 def attempts_note(job: Job) -> str:
     """That a job was begun before, and why it broke off."""
     attempt = job.attempts - (job.state == RUNNING)
-    return f"begun {attempt} time{'s' if attempt > 1 else ''} before: {job.reason or 'stopped'}" if attempt else ""
+    return (
+        f"begun {attempt} time{'s' if attempt > 1 else ''} before: {escape_markdown(job.reason or 'stopped')}"
+        if attempt
+        else ""
+    )
 
 
 def format_age(moment: float | None) -> str:

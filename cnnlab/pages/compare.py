@@ -10,16 +10,27 @@ import streamlit as st
 from cnnlab.claims import Verdict, check_claims
 from cnnlab.explanations import curves
 from cnnlab.explanations.conclusions import best_sentence, describe_claim, describe_uncertainty, describe_verdict
+from cnnlab.explanations.series_table import describe_intervals, describe_series, series_table
 from cnnlab.formatting import exact_duration, percent, points
 from cnnlab.rendering import charts, palette
-from cnnlab.report import ModelResults, ReportRow, report_rows
+from cnnlab.rendering.markdown import escape_markdown
+from cnnlab.report import ModelResults, ReportRow
+from cnnlab.series_results import series_results
 from cnnlab.storage.runs import Run
-from cnnlab.ui import app_shell, cache
-from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS, experiment_params, quoted, write_params
+from cnnlab.ui import app_shell, cache, damaged_runs, selected_network
+from cnnlab.ui.selection import (
+    EXPERIMENT_PARAMS,
+    SELECTION_PARAMS,
+    experiment_params,
+    quoted,
+    show_problems,
+    write_params,
+)
 from cnnlab.ui.state import session_key, url_param
 
-MISSING = "not trained yet"
+MISSING, DAMAGED = "not trained yet", "damaged"
 MAX_OVERLAY_RUNS = 8  # runs in one chart that can still be told apart
+OVERLAY_HEIGHT, LEGEND_ROW = 320, 20  # pixels of the plot with its axis, and of one row of the legend
 OVERLAY_PARAM = url_param("add")  # the word of the address that names added runs
 TRAINING_MEASURES = {"measured": "after the epoch, dropout off", "reported": "averaged during the epoch (Keras)"}
 SESSION_MEASURE = session_key("compare.measure")  # which training accuracy is drawn
@@ -39,7 +50,8 @@ def page() -> None:
         "The most accurate one on new pictures, or the one whose training figure you can believe: the smallest gap."
     )
     write_params({}, [*SELECTION_PARAMS, *EXPERIMENT_PARAMS])
-    table = report_rows()
+    damaged_runs.damaged_runs_notice()
+    table = cache.report_rows()
     eight = [row for row in table if row.model.experiment.split == "validation"]
     final = [row for row in table if row.model.experiment.split == "test"]
     st.session_state.setdefault(SESSION_MEASURE, "measured")
@@ -50,6 +62,7 @@ def page() -> None:
         required=True,
         key=SESSION_MEASURE,
     )
+    evidence(table)
     rankings(eight)
     conclusions(table)
     st.html(STYLE)
@@ -60,6 +73,18 @@ def page() -> None:
     results_table(final, "Test")
     panels(final)
     overlay(eight)
+
+
+def evidence(table: Sequence[ReportRow]) -> None:
+    """Every model's mean over its seeds and its difference from the plain network, with intervals."""
+    results = series_results(table)
+    if not results:
+        return
+    st.header("Does regularization help?", anchor=False)
+    st.write(describe_series(results))
+    with st.container(key="table_series"):
+        st.markdown(series_table(results))
+    st.caption(describe_intervals(results))
 
 
 # -- who is first ------------------------------------------------------------------------------------------------------
@@ -142,9 +167,9 @@ def results_table(rows: Sequence[ReportRow], measured: str) -> None:
         "#": [row.model.number.removeprefix("final ") for row in rows],
         "Network": [row.title for row in rows],
         "Training: report": [percent(row.report.train, 2) for row in rows],
-        "ours": [percent(row.ours.train, 2) if row.ours else MISSING for row in rows],
+        "ours": [percent(row.ours.train, 2) if row.ours else missing_result(row) for row in rows],
         f"{measured}: report": [percent(row.report.validation, 2) for row in rows],
-        "ours, last epoch": [percent(row.ours.validation, 2) if row.ours else MISSING for row in rows],
+        "ours, last epoch": [percent(row.ours.validation, 2) if row.ours else missing_result(row) for row in rows],
         "difference": [difference(row) for row in rows],
         "ours, best epoch": [percent(row.ours.best_validation, 2) if row.ours else "" for row in rows],
         "difference ": [best_difference(row) for row in rows],
@@ -169,6 +194,12 @@ def best_epoch_note(measured: str) -> str:
     return f"The best epoch was chosen on {chosen}, so its accuracy is too high."
 
 
+def missing_result(row: ReportRow) -> str:
+    """Why there is no figure of ours: 'not trained yet' or 'damaged'."""
+    run = cache.find_run(row.model.experiment)
+    return DAMAGED if run and run.state == "damaged" else MISSING
+
+
 def difference(row: ReportRow) -> str:
     """Our accuracy after the last epoch minus the report's."""
     return points(row.ours.validation - row.report.validation, sign=True) if row.ours else ""
@@ -182,11 +213,11 @@ def best_difference(row: ReportRow) -> str:
 def time_note(rows: Sequence[ReportRow]) -> str:
     """On what machines ours were trained, and that their times are not to be compared."""
     found = [cache.find_run(row.model.experiment) for row in rows if row.ours]
-    names = sorted({str(cache.record(run).get("device")) for run in found if run and cache.record(run).get("device")})
+    names = sorted({run.record.device for run in found if run and run.record.device})
     if not names:
         return ""
     return (
-        f"The report's times are on a Colab GPU, ours on {'; '.join(names)}, beside other work:"
+        f"The report's times are on a Colab GPU, ours on {escape_markdown('; '.join(names))}, beside other work:"
         " they say how long it took, not which network is faster."
     )
 
@@ -212,7 +243,9 @@ def panel(row: ReportRow, *, reported: bool) -> None:
     run = cache.find_run(row.model.experiment)
     history = cache.history(run) if run else None
     if run is None or history is None or not len(history["epoch"]):
-        app_shell.page_link("train", f"{MISSING.capitalize()}: train it", experiment_params(row.model.experiment))
+        app_shell.page_link(
+            "train", f"{missing_result(row).capitalize()}: train it", experiment_params(row.model.experiment)
+        )
         return
     spec = charts.panel_chart(history, row.model.experiment.epochs, reported)
     st.vega_lite_chart(
@@ -221,7 +254,7 @@ def panel(row: ReportRow, *, reported: bool) -> None:
         key=f"panel {row.model.name}",
     )
     if run.state != "done":
-        st.caption(f"{run.state}, epoch {history['epoch'][-1]:.0f} of {run.experiment.epochs}")
+        st.caption(f"{escape_markdown(run.state)}, epoch {history['epoch'][-1]:.0f} of {run.experiment.epochs}")
 
 
 def overlay(eight: Sequence[ReportRow]) -> None:
@@ -241,7 +274,9 @@ def overlay(eight: Sequence[ReportRow]) -> None:
         st.caption("Some were trained on CIFAR-10 and some on Shapes: compare how they run, not how high they come.")
     longest = max(run.experiment.epochs for run in chosen)
     words = " ".join(curves.describe_accuracy(cache.history(run), run.title, run.experiment.split) for run in chosen)
-    st.vega_lite_chart(spec=charts.overlay_chart(named, colours, longest), alt=words, key="overlay")
+    spec = charts.overlay_chart(named, colours, longest)
+    spec["height"] = OVERLAY_HEIGHT + LEGEND_ROW * len(chosen)  # the legend lies below the plot, within this height
+    st.vega_lite_chart(spec=spec, alt=words, key="overlay")
 
 
 def overlay_measure(chosen: Sequence[Run]) -> str:
@@ -254,8 +289,8 @@ def choose_runs(known: dict[str, Run]) -> list[Run]:
     """The runs to draw, kept in the address; a name that is no run any more is left out, and said."""
     named = [name for name in st.query_params.get(OVERLAY_PARAM, "").split(",") if name]
     if gone := [name for name in named if name not in known]:
-        st.warning(f"There is no run called {', '.join(map(quoted, gone[:3]))} here; the others are shown.")
-    usual = [name for name in DEFAULT_OVERLAY if name in known] or list(known)[:2]
+        show_problems([f"There is no run called {', '.join(map(quoted, gone[:3]))} here; the others are shown."])
+    usual = default_overlay(known)
     first = [name for name in named if name in known][:MAX_OVERLAY_RUNS] or usual
     picked = st.multiselect(
         "Networks",
@@ -267,3 +302,11 @@ def choose_runs(known: dict[str, Run]) -> list[Run]:
     )
     write_params({OVERLAY_PARAM: ",".join(picked)} if picked and picked != usual else {}, [OVERLAY_PARAM])
     return [known[name] for name in picked]
+
+
+def default_overlay(known: dict[str, Run]) -> list[str]:
+    """The plain network and the one with dropout; where another one is selected, that one too."""
+    names = [name for name in DEFAULT_OVERLAY if name in known] or list(known)[:2]
+    experiment = selected_network.selected_experiment()
+    run = cache.find_run(experiment) if experiment else None
+    return names if run is None or run.name not in known or run.name in names else [*names, run.name]

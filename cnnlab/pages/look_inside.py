@@ -29,8 +29,9 @@ from cnnlab.inspect import (
 from cnnlab.inspect.context import VIEW_PARAM, InspectContext
 from cnnlab.models.architecture import network_layers
 from cnnlab.rendering.feature_map_grid import upscaled_png
-from cnnlab.storage.runs import Run
-from cnnlab.ui import cache, malloc_tuning, query_state, selection
+from cnnlab.rendering.markdown import escape_markdown
+from cnnlab.storage.runs import DamagedRun, Run, UnknownRun
+from cnnlab.ui import cache, damaged_runs, malloc_tuning, query_state, selected_network, selection
 from cnnlab.ui.image_source import SelectedImage, load_image_set, select_image
 from cnnlab.ui.selection import Selection
 from cnnlab.ui.state import url_params_of
@@ -74,19 +75,46 @@ def page() -> None:
 def selected_context(runs: list[Run]) -> InspectContext | None:
     """The run, epoch and image that the address names, as far as they exist; the address then says what is shown."""
     wanted = selection.current_selection()
-    usual = next((run for run in runs if run.name == DEFAULT_RUN), runs[0])
-    run = selection.open_selected_run(wanted.run, usual) or usual
-    kept = run.snapshot_epochs()
-    if not kept:
-        st.info(f"{run.title} has no weights yet: its first epoch has just begun.")
+    default = next((run for run in runs if run.name == DEFAULT_RUN), runs[0])
+    run = selected_network.open_network(wanted.run, default)
+    if run is None:
+        selected_network.unavailable_network("is not trained yet.", runs, select_other_run)
         return None
-    fitted, problems = selection.fit_selection(wanted, network_layers(run.experiment), kept)
+    fitted, problems, epoch = usable_epoch(wanted, run)
+    damaged_runs.damage_notice(run)
+    if epoch is None:
+        if not run.damages():
+            finished = run.record.state == "done"
+            reason = "came without its weights." if finished else "has no weights yet: its first epoch has not ended."
+            selected_network.unavailable_network(reason, runs, select_other_run)
+        return None
     pictures = load_image_set(run.experiment.dataset)
     found = select_image(upload.displayed_image_name(wanted.image), pictures)
     selection.show_problems(problems + [found.problem] * bool(found.problem))
     reference = wanted.image if found.index is None else pictures.image_name(found.index)
     selection.store_selection(resolved_selection(wanted, fitted, run, reference))
-    return InspectContext(run=run, epoch=fitted.epoch if fitted.epoch is not None else kept[-1], selected_image=found)
+    return InspectContext(run=run, epoch=epoch, selected_image=found)
+
+
+def usable_epoch(wanted: Selection, run: Run) -> tuple[Selection, list[str], int | None]:
+    """The selection as far as it exists, what does not, and an epoch whose weights can be read (None: there is none).
+
+    Weights that cannot be read when they are opened are no longer among `run.snapshot_epochs`.
+    """
+    while kept := run.snapshot_epochs():
+        fitted, problems = selection.fit_selection(wanted, network_layers(run.experiment), kept)
+        epoch = fitted.epoch if fitted.epoch is not None else kept[-1]
+        try:
+            cache.weights(run, epoch)
+        except DamagedRun:
+            continue
+        return fitted, problems, epoch
+    return wanted, [], None
+
+
+def select_other_run(name: str) -> None:
+    """Show this run instead."""
+    selection.update_selection(run=name, epoch=None, map=None)
 
 
 def resolved_selection(wanted: Selection, fitted: Selection, run: Run, image: str) -> Selection:
@@ -123,4 +151,7 @@ def open_view(run: Run, epoch: int, subject: SelectedImage) -> None:
         st.rerun()  # another picture was chosen in here: the whole page is about it
     titles = {name: title for name, (title, _) in VIEWS.items()}
     view = query_state.segmented_param(VIEW_PARAM, "Look at", titles, wrap=False, label_visibility="collapsed")
-    VIEWS[view][1](InspectContext(run=run, epoch=epoch, selected_image=subject))
+    try:
+        VIEWS[view][1](InspectContext(run=run, epoch=epoch, selected_image=subject))
+    except UnknownRun as problem:  # weights of another epoch or run that the view needs
+        st.warning(escape_markdown(str(problem)), icon=damaged_runs.ICON)

@@ -15,13 +15,20 @@ from cnnlab.analysis import metrics
 from cnnlab.analysis.statistics import expected_calibration_error
 from cnnlab.explanations import mistakes as explanations
 from cnnlab.rendering import mistake_charts
-from cnnlab.storage.runs import Run
-from cnnlab.ui import cache, image_grid, query_state, selection, test_results
+from cnnlab.rendering.markdown import escape_markdown
+from cnnlab.storage.runs import DamagedRun, Run
+from cnnlab.ui import cache, damaged_runs, image_grid, query_state, selected_network, selection, test_results
 from cnnlab.ui.image_grid import GridImage
 from cnnlab.ui.test_results import TestResults
 
 DEFAULT_RUN = "final-3conv-dropout"
 ORDERS = {"surest": "surest first", "unsure": "least sure first"}
+NOT_TRAINED = "is not trained yet."
+MATRIX_HEIGHT = 480  # pixels: each cell is at least 32 high, and on a phone as wide: then the matrix scrolls
+MATRIX_STYLE = """<style>@media (max-width: 640px) {
+  .st-key-matrix_scroll { overflow-x: auto; }
+  .st-key-matrix { min-width: 520px; }
+}</style>"""
 IMAGES_PER_PAGE = 15  # pictures at a time
 CALIBRATION_HELP = (
     "A network gives each class a probability; the largest one is its answer, and how large it is, its confidence. "
@@ -36,31 +43,47 @@ def page() -> None:
     """Choose a network, or two; see what it gets wrong; look at the pictures."""
     st.title("Which pictures does it get wrong, and how sure was it?", anchor=False)
     st.caption("Counted on test pictures, which no network has learned from. A click on a picture looks inside.")
-    runs = [run for run in cache.list_runs() if cache.record(run).get("state") == "done"]
+    runs = [run for run in cache.list_runs() if is_tested(run)]
     if not runs:
         st.info("No network has been trained to its end here yet: train one on the page Train, then see its mistakes.")
         return
-    mine, other = selected_results(runs)
+    wanted = selection.current_selection()
+    default = next((run for run in runs if run.name == DEFAULT_RUN), runs[0])
+    try:
+        run = selected_network.open_network(wanted.run, default)
+        if run is None or "test" not in cache.predictions(run):
+            reason = "has no answers to the test pictures: they come at the end of a training." if run else NOT_TRAINED
+            selected_network.unavailable_network(reason, runs, select_other_run)
+            return
+        mine, other = selected_results(run, runs, wanted.versus)
+    except DamagedRun as damage:
+        st.error(escape_markdown(f"{damage} Choose another network, or train it again."), icon=damaged_runs.ICON)
+        return
     if mine is None:
-        st.info("This network has said nothing about the test pictures yet: let its training end, or choose another.")
-    elif other is None:
+        return
+    if other is None:
         single_network(mine)
     else:
         network_comparison(mine, other)
 
 
+def is_tested(run: Run) -> bool:
+    """Whether the training ended and left the answers to the test pictures."""
+    return run.record.state == "done" and (run.path / "predictions.npz").exists()
+
+
 # -- which networks ----------------------------------------------------------------------------------------------------
 
 
-def selected_results(runs: list[Run]) -> tuple[TestResults | None, TestResults | None]:
-    """The exam of the network in the address, and of the one it is compared with, None where there is none."""
-    wanted = selection.current_selection()
-    usual = next((run for run in runs if run.name == DEFAULT_RUN), runs[0])
-    run = selection.open_selected_run(wanted.run, usual) or usual
+def selected_results(run: Run, runs: list[Run], wanted: str) -> tuple[TestResults | None, TestResults | None]:
+    """The test results of the network, and of the one it is compared with, None where there is none."""
     rivals = [one for one in runs if one.experiment.dataset == run.experiment.dataset and one.name != run.name]
-    versus = next((one for one in rivals if one.name == wanted.versus), None)
-    if wanted.versus not in ("", run.name) and versus is None:
-        which = selection.quoted(wanted.versus)
+    rivals.sort(key=lambda one: train_images(one) != train_images(run))  # those that learned from as many come first
+    versus = next((one for one in rivals if one.name == wanted), None)
+    if versus and train_images(versus) != train_images(run) and not is_asked_for(wanted):
+        versus = None  # chosen on another page, beside another network
+    elif wanted not in ("", run.name) and versus is None:
+        which = selection.quoted(wanted)
         selection.show_problems(
             [f"{which} is no network that this one can be compared with: both need the same pictures."]
         )
@@ -69,6 +92,24 @@ def selected_results(runs: list[Run]) -> tuple[TestResults | None, TestResults |
         run_menu("run", "Network", [run, *(one for one in runs if one.name != run.name)], run.name)
         run_menu("versus", "Compared with", rivals, versus.name if versus else "", nobody="no other network")
     return test_results.load_test_results(run), test_results.load_test_results(versus) if versus else None
+
+
+def train_images(run: Run) -> int:
+    """How many images the network learned from."""
+    return int(run.experiment.train_images or 0)
+
+
+def is_asked_for(versus: str) -> bool:
+    """Whether this page's own address names the network to compare with, and not only the session."""
+    return st.query_params.get("versus") == versus
+
+
+def select_other_run(name: str) -> None:
+    """Show this network; one that it is compared with stays where both learned from as many images."""
+    versus = selection.parse_selection(selection.selection_words())[0].versus
+    found = {run.name: train_images(run) for run in cache.list_runs()}
+    alike = name in found and versus in found and found[name] == found[versus]
+    selection.update_selection(run=name, versus=versus if alike else "")
 
 
 def run_menu(field: str, label: str, runs: list[Run], name: str, nobody: str = "") -> None:
@@ -89,7 +130,10 @@ def run_menu(field: str, label: str, runs: list[Run], name: str, nobody: str = "
 
 def on_run_selected(field: str, key: str) -> None:
     """What was chosen in a menu goes into the address."""
-    selection.update_selection(**{field: st.session_state[key]})
+    if field == "run":
+        select_other_run(st.session_state[key])
+    else:
+        selection.update_selection(**{field: st.session_state[key]})
 
 
 # -- one network -------------------------------------------------------------------------------------------------------
@@ -115,13 +159,15 @@ def confusion_matrix(mine: TestResults) -> None:
     """What it takes for what. A click on a square writes its class and its answer into the address."""
     st.header("What does it take for what?", anchor=False)
     spec = mistake_charts.confusion_matrix_chart(mine.confusion, mine.classes, selected_cell(mine.classes))
-    st.vega_lite_chart(
-        spec=spec,
-        key="matrix",
-        on_select=on_cell_clicked,
-        width="stretch",
-        alt=mistake_charts.describe_confusion_matrix(mine.confusion, mine.classes),
-    )
+    st.html(MATRIX_STYLE)
+    with st.container(key="matrix_scroll"):
+        st.vega_lite_chart(
+            spec=spec | {"height": MATRIX_HEIGHT},
+            key="matrix",
+            on_select=on_cell_clicked,
+            width="stretch",
+            alt=mistake_charts.describe_confusion_matrix(mine.confusion, mine.classes),
+        )
     st.caption(
         "Rows: what it is. Columns: what the network said. Blue: right. Red: wrong, the redder the more often. The "
         "last row and column add up the mistakes. A click on a square shows its pictures."
@@ -131,8 +177,8 @@ def confusion_matrix(mine: TestResults) -> None:
 def on_cell_clicked() -> None:
     """The square that was clicked."""
     for cell in st.session_state["matrix"].selection.get("cell", []):
-        for field in ("truth", "said"):
-            query_state.set_param(field, None if cell[field] == mistake_charts.ALL_WRONG else cell[field])
+        chosen = {field: cell[field] for field in ("truth", "said")}
+        query_state.set_params({name: None if one == mistake_charts.ALL_WRONG else one for name, one in chosen.items()})
 
 
 def selected_cell(classes: tuple[str, ...]) -> tuple[str, str]:
@@ -190,6 +236,11 @@ def network_comparison(mine: TestResults, other: TestResults) -> None:
         + " "
         + explanations.describe_class_changes(groups, mine.predictions.true_class, mine.classes)
     )
+    if train_images(mine.run) != train_images(other.run):
+        st.warning(
+            f"{names[0]} learned from {train_images(mine.run):,} images and {names[1]} from"
+            f" {train_images(other.run):,}: part of the difference may come from that."
+        )
     left, right = st.columns([1, 1.1], gap="large")
     with left:
         st.subheader("Which classes gained, which lost?", anchor=False)

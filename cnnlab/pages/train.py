@@ -20,8 +20,9 @@ from cnnlab.experiment import (
     TRAIN_IMAGE_COUNTS,
     Experiment,
     ExperimentError,
+    format_decimal,
 )
-from cnnlab.explanations import curves
+from cnnlab.explanations import curves, training_progress
 from cnnlab.jobs import eta
 from cnnlab.jobs.dispatcher_process import ensure_running
 from cnnlab.jobs.job import FAILED, QUEUED, RUNNING, Job
@@ -29,10 +30,19 @@ from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering import charts, palette
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.settings import SettingsError
 from cnnlab.storage.runs import Run
-from cnnlab.ui import app_shell, architecture_diagram, cache, download_panel
-from cnnlab.ui.presence import SESSION_EXPERIMENT
+from cnnlab.ui import (
+    app_shell,
+    architecture_diagram,
+    cache,
+    class_code,
+    client_address,
+    damaged_runs,
+    download_panel,
+    selected_network,
+)
 from cnnlab.ui.selection import (
     EXPERIMENT_PARAMS,
     SELECTION_PARAMS,
@@ -49,8 +59,11 @@ DEFAULT_EXPERIMENT = REPORT["3conv-dropout"].experiment
 SESSION_REFUSAL = session_key("train.refusal")  # why a training was refused
 SESSION_FORM_ERROR = session_key("train.form_error")
 SESSION_FORM_KEY = session_key("train.form_key")  # the key of the experiment whose fields stand in the form
+REGULARIZER, STRENGTH = session_key("f_regularizer"), session_key("f_strength")
+MORE_HEIGHT = 260  # pixels of the box with the other settings, so that the button stays beside the result
 TICK_SECONDS = 1.0
 NOTICE_SECONDS = 3.0
+MAX_OTHER_TRAININGS = 5
 LEARNING_RATE_STEP = 0.0005  # of one click on + or -
 LIVE_CHART_NOTE = " while it trains; the figures above it are those of the last epoch"
 SPLITS = {"validation": "validation images", "test": "the test set, training on all"}
@@ -68,6 +81,7 @@ def page() -> None:
     left, right = st.columns([1, 3.2], gap="large")
     with left:
         experiment_form(experiment)
+        other_trainings(experiment)
     with right:
         result_area(experiment)
     architecture_diagram.architecture_diagram(experiment)
@@ -84,24 +98,32 @@ def default_experiment() -> Experiment:
 
 
 def requested_experiment() -> Experiment:
-    """The experiment in the address; where it says nothing, the one this session looked at last.
+    """The experiment in the address, or of the run that it names; where it says nothing, the selected network's.
 
-    An address that names a run and nothing else, and is the first of its session, means that run's experiment.
+    A session that has selected nothing opens a training that this person has asked for, as in a second tab.
     """
     words = {name: st.query_params[name] for name in EXPERIMENT_PARAMS if name in st.query_params}
-    words = words or st.session_state.get(SESSION_EXPERIMENT, {})
     if not words and (run := open_selected_run(st.query_params.get("run", ""), None)):
         return set_experiment(run.experiment)
+    if not words:
+        return set_experiment(selected_network.selected_experiment() or own_training() or default_experiment())
     experiment, problems = parse_experiment(words, default_experiment())
     show_problems(problems)
     return set_experiment(experiment)
 
 
+def own_training() -> Experiment | None:
+    """The experiment of the training that this person has asked for, a running one before those that wait."""
+    with suppress(QueueError, ExperimentError):
+        jobs = app_shell.own_active_jobs()
+        return jobs[0].experiment if jobs else None
+    return None
+
+
 def set_experiment(experiment: Experiment) -> Experiment:
     """Make this the experiment of the address and of the session."""
-    words = experiment_params(experiment)
-    st.session_state[SESSION_EXPERIMENT] = words
-    write_params(words, [*EXPERIMENT_PARAMS, *SELECTION_PARAMS])
+    selected_network.select_network(experiment)
+    write_params(experiment_params(experiment), [*EXPERIMENT_PARAMS, *SELECTION_PARAMS])
     return experiment
 
 
@@ -111,28 +133,42 @@ def on_set_experiment(experiment: Experiment) -> None:
 
 
 def experiment_form(experiment: Experiment) -> None:
-    """The choices, sent all at once. Depth, regularizer and strength first, the rest under More.
+    """Depth, regularizer and strength first, the rest in a box under More; the button sends all of them at once.
 
-    The fields have no bounds: where a number is out of its own, a browser keeps the whole form and says nothing.
+    The regularizer stands before the form: the field of the strength follows it. The fields have no bounds: where a
+    number is out of its own, a browser keeps the whole form and says nothing.
     """
     fill_form(experiment)
+    st.segmented_control("Depth, in convolutions", [1, 2, 3, 4], key="f_depth", required=True, width="stretch")
+    st.radio(
+        "Regularizer",
+        list(REGULARIZERS),
+        key=REGULARIZER,
+        format_func=regularizer_label,
+        on_change=lambda: st.session_state.update({STRENGTH: None}),
+    )
     with st.form("network", border=False, enter_to_submit=False):
-        st.segmented_control("Depth, in convolutions", [1, 2, 3, 4], key="f_depth", required=True, width="stretch")
-        st.radio("Regularizer", list(REGULARIZERS), key="f_regularizer", format_func=regularizer_label)
-        st.number_input(
-            "Strength",
-            value=None,
-            key="f_strength",
-            step=strength_step(experiment.regularizer),
-            format="%.7g",
-            placeholder="as in the report",
-            help=" ".join(filter(None, (regularizer.hint for regularizer in reversed(REGULARIZERS.values())))),
-        )
-        with st.expander("More"):
+        strength_field(st.session_state[REGULARIZER])
+        with st.expander("More"), st.container(height=MORE_HEIGHT, border=False):
             advanced_fields()
         st.form_submit_button("Show this network", type="primary", width="stretch", on_click=on_submit)
     if problem := st.session_state.pop(SESSION_FORM_ERROR, None):
-        st.error(problem)
+        st.error(escape_markdown(problem))
+
+
+def strength_field(regularizer: str) -> None:
+    """The strength of this regularizer; empty means the report's. A regularizer without one has nothing to fill in."""
+    strength = REGULARIZERS[regularizer].strength
+    st.number_input(
+        "Strength",
+        value=None,
+        key=STRENGTH,
+        step=strength_step(regularizer),
+        format="%.7g",
+        placeholder=f"{format_decimal(strength.default)}, as in the report" if strength else "it has none",
+        disabled=strength is None,
+        help=" ".join(filter(None, (one.hint for one in reversed(REGULARIZERS.values())))),
+    )
 
 
 def regularizer_label(name: str) -> str:
@@ -183,9 +219,6 @@ def on_submit() -> None:
     fields = {name: st.session_state[f"f_{name}"] for name in EXPERIMENT_PARAMS}
     if REGULARIZERS[fields["regularizer"]].strength is None:
         fields["strength"] = None
-    before, _ = parse_experiment(st.session_state.get(SESSION_EXPERIMENT, {}), DEFAULT_EXPERIMENT)
-    if fields["regularizer"] != before.regularizer and fields["strength"] == before.strength:
-        fields["strength"] = None  # the old regularizer's, left standing
     try:
         experiment = Experiment.from_dict(fields)
     except ExperimentError as error:
@@ -203,7 +236,7 @@ class TrainingStatus:
     """What is known and asked for of one experiment.
 
     `stage`: "done"; "live"; "starting" (its worker has written nothing yet); "waiting" in line; "stopping"; "broken"
-    (it can go on); "nothing". `run`, `job`: what the disk and the queue hold of it.
+    (it can go on); "damaged"; "nothing". `run`, `job`: what the disk and the queue hold of it.
     """
 
     phase: str
@@ -217,8 +250,11 @@ class TrainingStatus:
 
 
 def training_status(experiment: Experiment) -> TrainingStatus:
-    """Ask the disk and the queue."""
-    run, job = cache.find_run(experiment), cache.open_queue().for_key(experiment.key)
+    """Ask the disk and, unless the run is done, the queue: a home that cannot be written has results too."""
+    run = cache.find_run(experiment)
+    if run and run.state == "done":
+        return TrainingStatus("done", run, None)
+    job = cache.open_queue().for_key(experiment.key)
     return TrainingStatus(training_phase(run.state if run else None, job), run, job)
 
 
@@ -232,20 +268,35 @@ def training_phase(state: str | None, job: Job | None) -> str:
         return "live"
     if job and job.state == QUEUED:
         return "waiting"
+    if state == "damaged":
+        return "damaged"
     return "broken" if state or (job and job.state == FAILED) else "nothing"
+
+
+def other_trainings(experiment: Experiment) -> None:
+    """Links to this person's other trainings that run or wait: a new tab, or a browser opened again, finds them."""
+    with suppress(QueueError):
+        others = [job for job in app_shell.own_active_jobs() if job.key != experiment.key]
+        for job in others[:MAX_OTHER_TRAININGS]:
+            verb = "runs" if job.state == RUNNING else "waits"
+            words = experiment_params(job.experiment)
+            app_shell.page_link("train", f"{job.experiment.title} {verb}", words, icon=":material/progress_activity:")
 
 
 def result_area(experiment: Experiment) -> None:
     """The result, the training to watch, or the button that starts it."""
     if refusal := st.session_state.pop(SESSION_REFUSAL, None):
-        st.error(refusal)
+        st.error(escape_markdown(refusal))
     now = training_status(experiment)
     if now.is_active:
         st.fragment(watch_training, run_every=TICK_SECONDS)(experiment)
     elif now.phase == "done" and now.run:
         finished_result(now.run)
     else:
-        interrupted_panel(experiment, now) if now.phase == "broken" else start_panel(experiment)
+        if now.phase == "damaged" and now.run:
+            damaged_panel(now.run)
+        else:
+            interrupted_panel(experiment, now) if now.phase == "broken" else start_panel(experiment)
         st.fragment(watch_for_start, run_every=NOTICE_SECONDS)(experiment, now.phase)
 
 
@@ -254,12 +305,12 @@ def result_area(experiment: Experiment) -> None:
 
 def finished_result(run: Run) -> None:
     """What came out, before anything else."""
-    history, record = cache.history(run), cache.record(run)
+    history, record = cache.history(run), run.record
     summary_metrics(run.experiment, history)
     learning_curves(run.experiment, history)
     best = curve_summary.summarize_curves(history)
-    test = record.get("test_accuracy")
-    told = [formatting.describe_origin(record, run.is_pretrained)]
+    test = record.test_accuracy
+    told = [training_progress.describe_origin(record, run.is_pretrained)]
     told += (
         [
             f"highest {evaluation_set(run.experiment).lower()} accuracy of any epoch"
@@ -269,7 +320,10 @@ def finished_result(run: Run) -> None:
         else []
     )
     told += [f"accuracy on the test set {formatting.percent(test, 1)}"] if test is not None else []
-    st.caption(f"{run.title}: {'; '.join(told)}.")
+    st.caption(f"{run.title}: {escape_markdown('; '.join(told))}.")
+    if sentence := damaged_runs.damage_sentence(run):
+        st.warning(f"{escape_markdown(sentence)} The figures above are whole.", icon=damaged_runs.ICON)
+        train_again_button(run)
     with st.container(horizontal=True, vertical_alignment="center"):
         app_shell.page_link("look_inside", "Look inside this network", {"run": run.name}, icon=":material/grid_view:")
         model = run.path / "model.keras"
@@ -350,7 +404,7 @@ def watch_training(experiment: Experiment) -> None:
     try:
         live_training(experiment)
     except (QueueError, OSError) as error:
-        st.warning(str(error))
+        st.warning(escape_markdown(error))
 
 
 def live_training(experiment: Experiment) -> None:
@@ -390,11 +444,11 @@ def queued_panel(job: Job) -> None:
 
 def progress_panel(experiment: Experiment, now: TrainingStatus) -> None:
     """The bar: epoch, batch, time left."""
-    done = int(cache.record(now.run).get("epochs_done") or 0) if now.run else 0
-    share, words = formatting.describe_progress(now.run.progress() if now.run else {}, done, experiment.epochs)
+    done = now.run.record.epochs_done if now.run else 0
+    share, words = training_progress.describe_progress(now.run.progress() if now.run else {}, done, experiment.epochs)
     if now.phase == "stopping":
         words = "stopping after the batch at hand; the whole epochs are kept"
-    st.progress(share, text=f"**{experiment.title}**: {words}")
+    st.progress(share, text=f"**{experiment.title}**: {escape_markdown(words)}")
 
 
 def stop_button(job: Job) -> None:
@@ -414,10 +468,18 @@ def start_panel(experiment: Experiment) -> None:
     """The button that asks for the training; where its pictures are missing, the way to get them."""
     st.header(f"{experiment.title} is not trained yet", anchor=False)
     if not data.is_dataset_available(experiment.dataset):
-        download_panel.download_panel()
         instead = Experiment(dataset="shapes", depth=experiment.depth, regularizer=experiment.regularizer)
-        st.button("Train on Shapes instead", on_click=on_set_experiment, args=(instead,), icon=":material/category:")
+        st.button(
+            "Train on Shapes instead",
+            type="primary",
+            on_click=on_set_experiment,
+            args=(instead,),
+            icon=":material/category:",
+        )
         st.caption(f"Ten kinds of shapes, drawn on the spot: {expected_duration(instead)}.")
+        download_panel.download_panel()
+        return
+    if not class_code.require_class_code():
         return
     label = f"Train it: {expected_duration(experiment)}"
     st.button(
@@ -433,8 +495,10 @@ def start_panel(experiment: Experiment) -> None:
 
 def interrupted_panel(experiment: Experiment, now: TrainingStatus) -> None:
     """A training that ended before its end: why, what there is of it, and how it goes on."""
-    st.warning(interruption_message(now))
-    st.button("Continue", type="primary", icon=":material/play_arrow:", on_click=submit_training, args=(experiment,))
+    st.warning(escape_markdown(interruption_message(now)))
+    if class_code.require_class_code():
+        args = (experiment,)
+        st.button("Continue", type="primary", icon=":material/play_arrow:", on_click=submit_training, args=args)
     if now.run:
         history = cache.history(now.run)
         summary_metrics(experiment, history)
@@ -443,18 +507,47 @@ def interrupted_panel(experiment: Experiment, now: TrainingStatus) -> None:
 
 def interruption_message(now: TrainingStatus) -> str:
     """Why a training ended early, in one or two sentences."""
-    done = int(now.run.record.get("epochs_done") or 0) if now.run else 0
+    done = now.run.record.epochs_done if now.run else 0
     kept = (
         f"The first {done} epochs are kept, and Continue goes on from there." if done else "Continue starts it again."
     )
     state = now.run.state if now.run else "failed"
     failure = now.job.reason if now.job and now.job.state == FAILED else None
-    reason = failure or (now.run.record.get("reason") if now.run else None)
+    reason = failure or (now.run.record.reason if now.run else None)
     if state == "stopped" and not failure:
         return f"This training was stopped. {kept}"
     if state == "interrupted" and not failure:
         return f"This training broke off: its process is gone. {kept}"
     return f"This training failed. {reason or 'It gave no reason.'} {kept}"
+
+
+def damaged_panel(run: Run) -> None:
+    """A run with files that cannot be used: which and why, training again, and what is whole of it."""
+    st.error(damaged_runs.damage_sentence(run), icon=damaged_runs.ICON)
+    train_again_button(run)
+    if run.snapshot_epochs():
+        app_shell.page_link(
+            "look_inside", "Look inside its whole weights", {"run": run.name}, icon=":material/grid_view:"
+        )
+    history = cache.history(run)
+    if len(history["epoch"]):
+        summary_metrics(run.experiment, history)
+        learning_curves(run.experiment, history)
+
+
+def train_again_button(run: Run) -> None:
+    """The button that trains a damaged run anew; where its pictures are missing, the way to get them."""
+    if not data.is_dataset_available(run.experiment.dataset):
+        download_panel.download_panel()
+        return
+    st.button(
+        f"Train it again: {expected_duration(run.experiment)}",
+        icon=":material/replay:",
+        key="train_again",
+        on_click=submit_training,
+        args=(run.experiment,),
+        help="Its damaged files are replaced. A teacher can remove the run on the page Admin.",
+    )
 
 
 def submit_training(experiment: Experiment) -> None:
@@ -464,7 +557,12 @@ def submit_training(experiment: Experiment) -> None:
     pressed it wants the training all the same.
     """
     try:
-        cache.open_queue().submit(experiment, app_shell.current_person())
+        cache.open_queue().submit(
+            experiment,
+            app_shell.current_person(),
+            address=client_address.address_group(),
+            is_teacher=app_shell.is_teacher(),
+        )
         ensure_running()
     except (QuotaExceeded, QueueError, SettingsError) as no:
         st.session_state[SESSION_REFUSAL] = str(no)

@@ -1,4 +1,4 @@
-"""Start a process that outlives the one that starts it, and read its progress from a small file.
+"""Start a process that outlives the one that starts it, and read its progress from a small file; or run one to its end.
 
 A background process takes a `ProcessLock` while it lives. The starter acquires that lock and hands it to the child, so
 that at no moment a second one can start. The child writes its status, a small dataclass, as JSON; a status that says
@@ -9,16 +9,20 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar, get_type_hints
 
 from cnnlab import settings
 from cnnlab.storage import files, process_lock
 from cnnlab.storage.process_lock import ProcessLock
 
 MAX_NICENESS = 19
+POLL_SECONDS = 0.05
 
 Process = subprocess.Popen[bytes]
 
@@ -40,7 +44,8 @@ def start_detached(
 
     Its output is appended to `log`, or discarded. `environment` is added to `settings.subprocess_environment()`. `lock`
     is inherited by the child and signed with its process id; the caller releases its own copy. `niceness` lowers the
-    child's priority relative to this process. Raises OSError.
+    child's priority relative to this process. A thread reaps the child when it ends, so that no zombie is left; `poll`
+    of the returned process tells its exit code. Raises OSError.
     """
     descriptors, lock_variables = lock.inheritance_options() if lock else ((), {})
     with contextlib.ExitStack() as stack:
@@ -57,7 +62,52 @@ def start_detached(
         lock.write_owner(process.pid, inherited=True)
     if niceness:
         lower_priority(process.pid, niceness)
+    threading.Thread(target=process.wait, name=f"reaps {process.pid}", daemon=True).start()
     return process
+
+
+def run_to_end(
+    command: Sequence[str],
+    data: bytes,
+    *,
+    environment: Mapping[str, str],
+    timeout: float,
+    poll: Callable[[], None],
+    lock: ProcessLock,
+) -> tuple[int, bytes]:
+    """Run `command` with `data` as standard input, a file. Returns its exit code (minus its signal) and its output.
+
+    The process has only `environment` and inherits `lock`, so the lock is held as long as it lives, even where this
+    process is killed first. `poll` is called about every 50 ms. Where it raises, and in any other case of leaving this
+    function, the process is killed. Raises OSError, and TimeoutError after `timeout` seconds.
+    """
+    with tempfile.TemporaryFile() as file:  # Popen.communicate does not go on sending after a timeout
+        file.write(data)
+        file.seek(0)
+        process = subprocess.Popen(
+            list(command),
+            stdin=file,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=dict(environment),
+            pass_fds=lock.inheritance_options()[0],
+            start_new_session=True,
+        )
+    with process:
+        try:
+            output = _wait_for_output(process, timeout, poll)
+            return process.returncode, output
+        finally:
+            process.kill()
+
+
+def _wait_for_output(process: Process, timeout: float, poll: Callable[[], None]) -> bytes:
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=POLL_SECONDS)[0]
+        poll()
+    raise TimeoutError(f"A process did not end within {timeout:g} seconds.")
 
 
 def lower_priority(pid: int, niceness: int) -> None:
@@ -107,10 +157,15 @@ class StatusFile(Generic[Status]):
     def read(self) -> Status | None:
         """The latest status, "interrupted" where its process died; None where there is none or it cannot be read."""
         value = files.read_json(self.path)
-        try:
-            status = self.kind(**{one.name: value[one.name] for one in fields(self.kind) if one.name in value})
-        except TypeError:  # no state
+        known = {one.name: value[one.name] for one in fields(self.kind) if one.name in value}
+        types = get_type_hints(self.kind)
+        if "state" not in known or not all(_has_type(known[name], types[name]) for name in known):
             return None
+        status = self.kind(**known)
         if status.is_live and not process_lock.is_locked(self.lock_path):
             return replace(status, state="interrupted", message=self.interrupted_message)
         return status
+
+
+def _has_type(value: object, kind: type) -> bool:
+    return type(value) is kind or (kind is float and type(value) is int)

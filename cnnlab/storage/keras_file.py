@@ -6,15 +6,16 @@ Keras names the HDF5 groups after the layers' classes, in the order of the model
 """
 
 import io
-import json
 import re
-import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cnnlab.array_types import Weights
+from cnnlab.storage import bounded_files
+from cnnlab.storage.bounded_files import DamagedFile
 
 VARIABLE_NAMES = {  # of each class of layer, in the order in which Keras stores them
     "Conv2D": ("kernel", "bias"),
@@ -23,24 +24,48 @@ VARIABLE_NAMES = {  # of each class of layer, in the order in which Keras stores
 }
 
 
-def read_weights(path: Path) -> Weights:
-    """The weights by "layer/variable" ("conv1/kernel", "bn1/gamma", ...), float32.
+def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]], max_bytes: int) -> Weights:
+    """The weights by "layer/variable" ("conv1/kernel", "bn1/gamma", ...), float32, of exactly these shapes.
 
-    Classes of layers that hold no weights are passed over. Raises OSError, KeyError or zipfile.BadZipFile where the
-    file is not what Keras writes.
+    The archive expands to at most `max_bytes`. Raises FileNotFoundError; DamagedFile where the file is not what Keras
+    writes, or that of another network.
     """
     import h5py
 
+    members = bounded_files.read_archive(path, max_bytes)
+    try:
+        config = bounded_files.parse_json_object(members["config.json"], max_nesting=64)
+        paths = dataset_paths(config["config"]["layers"])
+        with h5py.File(io.BytesIO(members["model.weights.h5"]), "r") as file:
+            check_shapes({name: file[place].shape for name, place in paths.items()}, shapes)
+            return {name: np.asarray(file[place], np.float32) for name, place in paths.items()}
+    except DamagedFile:
+        raise
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError, RuntimeError, OSError):
+        raise DamagedFile("is not what Keras writes") from None
+
+
+def check_shapes(found: Mapping[str, Any], expected: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises DamagedFile unless `found` has exactly these names and shapes."""
+    if missing := sorted(set(expected) - set(found)):
+        raise DamagedFile(f"lacks {missing[0]}")
+    if unknown := sorted(set(found) - set(expected)):
+        raise DamagedFile(f"holds {unknown[0]:.60}, which this network does not have")
+    for name, shape in expected.items():
+        if found[name] != shape:
+            raise DamagedFile(f"is that of another network: {name} has the shape {found[name]}, expected {shape}")
+
+
+def dataset_paths(layers: list[dict[str, Any]]) -> dict[str, str]:
+    """The HDF5 path of each weight by "layer/variable"; classes of layers that hold no weights are passed over."""
     counts: dict[str, int] = {}
-    weights: dict[str, NDArray[np.float32]] = {}
-    with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r") as file:
-        for layer in json.loads(archive.read("config.json"))["config"]["layers"]:
-            names = VARIABLE_NAMES.get(layer["class_name"], ())
-            group = _group_name(layer["class_name"], counts)
-            for index, name in enumerate(names):
-                values = file["layers"][group]["vars"][str(index)]
-                weights[f"{layer['config']['name']}/{name}"] = np.asarray(values, np.float32)
-    return weights
+    paths: dict[str, str] = {}
+    for layer in layers:
+        names = VARIABLE_NAMES.get(layer["class_name"], ())
+        group = _group_name(layer["class_name"], counts)
+        for index, name in enumerate(names):
+            paths[f"{layer['config']['name']}/{name}"] = f"layers/{group}/vars/{index}"
+    return paths
 
 
 def _group_name(class_name: str, counts: dict[str, int]) -> str:

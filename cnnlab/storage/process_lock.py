@@ -20,6 +20,7 @@ import fcntl
 import os
 import socket
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -98,6 +99,21 @@ def acquire(path: Path, *, timeout: float = 0.5, write_owner: bool = True) -> Pr
     return lock
 
 
+def acquire_any(paths: Sequence[Path], *, timeout: float, poll: Callable[[], None]) -> ProcessLock | None:
+    """A lock on one of `paths`, a semaphore whose holders may be killed; None where all are held for `timeout` seconds.
+
+    `poll` is called between two attempts; what it raises ends the wait.
+    """
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        for path in paths:
+            if lock := _try_lock(path):
+                return lock
+        poll()
+        time.sleep(RETRY_SECONDS)
+    return None
+
+
 def _try_lock(path: Path) -> ProcessLock | None:
     """One try; None where it is held, or where the file or its folder went meanwhile. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -136,7 +152,7 @@ def _inherited(path: Path) -> ProcessLock | None:
 def is_locked(path: Path) -> bool:
     """Whether a living process holds the lock on `path`. It is taken by nobody, and nothing is created, by asking."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return False
     try:

@@ -98,6 +98,15 @@ def evict_runs(max_bytes: float, active_keys: Collection[str], viewed_seconds: f
     return EvictionResult(total, tuple(removed))
 
 
+def remove_run(name: str) -> None:
+    """Remove the run directory of this name. Raises UnknownRun where there is none, or where it is in use."""
+    folder = settings.runs_dir() / name
+    if not runs.RUN_NAME_PATTERN.fullmatch(name) or not folder.is_dir():
+        raise runs.UnknownRun(f"There is no run called {name[:64]!r} here to be removed.")
+    if not _evict(folder):
+        raise runs.UnknownRun(f"The run {name} could not be removed: a worker is at it, or the disk refuses it.")
+
+
 def _evict(folder: Path) -> bool:
     """Take the folder away in one step, then empty it; False where a worker is at it, or where we may not."""
     try:

@@ -3,20 +3,21 @@
     experiment.json       the experiment, whole
     record.json           state, versions, device, data fingerprint, started, seconds, epochs done, final figures
     history.csv           a row an epoch; epoch 0 is before training
-    weights/000.npz ...   the weights after that epoch, by layer and role (`halved`; the last one float32)
+    weights/000.npz ...   the weights after that epoch, by layer and role (float16; the last one float32)
     model.keras           the trained Keras model
     predictions.npz       logits on the validation and on the test images
+    reestimated.json      accuracies with re-estimated batch normalization at the kept epochs; only where history.csv
+                          lacks them (`jobs.batchnorm_job`)
     progress.json, checkpoint.npz, lock, worker.log        while it trains
 
 A worker writes its directory; everybody else reads. Every file is replaced in one step, so a reader never sees half of
-one. Nothing here needs Keras: shipped runs leave their last weights to `model.keras`, a zip around an HDF5 file.
+one. A run is whole, or `damages` says which of its files cannot be used and why (`run_files` checks them); its other
+files can be read all the same. Nothing here needs Keras: shipped runs leave their last weights to `model.keras`.
 """
 
-import csv
-import io
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +27,23 @@ from numpy.typing import NDArray
 from cnnlab import settings
 from cnnlab.array_types import Weights
 from cnnlab.experiment import REPORT, Experiment
-from cnnlab.storage import files, keras_file
-from cnnlab.storage.process_lock import is_locked
-
-HISTORY_COLUMNS = (
-    "epoch",
-    "accuracy",
-    "loss",
-    "train_eval_accuracy",
-    "train_eval_loss",
-    "val_accuracy",
-    "val_loss",
-    "penalty",
+from cnnlab.storage import files, run_damage, run_files
+from cnnlab.storage.bounded_files import DamagedFile
+from cnnlab.storage.history_file import (
+    HISTORY_COLUMNS,
+    HISTORY_FILE,
+    OPTIONAL_HISTORY_COLUMNS,
+    REESTIMATED,
+    Columns,
+    write_history,
 )
+from cnnlab.storage.process_lock import is_locked
+from cnnlab.storage.run_files import EXPERIMENT_FILE, MODEL_FILE, PREDICTIONS_FILE
+from cnnlab.storage.run_record import RECORD_FILE, RunRecord
+
+__all__ = ["HISTORY_COLUMNS", "OPTIONAL_HISTORY_COLUMNS", "REESTIMATED", "write_history"]  # of history_file
+
+REESTIMATED_FILE = "reestimated.json"
 SNAPSHOT_EPOCHS = (0, 1, 2, 3, 5, 10, 20, 30)
 RUN_NAME_PATTERN = re.compile(r"[a-z0-9-]{1,64}")
 
@@ -47,18 +52,25 @@ class UnknownRun(LookupError):
     """No run goes by this name. The message is one sentence for the person who asked."""
 
 
-def write_history(path: Path, rows: list[dict[str, float]]) -> None:
-    """Write the history so far; a figure is written with all its digits, and left empty where there is none."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    files.write_bytes(path, text.getvalue().encode())
+class DamagedRun(UnknownRun):
+    """A file of the run cannot be used. The message is one sentence for a person."""
+
+
+@dataclass(frozen=True)
+class DamagedFolder:
+    """A run directory whose experiment is not known, and why, in one sentence."""
+
+    path: Path
+    damage: str
+
+    @property
+    def name(self) -> str:
+        return self.path.name
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run directory, read. `name` is the folder's: a key, or one of the report's names under `pretrained/`."""
+    """A run directory. `name` is the folder's: a key, or one of the report's names under `pretrained/`."""
 
     path: Path
     experiment: Experiment
@@ -81,10 +93,13 @@ class Run:
     def is_pretrained(self) -> bool:
         return self.path.parent == settings.PRETRAINED
 
-    @cached_property
-    def record(self) -> dict[str, Any]:
-        """record.json as it was when first asked for."""
-        return files.read_json(self.path / "record.json")
+    @property
+    def record(self) -> RunRecord:
+        """record.json as it stands now; an empty record where there is none, or where it is damaged."""
+        try:
+            return run_files.read_record(self.path / RECORD_FILE, self.experiment)
+        except (OSError, DamagedFile):
+            return RunRecord()
 
     @property
     def is_live(self) -> bool:
@@ -93,67 +108,136 @@ class Run:
 
     @property
     def state(self) -> str:
-        """running, done, stopped or failed; 'interrupted' where the record says running and no worker lives."""
-        written = str(self.record.get("state", "stopped"))
+        """running, done, stopped or failed; "interrupted" where the record says running and no worker lives.
+
+        "damaged" where experiment, record or history cannot be used, unless a worker is replacing them.
+        """
+        if run_damage.description_damages(self.path, self.experiment):
+            return "running" if self.is_live else "damaged"
+        written = self.record.state or "stopped"
         if written == "running" and not self.is_live:  # gone, or at its end since the record was read
-            written = str(files.read_json(self.path / "record.json").get("state", "stopped"))
+            written = self.record.state or "stopped"
             return "interrupted" if written == "running" else written
         return written
 
+    def damages(self, thorough: bool = False) -> dict[str, str]:
+        """What is wrong with each file that cannot be used: {"history.csv": "is empty"}; empty for a whole run.
+
+        Archives are judged by their directory and their last reader, or opened and read whole (`thorough`).
+        """
+        return run_damage.find_damages(self.path, self.experiment, thorough)
+
+    @property
+    def damage(self) -> str:
+        """The first of `damages` as a sentence, with the number of the others; "" for a whole run."""
+        return run_damage.describe_damages(self.damages())
+
+    @property
+    def newer_fields(self) -> list[str]:
+        """The fields of record.json that this version does not know."""
+        return sorted(self.record.extra)
+
     def progress(self) -> dict[str, Any]:
-        """progress.json: where the live worker is; empty when there is none."""
-        return files.read_json(self.path / "progress.json")
+        """progress.json: where the live worker is; empty when there is none. Values of a wrong type are left out."""
+        return run_files.read_progress(self.path / "progress.json")
 
-    def history(self) -> dict[str, NDArray[np.float64]]:
-        """history.csv by column, one value an epoch; NaN where a figure does not exist (training before epoch 1)."""
-        try:
-            rows = list(csv.DictReader((self.path / "history.csv").read_text().splitlines()))
-        except OSError:
-            rows = []
-        return {name: np.array([float(row[name] or "nan") for row in rows]) for name in HISTORY_COLUMNS}
+    def history(self) -> Columns:
+        """history.csv by column, one value an epoch; NaN where a figure does not exist (training before epoch 1).
 
-    def snapshot_epochs(self) -> list[int]:
-        """The epochs whose weights are kept, ascending."""
-        kept = {int(file.stem) for file in (self.path / "weights").glob("[0-9]*.npz")}
-        last = self.record.get("epochs_done")
-        return sorted(kept | ({int(last)} if last and (self.path / "model.keras").exists() else set()))
-
-    def weights(self, epoch: int) -> Weights:
-        """The weights after `epoch`, float32 by "layer/role". Raises UnknownRun where that epoch was not kept."""
-        file = self.path / "weights" / f"{epoch:03}.npz"
-        if file.exists():
-            with np.load(file) as arrays:
-                return {name: arrays[name].astype(np.float32) for name in arrays.files}
-        if epoch in self.snapshot_epochs():
-            return keras_file.read_weights(self.path / "model.keras")
-        raise UnknownRun(f"This run keeps the weights of epochs {self.snapshot_epochs()}. Received: epoch={epoch}")
-
-    def predictions(self) -> dict[str, NDArray[Any]]:
-        """predictions.npz: "test" and, for a validation split, "validation" logits (n, 10), `halved`, with "_labels".
-
-        Empty while the run has not finished.
+        Empty columns while there is none. Raises DamagedRun.
         """
         try:
-            with np.load(self.path / "predictions.npz") as arrays:
-                return {name: arrays[name] for name in arrays.files}
+            return run_damage.read_history(self.path, self.experiment)
+        except (OSError, DamagedFile) as damage:
+            raise DamagedRun(self._damage_message(HISTORY_FILE, damage)) from None
+
+    def reestimated_history(self) -> Columns:
+        """OPTIONAL_HISTORY_COLUMNS and "epoch", one value for each epoch that has these figures; empty without any.
+
+        From history.csv where the run recorded them while it trained, else from reestimated.json (kept epochs only).
+        Raises DamagedRun.
+        """
+        history = self.history()
+        names = ("epoch", *OPTIONAL_HISTORY_COLUMNS)
+        recorded = np.isfinite(history[OPTIONAL_HISTORY_COLUMNS[0]])
+        if recorded.any():
+            return {name: history[name][recorded] for name in names}
+        rows = files.read_json(self.path / REESTIMATED_FILE).get("epochs")
+        try:
+            return {name: np.array([float(row[name]) for row in rows or ()], np.float64) for name in names}
+        except (TypeError, KeyError, ValueError):
+            raise DamagedRun(self._damage_message(REESTIMATED_FILE, ValueError("holds no such figures"))) from None
+
+    def snapshot_epochs(self) -> list[int]:
+        """The epochs whose weights are kept and not known to be damaged, ascending."""
+        archives, last = run_damage.snapshot_files(self.path, self.experiment), self.record.epochs_done
+        if last:
+            archives.setdefault(last, self.path / MODEL_FILE)
+        return sorted(epoch for epoch, path in archives.items() if run_damage.is_usable(path, self.experiment))
+
+    def weights(self, epoch: int) -> Weights:
+        """The weights after `epoch`, float32 by "layer/role".
+
+        Raises UnknownRun where that epoch was not kept, DamagedRun where its file cannot be used.
+        """
+        path = self.path / "weights" / f"{epoch:03}.npz"
+        if not run_files.exists(path) and epoch == self.record.epochs_done:
+            path = self.path / MODEL_FILE
+        try:
+            return run_files.read_weights(path, self.experiment)
+        except DamagedFile as damage:
+            raise DamagedRun(self._damage_message(path.relative_to(self.path).as_posix(), damage)) from None
+        except OSError:
+            raise UnknownRun(
+                f"This run keeps the weights of epochs {self.snapshot_epochs()}. Received: epoch={epoch}"
+            ) from None
+
+    def predictions(self) -> dict[str, NDArray[Any]]:
+        """predictions.npz: "test" and, for a validation split, "validation" logits (n, 10), with "_labels" (n,).
+
+        Empty while the run has not finished. Raises DamagedRun.
+        """
+        try:
+            return run_files.read_predictions(self.path / PREDICTIONS_FILE, self.experiment)
         except FileNotFoundError:
             return {}
+        except (OSError, DamagedFile) as damage:
+            raise DamagedRun(self._damage_message(PREDICTIONS_FILE, damage)) from None
+
+    def _damage_message(self, file: str, damage: Exception) -> str:
+        return f"The run {self.title} is damaged: {file} {str(damage).removesuffix('.')}."
 
 
 def read_run(path: Path) -> Run:
-    """The run in this directory. Raises UnknownRun where there is none."""
+    """The run in this directory, whatever its name. Raises UnknownRun where there is none, DamagedRun."""
     try:
-        return Run(path, Experiment.from_json((path / "experiment.json").read_text()))
-    except (OSError, ValueError):  # not there, not text, or no experiment
+        return Run(path, run_files.read_experiment(path / EXPERIMENT_FILE))
+    except DamagedFile as damage:
+        raise DamagedRun(_damage_message(path, damage)) from None
+    except OSError:
         raise UnknownRun(f"There is no run called {path.name!r} here; choose one from the list.") from None
 
 
+def _read_named_run(path: Path) -> Run:
+    """The same, of a directory that must be named after its experiment."""
+    run = read_run(path)
+    try:
+        run_files.check_folder_name(path, run.experiment)
+    except DamagedFile as damage:
+        raise DamagedRun(_damage_message(path, damage)) from None
+    return run
+
+
+def _damage_message(path: Path, damage: object) -> str:
+    return f"The run {path.name[:64]} is damaged: {EXPERIMENT_FILE} {str(damage).removesuffix('.')}."
+
+
 def open_run(reference: str) -> Run:
-    """The run with this key, or the shipped run with this name. Raises UnknownRun."""
+    """The run with this key, or the shipped run with this name. Raises UnknownRun, DamagedRun."""
     if not RUN_NAME_PATTERN.fullmatch(reference):
         raise UnknownRun(f"A run is called by its name or its 16-digit key. Received: {reference[:64]!r}")
     shipped = settings.PRETRAINED / reference
-    return read_run(shipped if shipped.is_dir() else settings.runs_dir() / reference)
+    return _read_named_run(shipped if shipped.is_dir() else settings.runs_dir() / reference)
 
 
 def shipped_name(experiment: Experiment) -> str | None:
@@ -162,24 +246,61 @@ def shipped_name(experiment: Experiment) -> str | None:
 
 
 def find_run(experiment: Experiment) -> Run | None:
-    """The run of this experiment, shipped or trained here, or None."""
+    """The run of this experiment, shipped or trained here, or None; a damaged one where there is no other."""
     shipped = shipped_name(experiment)
     places = [settings.PRETRAINED / shipped] if shipped else []
-    for place in [*places, settings.runs_dir() / experiment.key]:
-        if (place / "experiment.json").exists():
-            return read_run(place)
-    return None
+    found = [
+        Run(place, experiment) for place in [*places, settings.runs_dir() / experiment.key] if run_damage.is_run(place)
+    ]
+    return next((run for run in found if run.state != "damaged"), found[0] if found else None)
+
+
+def shipped_seed_path(experiment: Experiment) -> Path:
+    """The directory of a further seed that came with the program: its results without its weights."""
+    return settings.PRETRAINED / "seeds" / experiment.key
+
+
+def shipped_seeds() -> list[Run]:
+    """The further seeds of the report's models and of the Shapes networks that came with the program, by key.
+
+    They hold experiment, record, history and predictions, and no weights: there is nothing to look inside of.
+    """
+    folders = sorted(_folders(settings.PRETRAINED / "seeds"))
+    return [run for run in _read_folders(folders) if isinstance(run, Run)]
 
 
 def list_runs() -> list[Run]:
-    """Every run there is: the shipped ones in the report's order, then those trained here, newest first."""
-    shipped = [settings.PRETRAINED / name for name in REPORT]
-    trained = settings.runs_dir().glob("*/experiment.json")
-    folders = [path.parent for path in sorted(trained, key=files.modified_time, reverse=True)]
-    found = []
-    for folder in [*shipped, *folders]:
+    """Every run there is: the shipped ones in the report's order, then those trained here, newest first.
+
+    A run whose experiment.json cannot be used is among `damaged_folders` instead.
+    """
+    return [run for run in _read_folders(_run_folders()) if isinstance(run, Run)]
+
+
+def damaged_folders() -> list[DamagedFolder]:
+    """The run directories whose experiment.json is missing, damaged or of another run."""
+    return [folder for folder in _read_folders(_run_folders()) if isinstance(folder, DamagedFolder)]
+
+
+def _run_folders() -> list[Path]:
+    """The directories of the report's models, then those of this home, newest first."""
+    trained = sorted(_folders(settings.runs_dir()), key=lambda path: files.modified_time(path / EXPERIMENT_FILE))
+    return [*(settings.PRETRAINED / name for name in REPORT), *reversed(trained)]
+
+
+def _read_folders(folders: Iterable[Path]) -> Iterator[Run | DamagedFolder]:
+    for folder in folders:
         try:
-            found.append(read_run(folder))
+            yield _read_named_run(folder)
+        except DamagedRun as damage:
+            yield DamagedFolder(folder, str(damage))
         except UnknownRun:
-            continue
-    return found
+            if run_damage.is_run(folder):
+                yield DamagedFolder(folder, _damage_message(folder, "is missing"))
+
+
+def _folders(place: Path) -> list[Path]:
+    try:
+        return [path for path in place.iterdir() if path.is_dir()]
+    except OSError:
+        return []

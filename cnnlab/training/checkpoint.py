@@ -5,8 +5,7 @@ as "0000", "0001", ..., and under "story" a JSON object: rows, epoch_seconds, st
 """
 
 import json
-import zipfile
-import zlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from cnnlab.storage import files
+from cnnlab.storage.bounded_files import read_npz
 
 STATE_NAME = "story"
+MAX_STATE_BYTES = 4_000_000  # of the history and the seconds of 500 epochs, as text of four bytes a character
 
 
 class CheckpointError(ValueError):
@@ -25,10 +26,13 @@ class CheckpointError(ValueError):
 def read_checkpoint(path: Path, shapes: list[tuple[int, ...]]) -> tuple[list[Any], dict[str, Any]]:
     """The variables of a checkpoint, of these shapes, and its state. Raises FileNotFoundError, CheckpointError."""
     try:
-        with np.load(path) as file:
-            values = [file[f"{index:04}"] for index in range(len(shapes))]
-            state = json.loads(str(file[STATE_NAME]))
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        arrays = read_npz(path, MAX_STATE_BYTES + sum(4096 + 8 * math.prod(shape) for shape in shapes))
+        values = [arrays[f"{index:04}"] for index in range(len(shapes))]
+        state = json.loads(str(arrays[STATE_NAME]))
+        rows = state["rows"]
+        if len(state["epoch_seconds"]) != max(0, len(rows) - 1) or not isinstance(state["started"], str):
+            raise ValueError("Expected the seconds of every epoch.")
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise CheckpointError("its checkpoint cannot be read") from None
     if [value.shape for value in values] != [tuple(shape) for shape in shapes]:
         raise CheckpointError("its checkpoint is that of another version of this network")

@@ -9,35 +9,35 @@ import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
+from cnnlab.storage.run_record import RunRecord
 
 
-def initial_record(experiment: Experiment, fingerprint: str) -> dict[str, Any]:
+def initial_record(experiment: Experiment, fingerprint: str) -> RunRecord:
     """What a record says from the start: where, with what, on which data."""
     backend = keras.backend.backend()
-    return {
-        "versions": {
-            "python": platform.python_version(),
-            "keras": keras.__version__,
-            "backend": backend,
-            "backend_version": version(backend),
-            "numpy": np.__version__,
-        },
-        "device": device_name(),
-        "threads": thread_count(),
-        "precision": experiment.precision,
-        "fingerprint": fingerprint,
-        "seed": experiment.seed,
-        "commit": code_commit(),
-        "finished": None,
-        "test_accuracy": None,
+    versions = {
+        "python": platform.python_version(),
+        "keras": keras.__version__,
+        "backend": backend,
+        "backend_version": version(backend),
+        "numpy": np.__version__,
     }
+    return RunRecord(
+        versions=versions,
+        device=device_name(),
+        threads=thread_count(),
+        precision=experiment.precision,
+        fingerprint=fingerprint,
+        seed=experiment.seed,
+        commit=code_commit(),
+        started=utc_now(),
+    )
 
 
 def thread_count() -> int:

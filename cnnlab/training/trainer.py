@@ -13,6 +13,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,20 @@ import numpy as np
 from cnnlab import data, settings
 from cnnlab.analysis.metrics import accuracy, cross_entropy
 from cnnlab.experiment import TRAIN_EVAL_IMAGES, Experiment
-from cnnlab.models.architecture import LayerOrder
+from cnnlab.models.architecture import LayerOrder, layer_names, network_layers
 from cnnlab.regularizers import REGULARIZERS
-from cnnlab.storage import compression, files, runs
+from cnnlab.storage import compression, files, run_damage, runs
 from cnnlab.storage.process_lock import acquire
+from cnnlab.storage.run_record import read_record, write_record
 from cnnlab.training import keras_model
 from cnnlab.training.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 from cnnlab.training.compilation import batches_per_epoch, compile_model, save_keras_file
 from cnnlab.training.input_pipeline import InputPipeline
 from cnnlab.training.progress import ProgressCallback, Stopped, stop_signals
 from cnnlab.training.provenance import initial_record, utc_now
+from cnnlab.training.reestimation import reestimated
 
+REESTIMATION_IMAGES = (500, 2_000)  # at least and at most, for mean and variance of each batch normalization
 EVALUATION_BATCH = 250  # twice as many take 0.2 GB more and the same time
 
 EventCallback = Callable[[dict[str, Any]], None]
@@ -58,10 +62,14 @@ class Trainer:
         images = data.split_dataset(dataset, experiment)
         self.train_images = InputPipeline(images.x_train, images.y_train)
         self.val_images = InputPipeline(images.x_val, images.y_val)
+        self.reestimation_images = np.array(images.x_train[: reestimation_count(len(images.x_train))])
+        self.layers = network_layers(experiment, layer_order)
         self.model = compile_model(experiment, layer_order)
         self.history_rows: list[dict[str, float]] = []
         self.epoch_seconds: list[float] = []
-        self.record = initial_record(experiment, dataset.fingerprint) | {"started": utc_now()}
+        self.record = replace(initial_record(experiment, dataset.fingerprint), extra=read_record(path).extra)
+        if layer_names(self.layers, "bn"):
+            self.record = replace(self.record, reestimation_images=len(self.reestimation_images))
         self.val_logits: Any = None
 
     @property
@@ -108,15 +116,24 @@ class Trainer:
         self.history_rows.append(row)
         if epoch:
             self.epoch_seconds.append(round(time.perf_counter() - started, 3))
-        if epoch in runs.SNAPSHOT_EPOCHS or epoch == self.experiment.epochs:
-            self.save_snapshot(epoch)
-        self.save_checkpoint()
-        runs.write_history(self.path / "history.csv", self.history_rows)
+        try:
+            self.save_epoch(epoch)
+        except OSError:  # the record counts the epochs whose history was written
+            self.history_rows.pop()
+            del self.epoch_seconds[self.epochs_done :]
+            raise
         self.write_record("running")
         batches = batches_per_epoch(self.experiment) if epoch else 0
         self.report(
             {"epoch": epoch, "batches": batches, "seconds_left": self.seconds_left(epoch, 1.0), **self.history_rows[-1]}
         )
+
+    def save_epoch(self, epoch: int) -> None:
+        """Write snapshot, checkpoint and history. Raises OSError."""
+        if epoch in runs.SNAPSHOT_EPOCHS or epoch == self.experiment.epochs:
+            self.save_snapshot(epoch)
+        self.save_checkpoint()
+        runs.write_history(self.path / "history.csv", self.history_rows)
 
     @staticmethod
     def training_figures(logs: dict[str, float]) -> dict[str, float]:
@@ -126,18 +143,27 @@ class Trainer:
         return {"accuracy": logs["accuracy"], "loss": logs.get("cross_entropy", logs["loss"])}
 
     def evaluate(self) -> dict[str, float]:
-        """Metrics in inference mode on the first TRAIN_EVAL_IMAGES training images and on the validation images."""
-        train, train_labels = (
-            self.predict(self.train_images, TRAIN_EVAL_IMAGES),
-            self.train_images.labels[:TRAIN_EVAL_IMAGES],
-        )
+        """Metrics in inference mode, the L2 penalty and, with batch normalization, the metrics with re-estimated ones.
+
+        The latter have the suffix REESTIMATED; the model and `val_logits` are left as Keras trained them.
+        """
+        metrics = self.measure()
+        if layer_names(self.layers, "bn"):
+            val_logits = self.val_logits
+            with reestimated(self.model, self.layers, self.reestimation_images):
+                metrics |= {name + runs.REESTIMATED: value for name, value in self.measure().items()}
+            self.val_logits = val_logits
+        return metrics | {"penalty": self.l2_penalty()}
+
+    def measure(self) -> dict[str, float]:
+        """Accuracy and loss on the first TRAIN_EVAL_IMAGES training images and on the validation images."""
+        train, labels = self.predict(self.train_images, TRAIN_EVAL_IMAGES), self.train_images.labels[:TRAIN_EVAL_IMAGES]
         self.val_logits, val_labels = self.predict(self.val_images), self.val_images.labels
         return {
-            "train_eval_accuracy": accuracy(train, train_labels),
-            "train_eval_loss": cross_entropy(train, train_labels),
+            "train_eval_accuracy": accuracy(train, labels),
+            "train_eval_loss": cross_entropy(train, labels),
             "val_accuracy": accuracy(self.val_logits, val_labels),
             "val_loss": cross_entropy(self.val_logits, val_labels),
-            "penalty": self.l2_penalty(),
         }
 
     def predict(self, images: InputPipeline, count: int | None = None) -> Any:
@@ -167,7 +193,7 @@ class Trainer:
     def save_checkpoint(self) -> None:
         """Write every variable that the next epoch depends on, and the history so far."""
         state = {"rows": self.history_rows, "epoch_seconds": self.epoch_seconds}
-        state |= {name: self.record[name] for name in ("started", "fingerprint")}
+        state |= {"started": self.record.started, "fingerprint": self.record.fingerprint}
         write_checkpoint(self.path / "checkpoint.npz", self.variables(), state)
 
     def variables(self) -> list[Any]:
@@ -177,7 +203,7 @@ class Trainer:
         """Load the checkpoint; without one that fits this network and data set, the training begins anew."""
         try:
             values, state = read_checkpoint(self.path / "checkpoint.npz", [v.shape for v in self.variables()])
-            if state.get("fingerprint", self.record["fingerprint"]) != self.record["fingerprint"]:
+            if state.get("fingerprint", self.record.fingerprint) != self.record.fingerprint:
                 raise CheckpointError("the pictures are others than when this training began")
         except FileNotFoundError:
             return
@@ -189,7 +215,7 @@ class Trainer:
         for variable, value in zip(self.variables(), values, strict=True):
             variable.assign(value)
         self.history_rows, self.epoch_seconds = state["rows"], state["epoch_seconds"]
-        self.record["started"] = state["started"]
+        self.record = replace(self.record, started=state["started"])
         runs.write_history(self.path / "history.csv", self.history_rows)
 
     def finish(self) -> None:
@@ -204,23 +230,24 @@ class Trainer:
             validation = {"validation": compress_logits(val_logits), "validation_labels": self.val_images.labels}
         predictions = {**validation, "test": compress_logits(test), "test_labels": test_images.labels}
         files.write_npz(self.path / "predictions.npz", predictions, compress=True)
-        self.record |= {"finished": utc_now(), "test_accuracy": accuracy(test, test_images.labels)}
+        self.record = replace(self.record, finished=utc_now(), test_accuracy=accuracy(test, test_images.labels))
         self.write_record("done")
         remove_temporary_files(self.path)
 
     def write_record(self, state: str, reason: str | None = None) -> None:
         """Write record.json."""
         best = max(self.history_rows, key=lambda row: row["val_accuracy"]) if self.history_rows else None
-        self.record |= {
-            "state": state,
-            "reason": reason,
-            "epochs_done": self.epochs_done,
-            "epoch_seconds": self.epoch_seconds,
-            "seconds": round(sum(self.epoch_seconds), 1),
-            "final": self.history_rows[-1] if self.history_rows else None,
-            "best": best,
-        }
-        files.write_json(self.path / "record.json", self.record)
+        self.record = replace(
+            self.record,
+            state=state,
+            reason=reason,
+            epochs_done=self.epochs_done,
+            epoch_seconds=tuple(self.epoch_seconds),
+            seconds=round(sum(self.epoch_seconds), 1),
+            final=self.history_rows[-1] if self.history_rows else None,
+            best=best,
+        )
+        write_record(self.path, self.record)
 
     def seconds_left(self, epoch: int, share: float) -> float | None:
         """Seconds until the end with `share` of this epoch done, from the last epochs; None in the first."""
@@ -233,6 +260,15 @@ class Trainer:
         """Write progress.json, which the pages read."""
         fields = {"phase": phase, "epoch": epoch, "epochs": self.experiment.epochs, "updated": time.time()}
         files.write_json(self.path / "progress.json", fields | more)
+
+
+def reestimation_count(train_images: int) -> int:
+    """How many training images, the first ones, mean and variance are re-estimated from after each epoch.
+
+    A twentieth, so that the cost stays a small share of the epoch, within REESTIMATION_IMAGES.
+    """
+    low, high = REESTIMATION_IMAGES
+    return min(train_images, max(low, min(high, train_images // 20)))
 
 
 def compress_logits(logits: Any) -> Any:
@@ -262,7 +298,10 @@ def train(
     if lock is None:
         raise RunLocked(f"Another worker is training {experiment.title} at this moment; watch it instead.")
     with lock, stop_signals():
-        if files.read_json(path / "record.json").get("state") == "done":
+        damage = run_damage.describe_damages(run_damage.discard_damaged_files(path, experiment))
+        if damage:
+            logger.warning("This run was damaged and is trained again: %s", damage)
+        elif read_record(path).state == "done":
             remove_temporary_files(path)  # the last worker was killed just before this step
             return "done"
         files.write_bytes(path / "experiment.json", (experiment.to_json() + "\n").encode())
@@ -270,8 +309,7 @@ def train(
         try:
             trainer = Trainer(experiment, path, report, layer_order)
         except LookupError as problem:
-            record = {"epochs_done": 0} | files.read_json(path / "record.json")
-            files.write_json(path / "record.json", record | {"state": "failed", "reason": str(problem)})
+            write_record(path, replace(read_record(path), state="failed", reason=str(problem)))
             (path / "progress.json").unlink(missing_ok=True)
             raise
         return run_guarded(trainer)

@@ -1,7 +1,7 @@
 """The frame around every page: navigation, the number of running trainings, notices, and who is signed in.
 
-A class shares one server. Each browser is one person in the queue (`jobs.fair_scheduling`), named after the token
-in its cookie (`ui.browser_identity`) or after its account (`ui.auth`).
+A class shares one server. Each browser is one person in the queue (`jobs.fair_scheduling`), named after the signed
+token in its cookie (`ui.browser_identity`) or after its account (`ui.auth`).
 """
 
 import importlib
@@ -17,9 +17,12 @@ from cnnlab.jobs import admin, dispatcher_process
 from cnnlab.jobs.job import DONE, FAILED, Job
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.rendering.palette import TEXT_ON_PRIMARY
 from cnnlab.settings import SettingsError
+from cnnlab.storage.runs import UnknownRun
 from cnnlab.ui import auth, browser_identity, cache, presence, streamlit_patches
+from cnnlab.ui.selection import experiment_params
 from cnnlab.ui.state import session_key
 
 POLL_SECONDS = 2.0
@@ -29,6 +32,8 @@ SESSION_STATUS = session_key("app_shell.status")  # the text in the corner
 SESSION_REVISION = session_key("app_shell.queue_revision")  # of the queue when that text was made
 SESSION_OPENED_AT = session_key("app_shell.opened_at")  # Unix time of the session's first run
 SESSION_ANNOUNCED = session_key("app_shell.announced_jobs")  # ids of the jobs whose end was announced
+SESSION_NOTICES = session_key("app_shell.notices")  # ended jobs to be announced once the page has been drawn anew
+SESSION_OWN = session_key("app_shell.own_training")  # this person's training, as URL parameters; {} for none
 BUTTON_TEXT = f"light-dark({TEXT_ON_PRIMARY['light']}, {TEXT_ON_PRIMARY['dark']})"
 # Of the toolbar of a chart, Tab reaches the last button only, Fullscreen; from there the others can be reached.
 TOOLBARS = '[data-testid="stFullScreenFrame"]:not(:hover, :focus-within) [data-testid="stElementToolbarButton"]'
@@ -37,7 +42,17 @@ button[data-testid^="stBaseButton-primary"] {{ color: {BUTTON_TEXT}; }}
 .st-key-running {{ position: fixed; top: 0.95rem; right: 3.6rem; z-index: 1000000; width: auto !important; }}
 .st-key-running p {{ font-size: 0.9rem; white-space: nowrap; }}
 {TOOLBARS}:not(:last-child) {{ visibility: hidden; }}
-@media (max-width: 640px) {{ .st-key-running {{ right: 3.2rem; }} }}
+.st-key-running a {{ padding: 0 0.4rem; }}
+:has(> .st-key-phone_navigation) {{ display: none; }}
+[data-testid="stFullScreenFrame"] > div[height] svg.marks {{ width: 100%; height: calc(100vh - 5rem); }}
+@media (max-width: 768px) {{
+  [data-testid="stSidebar"], [data-testid="stExpandSidebarButton"] {{ display: none; }}
+  :has(> .st-key-phone_navigation) {{ display: block; position: fixed; top: 0.9rem; left: 0.25rem; z-index: 1000000;
+    width: auto; }}
+  .st-key-phone_navigation a {{ padding: 0.1rem 0.3rem; }}
+  .st-key-phone_navigation p {{ font-size: 0.85rem; white-space: nowrap; }}
+  .st-key-running {{ top: 2.9rem; right: 0.6rem; }}
+}}
 </style>"""
 
 
@@ -58,6 +73,7 @@ def run_app(pages: Sequence[st.Page]) -> None:
     streamlit_patches.apply_patches()
     page = st.navigation(list(pages), position="top")
     st.session_state[SESSION_PAGES] = {entry.url_path or "train": entry for entry in pages}
+    st.html(STYLE)
     st.set_page_config(
         page_title=f"{page.title} - CNN Lab",
         page_icon=str(samples.SAMPLE_DIRECTORY / "cifar10_00_3.png"),
@@ -66,21 +82,35 @@ def run_app(pages: Sequence[st.Page]) -> None:
     if not auth.require_sign_in():
         return
     presence.record_page(page.url_path or "train")
+    phone_navigation(pages)
     try:
         page.run()
         page_footer(page)
     except (QueueError, QuotaExceeded, SettingsError) as error:
-        st.error(str(error))
+        st.error(escape_markdown(error))
+    except UnknownRun as error:  # a run was removed or damaged while the page was drawn
+        st.error(escape_markdown(error))
     except OSError as error:
-        st.error(f"Something could not be read or written ({error.strerror or error}): look at the disk of the server.")
+        reason = escape_markdown(error.strerror or error)
+        st.error(f"Something could not be read or written ({reason}): look at the disk of the server.")
     with st.container(key="running"):
-        st.html(STYLE)
         training_status()
+
+
+def phone_navigation(pages: Sequence[st.Page]) -> None:
+    """The pages in one row, for a narrow window, where Streamlit hides its own in a drawer.
+
+    That drawer stays open over the page that was chosen in it.
+    """
+    with st.container(key="phone_navigation", horizontal=True, wrap=False, gap=None):
+        for page in pages:
+            if page.visibility == "visible":
+                st.page_link(page, label=page.title)
 
 
 def page_footer(page: st.Page) -> None:
     """Below the page: a link to the page Admin for a teacher, and the sign-out button for who is signed in."""
-    if page.url_path != "admin" and admin.is_teacher(current_person(), st.session_state.get(SESSION_TEACHER_KEY, "")):
+    if page.url_path != "admin" and is_teacher():
         page_link("admin", "What is this machine doing?", {}, icon=":material/dns:")
     auth.sign_out_button()
 
@@ -102,11 +132,21 @@ def training_status() -> None:
             dispatcher_process.ensure_running()
     except (QueueError, SettingsError):
         return  # the page itself shows the error
-    st.markdown(st.session_state.get(SESSION_STATUS, ""))
+    for job in st.session_state.pop(SESSION_NOTICES, []):
+        icon = ":material/done_all:" if job.state == DONE else ":material/error:"
+        st.toast(finished_message(job), icon=icon, duration=8)
+    status, own = st.session_state.get(SESSION_STATUS, ""), st.session_state.get(SESSION_OWN)
+    if status and own:
+        page_link("train", status, own)
+    else:
+        st.markdown(status)
 
 
 def refresh_status() -> None:
-    """Update the text and announce ended jobs where the queue has changed since the last call."""
+    """Update the text where the queue has changed since the last call.
+
+    Where a training of this person has ended, the page is drawn anew before that is announced: its menus have it then.
+    """
     revision = cache.open_queue().revision()
     if revision == st.session_state.get(SESSION_REVISION):
         return
@@ -114,10 +154,26 @@ def refresh_status() -> None:
     active = cache.open_queue().active()
     running = sum(job.state == "running" for job in active)
     st.session_state[SESSION_STATUS] = status_line(running, len(active) - running)
-    for job in newly_finished_jobs():
-        st.toast(
-            finished_message(job), icon=":material/done_all:" if job.state == DONE else ":material/error:", duration=8
-        )
+    own = own_active_jobs()
+    st.session_state[SESSION_OWN] = experiment_params(own[0].experiment) if own else {}
+    if ended := newly_finished_jobs():
+        st.session_state[SESSION_NOTICES] = ended
+        cache.forget_listing()
+        st.rerun()
+
+
+def own_active_jobs() -> list[Job]:
+    """This person's trainings that run or wait, the running ones first."""
+    person = current_person()
+    return [job for job in cache.open_queue().active() if person in job.requesters and is_readable(job)]
+
+
+def is_readable(job: Job) -> bool:
+    """Whether this version knows the job's experiment."""
+    try:
+        return bool(job.experiment)
+    except ExperimentError:
+        return False
 
 
 def status_line(running: int, waiting: int) -> str:
@@ -146,11 +202,26 @@ def finished_message(job: Job) -> str:
         title = job.experiment.title
     except ExperimentError:
         title = "A training"
-    if job.state == DONE:
-        return f"**{title}** has finished training: open it under Train or Look inside."
-    return f"**{title}** could not be trained. {job.reason or ''}"
+    if job.state != DONE:
+        return f"**{title}** could not be trained. {escape_markdown(job.reason or '')}"
+    pages = pages_that_show(job)
+    return f"**{title}** has finished training{': open it under ' if pages else ''}{' or '.join(pages)}."
+
+
+def pages_that_show(job: Job) -> list[str]:
+    """The pages that can show what this training left."""
+    run = cache.find_run(job.experiment) if is_readable(job) else None
+    if run is None:
+        return []
+    pages = ["Train"] + ["Look inside"] * bool(run.snapshot_epochs())
+    return pages + ["Mistakes"] * ("test" in cache.predictions(run))
+
+
+def is_teacher() -> bool:
+    """Whether who looks is a teacher, by account or by the key typed in this session. Raises SettingsError."""
+    return admin.is_teacher(current_person(), st.session_state.get(SESSION_TEACHER_KEY, ""))
 
 
 def current_person() -> str:
     """The name under which this browser asks for trainings: its account's, else one made of its token."""
-    return auth.account_name() or browser_identity.person_name(browser_identity.browser_token())
+    return auth.account_name() or browser_identity.browser_person()

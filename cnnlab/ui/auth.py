@@ -12,6 +12,7 @@ from typing import Any
 import streamlit as st
 
 from cnnlab.jobs.queue import PERSON_PATTERN
+from cnnlab.rendering.markdown import escape_markdown
 
 
 def is_enabled() -> bool:
@@ -45,7 +46,7 @@ def require_sign_in() -> bool:
     st.title("CNN Lab", anchor=False)
     st.write("Sign in with your account; trainings go by your name.")
     for provider in provider_names():
-        label = f"Sign in with {provider}" if provider else "Sign in"
+        label = f"Sign in with {escape_markdown(provider)}" if provider else "Sign in"
         st.button(label, type="primary", icon=":material/login:", on_click=st.login, args=(provider or None,))
     return False
 
@@ -60,5 +61,5 @@ def sign_out_button() -> None:
     """Who is signed in, and the way out: school computers are shared."""
     if person := account_name():
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption(f"Signed in as {person}")
+            st.caption(f"Signed in as {escape_markdown(person)}")
             st.button("Sign out", type="tertiary", icon=":material/logout:", on_click=st.logout)

@@ -11,14 +11,15 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from cnnlab import data
+from cnnlab import data, report
 from cnnlab.array_types import Weights
 from cnnlab.data import Dataset
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.queue import Queue
+from cnnlab.report import ReportRow
 from cnnlab.settings import data_dir, home
-from cnnlab.storage import files, runs
-from cnnlab.storage.runs import Run, UnknownRun
+from cnnlab.storage import history_file, runs
+from cnnlab.storage.runs import DamagedFolder, DamagedRun, Run
 
 LISTING_SECONDS = 2.0
 
@@ -38,17 +39,45 @@ def list_runs() -> list[Run]:
     return _list_runs(home())
 
 
+def forget_listing() -> None:
+    """Read the list of runs from the disk when it is next asked for: a run has just ended."""
+    _list_runs.clear()
+
+
 @st.cache_resource(ttl=LISTING_SECONDS, max_entries=2, show_spinner=False)
 def _list_runs(place: Path) -> list[Run]:
     return runs.list_runs()
 
 
+def damaged_runs() -> list[Run]:
+    """The runs with a file that cannot be used; looked for at most every two seconds."""
+    return _damaged_runs(home())
+
+
+@st.cache_resource(ttl=LISTING_SECONDS, max_entries=2, show_spinner=False)
+def _damaged_runs(place: Path) -> list[Run]:
+    return [run for run in list_runs() if run.damages()]
+
+
+def damaged_folders() -> list[DamagedFolder]:
+    """The run directories whose experiment is not known; read from the disk at most every two seconds."""
+    return _damaged_folders(home())
+
+
+@st.cache_resource(ttl=LISTING_SECONDS, max_entries=2, show_spinner=False)
+def _damaged_folders(place: Path) -> list[DamagedFolder]:
+    return runs.damaged_folders()
+
+
+def forget_listings() -> None:
+    """Look at the run directories again: one was removed."""
+    for listing in (_list_runs, _damaged_runs, _damaged_folders):
+        listing.clear()
+
+
 def find_run(experiment: Experiment) -> Run | None:
-    """The run of this experiment as it stands now, shipped or trained here; None where there is none to be read."""
-    try:
-        return runs.find_run(experiment)
-    except UnknownRun:  # its description is damaged: training again mends it
-        return None
+    """The run of this experiment as it stands now, shipped or trained here, whole or damaged; None without one."""
+    return runs.find_run(experiment)
 
 
 def inspectable_runs() -> list[Run]:
@@ -57,44 +86,43 @@ def inspectable_runs() -> list[Run]:
 
 
 def history(run: Run) -> dict[str, NDArray[np.float64]]:
-    """`run.history()`, read again only where the file has changed."""
-    return _history(run.path, modified_ns(run.path / "history.csv"))
+    """`run.history()`; empty columns where the file is damaged, which `run.damage` says."""
+    try:
+        return run.history()
+    except DamagedRun:
+        return history_file.empty_history()
 
 
-@st.cache_data(max_entries=200, show_spinner=False)
-def _history(path: Path, moment: int) -> dict[str, NDArray[np.float64]]:
-    return runs.read_run(path).history()
+def report_rows() -> list[ReportRow]:
+    """`report.report_rows()`, read again only where a run has finished or changed. Do not change the rows."""
+    known = [*runs.shipped_seeds(), *list_runs()]
+    return _report_rows(home(), tuple((run.path, modified_ns(run.path / "record.json")) for run in known))
 
 
-def record(run: Run) -> dict[str, Any]:
-    """record.json as it stands now (a `Run` keeps the first one that it read)."""
-    return _record(run.path, modified_ns(run.path / "record.json"))
-
-
-@st.cache_data(max_entries=200, show_spinner=False)
-def _record(path: Path, moment: int) -> dict[str, Any]:
-    return files.read_json(path / "record.json")
+@st.cache_resource(max_entries=2, show_spinner="Comparing the networks")
+def _report_rows(place: Path, moments: tuple[tuple[Path, int], ...]) -> list[ReportRow]:
+    return report.report_rows()
 
 
 def weights(run: Run, epoch: int) -> Weights:
-    """`run.weights(epoch)`. One copy for all sessions: do not change the arrays. Raises UnknownRun."""
+    """`run.weights(epoch)`. One copy for all sessions: do not change the arrays. Raises UnknownRun, DamagedRun."""
     file = run.path / "weights" / f"{epoch:03}.npz"
-    return _weights(run.path, epoch, modified_ns(file) or modified_ns(run.path / "model.keras"))
+    return _weights(run.path, epoch, modified_ns(file) or modified_ns(run.path / "model.keras"), run)
 
 
 @st.cache_resource(max_entries=10, show_spinner=False)  # eight epochs of one run and the last ones of two; 1 MB each
-def _weights(path: Path, epoch: int, moment: int) -> Weights:
-    return runs.read_run(path).weights(epoch)
+def _weights(path: Path, epoch: int, moment: int, _run: Run) -> Weights:
+    return _run.weights(epoch)
 
 
 def predictions(run: Run) -> dict[str, NDArray[Any]]:
-    """`run.predictions()`. One copy for all sessions: do not change the arrays."""
-    return _predictions(run.path, modified_ns(run.path / "predictions.npz"))
+    """`run.predictions()`. One copy for all sessions: do not change the arrays. Raises DamagedRun."""
+    return _predictions(run.path, modified_ns(run.path / "predictions.npz"), run)
 
 
 @st.cache_resource(max_entries=20, show_spinner=False)
-def _predictions(path: Path, moment: int) -> dict[str, NDArray[Any]]:
-    return runs.read_run(path).predictions()
+def _predictions(path: Path, moment: int, _run: Run) -> dict[str, NDArray[Any]]:
+    return _run.predictions()
 
 
 def dataset(name: str) -> Dataset:

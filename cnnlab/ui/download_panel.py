@@ -5,6 +5,7 @@ import time
 import streamlit as st
 
 from cnnlab.data import download
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.settings import home
 from cnnlab.storage.background_process import cnnlab_command, start_detached
 
@@ -22,8 +23,8 @@ def download_panel() -> None:
         "archive on a USB stick: `python -m cnnlab data import PATH`."
     )
     if found and found.state in ("failed", "interrupted", "cancelled"):
-        st.warning(found.message)
-    if st.button("Download CIFAR-10", type="primary", icon=":material/download:"):
+        st.warning(escape_markdown(found.message))
+    if st.button("Download CIFAR-10", icon=":material/download:"):
         start_download()
         st.rerun()
 
@@ -33,7 +34,7 @@ def watch_download() -> None:
     found = download.download_status()
     if found is None or not found.is_live:
         st.rerun()
-    said = found.message
+    said = escape_markdown(found.message)
     if found.state == "downloading":
         said = f"Downloading CIFAR-10: {found.bytes / 1e6:.0f} of {found.total / 1e6:.0f} MB"
     st.progress(min(1.0, found.bytes / max(1, found.total)), text=said)

@@ -44,8 +44,10 @@ class ImageSet:
         return f"{TEST_IMAGE_PREFIXES[self.dataset] if self.complete else 'sample'}-{number}"
 
     def neighbor(self, number: int, label: int | None, by: int) -> int:
-        """The picture `by` places further among those of the class, round and round."""
+        """The picture `by` places further among those of the class, round and round; itself where there is none."""
         here = self.indices(label)
+        if not len(here):
+            return number
         after = int(np.searchsorted(here, number, side="right" if by > 0 else "left"))
         return int(here[(after + by - (by > 0)) % len(here)])
 

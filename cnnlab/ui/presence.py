@@ -15,11 +15,10 @@ import streamlit as st
 from cnnlab.experiment import Experiment
 from cnnlab.storage import run_retention
 from cnnlab.storage.runs import RUN_NAME_PATTERN
-from cnnlab.ui.selection import parse_experiment, parse_selection
+from cnnlab.ui.selection import SESSION_NETWORK, parse_experiment, parse_selection
 from cnnlab.ui.state import session_key
 
 PRESENCE_SECONDS = 90.0  # browsers let a page in the background ask only once a minute
-SESSION_EXPERIMENT = session_key("train.experiment")  # as URL parameters: what the page Train shows
 SESSION_PAGE = session_key("presence.page")  # the page that this tab shows
 SESSION_TAB = session_key("presence.tab")  # 16 hexadecimal digits
 
@@ -64,7 +63,7 @@ def refresh_presence() -> None:
 def viewed_run_names(page: str) -> tuple[str, ...]:
     """The runs that this tab's address names."""
     if page == "train":
-        experiment, _ = parse_experiment(st.session_state.get(SESSION_EXPERIMENT, {}), Experiment())
+        experiment, _ = parse_experiment(st.session_state.get(SESSION_NETWORK, {}), Experiment())
         return (experiment.key,)
     words, _ = parse_selection({name: str(value) for name, value in st.query_params.items()})
     return tuple(name for name in (words.run, words.versus) if RUN_NAME_PATTERN.fullmatch(name))

@@ -37,19 +37,20 @@ def check_option(name: str, options: Mapping[str, str]) -> None:
 def drop_unknown_params(known: Collection[str]) -> None:
     """Take out the words that mean nothing on this page, and say which."""
     others = [name for name in st.query_params if name not in known]
-    for name in others:
-        del st.query_params[name]
     if others:
+        selection.write_params({}, others)
         named = ", ".join(map(selection.quoted, others[:5]))
         selection.show_problems([f"This address holds words that mean nothing on this page: {named}."])
 
 
 def set_param(name: str, value: str | None) -> None:
     """Write one word into the address; None takes it out."""
-    if value is None:
-        st.query_params.pop(name, None)
-    elif st.query_params.get(name) != value:
-        st.query_params[name] = value
+    set_params({name: value})
+
+
+def set_params(values: Mapping[str, str | None]) -> None:
+    """Write several words into the address, as one entry in the browser's history; None takes a word out."""
+    selection.write_params({name: value for name, value in values.items() if value is not None}, values)
 
 
 def read_index(name: str, upper: int) -> int | None:

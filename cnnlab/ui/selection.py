@@ -18,13 +18,15 @@ import streamlit as st
 
 from cnnlab.experiment import INTEGER_RANGES, Experiment, ExperimentError
 from cnnlab.models.architecture import Layer
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import runs
-from cnnlab.storage.runs import Run, UnknownRun
+from cnnlab.storage.runs import DamagedRun, Run, UnknownRun
 from cnnlab.ui.state import session_key, url_param
 
 IMAGE_PATTERN = re.compile(r"(?P<kind>sample|test|shapes)-(?P<number>[0-9]{1,5})|photo-[0-9a-f]{16}")
 IMAGE_COUNT = {"sample": 20, "test": 10_000, "shapes": 1_000}
 SESSION_SELECTION = session_key("selection.params")  # where the session keeps the words while another page is open
+SESSION_NETWORK = session_key("selection.network")  # the experiment of the selected network, as words of an address
 NUMERIC_FIELDS = {*INTEGER_RANGES, "strength", "learning_rate", "train_images"}  # fields of an experiment
 MAX_QUOTED_CHARACTERS = 40  # letters of a wrong word that are repeated to its author
 
@@ -193,34 +195,49 @@ def current_selection() -> Selection:
 
     A word that cannot be used is complained about on the page, in one sentence.
     """
-    words = {name: st.query_params[name] for name in SELECTION_PARAMS if name in st.query_params}
-    selection, problems = parse_selection(words or st.session_state.get(SESSION_SELECTION, {}))
+    selection, problems = parse_selection(selection_words())
     show_problems(problems)
     return selection
 
 
-def update_selection(**changes: Any) -> Selection:
-    """Change these fields of the selection and write it into the address; for the body of a page and for callbacks."""
+def selection_words() -> dict[str, str]:
+    """The words of the address, or of the session where it has none; the session's run where it names only others."""
     words = {name: st.query_params[name] for name in SELECTION_PARAMS if name in st.query_params}
-    selection, _ = parse_selection(words or st.session_state.get(SESSION_SELECTION, {}))
-    return store_selection(replace(selection, **changes))
+    before: dict[str, str] = st.session_state.get(SESSION_SELECTION, {})
+    return ({"run": before["run"]} if before.get("run") else {}) | words if words else before
 
 
-def store_selection(selection: Selection) -> Selection:
-    """Write the whole selection into the address and into the session's memory."""
-    words = selection_params(selection)
+def update_selection(**changes: Any) -> Selection:
+    """Change these fields of the selection and write it into the address; for the body of a page and for callbacks.
+
+    A name that is no field of the selection is a parameter of the address beside it; None takes it out. All of it is
+    one change of the address, so one entry in the browser's history.
+    """
+    selection, _ = parse_selection(selection_words())
+    others = {name: value for name, value in changes.items() if name not in SELECTION_PARAMS}
+    own = {name: value for name, value in changes.items() if name in SELECTION_PARAMS}
+    return store_selection(replace(selection, **own), others)
+
+
+def store_selection(selection: Selection, others: Mapping[str, str | None] | None = None) -> Selection:
+    """Write the whole selection into the address and into the session's memory, and `others` into the address."""
+    words, others = selection_params(selection), others or {}
     st.session_state[SESSION_SELECTION] = words
-    write_params(words, SELECTION_PARAMS)
+    also = {name: value for name, value in others.items() if value is not None}
+    write_params(words | also, [*SELECTION_PARAMS, *others])
     return selection
 
 
 def write_params(params: Mapping[str, str], names: Collection[str]) -> None:
-    """Make the address say `words` and none of the other `names`. Writing what it says already costs nothing."""
-    for name in names:
-        if name in params and st.query_params.get(name) != params[name]:
-            st.query_params[name] = params[name]
-        elif name not in params and name in st.query_params:
-            del st.query_params[name]
+    """Make the address say `params` and none of the other `names`, in one change.
+
+    Each change is an entry in the browser's history. Writing what the address says already changes nothing.
+    """
+    now = st.query_params.to_dict()
+    new = {name: params.get(name, value) for name, value in now.items() if name in params or name not in names}
+    new |= {name: params[name] for name in names if name in params}
+    if new != now:
+        st.query_params.from_dict(new)
 
 
 def open_selected_run(reference: str, default: Run | None) -> Run | None:
@@ -229,18 +246,16 @@ def open_selected_run(reference: str, default: Run | None) -> Run | None:
         return default
     try:
         return runs.open_run(reference)
-    except UnknownRun:
-        usual = f"; {default.title} is shown instead." if default else "."
-        show_problems([f"There is no run called {quoted(reference)} here{usual}"])
+    except UnknownRun as problem:
+        shown = f"{default.title} is shown instead" if default else ""
+        if isinstance(problem, DamagedRun):
+            show_problems([f"{problem} {shown}{'.' if shown else ''}".strip()])
+        else:
+            show_problems([f"There is no run called {quoted(reference)} here{'; ' if shown else ''}{shown}."])
         return default
 
 
 def show_problems(problems: Problems) -> None:
     """Show what was wrong with the address: one line, however much it was."""
     if problems:
-        st.warning(" ".join(_escape_markdown(problem) for problem in problems), icon=":material/link_off:")
-
-
-def _escape_markdown(text: str) -> str:
-    """Text that Markdown leaves alone: these are somebody else's words."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|$~:&])", r"\\\1", text)
+        st.warning(" ".join(map(escape_markdown, problems)), icon=":material/link_off:")

@@ -1,4 +1,4 @@
-"""Every patch of Streamlit's code and every undocumented option that the app uses.
+"""Every patch of Streamlit's code and every undocumented option that the app uses. Long ones are in `streamlit_memory`.
 
 `PATCHES` are applied at run time by `apply_patches()`. `OPTIONS` are hidden options, which `streamlit config show` does
 not list; they are set in .streamlit/config.toml, and `apply_patches()` checks that Streamlit knows them and has these
@@ -18,13 +18,11 @@ from typing import Any
 
 import streamlit as st
 
+from cnnlab.ui.streamlit_internals import UnknownStreamlit, check_version
+from cnnlab.ui.streamlit_memory import patch_add_file, patch_save_session
+
 logger = logging.getLogger("cnnlab.streamlit")
-TESTED_VERSION = (1, 67)  # of Streamlit, for the patches
 RETRY_SECONDS = 0.01
-
-
-class UnknownStreamlit(Exception):
-    """Streamlit's internals differ from those that a patch was written for."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +85,7 @@ def patch_request_rerun() -> None:
 
 def app_session_class() -> Any:
     """Streamlit's AppSession."""
-    if tuple(map(int, st.__version__.split(".")[:2])) != TESTED_VERSION:
-        raise UnknownStreamlit("another version than {}.{}".format(*TESTED_VERSION))
+    check_version()
     from streamlit.runtime.app_session import AppSession
 
     return AppSession
@@ -146,6 +143,21 @@ PATCHES = (
         "not reported as such; the comment in AppSession.request_rerun that names streamlit#9921 describes the case. "
         "Minimal reproduction: test_streamlit_alone_loses_the_rest_of_the_page.",
         patch_request_rerun,
+    ),
+    Patch(
+        "MemoryUploadedFileManager.add_file",
+        "Whoever has a page open may upload files of maxUploadSize without end, under any name, and Streamlit keeps "
+        "each until the session ends. With the patch a session has MAX_SESSION_UPLOADS of them and all sessions "
+        "together MAX_UPLOAD_BYTES; the oldest of the session that holds most go first.",
+        "not reported as such; test_streamlit_alone_keeps_every_file_that_is_uploaded",
+        patch_add_file,
+    ),
+    Patch(
+        "MemorySessionStorage.save",
+        "Streamlit keeps up to 128 closed sessions with all they hold, and the expired ones among them until another "
+        "session closes. With the patch it keeps MAX_CLOSED_SESSIONS, none longer than server.disconnectedSessionTTL.",
+        "not reported as such; test_streamlit_alone_keeps_closed_sessions_that_have_expired",
+        patch_save_session,
     ),
 )
 

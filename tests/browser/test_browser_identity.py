@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from types import SimpleNamespace
 
 import pytest
@@ -16,16 +17,29 @@ from chrome import PATIENCE, answers, free_port, settled, wait_until
 from streamlit.testing.v1 import AppTest
 
 from cnnlab import settings
-from cnnlab.ui.browser_identity import COOKIE, BrowserCookie, browser_token, is_valid_token, new_token, person_name
+from cnnlab.experiment import Experiment
+from cnnlab.jobs.queue import Queue
+from cnnlab.storage import signing_key as key_module
+from cnnlab.ui.browser_identity import (
+    COOKIE,
+    BrowserCookie,
+    browser_person,
+    new_token,
+    person_name,
+    signed_token,
+    token_subject,
+)
 
-TOKEN = "Abcdefghijklmnopqrstuvwxyz_-0123"
+SUBJECT = "Abcdefghijklmnopqrst_-"
+SIGNED = "a signed token"  # made in the test: the key of its home signs it
+UNSIGNED = "Abcdefghijklmnopqrstuvwxyz_-0123"  # a cookie from before tokens were signed
 PAGE = """
 import streamlit as st
-from cnnlab.ui.browser_identity import browser_token, person_name
+from cnnlab.ui.browser_identity import browser_person
 
 st.session_state["runs"] = st.session_state.get("runs", 0) + 1
 st.title("Who is this?")
-st.text(f"{person_name(browser_token())} in run {st.session_state['runs']}")
+st.text(f"{browser_person()} in run {st.session_state['runs']}")
 st.text("just below")
 st.button("Again")
 """
@@ -41,20 +55,44 @@ app = st.App("page.py", middleware=[Middleware(BrowserCookie)])
 # -- the token ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_name_is_a_digest_of_the_token():
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home with a key of its own."""
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def test_a_name_is_a_digest_of_the_subject_of_a_token_of_128_bits_twice():
     assert person_name("a") == "bca978112ca1b"
-    assert is_valid_token(new_token()) and new_token() != new_token()
+    assert re.fullmatch(r"[\w-]{22}\.[\w-]{22}", new_token()) and new_token() != new_token()
+    assert token_subject(signed_token(SUBJECT)) == SUBJECT
 
 
-@pytest.mark.parametrize(
-    "value", [None, "", TOKEN[:-1], TOKEN + "x", TOKEN[:-1] + "ä", TOKEN[:-1] + "'", TOKEN + "\n", "<script>".ljust(32)]
-)
-def test_what_is_no_token_is_ignored(value, monkeypatch):
-    assert not is_valid_token(value)
+def forged(subject=SUBJECT):
+    """Values that this home did not sign."""
+    good = signed_token(subject)
+    flipped = good[:-2] + ("A" if good[-2] != "A" else "B") + good[-1]
+    return [
+        None, "", subject, UNSIGNED, f"{subject}.", f"{subject}.{subject}", good + "x", good + "\n", flipped,
+        good.upper(), "x" + good, good.replace(".", ".."), f"{SUBJECT[1:]}z.{good.split('.')[1]}",
+        "<script>".ljust(45), good[:-1] + "ä",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(forged())))
+def test_what_this_home_did_not_sign_is_ignored(number, home, monkeypatch):
+    value = forged()[number]
+    assert token_subject(value) is None
     monkeypatch.setattr(type(st.context), "cookies", {COOKIE: value} if value is not None else {})
     app = AppTest.from_string(PAGE).run()
     assert not app.exception
-    assert app.text[0].value != f"{person_name(value or '')} in run 1"
+    assert app.text[0].value not in [f"{person_name(one)} in run 1" for one in ((value or "").split(".")[0], SUBJECT)]
+
+
+def test_a_token_of_another_home_is_ignored(home, monkeypatch):
+    token = new_token()
+    monkeypatch.setenv("CNNLAB_HOME", str(home / "other"))
+    assert token_subject(token) is None
 
 
 def test_without_a_cookie_a_name_lasts_as_long_as_the_session():
@@ -67,9 +105,9 @@ def test_without_a_cookie_a_name_lasts_as_long_as_the_session():
 
 def test_a_cookie_comes_before_what_the_session_had(monkeypatch):
     app = AppTest.from_string(PAGE).run()
-    monkeypatch.setattr(type(st.context), "cookies", {COOKIE: TOKEN})
-    assert browser_token() == TOKEN
-    assert app.run().text[0].value == f"{person_name(TOKEN)} in run 2"
+    monkeypatch.setattr(type(st.context), "cookies", {COOKIE: signed_token(SUBJECT)})
+    assert browser_person() == person_name(SUBJECT)
+    assert app.run().text[0].value == f"{person_name(SUBJECT)} in run 2"
 
 
 # -- the middleware ----------------------------------------------------------------------------------------------------
@@ -97,18 +135,41 @@ def cookies_set(kind: str = "http", method: str = "GET", scheme: str = "http", *
 def test_a_page_for_a_browser_without_a_cookie_comes_with_one():
     theirs, ours = cookies_set(accept="text/html,*/*;q=0.8", cookie="other=1")
     assert theirs == "theirs=1"
-    assert re.fullmatch(rf"{COOKIE}=[\w-]{{32}}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax", ours)
+    token, *rest = ours.removeprefix(f"{COOKIE}=").split("; ")
+    assert token_subject(token)
+    assert rest == ["Path=/", "Max-Age=31536000", "HttpOnly", "SameSite=Lax"]
 
 
-@pytest.mark.parametrize("value", ["", "x", TOKEN + "x", '"' + TOKEN])
-def test_a_malformed_cookie_is_replaced(value):
-    assert len(cookies_set(accept="text/html", cookie=f"{COOKIE}={value}")) == 2
+def test_a_cookie_that_was_not_signed_here_is_replaced():
+    for value in filter(None, forged()):
+        if value.isascii() and value.isprintable():
+            _, ours = cookies_set(accept="text/html", cookie=f"{COOKIE}={value}")
+            assert ours.split(";")[0] != f"{COOKIE}={value}" and SUBJECT not in ours
+
+
+def test_an_unsigned_cookie_keeps_its_name_where_it_was_known_before_tokens_were_signed(home, monkeypatch):
+    asked, person = Experiment(dataset="shapes", depth=1), person_name(UNSIGNED)
+    _, ours = cookies_set(accept="text/html", cookie=f"{COOKIE}={UNSIGNED}")
+    assert UNSIGNED not in ours  # nobody knows this name
+    with closing(Queue()) as queue:
+        queue.submit(asked, person)
+    _, ours = cookies_set(accept="text/html", cookie=f"{COOKIE}={UNSIGNED}")
+    assert UNSIGNED not in ours  # the key is older than the request
+    os.utime(home / key_module.FILE, (2e9, 2e9))
+    key_module._keys.clear()
+    _, ours = cookies_set(accept="text/html", cookie=f"{COOKIE}={UNSIGNED}")
+    token = ours.removeprefix(f"{COOKIE}=").split(";")[0]
+    assert token_subject(token) == UNSIGNED and person_name(UNSIGNED) == person
+    assert cookies_set(accept="text/html", cookie=f"{COOKIE}={token}") == ["theirs=1"]
+    (home / "jobs.sqlite").write_bytes(b"damaged" * 100)
+    _, ours = cookies_set(accept="text/html", cookie=f"{COOKIE}={UNSIGNED}")
+    assert UNSIGNED not in ours
 
 
 @pytest.mark.parametrize(
     "request_",
     [
-        {"accept": "text/html", "cookie": f"a=b; {COOKIE}={TOKEN}"},
+        {"accept": "text/html", "cookie": SIGNED},
         {"accept": "*/*"},
         {"accept": "image/png"},
         {},
@@ -117,6 +178,8 @@ def test_a_malformed_cookie_is_replaced(value):
     ],
 )
 def test_everything_else_passes_unchanged(request_):
+    if request_.get("cookie") == SIGNED:
+        request_ = request_ | {"cookie": f"a=b; {COOKIE}={signed_token(SUBJECT)}"}
     assert cookies_set(**request_) == ["theirs=1"]
 
 
@@ -197,7 +260,7 @@ def test_a_browser_keeps_its_name_over_a_reload_a_new_tab_and_a_restart(address,
     first = said(tab)
     assert first.run == 1
     (cookie,) = [one for one in browser.cookies() if one["name"] == COOKIE]
-    assert first.name == person_name(cookie["value"])
+    assert first.name == person_name(cookie["value"].split(".")[0])
     assert (cookie["httpOnly"], cookie["secure"], cookie["sameSite"], cookie["path"]) == (True, False, "Lax", "/")
 
     tab.reload()
@@ -226,12 +289,14 @@ def test_two_people_have_two_names_and_tabs_opened_at_once_have_one(address, sta
 
 
 @pytest.mark.browser
-def test_a_forged_cookie_is_replaced_and_one_that_looks_right_is_kept(address, start):
+def test_a_cookie_that_somebody_made_up_is_replaced(address, start):
     browser = start()
-    browser.add_cookies([{"name": COOKIE, "value": "<script>", "url": address}])
-    assert said(opened(browser, address)).name != person_name("<script>")
-    (cookie,) = [one for one in browser.cookies() if one["name"] == COOKIE]
-    assert is_valid_token(cookie["value"])
+    for value in ("<script>", UNSIGNED, f"{SUBJECT}.{SUBJECT}"):
+        browser.add_cookies([{"name": COOKIE, "value": value, "url": address}])
+        name = said(opened(browser, address)).name
+        (cookie,) = [one for one in browser.cookies() if one["name"] == COOKIE]
+        assert name == person_name(cookie["value"].split(".")[0])
+        assert name not in (person_name(value), person_name(SUBJECT))
 
 
 @pytest.mark.browser
@@ -244,7 +309,9 @@ def test_who_throws_the_cookie_away_gets_another_though_the_browser_has_kept_the
         tab.reload()
     second = said(tab)
     assert second.name != first.name
-    assert [person_name(one["value"]) for one in browser.cookies() if one["name"] == COOKIE] == [second.name]
+    assert [person_name(one["value"].split(".")[0]) for one in browser.cookies() if one["name"] == COOKIE] == [
+        second.name
+    ]
     assert response.value.status in (200, 304)
 
 

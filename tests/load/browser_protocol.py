@@ -9,11 +9,11 @@ own files, which a browser fetches once and keeps.
 import asyncio
 import contextlib
 import json
-import secrets
 import time
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
 from typing import Any
 
 import websockets
@@ -63,7 +63,7 @@ class Browser:
 
     def __init__(self, url: str, note: Note = lambda what, seconds: None) -> None:
         self.url, self.note = url, note
-        self.token = secrets.token_urlsafe(24)
+        self.token = ""  # the signed cookie that came with the page
         self.widgets: dict[str, Widget] = {}
         self.states: dict[str, WidgetState] = {}
         self.texts: list[str] = []  # what the page says in its alerts and exceptions, since the last whole run
@@ -84,6 +84,7 @@ class Browser:
         """Go to an address; the seconds until its page was drawn."""
         self.path, self.query = path, "&".join(f"{name}={word}" for name, word in words.items())
         cookie = await asyncio.to_thread(self._cookie)
+        self.token = self.token or await asyncio.to_thread(self._token)
         self.socket = await websockets.connect(
             f"{self.url.replace('http', 'ws')}/_stcore/stream",
             subprotocols=["streamlit", cookie],
@@ -140,6 +141,12 @@ class Browser:
         self.states[widget.proto.id] = state(widget.kind, widget.proto.id, value)
 
     # -- the wire ----------------------------------------------------------------------------------------------------
+
+    def _token(self) -> str:
+        request = urllib.request.Request(self.url, headers={"Accept": "text/html"})
+        with urllib.request.urlopen(request, timeout=GIVE_UP_SECONDS) as answer:
+            cookies = SimpleCookie("; ".join(answer.headers.get_all("Set-Cookie", [])))
+        return cookies["cnnlab_browser"].value
 
     def _cookie(self) -> str:
         with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=30) as answer:

@@ -32,6 +32,7 @@ from server import NO_DATA, Lab, cpu_seconds, fresh_lab, memory
 from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.storage import files, process_lock, runs
+from cnnlab.storage.run_record import read_record
 
 THINKING = (2.0, 8.0)  # seconds between an answer and the next click
 WATCHING = (15.0, 40.0)  # seconds for which a live run is watched before another network is looked at
@@ -258,7 +259,7 @@ async def lesson(lab: Lab, viewers: int, seconds: float, training: bool) -> Less
         await start_training(lab)
     held = Lesson(lab, viewers)
     await held.run(seconds)
-    held.epochs = int(files.read_json(settings.runs_dir() / LIVE.key / "record.json").get("epochs_done") or 0)
+    held.epochs = read_record(settings.runs_dir() / LIVE.key).epochs_done
     if training and not lab.workers():
         held.trouble.append("the training has ended before the lesson")
     if writing:

@@ -28,7 +28,7 @@ from cnnlab.experiment import Experiment
 from cnnlab.jobs.job import DONE, FAILED
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
-from cnnlab.storage import files
+from cnnlab.storage.run_record import read_record
 
 MEGABYTES = 24
 BEFORE = 5  # epochs that are kept when the disk runs full
@@ -81,7 +81,7 @@ def folder(one: Experiment) -> Path:
 
 def epochs_done(one: Experiment) -> int:
     """How far the run has come."""
-    return int(files.read_json(folder(one) / "record.json").get("epochs_done") or 0)
+    return read_record(folder(one)).epochs_done
 
 
 def state(lab: Lab, one: Experiment) -> str:

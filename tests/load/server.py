@@ -27,7 +27,8 @@ from cnnlab.experiment import Experiment  # noqa: E402
 from cnnlab.jobs.queue import Queue  # noqa: E402
 from cnnlab.jobs.worker_outcome import ATTEMPT_HEADER  # noqa: E402
 from cnnlab.settings import subprocess_environment  # noqa: E402
-from cnnlab.storage import files, process_lock  # noqa: E402
+from cnnlab.storage import process_lock  # noqa: E402
+from cnnlab.storage.run_record import read_record  # noqa: E402
 
 COMPLAINT = re.compile(r"error|traceback|exception", re.IGNORECASE)
 LOGS = ("web.log", "dispatcher.log")
@@ -125,7 +126,7 @@ def fresh_lab(data: Path = NO_DATA, **settings: object) -> Iterator[Lab]:
 
 def is_done(one: Experiment) -> bool:
     """Whether the run has come to its end."""
-    return files.read_json(settings.runs_dir() / one.key / "record.json").get("state") == "done"
+    return read_record(settings.runs_dir() / one.key).state == "done"
 
 
 def undisturbed(one: Experiment) -> bytes:

@@ -177,7 +177,9 @@ class RayWorker:
         except errors.RayTaskError as error:
             reason = str(error.cause).strip().split("\n")[-1]
             return Outcome(FAILED, f"No worker could be started on a machine of the cluster: {reason}")
-        except errors.RayError:  # its Ray worker was killed, or its machine is gone
+        except (errors.NodeDiedError, errors.LocalRayletDiedError):  # its machine is gone: not the job's fault
+            return as_orphaned(outcome_from_record(run_directory(self.job), self.job.started))
+        except errors.RayError:  # its Ray worker was killed
             return outcome_from_record(run_directory(self.job), self.job.started)
 
     def stop(self) -> bool:

@@ -1,0 +1,88 @@
+"""Secrets that people type: the teacher's key and the class code. Wrong ones are counted over all sessions.
+
+The counts are in the queue's file, so a restart or a second web process does not begin anew. After some wrong tries
+within an hour every further one doubles the time in which nobody's try is looked at, up to a longest one.
+"""
+
+import hmac
+import logging
+import time
+from dataclasses import dataclass
+
+from cnnlab import settings
+from cnnlab.jobs import queue_statements as statements
+from cnnlab.jobs.queue import Queue
+from cnnlab.storage.signing_key import signing_key
+
+WINDOW_SECONDS = 3600.0  # wrong tries are forgotten after this
+
+logger = logging.getLogger(__name__)
+
+
+class KeyRefused(RuntimeError):
+    """A wrong key, or no tries are taken at the moment. The message is one sentence for who typed it."""
+
+
+@dataclass(frozen=True)
+class KeyKind:
+    """A secret: its name, how many wrong tries cost nothing, and the longest pause in seconds."""
+
+    name: str
+    free_tries: int
+    longest_pause: float
+
+    def pause(self, wrong_tries: int) -> float:
+        """Seconds after the last of so many wrong tries in which none is taken."""
+        beyond = wrong_tries - self.free_tries
+        return min(self.longest_pause, 2.0 ** min(beyond, 32)) if beyond >= 0 else 0.0
+
+
+TEACHER_KEY = KeyKind("teacher's key", free_tries=5, longest_pause=900.0)
+CLASS_CODE = KeyKind("class code", free_tries=60, longest_pause=60.0)  # a whole class mistypes it
+
+
+def check_teacher_key(queue: Queue, typed: str, person: str) -> None:
+    """Raises KeyRefused unless `typed` is the teacher's key, SettingsError, QueueError."""
+    _check(queue, TEACHER_KEY, typed, settings.current().teacher_key, person)
+
+
+def join_class(queue: Queue, typed: str, person: str) -> None:
+    """`person` may ask for trainings from now on, until the code changes. Raises as `check_teacher_key`."""
+    code = settings.current().class_code
+    _check(queue, CLASS_CODE, typed.strip(), code, person)
+    with queue.write_transaction() as db:
+        statements.insert_member(db, person, code_digest(code))
+
+
+def needs_class_code(queue: Queue, person: str) -> bool:
+    """Whether `person` has to type the class code before asking for a training. Raises SettingsError, QueueError."""
+    code = settings.current().class_code
+    if not code or not settings.BROWSER_NAME_PATTERN.fullmatch(person):
+        return False
+    with queue.read_transaction() as db:
+        return not statements.is_member(db, person, code_digest(code))
+
+
+def code_digest(code: str) -> str:
+    """What is stored of a class code: 22 characters that do not reveal it."""
+    return signing_key().sign("class code", code)
+
+
+def _check(queue: Queue, kind: KeyKind, typed: str, expected: str, person: str) -> None:
+    """Take one try, in one transaction. Raises KeyRefused."""
+    now = time.time()
+    with queue.write_transaction() as db:
+        tries = statements.wrong_key_times(db, kind.name, since=now - WINDOW_SECONDS)
+        left = kind.pause(len(tries)) - max(0.0, now - max(tries, default=now))
+        if tries and left > 0:
+            raise KeyRefused(f"Too many wrong tries: the {kind.name} is taken again in {_words(left)}.")
+        if expected and hmac.compare_digest(expected.encode(), typed.encode()):
+            statements.forget_wrong_keys(db, kind.name)
+            return
+        statements.insert_wrong_key(db, kind.name, now)
+    logger.warning("a wrong %s was typed by %s, %d within an hour", kind.name, person, len(tries) + 1)
+    raise KeyRefused(f"That is not the {kind.name}.")
+
+
+def _words(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds + 1:.0f} s"

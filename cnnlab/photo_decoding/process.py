@@ -1,0 +1,90 @@
+"""The process that decodes one uploaded picture within limits, and its answer.
+
+The command is `COMMAND` with two arguments or more: a JSON object with the fields of `Limits`, and the directories of
+cnnlab, Pillow and NumPy. Standard input is the file; standard output is one line of JSON, {"error": sentence} or the
+fields of `DecodedPhoto`, its image's size in the place of the image, followed by the RGB bytes.
+
+Where Python has no `resource` module the process sets no limits on itself; those on pixels and on wall-clock time,
+which the caller keeps, remain.
+"""
+
+import json
+import math
+import signal
+import sys
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+from cnnlab.photo_decoding.decoder import DAMAGED, TOO_MUCH_MEMORY, DecodedPhoto, PhotoError, decode
+
+# Isolated from the environment and without site-packages' start-up files, which take longer than a small picture.
+COMMAND = (
+    sys.executable,
+    "-I",
+    "-S",
+    "-c",
+    "import sys; sys.path += sys.argv[2:]; from cnnlab.photo_decoding.process import main; main()",
+)
+
+
+class Limits(NamedTuple):
+    """What a picture may have and its decoding may take: million pixels; bytes of memory and seconds of CPU."""
+
+    megapixels: float
+    memory: int
+    cpu_seconds: float
+
+
+def main() -> None:
+    """Decode standard input within the limits of the first argument; write the answer to standard output."""
+    limits = Limits(**json.loads(sys.argv[1]))
+    limit_resources(limits)
+    Image.MAX_IMAGE_PIXELS = None  # `decode` checks the size itself, before it makes room for the pixels
+    answer: dict[str, Any]
+    pixels = b""
+    try:
+        photo = decode(sys.stdin.buffer.read(), limits.megapixels)
+        answer, pixels = photo._asdict() | {"image": photo.image.size}, photo.image.tobytes()
+    except PhotoError as error:
+        answer = {"error": str(error)}
+    except MemoryError:
+        answer = {"error": TOO_MUCH_MEMORY}
+    sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n" + pixels)
+
+
+def limit_resources(limits: Limits) -> None:
+    """Limit this process's address space and CPU time, and let it write no files, where the system can.
+
+    The profiling timer ends the process just before its CPU limit, which the kernel rounds up to whole seconds.
+    """
+    try:
+        import resource
+    except ImportError:
+        return
+    seconds = math.ceil(limits.cpu_seconds)
+    wanted = {"RLIMIT_AS": limits.memory, "RLIMIT_CPU": seconds, "RLIMIT_CORE": 0, "RLIMIT_FSIZE": 0}
+    for name, value in wanted.items():
+        kind = getattr(resource, name, None)
+        if kind is not None:
+            most = resource.getrlimit(kind)[1]
+            allowed = value if most == resource.RLIM_INFINITY else min(value, most)
+            resource.setrlimit(kind, (allowed, allowed))
+    signal.setitimer(signal.ITIMER_PROF, 0.95 * limits.cpu_seconds)  # SIGPROF ends the process
+
+
+def read_answer(output: bytes) -> DecodedPhoto:
+    """The photo that the process wrote. Nothing in it is trusted. Raises PhotoError."""
+    header, _, pixels = output.partition(b"\n")
+    try:
+        answer = json.loads(header)
+        if "error" in answer:
+            raise PhotoError(str(answer["error"]))
+        width, height = map(int, answer["image"])
+        image = Image.frombytes("RGB", (width, height), pixels)
+        size = (int(answer["size"][0]), int(answer["size"][1]))
+        return DecodedPhoto(size, image, int(answer["turn"]), tuple(map(str, answer["notes"])))
+    except PhotoError:
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError) as error:  # the process ended before it answered
+        raise PhotoError(DAMAGED) from error

@@ -1,0 +1,91 @@
+"""Each of the report's eight models over its seeds, beside the plain network of the same depth.
+
+A series is an experiment but for its seed. Its figures have a t interval over the seeds from three seeds on; with fewer
+the interval is that of the images of the first seed (`analysis.statistics`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cnnlab.analysis.statistics import Estimate, accuracy_interval, adjust_for_multiple_comparisons, seed_mean
+from cnnlab.claims import ACCURACY, INFERENCE_GAP, MIN_SEEDS, Comparison, Measure, Results, compare, gap_estimate
+from cnnlab.experiment import REPORT, ReportModel
+from cnnlab.report import ReportRow
+
+
+@dataclass(frozen=True)
+class SeriesResult:
+    """Validation accuracy and gap in inference mode of one model, and their differences from the plain network.
+
+    The differences are None for the plain network itself and where the two have no seed in common; their p values are
+    adjusted for all regularizers and both depths. Fractions.
+    """
+
+    model: ReportModel
+    seeds: tuple[int, ...]
+    accuracy: Estimate
+    gap: Estimate
+    accuracy_difference: Comparison | None
+    gap_difference: Comparison | None
+    accuracy_differs: bool
+    gap_differs: bool
+
+
+def series_results(table: Sequence[ReportRow]) -> list[SeriesResult]:
+    """The trained ones of the eight models, in the report's order."""
+    rows = [row for row in table if row.model.experiment.split == "validation" and row.by_seed]
+    results: Results = {row.model.name: row.by_seed for row in rows}
+    differences = {
+        measure: {row.model.name: difference_from_plain(row.model, measure, results) for row in rows}
+        for measure in (ACCURACY, INFERENCE_GAP)
+    }
+    beyond = {measure: beyond_chance(list(found.values())) for measure, found in differences.items()}
+    return [
+        SeriesResult(
+            row.model,
+            tuple(sorted(row.by_seed)),
+            mean_accuracy(row.model, results),
+            mean_gap(row.model, results),
+            differences[ACCURACY][row.model.name],
+            differences[INFERENCE_GAP][row.model.name],
+            beyond[ACCURACY][index],
+            beyond[INFERENCE_GAP][index],
+        )
+        for index, row in enumerate(rows)
+    ]
+
+
+def plain_model(model: ReportModel) -> ReportModel:
+    """The model of the same depth without a regularizer."""
+    return REPORT[f"{model.experiment.depth}conv-none"]
+
+
+def difference_from_plain(model: ReportModel, measure: Measure, results: Results) -> Comparison | None:
+    """This model minus the plain one of its depth, None for the plain one and where they share no seed."""
+    plain = plain_model(model)
+    if plain == model or not set(results[model.name]) & set(results.get(plain.name, {})):
+        return None
+    return compare(model.name, plain.name, measure, results)
+
+
+def beyond_chance(comparisons: Sequence[Comparison | None]) -> list[bool]:
+    """Which of these differ beyond chance, their p values adjusted for the number of comparisons."""
+    present = [one for one in comparisons if one is not None]
+    adjusted = iter(adjust_for_multiple_comparisons([one.estimate for one in present]))
+    return [one is not None and next(adjusted).is_significant and one.is_steady for one in comparisons]
+
+
+def mean_accuracy(model: ReportModel, results: Results) -> Estimate:
+    """The mean validation accuracy over the seeds; with fewer than MIN_SEEDS that of the first."""
+    figures = {seed: one.validation for seed, one in results[model.name].items()}
+    if len(figures) >= MIN_SEEDS:
+        return seed_mean(figures)
+    return accuracy_interval(figures[min(figures)], model.experiment.validation_images)
+
+
+def mean_gap(model: ReportModel, results: Results) -> Estimate:
+    """The mean gap in inference mode over the seeds; with fewer than MIN_SEEDS that of the first."""
+    figures = {seed: one.inference_gap for seed, one in results[model.name].items()}
+    if len(figures) >= MIN_SEEDS:
+        return seed_mean(figures)
+    return gap_estimate(results[model.name][min(figures)], model.name, reported=False)

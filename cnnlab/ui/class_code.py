@@ -1,0 +1,26 @@
+"""The class code: where the settings have one, a browser asks for trainings only after somebody has typed it there."""
+
+import streamlit as st
+
+from cnnlab.jobs import access_keys
+from cnnlab.rendering.markdown import escape_markdown
+from cnnlab.ui import app_shell, cache
+from cnnlab.ui.state import session_key
+
+FORM = session_key("class_code.form")
+
+
+def require_class_code() -> bool:
+    """Whether trainings may be asked for; where the code has to be typed first, its form is drawn instead."""
+    queue, person = cache.open_queue(), app_shell.current_person()
+    if app_shell.is_teacher() or not access_keys.needs_class_code(queue, person):
+        return True
+    with st.form(FORM, border=False):
+        typed = st.text_input("Class code", type="password", help="Your teacher has it. It is asked for once.")
+        if st.form_submit_button("Join the class", type="primary"):
+            try:
+                access_keys.join_class(queue, typed, person)
+                st.rerun()
+            except access_keys.KeyRefused as error:
+                st.error(escape_markdown(error))
+    return False

@@ -1,0 +1,35 @@
+"""What the pages say of damaged runs, and the ways out of it: what is whole of them, and training them again."""
+
+import streamlit as st
+
+from cnnlab.rendering.markdown import escape_markdown
+from cnnlab.storage.runs import Run
+from cnnlab.ui import app_shell, cache
+from cnnlab.ui.selection import experiment_params
+
+MAX_LISTED = 5  # damaged runs in one notice
+ICON = ":material/broken_image:"
+
+
+def damage_sentence(run: Run) -> str:
+    """'3-conv, dropout 0.1 is damaged: history.csv is empty.', safe in Markdown; "" for a whole run."""
+    return escape_markdown(f"{run.title} is damaged: {damage}") if (damage := run.damage) else ""
+
+
+def damage_notice(run: Run) -> None:
+    """Where a file of this run cannot be used: which and why, and a link to where it is trained again."""
+    if sentence := damage_sentence(run):
+        st.warning(f"{sentence} What is whole of it is shown.", icon=ICON)
+        app_shell.page_link("train", "Train it again", experiment_params(run.experiment), icon=":material/replay:")
+
+
+def damaged_runs_notice() -> None:
+    """The damaged runs of this machine; nothing where there is none."""
+    sentences = [damage_sentence(run) for run in cache.damaged_runs()]
+    sentences += [escape_markdown(folder.damage) for folder in cache.damaged_folders()]
+    if not sentences:
+        return
+    more = len(sentences) - MAX_LISTED
+    lines = sentences[:MAX_LISTED] + ([f"And {more} more."] if more > 0 else [])
+    outcome = "Nothing of it is counted here that needs a damaged file: train it again on the page Train."
+    st.warning("\n\n".join([*lines, outcome]), icon=ICON)

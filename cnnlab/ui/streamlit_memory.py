@@ -1,0 +1,99 @@
+"""Patches that limit what Streamlit keeps of uploads and of closed sessions; `streamlit_patches` installs them."""
+
+import contextlib
+import logging
+from functools import wraps
+from typing import Any
+
+from cnnlab.ui.streamlit_internals import UnknownStreamlit, check_version, unwrapped
+
+logger = logging.getLogger("cnnlab.streamlit")
+MAX_SESSION_UPLOADS = 4  # files that Streamlit keeps for one session
+MAX_UPLOAD_BYTES = 128 * 2**20  # bytes that it keeps for all sessions
+MAX_CLOSED_SESSIONS = 32  # sessions whose browser may come back
+
+
+# -- uploaded files ----------------------------------------------------------------------------------------------------
+
+
+def patch_add_file() -> None:
+    """Limit the files that MemoryUploadedFileManager keeps."""
+    from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+
+    Manager: Any = MemoryUploadedFileManager  # noqa: N806
+
+    add_file = unwrapped(Manager.add_file, "session_id", "file")
+    unwrapped(Manager.remove_file, "session_id", "file_id")
+    if missing := {"file_storage", "_total_bytes"} - set(Manager.__init__.__code__.co_names):
+        raise UnknownStreamlit(f"the file manager has no {' and no '.join(sorted(missing))}")
+
+    @wraps(add_file)
+    def add(manager: Any, session_id: str, file: Any) -> None:
+        add_file(manager, session_id, file)
+        evict_uploads(manager, session_id)
+
+    Manager.add_file = add
+
+
+def evict_uploads(manager: Any, session_id: str) -> None:
+    """Remove the session's oldest files beyond MAX_SESSION_UPLOADS, and then files of whichever session holds most."""
+    for file_id in list(manager.file_storage[session_id])[:-MAX_SESSION_UPLOADS]:
+        manager.remove_file(session_id, file_id)
+    while manager._total_bytes > MAX_UPLOAD_BYTES:
+        held = {
+            one: {key: len(file.data) for key, file in list(own.items()) if file.data}
+            for one, own in list(manager.file_storage.items())
+        }
+        largest = max(held, key=lambda one: sum(held[one].values()))
+        if not held[largest]:  # another thread has freed the last one
+            return
+        manager.remove_file(largest, next(iter(held[largest])))
+
+
+def discard_uploaded_file(file: Any) -> None:
+    """Free the bytes of an `UploadedFile`, here and in Streamlit's file manager; the widget goes on returning it."""
+    try:
+        check_version()
+        from streamlit.runtime.scriptrunner import get_script_run_ctx
+        from streamlit.runtime.uploaded_file_manager import UploadedFileRec
+
+        context = get_script_run_ctx()
+        manager: Any = context.uploaded_file_mgr if context else None
+        if context and manager.get_files(context.session_id, [file.file_id]):
+            manager.add_file(context.session_id, UploadedFileRec(file.file_id, file.name, file.type, b""))
+        file.seek(0)
+        file.truncate()
+    except Exception as error:  # the file is kept until the session ends
+        logger.warning("An uploaded file is kept in memory: %r", error)
+
+
+# -- closed sessions ---------------------------------------------------------------------------------------------------
+
+
+def patch_save_session() -> None:
+    """Limit the closed sessions that MemorySessionStorage keeps."""
+    from streamlit.runtime.memory_session_storage import MemorySessionStorage
+
+    Storage: Any = MemorySessionStorage  # noqa: N806
+
+    save_session = unwrapped(Storage.save, "session_info")
+    if not hasattr(Storage()._cache, "_data") or not hasattr(Storage()._cache, "ttl"):
+        raise UnknownStreamlit("the session storage has another cache")
+
+    @wraps(save_session)
+    def save(storage: Any, session_info: Any) -> None:
+        save_session(storage, session_info)
+        for oldest in list(storage._cache._data.values())[:-MAX_CLOSED_SESSIONS]:
+            shut_down_closed(storage, oldest)
+        loop = session_info.session._event_loop
+        loop.call_later(storage._cache.ttl + 1, shut_down_closed, storage, session_info)
+
+    Storage.save = save
+
+
+def shut_down_closed(storage: Any, session_info: Any) -> None:
+    """Shut down a stored session, which frees what it holds, unless its browser came back."""
+    if storage._cache._data.get(session_info.session.id) is session_info:
+        with contextlib.suppress(KeyError):  # it has expired; it is deleted all the same
+            storage.delete(session_info.session.id)
+        session_info.session.shutdown()

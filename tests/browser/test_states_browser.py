@@ -1,0 +1,165 @@
+"""What a click brings is on the screen and costs one entry in the history; a closed browser finds its training."""
+
+import json
+import re
+
+import pytest
+from chrome import NARROW, WIDE, scrolls_sideways, served, settled, wait_until
+
+pytestmark = pytest.mark.browser
+
+EIGHT = [f"{depth}conv-{name}" for depth in (2, 3) for name in ("none", "l2", "dropout", "batchnorm")]
+# delays what the server sends, as a slow network does
+SLOW_NETWORK = """(() => {
+  const Fast = window.WebSocket, later = call => event => setTimeout(() => call(event), 1300);
+  window.WebSocket = class extends Fast {
+    set onmessage(call) { super.onmessage = later(call); }
+    get onmessage() { return super.onmessage; }
+    addEventListener(kind, call, ...more) {
+      return super.addEventListener(kind, kind === 'message' ? later(call) : call, ...more);
+    }
+  };
+})()"""
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    """A server with the shipped networks; nobody trains."""
+    with served(tmp_path_factory.mktemp("home"), CNNLAB_STARTS_DISPATCHER="0") as running:
+        yield running
+
+
+def opened(tab, app, page, **words):
+    tab.goto(app.at(page, **words))
+    settled(tab)
+
+
+def drawn(tab, key):
+    """The chart with this key, once it is drawn: one that is off the screen waits until it is scrolled to."""
+    chart = tab.locator(f".st-key-{key}")
+    chart.evaluate("chart => chart.scrollIntoView({block: 'center'})")
+    marks = chart.locator("svg.marks")
+    marks.wait_for()
+    settled(tab)
+    return marks
+
+
+def click_at(tab, marks, across, down):
+    box = marks.bounding_box()
+    tab.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["width"])
+
+
+def is_on_screen(box, size):
+    return box["y"] >= 0 and box["y"] + box["height"] <= size["height"] and box["x"] + box["width"] <= size["width"]
+
+
+def test_a_click_on_a_map_and_on_a_cell_is_one_entry_in_the_history(app, tab):
+    opened(tab, app, "look_inside", layer="conv1", map=3, pixel=7)
+    marks, entries = drawn(tab, "wall-conv2"), tab.evaluate("history.length")
+    click_at(tab, marks, 0.3, 0.3)
+    tab.get_by_text(re.compile("Map [0-9]+ of conv2")).wait_for()
+    settled(tab)
+    assert tab.evaluate("history.length") == entries + 1
+    opened(tab, app, "mistakes")
+    marks, entries = drawn(tab, "matrix"), tab.evaluate("history.length")
+    marks.locator("[aria-label^='cat, taken for dog']").click()
+    tab.wait_for_url(re.compile("truth=cat&said=dog"))
+    settled(tab)
+    assert tab.evaluate("history.length") == entries + 1
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "phone"])
+def test_an_enlarged_map_opens_on_the_screen(app, new_tab, size):
+    tab = new_tab(size)
+    opened(tab, app, "look_inside")
+    click_at(tab, drawn(tab, "wall-conv3" if size == NARROW else "wall-conv2"), 0.3, 0.3)
+    picture = tab.locator(".st-key-enlarged_picture svg.marks")
+    picture.wait_for()
+    settled(tab)
+    wait_until(lambda: is_on_screen(picture.bounding_box(), size), "it is on the screen")
+    assert picture.bounding_box()["width"] >= min(280, 0.4 * size["width"])
+    button = tab.get_by_role("button", name="Take this map apart").bounding_box()
+    assert is_on_screen(button, size) and button["width"] > 100
+
+
+def test_a_grid_in_fullscreen_shows_all_of_its_rows(app, tab):
+    opened(tab, app, "look_inside")
+    marks = drawn(tab, "wall-conv1")
+    grid = tab.locator(".st-key-wall-conv1")
+    grid.hover()
+    grid.get_by_role("button", name=re.compile("^Fullscreen")).click()
+    wait_until(lambda: marks.bounding_box()["width"] > 1000, "it fills the screen")
+    last = marks.locator("[aria-label^='map 63:']").bounding_box()
+    assert is_on_screen(last, WIDE) and last["y"] > WIDE["height"] / 2
+
+
+def test_eight_networks_in_one_chart_leave_room_for_their_curves(app, new_tab):
+    for size in (WIDE, NARROW):
+        tab = new_tab(size)
+        opened(tab, app, "compare", add=",".join(EIGHT))
+        tab.get_by_role("heading", name="Put any networks into one chart").scroll_into_view_if_needed()
+        plot = drawn(tab, "overlay").locator("path.background").first
+        assert plot.bounding_box()["height"] >= 240
+
+
+def test_on_a_phone_the_pages_are_in_a_row_that_covers_nothing(app, new_tab):
+    tab = new_tab(NARROW)
+    opened(tab, app, "compare")
+    assert tab.get_by_test_id("stExpandSidebarButton").is_hidden()
+    links = tab.locator(".st-key-phone_navigation a")
+    assert [link.inner_text() for link in links.all()] == ["Train", "Compare", "Look inside", "Mistakes"]
+    assert all(is_on_screen(link.bounding_box(), NARROW) for link in links.all())
+    links.nth(3).click()
+    title = tab.get_by_role("heading", name="Which pictures does it get wrong, and how sure was it?")
+    title.wait_for()
+    settled(tab)
+    assert tab.get_by_test_id("stSidebar").is_hidden()
+    assert links.nth(3).bounding_box()["y"] + links.nth(3).bounding_box()["height"] <= title.bounding_box()["y"]
+
+
+def test_the_cells_of_the_matrix_can_be_hit_with_a_thumb(app, new_tab):
+    tab = new_tab(NARROW)
+    opened(tab, app, "mistakes")
+    cell = drawn(tab, "matrix").locator("[aria-label^='cat, taken for dog']").bounding_box()
+    assert min(cell["width"], cell["height"]) >= 32
+    assert not scrolls_sideways(tab)
+
+
+def test_play_ends_although_the_network_is_slow(app, tab):
+    tab.add_init_script(SLOW_NETWORK)
+    opened(tab, app, "look_inside", run="2conv-none", epoch=10)
+    tab.wait_for_timeout(1500)
+    tab.get_by_role("button", name="Play").click()
+    tab.wait_for_function("() => location.search.includes('epoch=30')")
+    tab.get_by_role("button", name="Play").wait_for()
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "phone"])
+def test_with_more_open_the_button_and_its_result_are_on_one_screen(app, new_tab, size):
+    tab = new_tab(size)
+    opened(tab, app, "")
+    tab.get_by_text("More", exact=True).click()
+    tab.get_by_label("Seed", exact=True).fill("5")
+    button = tab.get_by_role("button", name="Show this network")
+    button.click()
+    result = tab.get_by_role("heading", name=re.compile("seed 5 is not trained yet"))
+    result.wait_for()
+    settled(tab)
+    ends = [button.bounding_box()["y"], result.bounding_box()["y"]]
+    assert max(ends) - min(ends) < size["height"]
+
+
+def test_a_browser_that_was_closed_finds_its_training_and_can_leave_the_queue(app, chromium, tab):
+    opened(tab, app, "", dataset="shapes", depth=1, regularizer="none", seed=77)
+    tab.get_by_role("button", name=re.compile("^Train it")).click()
+    tab.get_by_role("button", name="Leave the line").wait_for()
+    state = tab.context.storage_state()
+    tab.context.close()
+    again = chromium.new_context(viewport=WIDE, storage_state=json.loads(json.dumps(state)))
+    other = again.new_page()
+    other.goto(app.at(""))
+    settled(other)
+    other.get_by_role("button", name="Leave the line").click()
+    other.get_by_role("button", name=re.compile("^Train it")).wait_for()
+    assert "seed=77" in other.url
+    again.close()

@@ -1,0 +1,382 @@
+"""Damaged runs: each is said in one sentence, only its own pages are about it, and it can be trained again or removed.
+
+The matrix: each file of a run is damaged in every way of `damage.cases`, and every page is drawn by Streamlit's tester.
+"""
+
+import io
+import json
+import os
+import shutil
+import time
+import tracemalloc
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import damage
+import h5py
+import numpy as np
+import pytest
+import streamlit as st
+from damage import DamageCase
+from history_factories import history, write
+from run_factories import some_weights, write_run
+from streamlit.testing.v1 import AppTest
+
+from cnnlab import settings
+from cnnlab.data import load_dataset
+from cnnlab.experiment import REPORT, Experiment
+from cnnlab.jobs import dispatcher_process, top_activations_job
+from cnnlab.jobs.admin import Admin
+from cnnlab.jobs.queue import Queue
+from cnnlab.jobs.quotas import QuotaExceeded
+from cnnlab.pages import train
+from cnnlab.storage import files, runs
+from cnnlab.storage.runs import Run
+from cnnlab.ui import app_shell
+
+VICTIM = Experiment(dataset="shapes", depth=2, regularizer="l2", filters=4, dense=10, epochs=2)
+OTHER = Experiment(dataset="shapes", depth=2, regularizer="none", filters=4, dense=10, epochs=2)
+LEARNED = history([0.1, 0.4, 0.6], [0.1, 0.4, 0.5])
+RECORD = {"epoch_seconds": [1.0, 1.2], "seconds": 2.2, "device": "AMD EPYC", "test_accuracy": 0.5, "versions": {}}
+EVERY_DAMAGE = "CNNLAB_EVERY_DAMAGE" in os.environ  # an hour; otherwise one damage of each kind
+
+
+def write_whole_run(folder: Path, experiment: Experiment) -> None:
+    """A finished run with every file that a training leaves; as in shipped runs, model.keras has the last weights."""
+    write_run(folder, experiment, (0, 1))
+    write(folder, experiment, LEARNED, **RECORD)
+    write_keras_file(folder / "model.keras", some_weights(experiment, seed=2))
+    logits = np.random.default_rng(0).normal(size=(500, 10)).astype(np.float16)
+    labels = np.tile(np.arange(10, dtype=np.uint8), 50)
+    files.write_npz(folder / "predictions.npz", {"test": logits, "test_labels": labels})
+
+
+def write_keras_file(path: Path, weights: dict[str, np.ndarray]) -> None:
+    """What Keras writes of a network of convolutions and dense layers, as far as the weights are concerned."""
+    content, layers, counts = io.BytesIO(), [], {"Conv2D": 0, "Dense": 0}
+    with h5py.File(content, "w") as file:
+        for name in dict.fromkeys(key.partition("/")[0] for key in weights):
+            kind = "Conv2D" if name.startswith("conv") else "Dense"
+            group = kind.lower() + (f"_{counts[kind]}" if counts[kind] else "")
+            counts[kind] += 1
+            layers.append({"class_name": kind, "config": {"name": name}})
+            for number, variable in enumerate(("kernel", "bias")):
+                file[f"layers/{group}/vars/{number}"] = weights[f"{name}/{variable}"]
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps({"config": {"layers": layers}}))
+        archive.writestr("model.weights.h5", content.getvalue())
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory):
+    """A home with two whole runs."""
+    home = tmp_path_factory.mktemp("pristine")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CNNLAB_HOME", str(home))
+        for experiment in (VICTIM, OTHER):
+            write_whole_run(settings.runs_dir() / experiment.key, experiment)
+    return home
+
+
+@pytest.fixture
+def home(pristine, tmp_path, monkeypatch):
+    """A copy of it that a test may damage."""
+    shutil.copytree(pristine, tmp_path / "home", symlinks=True)
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "home" / "pretrained")
+    monkeypatch.setattr(app_shell, "current_person", lambda: "carol")
+    for place in (dispatcher_process, train):
+        monkeypatch.setattr(place, "ensure_running", lambda: None)
+    (tmp_path / "home" / "settings.json").write_text(json.dumps({"teacher": "carol"}))
+    clear_caches()
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """A folder with the pictures of Shapes, which takes seconds to draw."""
+    home = tmp_path_factory.mktemp("drawn")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CNNLAB_HOME", str(home))
+        load_dataset("shapes")
+    return home / "data"
+
+
+@pytest.fixture
+def pictures(home, drawn):
+    """The pictures of Shapes in the test's home."""
+    (home / "data").symlink_to(drawn)
+
+
+@pytest.fixture
+def whole(home, pictures):
+    """The run as it was before any damage, with the images that excite its filters most."""
+    top_activations_job.run_job(VICTIM.key)
+    shutil.copytree(victim(), home / "whole", symlinks=True)
+    return home / "whole"
+
+
+def restore(whole: Path) -> None:
+    """Undo every damage."""
+    shutil.rmtree(victim())
+    shutil.copytree(whole, victim(), symlinks=True)
+
+
+def clear_caches() -> None:
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+def victim() -> Path:
+    return settings.runs_dir() / VICTIM.key
+
+
+@dataclass(frozen=True)
+class View:
+    """A page with an address; `about` it is the damaged run or another one."""
+
+    page: str
+    about: str
+    address: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.page} about {self.about} {dict(self.address)}"
+
+
+def experiment_address(experiment: Experiment) -> tuple[tuple[str, str], ...]:
+    return tuple((name, str(value)) for name, value in experiment.to_dict().items())
+
+
+VIEWS = [
+    View("train", "victim", experiment_address(VICTIM)),
+    View("train", "other", experiment_address(OTHER)),
+    View("compare", "victim", (("add", f"{VICTIM.key},{OTHER.key}"),)),
+    View("mistakes", "victim", (("run", OTHER.key), ("versus", VICTIM.key))),
+    View("admin", "other"),
+    View("look_inside", "other", (("run", OTHER.key),)),
+    View("look_inside", "victim", (("run", VICTIM.key),)),
+]
+WEIGHT_VIEWS = [  # of Look inside, which open the weights of other epochs or of two runs, or top.npz
+    View("look_inside", "victim", (("run", VICTIM.key), ("epoch", "1"))),
+    View("look_inside", "victim", (("run", VICTIM.key), ("view", "maps"), ("hold", "yes"))),
+    View("look_inside", "victim", (("run", VICTIM.key), ("view", "map"), ("layer", "conv1"), ("map", "1"))),
+    View("look_inside", "victim", (("run", OTHER.key), ("view", "versus"), ("versus", VICTIM.key))),
+    View("look_inside", "victim", (("run", VICTIM.key), ("view", "xray"))),
+]
+FAST_VIEWS = [view for view in VIEWS if view.page in ("train", "compare", "admin")]  # that need no pictures
+FAST_CASES = [
+    ("record.json", "epoch_seconds is abc"),
+    ("record.json", "a deep field of its own"),
+    ("history.csv", "a word"),
+    ("experiment.json", "of another seed"),
+    ("model.keras", "cut at 50 %"),
+]
+
+
+def draw(view: View) -> AppTest:
+    app = AppTest.from_string(f"from cnnlab.pages import {view.page}\n{view.page}.page()\n", default_timeout=120)
+    app.query_params.update(dict(view.address))
+    return app.run()
+
+
+def words(app: AppTest) -> list[str]:
+    """What the page warns of."""
+    return [str(element.value) for kind in (app.warning, app.error, app.markdown) for element in kind]
+
+
+def says_damaged(app: AppTest) -> bool:
+    return any("damaged" in text and "Traceback" not in text for text in words(app))
+
+
+@dataclass
+class Outcome:
+    """How a page came through a damage: "whole" (it needs nothing of the file), "sentence" or "crash"."""
+
+    kind: str
+    seconds: float
+    detail: str = ""
+
+
+def outcome(view: View, case: DamageCase) -> Outcome:
+    started = time.perf_counter()
+    app = draw(view)
+    seconds = time.perf_counter() - started
+    if app.exception:
+        return Outcome("crash", seconds, f"{case} on {view}: {app.exception[0].message}")
+    return Outcome("sentence" if says_damaged(app) else "whole", seconds, f"{case} on {view}")
+
+
+def tried(case: DamageCase, views: list[View]) -> list[Outcome]:
+    """The damage, done, and what every page says then."""
+    clear_caches()
+    case.apply(victim() / case.file)
+    return [outcome(view, case) for view in views]
+
+
+def find_case(file: str, name: str) -> DamageCase:
+    return next(case for case in damage.cases(file) if case.name == name)
+
+
+# -- what the pages say, and the ways out ------------------------------------------------------------------------------
+
+
+def damaged_by(file: str, name: str) -> None:
+    find_case(file, name).apply(victim() / file)
+
+
+def button(app: AppTest, label: str):
+    return next(one for one in app.button if one.label.startswith(label))
+
+
+def test_train_shows_what_is_whole_of_a_damaged_run_and_trains_it_again(home):
+    damaged_by("record.json", "epoch_seconds is abc")
+    app = draw(VIEWS[0])
+    assert "record.json has a wrong epoch" in app.error[0].value
+    assert len(app.get("vega_lite_chart")) == 2  # the history is whole
+    button(app, "Train it again").click().run()
+    assert not app.exception and Queue().for_key(VICTIM.key).state == "queued"
+    assert "next in line" in app.info[0].value.lower()
+
+
+def test_train_keeps_the_result_of_a_run_whose_predictions_are_damaged(home):
+    damaged_by("predictions.npz", "cut at 50 %")
+    app = draw(VIEWS[0])
+    assert app.metric and "predictions.npz is no whole zip archive" in app.warning[0].value.replace("\\", "")
+    button(app, "Train it again").click().run()
+    assert Queue().for_key(VICTIM.key).state == "queued"
+
+
+def test_a_damaged_run_of_the_report_is_not_called_untrained(home):
+    experiment = REPORT["2conv-l2"].experiment
+    write(settings.runs_dir() / experiment.key, experiment, LEARNED, state="stopped")
+    (settings.runs_dir() / experiment.key / "history.csv").write_text("epoch\n")
+    said = "\n".join(words(draw(VIEWS[2])))
+    assert said.count("| damaged |") == 2 and "history" in said and "lacks the column accuracy" in said
+
+
+def test_a_link_to_a_damaged_run_says_why_it_is_not_opened(home):
+    link_says_why("train")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["look_inside", "mistakes"])
+def test_a_link_to_the_pictures_of_a_damaged_run_says_why_too(home, pictures, page):
+    link_says_why(page)
+
+
+def link_says_why(page: str) -> None:
+    damaged_by("experiment.json", "emptied")
+    for _ in range(2):
+        app = draw(View(page, "victim", (("run", VICTIM.key),)))
+        said = [text.replace("\\", "") for text in words(app)]
+        assert not app.exception and any("is damaged: experiment.json is empty." in text for text in said)
+        assert not any("There is no run called" in text for text in said)
+
+
+@pytest.mark.slow
+def test_look_inside_opens_another_epoch_where_the_weights_are_damaged(home, pictures):
+    damaged_by("model.keras", "half an HDF5")
+    app = draw(View("look_inside", "victim", (("run", VICTIM.key), ("epoch", "2"))))
+    assert not app.exception and app.query_params["run"] == VICTIM.key
+    assert "model.keras is not what Keras writes" in app.warning[0].value.replace("\\", "")
+    assert list(app.select_slider[0].options) == ["0", "1"]
+
+
+def test_damage_in_words_of_others_is_no_markdown(home):
+    value = json.loads((victim() / "record.json").read_text()) | {"seconds": "![x](http://a.b/c.png)"}
+    (victim() / "record.json").write_text(json.dumps(value))
+    for view in FAST_VIEWS[:1] + FAST_VIEWS[-1:]:
+        assert not any("![x]" in text for text in words(draw(view)))
+
+
+def test_a_teacher_removes_a_damaged_run_and_only_that(home):
+    damaged_by("experiment.json", "binary")
+    app = draw(next(view for view in VIEWS if view.page == "admin"))
+    assert [one.label for one in app.button].count("Remove") == 1
+    button(app, "Remove").click().run()
+    assert not app.exception and not victim().exists()
+    assert [run.name for run in runs.list_runs()] == [OTHER.key]
+
+
+def test_nobody_but_a_teacher_removes_a_run(home):
+    damaged_by("experiment.json", "binary")
+    (home / "settings.json").write_text("{}")
+    with pytest.raises(QuotaExceeded):
+        Admin(Queue(), "carol").remove(VICTIM.key)
+    assert victim().exists()
+
+
+def test_a_damaged_file_of_top_images_is_computed_again(home):
+    (victim() / "top.npz").write_bytes(b"PK")
+    (victim() / "top.json").write_text(json.dumps({"state": "running", "done": "abc", "total": [7]}))
+    run = Run(victim(), VICTIM)
+    assert top_activations_job.load(run) is None and top_activations_job.job_status(run) is None
+
+
+# -- the matrix --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("file", "name"), FAST_CASES)
+def test_a_damaged_file_takes_no_page_down_and_train_says_what_it_is(home, file, name):
+    found = tried(find_case(file, name), FAST_VIEWS)
+    assert [one.detail for one in found if one.kind == "crash"] == []
+    assert found[0].kind == "sentence"  # Train, about the damaged run
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("file", damage.FILES)
+def test_no_damage_of_this_file_crashes_any_page(whole, file):
+    found: list[Outcome] = []
+    for case in damage.cases(file) if EVERY_DAMAGE else distinct_cases(file, whole):
+        restore(whole)
+        found += tried(case, VIEWS + WEIGHT_VIEWS * (file in ("weights/001.npz", "model.keras", "top.npz")))
+    counts = {kind: sum(one.kind == kind for one in found) for kind in ("whole", "sentence", "crash")}
+    print(f"{file}: tried {len(found)}, {counts}, slowest {max(one.seconds for one in found):.1f} s")
+    assert [one.detail for one in found if one.kind == "crash"] == []
+
+
+def distinct_cases(file: str, whole: Path) -> list[DamageCase]:
+    """One case of each reason: a page gets the reason and nothing else of the file, so others draw the same."""
+    found: dict[str, DamageCase] = {}
+    for case in damage.cases(file):
+        restore(whole)
+        case.apply(victim() / file)
+        reason = Run(victim(), VICTIM).damages(thorough=True).get(file, case.name)
+        found.setdefault(" ".join(reason.split()[:3]), case)
+    return list(found.values())
+
+
+# A letter of a word; numbers that the views themselves speak of.
+UNNOTICED = {"record.json: one byte changed", "weights/001.npz: NaN", "weights/001.npz: infinite"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", damage.FILES[:-1])
+def test_every_damage_of_this_file_is_found_by_the_thorough_look(whole, file):
+    missed = []
+    for case in damage.cases(file):
+        restore(whole)
+        case.apply(victim() / file)
+        sentence = Run(victim(), VICTIM).damages(thorough=True).get(file, "")
+        if not 5 < len(sentence) < 200 or "\n" in sentence:
+            missed.append(str(case))
+    assert set(missed) - UNNOTICED == ({"record.json: one epoch less"} if file == "record.json" else set())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", ["model.keras", *damage.ARRAYS])
+def test_no_archive_takes_more_memory_than_its_network_allows(whole, file):
+    """A bomb expands to 100 MB, the whole run to less than one."""
+    for case in damage.cases(file):
+        if not any(word in case.name for word in ("bomb", "enormous", "huge", "members")):
+            continue
+        restore(whole)
+        case.apply(victim() / file)
+        tracemalloc.start()
+        Run(victim(), VICTIM).damages(thorough=True)
+        top_activations_job.load(Run(victim(), VICTIM))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 40e6, f"{case}: {peak / 1e6:.0f} MB"

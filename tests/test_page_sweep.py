@@ -1,0 +1,169 @@
+"""No option of any widget, in any state that a page can be left in, ends in an exception.
+
+The fast part visits one view; the slow one every view of a network of each depth and regularizer, with and without
+CIFAR-10, and every option of the other pages. `page_sweep` reads the options from the pages.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from page_sweep import Report, random_walk, sweep
+from run_factories import write_run
+
+from cnnlab import settings
+from cnnlab.data import download
+from cnnlab.experiment import Experiment
+from cnnlab.jobs import dispatcher_process, top_activations_job
+from cnnlab.pages import look_inside, train
+from cnnlab.regularizers import REGULARIZERS
+from cnnlab.storage import files
+from cnnlab.ui import download_panel
+from cnnlab.ui.app_shell import SESSION_TEACHER_KEY
+from cnnlab.ui.image_source import load_image_set
+from cnnlab.ui.selection import SELECTION_PARAMS
+from cnnlab.ui.state import url_params_of
+
+SMALL = {"filters": 8, "dense": 8, "epochs": 2}
+RUN_MENU, VIEW_MENU = "inspect.image_controls.run", "url.view"
+SAME_IN_EVERY_VIEW = {  # swept in the first view only
+    RUN_MENU, VIEW_MENU, "url.from", "inspect.image_controls.class", "inspect.image_controls.number",
+    "inspect.image_controls.page", "inspect.image_controls.back", "inspect.image_controls.next",
+    "inspect.epoch_slider.play", "inspect.epoch_slider.pause", "inspect.map_controls.layer",
+}  # fmt: skip
+NETWORKS = [(regularizer, depth) for regularizer in REGULARIZERS for depth in (1, 2, 3, 4)]
+TEACHER_KEY = "the key of the sweep"
+STEPS_OF_A_WALK, SEED = 400, 20261124  # five walks
+
+
+def inside():
+    from cnnlab.pages import look_inside
+
+    look_inside.page()
+
+
+def training():
+    from cnnlab.pages import train
+
+    train.page()
+
+
+def comparison():
+    from cnnlab.pages import compare
+
+    compare.page()
+
+
+def errors():
+    from cnnlab.pages import mistakes
+
+    mistakes.page()
+
+
+def administration():
+    from cnnlab.pages import admin
+
+    admin.page()
+
+
+PAGES = {"train": training, "compare": comparison, "mistakes": errors, "admin": administration}
+
+
+@contextlib.contextmanager
+def home_of_runs(home: Path, networks: list[tuple[str, int]], data: Path | None = None) -> Iterator[dict]:
+    """A home with a tested run of each of these networks, and the data sets of `data`; nothing starts a process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CNNLAB_HOME", str(home))
+        patch.setattr(settings, "PRETRAINED", home / "pretrained")
+        if data:
+            (home / "data").symlink_to(data)
+        for place in (dispatcher_process, train):
+            patch.setattr(place, "ensure_running", lambda: None)
+        patch.setattr(download_panel, "start_download", lambda: None)
+        patch.setattr(download, "cancel", lambda: None)
+        patch.setattr(top_activations_job, "start", lambda run: None)
+        st.cache_data.clear()
+        st.cache_resource.clear()
+        yield {network: with_answers(home, *network) for network in networks}
+
+
+def with_answers(home: Path, regularizer: str, depth: int):
+    experiment = Experiment(depth=depth, regularizer=regularizer, **SMALL)
+    run = write_run(home / "runs" / experiment.key, experiment)
+    labels = load_image_set("cifar10").labels
+    logits = np.random.default_rng(depth).normal(size=(len(labels), 10)).astype(np.float16)
+    files.write_npz(run.path / "predictions.npz", {"test": logits, "test_labels": np.asarray(labels, np.uint8)})
+    return run
+
+
+@pytest.fixture(params=["samples", "cifar10"])
+def data(request):
+    """No data set, so the twenty samples; or the real CIFAR-10, where it is at hand."""
+    if request.param == "samples":
+        return None
+    if not os.environ.get("CNNLAB_TEST_ARCHIVE"):
+        pytest.skip("needs CNNLAB_TEST_ARCHIVE, the real CIFAR-10")
+    return request.getfixturevalue("home_with_cifar10") / "data"
+
+
+def check(report: Report, name: str) -> None:
+    print(f"\n{name}: {report}")
+    assert not report.crashes, str(report)
+
+
+def test_every_option_of_the_first_view_and_the_next_picture_and_a_reload_work(tmp_path):
+    with home_of_runs(tmp_path, [("none", 1)]) as runs:
+        skip = {RUN_MENU, VIEW_MENU, "url.from", "url.class"}
+        report = sweep(inside, {"run": runs["none", 1].name, "order": "class"}, skip)
+        check(report, "first view")
+        assert report.params["image"] > {"sample-0"} and len(report.params["order"]) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("regularizer", "depth"), NETWORKS)
+def test_every_option_of_every_view_works(regularizer, depth, data, tmp_path):
+    total = Report()
+    with home_of_runs(tmp_path, [(regularizer, depth), ("none", 5 - depth)], data) as runs:
+        for view in look_inside.VIEWS:
+            address = {"run": runs[regularizer, depth].name, "view": view}
+            total.add(sweep(inside, address, {RUN_MENU, VIEW_MENU} if view == "maps" else SAME_IN_EVERY_VIEW))
+        check(total, f"{depth}-conv, {regularizer}, {'CIFAR-10' if data else 'samples'}")
+        assert {action.value for action in total.actions if action.name == "url.order"} >= {"by a class"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("page", PAGES)
+def test_every_option_of_every_other_page_works(page, data, tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNLAB_TEACHER_KEY", TEACHER_KEY)
+    with home_of_runs(tmp_path, [("none", 2), ("dropout", 3), ("batchnorm", 2)], data):
+        session = {SESSION_TEACHER_KEY: TEACHER_KEY} if page == "admin" else {}
+        check(sweep(PAGES[page], {}, session=session), f"{page}, {'CIFAR-10' if data else 'samples'}")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_the_sweep_forgets_no_parameter_of_an_address(tmp_path):
+    """Those that no menu sets, as a compared run, are named by the pages too: each has been seen in an address."""
+    seen = Report()
+    runs = [("dropout", 2), ("l2", 2), ("batchnorm", 2)]
+    with home_of_runs(tmp_path, runs) as made:
+        for network, view in (*((runs[0], view) for view in look_inside.VIEWS), (runs[1], "xray"), (runs[2], "xray")):
+            seen.add(sweep(inside, {"run": made[network].name, "view": view}, SAME_IN_EVERY_VIEW - {"url.from"}))
+    declared = {*SELECTION_PARAMS, *url_params_of("cnnlab.inspect")}
+    assert declared - set(seen.params) == set()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("number", range(5))
+def test_two_thousand_random_steps_end_in_no_exception(number, tmp_path):
+    networks = [("none", 1), ("l2", 2), ("dropout", 3), ("batchnorm", 4)]
+    with home_of_runs(tmp_path, networks):
+        script = errors if number == 4 else inside
+        check(random_walk(script, {}, STEPS_OF_A_WALK, SEED + number), f"walk {number}")
