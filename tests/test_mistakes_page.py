@@ -75,7 +75,7 @@ def shown(page):
 
 
 def text(page):
-    parts = [*page.title, *page.subheader, *page.caption, *page.markdown, *page.info, *page.warning]
+    parts = [*page.title, *page.header, *page.subheader, *page.caption, *page.markdown, *page.info, *page.warning]
     return "\n".join(part.value for part in parts)
 
 

@@ -13,6 +13,7 @@ from cnnlab.analysis import activation_stats
 from cnnlab.inspect import epoch_slider, map_controls, top_activations
 from cnnlab.inspect.context import VIEW_PARAM, InspectContext
 from cnnlab.rendering.feature_map_grid import FeatureMapGrid, render_feature_maps, shared_vmax
+from cnnlab.rendering.palette import BACKGROUND
 from cnnlab.ui import clickable_image, query_state
 from cnnlab.ui.state import url_param
 
@@ -22,10 +23,11 @@ SCALES = {"layer": "compare strength", "map": "see detail"}
 DETAIL_FIRST = dict(reversed(SCALES.items()))  # at first sight one wants to recognize something
 ORDERS = {"number": "by number", "mean": "strongest mean first", "max": "strongest pixel first", "class": "by a class"}
 ENLARGED_WIDTH = 300  # pixels, on a wide screen
-ENLARGED_STYLE = """<style>
-:has(> .st-key-enlarged) { position: sticky; top: 3.75rem; z-index: 10; }
-.st-key-enlarged { background: light-dark(#ffffff, #12171d); padding-bottom: 0.25rem; }
-@media (max-width: 640px) { :has(> .st-key-enlarged_picture) { width: 45vw !important; flex: 0 0 45vw; } }
+PAGE_COLOR = f"light-dark({BACKGROUND['light']}, {BACKGROUND['dark']})"
+ENLARGED_STYLE = f"""<style>
+:has(> .st-key-enlarged) {{ position: sticky; top: 3.75rem; z-index: 10; }}
+.st-key-enlarged {{ background: {PAGE_COLOR}; padding-bottom: 0.25rem; }}
+@media (max-width: 640px) {{ :has(> .st-key-enlarged_picture) {{ width: 45vw !important; flex: 0 0 45vw; }} }}
 </style>"""
 NARROWEST, NARROWEST_OF_FOUR = 250, 190  # pixels; a wall that would be narrower goes into the next row
 

@@ -74,7 +74,7 @@ def filter_ablation_view(scene: InspectContext) -> None:
         filter_grid(scene, kept, conv, changed)
     with right:
         prediction_change(scene, kept, changed)
-    st.markdown(f"#### Change a kernel of {scene.convolution_names[0]}")
+    st.markdown(f"## Change a kernel of {scene.convolution_names[0]}")
     kernel_editor(scene, kept, changed)
 
 

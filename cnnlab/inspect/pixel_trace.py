@@ -33,7 +33,7 @@ SHORT_NUMBERS_NOTE = (
 
 def pixel_trace_section(scene: InspectContext, layer: Layer, number: int, row: int, column: int) -> None:
     """The arithmetic behind one pixel of a stage; a pooled one is first followed to the pixel that won."""
-    st.markdown(f"#### The arithmetic of {layer.name}, row {row}, column {column}")
+    st.markdown(f"## The arithmetic of {layer.name}, row {row}, column {column}")
     if layer.kind == "pool":
         window = pixel_trace.trace_pool(scene.layers, scene.activations, layer.name, row, column, number)
         st.markdown(describe_pooling(window))

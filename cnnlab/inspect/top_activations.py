@@ -23,7 +23,7 @@ SESSION_IMAGE_SELECTED = session_key("inspect.top_activations.image_selected")  
 
 def top_activations_section(scene: InspectContext, conv: str, number: int) -> None:
     """Two galleries of nine, the receptive field of the strongest pixel framed; a click opens a picture."""
-    st.markdown(f"#### What excites map {number} of {conv}")
+    st.markdown(f"## What excites map {number} of {conv}")
     known = load_top_activations(scene.run)
     pictures = load_image_set(scene.run.experiment.dataset)
     if not pictures.complete:

@@ -147,13 +147,13 @@ def trainings() -> None:
     """What runs and what waits, every two seconds."""
     queue = cache.open_queue()
     running, line = queue.running(), queue.waiting()
-    st.subheader("Running", anchor=False)
+    st.header("Running", anchor=False)
     for job in running:
         running_job(job)
     if not running:
         st.caption("Nothing runs.")
     if line:
-        st.subheader("Waiting", anchor=False)
+        st.header("Waiting", anchor=False)
     for place, (job, begins) in enumerate(
         zip(line[:MAX_WAITING_SHOWN], waiting_start_times(running, line), strict=False), start=1
     ):
@@ -196,7 +196,7 @@ def job_row(job: Job, words: list[str]) -> None:
 
 def finished_jobs() -> None:
     """The last trainings that came to an end; what failed can be asked for again."""
-    st.subheader("Ended", anchor=False)
+    st.header("Ended", anchor=False)
     jobs = [job for job in cache.open_queue().recent(4 * RECENT_JOBS) if job.attempts][:RECENT_JOBS]
     if not jobs:
         st.caption("Nothing has ended yet.")
@@ -222,7 +222,7 @@ def log_viewer() -> None:
     for job in [*cache.open_queue().running(), *cache.open_queue().recent(RECENT_JOBS)]:
         if job.attempts:
             choices.setdefault(f"job {job.id}, {title(job)}", run_directory(job) / "worker.log")
-    st.subheader("Log", anchor=False)
+    st.header("Log", anchor=False)
     chosen = st.selectbox("Log of", list(choices), label_visibility="collapsed")
     words = read_tail(choices[chosen], LOG_BYTES).strip() if chosen else ""
     if words:
@@ -237,7 +237,7 @@ def log_viewer() -> None:
 def stored_runs() -> None:
     """The runs trained here, and which of them are kept whatever room others need."""
     allowed = settings.current()
-    st.subheader("Runs trained here", anchor=False)
+    st.header("Runs trained here", anchor=False)
     trained = [run for run in cache.list_runs() if not run.is_pretrained]
     damaged_run_rows()
     if not trained:
@@ -297,7 +297,7 @@ def run_row(run: Run) -> dict[str, Any]:
 
 def viewer_counts() -> None:
     """How many look at what; nobody's name."""
-    st.subheader("Being watched", anchor=False)
+    st.header("Being watched", anchor=False)
     for (where, reference), number in presence.count_views().most_common(RECENT_JOBS):
         what = run_title(reference)
         st.markdown(f"{number} on {where.replace('_', ' ')}{f', {what}' if what else ''}")

@@ -129,7 +129,7 @@ def ranking(
     """One of the two: a heading, a sentence, bars."""
     names = [row.title for row in rows]
     kinds = [row.model.experiment.regularizer for row in rows]
-    st.subheader(title, anchor=False)
+    st.header(title, anchor=False)
     st.write(best_sentence(names, values, report, as_points=as_points))
     words = charts.describe_ranking(names, values, as_points)
     spec = charts.ranking_chart(names, values, kinds, report, as_points)

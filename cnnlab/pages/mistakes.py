@@ -141,7 +141,7 @@ def on_run_selected(field: str, key: str) -> None:
 
 def single_network(mine: TestResults) -> None:
     """What it takes for what, the pictures, class by class, and how sure it was."""
-    st.subheader(explanations.error_headline(mine.run.title, mine.predictions), anchor=False)
+    st.header(explanations.error_headline(mine.run.title, mine.predictions), anchor=False)
     st.write(explanations.error_details(mine.predictions, mine.confusion, mine.classes))
     left, right = st.columns([1, 1.1], gap="large")
     with left:
@@ -157,7 +157,7 @@ def single_network(mine: TestResults) -> None:
 
 def confusion_matrix(mine: TestResults) -> None:
     """What it takes for what. A click on a square writes its class and its answer into the address."""
-    st.subheader("What does it take for what?", anchor=False)
+    st.header("What does it take for what?", anchor=False)
     spec = mistake_charts.confusion_matrix_chart(mine.confusion, mine.classes, selected_cell(mine.classes))
     st.html(MATRIX_STYLE)
     with st.container(key="matrix_scroll"):
@@ -208,7 +208,7 @@ def selected_images(mine: TestResults) -> None:
 
 def class_accuracies(mine: TestResults) -> None:
     """The share of each class that it recognizes."""
-    st.subheader("Which class does it know?", anchor=False)
+    st.header("Which class does it know?", anchor=False)
     shares, (colour,) = (
         metrics.class_accuracy(mine.confusion),
         mistake_charts.regularizer_colors([mine.run.experiment.regularizer]),
@@ -230,7 +230,7 @@ def network_comparison(mine: TestResults, other: TestResults) -> None:
     except ValueError:
         st.warning("These two networks were tested on different pictures: choose two that had the same data set.")
         return
-    st.subheader(explanations.comparison_headline(*names, groups), anchor=False)
+    st.header(explanations.comparison_headline(*names, groups), anchor=False)
     st.write(
         explanations.describe_agreement(groups)
         + " "
@@ -282,7 +282,7 @@ def comparison_images(
 
 def calibration(exams: Mapping[str, TestResults]) -> None:
     """How often each network is right when it is so sure."""
-    st.subheader("Is its confidence justified?", anchor=False)
+    st.header("Is its confidence justified?", anchor=False)
     for name, one in exams.items():
         st.write(
             explanations.describe_calibration(name, one.predictions, expected_calibration_error(one.logits, one.labels))

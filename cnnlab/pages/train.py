@@ -343,7 +343,7 @@ def summary_metrics(experiment: Experiment, history: History) -> None:
     reading = curve_summary.summarize_curves(history)
     if reading is None:
         return
-    st.subheader(curves.verdict(reading, experiment, plain_summary(experiment)), anchor=False)
+    st.header(curves.verdict(reading, experiment, plain_summary(experiment)), anchor=False)
     with st.container(horizontal=True):
         st.metric("Training accuracy", formatting.percent(reading.training, 1), width=155)
         st.metric(f"{evaluation_set(experiment)} accuracy", formatting.percent(reading.validation, 1), width=155)
@@ -466,7 +466,7 @@ def stop_button(job: Job) -> None:
 
 def start_panel(experiment: Experiment) -> None:
     """The button that asks for the training; where its pictures are missing, the way to get them."""
-    st.subheader(f"{experiment.title} is not trained yet", anchor=False)
+    st.header(f"{experiment.title} is not trained yet", anchor=False)
     if not data.is_dataset_available(experiment.dataset):
         instead = Experiment(dataset="shapes", depth=experiment.depth, regularizer=experiment.regularizer)
         st.button(

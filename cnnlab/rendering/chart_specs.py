@@ -108,8 +108,8 @@ def ranking(points: bool) -> Spec:
         color=alt.Color("regularizer:N", scale=colours, legend=None),
         tooltip=shown,
     )
-    marks = [  # light within dark: seen on any bar and on any page
-        base.mark_tick(thickness=thick, color=colour, size=24).encode(x="report:Q", tooltip=shown)
+    marks = [  # light within dark: seen on any bar and on any page; a screen reader is told by the bar
+        base.mark_tick(thickness=thick, color=colour, size=24, aria=False).encode(x="report:Q", tooltip=shown)
         for thick, colour in zip((5, 2), REPORT_TICK, strict=True)
     ]
     text = base.mark_text(align="left", dx=6, fontSize=13, color=alt.expr(TEXT_COLOR)).encode(x="end:Q", text="label:N")

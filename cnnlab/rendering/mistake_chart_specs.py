@@ -74,11 +74,11 @@ def calibration(names: tuple[str, ...], colours: tuple[str, ...]) -> Spec:
     told += [alt.Tooltip(f"{name}:Q", title=name, format=".1%") for name in ("sure", "right")]
     # named, or Altair would move the values to the specification's datasets, which `with_data` replaces
     ends = alt.InlineData(values=[{"sure": 0, "right": 0}, {"sure": 1, "right": 1}], name="diagonal")
-    diagonal = alt.Chart(ends).mark_line(color=GREY, strokeDash=[4, 4], strokeWidth=2)
+    diagonal = alt.Chart(ends).mark_line(color=GREY, strokeDash=[4, 4], strokeWidth=2, aria=False)
     line = (
         alt.Chart()
         .transform_filter(f"datum.count >= {MIN_BIN_COUNT}")
-        .mark_line(strokeWidth=2)
+        .mark_line(strokeWidth=2, aria=False)
         .encode(color=colour, strokeDash=dash)
     )
     size = alt.Size("count:Q", scale=alt.Scale(range=[25, 320]), legend=None)

@@ -18,6 +18,7 @@ WEIGHTS = TRAINING  # the layers with kernels
 FULL_NETWORK = "#D55E00"  # the network without dropout, among its samples
 REPORT_TICK = ("#1b2430", "#ffffff")  # dark, and light within it: seen on any bar and on any page
 TEXT = {"light": "#10161e", "dark": "#e8edf2"}  # by theme, as in .streamlit/config.toml
+BACKGROUND = {"light": "#ffffff", "dark": "#12171d"}  # by theme, as in .streamlit/config.toml
 TEXT_ON_PRIMARY = {"light": "#ffffff", "dark": "#0b1622"}  # the words of a primary button, by theme
 BLACK, WHITE = "#000000", "#ffffff"
 LINE_STYLES = {  # name: (colour, dash)

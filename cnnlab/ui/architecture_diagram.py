@@ -33,7 +33,7 @@ STYLE = f"""<style>
 def architecture_diagram(experiment: Experiment) -> None:
     """Draw the strip."""
     network = network_layers(experiment)
-    st.subheader(f"The network: {parameter_count(network):,} parameters", anchor=False)
+    st.header(f"The network: {parameter_count(network):,} parameters", anchor=False)
     st.html(STYLE + diagram_html(network))
     if REGULARIZERS[experiment.regularizer].penalizes_weights:
         st.caption(
