@@ -200,7 +200,7 @@ def chosen_experiment():
 def test_a_click_changes_the_address_once(script, before, after, monkeypatch):
     sent, send = [], QueryParams._send_query_param_msg
     monkeypatch.setattr(QueryParams, "_send_query_param_msg", lambda self: (sent.append(1), send(self)))
-    app = AppTest.from_function(script)
+    app = AppTest.from_function(script, default_timeout=60)
     app.query_params.update(before)
     app.run()
     assert not app.exception
