@@ -1,6 +1,8 @@
 """What an address says: read, checked, brought to what there is, and written again."""
 
 import pytest
+from streamlit.runtime.state.query_params import QueryParams
+from streamlit.testing.v1 import AppTest
 
 from cnnlab.experiment import Experiment
 from cnnlab.models.architecture import network_layers
@@ -149,3 +151,58 @@ def test_words_that_make_no_experiment_show_the_usual_one_and_say_why(words):
 def test_the_words_of_a_stranger_are_repeated_short_and_printable():
     assert quoted("a\x00b\n") == "'a?b?'"
     assert len(quoted("y" * 5000)) < 50
+
+
+# -- one change of the address is one entry in the browser's history ---------------------------------------------------
+
+
+def clicked_cell():
+    from types import SimpleNamespace
+
+    import streamlit as st
+
+    from cnnlab.pages import mistakes
+
+    st.session_state["matrix"] = SimpleNamespace(selection={"cell": [{"truth": "cat", "said": "dog"}]})
+    mistakes.on_cell_clicked()
+
+
+def chosen_map():
+    from cnnlab.inspect import map_controls
+
+    map_controls.select_map("conv2", 5)
+
+
+def chosen_experiment():
+    from cnnlab.experiment import Experiment
+    from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS, experiment_params, write_params
+
+    write_params(experiment_params(Experiment(depth=3, seed=5)), [*EXPERIMENT_PARAMS, *SELECTION_PARAMS])
+
+
+@pytest.mark.parametrize(
+    ("script", "before", "after"),
+    [
+        (clicked_cell, {"run": "a", "said": "ship"}, {"run": "a", "truth": "cat", "said": "dog"}),
+        (
+            chosen_map,
+            {"run": "a", "layer": "conv1", "map": "3", "pixel": "7"},
+            {"run": "a", "image": "sample-0", "layer": "conv2", "map": "5"},
+        ),
+        (
+            chosen_experiment,
+            {"run": "a", "epochs": "4", "add": "b"},
+            {"add": "b", "dataset": "cifar10", "depth": "3", "regularizer": "none", "seed": "5"},
+        ),
+    ],
+    ids=["cell", "map", "network"],
+)
+def test_a_click_changes_the_address_once(script, before, after, monkeypatch):
+    sent, send = [], QueryParams._send_query_param_msg
+    monkeypatch.setattr(QueryParams, "_send_query_param_msg", lambda self: (sent.append(1), send(self)))
+    app = AppTest.from_function(script, default_timeout=60)
+    app.query_params.update(before)
+    app.run()
+    assert not app.exception
+    assert dict(app.query_params.items()) == after
+    assert len(sent) == 1

@@ -30,7 +30,7 @@ from cnnlab.ui.state import session_key, url_param
 
 MISSING, DAMAGED = "not trained yet", "damaged"
 MAX_OVERLAY_RUNS = 8  # runs in one chart that can still be told apart
-OVERLAY_HEIGHT, LEGEND_ROW = 320, 20  # pixels of the plot with its axis, and of one row of the legend
+OVERLAY_HEIGHT, LEGEND_ROW = 290, 32  # pixels of the plot with its axis, and of one row of the legend
 OVERLAY_PARAM = url_param("add")  # the word of the address that names added runs
 TRAINING_MEASURES = {"measured": "after the epoch, dropout off", "reported": "averaged during the epoch (Keras)"}
 SESSION_MEASURE = session_key("compare.measure")  # which training accuracy is drawn
