@@ -169,6 +169,23 @@ def test_a_training_reestimates_from_a_twentieth_of_its_images_within_limits(tra
     assert reestimation_count(train_images) == used
 
 
+@pytest.mark.slow
+def test_the_weights_of_the_epoch_that_gains_most_from_reestimation_are_kept_too(home, tmp_path, monkeypatch):
+    from cnnlab.training import trainer
+
+    monkeypatch.setenv("CNNLAB_HOME", str(home))
+    worker = trainer.Trainer(Experiment(**SMALL | {"epochs": 12}), tmp_path, lambda event: None)
+    gains = {0: 0.9, 4: 0.1, 7: 0.3, 8: 0.2, 10: 0.25}  # epoch 0 is before training; 4 is surpassed by 7
+    for epoch in range(13):
+        row = {"epoch": epoch, "val_accuracy": 0.5, "val_accuracy_reestimated": 0.5 + gains.get(epoch, 0.0)}
+        worker.history_rows.append(row)
+        worker.keep_snapshots(epoch)
+    assert [int(file.stem) for file in worker.snapshot_files()] == [0, 1, 2, 3, 5, 7, 10, 12]
+    plain = trainer.Trainer(Experiment(**SMALL | {"regularizer": "none"}), tmp_path / "plain", lambda event: None)
+    plain.history_rows = [{"epoch": 1, "val_accuracy": 0.5}]
+    assert plain.worst_epoch() is None
+
+
 def unrecorded(trained, folder):
     """A copy of the run as a version before the optional columns would have left it."""
     for file in ("experiment.json", "record.json", "weights/000.npz", "weights/001.npz", "weights/002.npz"):

@@ -3,7 +3,9 @@
     experiment.json       the experiment, whole
     record.json           state, versions, device, data fingerprint, started, seconds, epochs done, final figures
     history.csv           a row an epoch; epoch 0 is before training
-    weights/000.npz ...   the weights after that epoch, by layer and role (float16; the last one float32)
+    weights/000.npz ...   the weights after that epoch, by layer and role (float16; the last one float32), of
+                          SNAPSHOT_EPOCHS, the last one and, with batch normalization, the one whose validation
+                          accuracy gains most from re-estimation
     model.keras           the trained Keras model
     predictions.npz       logits on the validation and on the test images
     reestimated.json      accuracies with re-estimated batch normalization at the kept epochs; only where history.csv

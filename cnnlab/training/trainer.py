@@ -130,8 +130,7 @@ class Trainer:
 
     def save_epoch(self, epoch: int) -> None:
         """Write snapshot, checkpoint and history. Raises OSError."""
-        if epoch in runs.SNAPSHOT_EPOCHS or epoch == self.experiment.epochs:
-            self.save_snapshot(epoch)
+        self.keep_snapshots(epoch)
         self.save_checkpoint()
         runs.write_history(self.path / "history.csv", self.history_rows)
 
@@ -179,6 +178,28 @@ class Trainer:
             sum(np.square(k, dtype=np.float64).sum() for k in kernels)
         )
 
+    def keep_snapshots(self, epoch: int) -> None:
+        """Save the weights of this epoch where they are kept, and remove those of a former `worst_epoch`."""
+        kept = {*runs.SNAPSHOT_EPOCHS, self.experiment.epochs, self.worst_epoch()}
+        if epoch in kept:
+            self.save_snapshot(epoch)
+        for file in self.snapshot_files():
+            if int(file.stem) not in kept:
+                file.unlink(missing_ok=True)
+
+    def worst_epoch(self) -> int | None:
+        """The epoch so far whose validation accuracy gains most from re-estimation; None where none was recorded."""
+        gains = {
+            int(row["epoch"]): row["val_accuracy" + runs.REESTIMATED] - row["val_accuracy"]
+            for row in self.history_rows
+            if row["epoch"] and "val_accuracy" + runs.REESTIMATED in row
+        }
+        return max(gains, key=lambda epoch: gains[epoch], default=None)
+
+    def snapshot_files(self) -> list[Path]:
+        """The files of the weights of single epochs."""
+        return sorted((self.path / "weights").glob("[0-9]*.npz"))
+
     def save_snapshot(self, epoch: int) -> None:
         """Write the weights of this epoch, float16; float32 after the last epoch."""
         weights = dict(keras_model.get_weights(self.model))
@@ -209,8 +230,8 @@ class Trainer:
             return
         except CheckpointError as problem:
             logger.warning("This training begins anew: %s.", problem)
-            for epoch in runs.SNAPSHOT_EPOCHS:
-                self.snapshot_path(epoch).unlink(missing_ok=True)
+            for file in self.snapshot_files():
+                file.unlink(missing_ok=True)
             return
         for variable, value in zip(self.variables(), values, strict=True):
             variable.assign(value)
