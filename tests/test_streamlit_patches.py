@@ -25,6 +25,7 @@ from streamlit.runtime.scriptrunner.script_cache import ScriptCache
 from streamlit.runtime.scriptrunner_utils import script_requests
 from streamlit.runtime.session_manager import SessionInfo
 from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
+from streamlit.testing.v1 import AppTest
 
 from cnnlab import settings
 from cnnlab.ui import streamlit_memory
@@ -211,17 +212,37 @@ def test_a_file_that_is_discarded_keeps_its_name_and_none_of_its_bytes(monkeypat
     upload(manager, "one", "photo", 2**20)
     file = UploadedFile(manager.get_files("one", ["photo"])[0], None)
     monkeypatch.setattr("streamlit.runtime.scriptrunner.get_script_run_ctx", lambda: UploadContext(manager))
-    streamlit_memory.discard_uploaded_file(file)
+    streamlit_memory.discard_uploaded_file(file, "key")
     assert uploads_kept(manager) == (1, 0)
     assert (file.getvalue(), file.file_id) == (b"", "photo")
-    streamlit_memory.discard_uploaded_file(UploadedFile(UploadedFileRec("gone", "", "", b"123"), None))
+    streamlit_memory.discard_uploaded_file(UploadedFile(UploadedFileRec("gone", "", "", b"123"), None), "key")
     assert uploads_kept(manager) == (1, 0)
+
+
+DISCARD = """
+import streamlit as st
+from cnnlab.ui.streamlit_memory import discard_uploaded_file
+
+if (file := st.file_uploader("file", key="file")) is not None:
+    st.text(f"{len(file.getvalue())} bytes")
+    discard_uploaded_file(file, "file")
+"""
+
+
+def test_of_a_file_that_is_discarded_no_copy_of_streamlit_is_left():
+    test = AppTest.from_string(DISCARD).run()
+    marked = b"only here" + bytes(2**20)
+    test.file_uploader(key="file").upload("photo.png", marked).run()
+    assert test.text[0].value == f"{len(marked)} bytes"
+    gc.collect()
+    kept = [one for one in gc.get_objects() if isinstance(one, UploadedFile) and one.getvalue().startswith(b"only")]
+    assert kept == []
 
 
 def test_a_file_manager_that_is_not_known_keeps_the_file_and_says_so(monkeypatch, caplog):
     file = UploadedFile(UploadedFileRec("photo", "", "", b"123"), None)
     monkeypatch.setattr("streamlit.runtime.scriptrunner.get_script_run_ctx", lambda: UploadContext(None))
-    streamlit_memory.discard_uploaded_file(file)
+    streamlit_memory.discard_uploaded_file(file, "key")
     assert file.getvalue() == b"123"
     assert len(caplog.records) == 1
 

@@ -100,7 +100,7 @@ def decoded_upload(source: str, given: UploadedFile) -> DecodedPhoto:
     if not isinstance(known, DecodedUpload) or known.upload != given.file_id:
         known = DecodedUpload(given.file_id, _decode(given))
         st.session_state[SESSION_DECODED + source] = known
-        discard_uploaded_file(given)
+        discard_uploaded_file(given, FILE if source == "upload" else CAMERA)
     if isinstance(known.result, str):
         raise PhotoError(known.result)
     return known.result

@@ -5,6 +5,8 @@ import logging
 from functools import wraps
 from typing import Any
 
+import streamlit as st
+
 from cnnlab.ui.streamlit_internals import UnknownStreamlit, check_version, unwrapped
 
 logger = logging.getLogger("cnnlab.streamlit")
@@ -50,8 +52,11 @@ def evict_uploads(manager: Any, session_id: str) -> None:
         manager.remove_file(largest, next(iter(held[largest])))
 
 
-def discard_uploaded_file(file: Any) -> None:
-    """Free the bytes of an `UploadedFile`, here and in Streamlit's file manager; the widget goes on returning it."""
+def discard_uploaded_file(file: Any, widget_key: str) -> None:
+    """Free the bytes of an `UploadedFile`, which the widget goes on returning without them.
+
+    Streamlit has three copies: in its file manager, in the session under the widget's key, and the one it returned.
+    """
     try:
         check_version()
         from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -61,8 +66,11 @@ def discard_uploaded_file(file: Any) -> None:
         manager: Any = context.uploaded_file_mgr if context else None
         if context and manager.get_files(context.session_id, [file.file_id]):
             manager.add_file(context.session_id, UploadedFileRec(file.file_id, file.name, file.type, b""))
-        file.seek(0)
-        file.truncate()
+        of_session: Any = st.session_state.get(widget_key)
+        for copy in (file, of_session):
+            if copy is not None and copy.file_id == file.file_id:
+                copy.seek(0)
+                copy.truncate()
     except Exception as error:  # the file is kept until the session ends
         logger.warning("An uploaded file is kept in memory: %r", error)
 
