@@ -21,7 +21,7 @@ from cnnlab import data
 from cnnlab.analysis import metrics
 from cnnlab.cli import main
 from cnnlab.experiment import Experiment
-from cnnlab.storage import files, keras_file, runs
+from cnnlab.storage import files, run_files, runs
 from cnnlab.training import trainer
 from cnnlab.training.compilation import steps_per_execution
 
@@ -111,9 +111,9 @@ def test_the_weights_in_the_keras_file_are_read_without_keras(tmp_path, regulari
     experiment = Experiment(depth=3, regularizer=regularizer, filters=5)
     model = build_model(experiment, plain=True)
     model.save(tmp_path / "model.keras")
-    run = runs.Run(tmp_path, experiment)
+    read = run_files.read_weights(tmp_path / "model.keras", experiment)
     for name, values in get_weights(model).items():
-        np.testing.assert_array_equal(keras_file.read_weights(run.path / "model.keras")[name], values)
+        np.testing.assert_array_equal(read[name], values)
 
 
 def test_a_worker_killed_at_random_moments_ends_with_the_same_history_to_the_last_digit(whole, tmp_path, home):
