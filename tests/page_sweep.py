@@ -72,9 +72,9 @@ class Report:
 
 
 def picture() -> bytes:
-    """A PNG that is wider than it is tall."""
+    """A JPEG, as of a camera, that is wider than it is tall."""
     file = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)).save(file, "PNG")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)).save(file, "JPEG")
     return file.getvalue()
 
 
@@ -201,7 +201,7 @@ def set_widget(widget: Any, value: Any) -> None:
         case "button":
             widget.click()
         case "file_uploader" | "camera_input":
-            widget.upload("me.png", picture() if value == "picture" else b"no picture")
+            widget.upload("me.jpg", picture() if value == "picture" else b"no picture")
         case "radio" | "selectbox":
             send(widget, lambda state: setattr(state, "string_value", value))
         case "button_group" | "select_slider":
