@@ -22,6 +22,7 @@ TYPES = (
     "button", "button_group", "checkbox", "toggle", "radio", "selectbox", "multiselect", "select_slider", "slider",
     "number_input", "text_input", "pagination", "file_uploader", "camera_input",
 )  # fmt: skip
+UP, DOWN = "+", "-"  # one step of a number that has no ends
 TIMEOUT = 60  # seconds for one run of a script, on a busy machine
 
 Script = Callable[[], None]
@@ -71,9 +72,9 @@ class Report:
 
 
 def picture() -> bytes:
-    """A PNG that is wider than it is tall."""
+    """A JPEG, as of a camera, that is wider than it is tall."""
     file = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)).save(file, "PNG")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)).save(file, "JPEG")
     return file.getvalue()
 
 
@@ -183,11 +184,9 @@ def options(widget: Any) -> Iterator[Any]:
             yield from ("picture", "no picture")
 
 
-def number_options(widget: Any) -> list[float | None]:
-    """The ends that the field has; a step to either side where it has none; empty where that is possible."""
-    here = widget.value or 0
-    ends = [widget.max if widget.max is not None else here + widget.step]
-    ends += [widget.min if widget.min is not None else here - widget.step]
+def number_options(widget: Any) -> list[float | str | None]:
+    """The ends that the field has; a step to either side, "+" or "-", where it has none; empty where it can be."""
+    ends = [UP if widget.max is None else widget.max, DOWN if widget.min is None else widget.min]
     return [*ends, *([] if widget.proto.HasField("default") else [None])]
 
 
@@ -202,7 +201,7 @@ def set_widget(widget: Any, value: Any) -> None:
         case "button":
             widget.click()
         case "file_uploader" | "camera_input":
-            widget.upload("me.png", picture() if value == "picture" else b"no picture")
+            widget.upload("me.jpg", picture() if value == "picture" else b"no picture")
         case "radio" | "selectbox":
             send(widget, lambda state: setattr(state, "string_value", value))
         case "button_group" | "select_slider":
@@ -210,6 +209,9 @@ def set_widget(widget: Any, value: Any) -> None:
         case "multiselect":
             chosen = value[: widget.proto.max_selections or len(value)]
             send(widget, lambda state: state.string_array_value.data.extend(chosen))
+        case "number_input" if value in (UP, DOWN):
+            step = widget.proto.step if value == UP else -widget.proto.step
+            widget.set_value((widget.value or 0) + step)
         case _:
             widget.set_value(value)
 
