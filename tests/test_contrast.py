@@ -7,7 +7,7 @@ import pytest
 from contrast import contrast, over
 
 from cnnlab import settings
-from cnnlab.rendering import feature_map_grid, mistake_charts, palette
+from cnnlab.rendering import color_scale, mistake_charts, palette
 from cnnlab.rendering.charts import cached_spec
 
 THEMES = tomllib.loads((settings.REPOSITORY / ".streamlit/config.toml").read_text())["theme"]
@@ -63,7 +63,7 @@ def test_a_number_on_a_square_of_the_matrix_is_readable(name):
 
 @pytest.mark.parametrize("signed", [False, True])
 def test_a_number_on_any_color_of_a_feature_map_is_readable(signed):
-    shades = feature_map_grid.colorize(np.linspace(-1 if signed else 0, 1, 500)[None], 1.0, signed)[0]
+    shades = color_scale.colorize(np.linspace(-1 if signed else 0, 1, 500)[None], 1.0, signed)[0]
     for shade in np.unique(shades, axis=0):
         ground = "#" + bytes(shade.tolist()).hex()
         assert contrast(palette.text_color_on(shade), ground) >= ENOUGH

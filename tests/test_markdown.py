@@ -141,9 +141,11 @@ def test_a_run_that_compare_does_not_know_is_named_as_text() -> None:
 
 def test_the_record_of_a_run_is_text_on_compare() -> None:
     one, other = (REPORT[name].experiment for name in ("3conv-dropout", "3conv-none"))
-    write(settings.PRETRAINED / "3conv-dropout", one, LEARNED, state=HOSTILE)
+    write(settings.PRETRAINED / "3conv-dropout", one, LEARNED, state=HOSTILE[:30])  # damage is told in 40 characters
     write(settings.PRETRAINED / "3conv-none", other, LEARNED, device=HOSTILE)
-    check(page("compare"), times=2)
+    app = page("compare")
+    check(app)
+    assert escape_markdown(HOSTILE[:30]) in drawn(app)
 
 
 def test_the_record_of_a_finished_run_is_text_on_train() -> None:
