@@ -22,7 +22,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PRETRAINED = Path(os.environ.get("CNNLAB_PRETRAINED") or REPOSITORY / "pretrained")
-DEFAULT_SOURCE, SETTINGS_FILE = "the usual", "settings.json"
+DEFAULT_SOURCE, SETTINGS_FILE = "default", "settings.json"
 MIN_TEACHER_KEY_LENGTH, MIN_CLASS_CODE_LENGTH = 12, 6  # letters
 BROWSER_NAME_PATTERN = re.compile(r"b[0-9a-f]{12}")  # a person who has not signed in: see `ui.browser_identity`
 

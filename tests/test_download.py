@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnlab.data import array_store, cifar10, download
+from cnnlab.data import array_store, cifar10, cifar10_reader, download
 from cnnlab.data.cifar10 import CifarError
 
 pytestmark = pytest.mark.slow
@@ -128,7 +128,7 @@ def test_a_full_disk_is_no_reason_to_download_a_kept_archive_anew(
     def full(*_: object) -> None:
         raise array_store.ArrayStoreError("The disk is full.")
 
-    monkeypatch.setattr(cifar10, "_read_source", lambda *_: {"x_train": [], "x_test": []})
+    monkeypatch.setattr(cifar10_reader, "read_source", lambda *_: {"x_train": [], "x_test": []})
     monkeypatch.setattr(array_store, "write", full)
     statuses: list[download.DownloadStatus] = []
     with pytest.raises(CifarError, match="The disk is full"):

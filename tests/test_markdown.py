@@ -211,7 +211,7 @@ def test_what_top_activations_say_is_text(monkeypatch: pytest.MonkeyPatch) -> No
 def test_what_a_photo_says_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
     picture = SimpleNamespace(steps=[], notes=(HOSTILE,), size=(1, 1), oriented=SimpleNamespace(size=(1, 1)))
     check(calling(lambda: upload.preprocessing_steps(picture)))  # type: ignore[arg-type]
-    monkeypatch.setattr(upload, "cropped_photo", raises(upload.PhotoError(HOSTILE)))
+    monkeypatch.setattr(upload, "decode_photo", raises(upload.PhotoError(HOSTILE)))
     monkeypatch.setattr(st, "file_uploader", lambda *_, **__: SimpleNamespace(file_id="1", getvalue=bytes))
     check(calling(lambda: upload.upload_controls("upload")))
 

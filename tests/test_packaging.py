@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import PackageNotFoundError, entry_points, metadata
+from importlib.metadata import PackageNotFoundError, entry_points, files, metadata
 
 import pytest
 from packaging.requirements import Requirement
@@ -111,7 +111,12 @@ def test_a_listed_licence_is_the_one_that_the_installed_package_declares(name):
     if expression := declared.get("License-Expression"):
         assert expression == LICENSES[name]
         return
-    words = [declared.get("License") or "", *(c for c in declared.get_all("Classifier", []) if c.startswith("License"))]
+    texts = [file.read_text().split("\n", 1)[0] for file in files(name) or () if file.name == "LICENSE"]
+    words = [
+        *texts,
+        declared.get("License") or "",
+        *(c for c in declared.get_all("Classifier", []) if c.startswith("License")),
+    ]
     told = {family for word, family in FAMILIES.items() if any(word in one for one in words)}
     assert told
     assert any(LICENSES[name].startswith(family) for family in told)

@@ -28,6 +28,8 @@ from cnnlab.ui.image_source import load_image_set
 from cnnlab.ui.selection import SELECTION_PARAMS
 from cnnlab.ui.state import url_params_of
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"filters": 8, "dense": 8, "epochs": 2}
 RUN_MENU, VIEW_MENU = "inspect.image_controls.run", "url.view"
 SAME_IN_EVERY_VIEW = {  # swept in the first view only

@@ -24,7 +24,10 @@ from cnnlab.photo_decoding.decoder import DAMAGED, FORMAT_MEGAPIXELS, PhotoError
 from cnnlab.photo_decoding.process import Limits
 from cnnlab.storage import process_lock
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel of a Linux machine")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel of a Linux machine"),
+]
 PATIENCE = 20.0
 
 

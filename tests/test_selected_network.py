@@ -17,6 +17,8 @@ from cnnlab.storage import files, runs
 from cnnlab.ui import app_shell, image_source
 from cnnlab.ui.image_source import load_image_set
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"filters": 8, "dense": 8, "epochs": 2}
 PLAIN = Experiment(depth=2, **SMALL)
 DROPOUT = Experiment(depth=3, regularizer="dropout", **SMALL)

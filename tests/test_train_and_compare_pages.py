@@ -18,6 +18,7 @@ from cnnlab.jobs import dispatcher_process
 from cnnlab.jobs.queue import Queue
 from cnnlab.models.architecture import Layer, network_layers, parameter_count
 from cnnlab.pages import compare, train
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report_models import REPORT
 from cnnlab.storage import files, process_lock, runs
 from cnnlab.storage.run_record import RunRecord
@@ -182,7 +183,7 @@ def test_a_number_out_of_its_bounds_reaches_the_core_and_is_one_sentence_at_the_
     assert len(fields) == 9 and all(one.min is None or one.min < -(2**31) for one in fields)
     app.number_input(key=f"f_{field}").set_value(number)
     button(app, "Show this network").click().run()
-    assert [error.value for error in app.error] == [sentence]
+    assert [error.value for error in app.error] == [escape_markdown(sentence)]
 
 
 @pytest.mark.slow

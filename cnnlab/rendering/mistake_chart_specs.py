@@ -1,6 +1,6 @@
-"""The specifications of the page Mistakes, authored in Altair, each built once: do not change what is returned.
+"""Vega-Lite specifications of the charts on the page Mistakes, authored in Altair, cached: do not modify the results.
 
-Blue is right, red is wrong.
+Blue: correct, red: wrong.
 """
 
 from functools import lru_cache
@@ -11,9 +11,9 @@ import altair as alt
 from cnnlab.rendering.chart_specs import FIGURES, TEXT_COLOR, Spec, to_spec
 from cnnlab.rendering.palette import DASHES, GREY, TRAINING, VALIDATION
 
-RIGHT, WRONG = TRAINING, VALIDATION
+CORRECT, WRONG = TRAINING, VALIDATION
 MATRIX_HEIGHT = 430  # pixels, names included
-MIN_BIN_COUNT = 20  # a bin with fewer images says little: the line leaves it out
+MIN_BIN_COUNT = 20  # the line leaves out bins with fewer images
 POINT_SHAPES = ("circle", "square")
 WHOLE = alt.Scale(domain=[0, 1])
 PERCENT = alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1])
@@ -22,14 +22,14 @@ INK = alt.expr(TEXT_COLOR)
 
 @lru_cache(maxsize=4)
 def matrix(names: tuple[str, ...]) -> Spec:
-    """Figures: truth, said, count, label, kind, strength, words, chosen, turn. A click selects truth and said.
+    """The confusion matrix. Columns: truth, said (predicted), count, label, kind, strength, words, chosen, turn.
 
-    `turn`, the previous selection, makes a second click on a square a new selection.
+    A click selects truth, said and turn. `turn` is the previous selection, so a second click on a cell is a new one.
     """
     order = alt.Scale(domain=list(names), paddingInner=0.06, paddingOuter=0)
     left = alt.Axis(domain=False, ticks=False, labelLimit=90)
     top = alt.Axis(domain=False, ticks=False, labelLimit=90, orient="top", labelAngle=-60, labelOverlap=False)
-    kinds = alt.Scale(domain=["right", "wrong", "sum"], range=[RIGHT, WRONG, "transparent"])
+    kinds = alt.Scale(domain=["correct", "wrong", "sum"], range=[CORRECT, WRONG, "transparent"])
     cell = alt.selection_point(name="cell", fields=["truth", "said", "turn"], toggle=False, clear=False)
     squares = (
         alt.Chart(FIGURES, name="squares")
@@ -39,7 +39,7 @@ def matrix(names: tuple[str, ...]) -> Spec:
             fillOpacity=alt.FillOpacity("strength:Q", scale=None),
             strokeWidth=alt.condition("datum.chosen", alt.value(3), alt.value(0.5)),
             strokeOpacity=alt.condition("datum.chosen", alt.value(1), alt.value(0.2)),
-            tooltip=_tooltips(truth="it is", said="it said", count="pictures"),
+            tooltip=_tooltips(truth="true class", said="predicted", count="images"),
             description="words:N",
         )
         .add_params(cell)
@@ -49,16 +49,16 @@ def matrix(names: tuple[str, ...]) -> Spec:
         .mark_text(fontSize=alt.expr("width < 360 ? 9 : 12"), baseline="middle", color=INK)
         .encode(text="label:N")
     )
-    x = alt.X("said:N", scale=order, title="it said", axis=top)
-    y = alt.Y("truth:N", scale=order, title="it is", axis=left)
+    x = alt.X("said:N", scale=order, title="predicted", axis=top)
+    y = alt.Y("truth:N", scale=order, title="true class", axis=left)
     return to_spec(alt.layer(squares, numbers).encode(x=x, y=y).properties(height=MATRIX_HEIGHT))
 
 
 @lru_cache(maxsize=8)
-def class_accuracy(colour: str) -> Spec:
-    """Figures: name, share, label."""
-    told = [*_tooltips(name="class"), alt.Tooltip("share:Q", title="recognized", format=".1%")]
-    bars = alt.Chart(FIGURES).mark_bar(color=colour, height={"band": 0.72}).encode(tooltip=told)
+def class_accuracy(color: str) -> Spec:
+    """Bars of the accuracy per class. Columns: name, share (0..1), label."""
+    tooltips = [*_tooltips(name="class"), alt.Tooltip("share:Q", title="accuracy", format=".1%")]
+    bars = alt.Chart(FIGURES).mark_bar(color=color, height={"band": 0.72}).encode(tooltip=tooltips)
     text = alt.Chart(FIGURES).mark_text(align="left", dx=5, fontSize=13, color=INK).encode(text="label:N")
     shared = alt.layer(bars, text).encode(
         x=alt.X("share:Q", title=None, scale=WHOLE, axis=PERCENT), y=alt.Y("name:N", sort=None, title=None)
@@ -67,41 +67,46 @@ def class_accuracy(colour: str) -> Spec:
 
 
 @lru_cache(maxsize=64)
-def calibration(names: tuple[str, ...], colours: tuple[str, ...]) -> Spec:
-    """Figures: run, sure, right, count. The dashed diagonal is where confidence equals accuracy."""
-    colour, dash, shape = _run_channels(names, colours)
-    told = [*_tooltips(run="network", count="pictures")]
-    told += [alt.Tooltip(f"{name}:Q", title=name, format=".1%") for name in ("sure", "right")]
+def calibration(names: tuple[str, ...], colors: tuple[str, ...]) -> Spec:
+    """The calibration curve, with a dashed diagonal. Columns: run, confidence, accuracy (both 0..1), count."""
+    color, dash, shape = _run_channels(names, colors)
+    tooltips = [*_tooltips(run="network", count="images")]
+    tooltips += [alt.Tooltip(f"{name}:Q", title=name, format=".1%") for name in ("confidence", "accuracy")]
     # named, or Altair would move the values to the specification's datasets, which `with_data` replaces
-    ends = alt.InlineData(values=[{"sure": 0, "right": 0}, {"sure": 1, "right": 1}], name="diagonal")
+    ends = alt.InlineData(values=[{"confidence": value, "accuracy": value} for value in (0, 1)], name="diagonal")
     diagonal = alt.Chart(ends).mark_line(color=GREY, strokeDash=[4, 4], strokeWidth=2, aria=False)
     line = (
         alt.Chart()
         .transform_filter(f"datum.count >= {MIN_BIN_COUNT}")
         .mark_line(strokeWidth=2, aria=False)
-        .encode(color=colour, strokeDash=dash)
+        .encode(color=color, strokeDash=dash)
     )
     size = alt.Size("count:Q", scale=alt.Scale(range=[25, 320]), legend=None)
-    dots = alt.Chart().mark_point(filled=True, opacity=1).encode(color=colour, shape=shape, size=size, tooltip=told)
+    dots = alt.Chart().mark_point(filled=True, opacity=1).encode(color=color, shape=shape, size=size, tooltip=tooltips)
     shared = alt.layer(diagonal, line, dots, data=FIGURES).encode(
-        x=alt.X("sure:Q", title="how sure it is", scale=WHOLE, axis=PERCENT),
-        y=alt.Y("right:Q", title="how often it is right", scale=WHOLE, axis=PERCENT),
+        x=alt.X("confidence:Q", title="confidence", scale=WHOLE, axis=PERCENT),
+        y=alt.Y("accuracy:Q", title="accuracy", scale=WHOLE, axis=PERCENT),
     )
     return to_spec(shared.properties(height=340))
 
 
 @lru_cache(maxsize=1)
 def outcomes() -> Spec:
-    """Figures: name, fixed, broke (as a negative number), net."""
-    title, axis = "broken (left) and fixed (right)", alt.Axis(tickCount=5, labelExpr="format(abs(datum.value), ',')")
-    told = [*_tooltips(name="class"), "fixed:N", "broke:N", "net:N"]
+    """Bars of two networks' outcomes per class. Columns: name, now_correct, now_wrong (negative), net."""
+    title, axis = (
+        "now wrong (left) and now correct (right)",
+        alt.Axis(tickCount=5, labelExpr="format(abs(datum.value), ',')"),
+    )
+    tooltips = _tooltips(name="class", now_correct="now correct", now_wrong="now wrong", net="net")
     sides = [
         alt.Chart(FIGURES)
-        .mark_bar(color=colour, height={"band": 0.72})
-        .encode(x=alt.X(f"{name}:Q", title=title, axis=axis), tooltip=told)
-        for name, colour in (("fixed", RIGHT), ("broke", WRONG))
+        .mark_bar(color=color, height={"band": 0.72})
+        .encode(x=alt.X(f"{name}:Q", title=title, axis=axis), tooltip=tooltips)
+        for name, color in (("now_correct", CORRECT), ("now_wrong", WRONG))
     ]
-    text = alt.Chart(FIGURES).mark_text(align="left", dx=5, fontSize=13, color=INK).encode(x="fixed:Q", text="net:N")
+    text = (
+        alt.Chart(FIGURES).mark_text(align="left", dx=5, fontSize=13, color=INK).encode(x="now_correct:Q", text="net:N")
+    )
     shared = alt.layer(*sides, text).encode(y=alt.Y("name:N", sort=None, title=None))
     return to_spec(shared.properties(height=340))
 
@@ -110,7 +115,7 @@ def _tooltips(**titles: str) -> list[alt.Tooltip]:
     return [alt.Tooltip(f"{name}:N", title=title) for name, title in titles.items()]
 
 
-def _run_channels(names: tuple[str, ...], colours: tuple[str, ...]) -> tuple[Any, Any, Any]:
+def _run_channels(names: tuple[str, ...], colors: tuple[str, ...]) -> tuple[Any, Any, Any]:
     """Color, dash and point shape of each run, with one legend for all three where there are several runs."""
     several = len(names) > 1
     legend = alt.Legend(title=None, orient="top", columns=1, labelLimit=320, symbolStrokeWidth=0) if several else None
@@ -119,7 +124,7 @@ def _run_channels(names: tuple[str, ...], colours: tuple[str, ...]) -> tuple[Any
         return alt.Scale(domain=list(names), range=list(values[: len(names)]))
 
     return (
-        alt.Color("run:N", scale=scale(colours), legend=legend),
+        alt.Color("run:N", scale=scale(colors), legend=legend),
         alt.StrokeDash("run:N", scale=scale(DASHES), legend=legend),
         alt.Shape("run:N", scale=scale(POINT_SHAPES), legend=legend),
     )

@@ -41,7 +41,7 @@ def write_history(path: Path, rows: list[dict[str, float]]) -> None:
     optional = [name for name in OPTIONAL_HISTORY_COLUMNS if any(name in row for row in rows)]
     writer = csv.DictWriter(text, [*HISTORY_COLUMNS, *optional], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows([{name: "" if value != value else value for name, value in row.items()} for row in rows])  # NaN
     files.write_bytes(path, text.getvalue().encode())
 
 
