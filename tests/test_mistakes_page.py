@@ -266,7 +266,7 @@ def test_a_finished_network_without_predictions_is_said_so():
     assert f"**{PLAIN.title}** has no answers to the test pictures" in text(page)
     assert page.query_params["run"] == key  # and not, silently, the other network
     page.selectbox(key="selected_network.other").select(other).run()
-    assert page.query_params["run"] == other and shown(page)
+    assert page.query_params["run"] == other and f"{DROPOUT.title}, trained here misclassifies" in text(page)
 
 
 # -- sentences and charts ----------------------------------------------------------------------------------------------

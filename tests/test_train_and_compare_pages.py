@@ -254,7 +254,7 @@ def test_a_finished_run_opens_at_once_with_its_figures():
 @pytest.mark.slow
 def test_asking_for_a_training_puts_it_in_line_once():
     app = opened(**small())
-    button(app, "Train it: nobody has measured yet how long").click().run()
+    button(app, "Train it: time unknown (first run)").click().run()
     job = Queue().for_key(SMALL.key)
     assert job.state == "queued"
     assert len(job.requesters) == 1
@@ -282,7 +282,7 @@ def test_only_who_asked_can_leave_the_line():
 def test_who_asked_can_leave_the_line():
     app = opened(**small())
     button(app, "Train it").click().run()
-    button(app, "Leave the line").click().run()
+    button(app, "Leave the queue").click().run()
     assert Queue().for_key(SMALL.key).state == "cancelled"
     assert button(app, "Train it")
 

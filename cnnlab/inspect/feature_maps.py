@@ -144,7 +144,7 @@ def enlarged_map(scene: InspectContext, conv: str, number: int) -> None:
         with st.container(gap="xsmall"):
             st.markdown(f"**Map {number} of {conv}**, enlarged")
             st.caption(f"{said}.")
-            apart, close = "Take this map apart", "Close"
+            apart, close = "Show how this map is computed", "Close"
             st.button(apart, icon=":material/zoom_in:", on_click=query_state.set_param, args=(VIEW_PARAM, "map"))
             st.button(close, icon=":material/close:", on_click=map_controls.select_map, args=(conv, None))
 

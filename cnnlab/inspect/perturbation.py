@@ -40,7 +40,7 @@ def perturbation_view(scene: InspectContext) -> None:
         )
         st.caption("The mark on each bar is the answer to the picture as it was.")
     st.caption(
-        "A person would hardly mind. A convolution does not care where something stands; the dense layers behind it "
+        "You would still recognize it. A convolution does not care where something stands; the dense layers behind it "
         "do, and nothing in the network knows about turning."
     )
 

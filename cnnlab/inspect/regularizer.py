@@ -48,8 +48,8 @@ def dropout_section(scene: InspectContext) -> None:
     result, look = inspection.explain_dropout(samples, scene.classes)
     st.markdown(f"{result} {look}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.button("Throw the dice again", icon=":material/casino:", on_click=_on_new_dropout)
-        shown = st.slider("One of them", 1, DROPOUT_SAMPLES, key=MASK, width=220)
+        st.button("New random dropout", icon=":material/casino:", on_click=_on_new_dropout)
+        shown = st.slider("Sample", 1, DROPOUT_SAMPLES, key=MASK, width=220)
     left, right = feature_maps.grid_cells(2)
     with left:
         probability_dots(samples, scene.classes)

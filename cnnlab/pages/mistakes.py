@@ -31,11 +31,11 @@ MATRIX_STYLE = """<style>@media (max-width: 640px) {
 }</style>"""
 IMAGES_PER_PAGE = 15  # pictures at a time
 CALIBRATION_HELP = (
-    "A network gives each class a probability; the largest one is its answer, and how large it is, its confidence. "
-    "Sort the test pictures by confidence, and look at those that it was 80 to 90 % sure of: if it knows how sure it "
-    "may be, it is right about 85 % of them, and its point lies on the dashed line. Below the line it is too sure of "
-    "itself. Large points stand for many pictures; one that stands for fewer than 20 says little and stays off the "
-    "line (Guo and others, 2017)."
+    "A network gives each class a probability; the largest one belongs to its prediction, and how large it is, is its "
+    "confidence. Sort the test images by confidence, and look at those with 80 to 90 %: if its confidence is justified, "
+    "about 85 % of them are correct, and its point lies on the dashed line. Below the line it is overconfident. Large "
+    "points stand for many images; one that stands for fewer than 20 says little and stays off the line (Guo and "
+    "others, 2017)."
 )
 
 
@@ -157,7 +157,7 @@ def single_network(mine: TestResults) -> None:
 
 def confusion_matrix(mine: TestResults) -> None:
     """What it takes for what. A click on a square writes its class and its answer into the address."""
-    st.header("What does it take for what?", anchor=False)
+    st.header("Which classes does it confuse?", anchor=False)
     spec = mistake_charts.confusion_matrix_chart(mine.confusion, mine.classes, selected_cell(mine.classes))
     st.html(MATRIX_STYLE)
     with st.container(key="matrix_scroll"):
@@ -169,7 +169,7 @@ def confusion_matrix(mine: TestResults) -> None:
             alt=mistake_charts.describe_confusion_matrix(mine.confusion, mine.classes),
         )
     st.caption(
-        "Rows: what it is. Columns: what the network said. Blue: right. Red: wrong, the redder the more often. The "
+        "Rows: true class. Columns: predicted class. Blue: correct. Red: wrong, the stronger the more often. The "
         "last row and column add up the mistakes. A click on a square shows its pictures."
     )
 
@@ -208,7 +208,7 @@ def selected_images(mine: TestResults) -> None:
 
 def class_accuracies(mine: TestResults) -> None:
     """The share of each class that it recognizes."""
-    st.header("Which class does it know?", anchor=False)
+    st.header("Accuracy per class", anchor=False)
     shares, (colour,) = (
         metrics.class_accuracy(mine.confusion),
         mistake_charts.regularizer_colors([mine.run.experiment.regularizer]),

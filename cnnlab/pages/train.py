@@ -454,7 +454,7 @@ def progress_panel(experiment: Experiment, now: TrainingStatus) -> None:
 def stop_button(job: Job) -> None:
     """Stop, for who asked for it."""
     others = len(job.requesters) - 1
-    label = "Stop" if job.state == RUNNING else "Leave the line"
+    label = "Stop" if job.state == RUNNING else "Leave the queue"
     note = f"It goes on for {others} more who want it." if others else "You can go on later, from the last whole epoch."
     if st.button(label, icon=":material/stop_circle:", help=note):
         cache.open_queue().cancel(job, app_shell.current_person())
@@ -571,7 +571,7 @@ def submit_training(experiment: Experiment) -> None:
 def expected_duration(experiment: Experiment) -> str:
     """'about 9 min, 2nd in line': what asking for it now would mean."""
     seconds = eta.seconds_left(experiment, measured_runs())
-    expected = f"about {formatting.duration(seconds)}" if seconds else "nobody has measured yet how long"
+    expected = f"about {formatting.duration(seconds)}" if seconds else "time unknown (first run)"
     line = cache.open_queue().active()
     waiting = sum(job.state == QUEUED for job in line)
     starts_now = len(line) < cache.open_queue().slots()

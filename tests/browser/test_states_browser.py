@@ -73,7 +73,7 @@ def test_an_enlarged_map_opens_on_the_screen(app, new_tab, size):
     settled(tab)
     wait_until(lambda: is_on_screen(picture.bounding_box(), size), "it is on the screen")
     assert picture.bounding_box()["width"] >= min(280, 0.4 * size["width"])
-    button = tab.get_by_role("button", name="Take this map apart").bounding_box()
+    button = tab.get_by_role("button", name="Show how this map is computed").bounding_box()
     assert is_on_screen(button, size) and button["width"] > 100
 
 
@@ -148,14 +148,14 @@ def test_with_more_open_the_button_and_its_result_are_on_one_screen(app, new_tab
 def test_a_browser_that_was_closed_finds_its_training_and_can_leave_the_queue(app, chromium, tab):
     opened(tab, app, "", dataset="shapes", depth=1, regularizer="none", seed=77)
     tab.get_by_role("button", name=re.compile("^Train it")).click()
-    tab.get_by_role("button", name="Leave the line").wait_for()
+    tab.get_by_role("button", name="Leave the queue").wait_for()
     state = tab.context.storage_state()
     tab.context.close()
     again = chromium.new_context(viewport=WIDE, storage_state=json.loads(json.dumps(state)))
     other = again.new_page()
     other.goto(app.at(""))
     settled(other)
-    other.get_by_role("button", name="Leave the line").click()
+    other.get_by_role("button", name="Leave the queue").click()
     other.get_by_role("button", name=re.compile("^Train it")).wait_for()
     assert "seed=77" in other.url
     again.close()
