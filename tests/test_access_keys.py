@@ -17,6 +17,8 @@ from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.pages import train
 from cnnlab.ui import app_shell
 
+pytestmark = pytest.mark.slow
+
 KEY, CODE = "correct horse battery", "battery staple"
 SMALL = Experiment(dataset="shapes", depth=2, epochs=4)
 BROWSER = "b0123456789ab"

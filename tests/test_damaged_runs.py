@@ -36,6 +36,8 @@ from cnnlab.storage import files, runs
 from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell
 
+pytestmark = pytest.mark.slow
+
 VICTIM = Experiment(dataset="shapes", depth=2, regularizer="l2", filters=4, dense=10, epochs=2)
 OTHER = Experiment(dataset="shapes", depth=2, regularizer="none", filters=4, dense=10, epochs=2)
 LEARNED = history([0.1, 0.4, 0.6], [0.1, 0.4, 0.5])

@@ -28,6 +28,8 @@ from cnnlab.storage import files, process_lock
 from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell, auth
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "![x](http://evil.test/x.png) **b** :material/close: $x$"
 PICTURE = "](http://evil.test"  # Markdown that loads a picture or leads away
 SMALL = Experiment(dataset="shapes", depth=2, epochs=4)
