@@ -32,7 +32,7 @@ MATRIX_STYLE = """<style>@media (max-width: 640px) {
 IMAGES_PER_PAGE = 15  # pictures at a time
 CALIBRATION_HELP = (
     "A network gives each class a probability; the largest one belongs to its prediction, and how large it is, is its "
-    "confidence. Sort the test images by confidence, and look at those with 80 to 90 %: if the confidence is justified, "
+    "confidence. Sort the test images by confidence, and look at those with 80 to 90 %: if it is justified, "
     "about 85 % of them are correct, and its point lies on the dashed line. Below the line it is overconfident. Large "
     "points stand for many images; one that stands for fewer than 20 says little and stays off the line (Guo and "
     "others, 2017)."
