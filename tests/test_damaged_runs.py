@@ -262,7 +262,7 @@ def test_a_link_to_a_damaged_run_says_why_it_is_not_opened(home):
     link_says_why("train")
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("page", ["look_inside", "mistakes"])
 def test_a_link_to_the_pictures_of_a_damaged_run_says_why_too(home, pictures, page):
     link_says_why(page)
@@ -277,7 +277,7 @@ def link_says_why(page: str) -> None:
         assert not any("There is no run called" in text for text in said)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_look_inside_opens_another_epoch_where_the_weights_are_damaged(home, pictures):
     damaged_by("model.keras", "half an HDF5")
     app = draw(View("look_inside", "victim", (("run", VICTIM.key), ("epoch", "2"))))
@@ -327,7 +327,7 @@ def test_a_damaged_file_takes_no_page_down_and_train_says_what_it_is(home, file,
     assert found[0].kind == "sentence"  # Train, about the damaged run
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize("file", damage.FILES)
 def test_no_damage_of_this_file_crashes_any_page(whole, file):
@@ -355,7 +355,7 @@ def distinct_cases(file: str, whole: Path) -> list[DamageCase]:
 UNNOTICED = {"record.json: one byte changed", "weights/001.npz: NaN", "weights/001.npz: infinite"}
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("file", damage.FILES[:-1])
 def test_every_damage_of_this_file_is_found_by_the_thorough_look(whole, file):
     missed = []
@@ -368,7 +368,7 @@ def test_every_damage_of_this_file_is_found_by_the_thorough_look(whole, file):
     assert set(missed) - UNNOTICED == ({"record.json: one epoch less"} if file == "record.json" else set())
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("file", ["model.keras", *damage.ARRAYS])
 def test_no_archive_takes_more_memory_than_its_network_allows(whole, file):
     """A bomb expands to 100 MB, the whole run to less than one."""

@@ -125,7 +125,7 @@ def test_every_option_of_the_first_view_and_the_next_picture_and_a_reload_work(t
         assert report.params["image"] > {"sample-0"} and len(report.params["order"]) == 3
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(("regularizer", "depth"), NETWORKS)
 def test_every_option_of_every_view_works(regularizer, depth, data, tmp_path):
@@ -138,7 +138,7 @@ def test_every_option_of_every_view_works(regularizer, depth, data, tmp_path):
         assert {action.value for action in total.actions if action.name == "url.order"} >= {"by a class"}
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("page", PAGES)
 def test_every_option_of_every_other_page_works(page, data, tmp_path, monkeypatch):
@@ -148,7 +148,7 @@ def test_every_option_of_every_other_page_works(page, data, tmp_path, monkeypatc
         check(sweep(PAGES[page], {}, session=session), f"{page}, {'CIFAR-10' if data else 'samples'}")
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(3600)
 def test_the_sweep_forgets_no_parameter_of_an_address(tmp_path):
     """Those that no menu sets, as a compared run, are named by the pages too: each has been seen in an address."""
@@ -161,7 +161,7 @@ def test_the_sweep_forgets_no_parameter_of_an_address(tmp_path):
     assert declared - set(seen.params) == set()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("number", range(5))
 def test_two_thousand_random_steps_end_in_no_exception(number, tmp_path):
