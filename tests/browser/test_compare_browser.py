@@ -1,5 +1,7 @@
 """Compare in a real browser: the report beside ours, and one's own runs in one chart."""
 
+import shutil
+
 import pytest
 from chrome import NARROW, scrolls_sideways, served, settled
 from history_factories import history, write, write_report
@@ -16,7 +18,7 @@ def app(tmp_path_factory):
     """A server that ships the report's models with the report's own figures, all but one."""
     home, shipped = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("pretrained")
     write_report(shipped)
-    (shipped / "2conv-l2" / "experiment.json").unlink()
+    shutil.rmtree(shipped / "2conv-l2")
     write(home / "runs" / OWN.key, OWN, history([0.1, 0.5, 0.6], [0.1, 0.4, 0.5]))
     with served(home, CNNLAB_PRETRAINED=str(shipped)) as running:
         yield running
