@@ -46,6 +46,8 @@ class Comparison:
     @property
     def is_steady(self) -> bool:
         """Whether at least MIN_AGREEING_EPOCHS of the last epochs have the same sign, or there are MIN_SEEDS seeds."""
+        if len(self.seeds) < MIN_SEEDS and self.agreeing_seeds != self.seeds:
+            return False
         return len(self.seeds) >= MIN_SEEDS or self.epochs - self.agreeing_epochs <= LAST_EPOCHS - MIN_AGREEING_EPOCHS
 
 

@@ -1,16 +1,16 @@
 """The results of the report's ten models: the report's own and those of our runs, as ModelResults in a ReportRow."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnnlab.array_types import History
-from cnnlab.experiment import Experiment
 from cnnlab.report_models import REPORT, ReportModel
 from cnnlab.storage import runs
-from cnnlab.storage.runs import REESTIMATED, Run
+from cnnlab.storage.runs import REESTIMATED, DamagedRun, Run
+from cnnlab.storage.series import Series, find_series
 
 LAST_EPOCHS = 10
 
@@ -113,7 +113,10 @@ def run_results(run: Run) -> ModelResults:
 
 def reestimated_accuracies(run: Run) -> dict[str, float]:
     """The accuracies after the last epoch with re-estimated batch normalization, by history column; {} if unknown."""
-    figures = run.reestimated_history()
+    try:
+        figures = run.reestimated_history()
+    except DamagedRun:
+        return {}
     here = np.flatnonzero(figures["epoch"] == run.experiment.epochs)
     names = ("train_eval_accuracy", "val_accuracy")
     return {name: float(figures[name + REESTIMATED][here[0]]) for name in names} if len(here) else {}
@@ -128,10 +131,14 @@ def _epoch_results(history: History, row: int) -> ModelResults:
 
 def correct_predictions(run: Run) -> NDArray[np.bool_] | None:
     """Which images of its validation set (or test set) the run classifies correctly, bool (n,); None if unknown."""
-    stored = run.predictions()
-    if run.experiment.split not in stored:
+    try:
+        stored = run.predictions()
+    except DamagedRun:
         return None
-    return np.asarray(stored[run.experiment.split].argmax(axis=1) == stored[f"{run.experiment.split}_labels"])
+    logits, labels = stored.get(run.experiment.split), stored.get(f"{run.experiment.split}_labels")
+    if logits is None or labels is None or len(labels) != run.experiment.validation_images:
+        return None
+    return np.asarray(logits.argmax(axis=1) == labels)
 
 
 def report_results(model: ReportModel) -> ModelResults:
@@ -141,28 +148,12 @@ def report_results(model: ReportModel) -> ModelResults:
 
 
 def report_rows() -> list[ReportRow]:
-    """The ten models in the report's order, with every seed of theirs that is trained here."""
-    by_experiment = {run.experiment: run for run in [*runs.shipped_seeds(), *runs.list_runs()] if run.state == "done"}
-    return [
-        ReportRow(
-            model,
-            report_results(model),
-            run_results(run) if (run := finished_run(model.experiment)) else None,
-            {other.experiment.seed: run_results(other) for other in further_seeds(model, by_experiment.values())},
-        )
-        for model in REPORT.values()
-    ]
+    """The ten models in the report's order, with every seed of theirs that was trained on the same data."""
+    known = [*runs.list_runs(), *runs.shipped_seeds()]
+    return [report_row(model, find_series(model.experiment, known)) for model in REPORT.values()]
 
 
-def finished_run(experiment: Experiment) -> Run | None:
-    """The finished run of this experiment, or None."""
-    run = runs.find_run(experiment)
-    return run if run is not None and run.state == "done" else None
-
-
-def further_seeds(model: ReportModel, known: Iterable[Run]) -> list[Run]:
-    """The runs among `known` of this model with another seed than the report's."""
-    first = model.experiment
-    return [
-        run for run in known if run.experiment.seed != first.seed and replace(run.experiment, seed=first.seed) == first
-    ]
+def report_row(model: ReportModel, series: Series) -> ReportRow:
+    """The row of a model whose finished runs are this series."""
+    results = {seed: run_results(run) for seed, run in series.runs.items()}
+    return ReportRow(model, report_results(model), results.pop(model.experiment.seed, None), results)

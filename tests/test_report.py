@@ -197,21 +197,41 @@ def test_the_uncertainty_is_that_of_the_images_and_of_the_last_ten_epochs(tmp_pa
     assert describe_uncertainty([dataclasses.replace(row, ours=None) for row in table()]) == ""
 
 
-def test_every_seed_of_a_model_that_is_trained_here_counts(tmp_path, monkeypatch):
+def trained_here(seed, validation, **record):
+    """A finished run of model 5 with this seed in this home."""
+    experiment = dataclasses.replace(REPORT["3conv-none"].experiment, seed=seed)
+    rows = history_factories.history([0.1, *[0.9] * 30], [0.1, *[validation] * 30])
+    return history_factories.write(settings.runs_dir() / experiment.key, experiment, rows, **record)
+
+
+def seeds_of_model_5():
+    return next(row for row in report_rows() if row.model.name == "3conv-none").by_seed
+
+
+def test_every_seed_of_a_model_that_was_trained_on_the_same_data_counts(tmp_path, monkeypatch):
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
-    for seed in (1, 2):
-        experiment = dataclasses.replace(REPORT["3conv-none"].experiment, seed=seed)
-        history_factories.write(
-            settings.runs_dir() / experiment.key,
-            experiment,
-            history_factories.history([0.1, 0.9], [0.1, 0.6 + seed / 100]),
-        )
-    row = next(row for row in report_rows() if row.model.name == "3conv-none")
-    assert {seed: one.validation for seed, one in row.by_seed.items()} == {
-        0: row.ours.validation,
-        1: pytest.approx(0.61),
-        2: pytest.approx(0.62),
-    }
+    shipped = seeds_of_model_5()
+    for seed, fingerprint in ((71, runs.open_run("3conv-none").record.fingerprint), (72, "0" * 64)):
+        trained_here(seed, 0.61, fingerprint=fingerprint)
+    now = seeds_of_model_5()
+    assert set(now) == {*shipped, 71} and now[71].validation == pytest.approx(0.61)
+
+
+def test_predictions_that_cannot_be_read_leave_the_other_figures_of_a_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    folder = trained_here(71, 0.61, fingerprint=runs.open_run("3conv-none").record.fingerprint)
+    for content in (b"no archive", (settings.PRETRAINED / "3conv-none" / "predictions.npz").read_bytes()[:5000]):
+        (folder / "predictions.npz").write_bytes(content)
+        seeds = seeds_of_model_5()
+        assert 71 not in seeds or seeds[71].correct is None
+    files.write_npz(folder / "predictions.npz", {"validation": np.eye(10), "validation_labels": np.arange(10)})
+    assert 71 not in seeds_of_model_5() or seeds_of_model_5()[71].correct is None  # ten of ten thousand
+
+
+def test_two_seeds_that_disagree_decide_nothing():
+    ahead = {0: results(0.9, 0.72), 1: results(0.9, 0.60)}
+    behind = {seed: results(0.9, 0.67) for seed in (0, 1)}
+    assert judge("accuracy", [compare("a", "b", ACCURACY, {"a": ahead, "b": behind})]).verdict is Verdict.UNDECIDED
 
 
 def test_nothing_is_concluded_while_a_run_is_missing():

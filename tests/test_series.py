@@ -27,34 +27,22 @@ def make(home, experiment, seed, last=0.7, state="done", **record):
     return write(home / "runs" / member.key, member, rows, state, **record)
 
 
-def test_runs_equal_but_for_the_seed_are_one_series_with_figures_by_seed(home):
+def test_runs_equal_but_for_the_seed_are_one_series_by_seed(home):
     for seed, last in ((4, 0.74), (0, 0.70), (2, 0.72)):
         make(home, PLAIN, seed, last)
     make(home, Experiment(depth=3, epochs=3, regularizer="dropout"), 1, 0.9)
     found = {one.experiment.regularizer: one for one in series.group_into_series(runs.list_runs())}
     assert set(found) == {"none", "dropout"}
     assert found["none"].seeds == (0, 2, 4) and found["none"].experiment.seed == 0
-    assert found["none"].figures("val_accuracy") == pytest.approx({0: 0.70, 2: 0.72, 4: 0.74})
-    assert found["none"].gaps() == pytest.approx({0: 0.1, 2: 0.1, 4: 0.1})
-    assert found["none"].figures("val_accuracy_reestimated") == {}
+    assert [run.history()["val_accuracy"][-1] for run in found["none"].runs.values()] == [0.70, 0.72, 0.74]
     assert found["dropout"].experiment.seed == 0 and found["dropout"].seeds == (1,)
 
 
-def test_curves_have_a_row_for_each_seed_and_nan_where_there_is_no_value(home):
-    make(home, PLAIN, 0, 0.70)
-    make(home, PLAIN, 1, 0.75)
-    curves = series.find_series(PLAIN).curves("val_accuracy")
-    np.testing.assert_allclose(curves, [[0.1, 0.5, 0.6, 0.70], [0.1, 0.5, 0.6, 0.75]])
-    assert np.isnan(series.find_series(PLAIN).curves("accuracy")[:, 0]).all()
-
-
-def test_unfinished_runs_are_no_members_but_their_seeds_are_not_trained_twice(home):
+def test_unfinished_runs_are_no_members(home):
     for seed, state in ((0, "done"), (1, "stopped"), (3, "done")):
         make(home, PLAIN, seed, state=state)
     member = dataclasses.replace(PLAIN, seed=3)
-    assert series.find_series(member).seeds == (0, 3)
-    assert series.next_seed(member) == 2
-    assert series.next_seed(member, taken=(2, 4)) == 5
+    assert series.find_series(member, runs.list_runs()).seeds == (0, 3)
 
 
 def test_runs_on_other_data_are_another_series(home):
@@ -62,7 +50,7 @@ def test_runs_on_other_data_are_another_series(home):
         make(home, PLAIN, seed, fingerprint=fingerprint)
     found = {one.fingerprint: one.seeds for one in series.group_into_series(runs.list_runs())}
     assert found == {"a": (0, 2), "b": (1,)}
-    assert series.find_series(PLAIN).seeds == (0, 2)
+    assert series.find_series(PLAIN, runs.list_runs()).seeds == (0, 2)
 
 
 def test_a_shipped_run_counts_before_one_of_the_same_experiment_trained_here(home):
@@ -70,10 +58,9 @@ def test_a_shipped_run_counts_before_one_of_the_same_experiment_trained_here(hom
     rows = history(np.linspace(0.1, 0.9, 31), np.linspace(0.1, 0.6, 31))
     write(home / "runs" / experiment.key, experiment, rows)
     write(home / "pretrained" / "2conv-none", experiment, rows)
-    assert series.find_series(experiment).runs[0].name == "2conv-none"
+    assert series.find_series(experiment, runs.list_runs()).runs[0].name == "2conv-none"
 
 
-def test_an_experiment_that_nobody_trained_has_an_empty_series_and_seed_0_next(home):
-    empty = series.find_series(dataclasses.replace(PLAIN, seed=7))
-    assert empty.seeds == () and empty.experiment == PLAIN and empty.gaps() == {}
-    assert series.next_seed(PLAIN) == 0
+def test_an_experiment_that_nobody_trained_has_an_empty_series(home):
+    empty = series.find_series(dataclasses.replace(PLAIN, seed=7), runs.list_runs())
+    assert empty.seeds == () and empty.experiment == PLAIN

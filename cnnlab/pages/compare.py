@@ -217,8 +217,8 @@ def time_note(rows: Sequence[ReportRow]) -> str:
     if not names:
         return ""
     return (
-        f"The report's times are on a Colab GPU, ours on {escape_markdown('; '.join(names))}, beside other work:"
-        " they say how long it took, not which network is faster."
+        f"The report's times are on a Colab GPU, ours on {escape_markdown('; '.join(names))}, where other work may have"
+        " run beside them: they say how long it took, not which network is faster."
     )
 
 

@@ -96,4 +96,6 @@ def _figure(name: str, epoch: int, text: str) -> float:
         value = math.nan
     if not math.isfinite(value):
         raise DamagedFile(f"has {text[:20]!r} as the {name} of epoch {epoch}; expected a finite number")
+    if "accuracy" in name and not 0 <= value <= 1:
+        raise DamagedFile(f"has {text[:20]!r} as the {name} of epoch {epoch}; expected a fraction from 0 to 1")
     return value

@@ -94,8 +94,8 @@ def history(run: Run) -> dict[str, NDArray[np.float64]]:
 
 
 def report_rows() -> list[ReportRow]:
-    """`report.report_rows()`, read again only where a run has finished or changed. Do not change the rows."""
-    known = [*runs.shipped_seeds(), *list_runs()]
+    """`report.report_rows()`, read again only where a run has finished. Do not change the rows."""
+    known = [run for run in [*runs.shipped_seeds(), *list_runs()] if run.record.state == "done"]
     return _report_rows(home(), tuple((run.path, modified_ns(run.path / "record.json")) for run in known))
 
 
