@@ -18,10 +18,12 @@ class SeriesResult:
     """Validation accuracy and gap in inference mode of one model, and their differences from the plain network.
 
     The differences are None for the plain network itself and where the two have no seed in common; their p values are
-    adjusted for all regularizers and both depths. Fractions.
+    adjusted for all of the table. Fractions. A model with batch normalization has two results: with Keras's moving
+    averages, and `reestimated`, with mean and variance estimated anew.
     """
 
     model: ReportModel
+    reestimated: bool
     seeds: tuple[int, ...]
     accuracy: Estimate
     gap: Estimate
@@ -32,27 +34,36 @@ class SeriesResult:
 
 
 def series_results(table: Sequence[ReportRow]) -> list[SeriesResult]:
-    """The trained ones of the eight models, in the report's order."""
+    """The trained ones of the eight models, in the report's order; those with batch normalization by both measures."""
     rows = [row for row in table if row.model.experiment.split == "validation" and row.by_seed]
-    results: Results = {row.model.name: row.by_seed for row in rows}
+    measured: Results = {row.model.name: row.by_seed for row in rows}
+    variants = [variant for row in rows for variant in model_variants(row, measured)]
     differences = {
-        measure: {row.model.name: difference_from_plain(row.model, measure, results) for row in rows}
+        measure: [difference_from_plain(model, measure, results) for model, results, _ in variants]
         for measure in (ACCURACY, INFERENCE_GAP)
     }
-    beyond = {measure: beyond_chance(list(found.values())) for measure, found in differences.items()}
+    beyond = {measure: beyond_chance(found) for measure, found in differences.items()}
     return [
         SeriesResult(
-            row.model,
-            tuple(sorted(row.by_seed)),
-            mean_accuracy(row.model, results),
-            mean_gap(row.model, results),
-            differences[ACCURACY][row.model.name],
-            differences[INFERENCE_GAP][row.model.name],
+            model,
+            reestimated,
+            tuple(sorted(results[model.name])),
+            mean_accuracy(model, results),
+            mean_gap(model, results),
+            differences[ACCURACY][index],
+            differences[INFERENCE_GAP][index],
             beyond[ACCURACY][index],
             beyond[INFERENCE_GAP][index],
         )
-        for index, row in enumerate(rows)
+        for index, (model, results, reestimated) in enumerate(variants)
     ]
+
+
+def model_variants(row: ReportRow, measured: Results) -> list[tuple[ReportModel, Results, bool]]:
+    """(model, results of all models, whether its own are re-estimated), once or twice."""
+    reestimated = {seed: one.reestimated() for seed, one in row.by_seed.items() if one.is_reestimated}
+    variants: list[tuple[ReportModel, Results, bool]] = [(row.model, measured, False)]
+    return variants + ([(row.model, {**measured, row.model.name: reestimated}, True)] if reestimated else [])
 
 
 def plain_model(model: ReportModel) -> ReportModel:

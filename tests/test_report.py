@@ -14,6 +14,7 @@ from cnnlab import settings
 from cnnlab.analysis.statistics import paired_difference
 from cnnlab.claims import Verdict, check_claims, judge
 from cnnlab.comparison import ACCURACY, Comparison, compare
+from cnnlab.explanations import curves
 from cnnlab.explanations.conclusions import describe_claim, describe_uncertainty, describe_verdict
 from cnnlab.explanations.report_tables import format_report
 from cnnlab.explanations.series_table import describe_series, series_table
@@ -22,6 +23,7 @@ from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.report import (
     ModelResults,
     ReportRow,
+    reestimated_accuracies,
     report_results,
     report_rows,
     run_results,
@@ -350,3 +352,31 @@ def test_the_mean_of_three_seeds_has_the_interval_of_the_seeds():
     assert series.seeds == (0, 1, 2) and series.accuracy.value == pytest.approx(0.71)
     assert series.accuracy.margin == pytest.approx(4.303 * 0.01 / math.sqrt(3), abs=1e-4)
     assert by_name["3conv-l2"].accuracy.chance == "images"
+
+
+def test_batch_norm_is_named_only_where_both_of_its_measures_agree():
+    """The moving averages' accuracy is no better than the plain network's; re-estimated it is."""
+    rows = [
+        dataclasses.replace(row, ours=dataclasses.replace(row.ours, reestimated_train=0.9, reestimated_validation=0.75))
+        if row.model.name == "3conv-batchnorm"
+        else row
+        for row in table(**{"3conv_batchnorm": 0.6691, "3conv_none": 0.6691})
+    ]
+    series = series_results(rows)
+    both = [one for one in series if one.model.name == "3conv-batchnorm"]
+    assert [(one.reestimated, one.accuracy_differs) for one in both] == [(False, False), (True, True)]
+    sentence = describe_series(series)
+    assert "batch norm at 3 layers" not in sentence.split(", and the gap")[0]
+    assert "validation accuracy of batch norm at 3 layers differs depends on the measure" in sentence
+    lines = series_table(series)
+    assert "3-conv, batch norm, moving averages" in lines and "3-conv, batch norm, re-estimated" in lines
+    assert len(series_results(table())) == 8
+
+
+def test_a_batch_norm_result_shows_both_figures_on_train():
+    figures = reestimated_accuracies(runs.open_run("3conv-batchnorm"))
+    sentence = curves.describe_reestimated(
+        figures["train_eval_accuracy"], figures["val_accuracy"], REPORT["3conv-batchnorm"].experiment
+    )
+    assert "training 97.6 %, validation 73.6 %, gap 23.9 points" in sentence
+    assert reestimated_accuracies(runs.open_run("3conv-dropout")) == {}

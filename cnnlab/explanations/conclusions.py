@@ -65,10 +65,10 @@ def closest_comparisons(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
 def describe_comparison(one: Comparison) -> str:
     """'2-conv dropout 0.1 against 2-conv batch norm +3.1 points (+1.9 to +4.2)'; how many epochs agree."""
-    unsteady = (
-        "" if one.is_steady else f", with this sign in only {one.agreeing_epochs} of the last {one.epochs} epochs"
-    )
-    return f"{model_label(one.name)} against {model_label(one.other)} {describe_estimate(one)}{unsteady}"
+    seeds = f", with this sign in {len(one.agreeing_seeds)} of {len(one.seeds)} seeds"
+    epochs = f", with this sign in only {one.agreeing_epochs} of the last {one.epochs} epochs"
+    disagreement = seeds if one.agreeing_seeds != one.seeds else "" if one.is_steady else epochs
+    return f"{model_label(one.name)} against {model_label(one.other)} {describe_estimate(one)}{disagreement}"
 
 
 def describe_estimate(one: Comparison) -> str:
@@ -87,7 +87,8 @@ def describe_seeds(result: ClaimResult) -> str:
 def describe_chance(result: ClaimResult) -> str:
     """What the intervals of a claim vary over: images, seeds, or both."""
     kinds = {one.estimate.chance for judgment in result.judgments for one in judgment.comparisons}
-    names = {"images": "chance of the images, not of the seed", "seeds": "chance of the seed"}
+    images = REPORT["3conv-none"].experiment.validation_images
+    names = {"images": f"chance of the {images:,} images, not of the seed", "seeds": "chance of the seed"}
     return " or ".join(names[kind] for kind in sorted(kinds) if kind in names)
 
 

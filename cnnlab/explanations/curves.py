@@ -42,6 +42,26 @@ def gap_estimate(summary: CurveSummary, experiment: Experiment) -> Estimate:
     )
 
 
+def describe_interval(experiment: Experiment) -> str:
+    """What the interval of the gap counts: how many images, and that the seed is not in it."""
+    evaluated = "test" if experiment.split == "test" else "validation"
+    return (
+        f"± is half the 95 % interval: chance of the {experiment.train_eval_images:,} training and"
+        f" {experiment.validation_images:,} {evaluated} images that were measured. One seed; another one is not in it."
+    )
+
+
+def describe_reestimated(train: float, validation: float, experiment: Experiment) -> str:
+    """The accuracies after the last epoch with re-estimated batch normalization, beside those that Keras evaluates."""
+    gap = generalization_gap(train, experiment.train_eval_images, validation, experiment.validation_images)
+    evaluated = "test" if experiment.split == "test" else "validation"
+    return (
+        f"With batch normalization's mean and variance re-estimated from training images: training {percent(train, 1)},"
+        f" {evaluated} {percent(validation, 1)}, gap {points(gap.value)} ± {100 * gap.margin:.1f}."
+        " The figures above use Keras's moving averages, which lag behind the weights; neither alone judges the network."
+    )
+
+
 def averages_lag(summary: CurveSummary, experiment: Experiment) -> bool:
     """Whether batch normalization's moving averages lag so far behind the weights that accuracies mean little.
 

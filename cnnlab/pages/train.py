@@ -30,6 +30,7 @@ from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering import charts, palette
 from cnnlab.rendering.markdown import escape_markdown
+from cnnlab.report import reestimated_accuracies
 from cnnlab.report_models import REPORT
 from cnnlab.settings import SettingsError
 from cnnlab.storage.runs import Run
@@ -307,6 +308,9 @@ def finished_result(run: Run) -> None:
     """What came out, before anything else."""
     history, record = cache.history(run), run.record
     summary_metrics(run.experiment, history)
+    if figures := reestimated_accuracies(run):
+        train, validation = figures["train_eval_accuracy"], figures["val_accuracy"]
+        st.markdown(curves.describe_reestimated(train, validation, run.experiment))
     learning_curves(run.experiment, history)
     best = curve_summary.summarize_curves(history)
     test = record.test_accuracy
@@ -348,6 +352,7 @@ def summary_metrics(experiment: Experiment, history: History) -> None:
         st.metric("Training accuracy", formatting.percent(reading.training, 1), width=155)
         st.metric(f"{evaluation_set(experiment)} accuracy", formatting.percent(reading.validation, 1), width=155)
         st.metric(", ".join(filter(None, ("Gap", reading.trend))), formatting.points(reading.gap), width=155)
+    st.caption(curves.describe_interval(experiment))
 
 
 def plain_summary(experiment: Experiment) -> curve_summary.CurveSummary | None:
