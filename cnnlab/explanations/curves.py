@@ -58,7 +58,7 @@ def describe_reestimated(train: float, validation: float, experiment: Experiment
     return (
         f"With batch normalization's mean and variance re-estimated from training images: training {percent(train, 1)},"
         f" {evaluated} {percent(validation, 1)}, gap {points(gap.value)} ± {100 * gap.margin:.1f}."
-        " The figures above use Keras's moving averages, which lag behind the weights; neither alone judges the network."
+        " The figures above use Keras's moving averages, which lag behind the weights: neither alone is the verdict."
     )
 
 
