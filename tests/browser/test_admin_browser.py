@@ -53,7 +53,7 @@ def test_one_click_in_the_table_pins_a_run_and_another_lets_it_go(app: App, tab)
     for expected in (True, False):
         opened(app, tab)
         grid = tab.get_by_test_id("stDataFrame").locator("canvas").first
-        grid.click(position={"x": 57, "y": 52}, force=True)  # the table draws itself: there is no box to find
+        grid.click(position={"x": 47, "y": 52}, force=True)  # the table draws itself: there is no box to find
         wait_until(lambda wanted=expected: pinned.exists() == wanted, f"pinned: {expected}")
 
 

@@ -116,7 +116,7 @@ def test_on_a_phone_the_pages_are_in_a_row_that_covers_nothing(app, new_tab):
 def test_the_cells_of_the_matrix_can_be_hit_with_a_thumb(app, new_tab):
     tab = new_tab(NARROW)
     opened(tab, app, "mistakes")
-    cell = drawn(tab, "matrix").locator("[aria-label^='cat, taken for dog']").bounding_box()
+    cell = drawn(tab, "matrix").locator("[aria-label^='cat, predicted as dog']").bounding_box()
     assert min(cell["width"], cell["height"]) >= 32
     assert not scrolls_sideways(tab)
 
