@@ -20,13 +20,13 @@ from cnnlab.reproduce import model_task
 from cnnlab.storage import process_lock
 from cnnlab.storage.run_record import RunRecord
 
+pytestmark = pytest.mark.slow
 PROGRAM = """
 import json, sys
 from pathlib import Path
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.foreground import TrainingTask, train_all
 
-pytestmark = pytest.mark.slow
 tasks = [TrainingTask(name, Experiment.from_json(text), Path(folder), command)
          for name, text, folder, command in json.loads(sys.argv[1])]
 print(train_all(tasks))
