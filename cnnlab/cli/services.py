@@ -50,13 +50,14 @@ def top_images(run: str) -> None:
 @click.command()
 @click.argument("names", nargs=-1, metavar="[RUN]...")
 @click.option("--images", type=int, default=2_000, show_default=True, help="training images for mean and variance")
-def batchnorm(names: tuple[str, ...], images: int) -> None:
+@click.option("--last", "last_only", is_flag=True, help="only the weights after the last epoch")
+def batchnorm(names: tuple[str, ...], images: int, last_only: bool) -> None:
     """Re-estimate the batch normalization of these runs (or of all that lack it) and write both accuracies."""
     from cnnlab.jobs import batchnorm_job
     from cnnlab.storage import runs
 
     for run in [runs.open_run(name) for name in names] or batchnorm_job.pending_runs():
-        batchnorm_job.run_job(run, images, print_progress)
+        batchnorm_job.run_job(run, images, print_progress, last_only=last_only)
 
 
 @click.command("settings")
