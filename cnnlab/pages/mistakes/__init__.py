@@ -6,9 +6,9 @@ network, so the counts are there without the data set; only the images need it.
 
 import streamlit as st
 
-from cnnlab.pages.mistakes.network_comparison import network_comparison
+from cnnlab.pages.mistakes.network_comparison import comparison_sections
 from cnnlab.pages.mistakes.network_menus import select_other_run, selected_results
-from cnnlab.pages.mistakes.single_network import single_network
+from cnnlab.pages.mistakes.single_network import single_network_sections
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.runs import DamagedRun, Run
 from cnnlab.ui import cache, damaged_runs, selected_network, selection
@@ -39,9 +39,9 @@ def page() -> None:
         st.error(escape_markdown(f"{damage} Choose another network, or train it again."), icon=damaged_runs.ICON)
         return
     if mine is not None and other is not None:
-        network_comparison(mine, other)
+        comparison_sections(mine, other)
     elif mine is not None:
-        single_network(mine)
+        single_network_sections(mine)
 
 
 def is_tested(run: Run) -> bool:

@@ -19,7 +19,7 @@ CALIBRATION_HELP = (
 )
 
 
-def calibration(results: Mapping[str, TestResults]) -> None:
+def calibration_section(results: Mapping[str, TestResults]) -> None:
     """Confidence against accuracy of each network, by its name: the expected calibration error, and a chart."""
     st.header("Is its confidence justified?", anchor=False)
     for name, one in results.items():

@@ -4,7 +4,7 @@ import streamlit as st
 
 from cnnlab.analysis import metrics
 from cnnlab.explanations import mistakes as explanations
-from cnnlab.pages.mistakes.calibration import calibration
+from cnnlab.pages.mistakes.calibration import calibration_section
 from cnnlab.pages.mistakes.mistake_images import ANY_CLASS, image_pages, is_confident_first, true_class_menu
 from cnnlab.pages.mistakes.network_menus import train_images
 from cnnlab.rendering import mistake_charts
@@ -12,7 +12,7 @@ from cnnlab.ui import query_state
 from cnnlab.ui.test_results import TestResults
 
 
-def network_comparison(mine: TestResults, other: TestResults) -> None:
+def comparison_sections(mine: TestResults, other: TestResults) -> None:
     """Draw the comparison: counts, class by class, the images, and the calibration of both."""
     names = explanations.distinguishing_titles(mine.run.experiment, other.run.experiment)
     try:
@@ -34,7 +34,7 @@ def network_comparison(mine: TestResults, other: TestResults) -> None:
     with right:
         comparison_images(mine, other, names, groups)
     with st.container(width=640):
-        calibration(dict(zip(names, (mine, other), strict=True)))
+        calibration_section(dict(zip(names, (mine, other), strict=True)))
 
 
 def training_size_warning(mine: TestResults, other: TestResults, names: tuple[str, str]) -> None:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from cnnlab.analysis import metrics
 from cnnlab.explanations import mistakes as explanations
-from cnnlab.pages.mistakes.calibration import calibration
+from cnnlab.pages.mistakes.calibration import calibration_section
 from cnnlab.pages.mistakes.mistake_images import ANY_CLASS, image_pages, is_confident_first, true_class_menu
 from cnnlab.rendering import mistake_charts
 from cnnlab.ui import query_state
@@ -17,7 +17,7 @@ MATRIX_STYLE = """<style>@media (max-width: 640px) {
 }</style>"""
 
 
-def single_network(results: TestResults) -> None:
+def single_network_sections(results: TestResults) -> None:
     """Draw the number of mistakes and the four sections."""
     st.header(explanations.error_headline(results.run.title, results.predictions), anchor=False)
     st.write(explanations.error_details(results.predictions, results.confusion, results.classes))
@@ -30,7 +30,7 @@ def single_network(results: TestResults) -> None:
     with left:
         class_accuracies(results)
     with right:
-        calibration({results.run.title: results})
+        calibration_section({results.run.title: results})
 
 
 def confusion_matrix(results: TestResults) -> None:
