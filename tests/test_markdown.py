@@ -21,7 +21,9 @@ from cnnlab.jobs.devices import Gpu
 from cnnlab.jobs.job import FAILED
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.queue_schema import QueueError
-from cnnlab.pages import admin, train
+from cnnlab.jobs.quotas import QuotaExceeded
+from cnnlab.pages import train
+from cnnlab.pages.admin import machine
 from cnnlab.rendering.markdown import WORD_JOINER, escape_markdown
 from cnnlab.report_models import REPORT
 from cnnlab.storage import files, process_lock
@@ -265,12 +267,12 @@ def test_the_reason_of_a_failure_is_text_on_the_admin_page(teacher: None) -> Non
 def test_the_name_of_a_graphics_card_is_text_on_the_admin_page(teacher: None, monkeypatch: pytest.MonkeyPatch) -> None:
     card = SimpleNamespace(device=HOSTILE, name=HOSTILE, used_mib=1, memory_mib=2)
     assert {"device", "name", "used_mib", "memory_mib"} <= set(dir(Gpu)) | set(Gpu.__dataclass_fields__)
-    monkeypatch.setattr(admin, "gpus", lambda: [card])
+    monkeypatch.setattr(machine, "gpus", lambda: [card])
     check(admin_page(), times=2)
 
 
 def test_why_the_teacher_was_refused_is_text(teacher: None, monkeypatch: pytest.MonkeyPatch) -> None:
     failed_job()
     app = admin_page()
-    monkeypatch.setattr(Queue, "submit", raises(admin.QuotaExceeded(HOSTILE)))
+    monkeypatch.setattr(Queue, "submit", raises(QuotaExceeded(HOSTILE)))
     check(next(one for one in app.button if one.label == "Retry").click().run(), times=2)

@@ -264,14 +264,14 @@ def test_what_failed_is_asked_for_again_in_the_teachers_name(home: Path, queue: 
 def test_a_closed_queue_takes_nothing_new_and_finishes_what_it_has(home: Path, queue: Queue) -> None:
     allow(home, teacher="ada")
     waiting = queue.submit(shapes(0), "bob")
-    Admin(queue, "ada").take_new(False)
+    Admin(queue, "ada").set_accepting(False)
     assert not queue.is_accepting()
     with pytest.raises(QuotaExceeded, match=r"^No new trainings are taken at the moment"):
         queue.submit(shapes(1), "bob")
     assert queue.submit(shapes(0), "eve").id == waiting.id
     claimed = queue.claim()
     assert claimed is not None and claimed.id == waiting.id
-    Admin(queue, "ada").take_new(True)
+    Admin(queue, "ada").set_accepting(True)
     assert queue.submit(shapes(1), "bob").state == "queued"
 
 

@@ -17,7 +17,8 @@ from cnnlab.explanations import conclusions, curves, training_progress
 from cnnlab.jobs import dispatcher_process
 from cnnlab.jobs.queue import Queue
 from cnnlab.models.architecture import Layer, network_layers, parameter_count
-from cnnlab.pages import compare, train
+from cnnlab.pages import train
+from cnnlab.pages.compare.measures import SESSION_MEASURE
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report_models import REPORT
 from cnnlab.storage import files, process_lock, runs
@@ -585,7 +586,7 @@ def test_the_gap_can_be_read_with_training_measured_like_validation():
     write_report(settings.PRETRAINED)
     app = at("compare")
     assert "3-conv, dropout 0.1** has the smallest gap, 4.3 points" in text(app)
-    app.button_group(key=compare.SESSION_MEASURE).set_value("reported").run()
+    app.button_group(key=SESSION_MEASURE).set_value("reported").run()
     assert "3-conv, dropout 0.1** has the smallest gap, 2.3 points" in text(app)
 
 
@@ -594,7 +595,7 @@ def test_the_report_marks_stand_only_beside_the_measure_of_the_report():
     write_report(settings.PRETRAINED)
     app = at("compare")
     assert "the report has no figure of this measure" in text(app)
-    app.button_group(key=compare.SESSION_MEASURE).set_value("reported").run()
+    app.button_group(key=SESSION_MEASURE).set_value("reported").run()
     assert "the report has no figure of this measure" not in text(app)
 
 

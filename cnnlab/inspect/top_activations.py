@@ -8,8 +8,8 @@ from cnnlab.analysis.top_activations import SelectedImages
 from cnnlab.data import is_dataset_available
 from cnnlab.inspect import upload
 from cnnlab.inspect.context import InspectContext
-from cnnlab.jobs import top_activations_job
-from cnnlab.jobs.top_activations_job import TopActivations, TopActivationsError
+from cnnlab.jobs import top_activations_file, top_activations_job
+from cnnlab.jobs.top_activations_file import TopActivations, TopActivationsError
 from cnnlab.rendering.color_scale import png_data_uri
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.runs import Run
@@ -98,7 +98,7 @@ SESSION_START_ERROR = session_key("inspect.top_activations.start_error")
 def load_top_activations(run: Run) -> TopActivations | None:
     """The stored top activations, or None where they are not computed yet."""
     name = run.experiment.dataset
-    moment = cache.modified_ns(top_activations_job.result_directory(run) / top_activations_job.FILE)
+    moment = cache.modified_ns(top_activations_file.result_directory(run) / top_activations_file.FILE)
     data = cache.dataset(name).fingerprint if is_dataset_available(name) else ""
     return _load_top_activations(run.name, moment, data, tuple(run.snapshot_epochs()), run) if moment else None
 
@@ -107,7 +107,7 @@ def load_top_activations(run: Run) -> TopActivations | None:
 def _load_top_activations(
     name: str, moment: int, data: str, epochs: tuple[int, ...], _run: Run
 ) -> TopActivations | None:
-    return top_activations_job.load(_run)
+    return top_activations_file.load(_run)
 
 
 def offer_computation(run: Run, why: str) -> None:

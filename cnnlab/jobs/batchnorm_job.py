@@ -42,11 +42,18 @@ def _is_complete(run: Run) -> bool:
     return set(run.snapshot_epochs()) <= {int(epoch) for epoch in run.reestimated_history()["epoch"]}
 
 
-def run_job(run: Run, images: int = batchnorm.IMAGES, report: ProgressCallback = lambda line: None) -> dict[str, Any]:
+def run_job(
+    run: Run,
+    images: int = batchnorm.IMAGES,
+    report: ProgressCallback = lambda line: None,
+    *,
+    last_only: bool = False,
+) -> dict[str, Any]:
     """Compute what is missing of the run's `reestimated.json`, write it, and return its content.
 
-    images: how many training images mean and variance are taken over, the first ones; all where there are fewer. Raises
-    BatchnormError for a run without batch normalization or trained on other data than is here, DatasetMissing, OSError.
+    images: how many training images mean and variance are taken over, the first ones; all where there are fewer.
+    last_only: only the weights after the last epoch. Raises BatchnormError for a run without batch normalization or
+    trained on other data than is here, DatasetMissing, OSError.
     """
     layers = network_layers(run.experiment)
     if not layer_names(layers, "bn"):
@@ -61,7 +68,8 @@ def run_job(run: Run, images: int = batchnorm.IMAGES, report: ProgressCallback =
     counts = {"images": images, "train_eval_images": train_count, "val_images": len(split.x_val)}
     result = _previous(run, counts | {"fingerprint": dataset.fingerprint})
     done = {row["epoch"] for row in result["epochs"]}
-    for epoch in [epoch for epoch in run.snapshot_epochs() if epoch not in done]:
+    epochs = run.snapshot_epochs()[-1:] if last_only else run.snapshot_epochs()
+    for epoch in [epoch for epoch in epochs if epoch not in done]:
         row = {"epoch": epoch} | epoch_figures(layers, run.weights(epoch), split, images, report)
         result["epochs"] = sorted([*result["epochs"], row], key=lambda one: one["epoch"])
         files.write_json(run.path / runs.REESTIMATED_FILE, result)
