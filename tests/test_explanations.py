@@ -175,7 +175,7 @@ def test_equal_numbers_of_filters_mean_something_only_after_the_same_start():
         False, 0, 64
     )
     assert "most filters still correspond: **46 of 64**" in inspection.explain_filter_matching(True, 46, 64)
-    assert "ways of their own since: **3 of 64**" in inspection.explain_filter_matching(True, 3, 64)
-    assert "Filter 7 of one run is not filter 7" in inspection.explain_filter_matching(
+    assert "no longer correspond: **3 of 64**" in inspection.explain_filter_matching(True, 3, 64)
+    assert "Filter 7 of one run does not correspond to filter 7" in inspection.explain_filter_matching(
         False, 0, 8
     )  # a layer of 8 has no filter 12
