@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from fake_worker import DispatcherHarness
 from ray_nodes import Nodes
+from slow_marks import is_slow
 
 from cnnlab.data import cifar10
 
@@ -32,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.parent.name == "browser":
+        if item.path.parent.name == "browser" or (isinstance(item, pytest.Function) and is_slow(item)):
             item.add_marker(pytest.mark.slow)
         for marker, (possible, reason) in NEEDED.items():
             if item.get_closest_marker(marker):
