@@ -31,8 +31,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
+        if config.pluginmanager.hasplugin("xdist"):  # `-n 2 --dist loadgroup`: a file, or the cluster, to one process
+            item.add_marker(pytest.mark.xdist_group("ray" if item.get_closest_marker("ray") else item.path.name))
         if item.path.parent.name == "browser" or (isinstance(item, pytest.Function) and is_slow(item)):
             item.add_marker(pytest.mark.slow)
         for marker, (possible, reason) in NEEDED.items():
