@@ -134,7 +134,7 @@ def test_every_color_is_in_the_palette_or_the_table_of_regularizers():
 def test_a_click_selects_by_the_names_that_the_pages_read():
     matrix, image = (all_charts()[name] for name in ("matrix", "clickable image with a legend"))
     assert selections(matrix) == {"cell": ["truth", "said", "turn"]}
-    assert selections(image) == {"pick": ["number", "turn"]}
+    assert selections(image) == {"pick": ["number", "previous"]}
     assert selections(all_charts()["image"]) == {}
 
 

@@ -171,10 +171,10 @@ def test_a_strangers_address_costs_at_most_a_sentence(made, address):
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ({"view": "bogus"}, "asks for view='bogus', which there is not here; 'All maps' is shown"),
+        ({"view": "bogus"}, "asks for view='bogus', which this page does not have; 'All maps' is shown"),
         ({"map": "9999"}, "none is enlarged"),
-        ({"row": "-5", "column": "900"}, "mean nothing on this page: 'row', 'column'"),
-        ({"against": "qqq"}, "mean nothing on this page: 'against'"),
+        ({"row": "-5", "column": "900"}, "parameters that this page does not know: 'row', 'column'"),
+        ({"against": "qqq"}, "parameters that this page does not know: 'against'"),
         ({"scale": "loud"}, "asks for scale='loud'"),
     ],
 )
@@ -263,7 +263,7 @@ def test_silent_maps_are_counted_and_named(made):
     assert "8 of 8 maps, 30x30, " in words(test) and "silent" in words(test)
     assert "silent on this image: zero everywhere" in words(test)
     maps = np.zeros((4, 4, 3), np.float32)
-    assert clickable_image.from_feature_map(maps, 1, 1e-6, signed=False).legend.low == "0, silent"
+    assert clickable_image.from_feature_map(maps, 1, 1e-6, signed=False).legend.low == "0 everywhere"
     maps[0, 0, 1] = 2
     assert clickable_image.from_feature_map(maps, 1, 2.0, signed=False).legend.high == "2.00"
 

@@ -1,7 +1,7 @@
-"""The specification of an image made of squares (`ui/clickable_image`), authored in Altair, built once for each grid.
+"""The specification of an image divided into cells (`ui/clickable_image`), authored in Altair, built once per grid.
 
-Figures: kind ("picture", "square", "box", "text", "ramp" or "legend"), x, y, x2, y2, number, turn, name, value,
-picture (a data URI), align, colour, chosen. All pictures, numbers and colors are figures.
+Figures: kind ("picture", "square", "box", "text", "ramp" or "legend"), x, y, x2, y2, number, previous, name, value,
+picture (a data URI), align, color, chosen. All pictures, numbers and colors are figures.
 """
 
 from functools import lru_cache
@@ -17,9 +17,9 @@ LEGEND_HEIGHT = 30  # pixels below the picture
 
 @lru_cache(maxsize=256)
 def clickable_image(columns: float, rows: float, cells: bool, legend: bool, clickable: bool) -> Spec:
-    """A picture of `columns` by `rows` squares, as wide as there is room; its height follows the width.
+    """An image of `columns` by `rows` cells at full width; its height follows the width.
 
-    `cells`: some squares say something; an empty layer of them would be an image without a text for screen readers.
+    `cells`: some cells have a tooltip; an empty layer of them would be an image without a text for screen readers.
     The parameter `height` replaces Vega's signal of that name, which Vega-Lite can set to a number only.
     """
     below = LEGEND_HEIGHT if legend else 0
@@ -66,8 +66,8 @@ def _squares(clickable: bool) -> Any:
     )
     if not clickable:
         return squares
-    # `turn`, the previous selection, makes a second click on a square a new selection
-    pick = alt.selection_point(name="pick", fields=["number", "turn"], toggle=False, clear=False)
+    # `previous`, the number selected before, makes a second click on a cell a new selection
+    pick = alt.selection_point(name="pick", fields=["number", "previous"], toggle=False, clear=False)
     return squares.properties(name="squares").add_params(pick)
 
 
@@ -76,8 +76,8 @@ def _boxes() -> Any:
 
 
 def _texts(columns: float) -> Any:
-    size = alt.expr(f"max(7, min(13, 0.37 * width / {columns}))")  # three digits fit into one square
-    color = alt.expr(f"datum.colour || ({TEXT_COLOR})")
+    size = alt.expr(f"max(7, min(13, 0.37 * width / {columns}))")  # three digits fit into one cell
+    color = alt.expr(f"datum.color || ({TEXT_COLOR})")
     mark = _only("text").mark_text(baseline="middle", fontSize=size, aria=False, color=color)
     return mark.encode(text="name:N")
 

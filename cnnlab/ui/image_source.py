@@ -1,7 +1,7 @@
-"""The pictures to choose from: ten thousand test images, or the twenty samples where the data set is not here.
+"""The images to choose from: ten thousand test images, or the twenty samples where the data set is missing.
 
-Every picture has a name in the address (see `selection`): sample-0 and test-0 are the same cat, because the samples are
-the first twenty of CIFAR-10's test set. A network trained on Shapes gets pictures of shapes.
+Every image has a name in the URL (see `selection`): sample-0 and test-0 are the same cat, because the samples are the
+first twenty of CIFAR-10's test set. A network trained on Shapes gets images of shapes.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from cnnlab.storage.uploads import UnknownUpload, load_upload
 from cnnlab.ui import cache
 
 CLASSES = {"cifar10": cifar10.CLASSES, "shapes": shapes.CLASSES}
-TEST_IMAGE_PREFIXES = {"cifar10": "test", "shapes": "shapes"}  # the word in the address for a data set's test images
+TEST_IMAGE_PREFIXES = {"cifar10": "test", "shapes": "shapes"}  # the prefix in the URL for a data set's test images
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class ImageSet:
         return CLASSES[self.dataset]
 
     def indices(self, label: int | None) -> NDArray[np.int64]:
-        """The pictures of this class, or all, as numbers."""
+        """The indices of the images of this class, or of all."""
         return np.flatnonzero(self.labels == label) if label is not None else np.arange(len(self.labels))
 
     def image_name(self, number: int) -> str:
@@ -44,7 +44,7 @@ class ImageSet:
         return f"{TEST_IMAGE_PREFIXES[self.dataset] if self.complete else 'sample'}-{number}"
 
     def neighbor(self, number: int, label: int | None, by: int) -> int:
-        """The picture `by` places further among those of the class, round and round; itself where there is none."""
+        """The index `by` images further among those of the class, cyclic; the same index where there is none."""
         here = self.indices(label)
         if not len(here):
             return number
@@ -54,9 +54,10 @@ class ImageSet:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SelectedImage:
-    """The picture that is looked at: uint8 (32, 32, 3), its true class where it is known, and its name.
+    """The selected image: uint8 (32, 32, 3), its true class if known, and its name.
 
-    `number` is its place on the shelf, None for a photo; `problem` a sentence where another one was asked for.
+    `number` is its index in the ImageSet, None for a photo; `problem` is a sentence where the URL names an unknown
+    image.
     """
 
     pixels: PixelArray
@@ -67,7 +68,7 @@ class SelectedImage:
 
 
 def load_image_set(dataset: str) -> ImageSet:
-    """The pictures for networks that were trained on this data set."""
+    """The images for networks that were trained on this data set."""
     if dataset == "cifar10" and not is_dataset_available("cifar10"):
         return ImageSet(dataset, *sample_images(), complete=False)
     data = cache.dataset(dataset)
@@ -75,7 +76,7 @@ def load_image_set(dataset: str) -> ImageSet:
 
 
 def select_image(reference: str, pictures: ImageSet) -> SelectedImage:
-    """The picture that the address names; the first of the shelf, and a sentence, where there is none."""
+    """The image that the URL names; the first one, and a sentence, where there is none of that name."""
     kind, _, rest = reference.partition("-")
     if kind == "photo":
         try:
@@ -103,5 +104,5 @@ def _test_image(pictures: ImageSet, number: int, problem: str = "") -> SelectedI
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def thumbnails(dataset: str, numbers: tuple[int, ...], columns: int) -> bytes:
-    """The pictures with these numbers side by side, as a PNG."""
+    """The images with these indices side by side, as a PNG."""
     return image_grid_png(load_image_set(dataset).images[list(numbers)], columns)

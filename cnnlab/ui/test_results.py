@@ -1,4 +1,4 @@
-"""What a network said about the test pictures, as it was written down when its training ended."""
+"""A network's predictions on the test images, as stored when its training ended."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -38,12 +38,12 @@ class TestResults:
 
     @property
     def confusion(self) -> NDArray[np.int64]:
-        """The confusion matrix, truth in rows."""
+        """The confusion matrix, true classes in rows."""
         return metrics.confusion_matrix(self.logits, self.labels, len(self.classes))
 
 
 def load_test_results(run: Run) -> TestResults | None:
-    """The exam of a run; None where its predictions are not there."""
+    """The stored predictions of a run; None where there are none."""
     kept = cache.predictions(run)
     if "test" not in kept:
         return None
@@ -51,9 +51,9 @@ def load_test_results(run: Run) -> TestResults | None:
     return TestResults(run=run, logits=logits, labels=labels, predictions=metrics.classify(logits, labels))
 
 
-def available_images(exam: TestResults) -> tuple[ImageSet | None, str]:
-    """The pictures that the answers are about, as far as they are here, and a sentence where some are not."""
-    here = image_source.load_image_set(exam.run.experiment.dataset)
-    if not np.array_equal(here.labels, exam.labels[: len(here.labels)]):
+def available_images(results: TestResults) -> tuple[ImageSet | None, str]:
+    """The images of these predictions, as far as they are on this machine, and a sentence where some are missing."""
+    here = image_source.load_image_set(results.run.experiment.dataset)
+    if not np.array_equal(here.labels, results.labels[: len(here.labels)]):
         return None, OTHER_ORDER
     return here, "" if here.complete else ONLY_SAMPLES
