@@ -1,11 +1,11 @@
-"""An image divided into cells, each with a tooltip and a click.
+"""An image made of cells that show their values under the pointer and can be clicked.
 
-Feature maps of a layer, one map of 900 pixels, a kernel of 9 numbers and 40 thumbnails are drawn the same way: one
-small image, enlarged without smoothing, under a grid of transparent cells (in Vega-Lite an image mark with `smooth`
-off, and rectangles with a point selection). The specification is the same for all images and only the data change, so
-the browser does not build the chart again. The height follows the width.
+A grid of 64 maps, a map of 900 pixels, a kernel of 9 numbers and a gallery of 40 images are drawn alike: one
+small image, enlarged without smoothing, and a grid of transparent cells over it (in Vega-Lite: an image mark
+with `smooth` off, and rectangles with a point selection). The specification stays the same from one image to the next
+and only the data change, so the browser does not build the chart anew. The height follows the width.
 
-Everything that a click selects can also be selected with a widget that the keyboard reaches.
+Whatever a click selects can also be selected with a widget, by keyboard.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,15 +24,15 @@ from cnnlab.rendering.feature_map_grid import FeatureMapGrid, render_feature_map
 
 EMPTY_ROW: dict[str, Any] = {
     "kind": "", "x": 0.0, "y": 0.0, "x2": 0.0, "y2": 0.0, "number": -1, "previous": -1, "name": "", "value": "",
-    "picture": "", "align": "", "color": "", "chosen": False,
+    "uri": "", "align": "", "color": "", "chosen": False,
 }  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One square that answers: its number, what the pointer reads, and, where wanted, a text on it.
+    """One cell: its index, its name and value for the tooltip, and a text on it, "" for none.
 
-    `at` is (column, row) of its upper left corner and `size` (width, height), in units of one square of the picture.
+    `position` is (column, row) of its upper left corner and `size` (width, height), in units of one cell.
     """
 
     index: int
@@ -46,7 +46,7 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class ColorLegend:
-    """The color scale below an image, with labels at its ends (and, where given, its middle)."""
+    """A color bar as a data URI, and the texts at its ends and in its middle."""
 
     colorbar: str
     low: str
@@ -56,7 +56,7 @@ class ColorLegend:
 
 @dataclass(frozen=True, kw_only=True)
 class ClickableImage:
-    """An image as a data URI, its grid of cells, and boxes (left, top, right, bottom) around parts of it."""
+    """An image as a data URI, the grid over it, and the boxes (left, top, right, bottom) drawn around parts of it."""
 
     uri: str
     columns: float
@@ -74,7 +74,7 @@ def clickable_image(
     selected: int | None = None,
     on_click: Callable[[int], None] | None = None,
 ) -> None:
-    """Draw the image at full width. `on_pick` is called with the index of the clicked cell."""
+    """Draw the image as wide as there is room. `on_click` is called with the index of a clicked cell."""
     rows = _chart_rows(image, -1 if selected is None else selected)
     grid = (image.columns, image.rows, bool(image.cells), image.legend is not None, on_click is not None)
     spec = cached_spec("clickable_image_specs.clickable_image", *grid)
@@ -84,19 +84,19 @@ def clickable_image(
 
 
 def from_feature_maps(grid: FeatureMapGrid, legend: ColorLegend | None = None) -> ClickableImage:
-    """All feature maps of a layer: the tooltip of each gives its number and its range."""
+    """A grid of maps; the tooltip of each is its number and its range."""
     height, width = grid.cell_shape
     share = (1 - grid.gap / width, 1 - grid.gap / height)
     cells = []
     for number in grid.order.tolist():
         row, column = grid.position(number)
-        text = (
-            "zero everywhere"
+        description = (
+            "inactive: zero everywhere"
             if grid.inactive[number]
             else formatting.format_range(grid.minimum[number], grid.maximum[number])
         )
-        text = "has values that are no numbers (NaN)" if grid.non_finite[number] else text
-        cells.append(Cell(index=number, position=(column, row), name=f"map {number}", value=text, size=share))
+        description = "holds values that are not numbers" if grid.non_finite[number] else description
+        cells.append(Cell(index=number, position=(column, row), name=f"map {number}", value=description, size=share))
     return ClickableImage(
         uri=grid.data_uri,
         columns=grid.columns,
@@ -107,7 +107,7 @@ def from_feature_maps(grid: FeatureMapGrid, legend: ColorLegend | None = None) -
 
 
 def from_feature_map(maps: Array, filter: int, limit: float, signed: bool) -> ClickableImage:
-    """One map of a layer's (h, w, f), enlarged: the tooltip of each pixel gives its value. Cells count by row."""
+    """One map of a layer's (h, w, f), enlarged. Cells, one for each pixel, are counted row by row."""
     one = maps[..., filter]
     height, width = one.shape
     grid = render_feature_maps(maps, signed=signed, vmax=limit, order=[filter], columns=1, gap=0)
@@ -122,7 +122,7 @@ def from_feature_map(maps: Array, filter: int, limit: float, signed: bool) -> Cl
 
 
 def from_pixels(pixels: PixelArray, boxes: Sequence[Box] = ()) -> ClickableImage:
-    """A color image uint8 (h, w, 3) with boxes around parts of it."""
+    """A color image uint8 (h, w, 3) with boxes drawn around parts of it."""
     drawn_boxes = [(box.left, box.top, box.right, box.bottom) for box in boxes]
     return ClickableImage(
         uri=png_data_uri(upscaled_png(pixels, 1)),
@@ -134,13 +134,13 @@ def from_pixels(pixels: PixelArray, boxes: Sequence[Box] = ()) -> ClickableImage
 
 
 def feature_map_legend(grid: FeatureMapGrid) -> ColorLegend:
-    """The color scale of feature maps, in the units of their values."""
+    """The color bar of a grid, in the units of its values."""
     if grid.inactive[grid.order].all():
         return ColorLegend(
             colorbar=colorbar_uri(grid.signed),
-            low="" if grid.signed else "0 everywhere",
+            low="" if grid.signed else "0, inactive",
             high="",
-            middle="0 everywhere" if grid.signed else "",
+            middle="0, inactive" if grid.signed else "",
         )
     high = formatting.format_value(grid.vmax[0]) if grid.shares_scale else "each map's highest"
     low = (f"-{high}" if grid.shares_scale else "its lowest") if grid.signed else "0"
@@ -156,12 +156,12 @@ def _on_selection(key: str, on_pick: Callable[[int], None]) -> None:
 
 
 def _chart_rows(picture: ClickableImage, chosen: int) -> list[dict[str, Any]]:
-    found = [EMPTY_ROW | {"kind": "picture", "picture": picture.uri}]
+    found = [EMPTY_ROW | {"kind": "image", "uri": picture.uri}]
     for one in picture.cells:
         (x, y), (width, height) = one.position, one.size
         place = {"x": x, "y": y, "x2": x + width, "y2": y + height}
-        values = {"number": one.index, "previous": chosen, "name": one.name, "value": one.value}
-        found.append(EMPTY_ROW | place | values | {"kind": "square", "chosen": one.index == chosen >= 0})
+        description = {"number": one.index, "previous": chosen, "name": one.name, "value": one.value}
+        found.append(EMPTY_ROW | place | description | {"kind": "cell", "chosen": one.index == chosen >= 0})
         if one.text:
             middle = {"x": x + width / 2, "y": y + height / 2, "name": one.text, "color": one.text_color}
             found.append(EMPTY_ROW | middle | {"kind": "text", "align": "center"})
@@ -172,5 +172,5 @@ def _chart_rows(picture: ClickableImage, chosen: int) -> list[dict[str, Any]]:
 
 def _legend_rows(legend: ColorLegend) -> list[dict[str, Any]]:
     texts = (("left", legend.low), ("center", legend.middle), ("right", legend.high))
-    labels = [{"kind": "legend", "name": text, "align": align} for align, text in texts if text]
-    return [EMPTY_ROW | row for row in ({"kind": "ramp", "picture": legend.colorbar}, *labels)]
+    description = [{"kind": "legend", "name": text, "align": align} for align, text in texts if text]
+    return [EMPTY_ROW | row for row in ({"kind": "ramp", "uri": legend.colorbar}, *description)]
