@@ -1,4 +1,4 @@
-"""How long trainings still take, from the measured epochs of this machine's runs."""
+"""The remaining time of trainings, from the measured epochs of this machine's runs."""
 
 from cnnlab.jobs import eta
 from cnnlab.jobs.job import Job
