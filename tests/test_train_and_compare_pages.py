@@ -206,7 +206,7 @@ def test_nonsense_in_the_address_is_one_sentence(words):
     app = opened(**words)
     assert not app.exception
     assert len(app.warning) == 1
-    assert "This address describes no experiment; the usual one is shown." in app.warning[0].value
+    assert "This address describes no experiment; the default one is shown." in app.warning[0].value
 
 
 def test_the_strip_says_which_convolution_is_padded_because_its_maps_have_become_too_small():

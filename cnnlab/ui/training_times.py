@@ -1,4 +1,4 @@
-"""How long trainings still take, from the measured epochs of this machine's runs."""
+"""The remaining time of trainings, from the measured epochs of this machine's runs."""
 
 from cnnlab import formatting
 from cnnlab.experiment import Experiment
