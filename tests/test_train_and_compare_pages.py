@@ -540,7 +540,7 @@ def test_bfloat16_is_named_where_it_was_used():
         ({"phase": "starting"}, 0, 0, "starting: loading TensorFlow and the images"),
         ({}, 3, 0.75, "resuming after epoch 3 of 4"),
         ({"phase": "training", "epoch": 1, "batch": 16, "batches": 32}, 0, 0.125, "epoch 1 of 4, batch 16 of 32"),
-        ({"phase": "evaluating", "epoch": 4}, 3, 1, "epoch 4 of 4: measuring"),
+        ({"phase": "evaluating", "epoch": 4}, 3, 1, "epoch 4 of 4: evaluating"),
     ],
 )
 def test_progress_is_a_share_and_a_sentence(progress, done, share, said):
