@@ -1,5 +1,6 @@
 """The package's description, the requirements, the lock file and CONTRIBUTING.md agree with each other and the code."""
 
+import importlib
 import os
 import re
 import shutil
@@ -68,6 +69,13 @@ def test_the_command_is_the_function_that_the_package_declares():
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=settings.REPOSITORY)
     assert done.returncode == 0 and "jobs_per_person" in done.stdout
+
+
+def test_the_entry_point_for_jupyter_names_a_server_with_a_port_and_a_base_url():
+    [(name, target)] = PYPROJECT["project"]["entry-points"]["jupyter_serverproxy_servers"].items()
+    module, function = target.split(":")
+    told = getattr(importlib.import_module(module), function)()
+    assert name == "cnnlab" and {"{port}", "{base_url}cnnlab"} <= set(told["command"]) and told["absolute_url"]
 
 
 @pytest.mark.skipif(not entry_points(name="cnnlab", group="console_scripts"), reason="needs pip install -e .")

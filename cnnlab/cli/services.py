@@ -1,5 +1,6 @@
 """The commands that serve and maintain: start, dispatch, top-images, batchnorm, settings, doctor, bench, dev."""
 
+import os
 import subprocess
 import sys
 from typing import Any
@@ -93,7 +94,10 @@ def bench(name: str, **options: Any) -> None:
 @click.argument("streamlit_options", nargs=-1, type=click.UNPROCESSED)
 def start(streamlit_options: tuple[str, ...]) -> int:
     """Start the app and print its address, as `cnnlab` alone does. Options go to Streamlit: --server.port 8600"""
-    return subprocess.run([*_streamlit_command(), *streamlit_options], check=False).returncode
+    command = [*_streamlit_command(), *streamlit_options]
+    if os.name == "posix":  # this process becomes the server, so who stops it stops the server
+        os.execv(command[0], command)
+    return subprocess.run(command, check=False).returncode
 
 
 def _streamlit_command() -> list[str]:
