@@ -75,7 +75,8 @@ def publishable_experiments(experiments: Iterable[Experiment]) -> list[Experimen
 def publish_results(experiment: Experiment) -> Path:
     """Put the results of a finished run under `pretrained/seeds/`, without weights; returns the new directory.
 
-    The logits are stored in steps (`compression.quantize_logits`). experiment.json is written last, as in `publish`.
+    The logits are stored in steps (`compression.quantize_logits`). Figures with re-estimated batch normalization
+    (`cnnlab batchnorm --last`) go along where they are. experiment.json is written last, as in `publish`.
     """
     run, target = runs.read_run(settings.runs_dir() / experiment.key), runs.shipped_seed_path(experiment)
     small = {
@@ -83,7 +84,8 @@ def publish_results(experiment: Experiment) -> Path:
         for name, values in run.predictions().items()
     }
     files.write_npz_bzip2(target / "predictions.npz", small)
-    for file in ("history.csv", "record.json", "experiment.json"):
+    optional = [runs.REESTIMATED_FILE] if (run.path / runs.REESTIMATED_FILE).exists() else []
+    for file in (*optional, "history.csv", "record.json", "experiment.json"):
         files.write_bytes(target / file, (run.path / file).read_bytes())
     return target
 

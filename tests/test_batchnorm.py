@@ -209,6 +209,15 @@ def test_the_command_gives_an_older_run_the_figures_that_a_newer_one_recorded(tr
 
 
 @pytest.mark.slow
+def test_the_last_epoch_alone_can_be_computed_and_the_rest_later(trained, tmp_path):
+    run = unrecorded(trained, tmp_path / "old")
+    batchnorm_job.run_job(run, images=300, last_only=True)
+    assert list(run.reestimated_history()["epoch"]) == [2]
+    batchnorm_job.run_job(run, images=300)
+    assert list(run.reestimated_history()["epoch"]) == [0, 1, 2]
+
+
+@pytest.mark.slow
 def test_an_interrupted_command_goes_on_and_a_complete_one_does_nothing(trained, tmp_path):
     run, lines = unrecorded(trained, tmp_path / "old"), []
     whole = batchnorm_job.run_job(run, images=50)

@@ -142,11 +142,13 @@ async def lines_that_arrive(script: str) -> int:
     return sum(text.startswith("line") for text in said)
 
 
+@pytest.mark.slow
 def test_streamlit_alone_loses_the_rest_of_the_page(in_session):
     """Where this fails, Streamlit has mended it: remove the patch."""
     assert in_session(lines_that_arrive) < LINES
 
 
+@pytest.mark.slow
 def test_with_the_patch_all_of_the_page_arrives(in_session):
     patches.apply_patches()
     assert in_session(lines_that_arrive) == LINES

@@ -1,4 +1,4 @@
-"""The commands that serve and maintain: dispatch, top-images, batchnorm, settings, doctor, bench, dev."""
+"""The commands that serve and maintain: start, dispatch, top-images, batchnorm, settings, doctor, bench, dev."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ from cnnlab.settings import SettingsError
 def dispatch(
     slots: int | None, idle: float | None, runner: str, address: str | None, per_gpu: int | None, check: bool
 ) -> int:
-    """Work through the queue of trainings, one process a job, until stopped."""
+    """Work through the queue of trainings, one process per job, until stopped."""
     from cnnlab.jobs import dispatcher
 
     if runner == "ray":
@@ -50,13 +50,14 @@ def top_images(run: str) -> None:
 @click.command()
 @click.argument("names", nargs=-1, metavar="[RUN]...")
 @click.option("--images", type=int, default=2_000, show_default=True, help="training images for mean and variance")
-def batchnorm(names: tuple[str, ...], images: int) -> None:
+@click.option("--last", "last_only", is_flag=True, help="only the weights after the last epoch")
+def batchnorm(names: tuple[str, ...], images: int, last_only: bool) -> None:
     """Re-estimate the batch normalization of these runs (or of all that lack it) and write both accuracies."""
     from cnnlab.jobs import batchnorm_job
     from cnnlab.storage import runs
 
     for run in [runs.open_run(name) for name in names] or batchnorm_job.pending_runs():
-        batchnorm_job.run_job(run, images, print_progress)
+        batchnorm_job.run_job(run, images, print_progress, last_only=last_only)
 
 
 @click.command("settings")
@@ -68,7 +69,7 @@ def print_settings() -> None:
 @click.command()
 @click.option("--exit-code", is_flag=True, help="leave out what is slow; exit status 1 if something fails")
 def doctor(exit_code: bool) -> int:
-    """Say what is here, what is missing, and what to do about it."""
+    """Check the installation; each problem is printed with its remedy."""
     from cnnlab import doctor as checks
 
     return checks.print_report(exit_code)
@@ -81,7 +82,7 @@ def doctor(exit_code: bool) -> int:
 @click.option("--depth", type=int, default=3, show_default=True)
 @click.option("--regularizer", type=click.Choice(CHOICES["regularizer"]), default="none", show_default=True)
 def bench(name: str, **options: Any) -> None:
-    """Measure: ratios in one run, alternating, medians."""
+    """Benchmarks: our epoch, Look inside and the pages, as medians of alternating runs."""
     from cnnlab import bench as benchmarks
     from cnnlab.bench.options import BenchOptions
 
@@ -90,11 +91,29 @@ def bench(name: str, **options: Any) -> None:
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("streamlit_options", nargs=-1, type=click.UNPROCESSED)
+def start(streamlit_options: tuple[str, ...]) -> int:
+    """Start the app and print its address, as `cnnlab` alone does. Options go to Streamlit: --server.port 8600"""
+    return subprocess.run([*_streamlit_command(), *streamlit_options], check=False).returncode
+
+
+def _streamlit_command() -> list[str]:
+    return [sys.executable, "-m", "streamlit", "run", str(settings.APP_FILES / "streamlit_app.py")]
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("streamlit_options", nargs=-1, type=click.UNPROCESSED)
 def dev(streamlit_options: tuple[str, ...]) -> int:
     """Start the app for development: reload on save, tracebacks in the page. Further options go to Streamlit."""
-    command = [sys.executable, "-m", "streamlit", "run", str(settings.REPOSITORY / "streamlit_app.py")]
-    command += ["--server.fileWatcherType", "auto", "--server.runOnSave", "true", "--client.showErrorDetails", "full"]
+    command = [
+        *_streamlit_command(),
+        "--server.fileWatcherType",
+        "auto",
+        "--server.runOnSave",
+        "true",
+        "--client.showErrorDetails",
+        "full",
+    ]
     return subprocess.run([*command, *streamlit_options], cwd=settings.REPOSITORY, check=False).returncode
 
 
-COMMANDS = (dispatch, top_images, batchnorm, print_settings, doctor, bench, dev)
+COMMANDS = (start, dispatch, top_images, batchnorm, print_settings, doctor, bench, dev)

@@ -1,0 +1,73 @@
+"""Tables 1 and 2: our results beside the report's."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from cnnlab.formatting import exact_duration, percent, points
+from cnnlab.rendering.markdown import escape_markdown
+from cnnlab.report import ReportRow
+from cnnlab.ui import cache
+
+MISSING, DAMAGED = "not trained yet", "damaged"
+
+
+def results_table(rows: Sequence[ReportRow], measured: str) -> None:
+    """Ours beside the report's, as a table that scrolls by itself on a phone."""
+    columns: dict[str, list[str]] = {
+        "#": [row.model.number.removeprefix("final ") for row in rows],
+        "Network": [row.title for row in rows],
+        "Training: report": [percent(row.report.train, 2) for row in rows],
+        "ours": [percent(row.ours.train, 2) if row.ours else missing_result(row) for row in rows],
+        f"{measured}: report": [percent(row.report.validation, 2) for row in rows],
+        "ours, last epoch": [percent(row.ours.validation, 2) if row.ours else missing_result(row) for row in rows],
+        "difference": [difference(row) for row in rows],
+        "ours, best epoch": [percent(row.ours.best_validation, 2) if row.ours else "" for row in rows],
+        "difference ": [best_difference(row) for row in rows],
+        "Wall time: report": [exact_duration(row.report.seconds) for row in rows],
+        "ours ": [exact_duration(row.ours.seconds) if row.ours else "" for row in rows],
+    }
+    heads = list(columns)
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * 2}{'---:|' * (len(heads) - 2)}"]
+    lines += [f"| {' | '.join(cells)} |" for cells in zip(*columns.values(), strict=True)]
+    with st.container(key=f"table{len(rows)}"):
+        st.markdown("\n".join(lines))
+    st.caption(
+        'Training accuracy as Keras reports it. The report heads its columns "Best Training Accuracy" and "Best'
+        ' Validation Accuracy" without saying whether of the last epoch or of any: both readings are shown, each with'
+        f" its difference, ours minus the report's. {best_epoch_note(measured)} {time_note(rows)}"
+    )
+
+
+def best_epoch_note(measured: str) -> str:
+    """Why the accuracy of the best epoch is too high."""
+    chosen = "the test images, which are for the end only" if measured == "Test" else "the same validation images"
+    return f"The best epoch was chosen on {chosen}, so its accuracy is too high."
+
+
+def missing_result(row: ReportRow) -> str:
+    """Why there is no figure of ours: 'not trained yet' or 'damaged'."""
+    run = cache.find_run(row.model.experiment)
+    return DAMAGED if run and run.state == "damaged" else MISSING
+
+
+def difference(row: ReportRow) -> str:
+    """Our accuracy after the last epoch minus the report's."""
+    return points(row.ours.validation - row.report.validation, sign=True) if row.ours else ""
+
+
+def best_difference(row: ReportRow) -> str:
+    """Our accuracy of the best epoch minus the report's."""
+    return points(row.ours.best_validation - row.report.validation, sign=True) if row.ours else ""
+
+
+def time_note(rows: Sequence[ReportRow]) -> str:
+    """On what machines ours were trained, and that their times are not to be compared."""
+    found = [cache.find_run(row.model.experiment) for row in rows if row.ours]
+    names = sorted({run.record.device for run in found if run and run.record.device})
+    if not names:
+        return ""
+    return (
+        f"The report's times are on a Colab GPU, ours on {escape_markdown('; '.join(names))}, where other work may have"
+        " run beside them: they say how long it took, not which network is faster."
+    )
