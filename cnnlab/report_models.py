@@ -56,3 +56,8 @@ REPORT: dict[str, ReportModel] = {
         _report_model("final 2", 3, "batchnorm", 0.9466, 0.7353, 175),
     )
 }
+
+
+def shipped_name(experiment: Experiment) -> str | None:
+    """The report's name of this experiment, under which its run is shipped, or None."""
+    return {model.experiment: name for name, model in REPORT.items()}.get(experiment)

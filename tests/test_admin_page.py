@@ -111,10 +111,10 @@ def test_the_page_stands_in_no_menu_and_a_teacher_finds_a_link_to_it(teacher: No
     app = AppTest.from_file(str(settings.REPOSITORY / "cnnlab" / "pages" / "entrypoint.py"), default_timeout=60).run()
     assert not app.exception
     links = [one.proto.label for one in app.get("page_link")]
-    assert "What is this machine doing?" in links
+    assert "Admin: trainings and runs of this server" in links
     allow()
     links = [one.proto.label for one in app.run().get("page_link")]
-    assert "What is this machine doing?" not in links
+    assert "Admin: trainings and runs of this server" not in links
 
 
 # -- what a teacher sees and does ------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ def test_one_switch_closes_the_queue_and_opens_it_again(teacher: None) -> None:
     app = opened()
     app.toggle[0].set_value(False).run()
     assert not Queue().is_accepting()
-    assert "No new trainings are taken" in text(app)
+    assert "New trainings are refused" in text(app)
     app.toggle[0].set_value(True).run()
     assert Queue().is_accepting()
 
@@ -176,7 +176,7 @@ def test_what_failed_stands_there_with_its_reason_and_is_asked_for_again(teacher
 def test_a_log_can_be_read(teacher: None, training: Job) -> None:
     app = opened()
     app.selectbox[0].select_index(1).run()
-    assert "epoch 1: validation 0.4" in app.code[0].value
+    assert "epoch 1: validation 0.4" in app.get("html")[0].proto.body
 
 
 def test_waiting_without_a_dispatcher_is_said_with_the_command(teacher: None) -> None:

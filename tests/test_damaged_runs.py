@@ -26,11 +26,10 @@ from streamlit.testing.v1 import AppTest
 from cnnlab import settings
 from cnnlab.data import load_dataset
 from cnnlab.experiment import Experiment
-from cnnlab.jobs import dispatcher_process, top_activations_job
+from cnnlab.jobs import dispatcher_process, top_activations_file, top_activations_job
 from cnnlab.jobs.admin import Admin
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.quotas import QuotaExceeded
-from cnnlab.pages import train
 from cnnlab.report_models import REPORT
 from cnnlab.storage import files, runs
 from cnnlab.storage.runs import Run
@@ -89,8 +88,7 @@ def home(pristine, tmp_path, monkeypatch):
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "home" / "pretrained")
     monkeypatch.setattr(app_shell, "current_person", lambda: "carol")
-    for place in (dispatcher_process, train):
-        monkeypatch.setattr(place, "ensure_running", lambda: None)
+    monkeypatch.setattr(dispatcher_process, "ensure_running", lambda: None)
     (tmp_path / "home" / "settings.json").write_text(json.dumps({"teacher": "carol"}))
     clear_caches()
     return tmp_path / "home"
@@ -314,7 +312,7 @@ def test_a_damaged_file_of_top_images_is_computed_again(home):
     (victim() / "top.npz").write_bytes(b"PK")
     (victim() / "top.json").write_text(json.dumps({"state": "running", "done": "abc", "total": [7]}))
     run = Run(victim(), VICTIM)
-    assert top_activations_job.load(run) is None and top_activations_job.job_status(run) is None
+    assert top_activations_file.load(run) is None and top_activations_job.job_status(run) is None
 
 
 # -- the matrix --------------------------------------------------------------------------------------------------------
@@ -379,7 +377,7 @@ def test_no_archive_takes_more_memory_than_its_network_allows(whole, file):
         case.apply(victim() / file)
         tracemalloc.start()
         Run(victim(), VICTIM).damages(thorough=True)
-        top_activations_job.load(Run(victim(), VICTIM))
+        top_activations_file.load(Run(victim(), VICTIM))
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert peak < 40e6, f"{case}: {peak / 1e6:.0f} MB"

@@ -21,12 +21,15 @@ from cnnlab.jobs.devices import Gpu
 from cnnlab.jobs.job import FAILED
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.queue_schema import QueueError
-from cnnlab.pages import admin, train
+from cnnlab.jobs.quotas import QuotaExceeded
+from cnnlab.pages import train
+from cnnlab.pages.admin import machine
+from cnnlab.pages.train import form, live_training
 from cnnlab.rendering.markdown import WORD_JOINER, escape_markdown
 from cnnlab.report_models import REPORT
 from cnnlab.storage import files, process_lock
 from cnnlab.storage.runs import Run
-from cnnlab.ui import app_shell, auth
+from cnnlab.ui import app_shell, auth, training_request
 
 pytestmark = pytest.mark.slow
 
@@ -41,8 +44,7 @@ ADDRESS = {"dataset": "shapes", "depth": "2", "regularizer": "none", "epochs": "
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
     monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
-    for place in (dispatcher_process, train):
-        monkeypatch.setattr(place, "ensure_running", lambda: None)
+    monkeypatch.setattr(dispatcher_process, "ensure_running", lambda: None)
     monkeypatch.setattr(app_shell, "current_person", lambda: "carol")
     st.cache_data.clear()
     st.cache_resource.clear()
@@ -166,16 +168,16 @@ def test_the_reason_of_a_job_that_failed_is_text_on_train_and_in_the_notice() ->
     check(calling(lambda: st.toast(app_shell.finished_message(Queue().for_key(SMALL.key)))))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("key", ["SESSION_REFUSAL", "SESSION_FORM_ERROR"])
+@pytest.mark.parametrize("key", [training_request.SESSION_REFUSAL, form.SESSION_FORM_ERROR])
 def test_why_a_training_or_a_form_was_refused_is_text(key: str) -> None:
     app = AppTest.from_string("from cnnlab.pages import train\ntrain.page()\n", default_timeout=60)
-    app.session_state[getattr(train, key)] = HOSTILE
+    app.session_state[key] = HOSTILE
     check(app.run())
 
 
 def test_a_queue_that_fails_while_a_training_is_watched_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "live_training", raises(QueueError(HOSTILE)))
-    check(calling(lambda: train.watch_training(SMALL)))
+    monkeypatch.setattr(live_training, "live_training", raises(QueueError(HOSTILE)))
+    check(calling(lambda: live_training.watch_training(SMALL)))
 
 
 @pytest.mark.parametrize("error", [QueueError(HOSTILE), settings.SettingsError(HOSTILE), OSError(5, HOSTILE)])
@@ -265,12 +267,12 @@ def test_the_reason_of_a_failure_is_text_on_the_admin_page(teacher: None) -> Non
 def test_the_name_of_a_graphics_card_is_text_on_the_admin_page(teacher: None, monkeypatch: pytest.MonkeyPatch) -> None:
     card = SimpleNamespace(device=HOSTILE, name=HOSTILE, used_mib=1, memory_mib=2)
     assert {"device", "name", "used_mib", "memory_mib"} <= set(dir(Gpu)) | set(Gpu.__dataclass_fields__)
-    monkeypatch.setattr(admin, "gpus", lambda: [card])
+    monkeypatch.setattr(machine, "gpus", lambda: [card])
     check(admin_page(), times=2)
 
 
 def test_why_the_teacher_was_refused_is_text(teacher: None, monkeypatch: pytest.MonkeyPatch) -> None:
     failed_job()
     app = admin_page()
-    monkeypatch.setattr(Queue, "submit", raises(admin.QuotaExceeded(HOSTILE)))
+    monkeypatch.setattr(Queue, "submit", raises(QuotaExceeded(HOSTILE)))
     check(next(one for one in app.button if one.label == "Retry").click().run(), times=2)

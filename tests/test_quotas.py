@@ -264,14 +264,14 @@ def test_what_failed_is_asked_for_again_in_the_teachers_name(home: Path, queue: 
 def test_a_closed_queue_takes_nothing_new_and_finishes_what_it_has(home: Path, queue: Queue) -> None:
     allow(home, teacher="ada")
     waiting = queue.submit(shapes(0), "bob")
-    Admin(queue, "ada").take_new(False)
+    Admin(queue, "ada").set_accepting(False)
     assert not queue.is_accepting()
     with pytest.raises(QuotaExceeded, match=r"^No new trainings are taken at the moment"):
         queue.submit(shapes(1), "bob")
     assert queue.submit(shapes(0), "eve").id == waiting.id
     claimed = queue.claim()
     assert claimed is not None and claimed.id == waiting.id
-    Admin(queue, "ada").take_new(True)
+    Admin(queue, "ada").set_accepting(True)
     assert queue.submit(shapes(1), "bob").state == "queued"
 
 
@@ -554,6 +554,7 @@ def test_a_record_that_tells_of_memory_is_understood_too(tmp_path: Path) -> None
     assert outcome_from_record(tmp_path, 0.0).kind == outcome_from_exit_code(1, tmp_path, 0.0).kind == "out of memory"
 
 
+@pytest.mark.slow
 def test_who_ran_out_of_memory_is_tried_once_more_alone_and_then_fails_with_what_to_do(
     home: Path, queue: Queue
 ) -> None:

@@ -19,7 +19,7 @@ from cnnlab.data import Dataset
 from cnnlab.data.cifar10 import CLASSES
 from cnnlab.data.samples import sample_images
 from cnnlab.experiment import Experiment
-from cnnlab.jobs import top_activations_job
+from cnnlab.jobs import top_activations_file, top_activations_job
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
 from cnnlab.storage import background_process, files, process_lock
@@ -57,10 +57,10 @@ def test_selectivity_is_there_for_every_class_and_zero_for_one_that_no_image_sho
 
 
 def test_what_was_written_comes_back(run):
-    assert top_activations_job.load(run) is None and top_activations_job.job_status(run) is None
+    assert top_activations_file.load(run) is None and top_activations_job.job_status(run) is None
     updates = []
     made = top_activations_job.run_job(run, lambda done, of: updates.append((done, of)))
-    read = top_activations_job.load(run)
+    read = top_activations_file.load(run)
     assert read is not None and (read.images, read.epoch) == (20, 2)
     for stage, gallery in made.examples.items():
         for name in ("images", "values", "rows", "columns"):
@@ -73,16 +73,16 @@ def test_what_was_written_comes_back(run):
 def test_answers_of_an_earlier_epoch_are_not_taken_for_the_last_ones(run):
     top_activations_job.run_job(run)
     (run.path / "weights" / "002.npz").rename(run.path / "weights" / "003.npz")
-    assert top_activations_job.load(run) is None
+    assert top_activations_file.load(run) is None
 
 
 def test_answers_about_other_images_are_not_taken_for_those_about_these(run, monkeypatch):
     top_activations_job.run_job(run)
     other = dataclasses.replace(data.load_dataset("cifar10"), fingerprint="other images")
     monkeypatch.setattr(data, "load_dataset", lambda name: other)
-    assert top_activations_job.load(run) is None
+    assert top_activations_file.load(run) is None
     assert top_activations_job.run_job(run).fingerprint == "other images"
-    assert top_activations_job.load(run) is not None
+    assert top_activations_file.load(run) is not None
 
 
 def test_answers_from_before_they_named_their_images_are_not_trusted(run):
@@ -90,7 +90,7 @@ def test_answers_from_before_they_named_their_images_are_not_trusted(run):
     with np.load(run.path / "top.npz") as file:
         before = {name: file[name] for name in file.files if name != "fingerprint"}
     files.write_npz(run.path / "top.npz", before | {"format": np.array(1)})
-    assert top_activations_job.load(run) is None
+    assert top_activations_file.load(run) is None
 
 
 def test_answers_stay_when_the_images_are_gone(run, monkeypatch):
@@ -99,7 +99,7 @@ def test_answers_stay_when_the_images_are_gone(run, monkeypatch):
 
     top_activations_job.run_job(run)
     monkeypatch.setattr(data, "load_dataset", missing)
-    assert top_activations_job.load(run) is not None
+    assert top_activations_file.load(run) is not None
 
 
 def full(*_, **__):
@@ -110,19 +110,19 @@ def full(*_, **__):
 def test_a_full_disk_is_one_sentence_with_a_remedy(run, monkeypatch, begin):
     monkeypatch.setattr(files, "write_bytes", full)
     with pytest.raises(
-        top_activations_job.TopActivationsError, match=r"The disk is full: free about 1 MB for .*CNNLAB_HOME"
+        top_activations_file.TopActivationsError, match=r"The disk is full: free about 1 MB for .*CNNLAB_HOME"
     ):
         begin(run)
     monkeypatch.setattr(process_lock, "acquire", full)
     with pytest.raises(
-        top_activations_job.TopActivationsError, match=r"The disk is full: free about 1 MB for .*CNNLAB_HOME"
+        top_activations_file.TopActivationsError, match=r"The disk is full: free about 1 MB for .*CNNLAB_HOME"
     ):
         begin(run)
 
 
 def test_a_page_hears_that_the_answers_found_no_room(run, monkeypatch):
-    monkeypatch.setattr(top_activations_job, "write_npz", full)
-    with pytest.raises(top_activations_job.TopActivationsError) as error_info:
+    monkeypatch.setattr(top_activations_file, "write_npz", full)
+    with pytest.raises(top_activations_file.TopActivationsError) as error_info:
         top_activations_job.run_job(run)
     assert top_activations_job.job_status(run) == top_activations_job.JobStatus("failed", message=str(error_info.value))
     assert "CNNLAB_HOME" in str(error_info.value)
@@ -141,7 +141,7 @@ def test_a_missing_data_set_is_one_sentence_for_the_page(run, monkeypatch):
         raise data.DatasetMissing("CIFAR-10 is not here.")
 
     monkeypatch.setattr(data, "load_dataset", missing)
-    with pytest.raises(top_activations_job.TopActivationsError):
+    with pytest.raises(top_activations_file.TopActivationsError):
         top_activations_job.run_job(run)
     assert top_activations_job.job_status(run) == top_activations_job.JobStatus(
         "failed", message="CIFAR-10 is not here."
@@ -151,11 +151,12 @@ def test_a_missing_data_set_is_one_sentence_for_the_page(run, monkeypatch):
 def test_two_workers_do_not_do_the_same_work(run):
     with (
         process_lock.acquire(run.path / "top.lock"),
-        pytest.raises(top_activations_job.TopActivationsError, match="already"),
+        pytest.raises(top_activations_file.TopActivationsError, match="already"),
     ):
         top_activations_job.run_job(run)
 
 
+@pytest.mark.slow
 def test_workers_for_two_networks_compute_one_after_the_other(run, monkeypatch):
     folder = settings.home() / "top"
     with process_lock.acquire(folder / "turn.lock"), ThreadPoolExecutor(1) as pool:
@@ -174,11 +175,12 @@ def test_more_than_five_workers_are_refused_in_one_sentence(run):
     with ExitStack() as held:
         for number in range(top_activations_job.MAX_WAITING):
             held.enter_context(process_lock.acquire(settings.home() / "top" / f"ticket{number}.lock"))
-        with pytest.raises(top_activations_job.TopActivationsError, match=r"^5 networks are being asked already"):
+        with pytest.raises(top_activations_file.TopActivationsError, match=r"^5 networks are being computed already"):
             top_activations_job.run_job(run)
     assert top_activations_job.run_job(run).images == 20
 
 
+@pytest.mark.slow
 def test_a_worker_is_niced_and_leaves_no_zombie(run, monkeypatch):
     seen = []
     started = background_process.start_detached
@@ -210,6 +212,7 @@ def test_a_worker_that_was_killed_is_seen_as_interrupted(run):
     assert top_activations_job.job_status(run).state == "interrupted"
 
 
+@pytest.mark.slow
 def test_a_page_starts_a_worker_of_its_own(run, monkeypatch):
     monkeypatch.setattr(settings, "PRETRAINED", settings.REPOSITORY / "pretrained")
     top_activations_job.start(run)
@@ -222,7 +225,7 @@ def test_a_page_starts_a_worker_of_its_own(run, monkeypatch):
 
 def test_a_click_that_cannot_start_the_work_gets_the_reason_and_no_error_page(run, monkeypatch):
     def full(run):
-        raise top_activations_job.TopActivationsError("The disk is full: free about 1 MB.")
+        raise top_activations_file.TopActivationsError("The disk is full: free about 1 MB.")
 
     def script(name):
         from cnnlab.inspect import top_activations

@@ -1,4 +1,4 @@
-"""The commands that serve and maintain: dispatch, top-images, batchnorm, settings, doctor, bench, dev."""
+"""The commands that serve and maintain: start, dispatch, top-images, batchnorm, settings, doctor, bench, dev."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ BENCHMARKS = ("training", "epochs", "inside", "page")
 def dispatch(
     slots: int | None, idle: float | None, runner: str, address: str | None, per_gpu: int | None, check: bool
 ) -> int:
-    """Work through the queue of trainings, one process a job, until stopped."""
+    """Work through the queue of trainings, one process per job, until stopped."""
     from cnnlab.jobs import dispatcher
 
     if runner == "ray":
@@ -71,7 +71,7 @@ def print_settings() -> None:
 @click.command()
 @click.option("--exit-code", is_flag=True, help="leave out what is slow; exit status 1 if something fails")
 def doctor(exit_code: bool) -> int:
-    """Say what is here, what is missing, and what to do about it."""
+    """Check the installation; each problem is printed with its remedy."""
     from cnnlab import doctor as checks
 
     return checks.print_report(exit_code)
@@ -86,7 +86,7 @@ def doctor(exit_code: bool) -> int:
 @click.option("--batches", type=int, default=25, show_default=True, help="epochs: batches timed in each round")
 @click.option("--core", type=int, help="epochs: the processor core to run on (default: any)")
 def bench(name: str, **options: Any) -> None:
-    """Measure: ratios in one run, alternating, medians."""
+    """Benchmarks: our epoch, Look inside and the pages, as medians of alternating runs."""
     from cnnlab import bench as benchmarks
     from cnnlab.bench.options import BenchOptions
 
@@ -95,11 +95,29 @@ def bench(name: str, **options: Any) -> None:
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("streamlit_options", nargs=-1, type=click.UNPROCESSED)
+def start(streamlit_options: tuple[str, ...]) -> int:
+    """Start the app and print its address, as `cnnlab` alone does. Options go to Streamlit: --server.port 8600"""
+    return subprocess.run([*_streamlit_command(), *streamlit_options], check=False).returncode
+
+
+def _streamlit_command() -> list[str]:
+    return [sys.executable, "-m", "streamlit", "run", str(settings.APP_FILES / "streamlit_app.py")]
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("streamlit_options", nargs=-1, type=click.UNPROCESSED)
 def dev(streamlit_options: tuple[str, ...]) -> int:
     """Start the app for development: reload on save, tracebacks in the page. Further options go to Streamlit."""
-    command = [sys.executable, "-m", "streamlit", "run", str(settings.REPOSITORY / "streamlit_app.py")]
-    command += ["--server.fileWatcherType", "auto", "--server.runOnSave", "true", "--client.showErrorDetails", "full"]
+    command = [
+        *_streamlit_command(),
+        "--server.fileWatcherType",
+        "auto",
+        "--server.runOnSave",
+        "true",
+        "--client.showErrorDetails",
+        "full",
+    ]
     return subprocess.run([*command, *streamlit_options], cwd=settings.REPOSITORY, check=False).returncode
 
 
-COMMANDS = (dispatch, top_images, batchnorm, print_settings, doctor, bench, dev)
+COMMANDS = (start, dispatch, top_images, batchnorm, print_settings, doctor, bench, dev)

@@ -1,6 +1,7 @@
 """The queue of trainings, the dispatcher that works through it, and the ways of running a training.
 
-    queue, queue_schema, queue_statements   jobs.sqlite: one job per experiment, its state and its requesters
+    queue, queue_reader                     one job per experiment, its state and its requesters; queries
+    queue_file, queue_schema, queue_statements    jobs.sqlite: connection and transactions, tables, SQL
     fair_scheduling                         the order in which waiting jobs start
     quotas, admin                           limits per person and machine; the teacher's actions
     dispatcher, dispatcher_process          the one process that claims jobs and starts their workers
@@ -8,6 +9,8 @@
     local_runner, ray/                      processes on this machine, tasks on a Ray cluster
     foreground                              several trainings from the terminal, without the queue
     devices                                 the GPU or processor on which a job runs
+    top_activations_job, top_activations_file    the test images that excite each filter: worker, file
+    batchnorm_job                           accuracies with re-estimated batch normalization
     eta                                     remaining time, from epochs measured on this machine
     worker_outcome, log_rotation            exit codes and logs of workers
 

@@ -1,9 +1,7 @@
-"""What only the teacher may do, checked here and not in a page.
+"""The actions of a teacher: stop any training, retry a failed one, pin or remove a run, close and open the queue.
 
-Stop anybody's training, start one again that failed, keep a run, close the queue.
-
-A teacher is whose account the settings name (`teacher`), or who knows their `teacher_key`. Without either there is
-none, and nobody can sit down at the desk. Tries of the key are taken by `access_keys.check_teacher_key`.
+A teacher is a person whose account the settings name (`teacher`), or who typed the right `teacher_key`; without these
+settings nobody is one. It is checked here, not in a page. `access_keys.check_teacher_key` limits wrong keys.
 """
 
 import hmac
@@ -16,14 +14,14 @@ from cnnlab.storage import run_retention
 
 
 def is_teacher(person: str, key: str = "") -> bool:
-    """Whether this person is named as a teacher, or knows the key. Raises SettingsError."""
+    """Whether the settings name this person as a teacher, or `key` is the teacher's. Raises SettingsError."""
     allowed = settings.current()
     known = allowed.teacher_key.encode()
     return allowed.is_teacher(person) or (bool(known) and hmac.compare_digest(known, key.encode()))
 
 
 class Admin:
-    """The teacher's desk. Sitting down at it is refused to everybody else: raises Refused, SettingsError."""
+    """The actions, for a teacher. Raises QuotaExceeded for anybody else, SettingsError."""
 
     def __init__(self, queue: Queue, person: str, key: str = "") -> None:
         if not is_teacher(person, key):
@@ -36,18 +34,18 @@ class Admin:
         return self.queue.stop(job)
 
     def retry(self, job: Job | int) -> Job:
-        """Ask again for what failed or was cancelled, in the teacher's name. Raises UnknownJob, Refused."""
+        """Ask again, as the teacher, for a job that failed or was cancelled. Raises UnknownJob, QuotaExceeded."""
         found = self.queue.get(job.id if isinstance(job, Job) else job)
         return self.queue.submit(found.experiment, self.person, is_teacher=True)
 
     def pin(self, key: str, pinned: bool = True) -> None:
-        """Keep a run whatever room others need, or no longer. Raises UnknownRun."""
+        """Pin a run, so that retention never removes it, or end that. Raises UnknownRun."""
         run_retention.pin(key, pinned)
 
     def remove(self, name: str) -> None:
-        """Remove a run trained here. Raises UnknownRun where there is none, or where it is at work."""
+        """Remove a run trained here. Raises UnknownRun where there is none, or while it is being trained."""
         run_retention.remove_run(name)
 
-    def take_new(self, accepting: bool) -> None:
-        """Open the queue for new trainings, or close it; what waits or runs is not touched."""
+    def set_accepting(self, accepting: bool) -> None:
+        """Accept new trainings, or refuse them; jobs that wait or run continue."""
         self.queue.set_accepting(accepting)

@@ -1,67 +1,37 @@
-"""A run on disk: one directory, one format, shipped or trained.
-
-    experiment.json       the experiment, whole
-    record.json           state, versions, device, data fingerprint, started, seconds, epochs done, final figures
-    history.csv           a row an epoch; epoch 0 is before training
-    weights/000.npz ...   the weights after that epoch, by layer and role (float16; the last one float32), of
-                          SNAPSHOT_EPOCHS, the last one and, with batch normalization, the one whose validation
-                          accuracy gains most from re-estimation
-    model.keras           the trained Keras model
-    predictions.npz       logits on the validation and on the test images
-    reestimated.json      accuracies with re-estimated batch normalization at the kept epochs; only where history.csv
-                          lacks them (`jobs.batchnorm_job`)
-    progress.json, checkpoint.npz, lock, worker.log        while it trains
-
-A worker writes its directory; everybody else reads. Every file is replaced in one step, so a reader never sees half of
-one. A run is whole, or `damages` says which of its files cannot be used and why (`run_files` checks them); its other
-files can be read all the same. Nothing here needs Keras: shipped runs leave their last weights to `model.keras`.
-"""
+"""The runs on this machine: opened by name, found by experiment, listed. `run` describes the directory of one."""
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from cnnlab import settings
-from cnnlab.array_types import Weights
 from cnnlab.experiment import Experiment
-from cnnlab.report_models import REPORT
+from cnnlab.report_models import REPORT, shipped_name
 from cnnlab.storage import files, run_damage, run_files
 from cnnlab.storage.bounded_files import DamagedFile
-from cnnlab.storage.history_file import (
-    HISTORY_COLUMNS,
-    HISTORY_FILE,
-    OPTIONAL_HISTORY_COLUMNS,
-    REESTIMATED,
-    Columns,
-    write_history,
-)
-from cnnlab.storage.process_lock import is_locked
-from cnnlab.storage.run_files import EXPERIMENT_FILE, MODEL_FILE, PREDICTIONS_FILE
-from cnnlab.storage.run_record import RECORD_FILE, RunRecord
+from cnnlab.storage.history_file import HISTORY_COLUMNS, OPTIONAL_HISTORY_COLUMNS, REESTIMATED, write_history
+from cnnlab.storage.run import REESTIMATED_FILE, SNAPSHOT_EPOCHS, DamagedRun, Run, UnknownRun
+from cnnlab.storage.run_files import EXPERIMENT_FILE
 
-__all__ = ["HISTORY_COLUMNS", "OPTIONAL_HISTORY_COLUMNS", "REESTIMATED", "write_history"]  # of history_file
+__all__ = [  # the names of `run` and `history_file` that belong to the use of a run
+    "HISTORY_COLUMNS",
+    "OPTIONAL_HISTORY_COLUMNS",
+    "REESTIMATED",
+    "REESTIMATED_FILE",
+    "SNAPSHOT_EPOCHS",
+    "DamagedRun",
+    "Run",
+    "UnknownRun",
+    "write_history",
+]
 
-REESTIMATED_FILE = "reestimated.json"
-SNAPSHOT_EPOCHS = (0, 1, 2, 3, 5, 10, 20, 30)
 RUN_NAME_PATTERN = re.compile(r"[a-z0-9-]{1,64}")
-
-
-class UnknownRun(LookupError):
-    """No run goes by this name. The message is one sentence for the person who asked."""
-
-
-class DamagedRun(UnknownRun):
-    """A file of the run cannot be used. The message is one sentence for a person."""
 
 
 @dataclass(frozen=True)
 class DamagedFolder:
-    """A run directory whose experiment is not known, and why, in one sentence."""
+    """A run directory with an unknown experiment; `damage` says why, in one sentence."""
 
     path: Path
     damage: str
@@ -69,146 +39,6 @@ class DamagedFolder:
     @property
     def name(self) -> str:
         return self.path.name
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run directory. `name` is the folder's: a key, or one of the report's names under `pretrained/`."""
-
-    path: Path
-    experiment: Experiment
-
-    @property
-    def name(self) -> str:
-        return self.path.name
-
-    @property
-    def key(self) -> str:
-        return self.experiment.key
-
-    @property
-    def title(self) -> str:
-        """The experiment's title; no two runs of `all_runs` have the same."""
-        twin = not self.is_pretrained and shipped_name(self.experiment)
-        return self.experiment.title + (", trained here" if twin else "")
-
-    @property
-    def is_pretrained(self) -> bool:
-        return self.path.parent == settings.PRETRAINED
-
-    @property
-    def record(self) -> RunRecord:
-        """record.json as it stands now; an empty record where there is none, or where it is damaged."""
-        try:
-            return run_files.read_record(self.path / RECORD_FILE, self.experiment)
-        except (OSError, DamagedFile):
-            return RunRecord()
-
-    @property
-    def is_live(self) -> bool:
-        """Whether a worker is at work on this run at this moment."""
-        return is_locked(self.path / "lock")
-
-    @property
-    def state(self) -> str:
-        """running, done, stopped or failed; "interrupted" where the record says running and no worker lives.
-
-        "damaged" where experiment, record or history cannot be used, unless a worker is replacing them.
-        """
-        if run_damage.description_damages(self.path, self.experiment):
-            return "running" if self.is_live else "damaged"
-        written = self.record.state or "stopped"
-        if written == "running" and not self.is_live:  # gone, or at its end since the record was read
-            written = self.record.state or "stopped"
-            return "interrupted" if written == "running" else written
-        return written
-
-    def damages(self, thorough: bool = False) -> dict[str, str]:
-        """What is wrong with each file that cannot be used: {"history.csv": "is empty"}; empty for a whole run.
-
-        Archives are judged by their directory and their last reader, or opened and read whole (`thorough`).
-        """
-        return run_damage.find_damages(self.path, self.experiment, thorough)
-
-    @property
-    def damage(self) -> str:
-        """The first of `damages` as a sentence, with the number of the others; "" for a whole run."""
-        return run_damage.describe_damages(self.damages())
-
-    @property
-    def newer_fields(self) -> list[str]:
-        """The fields of record.json that this version does not know."""
-        return sorted(self.record.extra)
-
-    def progress(self) -> dict[str, Any]:
-        """progress.json: where the live worker is; empty when there is none. Values of a wrong type are left out."""
-        return run_files.read_progress(self.path / "progress.json")
-
-    def history(self) -> Columns:
-        """history.csv by column, one value an epoch; NaN where a figure does not exist (training before epoch 1).
-
-        Empty columns while there is none. Raises DamagedRun.
-        """
-        try:
-            return run_damage.read_history(self.path, self.experiment)
-        except (OSError, DamagedFile) as damage:
-            raise DamagedRun(self._damage_message(HISTORY_FILE, damage)) from None
-
-    def reestimated_history(self) -> Columns:
-        """OPTIONAL_HISTORY_COLUMNS and "epoch", one value for each epoch that has these figures; empty without any.
-
-        From history.csv where the run recorded them while it trained, else from reestimated.json (kept epochs only).
-        Raises DamagedRun.
-        """
-        history = self.history()
-        names = ("epoch", *OPTIONAL_HISTORY_COLUMNS)
-        recorded = np.isfinite(history[OPTIONAL_HISTORY_COLUMNS[0]])
-        if recorded.any():
-            return {name: history[name][recorded] for name in names}
-        rows = files.read_json(self.path / REESTIMATED_FILE).get("epochs")
-        try:
-            return {name: np.array([float(row[name]) for row in rows or ()], np.float64) for name in names}
-        except (TypeError, KeyError, ValueError):
-            raise DamagedRun(self._damage_message(REESTIMATED_FILE, ValueError("holds no such figures"))) from None
-
-    def snapshot_epochs(self) -> list[int]:
-        """The epochs whose weights are kept and not known to be damaged, ascending."""
-        archives, last = run_damage.snapshot_files(self.path, self.experiment), self.record.epochs_done
-        if last:
-            archives.setdefault(last, self.path / MODEL_FILE)
-        return sorted(epoch for epoch, path in archives.items() if run_damage.is_usable(path, self.experiment))
-
-    def weights(self, epoch: int) -> Weights:
-        """The weights after `epoch`, float32 by "layer/role".
-
-        Raises UnknownRun where that epoch was not kept, DamagedRun where its file cannot be used.
-        """
-        path = self.path / "weights" / f"{epoch:03}.npz"
-        if not run_files.exists(path) and epoch == self.record.epochs_done:
-            path = self.path / MODEL_FILE
-        try:
-            return run_files.read_weights(path, self.experiment)
-        except DamagedFile as damage:
-            raise DamagedRun(self._damage_message(path.relative_to(self.path).as_posix(), damage)) from None
-        except OSError:
-            raise UnknownRun(
-                f"This run keeps the weights of epochs {self.snapshot_epochs()}. Received: epoch={epoch}"
-            ) from None
-
-    def predictions(self) -> dict[str, NDArray[Any]]:
-        """predictions.npz: "test" and, for a validation split, "validation" logits (n, 10), with "_labels" (n,).
-
-        Empty while the run has not finished. Raises DamagedRun.
-        """
-        try:
-            return run_files.read_predictions(self.path / PREDICTIONS_FILE, self.experiment)
-        except FileNotFoundError:
-            return {}
-        except (OSError, DamagedFile) as damage:
-            raise DamagedRun(self._damage_message(PREDICTIONS_FILE, damage)) from None
-
-    def _damage_message(self, file: str, damage: Exception) -> str:
-        return f"The run {self.title} is damaged: {file} {str(damage).removesuffix('.')}."
 
 
 def read_run(path: Path) -> Run:
@@ -222,7 +52,7 @@ def read_run(path: Path) -> Run:
 
 
 def _read_named_run(path: Path) -> Run:
-    """The same, of a directory that must be named after its experiment."""
+    """The run in a directory that must have the name of its experiment. Raises as `read_run`."""
     run = read_run(path)
     try:
         run_files.check_folder_name(path, run.experiment)
@@ -243,11 +73,6 @@ def open_run(reference: str) -> Run:
     return _read_named_run(shipped if shipped.is_dir() else settings.runs_dir() / reference)
 
 
-def shipped_name(experiment: Experiment) -> str | None:
-    """The name of the shipped run of this experiment, or None."""
-    return {row.experiment: row.name for row in REPORT.values()}.get(experiment)
-
-
 def find_run(experiment: Experiment) -> Run | None:
     """The run of this experiment, shipped or trained here, or None; a damaged one where there is no whole one."""
     shipped = shipped_name(experiment)
@@ -266,9 +91,9 @@ def shipped_seed_path(experiment: Experiment) -> Path:
 
 
 def shipped_seeds() -> list[Run]:
-    """The further seeds of the report's models and of the Shapes networks that came with the program, by key.
+    """The further shipped seeds of the report's models and of the Shapes networks, by key.
 
-    They hold experiment, record, history and predictions, and no weights: there is nothing to look inside of.
+    They hold experiment, record, history and predictions, and no weights, so Look inside cannot show them.
     """
     folders = sorted(_folders(settings.PRETRAINED / "seeds"))
     return [run for run in _read_folders(folders) if isinstance(run, Run)]

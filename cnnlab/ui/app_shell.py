@@ -111,7 +111,7 @@ def phone_navigation(pages: Sequence[st.Page]) -> None:
 def page_footer(page: st.Page) -> None:
     """Below the page: a link to the page Admin for a teacher, and the sign-out button for who is signed in."""
     if page.url_path != "admin" and is_teacher():
-        page_link("admin", "What is this machine doing?", {}, icon=":material/dns:")
+        page_link("admin", "Admin: trainings and runs of this server", {}, icon=":material/dns:")
     auth.sign_out_button()
 
 

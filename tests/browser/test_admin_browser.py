@@ -30,14 +30,14 @@ def opened(app: App, tab) -> None:
     tab.goto(app.at("admin"))
     tab.get_by_label("Or type the teacher's key").fill(KEY)
     tab.get_by_role("button", name="Open").click()
-    tab.get_by_text("Take new trainings").wait_for()
+    tab.get_by_text("Accept new trainings").wait_for()
     settled(tab)
 
 
 def test_a_closed_queue_is_felt_by_a_student_and_opened_by_the_same_switch(app: App, new_tab) -> None:
     teacher, student, queue = new_tab(), new_tab(), Queue(app.home / "jobs.sqlite")
     opened(app, teacher)
-    switch = teacher.get_by_text("Take new trainings")
+    switch = teacher.get_by_text("Accept new trainings")
     switch.click()
     wait_until(lambda: not queue.is_accepting(), "the queue is closed")
     student.goto(app.at(dataset="shapes", depth=1, regularizer="none", epochs=1))

@@ -103,7 +103,7 @@ def test_nothing_is_shown_before_signing_in_and_the_teacher_is_known_by_address_
     tab.get_by_role("button", name="Sign in").click()
     tab.get_by_text(re.compile("Signed in as ada@.?school.org")).wait_for()  # no link: see escape_markdown
     tab.goto(app.at("admin"))
-    tab.get_by_text("Take new trainings").wait_for()
+    tab.get_by_text("Accept new trainings").wait_for()
     settled(tab)
     tab.get_by_role("button", name="Sign out").click()
     tab.get_by_role("button", name="Sign in").wait_for()
