@@ -25,7 +25,7 @@ def dispatch(
     slots: int | None, idle: float | None, runner: str, address: str | None, per_gpu: int | None, check: bool
 ) -> int:
     """Work through the queue of trainings, one process per job, until stopped."""
-    from cnnlab.jobs import dispatcher
+    from cnnlab.jobs.dispatcher_service import dispatch as run_dispatcher
 
     if runner == "ray":
         from cnnlab.jobs.ray import preflight
@@ -34,10 +34,10 @@ def dispatch(
         ray_runner = RayRunner(address or "auto", 1 if per_gpu is None else per_gpu)
         if check:
             return preflight.print_report(ray_runner)
-        return dispatcher.dispatch(slots=slots, idle=idle, runner=ray_runner)
+        return run_dispatcher(slots=slots, idle=idle, runner=ray_runner)
     if address or per_gpu or check:
         raise SettingsError("--address, --per-gpu and --check are about a cluster: add --runner ray.")
-    return dispatcher.dispatch(slots=slots, idle=idle)
+    return run_dispatcher(slots=slots, idle=idle)
 
 
 @click.command("top-images")
