@@ -65,10 +65,10 @@ def attribution_notice(occlusion: Occlusion, cam: GradCam) -> str:
     row, column = np.unravel_index(int(cam.heatmap.argmax()), cam.heatmap.shape)
     box = occlusion.worst_patch
     inside = box.top <= row < box.bottom and box.left <= column < box.right
+    place = "inside" if inside else "outside"
     return (
-        f"the strongest pixel of Grad-CAM (row {row}, column {column}) lies **{'inside' if inside else "
-        f"'outside'}** the "
-        "patch whose covering lowers the probability most."
+        f"the strongest pixel of Grad-CAM (row {row}, column {column}) lies **{place}** the patch whose covering lowers "
+        "the probability most."
     )
 
 
