@@ -67,8 +67,8 @@ def attribution_notice(occlusion: Occlusion, cam: GradCam) -> str:
     inside = box.top <= row < box.bottom and box.left <= column < box.right
     place = "inside" if inside else "outside"
     return (
-        f"the strongest pixel of Grad-CAM (row {row}, column {column}) lies **{place}** the patch whose covering lowers "
-        "the probability most."
+        f"the strongest pixel of Grad-CAM (row {row}, column {column}) lies **{place}** the patch whose "
+        "covering lowers the probability most."
     )
 
 
