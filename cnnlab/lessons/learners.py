@@ -50,8 +50,8 @@ def open_sheet(file: LessonFile, person: str, sheet: str, step: str) -> Learner:
             db.execute("INSERT INTO devices VALUES (?, ?)", (person, person))
         learner = known.learner if known else person
         same = known is not None and known.sheet == sheet and known.step
-        values = (sheet, known.step if known and same else step, time.time(), learner)
-        db.execute("UPDATE learners SET sheet = ?, step = ?, folded = 0, moved = ? WHERE learner = ?", values)
+        place = (sheet, known.step if known and same else step, time.time(), learner)
+        db.execute("UPDATE learners SET sheet = ?, step = ?, folded = 0, moved = ? WHERE learner = ?", place)
         return _existing(db, person)
 
 
