@@ -1,8 +1,8 @@
 """Evidence about regularizers: differences from the plain network, rankings, the report's conclusions."""
 
 from cnnlab.claims import check_claims
-from cnnlab.comparison import MIN_SEEDS
-from cnnlab.explanations.conclusions import describe_claim, describe_estimate, describe_verdict
+from cnnlab.comparison import MIN_SEEDS, Comparison
+from cnnlab.explanations.conclusions import describe_ends, describe_measures, describe_notes, describe_verdict
 from cnnlab.explanations.lesson_evidence.result import NOT_TRAINED, Evidence, Table
 from cnnlab.formatting import duration, percent, points
 from cnnlab.models.architecture import network_layers, parameter_count
@@ -29,9 +29,14 @@ def difference_sentence(one: SeriesResult) -> str:
     beyond = "beyond chance" if one.accuracy_differs else "not beyond chance"
     return (
         f"**{experiment.regularizer_title}, {experiment.depth} convolution layers{measure}**: validation accuracy minus"
-        f" that without a regularizer {describe_estimate(accuracy)}, {beyond}; gap {describe_estimate(gap)}"
+        f" that without a regularizer {estimate_words(accuracy)}, {beyond}; gap {estimate_words(gap)}"
         f" ({chance_words(len(accuracy.seeds))})."
     )
+
+
+def estimate_words(one: Comparison) -> str:
+    """'+3.1 points (+1.9 to +4.2)'."""
+    return f"{points(one.estimate.value, sign=True)} ({describe_ends(one.estimate)})"
 
 
 def chance_words(seeds: int) -> str:
@@ -114,6 +119,6 @@ def claim(table: Table, number: str) -> Evidence:
     """One of the report's conclusions with its verdict on our runs."""
     result = check_claims(table)[int(number) - 1]
     return Evidence(
-        f"The report: {result.claim}. Our runs: **{describe_verdict(result)}**. {describe_claim(result)}.",
+        f"The report: {result.claim}. Our runs: **{describe_verdict(result)}**. {describe_measures(result)}. {describe_notes(result)}",
         answer=result.verdict.value,
     )
