@@ -118,7 +118,8 @@ def format_measure(value: float, measure: str) -> str:
 def claim(table: Table, number: str) -> Evidence:
     """One of the report's conclusions with its verdict on our runs."""
     result = check_claims(table)[int(number) - 1]
-    return Evidence(
-        f"The report: {result.claim}. Our runs: **{describe_verdict(result)}**. {describe_measures(result)}. {describe_notes(result)}",
-        answer=result.verdict.value,
+    sentence = (
+        f"The report: {result.claim}. Our runs: **{describe_verdict(result)}**. {describe_measures(result)}."
+        f" {describe_notes(result)}"
     )
+    return Evidence(sentence, answer=result.verdict.value)
