@@ -34,6 +34,7 @@ from cnnlab.training.input_pipeline import InputPipeline
 from cnnlab.training.progress import ProgressCallback, Stopped, stop_signals
 from cnnlab.training.provenance import initial_record, utc_now
 from cnnlab.training.reestimation import reestimated
+from cnnlab.training.training_images import TrainingImages
 
 REESTIMATION_IMAGES = (500, 2_000)  # at least and at most, for mean and variance of each batch normalization
 EVALUATION_BATCH = 250  # twice as many take 0.2 GB more and the same time
@@ -60,7 +61,7 @@ class Trainer:
         self.experiment, self.path, self.report = experiment, path, report
         dataset = data.load_dataset(experiment.dataset)
         images = data.split_dataset(dataset, experiment)
-        self.train_images = InputPipeline(images.x_train, images.y_train)
+        self.train_images = TrainingImages(experiment, images.x_train, images.y_train)
         self.val_images = InputPipeline(images.x_val, images.y_val)
         self.reestimation_images = np.array(images.x_train[: reestimation_count(len(images.x_train))])
         self.layers = network_layers(experiment, layer_order)
@@ -70,6 +71,7 @@ class Trainer:
         self.record = replace(initial_record(experiment, dataset.fingerprint), extra=read_record(path).extra)
         if layer_names(self.layers, "bn"):
             self.record = replace(self.record, reestimation_images=len(self.reestimation_images))
+        self.train_logits: Any = None
         self.val_logits: Any = None
 
     @property
@@ -90,8 +92,7 @@ class Trainer:
 
     def train_epoch(self, epoch: int) -> dict[str, float]:
         """One pass over the training images in this epoch's order; Keras's running means of it."""
-        order = np.random.default_rng([self.experiment.seed, epoch]).permutation(len(self.train_images))
-        batches = self.train_images.batches(order, self.experiment.batch)
+        batches = self.train_images.epoch_batches(epoch)
         callback = ProgressCallback(lambda *progress: self.report_batch(epoch, *progress))
         history = self.model.fit(batches, shuffle=False, verbose=0, callbacks=[callback])
         return {name: float(values[-1]) for name, values in history.history.items()}
@@ -146,7 +147,7 @@ class Trainer:
 
         The latter have the suffix REESTIMATED; the model and `val_logits` are left as Keras trained them.
         """
-        metrics = self.measure()
+        metrics = self.measure() | self.train_images.label_noise_accuracies(self.train_logits)
         if layer_names(self.layers, "bn"):
             val_logits = self.val_logits
             with reestimated(self.model, self.layers, self.reestimation_images):
@@ -156,7 +157,8 @@ class Trainer:
 
     def measure(self) -> dict[str, float]:
         """Accuracy and loss on the first TRAIN_EVAL_IMAGES training images and on the validation images."""
-        train, labels = self.predict(self.train_images, TRAIN_EVAL_IMAGES), self.train_images.labels[:TRAIN_EVAL_IMAGES]
+        self.train_logits = train = self.predict(self.train_images, TRAIN_EVAL_IMAGES)
+        labels = self.train_images.labels[:TRAIN_EVAL_IMAGES]
         self.val_logits, val_labels = self.predict(self.val_images), self.val_images.labels
         return {
             "train_eval_accuracy": accuracy(train, labels),
