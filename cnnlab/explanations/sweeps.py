@@ -167,6 +167,6 @@ def describe_early_stopping(stop: EarlyStopping, images: int) -> str:
     return (
         f"**Early stopping** after epoch {stop.best_epoch} would give a validation accuracy of {percent(stop.best, 1)}"
         f" instead of {percent(stop.last, 1)} after epoch {stop.last_epoch}, {gain}. This gain is too high: the"
-        f" epoch is the best of {stop.last_epoch + 1}, chosen on the {images:,} validation images that it is measured on."
+        f" epoch is the best of {stop.last_epoch + 1}, chosen on the {images:,} validation images that measure it."
         " An unbiased figure needs images on which nothing was chosen: the test set."
     )
