@@ -1,13 +1,17 @@
-"""Start the app: streamlit run streamlit_app.py. The list of pages is in `cnnlab/pages/entrypoint.py`."""
+"""Start the app: streamlit run streamlit_app.py, or `cnnlab` where the package is installed.
+
+The list of pages is in `cnnlab/pages/entrypoint.py`.
+"""
 
 import streamlit as st
 from starlette.middleware import Middleware
 
+from cnnlab import settings
 from cnnlab.ui.browser_identity import BrowserCookie
 from cnnlab.ui.client_address import ClientAddress
 from cnnlab.ui.security_headers import SecurityHeaders
 
 app = st.App(
-    "cnnlab/pages/entrypoint.py",
+    settings.PACKAGE / "pages" / "entrypoint.py",
     middleware=[Middleware(SecurityHeaders), Middleware(BrowserCookie), Middleware(ClientAddress)],
 )

@@ -28,11 +28,12 @@ from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.report_models import REPORT
 from cnnlab.settings import SettingsError, subprocess_environment
 from cnnlab.storage import process_lock, run_damage, run_retention, runs
+from cnnlab.training_packages import TRAINING_PACKAGES, install_hint, missing_packages
 
 OK, NOTE, FAIL = "ok", "note", "FAIL"
-SECRETS = settings.REPOSITORY / ".streamlit" / "secrets.toml"
+SECRETS = settings.APP_FILES / ".streamlit" / "secrets.toml"
 AUTH_PACKAGES = ("authlib", "httpx")  # needed by Streamlit for an [auth] section
-REQUIRED_PACKAGES = ("streamlit", "altair", "numpy", "pillow", "h5py", "keras", "tensorflow")
+REQUIRED_PACKAGES = ("streamlit", "altair", "numpy", "pillow", "h5py")
 MIN_FREE_BYTES = 2e9  # for the runs of a class and SQLite
 STALE_SECONDS = 60.0  # the dispatcher writes a heartbeat every five seconds
 KERAS_SECONDS = 120.0
@@ -67,21 +68,24 @@ def run_checks(*, ask_keras: bool = True) -> Iterator[Finding]:
     yield from check_disk()
     yield from check_queue()
     yield from check_dispatcher()
-    if ask_keras:
+    if ask_keras and not missing_packages():
         yield from check_keras()
 
 
 def check_versions() -> Iterator[Finding]:
     """The versions of Python and of the required packages."""
     installed, missing = [f"Python {platform.python_version()}"], []
-    for package in REQUIRED_PACKAGES:
+    for package in (*REQUIRED_PACKAGES, *TRAINING_PACKAGES):
         try:
             installed.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             missing.append(package)
     yield Finding("versions", OK, ", ".join(installed))
-    if missing:
-        yield Finding("versions", FAIL, f"missing: {', '.join(missing)}", "pip install -r requirements.txt")
+    if required := [package for package in missing if package in REQUIRED_PACKAGES]:
+        yield Finding("versions", FAIL, f"missing: {', '.join(required)}", "pip install -r requirements.txt")
+    if hint := install_hint():
+        message, _, remedy = hint.partition(": ")
+        yield Finding("training", NOTE, f"{message}; everything else works", remedy)
 
 
 def check_settings() -> Iterator[Finding]:

@@ -20,8 +20,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-PRETRAINED = Path(os.environ.get("CNNLAB_PRETRAINED") or REPOSITORY / "pretrained")
+PACKAGE = Path(__file__).resolve().parent
+REPOSITORY = PACKAGE.parent  # of an installed wheel: the folder of the installed packages
+# streamlit_app.py, .streamlit/ and pretrained/: in the repository beside the package, in a wheel inside it (setup.py)
+APP_FILES = PACKAGE / "bundled" if (PACKAGE / "bundled").is_dir() else REPOSITORY
+PRETRAINED = Path(os.environ.get("CNNLAB_PRETRAINED") or APP_FILES / "pretrained")
 DEFAULT_SOURCE, SETTINGS_FILE = "default", "settings.json"
 MIN_TEACHER_KEY_LENGTH, MIN_CLASS_CODE_LENGTH = 12, 6  # letters
 BROWSER_NAME_PATTERN = re.compile(r"b[0-9a-f]{12}")  # a person who has not signed in: see `ui.browser_identity`

@@ -63,12 +63,12 @@ def look_inside_charts():
     """The specifications with the columns that the views hand over."""
     return {
         "epoch cursor": with_columns("chart_specs.epoch_cursor", 30, of="epoch training validation cursor"),
-        "bars": with_columns("inspect_chart_specs.probability_bars", False, of="name probability shown colour"),
+        "bars": with_columns("inspect_chart_specs.probability_bars", False, of="name probability shown color"),
         "bars before": with_columns(
-            "inspect_chart_specs.probability_bars", True, of="name probability shown before colour"
+            "inspect_chart_specs.probability_bars", True, of="name probability shown before color"
         ),
         "dots": with_columns("inspect_chart_specs.probability_dots", of="name share whole"),
-        "histogram": with_columns("inspect_chart_specs.histogram", "weight", of="value count run colour"),
+        "histogram": with_columns("inspect_chart_specs.histogram", "weight", of="value count run color"),
         "channels": with_columns("inspect_chart_specs.channel_ranges", of="place channel low middle high"),
         "image": clickable(False, False),
         "clickable image with a legend": clickable(True, True),
@@ -133,8 +133,8 @@ def test_every_color_is_in_the_palette_or_the_table_of_regularizers():
 
 def test_a_click_selects_by_the_names_that_the_pages_read():
     matrix, image = (all_charts()[name] for name in ("matrix", "clickable image with a legend"))
-    assert selections(matrix) == {"cell": ["truth", "said", "turn"]}
-    assert selections(image) == {"pick": ["number", "turn"]}
+    assert selections(matrix) == {"cell": ["true_class", "predicted", "previous"]}
+    assert selections(image) == {"pick": ["number", "previous"]}
     assert selections(all_charts()["image"]) == {}
 
 

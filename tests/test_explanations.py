@@ -113,7 +113,7 @@ def test_the_place_of_a_plateau_is_its_middle_and_not_its_first_corner():
 
 def test_evidence_that_is_the_same_everywhere_has_no_place():
     sentence = inspection.explain_grad_cam(cam(np.full((32, 32), 0.3, np.float32)), CLASSES)
-    assert "100 % of its places, **everywhere alike**." in sentence
+    assert "100 % of its pixels, **equally everywhere**." in sentence
 
 
 def test_evidence_in_two_corners_is_not_in_the_middle_between_them():
@@ -126,8 +126,8 @@ def test_thinned_networks_are_counted():
     probabilities = np.stack([shares(cat=0.5)] * 24 + [shares(dog=0.6, cat=0.2)] * 6)
     samples = DropoutSamples(full_network=shares(cat=0.55), probabilities=probabilities, masks={}, activations={})
     result, look = inspection.explain_dropout(samples, CLASSES)
-    assert "**24 of 30** thinned networks say cat" in result and "20 % to 50 % (whole: 55 %)" in result
-    assert "hardly sways" in look
+    assert "**24 of 30** predictions" in result and "20 % to 50 % with dropout and 55 % without" in result
+    assert "depends little on which values" in look
     probabilities[0] = shares(cat=0.95)
     _, look = inspection.explain_dropout(samples, CLASSES)
     assert "its confidence depends on which values are dropped" in look
@@ -139,7 +139,7 @@ def test_l2_says_where_the_weights_are_smaller_and_where_nothing_is_to_be_seen()
     result, _ = inspection.explain_weight_penalty(weight_stats(small, plain), weight_stats(plain, small))
     assert "**1 of 2** layers" in result and "conv1, 20 % smaller" in result
     same, look = inspection.explain_weight_penalty(weight_stats(plain, plain), weight_stats(plain, plain))
-    assert "No layer's weights differ" in same and "hardly felt" in look
+    assert "No layer's weights differ" in same and "hardly changes the weights" in look
 
 
 def normalized(before: list[float], after: list[float]) -> str:
@@ -156,13 +156,13 @@ def test_batch_normalization_tells_how_unequal_the_channels_were():
     sentence = normalized([0.5, 0.5, 4.0], [1.0, 1.0, 1.5])
     assert "at least **8.0 times**" in sentence and "after it **1.5 times**" in sentence
     assert "spreads by 0.5 before and by 1 after" in sentence
-    assert "60 % of a channel's numbers" in sentence and "less alike before, more alike after" in sentence
+    assert "60 % of a channel's numbers" in sentence and "more different before, more similar after" in sentence
 
 
 def test_channels_that_became_no_more_alike_are_not_said_to_have():
     sentence = normalized([1.0, 1.0, 2.0], [1.0, 1.0, 2.4])
     assert "**2.0 times**" in sentence and "**2.4 times**" in sentence
-    assert "hardly more alike" in sentence and "more alike after." not in sentence
+    assert "hardly more similar" in sentence and "more similar after." not in sentence
 
 
 def test_maps_of_one_pixel_have_no_spread_to_tell_of():
@@ -171,12 +171,11 @@ def test_maps_of_one_pixel_have_no_spread_to_tell_of():
 
 
 def test_equal_numbers_of_filters_mean_something_only_after_the_same_start():
-    assert "Filter 12 of one run is not filter 12 of the other" in inspection.explain_filter_matching(False, 0, 64)
-    assert (
-        "filter 12 of one often became what filter 12 of the other is: **46 of 64**"
-        in inspection.explain_filter_matching(True, 46, 64)
+    assert "Filter 12 of one run does not correspond to filter 12 of the other" in inspection.explain_filter_matching(
+        False, 0, 64
     )
-    assert "ways of their own since: **3 of 64**" in inspection.explain_filter_matching(True, 3, 64)
-    assert "Filter 7 of one run is not filter 7" in inspection.explain_filter_matching(
+    assert "most filters still correspond: **46 of 64**" in inspection.explain_filter_matching(True, 46, 64)
+    assert "no longer correspond: **3 of 64**" in inspection.explain_filter_matching(True, 3, 64)
+    assert "Filter 7 of one run does not correspond to filter 7" in inspection.explain_filter_matching(
         False, 0, 8
     )  # a layer of 8 has no filter 12

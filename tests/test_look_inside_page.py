@@ -71,7 +71,7 @@ def charts(test: AppTest) -> dict[str, str]:
 
 def bars(test: AppTest) -> list[str]:
     """What the bar charts of the classes say, first to last."""
-    return [alt for alt in charts(test).values() if alt.startswith("What the network says")]
+    return [alt for alt in charts(test).values() if alt.startswith("Predicted probabilities")]
 
 
 def words(test: AppTest) -> str:
@@ -95,7 +95,9 @@ def test_the_first_screen_shows_the_picture_the_answer_and_a_wall_for_each_convo
     for layer, size in (("conv1", "30x30"), ("conv2", "13x13"), ("conv3", "4x4")):
         assert f"**{layer}** 64 of 64 maps, {size}" in said
         assert any(f"64 maps of {layer}" in alt for alt in charts(test).values())
-    assert any(alt.startswith("What the network says:") and "cat (truth)" in alt for alt in charts(test).values())
+    assert any(
+        alt.startswith("Predicted probabilities:") and "cat (true class)" in alt for alt in charts(test).values()
+    )
     assert "test image 0: cat" in said
 
 
@@ -253,17 +255,17 @@ def test_a_closed_picker_is_not_listened_to(made):
     assert test.query_params["image"] == "sample-3" and "from" not in test.query_params
 
 
-def test_silent_maps_are_counted_and_named(made):
+def test_inactive_maps_are_counted_and_named(made):
     experiment = Experiment(depth=1, filters=8, epochs=3)
     run = write_run(settings.runs_dir() / experiment.key, experiment, epochs=(0,))
     weights = run.weights(0)
     weights["conv1/bias"][2] = -100  # this filter can never answer
     files.write_npz(run.path / "weights" / "000.npz", weights)
     test = opened(run=run.name, layer="conv1", map=2)
-    assert "8 of 8 maps, 30x30, " in words(test) and "silent" in words(test)
-    assert "silent on this image: zero everywhere" in words(test)
+    assert "8 of 8 maps, 30x30, " in words(test) and "found nothing here" in words(test)
+    assert "inactive on this image: zero everywhere" in words(test)
     maps = np.zeros((4, 4, 3), np.float32)
-    assert clickable_image.from_feature_map(maps, 1, 1e-6, signed=False).legend.low == "0, silent"
+    assert clickable_image.from_feature_map(maps, 1, 1e-6, signed=False).legend.low == "0, inactive"
     maps[0, 0, 1] = 2
     assert clickable_image.from_feature_map(maps, 1, 2.0, signed=False).legend.high == "2.00"
 
@@ -372,14 +374,14 @@ def test_a_pooled_pixel_is_followed_to_the_pixel_that_won(made):
 
 
 @pytest.mark.slow
-def test_a_silent_map_is_told_from_a_dead_one(made, monkeypatch):
+def test_an_inactive_map_is_told_from_a_dead_one(made, monkeypatch):
     experiment = Experiment(depth=1, filters=8, epochs=6)
     run = write_run(settings.runs_dir() / experiment.key, experiment, epochs=(0,))
     weights = run.weights(0)
     weights["conv1/bias"][2] = -100
     files.write_npz(run.path / "weights" / "000.npz", weights)
     address = {"run": run.name, "view": "map", "layer": "conv1", "map": 2}
-    assert "**silent on this image**" in words(opened(**address))
+    assert "**inactive on this image**" in words(opened(**address))
     images, labels = sample_images()
     monkeypatch.setattr(data, "load_dataset", lambda name: Dataset(name, CLASSES, images, labels, images, labels, ""))
     top_activations_job.run_job(run)
@@ -397,7 +399,7 @@ def test_switching_a_filter_off_is_zeroing_its_weights(made):
     expected = numpy_forward.softmax(
         numpy_forward.logits(network_layers(run.experiment), weights, sample_images()[0][:1])
     )[0]
-    assert f"cat (truth) {percent(float(expected[3]))}" in bars(test)[-1]
+    assert f"cat (true class) {percent(float(expected[3]))}" in bars(test)[-1]
     assert "Filters off: 1 of conv2" in words(test)
     test.button(key="inspect.filter_ablation.reset").click().run()
     assert "All filters are on, as trained" in words(test)
@@ -457,7 +459,7 @@ def test_what_if_asks_the_network_about_the_changed_picture(made):
     test.toggle(key="inspect.perturbation.mirrored").set_value(True).run()
     mirrored = sample_images()[0][6:7, :, ::-1]
     expected = numpy_forward.softmax(numpy_forward.logits(network_layers(run.experiment), run.weights(2), mirrored))[0]
-    assert f"automobile (truth) {percent(float(expected[1]))}" in bars(test)[-1]
+    assert f"automobile (true class) {percent(float(expected[1]))}" in bars(test)[-1]
     test.button(key="inspect.perturbation.reset").click().run()
     assert "Nothing is changed yet" in words(test)
 
@@ -492,13 +494,17 @@ def test_two_runs_move_through_the_epochs_together(made):
 @pytest.mark.slow
 def test_two_runs_say_whether_equal_numbers_of_filters_mean_anything(made):
     alike = words(opened(run=key(made, "none"), view="versus", versus=key(made, "l2")))  # both of the same numbers
-    assert "began from the same random numbers" in alike and "**64 of 64** first-layer filters" in alike
+    assert "have the same initial weights" in alike and "**64 of 64** first-layer filters" in alike
     other = Experiment(depth=2, seed=5, epochs=2)
     run = write_run(settings.runs_dir() / other.key, other, epochs=(2,))  # its start was not kept, its seed is known
-    assert "decided by the random start" in words(opened(run=run.name, view="versus", versus=key(made, "none")))
+    assert "depends on its random initial weights" in words(
+        opened(run=run.name, view="versus", versus=key(made, "none"))
+    )
     wide = Experiment(depth=1, kernel=5, epochs=2)
     run = write_run(settings.runs_dir() / wide.key, wide)
-    assert "decided by the random start" in words(opened(run=run.name, view="versus", versus=key(made, "none")))
+    assert "depends on its random initial weights" in words(
+        opened(run=run.name, view="versus", versus=key(made, "none"))
+    )
 
 
 # ---- a picture of one's own -----------------------------------------------------------------------------------------
@@ -518,11 +524,11 @@ def test_an_upload_is_shown_step_by_step_and_named_in_the_address(made):
     name = test.query_params["image"]
     assert name.startswith("photo-")
     assert uploads.load_upload(name[6:]).shape == (32, 32, 3)
-    assert "ten classes only" in words(test)
+    assert "only ten classes" in words(test)
     alts = [image.alt for element in test.get("image") for image in element.proto.imgs]
     steps = [alt for alt in alts if alt.startswith("Step")]
     assert [alt[:7] for alt in steps] == ["Step 1:", "Step 2:", "Step 3:", "Step 4:"]
-    assert "your picture" in words(opened(run=key(made, "none"), image=name))  # a copied link shows it to others
+    assert "your image" in words(opened(run=key(made, "none"), image=name))  # a copied link shows it to others
 
 
 @pytest.mark.slow
@@ -656,7 +662,7 @@ def test_with_the_data_set_all_ten_thousand_test_images_can_be_shown(home_with_c
 def test_what_a_session_keeps_holds_no_maps(made, view):
     test = opened(run=key(made, "dropout"), view=view)
     gc.collect()
-    kept = [scene for scene in gc.get_objects() if isinstance(scene, InspectContext) and "stages" in vars(scene)]
+    kept = [scene for scene in gc.get_objects() if isinstance(scene, InspectContext) and "activations" in vars(scene)]
     assert test.query_params and not kept
 
 

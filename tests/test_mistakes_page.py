@@ -117,11 +117,11 @@ def test_least_sure_first_turns_the_order_round():
 @pytest.mark.parametrize(
     ("address", "pictures", "heading"),
     [
-        ({"truth": "cat"}, {0}, "1 image of a cat, predicted as another class"),
-        ({"said": "airplane"}, {1, 2}, "2 images, predicted as an airplane"),
-        ({"truth": "ship", "said": "airplane"}, {1, 2}, "2 images of a ship, predicted as an airplane"),
-        ({"truth": "cat", "said": "cat"}, {8}, "1 image of a cat, predicted correctly"),
-        ({"truth": "cat", "said": "ship"}, set(), "0 images of a cat, predicted as a ship"),
+        ({"true_class": "cat"}, {0}, "1 image of a cat, predicted as another class"),
+        ({"predicted": "airplane"}, {1, 2}, "2 images, predicted as an airplane"),
+        ({"true_class": "ship", "predicted": "airplane"}, {1, 2}, "2 images of a ship, predicted as an airplane"),
+        ({"true_class": "cat", "predicted": "cat"}, {8}, "1 image of a cat, predicted correctly"),
+        ({"true_class": "cat", "predicted": "ship"}, set(), "0 images of a cat, predicted as a ship"),
     ],
     ids=["row", "column", "cell", "diagonal", "empty"],
 )
@@ -136,9 +136,9 @@ def test_a_row_a_column_or_a_cell_chooses_the_pictures(address, pictures, headin
 def test_menus_choose_as_well_as_a_click_and_the_address_keeps_it():
     labels, said = truth_with(p0=DOG, p1=AIRPLANE)
     page = opened(run=finished(PLAIN, said, labels))
-    page.selectbox(key="url.truth").select("ship").run()
+    page.selectbox(key="url.true_class").select("ship").run()
     assert [alt.split(",")[0] for _, alt in shown(page)] == ["Test image 1"]
-    assert "ship" in page.query_params["truth"]
+    assert "ship" in page.query_params["true_class"]
 
 
 def test_a_network_without_mistakes_has_none_to_show():
@@ -155,7 +155,7 @@ def test_without_the_data_set_figures_are_whole_and_the_samples_are_shown():
     assert "misclassifies 31 of 50 test images" in text(page)
     assert "31 times" in text(page)
     assert len(shown(page)) == 1
-    assert "Only twenty of the test pictures are on this machine" in text(page)
+    assert "Only twenty of the test images are on this machine" in text(page)
 
 
 def test_pictures_in_another_order_are_not_taken_for_these():
@@ -225,7 +225,7 @@ def test_networks_tested_on_different_pictures_are_not_compared():
     labels, said = truth_with(p0=DOG)
     mine = finished(PLAIN, said, labels)
     other = finished(DROPOUT, said[:10], labels[:10])
-    assert "tested on different pictures" in text(opened(run=mine, versus=other))
+    assert "tested on different images" in text(opened(run=mine, versus=other))
 
 
 # -- what people type --------------------------------------------------------------------------------------------------
@@ -238,8 +238,8 @@ def test_networks_tested_on_different_pictures_are_not_compared():
         {"run": "../../etc"},
         {"versus": "nonsense"},
         {"versus": "<b>"},
-        {"truth": "unicorn"},
-        {"said": "<script>"},
+        {"true_class": "unicorn"},
+        {"predicted": "<script>"},
         {"order": "-1"},
         {"group": "x" * 500},
     ],
@@ -263,7 +263,7 @@ def test_a_finished_network_without_predictions_is_said_so():
     (settings.runs_dir() / key / "predictions.npz").unlink()
     other = finished(DROPOUT, said, labels)
     page = opened(run=key)
-    assert f"**{PLAIN.title}** has no answers to the test pictures" in text(page)
+    assert f"**{PLAIN.title}** has no predictions on the test images" in text(page)
     assert page.query_params["run"] == key  # and not, silently, the other network
     page.selectbox(key="selected_network.other").select(other).run()
     assert page.query_params["run"] == other and f"{DROPOUT.title}, trained here misclassifies" in text(page)

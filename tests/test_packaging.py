@@ -1,16 +1,25 @@
 """The package's description, the requirements, the lock file and CONTRIBUTING.md agree with each other and the code."""
 
+import os
 import re
+import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
 import tomllib
+import zipfile
+from contextlib import suppress
+from email.parser import Parser
 from importlib.metadata import PackageNotFoundError, entry_points, files, metadata
+from urllib.request import urlopen
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from cnnlab import settings
+from cnnlab import settings, training_packages
 
 PYPROJECT = tomllib.loads((settings.REPOSITORY / "pyproject.toml").read_text())
 CONTRIBUTING = (settings.REPOSITORY / "CONTRIBUTING.md").read_text()
@@ -26,7 +35,9 @@ def canonical(name: str) -> str:
 
 
 def test_requirements_and_the_package_name_the_same_dependencies():
-    declared = {str(Requirement(text)) for text in PYPROJECT["project"]["dependencies"]}
+    project = PYPROJECT["project"]
+    texts = [*project["dependencies"], *project["optional-dependencies"]["train"]]
+    declared = {str(Requirement(text)) for text in texts}
     assert {str(requirement) for requirement in requirements("requirements.txt")} == declared
 
 
@@ -63,6 +74,128 @@ def test_the_command_is_the_function_that_the_package_declares():
 def test_the_installed_command_starts():
     [script] = entry_points(name="cnnlab", group="console_scripts")
     assert callable(script.load())
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel of this repository, built from a copy without network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    listed = subprocess.check_output(["git", "ls-files", "-z"], cwd=settings.REPOSITORY, text=True).split("\0")
+    for name in filter(None, listed):
+        if not name.startswith(("tests/", "deploy/")) and (settings.REPOSITORY / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(settings.REPOSITORY / name, source / name)
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "-q", "-w", str(folder)]
+    subprocess.run([sys.executable, "-m", "pip", "wheel", *options, str(source)], check=True)
+    [path] = folder.glob("*.whl")
+    return path
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_app_and_every_shipped_file_and_asks_for_no_tensorflow(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        [about] = [name for name in names if name.endswith(".dist-info/METADATA")]
+        declared = Parser().parsestr(archive.read(about).decode())
+    shipped = {f"cnnlab/bundled/{path.relative_to(settings.REPOSITORY)}" for path in files_below(settings.PRETRAINED)}
+    assert shipped <= names
+    assert {"cnnlab/bundled/streamlit_app.py", "cnnlab/bundled/.streamlit/config.toml"} <= names
+    assert not any(name.startswith(("tests/", "cnnlab/bundled/tests")) for name in names)
+    requires = [Requirement(text) for text in declared.get_all("Requires-Dist")]
+    without_extra = {one.name for one in requires if one.marker is None or one.marker.evaluate({"extra": ""})}
+    assert "streamlit" in without_extra and not {"tensorflow", "keras"} & without_extra
+    on_313 = {"extra": "train", "python_version": "3.13", "python_full_version": "3.13.0"}
+    assert {"tensorflow", "keras"} <= {
+        one.name for one in requires if one.marker is None or one.marker.evaluate(on_313)
+    }
+
+
+def files_below(folder):
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+WITHOUT_TENSORFLOW = """
+import importlib.abc, sys
+class Hidden(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("tensorflow", "keras"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Hidden())
+import importlib.util
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name in ("tensorflow", "keras") else found(name, package)
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """An environment in which only the wheel's code is found, and neither TensorFlow nor Keras."""
+    site = tmp_path_factory.mktemp("site")
+    options = ["--no-deps", "--no-index", "-q", "--target", str(site)]
+    subprocess.run([sys.executable, "-m", "pip", "install", *options, str(wheel)], check=True)
+    (site / "sitecustomize.py").write_text(WITHOUT_TENSORFLOW)
+    home = tmp_path_factory.mktemp("home")
+    hidden = ("CNNLAB_HOME", "CNNLAB_PRETRAINED", "PYTHONPATH")
+    variables = {name: value for name, value in os.environ.items() if name not in hidden}
+    return variables | {"PYTHONPATH": str(site), "CNNLAB_HOME": str(home)}, home
+
+
+def run_installed(installed, *command, **options):
+    environment, home = installed
+    return subprocess.run(
+        [sys.executable, *command], check=False, capture_output=True, text=True, cwd=home, env=environment, **options
+    )
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_knows_its_runs_and_says_how_to_get_tensorflow(installed):
+    listed = run_installed(installed, "-c", "from cnnlab.storage import runs; print(len(runs.list_runs()))")
+    assert listed.stdout.strip() == "10", listed.stderr
+    trained = run_installed(installed, "-m", "cnnlab", "train", "--dataset", "shapes")
+    assert trained.returncode == 2 and "cnnlab[train]" in trained.stderr and trained.stderr.count("\n") == 1
+    checked = run_installed(installed, "-m", "cnnlab", "doctor")
+    failed = [line for line in checked.stdout.splitlines() if line.startswith("FAIL")]
+    assert "note  training" in checked.stdout and all("dispatcher" in line for line in failed)
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_serves_the_app_without_tensorflow(installed):
+    environment, home = installed
+    port = free_port()
+    command = [sys.executable, "-m", "cnnlab", "start", "--server.port", str(port), "--server.address", "127.0.0.1"]
+    with (home / "log").open("wb") as log:
+        server = subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        assert wait_for_health(port)
+        with urlopen(f"http://127.0.0.1:{port}/") as answer:
+            assert answer.status == 200 and answer.headers["Content-Security-Policy"]
+        assert f"http://127.0.0.1:{port}" in (home / "log").read_text()
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def wait_for_health(port):
+    for _ in range(300):
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1) as answer:
+            return answer.status == 200
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.parametrize(("python", "expected"), [((3, 13), "pip install"), ((3, 14), "use Python 3.13")])
+def test_the_hint_names_what_this_python_can_do(python, expected, monkeypatch):
+    monkeypatch.setattr(training_packages, "TRAINING_PACKAGES", ("no_such_package",))
+    assert expected in training_packages.install_hint(python)
+    monkeypatch.setattr(training_packages, "TRAINING_PACKAGES", ("json",))
+    assert training_packages.install_hint(python) == ""
 
 
 def test_sample_images_and_their_notice_are_part_of_the_package():

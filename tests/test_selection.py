@@ -161,10 +161,10 @@ def clicked_cell():
 
     import streamlit as st
 
-    from cnnlab.pages import mistakes
+    from cnnlab.pages.mistakes import single_network
 
-    st.session_state["matrix"] = SimpleNamespace(selection={"cell": [{"truth": "cat", "said": "dog"}]})
-    mistakes.on_cell_clicked()
+    st.session_state["matrix"] = SimpleNamespace(selection={"cell": [{"true_class": "cat", "predicted": "dog"}]})
+    single_network.on_cell_clicked()
 
 
 def chosen_map():
@@ -183,7 +183,7 @@ def chosen_experiment():
 @pytest.mark.parametrize(
     ("script", "before", "after"),
     [
-        (clicked_cell, {"run": "a", "said": "ship"}, {"run": "a", "truth": "cat", "said": "dog"}),
+        (clicked_cell, {"run": "a", "predicted": "ship"}, {"run": "a", "true_class": "cat", "predicted": "dog"}),
         (
             chosen_map,
             {"run": "a", "layer": "conv1", "map": "3", "pixel": "7"},

@@ -65,7 +65,7 @@ def occlusion(
     target: int,
     patch: int = 8,
     stride: int = 2,
-    grey: int = 128,
+    gray: int = 128,
 ) -> Occlusion:
     """Cover the image (h, w, 3), uint8, with a gray square of `patch` pixels at every position, `stride` pixels apart.
 
@@ -74,12 +74,12 @@ def occlusion(
     value outside 0..255 or a class that does not exist.
     """
     height, width = image.shape[:2]
-    _check_patch(patch, stride, grey, min(height, width))
+    _check_patch(patch, stride, gray, min(height, width))
     tops, lefts = _patch_positions(height, patch, stride), _patch_positions(width, patch, stride)
     covered = np.repeat(image[None], len(tops) * len(lefts) + 1, axis=0)  # the last one stays uncovered
     boxes = [Box(top, left, top + patch, left + patch) for top in tops for left in lefts]
     for copy, box in zip(covered, boxes, strict=False):
-        copy[box.top : box.bottom, box.left : box.right] = grey
+        copy[box.top : box.bottom, box.left : box.right] = gray
     probabilities = softmax(logits(layers, weights, covered))[:, _check_class(layers, target)]
     drop = probabilities[-1] - probabilities[:-1]
     return Occlusion(
@@ -135,13 +135,13 @@ def upsample_to_image(layers: Sequence[Layer], layer_name: str, coarse: Array) -
     return np.array([np.interp(np.arange(height), rows, line) for line in wide.T], np.float32).T
 
 
-def _check_patch(patch: int, stride: int, grey: int, size: int) -> None:
+def _check_patch(patch: int, stride: int, gray: int, size: int) -> None:
     if not 1 <= patch <= size:
         raise ValueError(f"Expected a patch of 1 to {size} pixels. Received: patch={patch}")
     if not 1 <= stride <= patch:
         raise ValueError(f"Expected a stride of 1 to {patch} pixels, the patch, to leave no gaps. Received: {stride=}")
-    if not 0 <= grey <= 255:
-        raise ValueError(f"Expected a gray value from 0 to 255. Received: grey={grey}")
+    if not 0 <= gray <= 255:
+        raise ValueError(f"Expected a gray value from 0 to 255. Received: gray={gray}")
 
 
 def _check_class(layers: Sequence[Layer], target: int) -> int:

@@ -83,7 +83,7 @@ def time_enlarge_click(tab: Any, address: str, number: int) -> float:
     """Seconds from a click on map `number` in the grid of conv1 to the heading of the enlarged map."""
     if number == 0:
         tab.goto(f"{address}/look_inside")
-    grid = tab.locator(".st-key-wall-conv1 svg.marks")
+    grid = tab.locator(".st-key-grid-conv1 svg.marks")
     grid.wait_for()
     tab.wait_for_timeout(1000)
     box, (row, column) = grid.bounding_box(), divmod(number, 8)

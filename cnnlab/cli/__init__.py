@@ -39,10 +39,12 @@ def main(arguments: list[str] | None = None) -> int:
     return int(status or 0)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def commands() -> None:
-    """CNN Lab on the command line."""
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+@click.pass_context
+def commands(context: click.Context) -> int:
+    """CNN Lab on the command line. Without a command: start the app."""
     configure_logging(TIMESTAMP_FORMAT)
+    return 0 if context.invoked_subcommand else int(context.invoke(services.start))
 
 
 for command in (*training.COMMANDS, data.data, data.runs, *services.COMMANDS):

@@ -1,4 +1,4 @@
-"""The commands that serve and maintain: dispatch, top-images, batchnorm, settings, doctor, bench, dev."""
+"""The commands that serve and maintain: start, dispatch, top-images, batchnorm, settings, doctor, bench, dev."""
 
 import subprocess
 import sys
@@ -91,11 +91,29 @@ def bench(name: str, **options: Any) -> None:
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("streamlit_options", nargs=-1, type=click.UNPROCESSED)
+def start(streamlit_options: tuple[str, ...]) -> int:
+    """Start the app and print its address, as `cnnlab` alone does. Options go to Streamlit: --server.port 8600"""
+    return subprocess.run([*_streamlit_command(), *streamlit_options], check=False).returncode
+
+
+def _streamlit_command() -> list[str]:
+    return [sys.executable, "-m", "streamlit", "run", str(settings.APP_FILES / "streamlit_app.py")]
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("streamlit_options", nargs=-1, type=click.UNPROCESSED)
 def dev(streamlit_options: tuple[str, ...]) -> int:
     """Start the app for development: reload on save, tracebacks in the page. Further options go to Streamlit."""
-    command = [sys.executable, "-m", "streamlit", "run", str(settings.REPOSITORY / "streamlit_app.py")]
-    command += ["--server.fileWatcherType", "auto", "--server.runOnSave", "true", "--client.showErrorDetails", "full"]
+    command = [
+        *_streamlit_command(),
+        "--server.fileWatcherType",
+        "auto",
+        "--server.runOnSave",
+        "true",
+        "--client.showErrorDetails",
+        "full",
+    ]
     return subprocess.run([*command, *streamlit_options], cwd=settings.REPOSITORY, check=False).returncode
 
 
-COMMANDS = (dispatch, top_images, batchnorm, print_settings, doctor, bench, dev)
+COMMANDS = (start, dispatch, top_images, batchnorm, print_settings, doctor, bench, dev)

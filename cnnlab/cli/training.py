@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cnnlab import settings
+from cnnlab import settings, training_packages
 from cnnlab.cli.output import MESSAGE_FORMAT, configure_logging, print_error, print_event
 from cnnlab.experiment import CHOICES, NUMERIC_FIELDS, Experiment, ExperimentError
 from cnnlab.report_models import REPORT
@@ -51,6 +51,8 @@ def train(json_text: str | None, threads: int | None, core: int | None, **fields
 
     configure_logging(MESSAGE_FORMAT)  # a worker's last line is shown as the reason of a failure
     experiment = chosen_experiment(json_text, fields)
+    if hint := training_packages.install_hint():
+        return print_error(hint, 2)
     recorded = read_record(settings.runs_dir() / experiment.key).threads
     prepare_process(recorded or threads, core)
     from cnnlab.training.trainer import RunLocked

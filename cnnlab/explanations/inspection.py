@@ -69,7 +69,7 @@ def explain_occlusion(result: Occlusion, classes: Sequence[str]) -> str:
 def explain_occlusion_colors(result: Occlusion) -> str:
     """How to read the heat map, and why its scale ends below the drop caused by the worst patch."""
     most, worst = float(np.abs(result.heatmap).max()), float(result.drop.max())
-    mean = f"A pixel's colour is the mean of all patches that cover it, {points(most)} at most"
+    mean = f"A pixel's color is the mean of all patches that cover it, {points(most)} at most"
     apart = f"; the framed patch alone costs {points(worst)}" if worst >= NOTICEABLE_CHANGE else ""
     return f"{mean}{apart}. Orange: covering costs the class probability. Purple: covering helps."
 
@@ -78,17 +78,19 @@ def explain_grad_cam(result: GradCam, classes: Sequence[str]) -> str:
     """In which share of its pixels a layer is evidence for the class, and where; or that there is none."""
     name = classes[result.target]
     if not result.has_evidence:
-        return f"**No positive evidence:** nothing that {result.layer_name} found in this image speaks for {name}."
+        return (
+            f"**No positive evidence:** no pixel of {result.layer_name} increases the logit of {name} for this image."
+        )
     part = percent(float((result.coarse > 0).mean()))
     location = describe_location(result.heatmap)
-    return f"What {result.layer_name} found speaks for {name} in {part} of its places, {location}."
+    return f"{result.layer_name} is evidence for {name} in {part} of its pixels, {location}."
 
 
 def describe_location(heat: Array) -> str:
     """The position of the positive maximum of a map (h, w): the mean position of all pixels close to it in value."""
     top = heat >= (1 - NEAR_MAXIMUM_SHARE) * heat.max()
     if top.all():
-        return "**everywhere alike**"
+        return "**equally everywhere**"
     row, column = (round(float(indices.mean())) for indices in np.nonzero(top))
     if not top[row, column]:
         return "most in **several places**"
@@ -103,13 +105,13 @@ def explain_filter_matching(same_initialization: bool, same_index_matches: int, 
     """
     name = f"filter {min(12, filters - 1)}"
     if not same_initialization:
-        what = "which filter learns what is decided by the random start"
-        return f"{name.capitalize()} of one run is not {name} of the other: {what}."
-    start = "Both runs began from the same random numbers"
-    counted = f"**{same_index_matches} of {filters}** first-layer filters are most like the one with the same number"
+        what = "what a filter learns depends on its random initial weights"
+        return f"{name.capitalize()} of one run does not correspond to {name} of the other: {what}."
+    start = "Both runs have the same initial weights"
+    counted = f"**{same_index_matches} of {filters}** first-layer filters are most similar to their own number"
     if 2 * same_index_matches > filters:
-        return f"{start}, so {name} of one often became what {name} of the other is: {counted}."
-    return f"{start} and have gone ways of their own since: {counted}."
+        return f"{start}, and most filters still correspond: {counted}."
+    return f"{start}, but most filters no longer correspond: {counted}."
 
 
 def explain_dropout(samples: DropoutSamples, classes: Sequence[str]) -> tuple[str, str]:
@@ -118,17 +120,18 @@ def explain_dropout(samples: DropoutSamples, classes: Sequence[str]) -> tuple[st
     low, high = float(samples.probabilities[:, best].min()), float(samples.probabilities[:, best].max())
     same = round(samples.agreement * count)
     result = (
-        f"**{same} of {count}** thinned networks say {classes[best]}, as the whole one does; they give it "
-        f"{percent(low)} to {percent(high)} (whole: {percent(float(samples.full_network[best]))})."
+        f"**{same} of {count}** predictions with random dropout are {classes[best]}, as without dropout. Its "
+        f"probability is "
+        f"{percent(low)} to {percent(high)} with dropout and {percent(float(samples.full_network[best]))} without."
     )
     if same < 0.8 * count:
-        return result, "The others change with a few missing numbers: this image is a close call."
+        return result, "The prediction for this image often changes when a few activations are dropped."
     if high - low > WIDE_RANGE:
         return (
             result,
-            "Losing some numbers seldom changes the answer, but its confidence depends on which values are dropped.",
+            "Dropout seldom changes the prediction, but its confidence depends on which values are dropped.",
         )
-    return result, "A network trained this way cannot lean on any one number, so losing some hardly sways it."
+    return result, "The prediction for this image depends little on which values are dropped."
 
 
 def explain_weight_penalty(own: Sequence[WeightStats], plain: Sequence[WeightStats]) -> tuple[str, str]:
@@ -137,7 +140,7 @@ def explain_weight_penalty(own: Sequence[WeightStats], plain: Sequence[WeightSta
     layer, most = max(shares.items(), key=lambda pair: abs(pair[1]))
     if abs(most) < NORM_TOLERANCE:
         result = f"No layer's weights differ from the plain run's by more than {percent(abs(most))} in norm."
-        return result, "A penalty this small is hardly felt: do not expect to see it in the curves either."
+        return result, "A penalty this small hardly changes the weights."
     smaller = [name for name, share in shares.items() if share < -NORM_TOLERANCE]
     direction = "smaller" if most < 0 else "larger"
     result = (
@@ -151,12 +154,12 @@ def explain_batchnorm(stats: BatchNormStats) -> tuple[str, str]:
     """The effect of one batch normalization on the spread (standard deviation) of its channels."""
     negative_sentence = (
         f"On average {percent(float(stats.negative_after.mean()))} of a channel's numbers are below zero after it, "
-        f"where ReLU will silence them."
+        f"where ReLU sets them to zero."
     )
     spreads = (stats.std_before, stats.std_after)
     if not all(np.quantile(spread, 0.1, method="nearest") > 0 for spread in spreads):
         return f"{negative_sentence} Not all channels of {stats.layer} have a spread here.", (
-            "A map of one pixel, or one that is the same everywhere, cannot show on one image what was done to it."
+            "A map of one pixel, or with one value everywhere, has no spread on one image."
         )
     (median, ratio), (median_after, ratio_after) = (_spread(spread) for spread in spreads)
     result = (
@@ -165,10 +168,11 @@ def explain_batchnorm(stats: BatchNormStats) -> tuple[str, str]:
         f"by {median_after:.2g} after. {negative_sentence}"
     )
     if ratio_after < MORE_ALIKE_RATIO * ratio:
-        return result, "Compare the lengths of the lines: less alike before, more alike after."
+        return result, "Compare the lengths of the lines: more different before, more similar after."
     return result, (
-        "On this one image the channels are hardly more alike after it than before: they were made alike over all "
-        "training images, and then each was given the spread it had learned."
+        "On this one image the spreads are hardly more similar after it than before: batch normalization makes "
+        "them equal "
+        "over the training images, and then multiplies each channel by a learned factor."
     )
 
 

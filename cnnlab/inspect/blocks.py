@@ -1,7 +1,7 @@
-"""Block by block: what the convolution puts out, what batch normalization and ReLU make of it, what pooling keeps.
+"""The view "Blocks": the feature maps after each layer of one convolution block.
 
-Before ReLU numbers have two signs and the colours two sides; after it there is only "how much". What stands before and
-after batch normalization is drawn on one scale, and so are ReLU and pooling, so that one sees what each step changes.
+Activations before ReLU have both signs and a color scale with two sides; after ReLU they start at zero. The layers
+before ReLU share one scale, and so do ReLU and pooling, so the effect of each layer can be compared.
 """
 
 import streamlit as st
@@ -15,57 +15,59 @@ from cnnlab.rendering.feature_map_grid import FeatureMapGrid, render_feature_map
 from cnnlab.ui import clickable_image, query_state
 
 LAYER_EFFECTS = {
-    "conv": "Convolution: a sum for each pixel. {negative} of the numbers are below zero.",
-    "bn": "Batch normalization: each map stretched and moved by its own four numbers. {negative} are below zero now.",
-    "relu": "ReLU: what was below zero becomes zero, the rest stays. {zero} of the numbers are zero.",
-    "pool": "Pooling: the largest of each 2x2 square. {zero} are zero.",
+    "conv": "Convolution: a weighted sum for each pixel. {negative} of the numbers are below zero.",
+    "bn": "Batch normalization: each map is scaled and shifted by its own four numbers. {negative} of the "
+    "numbers are below zero.",
+    "relu": "ReLU: numbers below zero become zero. {zero} of the numbers are zero.",
+    "pool": "Pooling: the largest number of each 2x2 square. {zero} of the numbers are zero.",
 }
 OTHER_EFFECT = "{inputs} in, {negative} of the numbers below zero, {zero} zero."  # of a kind that is not listed
 
 
-def blocks_view(scene: InspectContext) -> None:
-    """One block: the layer is chosen above, its stages hang side by side."""
+def blocks_view(context: InspectContext) -> None:
+    """The control for the layer, then one grid of maps for each layer of its block."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        scale = query_state.segmented_param("scale", "Colours", feature_maps.SCALES)
-        conv, number = map_controls.map_controls(scene)
-    block = scene.block_layers(conv)
-    ends = {signed: block_vmax(scene, block, scale, signed) for signed in (True, False)}
+        scale = query_state.segmented_param("scale", "Colors", feature_maps.SCALES)
+        conv, number = map_controls.map_controls(context)
+    block = context.block_layers(conv)
+    ends = {signed: block_vmax(context, block, scale, signed) for signed in (True, False)}
     for layer, cell in zip(block, feature_maps.grid_cells(len(block)), strict=True):
         with cell:
-            wall = render_feature_maps(
-                scene.activations[layer.name][0],
+            grid = render_feature_maps(
+                context.activations[layer.name][0],
                 scale,
                 signed=layer.signed,
                 vmax=ends[layer.signed],
             )
-            layer_grid(layer, conv, wall, number)
+            layer_grid(layer, conv, grid, number)
     st.caption(
-        "Click a map to follow it through the block. Purple is below zero, orange above; in dark walls dark is zero."
+        "Click a map to mark it in every layer of the block. Purple: below zero. Orange: above zero. In dark "
+        "grids dark is zero."
     )
 
 
-def block_vmax(scene: InspectContext, block: list[Layer], scale: str, signed: bool) -> Array | None:
-    """The end of the scale for all stages before ReLU, or for all after it."""
-    found = [scene.activations[layer.name][0] for layer in block if layer.signed == signed]
+def block_vmax(context: InspectContext, block: list[Layer], scale: str, signed: bool) -> Array | None:
+    """The end of the scale for all layers before ReLU (`signed`), or for all from ReLU on."""
+    found = [context.activations[layer.name][0] for layer in block if layer.signed == signed]
     return shared_vmax(found, scale) if found else None
 
 
-def layer_grid(layer: Layer, conv: str, wall: FeatureMapGrid, number: int | None) -> None:
-    """One stage: its wall, and what the layer did."""
-    st.markdown(f"**{layer.name}** {wall.count} maps, {wall.map_shape[0]}x{wall.map_shape[1]}")
-    said = LAYER_EFFECTS.get(layer.kind, OTHER_EFFECT).format(
+def layer_grid(layer: Layer, conv: str, grid: FeatureMapGrid, number: int | None) -> None:
+    """One layer: its grid, and a sentence about its effect."""
+    st.markdown(f"**{layer.name}** {grid.count} maps, {grid.map_shape[0]}x{grid.map_shape[1]}")
+    description = LAYER_EFFECTS.get(layer.kind, OTHER_EFFECT).format(
         inputs=" and ".join(layer.inputs),
-        negative=formatting.percent(wall.negative_share),
-        zero=formatting.percent(wall.zero_share),
+        negative=formatting.percent(grid.negative_share),
+        zero=formatting.percent(grid.zero_share),
     )
     clickable_image.clickable_image(
-        clickable_image.from_feature_maps(wall),
-        key=f"stage {layer.kind}",
+        clickable_image.from_feature_maps(grid),
+        key=f"block {layer.kind}",
         alt=(
-            f"{wall.count} maps of {layer.name},"
-            f" {formatting.format_range(wall.minimum.min(), wall.maximum.max())}. {said}"
+            f"{grid.count} maps of {layer.name},"
+            f" {formatting.format_range(grid.minimum.min(), grid.maximum.max())}. {description}"
         ),
         selected=number,
         on_click=lambda picked: map_controls.select_map(conv, picked),
     )
-    st.caption(said)
+    st.caption(description)

@@ -1,4 +1,4 @@
-"""Two runs, one image, side by side: the same scale for both, and the same epoch as far as both kept it."""
+"""The view "Two runs": the predictions and feature maps of two runs for one image, on the same scale."""
 
 import numpy as np
 import streamlit as st
@@ -13,35 +13,35 @@ from cnnlab.ui import cache, clickable_image, query_state, selection
 from cnnlab.ui.state import session_key
 
 VERSUS = session_key("inspect.compare_runs.versus")
-FIRST = "conv1/kernel"  # of the layer that sees the picture itself
+FIRST = "conv1/kernel"  # of the layer that reads the image
 
 
-def compare_runs_view(scene: InspectContext) -> None:
-    """The second run, both answers, and both walls of every layer they share."""
+def compare_runs_view(context: InspectContext) -> None:
+    """The menu of the second run, both predictions, and both grids of each convolution layer that both have."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        other = second_run_menu(scene)
+        other = second_run_menu(context)
         if other is None:
             return
-        scale = query_state.segmented_param(feature_maps.SCALE_PARAM, "Colours", feature_maps.SCALES)
-    for cell, one, key in zip(feature_maps.grid_cells(2), (scene, other), ("one", "two"), strict=True):
+        scale = query_state.segmented_param(feature_maps.SCALE_PARAM, "Colors", feature_maps.SCALES)
+    for cell, one, key in zip(feature_maps.grid_cells(2), (context, other), ("one", "two"), strict=True):
         with cell:
             st.markdown(f"**{one.run.title}**, epoch {one.epoch}")
             st.markdown(inspection.describe_prediction(one.probabilities, one.classes, one.selected_image.true_class))
             prediction.probability_bars(
                 one.probabilities, one.classes, one.selected_image.true_class, key=f"bars of run {key}"
             )
-    for conv in [conv for conv in scene.convolution_names if conv in other.convolution_names]:
-        layer_pair(scene, other, conv, scale)
+    for conv in [conv for conv in context.convolution_names if conv in other.convolution_names]:
+        layer_pair(context, other, conv, scale)
     st.caption(
-        f"{describe_filter_matching(scene, other)} Compare the walls as a whole too, on one scale for each layer: how"
-        " many maps are silent, how strong, how fine."
+        f"{describe_filter_matching(context, other)} Each layer has one color scale for both runs. Compare"
+        " the grids as a whole: the number of inactive maps, their strength, their detail."
     )
 
 
-def describe_filter_matching(scene: InspectContext, other: InspectContext) -> str:
-    """Whether equal numbers of filters mean anything in these two runs."""
-    one, two = (each.weights[FIRST] for each in (scene, other))
-    together = one.shape == two.shape and have_same_initialization(scene.run, other.run)
+def describe_filter_matching(context: InspectContext, other: InspectContext) -> str:
+    """Whether filters with the same number correspond to each other in these two runs."""
+    one, two = (each.weights[FIRST] for each in (context, other))
+    together = one.shape == two.shape and have_same_initialization(context.run, other.run)
     return inspection.explain_filter_matching(
         together, filter_matching.count_same_index_matches(one, two) if together else 0, one.shape[-1]
     )
@@ -55,26 +55,28 @@ def have_same_initialization(run: Run, other: Run) -> bool:
     return filter_matching.same_initialization(one, two)
 
 
-def second_run_menu(scene: InspectContext) -> InspectContext | None:
-    """The second run, of the same data; None, and a sentence, where there is no other."""
-    same = scene.run.experiment.dataset
-    others = [run for run in cache.inspectable_runs() if run.experiment.dataset == same and run.name != scene.run.name]
+def second_run_menu(context: InspectContext) -> InspectContext | None:
+    """The menu of second runs on the same data set; None, with a sentence on the page, where there is none."""
+    same = context.run.experiment.dataset
+    others = [
+        run for run in cache.inspectable_runs() if run.experiment.dataset == same and run.name != context.run.name
+    ]
     if not others:
         st.info("There is no second run on the same data yet: train one on the page Train.")
         return None
     names = {run.name: run for run in others}
     wanted, _ = selection.parse_selection(dict(st.query_params))
-    run = names.get(wanted.versus) or default_second_run(scene.run, others)
+    run = names.get(wanted.versus) or default_second_run(context.run, others)
     st.session_state[VERSUS] = run.name
     st.selectbox(
-        "Beside",
+        "Compared with",
         list(names),
         format_func=lambda name: image_controls.run_title(names[name]),
         key=VERSUS,
         on_change=_on_second_run_selected,
         width=560,
     )
-    return scene.with_run(run, matching_epoch(scene.epoch, scene.run, run))
+    return context.with_run(run, matching_epoch(context.epoch, context.run, run))
 
 
 def default_second_run(run: Run, others: list[Run]) -> Run:
@@ -94,24 +96,24 @@ def matching_epoch(epoch: int, run: Run, other: Run) -> int:
     return max((one for one in kept if one <= epoch), default=kept[0])
 
 
-def layer_pair(scene: InspectContext, other: InspectContext, conv: str, scale: str) -> None:
+def layer_pair(context: InspectContext, other: InspectContext, conv: str, scale: str) -> None:
     """One layer of both runs on one scale."""
-    end = common_vmax(scene, other, conv) if scale == "layer" else None
-    for cell, one, key in zip(feature_maps.grid_cells(2), (scene, other), ("one", "two"), strict=True):
+    end = common_vmax(context, other, conv) if scale == "layer" else None
+    for cell, one, key in zip(feature_maps.grid_cells(2), (context, other), ("one", "two"), strict=True):
         with cell:
             stage = one.relu_name(conv)
             values = one.activations[stage][0]
             limit = epoch_slider.epochs_vmax(one, stage, scale) if end is None else end
-            wall = render_feature_maps(values, scale, vmax=limit)
-            st.markdown(feature_maps.grid_heading(conv, wall))
-            words = f"{one.run.title}: {feature_maps.describe_grid(conv, wall)}"
-            clickable_image.clickable_image(clickable_image.from_feature_maps(wall), f"wall {conv} of {key}", words)
+            grid = render_feature_maps(values, scale, vmax=limit)
+            st.markdown(feature_maps.grid_heading(conv, grid))
+            words = f"{one.run.title}: {feature_maps.describe_grid(conv, grid)}"
+            clickable_image.clickable_image(clickable_image.from_feature_maps(grid), f"grid {conv} of {key}", words)
 
 
-def common_vmax(scene: InspectContext, other: InspectContext, conv: str) -> float:
-    """Where the scale of both walls ends: the strongest number of both runs, of all epochs where that is wanted."""
+def common_vmax(context: InspectContext, other: InspectContext, conv: str) -> float:
+    """The end of the common scale: the largest activation of both runs; over all epochs if one scale is selected."""
     ends = []
-    for one in (scene, other):
+    for one in (context, other):
         stage = one.relu_name(conv)
         held = epoch_slider.epochs_vmax(one, stage, "layer")
         ends.append(shared_vmax([one.activations[stage][0]]) if held is None else held)

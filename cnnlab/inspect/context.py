@@ -1,7 +1,6 @@
-"""What is in view: one run at one epoch, one image, and what every layer made of it.
+"""The input of every view of Look inside: one run at one epoch, one image, and the activations.
 
-The page makes one `InspectContext` and hands it to whatever is drawn. Its numbers come from one forward pass, which
-takes a millisecond: it is made anew each time, and nothing has to be remembered for the next person.
+The activations come from one forward pass of about a millisecond, so they are computed anew and never kept.
 """
 
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ VIEW_PARAM = url_param("view")  # which of the page's views is open
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class InspectContext:
-    """A run at an epoch and an image. Everything is float32; `stages` holds batches of one."""
+    """A run at an epoch and an image. Everything is float32; `activations` holds batches of one."""
 
     run: Run
     epoch: int
@@ -52,12 +51,12 @@ class InspectContext:
 
     @cached_property
     def activations(self) -> Activations:
-        """What every layer puts out for the image, by name."""
+        """The activation of every layer for the image, by name."""
         return numpy_forward.compute_activations(self.layers, self.weights, self.image[None])
 
     @property
     def probabilities(self) -> NDArray[np.float32]:
-        """What the network says, (10,), adding up to 1."""
+        """The predicted probabilities, (10,), with sum 1."""
         return np.asarray(numpy_forward.softmax(self.activations["logits"])[0])
 
     @property

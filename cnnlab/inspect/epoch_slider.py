@@ -1,7 +1,6 @@
-"""When: the slider through the epochs whose weights were kept, Play, and the place on the learning curve.
+"""The slider over the epochs with saved weights, the button Play, and the epoch on the learning curve.
 
-While Play runs, and wherever it is wanted, all epochs are drawn on one scale: otherwise every picture would fill its
-own, and nothing would seem to grow.
+Play selects one color scale for all epochs; otherwise each epoch has its own and changes of strength are not visible.
 """
 
 from typing import Any
@@ -28,19 +27,19 @@ SHARED_SCALE_PARAM = url_param("hold")
 SHARED_SCALE_OPTIONS = {"no": "one scale an epoch", "yes": "one scale for all epochs"}
 
 
-def epoch_controls(scene: InspectContext) -> None:
+def epoch_controls(context: InspectContext) -> None:
     """The slider, Play, and the learning curve with a line at this epoch."""
-    kept = scene.run.snapshot_epochs()
+    kept = context.run.snapshot_epochs()
     if len(kept) > 1:
-        st.session_state[EPOCH] = scene.epoch
+        st.session_state[EPOCH] = context.epoch
         st.select_slider("After epoch", kept, key=EPOCH, on_change=_on_epoch_selected)
         play_buttons(kept)
     else:
-        st.caption(f"Only the weights after epoch {scene.epoch} are kept so far.")
+        st.caption(f"Only the weights after epoch {context.epoch} are kept so far.")
     if st.session_state.get(SESSION_PLAYING):
         st.session_state[SESSION_JUST_DRAWN] = True
         play_timer(kept)
-    learning_curve(scene)
+    learning_curve(context)
 
 
 def play_buttons(kept: list[int]) -> None:
@@ -52,7 +51,7 @@ def play_buttons(kept: list[int]) -> None:
             st.button("Play", icon=":material/play_arrow:", on_click=_on_play, args=(kept,), key=PLAY)
         st.session_state[SHARED_SCALE] = is_scale_shared()
         st.toggle(
-            "One scale", key=SHARED_SCALE, on_change=_on_shared_scale_toggled, help="The same colours for all epochs."
+            "One scale", key=SHARED_SCALE, on_change=_on_shared_scale_toggled, help="The same colors for all epochs."
         )
 
 
@@ -61,22 +60,22 @@ def is_scale_shared() -> bool:
     return query_state.read_option(SHARED_SCALE_PARAM, SHARED_SCALE_OPTIONS) == "yes"
 
 
-def epochs_vmax(scene: InspectContext, layer_name: str, scale: str) -> NDArray[Any] | None:
+def epochs_vmax(context: InspectContext, layer_name: str, scale: str) -> NDArray[Any] | None:
     """The end of the scale that all epochs share, by map; None where each epoch has its own."""
-    return shared_epochs_vmax(scene, layer_name, scale) if is_scale_shared() else None
+    return shared_epochs_vmax(context, layer_name, scale) if is_scale_shared() else None
 
 
-def shared_epochs_vmax(scene: InspectContext, layer_name: str, scale: str) -> NDArray[Any]:
+def shared_epochs_vmax(context: InspectContext, layer_name: str, scale: str) -> NDArray[Any]:
     """The end of a common scale for this stage and image over all epochs kept."""
-    kept = tuple(scene.run.snapshot_epochs())
-    return _shared_epochs_vmax(str(scene.run.path), kept, scene.image.tobytes(), layer_name, scale, scene)
+    kept = tuple(context.run.snapshot_epochs())
+    return _shared_epochs_vmax(str(context.run.path), kept, context.image.tobytes(), layer_name, scale, context)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _shared_epochs_vmax(
-    path: str, kept: tuple[int, ...], pixels: bytes, stage: str, scale: str, _scene: InspectContext
+    path: str, kept: tuple[int, ...], pixels: bytes, stage: str, scale: str, _context: InspectContext
 ) -> NDArray[Any]:
-    return shared_vmax([_scene.at_epoch(epoch).activations[stage][0] for epoch in kept], scale)
+    return shared_vmax([_context.at_epoch(epoch).activations[stage][0] for epoch in kept], scale)
 
 
 @st.fragment(run_every=SECONDS_PER_EPOCH)
@@ -89,22 +88,22 @@ def play_timer(kept: list[int]) -> None:
     st.rerun()
 
 
-def learning_curve(scene: InspectContext) -> None:
+def learning_curve(context: InspectContext) -> None:
     """The learning curve, small, with a line at this epoch."""
-    history = cache.history(scene.run)
+    history = cache.history(context.run)
     if len(history["epoch"]) < 2:
         return
     figures = {"epoch": history["epoch"], "training": history["train_eval_accuracy"]}
-    figures |= {"validation": history["val_accuracy"], "cursor": np.full(len(history["epoch"]), scene.epoch)}
-    here, said = np.flatnonzero(history["epoch"] == scene.epoch), f"Epoch {scene.epoch}"
+    figures |= {"validation": history["val_accuracy"], "cursor": np.full(len(history["epoch"]), context.epoch)}
+    here, description = np.flatnonzero(history["epoch"] == context.epoch), f"Epoch {context.epoch}"
     if len(here):
         training, unseen = (history[name][here[0]] for name in ("train_eval_accuracy", "val_accuracy"))
-        split = scene.run.experiment.split  # what the dashed curve is measured on: validation or test
-        said = f"{said}: training {percent(training)}, {split} {percent(unseen)}"
-    alt = f"Learning curve with a line at {said[0].lower()}{said[1:]}."
-    spec = charts.cached_spec("chart_specs.epoch_cursor", scene.run.experiment.epochs)
+        split = context.run.experiment.split  # what the dashed curve is measured on: validation or test
+        description = f"{description}: training {percent(training)}, {split} {percent(unseen)}"
+    alt = f"Learning curve with a line at {description[0].lower()}{description[1:]}."
+    spec = charts.cached_spec("chart_specs.epoch_cursor", context.run.experiment.epochs)
     st.vega_lite_chart(spec=charts.with_data(spec, **figures), key="epoch curve", alt=alt, width="stretch")
-    st.caption(f"{said} (dashed)".replace(" %", "\N{NO-BREAK SPACE}%") if len(here) else said)
+    st.caption(f"{description} (dashed)".replace(" %", "\N{NO-BREAK SPACE}%") if len(here) else description)
 
 
 def _on_epoch_selected() -> None:

@@ -1,6 +1,6 @@
-"""One map: every number of it, the kernel that made it, the part of the picture that a pixel of it sees.
+"""The view "One map": its numbers, its kernel, and the receptive field and computation of one pixel.
 
-A click on a pixel of the map takes that pixel apart (see `pixel`); until then it is the strongest one.
+The pixel is the one that is clicked, by default the strongest (see `pixel_trace`).
 """
 
 import numpy as np
@@ -21,38 +21,38 @@ STAGE_PARAM = url_param("stage")
 LAYER_KIND_TITLES = {"relu": "after ReLU", "conv": "convolution", "bn": "batch norm", "pool": "pooled"}
 
 
-def feature_map_view(scene: InspectContext) -> None:
-    """Controls, the map beside the picture, its figures, one pixel's arithmetic, the images that excite the filter."""
+def feature_map_view(context: InspectContext) -> None:
+    """Controls, the map beside the image, the computation of one pixel, the images that activate the filter most."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        conv, number = map_controls.map_controls(scene, default=strongest_map(scene))
-        number = strongest_map(scene) if number is None else number
-        layer = layer_control(scene, conv)
-        row, column = pixel_controls(scene, layer, number)
-    st.markdown(describe_map(scene, conv, number))
-    map_and_input(scene, conv, layer, number, (row, column))
-    pixel_trace.pixel_trace_section(scene, layer, number, row, column)
-    top_activations.top_activations_section(scene, conv, number)
+        conv, number = map_controls.map_controls(context, default=strongest_map(context))
+        number = strongest_map(context) if number is None else number
+        layer = layer_control(context, conv)
+        row, column = pixel_controls(context, layer, number)
+    st.markdown(describe_map(context, conv, number))
+    map_and_input(context, conv, layer, number, (row, column))
+    pixel_trace.pixel_trace_section(context, layer, number, row, column)
+    top_activations.top_activations_section(context, conv, number)
 
 
-def strongest_map(scene: InspectContext) -> int:
+def strongest_map(context: InspectContext) -> int:
     """The strongest map of the chosen layer, shown where none is chosen."""
-    conv, _ = map_controls.selected_map(scene)
-    return filter_ablation.top_filters(scene.activations[scene.relu_name(conv)][0], 1)[0]
+    conv, _ = map_controls.selected_map(context)
+    return filter_ablation.top_filters(context.activations[context.relu_name(conv)][0], 1)[0]
 
 
-def layer_control(scene: InspectContext, conv: str) -> Layer:
-    """After ReLU, or another stage of the block."""
-    block = {layer.kind: layer for layer in scene.block_layers(conv)}
+def layer_control(context: InspectContext, conv: str) -> Layer:
+    """The control for the layer of the block: ReLU by default."""
+    block = {layer.kind: layer for layer in context.block_layers(conv)}
     options = {kind: name for kind, name in LAYER_KIND_TITLES.items() if kind in block}
     return block[query_state.segmented_param(STAGE_PARAM, "Stage", options)]
 
 
-def pixel_controls(scene: InspectContext, layer: Layer, number: int) -> tuple[int, int]:
+def pixel_controls(context: InspectContext, layer: Layer, number: int) -> tuple[int, int]:
     """Row and column, for the keyboard; the strongest pixel where none is chosen."""
     height, width, _ = layer.output_shape
     place = query_state.read_index(map_controls.PIXEL_PARAM, height * width)
     if place is None:
-        place = int(np.abs(scene.activations[layer.name][0, ..., number]).argmax())
+        place = int(np.abs(context.activations[layer.name][0, ..., number]).argmax())
     row, column = divmod(place, width)
     for name, value, size in (("Row", row, height), ("Column", column, width)):
         key = PIXEL_INPUTS[name]
@@ -61,18 +61,18 @@ def pixel_controls(scene: InspectContext, layer: Layer, number: int) -> tuple[in
     return row, column
 
 
-def describe_map(scene: InspectContext, conv: str, number: int) -> str:
-    """Its range, its rank, and whether it is silent here or everywhere."""
-    maps = scene.activations[scene.relu_name(conv)][0]
+def describe_map(context: InspectContext, conv: str, number: int) -> str:
+    """Its range and its rank, or whether it is inactive for this image or for all test images."""
+    maps = context.activations[context.relu_name(conv)][0]
     found = activation_stats.feature_map_stats(maps, number)
     name = f"**Map {number} of {conv}**"
-    known = top_activations.load_top_activations(scene.run)
-    dead = known is not None and bool(known.examples[scene.relu_name(conv)].dead[number])
+    known = top_activations.load_top_activations(context.run)
+    dead = known is not None and bool(known.examples[context.relu_name(conv)].dead[number])
     if found.inactive and dead and known is not None:
         return f"{name} is **dead**: after ReLU it is zero on this image and on all {known.images:,} test images."
     if found.inactive:
-        elsewhere = " (it answers others)" if known is not None else ""
-        return f"{name} is **silent on this image**: after ReLU it is zero everywhere{elsewhere}."
+        elsewhere = " (it is active for other test images)" if known is not None else ""
+        return f"{name} is **inactive on this image**: after ReLU it is zero everywhere{elsewhere}."
     ranks = f"{found.rank_by_mean} by mean, {found.rank_by_max} by strongest pixel"
     return (
         f"{name} after ReLU: {formatting.format_range(found.minimum, found.maximum)}, mean"
@@ -80,13 +80,13 @@ def describe_map(scene: InspectContext, conv: str, number: int) -> str:
     )
 
 
-def map_and_input(scene: InspectContext, conv: str, layer: Layer, number: int, spot: tuple[int, int]) -> None:
-    """The map, the picture with the pixel's receptive field, and the kernel, side by side where there is room."""
+def map_and_input(context: InspectContext, conv: str, layer: Layer, number: int, spot: tuple[int, int]) -> None:
+    """The map, the image with the pixel's receptive field, and the kernel, side by side where there is room."""
     row, column = spot
     map_cell, picture_cell, kernel_cell = grid_cells(3)
     with map_cell:
-        maps = scene.activations[layer.name][0]
-        end = map_vmax(scene, layer.name, number)
+        maps = context.activations[layer.name][0]
+        end = map_vmax(context, layer.name, number)
         st.markdown(f"**{layer.name}**, map {number}")
         clickable_image.clickable_image(
             clickable_image.from_feature_map(maps, number, end, layer.signed),
@@ -99,19 +99,19 @@ def map_and_input(scene: InspectContext, conv: str, layer: Layer, number: int, s
             on_click=lambda place: query_state.set_param(map_controls.PIXEL_PARAM, str(place)),
         )
     with picture_cell:
-        box = receptive_field.receptive_field(scene.layers, layer.name, row, column)
-        st.markdown("**What that pixel can see**")
+        box = receptive_field.receptive_field(context.layers, layer.name, row, column)
+        st.markdown("**Receptive field of that pixel**")
         size = f"{box.bottom - box.top}x{box.right - box.left} pixels, rows {box.top} to {box.bottom - 1}"
         clickable_image.clickable_image(
-            clickable_image.from_pixels(scene.image, [box]),
+            clickable_image.from_pixels(context.image, [box]),
             "field",
-            f"The picture with the receptive field framed: {size}.",
+            f"The image with the receptive field framed: {size}.",
         )
-        padding = next(one.padding for one in scene.layers if one.name == conv)
-        framed = f" {conv} is padded: it also looks over the border of its map." if padding == "same" else ""
+        padding = next(one.padding for one in context.layers if one.name == conv)
+        framed = f" {conv} is padded: it also reads zeros outside the border of its map." if padding == "same" else ""
         st.caption(f"Its receptive field: {size}, columns {box.left} to {box.right - 1}.{framed}")
     with kernel_cell:
-        kernels.single_kernel(scene, conv, number)
+        kernels.single_kernel(context, conv, number)
 
 
 def _on_pixel_entered(width: int) -> None:

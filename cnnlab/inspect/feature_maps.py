@@ -1,4 +1,4 @@
-"""The first view: every map of every convolution layer for this image, as one grid a layer. A click enlarges a map.
+"""The view "All maps": every feature map of every convolution layer, one grid for each layer. A click enlarges a map.
 
 The enlarged map opens above the grids and stays at the top of the window while the page is scrolled, so that a click
 on any grid, also on a phone, has its result on the screen.
@@ -29,104 +29,104 @@ ENLARGED_STYLE = f"""<style>
 .st-key-enlarged {{ background: {PAGE_COLOR}; padding-bottom: 0.25rem; }}
 @media (max-width: 640px) {{ :has(> .st-key-enlarged_picture) {{ width: 45vw !important; flex: 0 0 45vw; }} }}
 </style>"""
-NARROWEST, NARROWEST_OF_FOUR = 250, 190  # pixels; a wall that would be narrower goes into the next row
+NARROWEST, NARROWEST_OF_FOUR = 250, 190  # pixels; a grid that would be narrower goes into the next row
 
 
-def feature_maps_view(scene: InspectContext) -> None:
-    """The walls; below them the colours, and for the keyboard what a click on a wall chooses too."""
+def feature_maps_view(context: InspectContext) -> None:
+    """The grids; below them their color scale and order, and the menus that select a map by keyboard."""
     scale, order = query_state.read_option(SCALE_PARAM, DETAIL_FIRST), query_state.read_option(ORDER_PARAM, ORDERS)
-    conv, number = map_controls.selected_map(scene)
+    conv, number = map_controls.selected_map(context)
     if number is not None:
-        enlarged_map(scene, conv, number)
-    st.caption("Each square is what one filter found in the picture. Click one to enlarge it.")
-    for one, cell in zip(scene.convolution_names, grid_cells(len(scene.convolution_names)), strict=True):
+        enlarged_map(context, conv, number)
+    st.caption("Each square is the feature map of one filter. Click one to enlarge it.")
+    for one, cell in zip(context.convolution_names, grid_cells(len(context.convolution_names)), strict=True):
         with cell, st.container(gap="xsmall"):
-            wall = layer_feature_maps(scene, one, scale, map_order(scene, one, order))
-            layer_grid(scene, one, wall, number if one == conv else None)
+            grid = layer_feature_maps(context, one, scale, map_order(context, one, order))
+            layer_grid(context, one, grid, number if one == conv else None)
     st.caption(describe_color_scale(scale))
-    grid_controls(scene, order)
+    grid_controls(context, order)
 
 
-def grid_controls(scene: InspectContext, order: str) -> None:
-    """How the walls are coloured and sorted, and which map is enlarged."""
+def grid_controls(context: InspectContext, order: str) -> None:
+    """How the grids are colored and sorted, and which map is enlarged."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        query_state.segmented_param(SCALE_PARAM, "Colours", DETAIL_FIRST)
+        query_state.segmented_param(SCALE_PARAM, "Colors", DETAIL_FIRST)
         query_state.select_param(ORDER_PARAM, "Order", ORDERS, width=190)
         if order == "class":
             query_state.select_param(
-                CLASS_PARAM, "Class", {str(label): name for label, name in enumerate(scene.classes)}, width=150
+                CLASS_PARAM, "Class", {str(label): name for label, name in enumerate(context.classes)}, width=150
             )
-        map_controls.map_controls(scene)
-    if order == "class" and top_activations.load_top_activations(scene.run) is None:
+        map_controls.map_controls(context)
+    if order == "class" and top_activations.load_top_activations(context.run) is None:
         top_activations.offer_computation(
-            scene.run, "Which filter prefers a class is a question about all test images."
+            context.run, "The preference of a filter for a class is computed on all test images."
         )
 
 
 def grid_cells(count: int) -> list[st.delta_generator.DeltaGenerator]:
-    """Places for the walls, side by side as far as there is room."""
+    """Places for the grids, side by side as far as there is room."""
     grid = st.grid(max(min(count, 4), 2), min_column_width=NARROWEST if count < 4 else NARROWEST_OF_FOUR, gap="small")
     return [grid.cell() for _ in range(count)]
 
 
 def layer_feature_maps(
-    scene: InspectContext, conv: str, scale: str, order: NDArray[np.int64] | None = None
+    context: InspectContext, conv: str, scale: str, order: NDArray[np.int64] | None = None
 ) -> FeatureMapGrid:
-    """The wall of one layer after ReLU; on the scale of all epochs where that is wanted."""
-    stage = scene.relu_name(conv)
-    maps = scene.activations[stage][0]
-    return render_feature_maps(maps, scale, vmax=epoch_slider.epochs_vmax(scene, stage, scale), order=order)
+    """The grid of one layer after ReLU; on the scale of all epochs where that is wanted."""
+    stage = context.relu_name(conv)
+    maps = context.activations[stage][0]
+    return render_feature_maps(maps, scale, vmax=epoch_slider.epochs_vmax(context, stage, scale), order=order)
 
 
-def map_order(scene: InspectContext, conv: str, order: str) -> NDArray[np.int64] | None:
+def map_order(context: InspectContext, conv: str, order: str) -> NDArray[np.int64] | None:
     """The maps in the order that was asked for; None for their own."""
-    stage = scene.relu_name(conv)
+    stage = context.relu_name(conv)
     if order in ("mean", "max"):
-        return activation_stats.rank_feature_maps(scene.activations[stage][0], order)
-    if order == "class" and (found := top_activations.load_top_activations(scene.run)) is not None:
+        return activation_stats.rank_feature_maps(context.activations[stage][0], order)
+    if order == "class" and (found := top_activations.load_top_activations(context.run)) is not None:
         return np.argsort(
-            -found.selectivity[stage][query_state.read_index(CLASS_PARAM, len(scene.classes)) or 0], kind="stable"
+            -found.selectivity[stage][query_state.read_index(CLASS_PARAM, len(context.classes)) or 0], kind="stable"
         )
     return None
 
 
-def layer_grid(scene: InspectContext, conv: str, wall: FeatureMapGrid, number: int | None) -> None:
+def layer_grid(context: InspectContext, conv: str, grid: FeatureMapGrid, number: int | None) -> None:
     """One layer: its name and count, and its maps, the chosen one framed."""
-    st.markdown(grid_heading(conv, wall))
+    st.markdown(grid_heading(conv, grid))
     clickable_image.clickable_image(
-        clickable_image.from_feature_maps(wall),
-        key=f"wall {conv}",
-        alt=describe_grid(conv, wall),
+        clickable_image.from_feature_maps(grid),
+        key=f"grid {conv}",
+        alt=describe_grid(conv, grid),
         selected=number,
         on_click=lambda picked: map_controls.select_map(conv, picked),
     )
 
 
-def grid_heading(conv: str, wall: FeatureMapGrid) -> str:
-    """'**conv1** 64 of 64 maps, 30x30, 3 silent': counted, not assumed."""
-    silent = int(wall.inactive.sum())
-    found = f"**{conv}** {wall.count} of {len(wall.minimum)} maps, {wall.map_shape[0]}x{wall.map_shape[1]}"
-    broken = f", {int(wall.non_finite.sum())} without numbers" if wall.non_finite.any() else ""
-    return found + (f", {silent} silent" if silent else "") + broken
+def grid_heading(conv: str, grid: FeatureMapGrid) -> str:
+    """'**conv1** 64 of 64 maps, 30x30, 3 found nothing here'."""
+    inactive = int(grid.inactive.sum())
+    found = f"**{conv}** {grid.count} of {len(grid.minimum)} maps, {grid.map_shape[0]}x{grid.map_shape[1]}"
+    broken = f", {int(grid.non_finite.sum())} without numbers" if grid.non_finite.any() else ""
+    return found + (f", {inactive} found nothing here" if inactive else "") + broken
 
 
-def describe_grid(conv: str, wall: FeatureMapGrid) -> str:
-    """What the wall shows, for people who do not see it."""
-    strongest = np.argsort(-wall.maximum)[:3].tolist()
-    named = ", ".join(f"map {number} up to {formatting.format_value(wall.maximum[number])}" for number in strongest)
-    silent = int(wall.inactive.sum())
+def describe_grid(conv: str, grid: FeatureMapGrid) -> str:
+    """The alt text of the grid."""
+    strongest = np.argsort(-grid.maximum)[:3].tolist()
+    named = ", ".join(f"map {number} up to {formatting.format_value(grid.maximum[number])}" for number in strongest)
+    inactive = int(grid.inactive.sum())
     return (
-        f"{wall.count} maps of {conv}, {wall.map_shape[0]}x{wall.map_shape[1]} each. Strongest: {named}. "
-        f"{silent} of them found nothing in this image."
+        f"{grid.count} maps of {conv}, {grid.map_shape[0]}x{grid.map_shape[1]} each. Strongest: {named}. "
+        f"{inactive} of them found nothing in this image."
     )
 
 
-def enlarged_map(scene: InspectContext, conv: str, number: int) -> None:
+def enlarged_map(context: InspectContext, conv: str, number: int) -> None:
     """The chosen map, with its numbers under the pointer and its figures beside it."""
-    maps = scene.activations[scene.relu_name(conv)][0]
+    maps = context.activations[context.relu_name(conv)][0]
     facts = activation_stats.feature_map_stats(maps, number)
-    said = (
-        "silent on this image: zero everywhere"
+    description = (
+        "inactive on this image: zero everywhere"
         if facts.inactive
         else (
             f"{formatting.format_range(facts.minimum, facts.maximum)}, mean"
@@ -134,29 +134,35 @@ def enlarged_map(scene: InspectContext, conv: str, number: int) -> None:
             f" and {facts.rank_by_max} by its strongest pixel"
         )
     )
-    end = map_vmax(scene, scene.relu_name(conv), number)
+    end = map_vmax(context, context.relu_name(conv), number)
     picture = clickable_image.from_feature_map(maps, number, end, signed=False)
     st.html(ENLARGED_STYLE)
     with st.container(key="enlarged", horizontal=True, wrap=False, vertical_alignment="center"):
         with st.container(key="enlarged_picture", width=ENLARGED_WIDTH):
-            alt = f"Map {number} of {conv}, enlarged: {said}."
+            alt = f"Map {number} of {conv}, enlarged: {description}."
             clickable_image.clickable_image(picture, key="enlarged map", alt=alt)
         with st.container(gap="xsmall"):
             st.markdown(f"**Map {number} of {conv}**, enlarged")
-            st.caption(f"{said}.")
+            st.caption(f"{description}.")
             apart, close = "Show how this map is computed", "Close"
             st.button(apart, icon=":material/zoom_in:", on_click=query_state.set_param, args=(VIEW_PARAM, "map"))
             st.button(close, icon=":material/close:", on_click=map_controls.select_map, args=(conv, None))
 
 
-def map_vmax(scene: InspectContext, layer_name: str, number: int) -> float:
+def map_vmax(context: InspectContext, layer_name: str, number: int) -> float:
     """Where one map's own scale ends: at its strongest pixel, or at that of all epochs."""
-    held = epoch_slider.epochs_vmax(scene, layer_name, "map")
-    return float((shared_vmax([scene.activations[layer_name][0]], "map") if held is None else held)[number])
+    held = epoch_slider.epochs_vmax(context, layer_name, "map")
+    return float((shared_vmax([context.activations[layer_name][0]], "map") if held is None else held)[number])
 
 
 def describe_color_scale(scale: str) -> str:
-    """How to read the colours, in two sentences."""
+    """How to read the colors, in two sentences."""
     if scale == "layer":
-        return "Dark is zero: the filter found nothing there. One scale for each layer, so bright maps are strong maps."
-    return "Dark is zero. Each map has its own scale, so weak maps show what they found; do not compare brightness."
+        return (
+            "Dark is zero: the filter found nothing there. All maps of a layer have one scale, so bright maps are "
+            "strong maps."
+        )
+    return (
+        "Dark is zero. Each map has its own scale, so weak maps are visible too; do not compare brightness between "
+        "maps."
+    )

@@ -1,6 +1,6 @@
-"""Switch it off: filters silenced one by one or in bulk, a first-layer kernel changed by hand, and the answer at once.
+"""The view "Switch off": filters set to zero, kernels of the first layer edited, and the effect on the prediction.
 
-Nothing is saved: the switches are this browser's, the run's weights stay as they are, and Reset forgets everything.
+The changes belong to the session. The run is not changed; Reset removes all changes.
 """
 
 from collections.abc import Sequence
@@ -50,69 +50,73 @@ class AblationState:
         """How many filters are off."""
         return sum(len(numbers) for numbers in self.ablated.values())
 
-    def weights(self, scene: InspectContext) -> Weights:
+    def weights(self, context: InspectContext) -> Weights:
         """The run's weights with the changed kernels."""
-        weights: Weights = scene.weights
+        weights: Weights = context.weights
         for number, values in self.kernels.items():
-            weights = replace_kernel(weights, number, values, scene.convolution_names[0])
+            weights = replace_kernel(weights, number, values, context.convolution_names[0])
         return weights
 
-    def activations(self, scene: InspectContext) -> Activations:
-        """Every stage of the image with the filters off and the kernels changed."""
-        return filter_ablation.ablate_filters(scene.layers, self.weights(scene), scene.image[None], self.ablated)
+    def activations(self, context: InspectContext) -> Activations:
+        """The activations of the image with the filters off and the kernels changed."""
+        return filter_ablation.ablate_filters(context.layers, self.weights(context), context.image[None], self.ablated)
 
 
-def filter_ablation_view(scene: InspectContext) -> None:
-    """The switches, the answer before and after, the wall with what is off, and the kernel's numbers."""
-    kept = ablation_state(scene)
+def filter_ablation_view(context: InspectContext) -> None:
+    """The buttons, the prediction before and after, the grid of maps, and the kernel editor."""
+    kept = ablation_state(context)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        conv, number = map_controls.map_controls(scene)
-        ablation_buttons(scene, kept, conv, number)
-    changed = kept.activations(scene)
+        conv, number = map_controls.map_controls(context)
+        ablation_buttons(context, kept, conv, number)
+    changed = kept.activations(context)
     left, right = feature_maps.grid_cells(2)
     with left:
-        filter_grid(scene, kept, conv, changed)
+        filter_grid(context, kept, conv, changed)
     with right:
-        prediction_change(scene, kept, changed)
-    st.markdown(f"## Change a kernel of {scene.convolution_names[0]}")
-    kernel_editor(scene, kept, changed)
+        prediction_change(context, kept, changed)
+    st.markdown(f"## Change a kernel of {context.convolution_names[0]}")
+    kernel_editor(context, kept, changed)
 
 
-def ablation_state(scene: InspectContext) -> AblationState:
-    """This browser's switches; another run starts with none."""
+def ablation_state(context: InspectContext) -> AblationState:
+    """The session's changes; none for another run."""
     kept = st.session_state.get(SESSION_ABLATION)
-    if not isinstance(kept, AblationState) or kept.run != scene.run.name:
-        kept = st.session_state[SESSION_ABLATION] = AblationState(scene.run.name)
+    if not isinstance(kept, AblationState) or kept.run != context.run.name:
+        kept = st.session_state[SESSION_ABLATION] = AblationState(context.run.name)
     return kept
 
 
-def ablation_buttons(scene: InspectContext, kept: AblationState, conv: str, number: int | None) -> None:
+def ablation_buttons(context: InspectContext, kept: AblationState, conv: str, number: int | None) -> None:
     """One filter, the strongest few, all but one, and Reset."""
     if number is not None:
         word = "Switch on" if number in kept.ablated.get(conv, ()) else "Switch off"
         st.button(f"{word} map {number}", on_click=_on_filter_toggled, args=(kept, conv, number), key=TOGGLE)
-        everything = map_controls.map_count(scene, conv)
+        everything = map_controls.map_count(context, conv)
         others = filter_ablation.all_filters_except(everything, [number])
         st.button(f"All but map {number}", on_click=_set_ablated, args=(kept, conv, others))
-    few = st.number_input("How many", 1, map_controls.map_count(scene, conv), 3, key=COUNT, width=110)
-    found = filter_ablation.top_filters(scene.activations[scene.relu_name(conv)][0], int(few))
+    few = st.number_input("How many", 1, map_controls.map_count(context, conv), 3, key=COUNT, width=110)
+    found = filter_ablation.top_filters(context.activations[context.relu_name(conv)][0], int(few))
     st.button(f"The strongest {few} off", on_click=_set_ablated, args=(kept, conv, found))
     st.button("Reset", icon=":material/restart_alt:", on_click=_on_reset, key=RESET)
 
 
-def prediction_change(scene: InspectContext, kept: AblationState, changed: Activations) -> None:
-    """The answer before and after, and a sentence about the difference."""
+def prediction_change(context: InspectContext, kept: AblationState, changed: Activations) -> None:
+    """The prediction before and after, and a sentence about the difference."""
     now = np.asarray(numpy_forward.softmax(changed["logits"])[0])
     off = ", ".join(f"{len(numbers)} of {conv}" for conv, numbers in kept.ablated.items() if numbers) or "none"
     if kept.count or kept.kernels:
-        difference = inspection.explain_prediction_change(scene.probabilities, now, scene.classes)
-        st.markdown(f"Filters off: {off}{describe_edited_kernels(kept, scene.convolution_names[0])}. {difference}")
+        difference = inspection.explain_prediction_change(context.probabilities, now, context.classes)
+        st.markdown(f"Filters off: {off}{describe_edited_kernels(kept, context.convolution_names[0])}. {difference}")
     else:
-        st.markdown("All filters are on, as trained. Click a map to switch it off, and watch the bars.")
+        st.markdown(
+            "All filters are on, as trained. Click a map to switch its filter off and see the change of the prediction."
+        )
     prediction.probability_bars(
-        now, scene.classes, scene.selected_image.true_class, "ablation changed", before=scene.probabilities
+        now, context.classes, context.selected_image.true_class, "ablation changed", before=context.probabilities
     )
-    st.caption("The mark on each bar is the answer as trained. Nothing is saved; Reset switches everything on again.")
+    st.caption(
+        "The mark on each bar is the prediction as trained. Nothing is saved; Reset switches everything on again."
+    )
 
 
 def describe_edited_kernels(kept: AblationState, conv: str) -> str:
@@ -124,14 +128,14 @@ def describe_edited_kernels(kept: AblationState, conv: str) -> str:
     return f"; {'kernel' if len(numbers) == 1 else 'kernels'} {named} of {conv} changed"
 
 
-def filter_grid(scene: InspectContext, kept: AblationState, conv: str, changed: Activations) -> None:
+def filter_grid(context: InspectContext, kept: AblationState, conv: str, changed: Activations) -> None:
     """The layer's maps as they are now; a click switches one off or on."""
-    stage = scene.relu_name(conv)
-    hung = render_feature_maps(changed[stage][0], vmax=shared_vmax([scene.activations[stage][0]]))
+    stage = context.relu_name(conv)
+    grid = render_feature_maps(changed[stage][0], vmax=shared_vmax([context.activations[stage][0]]))
     off = sorted(kept.ablated.get(conv, ()))
-    picture = clickable_image.from_feature_maps(hung)
-    places = [(column, row, column + 1, row + 1) for row, column in map(hung.position, off)]
-    st.markdown(f"**{conv}** {hung.count - len(off)} of {hung.count} filters on; click one to switch it")
+    picture = clickable_image.from_feature_maps(grid)
+    places = [(column, row, column + 1, row + 1) for row, column in map(grid.position, off)]
+    st.markdown(f"**{conv}** {grid.count - len(off)} of {grid.count} filters on; click one to switch it")
     clickable_image.clickable_image(
         clickable_image.ClickableImage(
             uri=picture.uri, columns=picture.columns, rows=picture.rows, cells=picture.cells, legend=picture.legend,
@@ -143,31 +147,31 @@ def filter_grid(scene: InspectContext, kept: AblationState, conv: str, changed: 
     )  # fmt: skip
 
 
-def kernel_editor(scene: InspectContext, kept: AblationState, changed: Activations) -> None:
+def kernel_editor(context: InspectContext, kept: AblationState, changed: Activations) -> None:
     """The numbers of one first-layer kernel, to be typed over, and its map before and after."""
-    conv = scene.convolution_names[0]
-    own = scene.weights[f"{conv}/kernel"]
+    conv = context.convolution_names[0]
+    own = context.weights[f"{conv}/kernel"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         number = int(st.number_input(f"Kernel of {conv}", 0, own.shape[-1] - 1, key=KERNEL, width=130))
-        colour = st.segmented_control(
-            "Colour", ["all", *pixel_trace.COLOR_NAMES], default="all", required=True, key=COLOR
+        color = st.segmented_control(
+            "Color", ["all", *pixel_trace.COLOR_NAMES], default="all", required=True, key=COLOR
         )
         options = ["no ready-made kernel", *(KERNEL_PRESETS if own.shape[0] == 3 else {"all zero": 0})]
-        ready = f"{PRESET} {number} {colour}"
+        ready = f"{PRESET} {number} {color}"
         st.selectbox(
             "Ready-made",
             options,
             key=ready,
             on_change=_on_preset_selected,
-            args=(kept, number, colour, own, ready),
+            args=(kept, number, color, own, ready),
             width=220,
         )
-    stage = scene.relu_name(conv)
-    pair = [stages[stage][0][..., [number]] for stages in (scene.activations, changed)]
+    stage = context.relu_name(conv)
+    pair = [stages[stage][0][..., [number]] for stages in (context.activations, changed)]
     end = float(shared_vmax(pair)[0])
     numbers, *places = st.columns([1.6, 1, 1])
     with numbers:
-        weight_inputs(kept, number, str(colour), kept.kernels.get(number, own[..., number]), own)
+        weight_inputs(kept, number, str(color), kept.kernels.get(number, own[..., number]), own)
     for cell, title, one in zip(places, ("before", "now"), pair, strict=True):
         with cell:
             st.markdown(f"map {number} **{title}**")
@@ -180,23 +184,23 @@ def kernel_editor(scene: InspectContext, kept: AblationState, changed: Activatio
 
 
 def weight_inputs(
-    kept: AblationState, number: int, colour: str, values: NDArray[np.float32], own: NDArray[np.float32]
+    kept: AblationState, number: int, color: str, values: NDArray[np.float32], own: NDArray[np.float32]
 ) -> None:
     """One number input for each weight, in the kernel's own arrangement."""
     size = values.shape[0]
-    shown = values.mean(axis=-1) if colour == "all" else values[..., pixel_trace.COLOR_NAMES.index(colour)]
+    shown = values.mean(axis=-1) if color == "all" else values[..., pixel_trace.COLOR_NAMES.index(color)]
     for row in range(size):
         with st.container(horizontal=True, wrap=False, gap="xsmall"):  # columns are never narrower than 128 pixels
             for column in range(size):
-                key = f"{WEIGHT} {number} {colour} {row} {column}"
+                key = f"{WEIGHT} {number} {color} {row} {column}"
                 st.session_state[key] = float(shown[row, column])
                 st.number_input(
                     f"row {row}, column {column}", key=key, step=0.1, format="%.3f", label_visibility="collapsed",
                     width=110 if size <= 3 else 84,
-                    on_change=_on_weight_entered, args=(kept, number, colour, (row, column), key, own),
+                    on_change=_on_weight_entered, args=(kept, number, color, (row, column), key, own),
                 )  # fmt: skip
-    what = "The mean of the three colours; a number typed here goes into all three." if colour == "all" else ""
-    st.caption(what or f"What the kernel does with {colour}.")
+    what = "The mean of the three colors; a number typed here goes into all three." if color == "all" else ""
+    st.caption(what or f"The weights for {color}.")
 
 
 def _on_filter_toggled(kept: AblationState, conv: str, number: int) -> None:
@@ -214,27 +218,27 @@ def _on_reset() -> None:
 
 
 def _on_weight_entered(
-    kept: AblationState, number: int, colour: str, place: tuple[int, int], key: str, own: NDArray[np.float32]
+    kept: AblationState, number: int, color: str, place: tuple[int, int], key: str, own: NDArray[np.float32]
 ) -> None:
     value = st.session_state[key]
     if value is None or not np.isfinite(value):
         return
     kernel = kept.kernels.get(number, own[..., number]).copy()
-    kernel[place] = value if colour == "all" else kernel[place]
-    if colour != "all":
-        kernel[(*place, pixel_trace.COLOR_NAMES.index(colour))] = value
+    kernel[place] = value if color == "all" else kernel[place]
+    if color != "all":
+        kernel[(*place, pixel_trace.COLOR_NAMES.index(color))] = value
     kept.kernels[number] = kernel
 
 
-def _on_preset_selected(kept: AblationState, number: int, colour: str, own: NDArray[np.float32], key: str) -> None:
+def _on_preset_selected(kept: AblationState, number: int, color: str, own: NDArray[np.float32], key: str) -> None:
     chosen = st.session_state[key]
     if chosen not in KERNEL_PRESETS:
         kept.kernels.pop(number, None)
         return
     values = KERNEL_PRESETS[chosen] if own.shape[0] == 3 else np.zeros(own.shape[:2])
     kernel = kept.kernels.get(number, own[..., number]).copy()
-    if colour == "all":
+    if color == "all":
         kernel[...] = values[..., None]
     else:
-        kernel[..., pixel_trace.COLOR_NAMES.index(colour)] = values
+        kernel[..., pixel_trace.COLOR_NAMES.index(color)] = values
     kept.kernels[number] = kernel

@@ -1,7 +1,4 @@
-"""Which map: the layer and the number, for the keyboard and for a thumb, tied to the selection in the address.
-
-A click on a wall chooses the same thing. Both write the address, and everything that is drawn reads it.
-"""
+"""The controls for the layer and the map, tied to the URL. A click on a grid selects the same."""
 
 import streamlit as st
 
@@ -13,19 +10,19 @@ LAYER, MAP = session_key("inspect.map_controls.layer"), session_key("inspect.map
 PIXEL_PARAM = url_param("pixel")  # of the map that is chosen: row times width plus column
 
 
-def selected_map(scene: InspectContext) -> tuple[str, int | None]:
+def selected_map(context: InspectContext) -> tuple[str, int | None]:
     """The convolution and the map in the address, as far as this network has them: a name, and a number or None."""
     wanted, _ = selection.parse_selection(dict(st.query_params))
-    convolutions = scene.convolution_names
+    convolutions = context.convolution_names
     block = "".join(letter for letter in wanted.layer if letter.isdigit())
     conv = f"conv{block}" if f"conv{block}" in convolutions else convolutions[0]
-    known = wanted.map is not None and wanted.map < map_count(scene, conv)
+    known = wanted.map is not None and wanted.map < map_count(context, conv)
     return conv, wanted.map if known else None
 
 
-def map_count(scene: InspectContext, conv: str) -> int:
+def map_count(context: InspectContext, conv: str) -> int:
     """How many maps the convolution has."""
-    return int(scene.activations[conv].shape[-1])
+    return int(context.activations[conv].shape[-1])
 
 
 def select_map(conv: str, number: int | None) -> None:
@@ -33,22 +30,22 @@ def select_map(conv: str, number: int | None) -> None:
     selection.update_selection(layer=conv, map=number, **{PIXEL_PARAM: None})
 
 
-def layer_control(scene: InspectContext) -> tuple[str, int | None]:
+def layer_control(context: InspectContext) -> tuple[str, int | None]:
     """The layer as a row of names; returned as by `selected_map`."""
-    conv, number = selected_map(scene)
+    conv, number = selected_map(context)
     st.session_state[LAYER] = conv
-    st.segmented_control("Layer", scene.convolution_names, required=True, key=LAYER, on_change=_on_layer_selected)
+    st.segmented_control("Layer", context.convolution_names, required=True, key=LAYER, on_change=_on_layer_selected)
     return conv, number
 
 
-def map_controls(scene: InspectContext, default: int | None = None) -> tuple[str, int | None]:
+def map_controls(context: InspectContext, default: int | None = None) -> tuple[str, int | None]:
     """The layer, and the map's number with a step up and down; returned as by `selected_map`; `default` where no map is
     chosen.
     """
-    conv, number = layer_control(scene)
+    conv, number = layer_control(context)
     number = default if number is None else number
     st.session_state[MAP] = number
-    last = map_count(scene, conv) - 1
+    last = map_count(context, conv) - 1
     st.number_input(
         f"Map, 0 to {last}",
         0,

@@ -1,4 +1,4 @@
-"""What if the picture were a little different? Turned, moved, brighter, noisy: the picture and the answer at once."""
+"""The view "What if": the prediction for the image after a shift, a rotation, a change of brightness, or noise."""
 
 import streamlit as st
 
@@ -11,9 +11,9 @@ from cnnlab.rendering.color_scale import upscaled_png
 from cnnlab.ui.state import session_key
 
 SLIDERS = {  # name: (label, lowest, usual, highest, step)
-    "right": ("Move right, pixels", -8, 0, 8, 1),
-    "down": ("Move down, pixels", -8, 0, 8, 1),
-    "degrees": ("Turn left, degrees", -180, 0, 180, 5),
+    "right": ("Shift right, pixels", -8, 0, 8, 1),
+    "down": ("Shift down, pixels", -8, 0, 8, 1),
+    "degrees": ("Rotate left, degrees", -180, 0, 180, 5),
     "brightness": ("Brighter", -120, 0, 120, 5),
     "noise": ("Noise", 0, 0, 60, 5),
 }
@@ -21,27 +21,27 @@ PREFIX = session_key("inspect.perturbation.")  # and the name of the change
 RESET = session_key("inspect.perturbation.reset")
 
 
-def perturbation_view(scene: InspectContext) -> None:
-    """The changes, the changed picture, and both answers."""
+def perturbation_view(context: InspectContext) -> None:
+    """The sliders, the changed image, and the prediction before and after."""
     change = perturbation_controls()
-    picture = change(scene.image)
-    now = numpy_forward.softmax(numpy_forward.logits(scene.layers, scene.weights, picture[None]))[0]
+    picture = change(context.image)
+    now = numpy_forward.softmax(numpy_forward.logits(context.layers, context.weights, picture[None]))[0]
     unchanged = change == Perturbation()
-    said = "Nothing is changed yet: move a slider." if unchanged else ""
-    st.markdown(said or inspection.explain_prediction_change(scene.probabilities, now, scene.classes))
+    description = "Nothing is changed yet: move a slider." if unchanged else ""
+    st.markdown(description or inspection.explain_prediction_change(context.probabilities, now, context.classes))
     first, second = feature_maps.grid_cells(2)
     with first:
-        st.markdown("**The changed picture**")
-        st.image(upscaled_png(picture, 7), width=224, alt=f"The picture changed: {describe_perturbation(change)}")
+        st.markdown("**The changed image**")
+        st.image(upscaled_png(picture, 7), width=224, alt=f"The image changed: {describe_perturbation(change)}")
     with second:
-        st.markdown("**What it says now**")
+        st.markdown("**Prediction for it**")
         prediction.probability_bars(
-            now, scene.classes, scene.selected_image.true_class, "perturbation now", before=scene.probabilities
+            now, context.classes, context.selected_image.true_class, "perturbation now", before=context.probabilities
         )
-        st.caption("The mark on each bar is the answer to the picture as it was.")
+        st.caption("The mark on each bar is the prediction for the unchanged image.")
     st.caption(
-        "You would still recognize it. A convolution does not care where something stands; the dense layers behind it "
-        "do, and nothing in the network knows about turning."
+        "A convolution computes the same at every position. The dense layers behind it have separate weights for every "
+        "position, and no layer is made for rotation."
     )
 
 
@@ -49,8 +49,8 @@ def perturbation_controls() -> Perturbation:
     """The change that the sliders describe."""
     values = {}
     with st.grid(5, min_column_width=150):
-        for name, (label, low, usual, high, step) in SLIDERS.items():
-            values[name] = st.slider(label, low, high, usual, step, key=PREFIX + name)
+        for name, (label, low, default, high, step) in SLIDERS.items():
+            values[name] = st.slider(label, low, high, default, step, key=PREFIX + name)
     with st.container(horizontal=True, vertical_alignment="center"):
         flipped = st.toggle("Mirrored", key=PREFIX + "mirrored")
         st.button("Reset", icon=":material/restart_alt:", on_click=_on_reset, key=RESET)
@@ -58,7 +58,7 @@ def perturbation_controls() -> Perturbation:
 
 
 def describe_perturbation(change: Perturbation) -> str:
-    """The change in words, for people who do not see it."""
+    """The change in words, for the alt text."""
     parts = ["mirrored"] if change.flipped else []
     parts += [f"{name} {getattr(change, name):g}" for name in SLIDERS if getattr(change, name)]
     return ", ".join(parts) or "not at all"

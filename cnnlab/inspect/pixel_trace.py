@@ -1,7 +1,6 @@
-"""One pixel taken apart: the patch it saw, the kernel, the products and their sum, bias, batch norm, ReLU.
+"""The computation of one pixel: patch, kernel, products and their sum, bias, batch normalization, ReLU.
 
-In the first layer these are all the numbers there are. In deeper layers every incoming map adds its own sum; the
-strongest are shown, the rest is one line, and together they are the number on the screen.
+In deeper layers every input map adds its own sum; the largest are shown, and the others in one row.
 
 Kernels above 3x3 take the whole width, and their numbers are written without the zero before the point.
 """
@@ -31,33 +30,33 @@ SHORT_NUMBERS_NOTE = (
 )
 
 
-def pixel_trace_section(scene: InspectContext, layer: Layer, number: int, row: int, column: int) -> None:
-    """The arithmetic behind one pixel of a stage; a pooled one is first followed to the pixel that won."""
+def pixel_trace_section(context: InspectContext, layer: Layer, number: int, row: int, column: int) -> None:
+    """The computation of one pixel of a layer; for pooling, of the pixel with the largest value."""
     st.markdown(f"## The arithmetic of {layer.name}, row {row}, column {column}")
     if layer.kind == "pool":
-        window = pixel_trace.trace_pool(scene.layers, scene.activations, layer.name, row, column, number)
+        window = pixel_trace.trace_pool(context.layers, context.activations, layer.name, row, column, number)
         st.markdown(describe_pooling(window))
         row, column = window.winner
-    conv = scene.convolution_name(layer.name)
-    found = pixel_trace.trace_pixel(scene.layers, scene.weights, scene.activations, conv, row, column, number)
+    conv = context.convolution_name(layer.name)
+    found = pixel_trace.trace_pixel(context.layers, context.weights, context.activations, conv, row, column, number)
     strongest, others = found.top_channels(MAX_CHANNELS_SHOWN)
     strongest = tuple(sorted(strongest)) if len(found.channel_sums) == len(COLOR_NAMES) else strongest
     small = found.kernel.shape[0] <= SMALL_KERNEL
     left, right = st.columns([1.3, 1], gap="medium") if small else (st.container(), st.container())
     with left:
         product_grid(found, [channel for channel, _ in strongest])
-        st.caption(" ".join(filter(None, (describe_padding(scene, found), "" if small else SHORT_NUMBERS_NOTE))))
+        st.caption(" ".join(filter(None, (describe_padding(context, found), "" if small else SHORT_NUMBERS_NOTE))))
     with right:
         st.markdown(sum_table(found, strongest, others))
         st.caption(describe_steps(found))
 
 
-def describe_padding(scene: InspectContext, found: PixelTrace) -> str:
-    """Where the zeros around a patch come from; nothing where the convolution reads what there is."""
-    conv = next(layer for layer in scene.layers if layer.name == found.layer)
+def describe_padding(context: InspectContext, found: PixelTrace) -> str:
+    """Where the zeros around a patch come from; "" for a convolution without padding."""
+    conv = next(layer for layer in context.layers if layer.name == found.layer)
     if conv.padding != "same":
         return ""
-    height, width, _ = scene.activations[found.input_name][0].shape
+    height, width, _ = context.activations[found.input_name][0].shape
     reason = ", smaller than the kernel" if min(height, width) < conv.kernel else ""
     return (
         f"{conv.name} is padded: {found.input_name} is {height}x{width}{reason}, so it is framed with "
@@ -78,17 +77,17 @@ def product_grid(found: PixelTrace, channels: Sequence[int]) -> None:
     size = found.kernel.shape[0]
     parts = [part[..., channel] for channel in channels for part in (found.patch, found.kernel, found.products)]
     ends = [float(shared_vmax([part[..., list(channels)]])[0]) for part in (found.patch, found.kernel, found.products)]
-    pictures = np.stack([colorize(part, ends[place % 3], signed=place % 3 > 0) for place, part in enumerate(parts)])
-    squares = []
+    images = np.stack([colorize(part, ends[place % 3], signed=place % 3 > 0) for place, part in enumerate(parts)])
+    cells = []
     for place, part in enumerate(parts):
         row, column = divmod(place, 3)
-        squares += number_cells(part, (column * (size + 1), row * (size + 1)), ends[column], signed=column > 0)
-        squares.append(block_label(found, channels[row], column, (column * (size + 1), row * (size + 1) + size), size))
+        cells += number_cells(part, (column * (size + 1), row * (size + 1)), ends[column], signed=column > 0)
+        cells.append(block_label(found, channels[row], column, (column * (size + 1), row * (size + 1) + size), size))
     picture = clickable_image.ClickableImage(
-        uri=png_data_uri(image_grid_png(pictures, columns=3)),
+        uri=png_data_uri(image_grid_png(images, columns=3)),
         columns=3 * (size + 1),
         rows=len(channels) * (size + 1),
-        cells=squares,
+        cells=cells,
     )
     named = ", ".join(f"{channel_name(found, channel)} {found.channel_sums[channel]:.4f}" for channel in channels)
     with st.container(width=CELL_PIXELS * 3 * (size + 1)):
@@ -131,13 +130,13 @@ def block_label(
     )
 
 
-def label_cell(said: str, at: tuple[float, float], size: int) -> clickable_image.Cell:
+def label_cell(description: str, at: tuple[float, float], size: int) -> clickable_image.Cell:
     """Words under a block of `size` squares."""
-    return clickable_image.Cell(index=-1, position=at, size=(size, 0.9), name=said, value="", text=said)
+    return clickable_image.Cell(index=-1, position=at, size=(size, 0.9), name=description, value="", text=description)
 
 
 def channel_name(found: PixelTrace, channel: int) -> str:
-    """An incoming channel: a colour of the picture, or a map."""
+    """An incoming channel: a color of the image, or a map."""
     return COLOR_NAMES[channel] if len(found.channel_sums) == len(COLOR_NAMES) else f"map {channel}"
 
 
@@ -153,16 +152,16 @@ def sum_table(found: PixelTrace, strongest: Sequence[tuple[int, float]], others:
 
 def describe_steps(found: PixelTrace) -> str:
     """What batch normalization and ReLU did with the sum."""
-    said = []
+    description = []
     for step in found.steps:
         if step.kind == "bn":
             n = step.parameters
-            said.append(
+            description.append(
                 f"{step.name}: ({step.before:.4f} - {n['mean']:.4f}) / sqrt({n['variance']:.4f} + {n['epsilon']:g}) "
                 f"x {n['gamma']:.4f} + {n['beta']:.4f} = {step.after:.4f}."
             )
         elif step.before < 0:
-            said.append(f"{step.name}: below zero, so it becomes 0.")
+            description.append(f"{step.name}: below zero, so it becomes 0.")
         else:
-            said.append(f"{step.name}: above zero, so it stays.")
-    return " ".join(said)
+            description.append(f"{step.name}: above zero, so it stays.")
+    return " ".join(description)

@@ -1,4 +1,4 @@
-"""What the network says about the image: ten bars and a sentence. The truth is marked with words, not only a colour."""
+"""The predicted probabilities as ten bars. The true class is marked in words, not by color alone."""
 
 from collections.abc import Sequence
 
@@ -16,11 +16,8 @@ Shares = NDArray[np.float32]
 def probability_bars(
     probabilities: Shares, classes: Sequence[str], true_class: int | None, key: str, before: Shares | None = None
 ) -> None:
-    """Ten bars in the order of the classes, which stays, so that one can watch a bar grow.
-
-    `before`, where given, is an earlier answer: a mark shows where each bar ended then.
-    """
-    names = [f"{name} (truth)" if label == true_class else name for label, name in enumerate(classes)]
+    """Ten bars in the order of the classes. `before`: an earlier prediction, drawn as a mark on each bar."""
+    names = [f"{name} (true class)" if label == true_class else name for label, name in enumerate(classes)]
     shown = [percent(float(share)) for share in probabilities]
     probabilities = np.nan_to_num(probabilities)
     spec = with_data(
@@ -29,7 +26,7 @@ def probability_bars(
         probability=probabilities,
         shown=shown,
         before=probabilities if before is None else before,
-        colour=[TRUE_CLASS if label == true_class else PREDICTED for label in range(len(classes))],
+        color=[TRUE_CLASS if label == true_class else PREDICTED for label in range(len(classes))],
     )
-    said = ", ".join(f"{name} {share}" for name, share in zip(names, shown, strict=True))
-    st.vega_lite_chart(spec=spec, key=key, width="stretch", alt=f"What the network says: {said}.")
+    description = ", ".join(f"{name} {share}" for name, share in zip(names, shown, strict=True))
+    st.vega_lite_chart(spec=spec, key=key, width="stretch", alt=f"Predicted probabilities: {description}.")

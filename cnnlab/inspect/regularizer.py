@@ -1,4 +1,4 @@
-"""What the regularizer did, seen from inside: dropout's masks, L2's weights, batch normalization's two sides."""
+"""The view "Regularizer": samples of dropout, the weights under L2, activations before and after batch norm."""
 
 from typing import Any
 
@@ -26,68 +26,70 @@ MASK = session_key("inspect.regularizer.mask")
 DROPOUT_PARAM, WEIGHTS_PARAM, NORMALIZATION_PARAM = url_param("dropout"), url_param("weights"), url_param("bn")
 
 
-def regularizer_view(scene: InspectContext) -> None:
+def regularizer_view(context: InspectContext) -> None:
     """The section that shows the effect of the run's own regularizer."""
-    if not all(np.isfinite(values).all() for values in scene.weights.values()):
-        st.info("The weights of this epoch are no numbers, as after a training that diverged: choose an earlier one.")
+    if not all(np.isfinite(values).all() for values in context.weights.values()):
+        st.info(
+            "Some weights of this epoch are not numbers, as after a training that diverged: choose an earlier epoch."
+        )
         return
-    SECTIONS[REGULARIZERS[scene.run.experiment.regularizer].view](scene)
+    SECTIONS[REGULARIZERS[context.run.experiment.regularizer].view](context)
 
 
 # ---- dropout --------------------------------------------------------------------------------------------------------
 
 
-def dropout_section(scene: InspectContext) -> None:
-    """Thirty thinned networks: their answers, and the maps that one of them let through."""
-    rate = scene.run.experiment.strength
+def dropout_section(context: InspectContext) -> None:
+    """Predictions with thirty random dropout masks, and the feature maps with one of them."""
+    rate = context.run.experiment.strength
     if not rate:
-        st.info("This run's dropout rate is 0: nothing is ever dropped.")
+        st.info("The dropout rate of this run is 0, so nothing is dropped.")
         return
     seed = int(st.session_state.get(SESSION_DROPOUT_SEED, 0))
-    samples = regularizer_effects.dropout_samples(scene.layers, scene.weights, scene.image, DROPOUT_SAMPLES, seed)
-    result, look = inspection.explain_dropout(samples, scene.classes)
+    samples = regularizer_effects.dropout_samples(context.layers, context.weights, context.image, DROPOUT_SAMPLES, seed)
+    result, look = inspection.explain_dropout(samples, context.classes)
     st.markdown(f"{result} {look}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.button("New random dropout", icon=":material/casino:", on_click=_on_new_dropout)
         shown = st.slider("Sample", 1, DROPOUT_SAMPLES, key=MASK, width=220)
     left, right = feature_maps.grid_cells(2)
     with left:
-        probability_dots(samples, scene.classes)
+        probability_dots(samples, context.classes)
     with right:
-        dropped_feature_maps(scene, samples, int(shown) - 1)
+        dropped_feature_maps(context, samples, int(shown) - 1)
 
 
 def probability_dots(samples: DropoutSamples, classes: tuple[str, ...]) -> None:
-    """One dot for each mask and class; a line where the whole network stands."""
+    """One dot for each mask and class; a line at the prediction without dropout."""
     count = len(samples.probabilities)
-    st.markdown(f"**{count} answers**, one dot each; the line is the whole network")
+    st.markdown(f"**{count} predictions**, one dot each; the line is the prediction without dropout")
     spec = with_data(
         cached_spec("inspect_chart_specs.probability_dots"),
         name=np.tile(classes, count),
         share=samples.probabilities.ravel(),
         whole=np.tile(samples.full_network, count),
     )
-    said = ", ".join(
+    description = ", ".join(
         f"{name} {formatting.percent(float(low))} to {formatting.percent(float(high))}"
         for name, low, high in zip(classes, samples.probabilities.min(0), samples.probabilities.max(0), strict=True)
     )
-    st.vega_lite_chart(spec=spec, key="regularizer masks", width="stretch", alt=f"Over {count} masks: {said}.")
+    st.vega_lite_chart(spec=spec, key="regularizer masks", width="stretch", alt=f"Over {count} masks: {description}.")
 
 
-def dropped_feature_maps(scene: InspectContext, samples: DropoutSamples, mask: int) -> None:
-    """The maps that one thinned network let through."""
+def dropped_feature_maps(context: InspectContext, samples: DropoutSamples, mask: int) -> None:
+    """The feature maps with one dropout mask."""
     names = {name: name for name in samples.activations if samples.activations[name].ndim == 4}
     if not names:
         return
     name = query_state.segmented_param(DROPOUT_PARAM, "After", names)
     found = samples.activations[name]
-    wall = render_feature_maps(found[mask], vmax=shared_vmax(found))
+    grid = render_feature_maps(found[mask], vmax=shared_vmax(found))
     kept = formatting.percent(float(samples.masks[name][mask].mean()))
-    st.markdown(f"**{name}**, network {mask + 1}: {kept} of the numbers kept")
+    st.markdown(f"**{name}**, sample {mask + 1}: {kept} of the numbers kept")
     clickable_image.clickable_image(
-        clickable_image.from_feature_maps(wall),
+        clickable_image.from_feature_maps(grid),
         "thinned",
-        f"{wall.count} maps of {name} with one mask: {kept} of the numbers kept.",
+        f"{grid.count} maps of {name} with one mask: {kept} of the numbers kept.",
     )
 
 
@@ -98,27 +100,30 @@ def _on_new_dropout() -> None:
 # ---- L2, and the plain network --------------------------------------------------------------------------------------
 
 
-def weights_section(scene: InspectContext) -> None:
+def weights_section(context: InspectContext) -> None:
     """Histogram and norm of every layer's weights; for a penalty on weights beside those of the unregularized run."""
-    regularizer = REGULARIZERS[scene.run.experiment.regularizer]
+    regularizer = REGULARIZERS[context.run.experiment.regularizer]
     penalized = regularizer.penalizes_weights
-    plain = unregularized_run(scene.run) if penalized else None
-    own, other = scene.weights, None
+    plain = unregularized_run(context.run) if penalized else None
+    own, other = context.weights, None
     if plain is not None:
-        other = cache.weights(plain, nearest_epoch(plain, scene.epoch))
+        other = cache.weights(plain, nearest_epoch(plain, context.epoch))
     mine = regularizer_effects.weight_stats(own, other)
     theirs = regularizer_effects.weight_stats(other, own) if other is not None else []
     if theirs:
         st.markdown(" ".join(inspection.explain_weight_penalty(mine, theirs)))
     elif penalized:
-        st.info("The same network without a regularizer is not here to compare with: train it on the page Train.")
+        st.info(
+            "The same network without a regularizer is not trained yet, so there is no comparison: train it on "
+            "the page Train."
+        )
     elif regularizer.name == "none":
         st.markdown(
-            "This network was trained without a regularizer: nothing held its weights back. "
-            "Open a run with dropout, L2 or batch normalization to see what that one did."
+            "This network was trained without a regularizer: nothing penalized large weights. "
+            "Open a run with dropout, L2 or batch normalization to see its effect."
         )
     else:
-        st.markdown(f"This network was trained with {scene.run.experiment.regularizer_title}. Its weights are these.")
+        st.markdown(f"This network was trained with {context.run.experiment.regularizer_title}. Its weights are these.")
     layer = query_state.segmented_param(WEIGHTS_PARAM, "Layer", {one.layer: one.layer for one in mine}, wrap=True)
     beside = {one.layer: one for one in theirs}
     one = next(one for one in mine if one.layer == layer)
@@ -148,10 +153,12 @@ def weight_histogram(own: WeightStats, plain: WeightStats | None, regularizer: s
         value=np.concatenate([middles for _ in parts]),
         count=np.concatenate([part.counts for _, part, _ in parts]),
         run=[name for name, part, _ in parts for _ in part.counts],
-        colour=[colour for _, part, colour in parts for _ in part.counts],
+        color=[color for _, part, color in parts for _ in part.counts],
     )
-    said = "; ".join(f"{name}: norm {part.norm:.2f}, largest {part.largest:.2f}" for name, part, _ in parts)
-    st.vega_lite_chart(spec=spec, key="regularizer weights", width="stretch", alt=f"Weights of {own.layer}. {said}.")
+    description = "; ".join(f"{name}: norm {part.norm:.2f}, largest {part.largest:.2f}" for name, part, _ in parts)
+    st.vega_lite_chart(
+        spec=spec, key="regularizer weights", width="stretch", alt=f"Weights of {own.layer}. {description}."
+    )
     st.caption(
         "Solid: this run; dashed: the same network without a regularizer." if plain else "All weights of the layer."
     )
@@ -171,9 +178,9 @@ def weight_table(own: list[WeightStats], plain: dict[str, WeightStats]) -> str:
 # ---- batch normalization --------------------------------------------------------------------------------------------
 
 
-def batchnorm_section(scene: InspectContext) -> None:
+def batchnorm_section(context: InspectContext) -> None:
     """Every channel's spread before and after, each on a scale of its own."""
-    found = regularizer_effects.batchnorm_stats(scene.layers, scene.weights, scene.activations)
+    found = regularizer_effects.batchnorm_stats(context.layers, context.weights, context.activations)
     names = {one.layer: one.layer for one in found}
     name = query_state.segmented_param(NORMALIZATION_PARAM, "Layer", names)
     one = next(one for one in found if one.layer == name)
@@ -188,7 +195,7 @@ def batchnorm_section(scene: InspectContext) -> None:
     st.caption(
         "One line for each channel, from its 5th to its 95th percentile on this image, the dot its median; the "
         "channels in the order of their lengths before, the same in both. Each of the two has a scale of its own, so "
-        "compare lengths within one, and sizes by the numbers at the side. Below zero ReLU silences."
+        "compare lengths within one, and sizes by the numbers at the side. ReLU sets values below zero to zero."
     )
 
 
@@ -203,13 +210,13 @@ def channel_ranges(layer: str, quantiles: Any, order: Any, when: str) -> None:
         middle=quantiles[2],
         high=quantiles[4],
     )
-    said = (
+    description = (
         f"Channels {when} {layer}: medians"
         f" {formatting.format_range(float(quantiles[2].min()), float(quantiles[2].max()))}"
     )
     ends = formatting.format_range(float(quantiles[0].min()), float(quantiles[4].max()))
     st.vega_lite_chart(
-        spec=spec, key=f"regularizer spread {when}", width="stretch", alt=f"{said}; all lines within {ends}."
+        spec=spec, key=f"regularizer spread {when}", width="stretch", alt=f"{description}; all lines within {ends}."
     )
 
 

@@ -1,4 +1,4 @@
-"""What excites a filter: the nine test images that do it most and, honestly beside them, nine from its middle range."""
+"""The test images that activate a filter most, beside images from the middle of its range."""
 
 import streamlit as st
 
@@ -21,52 +21,51 @@ COLUMNS = 3
 SESSION_IMAGE_SELECTED = session_key("inspect.top_activations.image_selected")  # asks the page for a rerun
 
 
-def top_activations_section(scene: InspectContext, conv: str, number: int) -> None:
-    """Two galleries of nine, the receptive field of the strongest pixel framed; a click opens a picture."""
-    st.markdown(f"## What excites map {number} of {conv}")
-    known = load_top_activations(scene.run)
-    pictures = load_image_set(scene.run.experiment.dataset)
-    if not pictures.complete:
-        st.caption(
-            "This is asked of all test images, which are not on this machine: prepare CIFAR-10 on the page Train."
-        )
+def top_activations_section(context: InspectContext, conv: str, number: int) -> None:
+    """Nine images of each kind, with the receptive field of the strongest pixel framed; a click opens an image."""
+    st.markdown(f"## Test images that activate map {number} of {conv}")
+    known = load_top_activations(context.run)
+    image_set = load_image_set(context.run.experiment.dataset)
+    if not image_set.complete:
+        st.caption("This needs all test images, which are not on this machine: prepare CIFAR-10 on the page Train.")
         return
     if known is None:
-        offer_computation(scene.run, "Which test images excite a filter most?")
+        offer_computation(context.run, "Which test images activate a filter most?")
         return
-    found = known.examples[scene.relu_name(conv)]
+    found = known.examples[context.relu_name(conv)]
     if found.dead[number]:
-        st.caption(f"Nothing: it is zero on all {known.images:,} test images.")
+        st.caption(f"None: the map is zero on all {known.images:,} test images.")
         return
     with st.container(width=620):
         left, right = st.columns(2)
         with left:
-            example_images(scene, pictures, conv, number, found.top, "most")
+            example_images(context, image_set, conv, number, found.top, "most")
         with right:
-            example_images(scene, pictures, conv, number, found.middle, "half as much")
+            example_images(context, image_set, conv, number, found.middle, "half as much")
     st.caption(
-        "Nine that excite it most make a filter look cleverer than it is; nine from the middle of its range"
+        "The nine strongest images alone overstate how specific a filter is; nine from the middle of its range"
         f" ({formatting.format_range(float(found.minimum[number]), float(found.maximum[number]))} over"
-        f" {known.images:,} images) show what else it answers. The frame is what the strongest pixel can see."
+        f" {known.images:,} images) show what else activates it. The frame is the receptive field of its "
+        f"strongest pixel."
     )
 
 
 def example_images(
-    scene: InspectContext, pictures: ImageSet, conv: str, number: int, picked: SelectedImages, how: str
+    context: InspectContext, image_set: ImageSet, conv: str, number: int, picked: SelectedImages, how: str
 ) -> None:
-    """Nine pictures with their frames."""
+    """Nine images with their frames."""
     images = [int(image) for image in picked.images[number]]
-    squares, boxes = [], []
+    cells, boxes = [], []
     for place, image in enumerate(images):
         row, column = divmod(place, COLUMNS)
-        kind, value = pictures.classes[int(pictures.labels[image])], float(picked.values[number][place])
-        said = f"{kind}, {formatting.format_value(value)}"
-        squares.append(
-            clickable_image.Cell(index=image, position=(column, row), name=f"test image {image}", value=said)
+        kind, value = image_set.classes[int(image_set.labels[image])], float(picked.values[number][place])
+        description = f"{kind}, {formatting.format_value(value)}"
+        cells.append(
+            clickable_image.Cell(index=image, position=(column, row), name=f"test image {image}", value=description)
         )
         box = receptive_field.receptive_field(
-            scene.layers,
-            scene.relu_name(conv),
+            context.layers,
+            context.relu_name(conv),
             int(picked.rows[number][place]),
             int(picked.columns[number][place]),
         )
@@ -75,16 +74,16 @@ def example_images(
         )))  # fmt: skip
     st.markdown(f"**{how}**")
     picture = clickable_image.ClickableImage(
-        uri=png_data_uri(thumbnails(pictures.dataset, tuple(images), COLUMNS)),
+        uri=png_data_uri(thumbnails(image_set.dataset, tuple(images), COLUMNS)),
         columns=COLUMNS,
         rows=-(-len(images) // COLUMNS),
-        cells=squares,
+        cells=cells,
         boxes=boxes,  # type: ignore[arg-type]
     )
-    kinds = ", ".join(f"{pictures.classes[int(pictures.labels[image])]} {image}" for image in images)
+    kinds = ", ".join(f"{image_set.classes[int(image_set.labels[image])]} {image}" for image in images)
     clickable_image.clickable_image(
-        picture, f"nine {how}", f"Test images that excite map {number} of {conv} {how}: {kinds}.",
-        on_click=lambda image: _on_image_clicked(pictures.image_name(image)),
+        picture, f"nine {how}", f"Test images that activate map {number} of {conv} {how}: {kinds}.",
+        on_click=lambda image: _on_image_clicked(image_set.image_name(image)),
     )  # fmt: skip
 
 
@@ -97,7 +96,7 @@ SESSION_START_ERROR = session_key("inspect.top_activations.start_error")
 
 
 def load_top_activations(run: Run) -> TopActivations | None:
-    """The answers, or None where they are still to be computed."""
+    """The stored top activations, or None where they are not computed yet."""
     name = run.experiment.dataset
     moment = cache.modified_ns(top_activations_file.result_directory(run) / top_activations_file.FILE)
     data = cache.dataset(name).fingerprint if is_dataset_available(name) else ""
@@ -112,7 +111,7 @@ def _load_top_activations(
 
 
 def offer_computation(run: Run, why: str) -> None:
-    """Say why it is needed, and start the worker at a click; while it works, show how far it is."""
+    """Say what is computed, with a button that starts the worker; while it works, its progress."""
     now = top_activations_job.job_status(run)
     if now is not None and now.is_live:
         computation_progress(run)
@@ -120,11 +119,11 @@ def offer_computation(run: Run, why: str) -> None:
     if problem := st.session_state.pop(SESSION_START_ERROR, None) or (now and now.message):
         st.warning(escape_markdown(problem))
     st.info(f"{why} It takes about 15 seconds, once for this run.", icon=":material/grid_view:")
-    st.button("Ask all test images", icon=":material/play_arrow:", on_click=_on_start, args=(run,))
+    st.button("Compute on all test images", icon=":material/play_arrow:", on_click=_on_start, args=(run,))
 
 
 def _on_start(run: Run) -> None:
-    """A callback: what it raises would be no sentence on the page."""
+    """Start the worker. An error is kept for the page: Streamlit shows none of a callback."""
     try:
         top_activations_job.start(run)
     except TopActivationsError as problem:
@@ -138,6 +137,6 @@ def computation_progress(run: Run) -> None:
     if now is None or not now.is_live:
         st.rerun()
     elif now.state == "waiting":
-        st.progress(0.0, "Waiting for its turn: another network is being asked")
+        st.progress(0.0, "Waiting: another network is being computed")
     else:
-        st.progress(now.done / max(now.total, 1), f"Asking the test images: {now.done:,} of {now.total:,}")
+        st.progress(now.done / max(now.total, 1), f"Test images: {now.done:,} of {now.total:,}")

@@ -1,8 +1,8 @@
-"""A picture of one's own: chosen or taken, then brought to the network's 32x32 pixels, every step shown.
+"""A photo of one's own: uploaded or taken, then reduced to the network's 32x32 pixels, with every step shown.
 
 Only the 32x32 pixels are kept (see `cnnlab.storage.uploads`), so that a link shows them to somebody else. The original
 is decoded once, by a process of its own; the session keeps a copy of about 640 pixels a side and drops the file. A
-bad file costs one sentence; the picture that was shown before stays.
+bad file costs one sentence; the image that was shown before stays.
 
 Streamlit makes an entry in the browser's history of every change of the address. So a photo is written into it when it
 arrives and when the picker closes; while its square moves, only this session knows of it. And what was written once is
@@ -33,7 +33,7 @@ FILE, CAMERA = session_key("inspect.upload.file"), session_key("inspect.upload.c
 SOURCES = ("upload", "camera")
 NO_CAMERA = (
     "A browser gives its camera only to a page that it opened over https, and this one came over http. Take the photo "
-    "with another app and choose it under 'my picture', or ask the teacher for the https address."
+    "with another app and choose it under 'my image', or ask the teacher for the https address."
 )
 SESSION_CROP = session_key("inspect.upload.crop.")  # and the source: where the session keeps what became of a photo
 SESSION_DECODED = session_key("inspect.upload.decoded.")  # and the source: the decoded photo
@@ -66,9 +66,9 @@ def upload_controls(source: str) -> None:
             st.info(NO_CAMERA, icon=":material/no_photography:")
             return
         if source == "camera":
-            given = st.camera_input("Take a picture", key=CAMERA, width=360)
+            given = st.camera_input("Take a photo", key=CAMERA, width=360)
         else:
-            given = st.file_uploader("Choose a picture", key=FILE, max_upload_size=25)
+            given = st.file_uploader("Choose a photo", key=FILE, max_upload_size=25)
         if given is None:
             return
         try:
@@ -177,7 +177,7 @@ def store_upload(source: str, upload: str, photo: PreparedPhoto) -> None:
 
 
 def displayed_image_name(image: str) -> str:
-    """The picture that stands for this one of the address while a photo's square is moved: mostly itself."""
+    """The image that stands for this one of the address while a photo's square is moved: mostly itself."""
     return next((one.now for one in _session_crops() if one.written == image), image)
 
 

@@ -1,7 +1,6 @@
-"""What does the network see in this picture? The run, the image, what the network says, and ways to look inside.
+"""The page Look inside: a run, an image, its prediction, and the views of `cnnlab.inspect`.
 
-The first screen is simple: the picture, what the network says about it, and every map of every convolution layer.
-Everything else is one click away, and only the view that is open computes anything.
+The first view shows every feature map of every convolution layer. Only the view that is open computes anything.
 """
 
 from collections.abc import Callable
@@ -36,7 +35,7 @@ from cnnlab.ui.image_source import SelectedImage, load_image_set, select_image
 from cnnlab.ui.selection import Selection
 from cnnlab.ui.state import url_params_of
 
-DEFAULT_RUN = "final-3conv-dropout"  # the report looked inside this one
+DEFAULT_RUN = "final-3conv-dropout"  # the report shows the feature maps of this one
 VIEWS: dict[str, tuple[str, Callable[[InspectContext], None]]] = {
     "maps": ("All maps", feature_maps.feature_maps_view),
     "blocks": ("Blocks", blocks.blocks_view),
@@ -51,25 +50,25 @@ VIEWS: dict[str, tuple[str, Callable[[InspectContext], None]]] = {
 
 
 def page() -> None:
-    """Choose, look, go deeper."""
+    """Draw the page: the controls, the image and its prediction, and the selected view."""
     malloc_tuning.limit_malloc_cache()
-    st.title("What does the network see in this picture?", anchor=False)
+    st.title("What does the network see in this image?", anchor=False)
     runs = cache.inspectable_runs()
     if not runs:
         st.info("No network has been trained here yet: train one on the page Train, then look inside it here.")
         return
     query_state.drop_unknown_params({*selection.SELECTION_PARAMS, *url_params_of("cnnlab.inspect")})
-    scene = selected_context(runs)
-    if scene is None:
+    context = selected_context(runs)
+    if context is None:
         return
-    image_controls.run_and_image_controls(scene, runs)
+    image_controls.run_and_image_controls(context, runs)
     left, right = st.columns([1, 3.7], gap="small")
     with left:
-        image_and_prediction(scene)
+        image_and_prediction(context)
         with st.container(gap="xsmall"):
-            epoch_slider.epoch_controls(scene)
+            epoch_slider.epoch_controls(context)
     with right:
-        open_view(scene.run, scene.epoch, scene.selected_image)
+        open_view(context.run, context.epoch, context.selected_image)
 
 
 def selected_context(runs: list[Run]) -> InspectContext | None:
@@ -88,10 +87,10 @@ def selected_context(runs: list[Run]) -> InspectContext | None:
             reason = "came without its weights." if finished else "has no weights yet: its first epoch has not ended."
             selected_network.unavailable_network(reason, runs, select_other_run)
         return None
-    pictures = load_image_set(run.experiment.dataset)
-    found = select_image(upload.displayed_image_name(wanted.image), pictures)
+    image_set = load_image_set(run.experiment.dataset)
+    found = select_image(upload.displayed_image_name(wanted.image), image_set)
     selection.show_problems(problems + [found.problem] * bool(found.problem))
-    reference = wanted.image if found.index is None else pictures.image_name(found.index)
+    reference = wanted.image if found.index is None else image_set.image_name(found.index)
     selection.store_selection(resolved_selection(wanted, fitted, run, reference))
     return InspectContext(run=run, epoch=epoch, selected_image=found)
 
@@ -124,20 +123,26 @@ def resolved_selection(wanted: Selection, fitted: Selection, run: Run, image: st
     return replace(wanted, run=run.name, image=image, epoch=epoch, layer=layer, map=fitted.map)
 
 
-def image_and_prediction(scene: InspectContext) -> None:
-    """The image, and what the network says about it: side by side on a phone, one below the other in a column."""
-    truth = scene.selected_image.true_class
-    known = f"{scene.selected_image.title}: {scene.classes[truth]}" if truth is not None else scene.selected_image.title
+def image_and_prediction(context: InspectContext) -> None:
+    """The image and its prediction: side by side on a phone, one below the other in a column."""
+    truth = context.selected_image.true_class
+    known = (
+        f"{context.selected_image.title}: {context.classes[truth]}"
+        if truth is not None
+        else context.selected_image.title
+    )
     grid = st.grid(2, min_column_width=150, gap="small")
     with grid.cell(), st.container(gap="xsmall"):
-        st.image(upscaled_png(scene.image, 7), alt=f"32x32 pixels, {known}", width="stretch")
+        st.image(upscaled_png(context.image, 7), alt=f"32x32 pixels, {known}", width="stretch")
         st.caption(known, text_alignment="center")
-        image_controls.neighbor_buttons(scene)
+        image_controls.neighbor_buttons(context)
     with grid.cell():
-        st.markdown(inspection.describe_prediction(scene.probabilities, scene.classes, truth))
-        prediction.probability_bars(scene.probabilities, scene.classes, truth, key="image bars")
+        st.markdown(inspection.describe_prediction(context.probabilities, context.classes, truth))
+        prediction.probability_bars(context.probabilities, context.classes, truth, key="image bars")
     if truth is None:
-        st.caption(f"It knows ten classes only ({', '.join(scene.classes)}) and answers with one of them, always.")
+        st.caption(
+            f"The network knows only ten classes ({', '.join(context.classes)}). It always predicts one of them."
+        )
 
 
 @st.fragment
@@ -148,7 +153,7 @@ def open_view(run: Run, epoch: int, subject: SelectedImage) -> None:
     kB.
     """
     if st.session_state.pop(top_activations.SESSION_IMAGE_SELECTED, False):
-        st.rerun()  # another picture was chosen in here: the whole page is about it
+        st.rerun()  # another image was chosen in here: the whole page is about it
     titles = {name: title for name, (title, _) in VIEWS.items()}
     view = query_state.segmented_param(VIEW_PARAM, "Look at", titles, wrap=False, label_visibility="collapsed")
     try:

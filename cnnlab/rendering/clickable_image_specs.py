@@ -1,7 +1,7 @@
-"""The specification of an image made of squares (`ui/clickable_image`), authored in Altair, built once for each grid.
+"""The specification of an image made of cells (`ui/clickable_image`), authored in Altair, built once for each grid.
 
-Figures: kind ("picture", "square", "box", "text", "ramp" or "legend"), x, y, x2, y2, number, turn, name, value,
-picture (a data URI), align, colour, chosen. All pictures, numbers and colors are figures.
+Figures: kind ("image", "cell", "box", "text", "ramp" or "legend"), x, y, x2, y2, number, previous, name, value,
+uri (of an image), align, color, chosen. All images, numbers and colors are figures.
 """
 
 from functools import lru_cache
@@ -12,19 +12,19 @@ import altair as alt
 from cnnlab.rendering.chart_specs import FIGURES, TEXT_COLOR, Spec, to_spec
 from cnnlab.rendering.palette import SELECTED
 
-LEGEND_HEIGHT = 30  # pixels below the picture
+LEGEND_HEIGHT = 30  # pixels below the image
 
 
 @lru_cache(maxsize=256)
 def clickable_image(columns: float, rows: float, cells: bool, legend: bool, clickable: bool) -> Spec:
-    """A picture of `columns` by `rows` squares, as wide as there is room; its height follows the width.
+    """An image of `columns` by `rows` cells, as wide as there is room; its height follows the width.
 
-    `cells`: some squares say something; an empty layer of them would be an image without a text for screen readers.
+    `cells`: some cells say something; an empty layer of them would be an image without a text for screen readers.
     The parameter `height` replaces Vega's signal of that name, which Vega-Lite can set to a number only.
     """
     below = LEGEND_HEIGHT if legend else 0
     tall = f"width * {rows} / {columns}"
-    layers = [_picture(tall), *([_squares(clickable)] if cells else []), _boxes(), _texts(columns)]
+    layers = [_picture(tall), *([_cells(clickable)] if cells else []), _boxes(), _texts(columns)]
     layers += _legend() if legend else []
     upper = alt.Scale(domain=[0, rows], range=[0, alt.expr(f"height - {below}")], nice=False)
     x = alt.X("x:Q", scale=alt.Scale(domain=[0, columns], nice=False), axis=None)
@@ -47,12 +47,12 @@ def _image(kind: str, **size: Any) -> Any:
 
 
 def _picture(tall: str) -> Any:
-    return _image("picture", baseline="top", height=alt.expr(tall)).encode(url="picture:N")
+    return _image("image", baseline="top", height=alt.expr(tall)).encode(url="uri:N")
 
 
-def _squares(clickable: bool) -> Any:
-    squares = (
-        _only("square")
+def _cells(clickable: bool) -> Any:
+    cells = (
+        _only("cell")
         .mark_rect(
             fill="white",
             fillOpacity=0,
@@ -65,10 +65,10 @@ def _squares(clickable: bool) -> Any:
         .encode(x2="x2", y2="y2", tooltip=[alt.Tooltip("name:N", title="here"), alt.Tooltip("value:N", title="values")])
     )
     if not clickable:
-        return squares
-    # `turn`, the previous selection, makes a second click on a square a new selection
-    pick = alt.selection_point(name="pick", fields=["number", "turn"], toggle=False, clear=False)
-    return squares.properties(name="squares").add_params(pick)
+        return cells
+    # `previous`, the selection before, makes a second click on a cell a new selection
+    pick = alt.selection_point(name="pick", fields=["number", "previous"], toggle=False, clear=False)
+    return cells.properties(name="cells").add_params(pick)
 
 
 def _boxes() -> Any:
@@ -76,16 +76,16 @@ def _boxes() -> Any:
 
 
 def _texts(columns: float) -> Any:
-    size = alt.expr(f"max(7, min(13, 0.37 * width / {columns}))")  # three digits fit into one square
-    color = alt.expr(f"datum.colour || ({TEXT_COLOR})")
+    size = alt.expr(f"max(7, min(13, 0.37 * width / {columns}))")  # three digits fit into one cell
+    color = alt.expr(f"datum.color || ({TEXT_COLOR})")
     mark = _only("text").mark_text(baseline="middle", fontSize=size, aria=False, color=color)
     return mark.encode(text="name:N")
 
 
 def _legend() -> list[Any]:
-    """The colors as a strip as wide as the picture; under its ends, and its middle, what they mean."""
+    """The colors as a strip as wide as the image; under its ends, and its middle, what they mean."""
     top = alt.value(alt.expr(f"height - {LEGEND_HEIGHT - 8}"))
-    strip = _image("ramp", height=6).encode(x=alt.value(0), y=top, url="picture:N")
+    strip = _image("ramp", height=6).encode(x=alt.value(0), y=top, url="uri:N")
     return [strip, *(_meaning(*at) for at in (("left", "0"), ("center", "width / 2"), ("right", "width")))]
 
 

@@ -1,6 +1,6 @@
 """The specifications of Look inside, authored in Altair, each built once: do not change what is returned.
 
-`colour`, in the figures, is the color of a row.
+`color`, in the figures, is the color of a row.
 """
 
 from functools import lru_cache
@@ -14,14 +14,14 @@ from cnnlab.rendering.palette import FULL_NETWORK, REGULARIZER_COLORS
 
 @lru_cache(maxsize=2)
 def probability_bars(before: bool) -> Spec:
-    """Figures: name, probability, shown, before, colour. `before`: with a mark at an earlier answer."""
+    """Figures: name, probability, shown, before, color. `before`: with a mark at an earlier answer."""
     room: list[Any] = [0, alt.expr("max(24, width - 52)")]  # '>99.9 %' takes 47 pixels
     labels = alt.Axis(
         title=None, ticks=False, domain=False, labelLimit=130, labelOverlap=False, labelBound=False, labelFlush=False
     )
     ink = alt.expr(TEXT_COLOR)
     layers = [
-        alt.Chart(FIGURES).mark_bar(height=12, color=alt.expr("datum.colour")),
+        alt.Chart(FIGURES).mark_bar(height=12, color=alt.expr("datum.color")),
         alt.Chart(FIGURES).mark_text(align="left", dx=5, fontSize=12, color=ink).encode(text="shown:N"),
     ]
     if before:
@@ -47,7 +47,7 @@ def probability_dots() -> Spec:
 
 @lru_cache(maxsize=4)
 def histogram(title: str) -> Spec:
-    """`title` names the values. Figures: value, count, run ("this run" solid, "plain run" dashed), colour."""
+    """`title` names the values. Figures: value, count, run ("this run" solid, "plain run" dashed), color."""
     dashes = alt.Scale(domain=["this run", "plain run"], range=[[1, 0], [5, 3]])
     lines = (
         alt.Chart(FIGURES)
@@ -55,7 +55,7 @@ def histogram(title: str) -> Spec:
         .encode(
             x=alt.X("value:Q", axis=alt.Axis(title=title)),
             y=alt.Y("count:Q", axis=alt.Axis(title="how many")),
-            color=alt.Color("colour:N", scale=None),
+            color=alt.Color("color:N", scale=None),
             strokeDash=alt.StrokeDash("run:N", scale=dashes, legend=None),
             tooltip=["run:N", alt.Tooltip("value:Q", title=title, format=".3f"), alt.Tooltip("count:Q", format=",d")],
         )
@@ -66,13 +66,13 @@ def histogram(title: str) -> Spec:
 @lru_cache(maxsize=1)
 def channel_ranges() -> Spec:
     """Figures: place (on the horizontal axis), channel, low, middle, high."""
-    colour = REGULARIZER_COLORS["batchnorm"]
-    told = [alt.Tooltip("channel:N", title="channel")]
-    told += [alt.Tooltip(f"{name}:Q", format=".2f") for name in ("low", "middle", "high")]
-    rules = alt.Chart(FIGURES).mark_rule(strokeWidth=2, color=colour).encode(y=_untitled("low:Q"), y2="high")
-    points = alt.Chart(FIGURES).mark_point(size=12, filled=True, color=colour).encode(y=_untitled("middle:Q"))
+    color = REGULARIZER_COLORS["batchnorm"]
+    tooltips = [alt.Tooltip("channel:N", title="channel")]
+    tooltips += [alt.Tooltip(f"{name}:Q", format=".2f") for name in ("low", "middle", "high")]
+    rules = alt.Chart(FIGURES).mark_rule(strokeWidth=2, color=color).encode(y=_untitled("low:Q"), y2="high")
+    points = alt.Chart(FIGURES).mark_point(size=12, filled=True, color=color).encode(y=_untitled("middle:Q"))
     x = alt.X("place:Q", axis=alt.Axis(title="channels", labels=False, grid=False))
-    return to_spec(alt.layer(rules, points).encode(x=x, tooltip=told).properties(height=280))
+    return to_spec(alt.layer(rules, points).encode(x=x, tooltip=tooltips).properties(height=280))
 
 
 def _share(field: str) -> Any:

@@ -22,25 +22,26 @@ INK = alt.expr(TEXT_COLOR)
 
 @lru_cache(maxsize=4)
 def matrix(names: tuple[str, ...]) -> Spec:
-    """The confusion matrix. Columns: truth, said (predicted), count, label, kind, strength, words, chosen, turn.
+    """The confusion matrix. Columns: true_class, predicted, count, label, kind, strength, description, chosen,
+    previous (the selection before).
 
-    A click selects truth, said and turn. `turn` is the previous selection, so a second click on a cell is a new one.
+    A click selects true_class, predicted and previous, so that a second click on a cell is a new selection.
     """
     order = alt.Scale(domain=list(names), paddingInner=0.06, paddingOuter=0)
     left = alt.Axis(domain=False, ticks=False, labelLimit=90)
     top = alt.Axis(domain=False, ticks=False, labelLimit=90, orient="top", labelAngle=-60, labelOverlap=False)
     kinds = alt.Scale(domain=["correct", "wrong", "sum"], range=[CORRECT, WRONG, "transparent"])
-    cell = alt.selection_point(name="cell", fields=["truth", "said", "turn"], toggle=False, clear=False)
-    squares = (
-        alt.Chart(FIGURES, name="squares")
+    cell = alt.selection_point(name="cell", fields=["true_class", "predicted", "previous"], toggle=False, clear=False)
+    cells = (
+        alt.Chart(FIGURES, name="cells")
         .mark_rect(cursor="pointer", stroke=INK)
         .encode(
             fill=alt.Fill("kind:N", scale=kinds, legend=None),
             fillOpacity=alt.FillOpacity("strength:Q", scale=None),
             strokeWidth=alt.condition("datum.chosen", alt.value(3), alt.value(0.5)),
             strokeOpacity=alt.condition("datum.chosen", alt.value(1), alt.value(0.2)),
-            tooltip=_tooltips(truth="true class", said="predicted", count="images"),
-            description="words:N",
+            tooltip=_tooltips(true_class="true class", predicted="predicted", count="images"),
+            description="description:N",
         )
         .add_params(cell)
     )
@@ -49,9 +50,9 @@ def matrix(names: tuple[str, ...]) -> Spec:
         .mark_text(fontSize=alt.expr("width < 360 ? 9 : 12"), baseline="middle", color=INK)
         .encode(text="label:N")
     )
-    x = alt.X("said:N", scale=order, title="predicted", axis=top)
-    y = alt.Y("truth:N", scale=order, title="true class", axis=left)
-    return to_spec(alt.layer(squares, numbers).encode(x=x, y=y).properties(height=MATRIX_HEIGHT))
+    x = alt.X("predicted:N", scale=order, title="predicted", axis=top)
+    y = alt.Y("true_class:N", scale=order, title="true class", axis=left)
+    return to_spec(alt.layer(cells, numbers).encode(x=x, y=y).properties(height=MATRIX_HEIGHT))
 
 
 @lru_cache(maxsize=8)

@@ -21,9 +21,9 @@ Calibration = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
 def confusion_matrix_chart(table: NDArray[np.int64], classes: Sequence[str], chosen: tuple[str, str]) -> Spec:
     """The confusion matrix, int (classes, classes), with the sums of mistakes in a last row and column.
 
-    `chosen` is the selected (true class, predicted class), "" for any. A click on a cell selects its `truth` and
-    `said`, ALL_WRONG in the last row and column. The opacity of correct predictions is their share of the class, that
-    of mistakes their share of the most frequent mistake.
+    `chosen` is the selected (true class, predicted class), "" for any. A click on a cell selects its
+    `true_class` and `predicted`, ALL_WRONG in the last row and column. The opacity of correct predictions is their
+    share of the class, that of mistakes their share of the most frequent mistake.
     """
     names, size = [*classes, ALL_WRONG], len(classes) + 1
     counts, selected = with_error_totals(table), (chosen[0] or ALL_WRONG, chosen[1] or ALL_WRONG)
@@ -34,17 +34,17 @@ def confusion_matrix_chart(table: NDArray[np.int64], classes: Sequence[str], cho
     truth, predicted = np.repeat(names, size).tolist(), names * size
     return with_data(
         cached_spec("mistake_chart_specs.matrix", tuple(names)),
-        truth=truth,
-        said=predicted,
+        true_class=truth,
+        predicted=predicted,
         count=counts.ravel(),
         label=[f"{count:,}" if count else "" for count in counts.ravel().tolist()],
         kind=kind.ravel(),
         strength=MAX_OPACITY * (counts / np.maximum(scale, 1)).ravel(),
-        words=[
+        description=[
             f"{describe_cell(*pair)}: {count:,}" for *pair, count in zip(truth, predicted, counts.ravel(), strict=True)
         ],
         chosen=[float(pair == selected) for pair in zip(truth, predicted, strict=True)],
-        turn=[" ".join(selected)] * size**2,
+        previous=[" ".join(selected)] * size**2,
     )
 
 

@@ -1,11 +1,11 @@
-"""A picture made of squares, each of which says its numbers under the pointer and can be clicked.
+"""An image made of cells that show their values under the pointer and can be clicked.
 
-A wall of 64 maps, a map of 900 pixels, a kernel of 9 numbers and a gallery of 40 images are the same thing on the
-screen: one small picture, enlarged without smoothing, and a grid of clear squares over it (in Vega-Lite: an image mark
+A grid of 64 maps, a map of 900 pixels, a kernel of 9 numbers and a gallery of 40 images are drawn alike: one
+small image, enlarged without smoothing, and a grid of transparent cells over it (in Vega-Lite: an image mark
 with `smooth` off, and rectangles with a point selection). The specification stays the same from one image to the next
 and only the data change, so the browser does not build the chart anew. The height follows the width.
 
-Clicks are a convenience: whatever they choose can also be chosen with a widget that the keyboard reaches.
+Whatever a click selects can also be selected with a widget, by keyboard.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,16 +23,16 @@ from cnnlab.rendering.color_scale import colorbar_uri, png_data_uri, upscaled_pn
 from cnnlab.rendering.feature_map_grid import FeatureMapGrid, render_feature_maps
 
 EMPTY_ROW: dict[str, Any] = {
-    "kind": "", "x": 0.0, "y": 0.0, "x2": 0.0, "y2": 0.0, "number": -1, "turn": -1, "name": "", "value": "",
-    "picture": "", "align": "", "colour": "", "chosen": False,
+    "kind": "", "x": 0.0, "y": 0.0, "x2": 0.0, "y2": 0.0, "number": -1, "previous": -1, "name": "", "value": "",
+    "uri": "", "align": "", "color": "", "chosen": False,
 }  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One square that answers: its number, what the pointer reads, and, where wanted, a text on it.
+    """One cell: its index, its name and value for the tooltip, and a text on it, "" for none.
 
-    `at` is (column, row) of its upper left corner and `size` (width, height), in units of one square of the picture.
+    `position` is (column, row) of its upper left corner and `size` (width, height), in units of one cell.
     """
 
     index: int
@@ -46,7 +46,7 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class ColorLegend:
-    """The colours below a picture, with what their ends (and, where given, their middle) mean."""
+    """A color bar as a data URI, and the texts at its ends and in its middle."""
 
     colorbar: str
     low: str
@@ -56,7 +56,7 @@ class ColorLegend:
 
 @dataclass(frozen=True, kw_only=True)
 class ClickableImage:
-    """A picture as a data URI, the grid over it, and the boxes (left, top, right, bottom) drawn around parts of it."""
+    """An image as a data URI, the grid over it, and the boxes (left, top, right, bottom) drawn around parts of it."""
 
     uri: str
     columns: float
@@ -74,7 +74,7 @@ def clickable_image(
     selected: int | None = None,
     on_click: Callable[[int], None] | None = None,
 ) -> None:
-    """Draw the picture as wide as there is room. `on_pick` is called with the number of a square that is clicked."""
+    """Draw the image as wide as there is room. `on_click` is called with the index of a clicked cell."""
     rows = _chart_rows(image, -1 if selected is None else selected)
     grid = (image.columns, image.rows, bool(image.cells), image.legend is not None, on_click is not None)
     spec = cached_spec("clickable_image_specs.clickable_image", *grid)
@@ -83,46 +83,46 @@ def clickable_image(
     st.vega_lite_chart(spec=chart, key=key, on_select=answer, alt=alt, width="stretch")
 
 
-def from_feature_maps(wall: FeatureMapGrid, legend: ColorLegend | None = None) -> ClickableImage:
-    """A wall of maps: every map says its number and its range."""
-    height, width = wall.cell_shape
-    share = (1 - wall.gap / width, 1 - wall.gap / height)
-    squares = []
-    for number in wall.order.tolist():
-        row, column = wall.position(number)
-        said = (
-            "silent: zero everywhere"
-            if wall.inactive[number]
-            else formatting.format_range(wall.minimum[number], wall.maximum[number])
+def from_feature_maps(grid: FeatureMapGrid, legend: ColorLegend | None = None) -> ClickableImage:
+    """A grid of maps; the tooltip of each is its number and its range."""
+    height, width = grid.cell_shape
+    share = (1 - grid.gap / width, 1 - grid.gap / height)
+    cells = []
+    for number in grid.order.tolist():
+        row, column = grid.position(number)
+        description = (
+            "inactive: zero everywhere"
+            if grid.inactive[number]
+            else formatting.format_range(grid.minimum[number], grid.maximum[number])
         )
-        said = "holds values that are no numbers" if wall.non_finite[number] else said
-        squares.append(Cell(index=number, position=(column, row), name=f"map {number}", value=said, size=share))
+        description = "holds values that are not numbers" if grid.non_finite[number] else description
+        cells.append(Cell(index=number, position=(column, row), name=f"map {number}", value=description, size=share))
     return ClickableImage(
-        uri=wall.data_uri,
-        columns=wall.columns,
-        rows=wall.rows,
-        cells=squares,
-        legend=legend or feature_map_legend(wall),
+        uri=grid.data_uri,
+        columns=grid.columns,
+        rows=grid.rows,
+        cells=cells,
+        legend=legend or feature_map_legend(grid),
     )
 
 
 def from_feature_map(maps: Array, filter: int, limit: float, signed: bool) -> ClickableImage:
-    """One map of a layer's (h, w, f), enlarged: every pixel says its number. Squares are counted row by row."""
+    """One map of a layer's (h, w, f), enlarged. Cells, one for each pixel, are counted row by row."""
     one = maps[..., filter]
     height, width = one.shape
-    wall = render_feature_maps(maps, signed=signed, vmax=limit, order=[filter], columns=1, gap=0)
-    squares = [
+    grid = render_feature_maps(maps, signed=signed, vmax=limit, order=[filter], columns=1, gap=0)
+    cells = [
         Cell(
             index=row * width + column, position=(column, row), name=f"row {row}, column {column}", value=f"{value:.4f}"
         )
         for row, line in enumerate(one.tolist())
         for column, value in enumerate(line)
     ]
-    return ClickableImage(uri=wall.data_uri, columns=width, rows=height, cells=squares, legend=feature_map_legend(wall))
+    return ClickableImage(uri=grid.data_uri, columns=width, rows=height, cells=cells, legend=feature_map_legend(grid))
 
 
 def from_pixels(pixels: PixelArray, boxes: Sequence[Box] = ()) -> ClickableImage:
-    """A colour picture uint8 (h, w, 3) with boxes drawn around parts of it."""
+    """A color image uint8 (h, w, 3) with boxes drawn around parts of it."""
     drawn_boxes = [(box.left, box.top, box.right, box.bottom) for box in boxes]
     return ClickableImage(
         uri=png_data_uri(upscaled_png(pixels, 1)),
@@ -133,20 +133,20 @@ def from_pixels(pixels: PixelArray, boxes: Sequence[Box] = ()) -> ClickableImage
     )
 
 
-def feature_map_legend(wall: FeatureMapGrid) -> ColorLegend:
-    """What the colours of a wall mean, in the units of its numbers."""
-    if wall.inactive[wall.order].all():
+def feature_map_legend(grid: FeatureMapGrid) -> ColorLegend:
+    """The color bar of a grid, in the units of its values."""
+    if grid.inactive[grid.order].all():
         return ColorLegend(
-            colorbar=colorbar_uri(wall.signed),
-            low="" if wall.signed else "0, silent",
+            colorbar=colorbar_uri(grid.signed),
+            low="" if grid.signed else "0, inactive",
             high="",
-            middle="0, silent" if wall.signed else "",
+            middle="0, inactive" if grid.signed else "",
         )
-    high = formatting.format_value(wall.vmax[0]) if wall.shares_scale else "each map's highest"
-    low = (f"-{high}" if wall.shares_scale else "its lowest") if wall.signed else "0"
-    if not wall.shares_scale and wall.signed:
+    high = formatting.format_value(grid.vmax[0]) if grid.shares_scale else "each map's highest"
+    low = (f"-{high}" if grid.shares_scale else "its lowest") if grid.signed else "0"
+    if not grid.shares_scale and grid.signed:
         low, high = "negative", "positive, each map by itself"
-    return ColorLegend(colorbar=colorbar_uri(wall.signed), low=low, high=high, middle="0" if wall.signed else "")
+    return ColorLegend(colorbar=colorbar_uri(grid.signed), low=low, high=high, middle="0" if grid.signed else "")
 
 
 def _on_selection(key: str, on_pick: Callable[[int], None]) -> None:
@@ -156,14 +156,14 @@ def _on_selection(key: str, on_pick: Callable[[int], None]) -> None:
 
 
 def _chart_rows(picture: ClickableImage, chosen: int) -> list[dict[str, Any]]:
-    found = [EMPTY_ROW | {"kind": "picture", "picture": picture.uri}]
+    found = [EMPTY_ROW | {"kind": "image", "uri": picture.uri}]
     for one in picture.cells:
         (x, y), (width, height) = one.position, one.size
         place = {"x": x, "y": y, "x2": x + width, "y2": y + height}
-        said = {"number": one.index, "turn": chosen, "name": one.name, "value": one.value}
-        found.append(EMPTY_ROW | place | said | {"kind": "square", "chosen": one.index == chosen >= 0})
+        description = {"number": one.index, "previous": chosen, "name": one.name, "value": one.value}
+        found.append(EMPTY_ROW | place | description | {"kind": "cell", "chosen": one.index == chosen >= 0})
         if one.text:
-            middle = {"x": x + width / 2, "y": y + height / 2, "name": one.text, "colour": one.text_color}
+            middle = {"x": x + width / 2, "y": y + height / 2, "name": one.text, "color": one.text_color}
             found.append(EMPTY_ROW | middle | {"kind": "text", "align": "center"})
     for left, top, right, bottom in picture.boxes:
         found.append(EMPTY_ROW | {"kind": "box", "x": left, "y": top, "x2": right, "y2": bottom})
@@ -172,5 +172,5 @@ def _chart_rows(picture: ClickableImage, chosen: int) -> list[dict[str, Any]]:
 
 def _legend_rows(legend: ColorLegend) -> list[dict[str, Any]]:
     texts = (("left", legend.low), ("center", legend.middle), ("right", legend.high))
-    said = [{"kind": "legend", "name": text, "align": align} for align, text in texts if text]
-    return [EMPTY_ROW | row for row in ({"kind": "ramp", "picture": legend.colorbar}, *said)]
+    description = [{"kind": "legend", "name": text, "align": align} for align, text in texts if text]
+    return [EMPTY_ROW | row for row in ({"kind": "ramp", "uri": legend.colorbar}, *description)]

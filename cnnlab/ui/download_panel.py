@@ -8,6 +8,7 @@ from cnnlab.data import download
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.settings import home
 from cnnlab.storage.background_process import cnnlab_command, start_detached
+from cnnlab.training_packages import install_hint
 
 TICK_SECONDS = 1.0
 
@@ -24,7 +25,10 @@ def download_panel() -> None:
     )
     if found and found.state in ("failed", "interrupted", "cancelled"):
         st.warning(escape_markdown(found.message))
-    if st.button("Download CIFAR-10", icon=":material/download:"):
+    hint = install_hint()  # the download uses Keras
+    if hint:
+        st.caption(escape_markdown(hint.replace("Training needs", "The download needs")))
+    if st.button("Download CIFAR-10", icon=":material/download:", disabled=bool(hint)):
         start_download()
         st.rerun()
 

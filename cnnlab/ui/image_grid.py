@@ -1,8 +1,4 @@
-"""The pictures of a selection, each a link to Look inside.
-
-A gallery is one list of links: the keyboard goes from picture to picture, a narrow screen gets fewer in a row, and each
-picture says in words what it is and what was made of it.
-"""
+"""A grid of images, each a link to Look inside with a caption and an alt text; reachable by keyboard."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -17,7 +13,7 @@ from numpy.typing import NDArray
 from cnnlab.rendering.color_scale import upscaled_png
 from cnnlab.rendering.palette import SELECTED
 
-SIDE = 96  # pixels on the screen: every pixel of the picture is a square of 3
+SIDE = 96  # pixels on the screen: every pixel of the image is a square of 3
 STYLE = f"""<style>
 .gallery {{ display: grid; grid-template-columns: repeat(auto-fill, minmax({SIDE + 4}px, 1fr)); gap: 0.8rem 0.4rem;
   padding: 0.25rem; font-size: 0.8rem; line-height: 1.25; }}
@@ -30,7 +26,7 @@ STYLE = f"""<style>
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GridImage:
-    """One picture, uint8 (32, 32, 3): where it leads to (words for the address), its caption, and what it shows."""
+    """One image, uint8 (32, 32, 3): the URL parameters of its link, the lines of its caption, and its alt text."""
 
     pixels: NDArray[np.uint8]
     params: Mapping[str, str]
@@ -39,12 +35,12 @@ class GridImage:
 
 
 def image_grid(tiles: Sequence[GridImage]) -> None:
-    """Draw them."""
+    """Draw the grid."""
     st.html(f'{STYLE}<div class="gallery" role="list">{"".join(image_html(tile) for tile in tiles)}</div>')
 
 
 def image_html(tile: GridImage) -> str:
-    """One picture as HTML. The first line of its caption is the one that matters."""
+    """One image as HTML. The first line of its caption is bold."""
     first, *rest = (escape(line).replace(" %", "&nbsp;%") for line in tile.caption)
     caption = "<br>".join([f"<b>{first}</b>", *rest])
     address = escape("look_inside?" + urlencode(tile.params))

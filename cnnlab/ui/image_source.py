@@ -1,7 +1,7 @@
-"""The pictures to choose from: ten thousand test images, or the twenty samples where the data set is not here.
+"""The images that a page can show: ten thousand test images, or the twenty samples where the data set is missing.
 
-Every picture has a name in the address (see `selection`): sample-0 and test-0 are the same cat, because the samples are
-the first twenty of CIFAR-10's test set. A network trained on Shapes gets pictures of shapes.
+Every image has a name in the URL (see `selection`): sample-0 and test-0 are the same cat, because the samples are
+the first twenty of CIFAR-10's test set. A network trained on Shapes gets images of shapes.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ TEST_IMAGE_PREFIXES = {"cifar10": "test", "shapes": "shapes"}  # the word in the
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Pictures uint8 (n, 32, 32, 3) and labels (n,) of one data set. `whole`: all its test images, not only samples."""
+    """Images uint8 (n, 32, 32, 3) and labels (n,) of one data set. `complete`: all test images, not only samples."""
 
     dataset: str
     images: PixelArray
@@ -36,15 +36,15 @@ class ImageSet:
         return CLASSES[self.dataset]
 
     def indices(self, label: int | None) -> NDArray[np.int64]:
-        """The pictures of this class, or all, as numbers."""
+        """The images of this class, or all, as numbers."""
         return np.flatnonzero(self.labels == label) if label is not None else np.arange(len(self.labels))
 
     def image_name(self, number: int) -> str:
-        """The picture's name in the address."""
+        """The image's name in the address."""
         return f"{TEST_IMAGE_PREFIXES[self.dataset] if self.complete else 'sample'}-{number}"
 
     def neighbor(self, number: int, label: int | None, by: int) -> int:
-        """The picture `by` places further among those of the class, round and round; itself where there is none."""
+        """The index of the image `by` steps further in the class, cyclic; `number` itself where the class is empty."""
         here = self.indices(label)
         if not len(here):
             return number
@@ -54,9 +54,9 @@ class ImageSet:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SelectedImage:
-    """The picture that is looked at: uint8 (32, 32, 3), its true class where it is known, and its name.
+    """The selected image: uint8 (32, 32, 3), its true class or None, and its title.
 
-    `number` is its place on the shelf, None for a photo; `problem` a sentence where another one was asked for.
+    `index` is its index in the image set, None for a photo; `problem` a sentence where the requested one is missing.
     """
 
     pixels: PixelArray
@@ -67,33 +67,33 @@ class SelectedImage:
 
 
 def load_image_set(dataset: str) -> ImageSet:
-    """The pictures for networks that were trained on this data set."""
+    """The images for networks that were trained on this data set."""
     if dataset == "cifar10" and not is_dataset_available("cifar10"):
         return ImageSet(dataset, *sample_images(), complete=False)
     data = cache.dataset(dataset)
     return ImageSet(dataset, data.x_test, data.y_test, complete=True)
 
 
-def select_image(reference: str, pictures: ImageSet) -> SelectedImage:
-    """The picture that the address names; the first of the shelf, and a sentence, where there is none."""
+def select_image(reference: str, image_set: ImageSet) -> SelectedImage:
+    """The image that the URL names; the first of the set, and a sentence, where there is none."""
     kind, _, rest = reference.partition("-")
     if kind == "photo":
         try:
-            return SelectedImage(pixels=load_upload(rest), true_class=None, title="your picture", index=None)
+            return SelectedImage(pixels=load_upload(rest), true_class=None, title="your image", index=None)
         except UnknownUpload as problem:
-            return _test_image(pictures, 0, str(problem))
-    fits = (kind == "shapes") == (pictures.dataset == "shapes")
+            return _test_image(image_set, 0, str(problem))
+    fits = (kind == "shapes") == (image_set.dataset == "shapes")
     number = int(rest) if fits else 0
-    if number >= len(pictures.labels):
-        have = f"This machine has only the first {len(pictures.labels)} test images"
-        return _test_image(pictures, 0, f"{have}; prepare CIFAR-10 on the page Train to see image {number:,}.")
-    return _test_image(pictures, number)
+    if number >= len(image_set.labels):
+        have = f"This machine has only the first {len(image_set.labels)} test images"
+        return _test_image(image_set, 0, f"{have}; prepare CIFAR-10 on the page Train to see image {number:,}.")
+    return _test_image(image_set, number)
 
 
-def _test_image(pictures: ImageSet, number: int, problem: str = "") -> SelectedImage:
-    label = int(pictures.labels[number])
+def _test_image(image_set: ImageSet, number: int, problem: str = "") -> SelectedImage:
+    label = int(image_set.labels[number])
     return SelectedImage(
-        pixels=np.asarray(pictures.images[number]),
+        pixels=np.asarray(image_set.images[number]),
         true_class=label,
         title=f"test image {number:,}",
         index=number,
@@ -103,5 +103,5 @@ def _test_image(pictures: ImageSet, number: int, problem: str = "") -> SelectedI
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def thumbnails(dataset: str, numbers: tuple[int, ...], columns: int) -> bytes:
-    """The pictures with these numbers side by side, as a PNG."""
+    """The images with these numbers side by side, as a PNG."""
     return image_grid_png(load_image_set(dataset).images[list(numbers)], columns)

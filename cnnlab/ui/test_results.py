@@ -1,4 +1,4 @@
-"""What a network said about the test pictures, as it was written down when its training ended."""
+"""The predictions of a network on the test images, as stored at the end of its training."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,18 +13,19 @@ from cnnlab.ui import cache, image_source
 from cnnlab.ui.image_source import ImageSet
 
 ONLY_SAMPLES = (
-    "Only twenty of the test pictures are on this machine, and those among them are shown; the figures count all of "
-    "them. The page Train offers the download of CIFAR-10, or a teacher brings it: `python -m cnnlab data import PATH`."
+    "Only twenty of the test images are on this machine, so only these can be shown; the figures count all "
+    "test images. "
+    "To see the others, download CIFAR-10 on the page Train, or import it: `python -m cnnlab data import PATH`."
 )
 OTHER_ORDER = (
-    "No picture is shown: the data set on this machine has its pictures in another order than the one that this "
-    "network was tested on. The figures are right all the same."
+    "No image is shown: the data set on this machine has its images in another order than the one that this "
+    "network was tested on. The figures are correct."
 )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TestResults:
-    """A network's logits (n, 10) on the test pictures, their labels (n,), and the answers that they make."""
+    """A network's logits (n, 10) on the test images, their labels (n,), and its predictions."""
 
     run: Run
     logits: NDArray[Any]
@@ -38,12 +39,12 @@ class TestResults:
 
     @property
     def confusion(self) -> NDArray[np.int64]:
-        """The confusion matrix, truth in rows."""
+        """The confusion matrix, int64 (classes, classes), true classes in rows."""
         return metrics.confusion_matrix(self.logits, self.labels, len(self.classes))
 
 
 def load_test_results(run: Run) -> TestResults | None:
-    """The exam of a run; None where its predictions are not there."""
+    """The test results of a run; None where its predictions are missing."""
     kept = cache.predictions(run)
     if "test" not in kept:
         return None
@@ -51,9 +52,9 @@ def load_test_results(run: Run) -> TestResults | None:
     return TestResults(run=run, logits=logits, labels=labels, predictions=metrics.classify(logits, labels))
 
 
-def available_images(exam: TestResults) -> tuple[ImageSet | None, str]:
-    """The pictures that the answers are about, as far as they are here, and a sentence where some are not."""
-    here = image_source.load_image_set(exam.run.experiment.dataset)
-    if not np.array_equal(here.labels, exam.labels[: len(here.labels)]):
+def available_images(results: TestResults) -> tuple[ImageSet | None, str]:
+    """The test images on this machine, and a sentence where some are missing; None where the order differs."""
+    here = image_source.load_image_set(results.run.experiment.dataset)
+    if not np.array_equal(here.labels, results.labels[: len(here.labels)]):
         return None, OTHER_ORDER
     return here, "" if here.complete else ONLY_SAMPLES

@@ -57,17 +57,17 @@ def test_the_cats_walls_appear_and_a_click_enlarges_a_map(app, tab, made):
     tab.get_by_text("test image 0: cat").wait_for()
     for layer, size in (("conv1", "30x30"), ("conv2", "13x13"), ("conv3", "4x4")):
         tab.get_by_text(re.compile(f"{layer} 64 of 64 maps, {size}")).wait_for()
-        tab.locator(f".st-key-wall-{layer} svg.marks image").first.wait_for()
+        tab.locator(f".st-key-grid-{layer} svg.marks image").first.wait_for()
     for number in (19, 42):  # a second click finds the first one's map still open
-        click_square(tab, "wall-conv2", number)
+        click_square(tab, "grid-conv2", number)
         tab.get_by_text(f"Map {number} of conv2").wait_for()
         tab.wait_for_url(re.compile(f"layer=conv2&map={number}"))
-    tab.get_by_text(re.compile(r"of 64 maps number \d+ by mean|silent on this image")).wait_for()
+    tab.get_by_text(re.compile(r"of 64 maps number \d+ by mean|inactive on this image")).wait_for()
 
 
 def test_under_the_pointer_a_map_says_its_number_and_range(app, tab, made):
     opened(tab, app, run=made["none"].name)
-    box = tab.locator(".st-key-wall-conv1 svg.marks").bounding_box()
+    box = tab.locator(".st-key-grid-conv1 svg.marks").bounding_box()
     tab.mouse.move(box["x"] + 10, box["y"] + 10)
     said = tab.locator("#vg-tooltip-element")
     said.get_by_text("map 0").wait_for()
@@ -75,15 +75,15 @@ def test_under_the_pointer_a_map_says_its_number_and_range(app, tab, made):
     high = numpy_forward.compute_activations(network_layers(run.experiment), run.weights(2), image)["relu1"][
         0, ..., 0
     ].max()
-    assert f"{high:.2f}" in said.inner_text() or "silent" in said.inner_text()
+    assert f"{high:.2f}" in said.inner_text() or "inactive" in said.inner_text()
 
 
 def test_a_photo_of_ones_own_goes_through_all_steps(app, tab, made, tmp_path):
     file = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 120, 3), np.uint8)).save(file, "JPEG")
     opened(tab, app, run=made["l2"].name)
-    tab.get_by_role("button", name="Picture").click()
-    tab.get_by_text("my picture").click()
+    tab.get_by_role("button", name="Image").click()
+    tab.get_by_text("my image").click()
     tab.set_input_files("input[type=file]", {"name": "me.jpg", "mimeType": "image/jpeg", "buffer": file.getvalue()})
     tab.wait_for_url(re.compile("image=photo-[0-9a-f]{16}"))
     for step in ("original, 120x80", "oriented", "square, 80x80", "32x32, what the network gets"):
@@ -96,8 +96,8 @@ def test_a_photo_of_ones_own_goes_through_all_steps(app, tab, made, tmp_path):
 
 def test_a_square_that_is_moved_costs_the_browsers_history_one_entry(app, tab, made):
     opened(tab, app, run=made["l2"].name, image="sample-3")
-    tab.get_by_role("button", name="Picture").click()
-    tab.get_by_text("my picture").click()
+    tab.get_by_role("button", name="Image").click()
+    tab.get_by_text("my image").click()
     tab.wait_for_url(re.compile("from=upload"))
     file = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 120, 3), np.uint8)).save(file, "PNG")
@@ -128,7 +128,7 @@ def test_a_square_that_is_moved_costs_the_browsers_history_one_entry(app, tab, m
 
 def test_the_next_picture_stays_after_a_number_was_typed(app, tab, made):
     opened(tab, app, run=made["none"].name)
-    tab.get_by_role("button", name="Picture").click()
+    tab.get_by_role("button", name="Image").click()
     number = tab.get_by_role("spinbutton", name=re.compile("Number"))
     number.fill("5")
     number.press("Enter")
@@ -151,7 +151,7 @@ def polled(tab) -> None:
 def test_a_copied_link_opens_the_same_view(app, new_tab, made):
     first = new_tab()
     opened(first, app, run=made["batchnorm"].name, image="sample-4", epoch=1)
-    click_square(first, "wall-conv2", 5)
+    click_square(first, "grid-conv2", 5)
     first.wait_for_url(re.compile("map=5"))
     first.get_by_text("compare strength").click()
     first.wait_for_url(re.compile("scale=layer"))
@@ -281,7 +281,7 @@ def test_all_nine_numbers_of_a_kernel_are_on_the_screen_at_once(app, new_tab, ma
 def test_on_a_phone_the_picture_and_the_answer_come_first_and_the_first_wall_soon(app, new_tab, made):
     tab = new_tab(NARROW)
     opened(tab, app, run=made["dropout"].name)
-    picture, wall = tab.get_by_test_id("stImage").first, tab.locator(".st-key-wall-conv1 svg.marks")
+    picture, wall = tab.get_by_test_id("stImage").first, tab.locator(".st-key-grid-conv1 svg.marks")
     wall.wait_for()
     answer = tab.get_by_text(re.compile("^Prediction: "))
     wait_until(lambda: answer.bounding_box()["x"] > picture.bounding_box()["x"] + 100, "they stand side by side")

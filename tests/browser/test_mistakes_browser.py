@@ -92,7 +92,7 @@ def test_from_a_square_to_its_pictures_to_the_inside_of_the_network(app, tab, ex
     settled(tab)
     square = f"{CLASSES[truth]}, predicted as {CLASSES[said]}: {table[truth, said]}"
     click(tab, square, f"images? of an? {CLASSES[truth]}, predicted as an? {CLASSES[said]}")
-    tab.wait_for_url(re.compile(f"truth={CLASSES[truth]}&said={CLASSES[said]}"))
+    tab.wait_for_url(re.compile(f"true_class={CLASSES[truth]}&predicted={CLASSES[said]}"))
     pictures(tab).nth(int(table[truth, said]) - 1).wait_for()
     settled(tab)
     assert pictures(tab).count() == table[truth, said]
@@ -123,7 +123,7 @@ def test_the_keyboard_reaches_the_menus_and_every_picture(app, tab):
     tab.goto(app.at("mistakes", run=PLAIN.key))
     settled(tab)
     pictures(tab).first.wait_for()
-    tab.get_by_label("It is", exact=True).focus()
+    tab.get_by_label("True class", exact=True).focus()
     reached = []
     for _ in range(12):
         tab.keyboard.press("Tab")

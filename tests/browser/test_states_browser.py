@@ -67,7 +67,7 @@ def is_on_screen(box, size):
 def test_an_enlarged_map_opens_on_the_screen(app, new_tab, size):
     tab = new_tab(size)
     opened(tab, app, "look_inside")
-    click_at(tab, drawn(tab, "wall-conv3" if size == NARROW else "wall-conv2"), 0.3, 0.3)
+    click_at(tab, drawn(tab, "grid-conv3" if size == NARROW else "grid-conv2"), 0.3, 0.3)
     picture = tab.locator(".st-key-enlarged_picture svg.marks")
     picture.wait_for()
     settled(tab)
@@ -79,8 +79,8 @@ def test_an_enlarged_map_opens_on_the_screen(app, new_tab, size):
 
 def test_a_grid_in_fullscreen_shows_all_of_its_rows(app, tab):
     opened(tab, app, "look_inside")
-    marks = drawn(tab, "wall-conv1")
-    grid = tab.locator(".st-key-wall-conv1")
+    marks = drawn(tab, "grid-conv1")
+    grid = tab.locator(".st-key-grid-conv1")
     grid.hover()
     grid.get_by_role("button", name=re.compile("^Fullscreen")).click()
     wait_until(lambda: marks.bounding_box()["width"] > 1000, "it fills the screen")
@@ -106,7 +106,7 @@ def test_on_a_phone_the_pages_are_in_a_row_that_covers_nothing(app, new_tab):
     assert [link.inner_text() for link in links.all()] == ["Train", "Compare", "Look inside", "Mistakes"]
     assert all(is_on_screen(link.bounding_box(), NARROW) for link in links.all())
     links.nth(3).click()
-    title = tab.get_by_role("heading", name="Which pictures does it get wrong, and how sure was it?")
+    title = tab.get_by_role("heading", name="Which images does the network get wrong, and how confident was it?")
     title.wait_for()
     settled(tab)
     assert tab.get_by_test_id("stSidebar").is_hidden()

@@ -81,11 +81,11 @@ async def looker(browser: Browser, chance: random.Random) -> None:
     while True:
         await asyncio.sleep(chance.uniform(*THINKING))
         what = chance.choices(("image", "map", "epoch", "view", "network"), (4, 4, 2, 3, 1))[0]
-        wall = browser.find("wall conv1")
+        wall = browser.find("grid conv1")
         if what == "image" or (what == "map" and wall is None):
             await browser.press(f"inspect.image_controls.{chance.choice(('next', 'back'))}", "another image")
         elif what == "map":
-            await browser.pick("wall conv1", chance.randrange(64), "a click on a map")
+            await browser.pick("grid conv1", chance.randrange(64), "a click on a map")
         elif what == "epoch":
             await browser.choose(
                 "inspect.epoch_slider.epoch",

@@ -5,8 +5,8 @@ The page holds nothing: the sweep stands in the address, its trainings in the qu
 
 import streamlit as st
 
-from cnnlab.pages.sweeps.controls import new_sweep_form, requested_sweep, sweep_menu
-from cnnlab.pages.sweeps.progress import progress_area
+from cnnlab.pages.sweeps.controls import menu_title, new_sweep_form, requested_sweep, sweep_menu
+from cnnlab.pages.sweeps.progress import progress_area, start_panel
 from cnnlab.pages.sweeps.results import result_area
 from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS, write_params
 
@@ -25,6 +25,8 @@ def page() -> None:
         sweep_menu(sweep)
         new_sweep_form()
     with right:
-        st.header(sweep.title, anchor=False)
-        progress_area(sweep)
+        st.header(menu_title(sweep), anchor=False)
+        status = progress_area(sweep)
         result_area(sweep)
+        if status.missing and not status.is_active:
+            start_panel(sweep, status)

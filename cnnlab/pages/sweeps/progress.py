@@ -25,8 +25,8 @@ SEEN_DONE = session_key("sweeps.seen_done")  # how many runs were done when the 
 MAX_FAILURES = 3  # that are told
 
 
-def progress_area(sweep: Sweep) -> None:
-    """The bar of an active sweep, or the button that trains what is missing; nothing for a finished one."""
+def progress_area(sweep: Sweep) -> SweepStatus:
+    """The bar of an active sweep, and what failed; the status that was found."""
     if refusal := st.session_state.pop(REFUSAL, None):
         st.error(escape_markdown(refusal))
     status = sweep_jobs.sweep_status(sweep, cache.open_queue())
@@ -35,7 +35,8 @@ def progress_area(sweep: Sweep) -> None:
     if status.is_active:
         st.fragment(watch_sweep, run_every=TICK_SECONDS)(sweep)
     elif status.missing:
-        start_panel(sweep, status)
+        st.caption(f"{len(status.done)} of {len(sweep.experiments())} trainings are there.")
+    return status
 
 
 def failure_notice(status: SweepStatus) -> None:
@@ -91,10 +92,9 @@ def stop_button(sweep: Sweep) -> None:
 
 
 def start_panel(sweep: Sweep, status: SweepStatus) -> None:
-    """The button that asks for the missing trainings; where their pictures are missing, the way to get them."""
-    total = len(sweep.experiments())
+    """The button that asks for the missing trainings of a sweep that is not active; where their pictures are missing, the way to get them."""
     if not data.is_dataset_available(sweep.base.dataset):
-        st.info(f"{len(status.done)} of {total} trainings of this sweep are there; the others need CIFAR-10.")
+        st.write(f"The {len(status.missing)} missing trainings need CIFAR-10.")
         download_panel.download_panel()
         return
     if not class_code.require_class_code():
@@ -110,7 +110,7 @@ def start_panel(sweep: Sweep, status: SweepStatus) -> None:
             on_click=submit_sweep,
             args=(sweep,),
         )
-        st.caption(f"{len(status.done)} of {total} are trained. You may close this page: training continues.")
+        st.caption("You may close this page: training continues.")
 
 
 def submit_sweep(sweep: Sweep) -> None:

@@ -22,7 +22,6 @@ def result_area(sweep: Sweep) -> None:
     """Everything that is known of the sweep."""
     results = sweep_results(sweep)
     if not results:
-        st.write("None of its networks is trained yet.")
         return
     {"train_images": size_area, "strength": strength_area, "label_noise": noise_area}[sweep.kind](sweep, results)
     st.caption(sentences.describe_intervals(sweep, results))

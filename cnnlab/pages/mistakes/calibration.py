@@ -1,0 +1,37 @@
+"""The section on calibration of the page Mistakes."""
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from cnnlab.analysis import metrics
+from cnnlab.analysis.statistics import expected_calibration_error
+from cnnlab.explanations import mistakes as explanations
+from cnnlab.rendering import mistake_charts
+from cnnlab.ui.test_results import TestResults
+
+CALIBRATION_HELP = (
+    "A network gives each class a probability. The class with the largest probability is its prediction, and this "
+    "probability is its confidence. Take all test images with a confidence of 80 to 90 %: if the confidence is "
+    "justified, about 85 % of them are correct, and their point lies on the dashed line. Below the line the network is "
+    "overconfident. A large point stands for many images; a point for fewer than 20 images says little and is not "
+    "connected to the line (Guo and others, 2017)."
+)
+
+
+def calibration_section(results: Mapping[str, TestResults]) -> None:
+    """Confidence against accuracy of each network, by its name: the expected calibration error, and a chart."""
+    st.header("Is its confidence justified?", anchor=False)
+    for name, one in results.items():
+        error = expected_calibration_error(one.logits, one.labels)
+        st.write(explanations.describe_calibration(name, one.predictions, error))
+    curves = {name: metrics.calibration(one.logits, one.labels) for name, one in results.items()}
+    colors = mistake_charts.regularizer_colors([one.run.experiment.regularizer for one in results.values()])
+    st.vega_lite_chart(
+        spec=mistake_charts.calibration_chart(curves, colors),
+        key="calibration",
+        width="stretch",
+        alt=mistake_charts.describe_calibration_curve(curves),
+    )
+    with st.expander("How to read this"):
+        st.write(CALIBRATION_HELP)
