@@ -47,6 +47,22 @@ def describe_intervals(sweep: Sweep, results: Sequence[PointResult]) -> str:
     )
 
 
+def sweep_table(sweep: Sweep, results: Sequence[PointResult]) -> str:
+    """One row a point, in Markdown: accuracies and gap with their intervals."""
+    heads = ["Network", "Seeds", "Training accuracy", f"{sweep.measured_on.capitalize()} accuracy", "Gap"]
+    lines = [f"| {' | '.join(heads)} |", f"| --- |{' ---: |' * (len(heads) - 1)}"]
+    for one in results:
+        cells = [
+            one.first.run.experiment.title,
+            str(len(one.by_seed)),
+            percent(one.training.value, 1),
+            with_interval(one.accuracy),
+            f"{points(one.gap.value)} ({100 * one.gap.low:.1f} to {100 * one.gap.high:.1f})",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 # -- size of the training set and augmentation -------------------------------------------------------------------------
 
 

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 
 from cnnlab import settings
 from cnnlab.experiment import ExperimentError
-from cnnlab.jobs import devices, quotas
+from cnnlab.jobs import devices, quotas, sweep_jobs
 from cnnlab.jobs.devices import RunningJob
 from cnnlab.jobs.dispatcher_process import heartbeat_path, lock_path, log_path
 from cnnlab.jobs.job import CANCELLED, DONE, FAILED, Job
@@ -43,7 +43,7 @@ GRACE_SECONDS = 10.0  # between asking a worker to stop and ending it
 KILL_SECONDS = 3.0  # a killed process has ended after so long at most
 POLL_SECONDS = 0.2
 RETRY_SECONDS = 2.0  # pause after the queue could not be used
-HEARTBEAT_SECONDS = 5.0  # between two checks of the time limits, and two heartbeats
+HEARTBEAT_SECONDS = 5.0  # between two heartbeats, and two checks of the time limits and the sweeps
 EXIT_OK, EXIT_ALREADY_RUNNING = 0, 1
 
 logger = logging.getLogger(__name__)
@@ -139,6 +139,7 @@ class Dispatcher:
             self.heartbeat_at = time.monotonic()
             self.heartbeat()
             self.enforce_time_limits()
+            sweep_jobs.advance_sweeps(self.queue)
 
     def refresh_capacity(self) -> None:
         """Read the number of slots again: machines may join a cluster, and leave it."""

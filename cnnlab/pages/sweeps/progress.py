@@ -92,7 +92,7 @@ def stop_button(sweep: Sweep) -> None:
 
 
 def start_panel(sweep: Sweep, status: SweepStatus) -> None:
-    """The button that asks for the missing trainings of a sweep that is not active; where their pictures are missing, the way to get them."""
+    """The button that asks for the missing trainings; where their pictures are missing, the way to get them."""
     if not data.is_dataset_available(sweep.base.dataset):
         st.write(f"The {len(status.missing)} missing trainings need CIFAR-10.")
         download_panel.download_panel()

@@ -6,7 +6,7 @@ import streamlit as st
 
 from cnnlab.experiment import format_decimal
 from cnnlab.explanations import sweeps as sentences
-from cnnlab.formatting import percent, points
+from cnnlab.formatting import percent
 from cnnlab.rendering import palette, sweep_charts
 from cnnlab.sweep_results import PointResult, early_stopping, label_noise_result, sweep_results
 from cnnlab.sweeps import Sweep, describe_value
@@ -29,7 +29,7 @@ def result_area(sweep: Sweep) -> None:
         st.html(
             "<style>.st-key-table_sweep { overflow-x: auto; } .st-key-table_sweep td { white-space: nowrap; }</style>"
         )
-        st.markdown(table(sweep, results))
+        st.markdown(sentences.sweep_table(sweep, results))
 
 
 # -- size and augmentation ---------------------------------------------------------------------------------------------
@@ -108,22 +108,3 @@ def noise_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
             f"{percent(share)} replaced: {sentences.describe_label_noise(level)}" for share, level in levels.items()
         )
         st.vega_lite_chart(spec=sweep_charts.label_noise_levels_chart(levels), alt=words, key="noise levels")
-
-
-# -- all figures -------------------------------------------------------------------------------------------------------
-
-
-def table(sweep: Sweep, results: Sequence[PointResult]) -> str:
-    """One row a point, in Markdown."""
-    heads = ["Network", "Seeds", "Training", f"{sweep.measured_on.capitalize()} accuracy", "Gap"]
-    lines = [f"| {' | '.join(heads)} |", f"| --- |{' ---: |' * (len(heads) - 1)}"]
-    for one in results:
-        cells = [
-            one.first.run.experiment.title,
-            str(len(one.by_seed)),
-            percent(one.training.value, 1),
-            sentences.with_interval(one.accuracy),
-            f"{points(one.gap.value)} ({100 * one.gap.low:.1f} to {100 * one.gap.high:.1f})",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
