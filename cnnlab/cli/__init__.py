@@ -1,8 +1,9 @@
 """The command line: `python -m cnnlab COMMAND`, or `cnnlab COMMAND` where the package is installed.
 
-`cli.training`, `cli.sweep`, `cli.data` and `cli.services` define the commands: one function for each, a few lines around
-the module that does the work. Heavy modules are imported inside the commands that need them. Exit status: 0 done, 1
-refused by the machine (a full disk, a queue that cannot be read), 2 bad input, 3 a training was stopped, 130 interrupted.
+`cli.training`, `cli.sweep`, `cli.data` and `cli.services` define the commands: one function for each, a few lines
+around the module that does the work. Heavy modules are imported inside the commands that need them. Exit status: 0
+done, 1 refused by the machine (a full disk, a queue that cannot be read), 2 bad input, 3 a training was stopped, 130
+interrupted.
 """
 
 import os
