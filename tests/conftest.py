@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from fake_worker import DispatcherHarness
 from ray_nodes import Nodes
+from slow_marks import is_slow
 
 from cnnlab.data import cifar10
 
@@ -30,9 +31,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.parent.name == "browser":
+        if config.pluginmanager.hasplugin("xdist"):  # `-n 2 --dist loadgroup`: a file, or the cluster, to one process
+            item.add_marker(pytest.mark.xdist_group("ray" if item.get_closest_marker("ray") else item.path.name))
+        if item.path.parent.name == "browser" or (isinstance(item, pytest.Function) and is_slow(item)):
             item.add_marker(pytest.mark.slow)
         for marker, (possible, reason) in NEEDED.items():
             if item.get_closest_marker(marker):

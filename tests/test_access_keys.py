@@ -14,7 +14,6 @@ from cnnlab.jobs import access_keys, dispatcher_process
 from cnnlab.jobs.access_keys import CLASS_CODE, TEACHER_KEY, KeyRefused, check_teacher_key, join_class
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.quotas import QuotaExceeded
-from cnnlab.pages import train
 from cnnlab.ui import app_shell
 
 pytestmark = pytest.mark.slow
@@ -159,8 +158,7 @@ def test_a_class_may_mistype_the_code_and_a_script_may_not_try_it_fast(clock: Cl
 
 
 def test_the_page_asks_for_the_code_once_and_then_offers_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in (dispatcher_process, train):
-        monkeypatch.setattr(place, "ensure_running", lambda: None)
+    monkeypatch.setattr(dispatcher_process, "ensure_running", lambda: None)
     monkeypatch.setattr(app_shell, "current_person", lambda: BROWSER)
     st.cache_data.clear()
     st.cache_resource.clear()

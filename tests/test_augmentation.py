@@ -1,10 +1,19 @@
 """Augmentation and label noise: what they change, what they leave, and that the seed alone decides."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pytest
 
+from cnnlab.data import load_dataset
 from cnnlab.data.augmentation import MAX_SHIFT, augment, draw_transforms
 from cnnlab.data.label_noise import noisy_labels
+from cnnlab.experiment import Experiment
+from cnnlab.storage import runs
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (200, 32, 32, 3), dtype=np.uint8)
 
@@ -101,3 +110,55 @@ def test_the_seed_decides_which_labels_change():
 def test_a_share_outside_0_to_1_is_refused():
     with pytest.raises(ValueError, match="between 0 and 1"):
         noisy_labels(LABELS, 1.2, seed=0)
+
+
+# -- in a training ----------------------------------------------------------------------------------------------------
+
+SMALL = Experiment(
+    dataset="shapes", train_images=320, filters=4, dense=16, epochs=6, augment="flip_shift", label_noise=0.5
+)
+
+
+def start(experiment, home):
+    command = [sys.executable, "-m", "cnnlab", "train", "--threads", "1", "--json", experiment.to_json()]
+    return subprocess.Popen(command, env=os.environ | {"CNNLAB_HOME": str(home)}, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run with augmentation and label noise, trained without interruption, and its home."""
+    home = tmp_path_factory.mktemp("home")
+    assert start(SMALL, home).wait(timeout=240) == 0
+    return runs.read_run(home / "runs" / SMALL.key), home
+
+
+@pytest.mark.slow
+def test_an_augmented_training_that_was_killed_ends_with_the_same_history_to_the_last_digit(whole, tmp_path):
+    run, home = whole
+    (tmp_path / "data").symlink_to(home / "data")
+    history = tmp_path / "runs" / SMALL.key / "history.csv"
+    process = start(SMALL, tmp_path)
+    while process.poll() is None and not (history.exists() and len(history.read_text().splitlines()) > 3):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert start(SMALL, tmp_path).wait(timeout=240) == 0
+    assert history.read_bytes() == (run.path / "history.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_the_history_keeps_clean_and_changed_labels_apart(whole, monkeypatch):
+    run, home = whole
+    monkeypatch.setenv("CNNLAB_HOME", str(home))
+    history, true = run.history(), load_dataset("shapes").y_train[: SMALL.train_images]
+    clean = noisy_labels(true, SMALL.label_noise, SMALL.seed) == true
+    shares = [history[f"train_eval_accuracy_{name}"] for name in ("clean", "changed", "true")]
+    assert all(np.isfinite(share).all() and (share >= 0).all() and (share <= 1).all() for share in shares)
+    mean = clean.mean() * shares[0] + (~clean).mean() * shares[1]
+    np.testing.assert_allclose(mean, history["train_eval_accuracy"], atol=1e-9)
+    from cnnlab.models import numpy_forward
+    from cnnlab.models.architecture import network_layers
+
+    images = load_dataset("shapes").x_train[: SMALL.train_images]
+    logits = numpy_forward.logits(network_layers(SMALL), run.weights(SMALL.epochs), images)
+    assert shares[2][-1] == pytest.approx((logits.argmax(axis=1) == true)[~clean].mean(), abs=0.01)

@@ -30,7 +30,6 @@ from cnnlab.jobs import dispatcher_process, top_activations_file, top_activation
 from cnnlab.jobs.admin import Admin
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.quotas import QuotaExceeded
-from cnnlab.pages import train
 from cnnlab.report_models import REPORT
 from cnnlab.storage import files, runs
 from cnnlab.storage.runs import Run
@@ -89,8 +88,7 @@ def home(pristine, tmp_path, monkeypatch):
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "home" / "pretrained")
     monkeypatch.setattr(app_shell, "current_person", lambda: "carol")
-    for place in (dispatcher_process, train):
-        monkeypatch.setattr(place, "ensure_running", lambda: None)
+    monkeypatch.setattr(dispatcher_process, "ensure_running", lambda: None)
     (tmp_path / "home" / "settings.json").write_text(json.dumps({"teacher": "carol"}))
     clear_caches()
     return tmp_path / "home"

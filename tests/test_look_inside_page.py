@@ -173,10 +173,10 @@ def test_a_strangers_address_costs_at_most_a_sentence(made, address):
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ({"view": "bogus"}, "asks for view='bogus', which there is not here; 'All maps' is shown"),
+        ({"view": "bogus"}, "asks for view='bogus', which this page does not have; 'All maps' is shown"),
         ({"map": "9999"}, "none is enlarged"),
-        ({"row": "-5", "column": "900"}, "mean nothing on this page: 'row', 'column'"),
-        ({"against": "qqq"}, "mean nothing on this page: 'against'"),
+        ({"row": "-5", "column": "900"}, "parameters that this page does not know: 'row', 'column'"),
+        ({"against": "qqq"}, "parameters that this page does not know: 'against'"),
         ({"scale": "loud"}, "asks for scale='loud'"),
     ],
 )

@@ -24,11 +24,12 @@ from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.pages import train
 from cnnlab.pages.admin import machine
+from cnnlab.pages.train import form, live_training
 from cnnlab.rendering.markdown import WORD_JOINER, escape_markdown
 from cnnlab.report_models import REPORT
 from cnnlab.storage import files, process_lock
 from cnnlab.storage.runs import Run
-from cnnlab.ui import app_shell, auth
+from cnnlab.ui import app_shell, auth, training_request
 
 pytestmark = pytest.mark.slow
 
@@ -43,8 +44,7 @@ ADDRESS = {"dataset": "shapes", "depth": "2", "regularizer": "none", "epochs": "
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
     monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
-    for place in (dispatcher_process, train):
-        monkeypatch.setattr(place, "ensure_running", lambda: None)
+    monkeypatch.setattr(dispatcher_process, "ensure_running", lambda: None)
     monkeypatch.setattr(app_shell, "current_person", lambda: "carol")
     st.cache_data.clear()
     st.cache_resource.clear()
@@ -168,16 +168,16 @@ def test_the_reason_of_a_job_that_failed_is_text_on_train_and_in_the_notice() ->
     check(calling(lambda: st.toast(app_shell.finished_message(Queue().for_key(SMALL.key)))))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("key", ["SESSION_REFUSAL", "SESSION_FORM_ERROR"])
+@pytest.mark.parametrize("key", [training_request.SESSION_REFUSAL, form.SESSION_FORM_ERROR])
 def test_why_a_training_or_a_form_was_refused_is_text(key: str) -> None:
     app = AppTest.from_string("from cnnlab.pages import train\ntrain.page()\n", default_timeout=60)
-    app.session_state[getattr(train, key)] = HOSTILE
+    app.session_state[key] = HOSTILE
     check(app.run())
 
 
 def test_a_queue_that_fails_while_a_training_is_watched_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "live_training", raises(QueueError(HOSTILE)))
-    check(calling(lambda: train.watch_training(SMALL)))
+    monkeypatch.setattr(live_training, "live_training", raises(QueueError(HOSTILE)))
+    check(calling(lambda: live_training.watch_training(SMALL)))
 
 
 @pytest.mark.parametrize("error", [QueueError(HOSTILE), settings.SettingsError(HOSTILE), OSError(5, HOSTILE)])

@@ -19,7 +19,7 @@ from cnnlab import settings
 from cnnlab.data import download
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import dispatcher_process, top_activations_job
-from cnnlab.pages import look_inside, train
+from cnnlab.pages import look_inside
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.storage import files
 from cnnlab.ui import download_panel
@@ -83,8 +83,7 @@ def home_of_runs(home: Path, networks: list[tuple[str, int]], data: Path | None 
         patch.setattr(settings, "PRETRAINED", home / "pretrained")
         if data:
             (home / "data").symlink_to(data)
-        for place in (dispatcher_process, train):
-            patch.setattr(place, "ensure_running", lambda: None)
+        patch.setattr(dispatcher_process, "ensure_running", lambda: None)
         patch.setattr(download_panel, "start_download", lambda: None)
         patch.setattr(download, "cancel", lambda: None)
         patch.setattr(top_activations_job, "start", lambda run: None)

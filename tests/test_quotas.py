@@ -554,6 +554,7 @@ def test_a_record_that_tells_of_memory_is_understood_too(tmp_path: Path) -> None
     assert outcome_from_record(tmp_path, 0.0).kind == outcome_from_exit_code(1, tmp_path, 0.0).kind == "out of memory"
 
 
+@pytest.mark.slow
 def test_who_ran_out_of_memory_is_tried_once_more_alone_and_then_fails_with_what_to_do(
     home: Path, queue: Queue
 ) -> None:

@@ -210,6 +210,7 @@ def seeds_of_model_5():
     return next(row for row in report_rows() if row.model.name == "3conv-none").by_seed
 
 
+@pytest.mark.slow
 def test_every_seed_of_a_model_that_was_trained_on_the_same_data_counts(tmp_path, monkeypatch):
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
     shipped = seeds_of_model_5()
@@ -219,6 +220,7 @@ def test_every_seed_of_a_model_that_was_trained_on_the_same_data_counts(tmp_path
     assert set(now) == {*shipped, 71} and now[71].validation == pytest.approx(0.61)
 
 
+@pytest.mark.slow
 def test_predictions_that_cannot_be_read_leave_the_other_figures_of_a_run(tmp_path, monkeypatch):
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
     folder = trained_here(71, 0.61, fingerprint=runs.open_run("3conv-none").record.fingerprint)

@@ -12,7 +12,6 @@ from cnnlab.experiment import Experiment
 from cnnlab.inspect import compare_runs, upload
 from cnnlab.jobs import dispatcher_process
 from cnnlab.jobs.queue import Queue
-from cnnlab.pages import train
 from cnnlab.storage import files, runs
 from cnnlab.ui import app_shell, image_source
 from cnnlab.ui.image_source import load_image_set
@@ -43,8 +42,7 @@ def home(tmp_path, monkeypatch):
     """A home with four tested networks, the one that pages open by default among them."""
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
     monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
-    for place in (dispatcher_process, train):
-        monkeypatch.setattr(place, "ensure_running", lambda: None)
+    monkeypatch.setattr(dispatcher_process, "ensure_running", lambda: None)
     st.cache_data.clear()
     st.cache_resource.clear()
     for experiment in (PLAIN, DROPOUT, FINAL, SHAPES):

@@ -350,6 +350,7 @@ def test_a_calibrated_network_has_the_small_error_that_the_docstring_states():
     assert 0.004 < np.mean(found) < 0.012
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
 def test_the_temperature_that_spoiled_the_logits_is_found_again(temperature):
     rng = np.random.default_rng(9)
@@ -358,6 +359,7 @@ def test_the_temperature_that_spoiled_the_logits_is_found_again(temperature):
     assert statistics.fit_temperature(logits * temperature, labels) == pytest.approx(temperature, rel=0.04)
 
 
+@pytest.mark.slow
 def test_the_fitted_temperature_is_the_best_of_a_fine_grid():
     rng = np.random.default_rng(10)
     logits, labels = rng.normal(0, 3, (500, 10)), rng.integers(0, 10, 500)

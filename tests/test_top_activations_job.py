@@ -156,6 +156,7 @@ def test_two_workers_do_not_do_the_same_work(run):
         top_activations_job.run_job(run)
 
 
+@pytest.mark.slow
 def test_workers_for_two_networks_compute_one_after_the_other(run, monkeypatch):
     folder = settings.home() / "top"
     with process_lock.acquire(folder / "turn.lock"), ThreadPoolExecutor(1) as pool:
@@ -179,6 +180,7 @@ def test_more_than_five_workers_are_refused_in_one_sentence(run):
     assert top_activations_job.run_job(run).images == 20
 
 
+@pytest.mark.slow
 def test_a_worker_is_niced_and_leaves_no_zombie(run, monkeypatch):
     seen = []
     started = background_process.start_detached
@@ -210,6 +212,7 @@ def test_a_worker_that_was_killed_is_seen_as_interrupted(run):
     assert top_activations_job.job_status(run).state == "interrupted"
 
 
+@pytest.mark.slow
 def test_a_page_starts_a_worker_of_its_own(run, monkeypatch):
     monkeypatch.setattr(settings, "PRETRAINED", settings.REPOSITORY / "pretrained")
     top_activations_job.start(run)

@@ -17,13 +17,12 @@ from cnnlab.explanations import conclusions, curves, training_progress
 from cnnlab.jobs import dispatcher_process
 from cnnlab.jobs.queue import Queue
 from cnnlab.models.architecture import Layer, network_layers, parameter_count
-from cnnlab.pages import train
 from cnnlab.pages.compare.measures import SESSION_MEASURE
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report_models import REPORT
 from cnnlab.storage import files, process_lock, runs
 from cnnlab.storage.run_record import RunRecord
-from cnnlab.ui import app_shell, architecture_diagram, browser_identity
+from cnnlab.ui import app_shell, architecture_diagram, browser_identity, training_status
 from cnnlab.ui.selection import experiment_params
 
 APP = settings.REPOSITORY / "cnnlab" / "pages" / "entrypoint.py"
@@ -36,8 +35,7 @@ def home(tmp_path, monkeypatch):
     """Nothing shipped, nothing trained, nobody working."""
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
-    for place in (dispatcher_process, train):
-        monkeypatch.setattr(place, "ensure_running", lambda: None)
+    monkeypatch.setattr(dispatcher_process, "ensure_running", lambda: None)
     st.cache_data.clear()
     st.cache_resource.clear()
     return tmp_path / "home"
@@ -208,7 +206,7 @@ def test_nonsense_in_the_address_is_one_sentence(words):
     app = opened(**words)
     assert not app.exception
     assert len(app.warning) == 1
-    assert "This address describes no experiment; the usual one is shown." in app.warning[0].value
+    assert "This address describes no experiment; the default one is shown." in app.warning[0].value
 
 
 def test_the_strip_says_which_convolution_is_padded_because_its_maps_have_become_too_small():
@@ -302,8 +300,8 @@ def test_a_live_training_shows_how_far_it_is():
 @pytest.mark.parametrize(
     ("state", "reason", "said"),
     [
-        ("stopped", None, "This training was stopped. The first 2 epochs are kept, and Continue goes on from there."),
-        ("running", None, "This training broke off: its process is gone. The first 2 epochs are kept"),
+        ("stopped", None, "This training was stopped. The first 2 epochs are kept; Continue resumes after them."),
+        ("running", None, "This training was interrupted: its process has ended. The first 2 epochs are kept"),
         ("failed", "The disk was full.", "This training failed. The disk was full. The first 2 epochs are kept"),
     ],
 )
@@ -393,38 +391,38 @@ def test_disk_and_queue_together_make_one_stage(state, job, stage):
         asked = Queue().submit(SMALL, "somebody")
         asked = Queue().claim() if job == "running" else asked
         asked = Queue().finish(asked, job) if job in ("failed", "cancelled") else asked
-    assert train.training_phase(state, asked) == stage
+    assert training_status.training_phase(state, asked) == stage
 
 
 @pytest.mark.parametrize("of_the_run", ["running", None])
 @pytest.mark.slow
 def test_where_all_processes_are_gone_who_watches_sees_to_it_that_a_dispatcher_works(monkeypatch, of_the_run):
     started = []
-    monkeypatch.setattr(train, "ensure_running", lambda: started.append(True))
+    monkeypatch.setattr(dispatcher_process, "ensure_running", lambda: started.append(True))
     Queue().submit(SMALL, "somebody")
     Queue().claim()
     if of_the_run:  # no process holds its lock
         write(settings.runs_dir() / SMALL.key, SMALL, LEARNED[:3], state=of_the_run)
-    app = opened(**small())
+    app = at("train", **small())
     assert len(app.get("progress")) == 1
     assert started
 
 
 def test_who_watches_a_live_training_starts_nothing(monkeypatch):
     started = []
-    monkeypatch.setattr(train, "ensure_running", lambda: started.append(True))
+    monkeypatch.setattr(dispatcher_process, "ensure_running", lambda: started.append(True))
     Queue().submit(SMALL, "somebody")
     Queue().claim()
     run = write(settings.runs_dir() / SMALL.key, SMALL, LEARNED[:3], state="running")
     with process_lock.acquire(run / "lock"):
-        opened(**small())
+        at("train", **small())
     assert not started
 
 
 def test_a_training_that_nobody_wants_any_more_is_stopping():
     Queue().submit(SMALL, "somebody")
     job = Queue().cancel(Queue().claim(), "somebody")
-    assert train.training_phase("running", job) == "stopping"
+    assert training_status.training_phase("running", job) == "stopping"
 
 
 def test_a_queue_that_cannot_be_used_is_one_sentence(home):
@@ -539,10 +537,10 @@ def test_bfloat16_is_named_where_it_was_used():
 @pytest.mark.parametrize(
     ("progress", "done", "share", "said"),
     [
-        ({"phase": "starting"}, 0, 0, "starting: loading TensorFlow and the pictures"),
-        ({}, 3, 0.75, "going on after epoch 3 of 4"),
+        ({"phase": "starting"}, 0, 0, "starting: loading TensorFlow and the images"),
+        ({}, 3, 0.75, "resuming after epoch 3 of 4"),
         ({"phase": "training", "epoch": 1, "batch": 16, "batches": 32}, 0, 0.125, "epoch 1 of 4, batch 16 of 32"),
-        ({"phase": "evaluating", "epoch": 4}, 3, 1, "epoch 4 of 4: measuring"),
+        ({"phase": "evaluating", "epoch": 4}, 3, 1, "epoch 4 of 4: evaluating"),
     ],
 )
 def test_progress_is_a_share_and_a_sentence(progress, done, share, said):

@@ -1,4 +1,4 @@
-"""The commands that bring data: data import, data download, data status, runs import."""
+"""The commands for data: data import, data download, data status, runs import."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from cnnlab.cli.output import print_error
 
 @click.group()
 def data() -> None:
-    """Fetch CIFAR-10, import it, or say what is there."""
+    """Download CIFAR-10, import it, or print its status."""
 
 
 @data.command("import")
@@ -42,7 +42,7 @@ def download_data() -> int:
 
 @data.command("status")
 def data_status() -> int:
-    """Say what is there, after reading every pixel again."""
+    """Print the status of CIFAR-10, after reading every pixel again."""
     return print_data_status()
 
 

@@ -22,8 +22,8 @@ from cnnlab.settings import SettingsError
 def dispatch(
     slots: int | None, idle: float | None, runner: str, address: str | None, per_gpu: int | None, check: bool
 ) -> int:
-    """Work through the queue of trainings, one process a job, until stopped."""
-    from cnnlab.jobs import dispatcher
+    """Work through the queue of trainings, one process per job, until stopped."""
+    from cnnlab.jobs.dispatcher_service import dispatch as run_dispatcher
 
     if runner == "ray":
         from cnnlab.jobs.ray import preflight
@@ -32,10 +32,10 @@ def dispatch(
         ray_runner = RayRunner(address or "auto", 1 if per_gpu is None else per_gpu)
         if check:
             return preflight.print_report(ray_runner)
-        return dispatcher.dispatch(slots=slots, idle=idle, runner=ray_runner)
+        return run_dispatcher(slots=slots, idle=idle, runner=ray_runner)
     if address or per_gpu or check:
         raise SettingsError("--address, --per-gpu and --check are about a cluster: add --runner ray.")
-    return dispatcher.dispatch(slots=slots, idle=idle)
+    return run_dispatcher(slots=slots, idle=idle)
 
 
 @click.command("top-images")
@@ -69,7 +69,7 @@ def print_settings() -> None:
 @click.command()
 @click.option("--exit-code", is_flag=True, help="leave out what is slow; exit status 1 if something fails")
 def doctor(exit_code: bool) -> int:
-    """Say what is here, what is missing, and what to do about it."""
+    """Check the installation; each problem is printed with its remedy."""
     from cnnlab import doctor as checks
 
     return checks.print_report(exit_code)
@@ -82,7 +82,7 @@ def doctor(exit_code: bool) -> int:
 @click.option("--depth", type=int, default=3, show_default=True)
 @click.option("--regularizer", type=click.Choice(CHOICES["regularizer"]), default="none", show_default=True)
 def bench(name: str, **options: Any) -> None:
-    """Measure: ratios in one run, alternating, medians."""
+    """Benchmarks: our epoch, Look inside and the pages, as medians of alternating runs."""
     from cnnlab import bench as benchmarks
     from cnnlab.bench.options import BenchOptions
 

@@ -186,7 +186,7 @@ def crop_photo(
     across, down = _check_range("horizontal", horizontal, 0, 1), _check_range("vertical", vertical, 0, 1)
     zoom = _check_range("zoom", zoom, 1, MAX_ZOOM)
     notes = list(photo.notes)
-    oriented = _orient(photo.image, photo.turn, notes.append)
+    oriented = _orient(photo.image, photo.orientation, notes.append)
     if pad:
         oriented = _reduce(oriented)
         box, square = _pad(oriented, notes.append)
@@ -209,10 +209,10 @@ def _reduce(image: Image.Image) -> Image.Image:
     return image.reduce(factor) if factor > 1 else image
 
 
-def _orient(image: Image.Image, turn: int, note: Callable[[str], None]) -> Image.Image:
-    if turn not in EXIF_TRANSFORMS:
+def _orient(image: Image.Image, orientation: int, note: Callable[[str], None]) -> Image.Image:
+    if orientation not in EXIF_TRANSFORMS:
         return image
-    operation, words = EXIF_TRANSFORMS[turn]
+    operation, words = EXIF_TRANSFORMS[orientation]
     note(f"The picture was {words}, as the camera noted.")
     return image.transpose(operation)
 

@@ -30,12 +30,10 @@ def describe_progress(progress: Mapping[str, Any], epochs_done: int, epochs: int
             (epoch - 1 + batch / batches) / epochs
         ), f"epoch {epoch} of {epochs}, batch {batch} of {batches}{rest}"
     if progress.get("phase") == "evaluating":
-        return clamp_share(
-            epoch / epochs
-        ), f"epoch {epoch} of {epochs}: measuring it on training and validation pictures"
+        return clamp_share(epoch / epochs), f"epoch {epoch} of {epochs}: evaluating on training and validation images"
     if epochs_done:
-        return clamp_share(epochs_done / epochs), f"going on after epoch {epochs_done} of {epochs}"
-    return 0.0, "starting: loading TensorFlow and the pictures"
+        return clamp_share(epochs_done / epochs), f"resuming after epoch {epochs_done} of {epochs}"
+    return 0.0, "starting: loading TensorFlow and the images"
 
 
 def clamp_share(share: float) -> float:

@@ -123,7 +123,7 @@ def stop_if_asked() -> None:
 
 def cropped_photo(photo: DecodedPhoto) -> PreparedPhoto:
     """The photo, cut as the controls say."""
-    wide, tall = photo.image.size if photo.turn < 5 else photo.image.size[::-1]  # a quarter turn swaps them
+    wide, tall = photo.image.size if photo.orientation < 5 else photo.image.size[::-1]  # a quarter turn swaps them
     with st.container(horizontal=True, vertical_alignment="bottom"):
         pad = (
             st.segmented_control("Square", [CROP_OPTION, PAD_OPTION], default=CROP_OPTION, required=True, key=FIT)

@@ -1,7 +1,7 @@
-"""Secrets that people type: the teacher's key and the class code. Wrong ones are counted over all sessions.
+"""Checks the teacher's key and the class code, and limits wrong tries over all sessions.
 
-The counts are in the queue's file, so a restart or a second web process does not begin anew. After some wrong tries
-within an hour every further one doubles the time in which nobody's try is looked at, up to a longest one.
+The counts are in the queue's file, so a restart or a second web process does not reset them. After a number of wrong
+tries within an hour each further one doubles the time in which no try is checked, up to a maximum.
 """
 
 import hmac
@@ -20,19 +20,19 @@ logger = logging.getLogger(__name__)
 
 
 class KeyRefused(RuntimeError):
-    """A wrong key, or no tries are taken at the moment. The message is one sentence for who typed it."""
+    """A wrong key, or no tries are checked at the moment. The message is one sentence for the page."""
 
 
 @dataclass(frozen=True)
 class KeyKind:
-    """A secret: its name, how many wrong tries cost nothing, and the longest pause in seconds."""
+    """A secret: its name, the number of wrong tries without a pause, and the longest pause in seconds."""
 
     name: str
     free_tries: int
     longest_pause: float
 
     def pause(self, wrong_tries: int) -> float:
-        """Seconds after the last of so many wrong tries in which none is taken."""
+        """Seconds after the last of this many wrong tries in which none is checked."""
         beyond = wrong_tries - self.free_tries
         return min(self.longest_pause, 2.0 ** min(beyond, 32)) if beyond >= 0 else 0.0
 
@@ -47,7 +47,7 @@ def check_teacher_key(queue: Queue, typed: str, person: str) -> None:
 
 
 def join_class(queue: Queue, typed: str, person: str) -> None:
-    """`person` may ask for trainings from now on, until the code changes. Raises as `check_teacher_key`."""
+    """Let `person` ask for trainings, until the code changes. Raises as `check_teacher_key`."""
     code = settings.current().class_code
     _check(queue, CLASS_CODE, typed.strip(), code, person)
     with queue.write_transaction() as db:
@@ -69,7 +69,7 @@ def code_digest(code: str) -> str:
 
 
 def _check(queue: Queue, kind: KeyKind, typed: str, expected: str, person: str) -> None:
-    """Take one try, in one transaction. Raises KeyRefused."""
+    """Check one try, in one transaction. Raises KeyRefused."""
     now = time.time()
     with queue.write_transaction() as db:
         tries = statements.wrong_key_times(db, kind.name, since=now - WINDOW_SECONDS)

@@ -2,11 +2,11 @@
 
     python -m cnnlab batchnorm RUN
 
-Runs record these figures while they train (the columns `..._reestimated` of history.csv). This fills them in for runs
-from before that, among them the shipped ones, in `reestimated.json` of the directory of the run. It takes about 20 s an
-epoch on a core and is written after each, so an interrupted one goes on. The images are those of history.csv: the first
-5,000 training images, and all validation images (for the final models the test images). Shipped weights of all but the
-last epoch are rounded to six significant bits, which moves an accuracy by up to a point; nothing else is approximate.
+Trainings record these figures in the columns `..._reestimated` of history.csv. For runs without them, such as the
+shipped ones, this job writes `reestimated.json` into the run's directory. It takes about 20 s per epoch on one core and
+writes after each, so an interrupted job continues. The images are those of history.csv: the first 5,000 training
+images, and all validation images (for the final models the test images). Shipped weights of all but the last epoch are
+rounded to six significant bits, which changes an accuracy by up to one point; nothing else is approximate.
 """
 
 from collections.abc import Callable, Iterable
@@ -33,7 +33,7 @@ class BatchnormError(LookupError):
 
 
 def pending_runs() -> list[Run]:
-    """The finished runs with batch normalization that have these figures neither in the history nor in the file."""
+    """The finished runs with batch normalization whose history and file both lack these figures."""
     found = [run for run in runs.list_runs() if run.state == "done" and run.snapshot_epochs()]
     return [run for run in found if layer_names(network_layers(run.experiment), "bn") and not _is_complete(run)]
 
@@ -78,7 +78,7 @@ def run_job(
 
 
 def _previous(run: Run, header: dict[str, Any]) -> dict[str, Any]:
-    """The file as an earlier call left it, or an empty one where that was made with other images."""
+    """The file of an earlier call, or an empty one where that was made with other images."""
     written = files.read_json(run.path / runs.REESTIMATED_FILE)
     return written if header.items() <= written.items() and "epochs" in written else header | {"epochs": []}
 
@@ -106,7 +106,7 @@ def epoch_figures(
 def _logits(
     layers: tuple[Layer, ...], weights: Weights, pixels: PixelArray, name: str, report: ProgressCallback
 ) -> Iterable[Any]:
-    """The logits of the images, a slice at a time, with a word about the progress."""
+    """The logits of the images, a slice at a time; reports the progress."""
     for first in range(0, len(pixels), SLICE_IMAGES):
         report(f"\r{name}: {first:,} of {len(pixels):,} images")
         yield numpy_forward.logits(layers, weights, np.asarray(pixels[first : first + SLICE_IMAGES]))

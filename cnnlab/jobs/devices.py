@@ -34,7 +34,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class RunningJob:
-    """A running training: its device, and whether it has the device to itself."""
+    """A running training: its device, and whether it is the only one there."""
 
     device: str
     exclusive: bool

@@ -1,13 +1,13 @@
 """The order in which waiting jobs start: round-robin over people.
 
-"First come, first served" lets one person who asks for ten trainings stop a class of thirty. Here each person has one
-turn a round. Within a round, who asked earlier goes first; a person's own jobs keep the order in which they were asked
-for. A newcomer stands in the round that is being served, and so before everybody's next turn. (The idea is start-time
-fair queueing: Goyal, Vin and Cheng, 1996.) A person is a name here: who comes under ten names has ten turns. Where
-network addresses are known, they take turns within a round, so ten names of one address do not go before another one.
+With "first come, first served" one person who asks for ten trainings blocks a class of thirty. Here each person has one
+turn per round. Within a round the earlier request goes first; the jobs of one person keep their order. A new person
+enters the current round, before the next turn of everybody else. (This is start-time fair queueing: Goyal, Vin and
+Cheng, 1996.) A person is a name, so one visitor with ten names has ten turns. Where network addresses are known, they
+alternate within a round, so ten names of one address do not all go before another address.
 
-A job that several people ask for starts at the first turn of any of them, and costs that one person's turn: the others
-did not make the machine do more. A job that was already started once, and whose worker ended too early, goes first.
+A job that several people ask for starts at the first of their turns and uses only that person's turn. A job that was
+started before, and whose worker ended too early, goes first.
 """
 
 import heapq
@@ -19,7 +19,7 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, order=True)
 class Request:
-    """One person's wish for one waiting job, from one network address ("": unknown).
+    """One person's request for one waiting job, from one network address ("": unknown).
 
     `submitted` in seconds; sorted by it, then by job.
     """
@@ -33,7 +33,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Turn:
-    """One place in the line: this job starts next, as this person's turn in this round (None: resumed, no turn)."""
+    """One position in the order: this job starts next, as this person's turn of this round (None: resumed, no turn)."""
 
     job: int
     person: str | None
@@ -46,11 +46,11 @@ def fair_order(
     current: int,
     served: Mapping[str, int] = MappingProxyType({}),
 ) -> Iterator[Turn]:
-    """Every waiting job once, in the order in which they start if nobody asks for anything more.
+    """Every waiting job once, in the order in which they start if no request is added.
 
-    `rounds` gives the round in which each person's next turn is, `current` the round that is being served: who has an
-    earlier round, or none, stands in the current one. `served` counts the people of each address who have had their
-    turn in the current round.
+    `rounds` gives the round of each person's next turn, `current` the current round: a person with an earlier round, or
+    without one, is in the current round. `served` counts the people of each address who had their turn in the current
+    round.
     """
     ordered = sorted(requests)
     taken: set[int] = set()
@@ -79,7 +79,7 @@ def fair_order(
 
 
 def _push(waiting: list[tuple[int, int, Request]], turn: int, request: Request, seen: Counter[tuple[int, str]]) -> None:
-    """Enter a person's next request: after as many turns of other addresses as its own has in this round already."""
+    """Add a person's next request, after as many turns of other addresses as its own had in this round."""
     turns = seen[turn, request.address] if request.address else 0
     seen[turn, request.address] += 1
     heapq.heappush(waiting, (turn, turns, request))

@@ -1,8 +1,9 @@
-"""Trains several runs from the terminal, without the queue: one worker a processor core, pinned to it, with one thread.
+"""Trains several runs from the terminal, without the queue: one worker per processor core, pinned to it, one thread
+each.
 
-On a CPU this trains 1.2 to 1.36 times as much as one process on two cores. Workers are started by the dispatcher's
-`LocalRunner`. A run that another process trains is watched, not trained twice. Ctrl-C stops the workers at their next
-batch; the same command resumes them.
+On two cores this trains 1.2 to 1.36 times as much as one process that uses both. Workers are started by the
+dispatcher's `LocalRunner`. A run that another process trains is watched, not trained twice. Ctrl-C stops the workers at
+their next batch; the same command resumes them.
 """
 
 import logging

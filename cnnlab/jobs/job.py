@@ -14,12 +14,12 @@ class UnknownJob(LookupError):
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One training as the queue knows it.
+    """One training in the queue.
 
-    `attempts` counts how often a worker was started, `crashes` how often one ended without a result. `requesters` are
-    the people who want it (of a finished job: at its end), earliest first. `worked` is how many seconds
-    earlier attempts took, `device` where the last one ran ("GPU 0", "CPU", "" before the first). An `exclusive` job ran
-    out of memory once and shares its device with no other. Times are Unix times in seconds.
+    `attempts` counts the started workers, `crashes` those that ended without a result. `requesters` are the people who
+    want it (of a finished job: wanted it at its end), earliest first. `worked` is the number of seconds of earlier
+    attempts, `device` that of the last one ("GPU 0", "CPU", "" before the first). An `exclusive` job ran out of memory
+    once and shares its device with no other. Times are Unix times in seconds.
     """
 
     id: int

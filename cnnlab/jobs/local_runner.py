@@ -76,7 +76,7 @@ class LocalRunner:
         return LocalWorker(job, process, folder)
 
     def device_environment(self, job: Job) -> dict[str, str]:
-        """The variables that put a worker on its job's device, whichever backend Keras has."""
+        """The environment variables that assign a worker to its job's device, for any Keras backend."""
         gpu = self.gpus.get(job.device)
         if gpu is not None:
             return gpu_environment(gpu, settings.current().gpu_megabytes)

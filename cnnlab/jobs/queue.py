@@ -23,16 +23,16 @@ from cnnlab.jobs.queue_reader import QueueReader, job_number
 from cnnlab.storage import runs
 
 PERSON_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
-MAX_RESUMES = 3  # a worker that dies is started again so often, and not more often
-MAX_ATTEMPTS = 25  # workers of a job, whatever ended them: a training that takes its machine down does so no more often
+MAX_RESUMES = 3  # a worker that crashes is started again this often
+MAX_ATTEMPTS = 25  # workers of a job, whatever ended them: bounds a training that crashes its machine
 
 
 class PersonError(ValueError):
-    """Not a name that a person can have here."""
+    """The name of a person has a wrong form."""
 
 
 class NotRequester(RuntimeError):
-    """Who did not ask for a training cannot withdraw from it."""
+    """A person without a request on a training tried to withdraw from it."""
 
 
 class Queue(QueueReader):
@@ -43,10 +43,10 @@ class Queue(QueueReader):
     def submit(self, experiment: Experiment, person: str, *, address: str = "", is_teacher: bool = False) -> Job:
         """`person` asks for the training of `experiment`: a new job, or the one that is already queued or running.
 
-        An experiment that has a finished run needs no training: the answer is a job that is done. `address` stands for
-        the network address that the request comes from ("": unknown); `is_teacher` is for who typed the teacher's key.
-        Raises QuotaExceeded where the settings do not allow it, TypeError for anything but an Experiment, PersonError
-        for an unusable name, SettingsError, QueueError.
+        For an experiment with a finished run the result is a job that is done. `address` is a digest of the network
+        address of the request ("": unknown); `is_teacher`: the request comes from somebody with the teacher's key.
+        Raises QuotaExceeded where a limit is reached, TypeError for anything but an Experiment, PersonError for a name
+        of a wrong form, SettingsError, QueueError.
         """
         if not isinstance(experiment, Experiment):
             raise TypeError(f"Ask for an Experiment. Received: experiment={experiment!r}")
@@ -72,9 +72,9 @@ class Queue(QueueReader):
             return statements.get_job(db, number)
 
     def cancel(self, job: Job | int, person: str) -> Job:
-        """`person` no longer wants the job. Where nobody else does, it is cancelled, or stopped if it is running.
+        """Withdraw `person`'s request. A job without requests is cancelled, or stopped if it is running.
 
-        Raises NotRequester where `person` has no request on a job that is not over, UnknownJob.
+        Raises NotRequester if `person` has no request on an unfinished job, UnknownJob.
         """
         with self.write_transaction() as db:
             current = statements.get_job(db, job_number(job))
@@ -97,9 +97,9 @@ class Queue(QueueReader):
     # -- for the dispatcher ------------------------------------------------------------------------------------------
 
     def claim(self, allocate: Callable[[Job], str | None] = lambda job: "") -> Job | None:
-        """The next waiting job, marked as running; None where none can start.
+        """The next waiting job, marked as running; None if none can start.
 
-        `allocate` returns the device for a job, or None where the job has to wait: then the next job is tried.
+        `allocate` returns the device for a job, or None if the job has to wait: then the next job is tried.
         """
         with self.write_transaction() as db:
             for turn in statements.waiting_turns(db):
@@ -119,10 +119,11 @@ class Queue(QueueReader):
             return statements.get_job(db, statements.set_terminal_state(db, job_number(job), state, reason))
 
     def record_interruption(self, job: Job | int, crash: str | None = None, worked: float = 0.0) -> Job:
-        """The worker of a running job ended without a result; `crash` says how, None where it was asked to stop.
+        """Record that the worker of a running job ended without a result.
 
-        `worked` is how many seconds it ran. A job that nobody wants is cancelled. Otherwise it waits again, before all
-        others. One that has crashed more than MAX_RESUMES times, or was begun MAX_ATTEMPTS times, fails.
+        `crash` is the reason, None for a worker that was asked to stop; `worked` the seconds that it ran. A job without
+        requests is cancelled. Otherwise it waits again, before all others. It fails after more than MAX_RESUMES crashes
+        or MAX_ATTEMPTS starts.
         """
         with self.write_transaction() as db:
             current = statements.get_job(db, job_number(job))
@@ -144,7 +145,7 @@ class Queue(QueueReader):
             return statements.get_job(db, current.id)
 
     def record_out_of_memory(self, job: Job | int, worked: float = 0.0) -> Job:
-        """The worker of a running job ran out of memory: the job is retried once, alone on a device, or fails."""
+        """Record that the worker ran out of memory: the job is retried once, alone on a device, or fails."""
         with self.write_transaction() as db:
             current = statements.get_job(db, job_number(job))
             if current.state != RUNNING:
@@ -178,7 +179,7 @@ def has_finished_run(experiment: Experiment, thorough: bool = False) -> bool:
 
 
 def check_person(person: str) -> str:
-    """`person` as it came. Raises PersonError unless it is 1 to 64 letters, digits or ._@+- and starts with one."""
+    """`person` itself. Raises PersonError unless it has 1 to 64 letters, digits or ._@+- and no sign first."""
     if not isinstance(person, str) or not PERSON_PATTERN.fullmatch(person):
         raise PersonError(f"A person's name is 1 to 64 letters, digits or ._@+- here. Received: person={person!r:.80}")
     return person

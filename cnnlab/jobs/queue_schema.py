@@ -1,13 +1,13 @@
-"""The SQLite file of the queue: its tables, how it is opened and brought up to date, and its error messages."""
+"""The SQLite file of the queue: its tables, how it is opened and migrated, and its error messages."""
 
 import sqlite3
 from pathlib import Path
 
 from cnnlab.storage import process_lock
 
-BUSY_TIMEOUT_SECONDS = 20.0  # how long a write waits for its turn
+BUSY_TIMEOUT_SECONDS = 20.0  # how long a write waits for the file
 
-# One script for each version of the file; a newer program brings an older file up to date, one script after the other.
+# One script for each version of the file; a newer program runs those that an older file lacks, in this order.
 MIGRATIONS = (
     """
     CREATE TABLE jobs (

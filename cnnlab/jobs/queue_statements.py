@@ -15,7 +15,7 @@ from cnnlab.jobs.job import CANCELLED, DONE, QUEUED, Job, UnknownJob
 from cnnlab.settings import BROWSER_NAME_PATTERN, Settings
 from cnnlab.storage.signing_key import signing_key
 
-RATE_WINDOW_SECONDS = 60.0  # `submissions_per_minute` looks back so far
+RATE_WINDOW_SECONDS = 60.0  # the window of `submissions_per_minute`
 
 
 def select_jobs(db: sqlite3.Connection, condition: str, *values: Any) -> list[Job]:
@@ -72,7 +72,7 @@ def _requester_counts(db: sqlite3.Connection, condition: str, value: str, since:
 
 
 def _may_ask(db: sqlite3.Connection, person: str, allowed: Settings) -> bool:
-    """Whether the person has typed the class code, or needs none: an account, or where there is no code."""
+    """Whether the person has typed the class code, or needs none: has an account, or the settings have no code."""
     if not allowed.class_code or not BROWSER_NAME_PATTERN.fullmatch(person):
         return True
     return is_member(db, person, signing_key().sign("class code", allowed.class_code))
@@ -84,7 +84,7 @@ def is_member(db: sqlite3.Connection, person: str, code: str) -> bool:
 
 
 def insert_member(db: sqlite3.Connection, person: str, code: str) -> None:
-    """The person has typed the class code with this digest."""
+    """Record that the person has typed the class code with this digest."""
     db.execute("INSERT INTO class_members VALUES (?1, ?2) ON CONFLICT DO UPDATE SET code = ?2", (person, code))
 
 
@@ -95,12 +95,12 @@ def wrong_key_times(db: sqlite3.Connection, kind: str, since: float) -> list[flo
 
 
 def insert_wrong_key(db: sqlite3.Connection, kind: str, tried: float) -> None:
-    """A wrong key of this kind was typed."""
+    """Record that a wrong key of this kind was typed."""
     db.execute("INSERT INTO wrong_keys VALUES (?, ?)", (kind, tried))
 
 
 def forget_wrong_keys(db: sqlite3.Connection, kind: str) -> None:
-    """The right key of this kind was typed."""
+    """Delete the wrong keys of this kind: the right one was typed."""
     db.execute("DELETE FROM wrong_keys WHERE kind = ?", (kind,))
 
 

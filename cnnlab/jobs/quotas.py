@@ -1,13 +1,13 @@
-"""What the machine does not do, and the sentence that says so, with the number.
+"""The limits of the queue, and the sentences that state them with their numbers.
 
-Pure functions over the settings and a few counts: the queue counts inside the transaction in which it would write, so
-thirty clicks at once pass no limit that one click would not. Asking for a training that somebody asked for already
-makes the machine do nothing more, so only the rate is checked then; a teacher is not held to the limits of a person.
+Pure functions over the settings and a few counts. The queue counts in the transaction in which it writes, so concurrent
+requests cannot pass a limit together. A request for a training that is already in the queue adds no work, so only the
+rate is checked then; a teacher is exempt from the limits of one person.
 
-A cookie costs a visitor nothing, so limits for each person do not bound one visitor with many cookies. Three things do:
-a share of the places is kept for people who have none waiting, one network address has a share of the places, and the
-cost of trainings is limited, by person and by address. A class behind one address looks like one such visitor: what
-tells them apart is a class code or sign-in (`deploy/README.md`).
+A cookie costs a visitor nothing, so limits per person do not bound one visitor with many cookies. Three limits do: a
+share of the places is reserved for people who have none waiting, one network address has a share of the places, and the
+cost of trainings is limited, by person and by address. A class behind one address looks like one such visitor; a class
+code or sign-in tells them apart (`deploy/README.md`).
 """
 
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from cnnlab.settings import Settings
 
 
 class QuotaExceeded(RuntimeError):
-    """No. The message is one sentence for the person who asked, with the number and what can be done."""
+    """A limit is reached. The message is one sentence for the page, with the number and the remedy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequesterCounts:
-    """What one person, or all who come from one network address, asked for.
+    """The requests of one person, or of one network address.
 
     `active`: trainings that wait or run; `waiting`: those that wait; `recent`: requests within the last minute; `cost`:
     the sum of the active ones' `training_cost`.
@@ -39,7 +39,7 @@ class RequesterCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class QueueCounts:
-    """What the queue holds: of this person, of its network address (zeros where that is unknown), and of all.
+    """Counts of the queue: of this person, of its network address (zeros if unknown), and of all.
 
     `is_member`: the person has typed the class code, or needs none.
     """
@@ -53,13 +53,13 @@ class QueueCounts:
 
 @lru_cache(maxsize=256)
 def training_cost(experiment: Experiment) -> float:
-    """What a training costs: epochs times images times multiply-adds, in trainings of the report's 3-conv network."""
+    """Epochs times images times multiply-adds, in units of one training of the report's 3-conv network."""
     unit = REPORT["3conv-none"].experiment
     return experiment.epochs * epoch_multiplications(experiment) / (unit.epochs * epoch_multiplications(unit))
 
 
 def check_rate(counts: QueueCounts, settings: Settings, *, is_teacher: bool) -> None:
-    """Raises QuotaExceeded where this person, or this address, has asked too often within a minute."""
+    """Raises QuotaExceeded where this person, or this address, asked too often within a minute."""
     if is_teacher:
         return
     most = settings.submissions_per_minute
@@ -76,7 +76,7 @@ def check_rate(counts: QueueCounts, settings: Settings, *, is_teacher: bool) -> 
 
 
 def check_submission(experiment: Experiment, counts: QueueCounts, settings: Settings, *, is_teacher: bool) -> None:
-    """Whether a new training may be put in line. Raises QuotaExceeded."""
+    """Raises QuotaExceeded unless a new training may be added to the queue."""
     if not counts.is_accepting:
         raise QuotaExceeded("No new trainings are taken at the moment: the teacher has closed the queue.")
     if experiment.epochs > settings.epochs:
@@ -94,7 +94,7 @@ def check_submission(experiment: Experiment, counts: QueueCounts, settings: Sett
 
 
 def check_places(counts: QueueCounts, settings: Settings) -> None:
-    """The limits of one person and of one network address on places. Raises QuotaExceeded."""
+    """Check the limits of one person and of one network address on places. Raises QuotaExceeded."""
     active, most = counts.person.active, settings.jobs_per_person
     if active >= most:
         yours = f"{active} trainings of yours wait or run" if active > 1 else "A training of yours is on"
@@ -115,7 +115,7 @@ def check_places(counts: QueueCounts, settings: Settings) -> None:
 
 
 def check_cost(cost: float, counts: QueueCounts, settings: Settings) -> None:
-    """The limits of one person and of one network address on the cost. Raises QuotaExceeded."""
+    """Check the limits of one person and of one network address on the cost. Raises QuotaExceeded."""
     for subject, before, most in (
         ("Your trainings", counts.person.cost, settings.cost_per_person),
         ("The trainings from your network", counts.address.cost, settings.address_cost),
@@ -128,12 +128,12 @@ def check_cost(cost: float, counts: QueueCounts, settings: Settings) -> None:
 
 
 def time_limit_message(minutes: float) -> str:
-    """Why a training was ended by the clock."""
+    """Why a training was stopped by the time limit."""
     return f"It reached the limit of {minutes:g} minutes for one training."
 
 
 def disk_limit_message(used: float, most: float) -> str:
-    """Why a training was not begun. `used` and `most` in bytes."""
+    """Why a training was not started. `used` and `most` in bytes."""
     return (
         f"The runs take {used / 1e9:.3g} GB of the {most / 1e9:.3g} GB that they may take, and those that are left "
         "are pinned or being looked at: ask the teacher to make room."
@@ -141,7 +141,7 @@ def disk_limit_message(used: float, most: float) -> str:
 
 
 def memory_message(device: str, *, exclusive: bool) -> str:
-    """Why a training broke off for want of memory; `alone`: although nothing else was on the device."""
+    """Why a training ran out of memory; `exclusive`: although nothing else was on the device."""
     memory = f"The memory of {device} was not enough" if device else "The memory was not enough"
     if exclusive:
         return f"{memory}, although this training had it to itself: choose fewer filters or a smaller batch."

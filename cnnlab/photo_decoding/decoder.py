@@ -52,13 +52,13 @@ class PhotoError(ValueError):
 class DecodedPhoto(NamedTuple):
     """A photo as it was decoded, before it is turned upright and cut.
 
-    `size` is the file's own (width, height), `image` an RGB copy of it, often smaller, `turn` the EXIF orientation
+    `size` is the file's own (width, height), `image` an RGB copy, often smaller, `orientation` the EXIF orientation
     (1..8) that is still to be applied, `notes` plain sentences about what was done.
     """
 
     size: tuple[int, int]
     image: Image.Image
-    turn: int
+    orientation: int
     notes: tuple[str, ...]
 
 
@@ -88,14 +88,14 @@ def _decode_first(image: Image.Image) -> DecodedPhoto:
     """The first picture of an open file."""
     notes: list[str] = []
     size, deep = image.size, has_deep_values(image)  # first: to read the orientation, Pillow may decode the picture
-    turn = _orientation(image)
+    orientation = _orientation(image)
     _note_frames(image, notes.append)
     if image.format in ("JPEG", "MPO"):
         image.draft(image.mode, (MAX_COPY_SIDE, MAX_COPY_SIDE))
     copy = reduced_rgb(image, deep, notes.append)
     if sorted(copy.size) != sorted(size):
         notes.append(f"The steps are shown on a copy of {copy.width}x{copy.height}.")
-    return DecodedPhoto(size, copy, turn, tuple(notes))
+    return DecodedPhoto(size, copy, orientation, tuple(notes))
 
 
 # What the file says about itself
@@ -164,10 +164,10 @@ def _orientation(image: Image.Image) -> int:
     if image.format == "TIFF":  # Pillow turns these itself while it decodes them
         return 1
     try:
-        turn = int(image.getexif().get(ORIENTATION, 1))
+        orientation = int(image.getexif().get(ORIENTATION, 1))
     except Exception:  # a damaged note must not cost the picture
         return 1
-    return turn if 1 <= turn <= 8 else 1
+    return orientation if 1 <= orientation <= 8 else 1
 
 
 def _note_frames(image: Image.Image, note: Callable[[str], None]) -> None:

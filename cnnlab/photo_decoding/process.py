@@ -83,7 +83,7 @@ def read_answer(output: bytes) -> DecodedPhoto:
         width, height = map(int, answer["image"])
         image = Image.frombytes("RGB", (width, height), pixels)
         size = (int(answer["size"][0]), int(answer["size"][1]))
-        return DecodedPhoto(size, image, int(answer["turn"]), tuple(map(str, answer["notes"])))
+        return DecodedPhoto(size, image, int(answer["orientation"]), tuple(map(str, answer["notes"])))
     except PhotoError:
         raise
     except (ValueError, TypeError, LookupError, AttributeError) as error:  # the process ended before it answered

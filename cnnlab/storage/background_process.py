@@ -1,8 +1,8 @@
-"""Start a process that outlives the one that starts it, and read its progress from a small file; or run one to its end.
+"""Starts a detached process and reads its progress from a file; or runs a process to its end.
 
-A background process takes a `ProcessLock` while it lives. The starter acquires that lock and hands it to the child, so
-that at no moment a second one can start. The child writes its status, a small dataclass, as JSON; a status that says
-that it is at work while the lock is free belongs to a process that was killed: it reads as "interrupted".
+A background process holds a `ProcessLock` while it runs. The starter acquires the lock and the child inherits it, so a
+second process cannot start in between. The child writes its status, a small dataclass, as JSON. A status that says
+"running" while the lock is free belongs to a process that was killed: it is read as "interrupted".
 """
 
 import contextlib
@@ -75,11 +75,11 @@ def run_to_end(
     poll: Callable[[], None],
     lock: ProcessLock,
 ) -> tuple[int, bytes]:
-    """Run `command` with `data` as standard input, a file. Returns its exit code (minus its signal) and its output.
+    """Run `command` with `data`, a file, as standard input. Returns its exit code (minus its signal) and its output.
 
-    The process has only `environment` and inherits `lock`, so the lock is held as long as it lives, even where this
-    process is killed first. `poll` is called about every 50 ms. Where it raises, and in any other case of leaving this
-    function, the process is killed. Raises OSError, and TimeoutError after `timeout` seconds.
+    The process has only `environment` and inherits `lock`, so the lock is held as long as it lives, even if this
+    process is killed first. `poll` is called about every 50 ms. If it raises, or if this function is left for any other
+    reason, the process is killed. Raises OSError, and TimeoutError after `timeout` seconds.
     """
     with tempfile.TemporaryFile() as file:  # Popen.communicate does not go on sending after a timeout
         file.write(data)
@@ -125,7 +125,7 @@ def lower_priority(pid: int, niceness: int) -> None:
 
 @dataclass(frozen=True)
 class BackgroundStatus:
-    """How far a background process is, or how it ended; `message` is one sentence for a person."""
+    """The progress of a background process, or how it ended; `message` is one sentence for the page."""
 
     LIVE_STATES: ClassVar[tuple[str, ...]] = ("running",)
 

@@ -1,4 +1,4 @@
-"""Reads of files that may be damaged or made to harm: regular files of a bounded size, expanded to a bounded size.
+"""Reads files that may be damaged or hostile: regular files of a bounded size, expanded to a bounded size.
 
 Every function raises DamagedFile where the content cannot be used; a missing file raises FileNotFoundError.
 """
@@ -29,7 +29,7 @@ ARRAY_KINDS = "fiubU"  # kinds of dtypes: numbers, booleans, text
 
 
 class DamagedFile(ValueError):
-    """A file that cannot be used. The message goes on after the file's name: "is empty", "is no zip archive"."""
+    """A file that cannot be used. The message continues the file's name: "is empty", "is no zip archive"."""
 
 
 def read_file(path: Path, max_bytes: int) -> bytes:
@@ -40,7 +40,7 @@ def read_file(path: Path, max_bytes: int) -> bytes:
 
 @contextmanager
 def open_file(path: Path, max_bytes: int) -> Iterator[BinaryIO]:
-    """The opened file, after a look at its kind and size; links are not followed, and a pipe does not block."""
+    """The opened file, after a check of its kind and size; links are not followed, and a pipe does not block."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -96,7 +96,7 @@ def check_archive(path: Path, max_bytes: int) -> None:
 
 
 def archive_members(file: BinaryIO, max_bytes: int) -> list[zipfile.ZipInfo]:
-    """The members of a zip archive as its directory states them, at most MAX_MEMBERS and `max_bytes` expanded."""
+    """The members of a zip archive by its directory: at most MAX_MEMBERS, at most `max_bytes` expanded."""
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()

@@ -88,7 +88,7 @@ def write_npy(path: Path, array: NDArray[Any]) -> None:
 
 
 def modified_time(path: Path) -> float:
-    """When a file was last written (Unix time); 0 where there is none."""
+    """When a file was last written (Unix time); 0 for a missing file."""
     try:
         return path.stat().st_mtime
     except OSError:
@@ -96,12 +96,12 @@ def modified_time(path: Path) -> float:
 
 
 def fsync_directory(folder: Path) -> None:
-    """Force the names in a folder to the disk: the last step of a rename that must survive a power cut."""
+    """Force the names in a folder to the disk: the last step of a rename that must survive a power failure."""
     _fsync(folder)
 
 
 def disk_error_message(error: OSError, folder: Path, megabytes: int = 400) -> str:
-    """One sentence for a person about a failed write of about `megabytes` in `folder`, with the remedy."""
+    """One sentence for the page about a failed write of about `megabytes` in `folder`, with the remedy."""
     if error.errno in DISK_FULL_ERRNOS:
         return (
             f"The disk is full: free about {megabytes} MB for {folder}, or set CNNLAB_HOME to a folder on another disk."

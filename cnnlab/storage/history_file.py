@@ -1,4 +1,4 @@
-"""history.csv of a run: a row an epoch, from epoch 0, which is before training."""
+"""history.csv of a run: one row per epoch; epoch 0 is before training."""
 
 import csv
 import io
@@ -38,9 +38,9 @@ Columns = dict[str, NDArray[np.float64]]
 
 
 def write_history(path: Path, rows: list[dict[str, float]]) -> None:
-    """Write the history so far; a figure is written with all its digits, and left empty where there is none.
+    """Write the rows to `path`; a figure has all its digits, a missing one is an empty field.
 
-    Of OPTIONAL_HISTORY_COLUMNS, those that no row has are left out.
+    Columns of OPTIONAL_HISTORY_COLUMNS that no row has are left out.
     """
     text = io.StringIO()
     optional = [name for name in OPTIONAL_HISTORY_COLUMNS if any(name in row for row in rows)]
@@ -51,16 +51,15 @@ def write_history(path: Path, rows: list[dict[str, float]]) -> None:
 
 
 def empty_history() -> Columns:
-    """The columns of a run whose first figures are still to come."""
+    """The columns of a run without any figures yet."""
     return {name: np.array([]) for name in (*HISTORY_COLUMNS, *OPTIONAL_HISTORY_COLUMNS)}
 
 
 def read_history(path: Path, epochs: int) -> Columns:
-    """The columns of a history of at most `epochs` epochs, NaN where a figure does not exist (training at epoch 0).
+    """The columns of a history of at most `epochs` epochs; NaN where a figure does not exist (training at epoch 0).
 
-    Columns of OPTIONAL_HISTORY_COLUMNS that the file lacks are NaN throughout.
-
-    Columns of a newer version are passed over. Raises FileNotFoundError, DamagedFile.
+    Columns of OPTIONAL_HISTORY_COLUMNS that the file lacks are NaN; unknown columns of a newer version are skipped.
+    Raises FileNotFoundError, DamagedFile.
     """
     try:
         text = bounded_files.read_file(path, MAX_BYTES).decode()

@@ -27,8 +27,8 @@ VARIABLE_NAMES = {  # of each class of layer, in the order in which Keras stores
 def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]], max_bytes: int) -> Weights:
     """The weights by "layer/variable" ("conv1/kernel", "bn1/gamma", ...), float32, of exactly these shapes.
 
-    The archive expands to at most `max_bytes`. Raises FileNotFoundError; DamagedFile where the file is not what Keras
-    writes, or that of another network.
+    The archive expands to at most `max_bytes`. Raises FileNotFoundError; DamagedFile where the file has another
+    structure than Keras writes, or the weights of another network.
     """
     import h5py
 

@@ -1,18 +1,18 @@
-"""A lock that dies with its holder: how one process knows that another one still lives.
+"""File locks (flock) that the kernel releases when their holder ends: whether another process still runs.
 
-A process id in a file says who *was* there: after a crash or a restart of the machine the number may belong to anyone.
-A file lock (flock) is released by the kernel at the moment the process ends, however it ends. So everywhere in CNN Lab
-"is it alive?" is asked of a lock: a worker holds `runs/<key>/lock`, the dispatcher holds `dispatcher.lock`.
+A process id in a file does not tell that: after a crash or a restart of the machine another process may have the
+number. The kernel releases a file lock as soon as the process ends, however it ends. So a worker holds
+`runs/<key>/lock`, the dispatcher holds `dispatcher.lock`, and the question "is it running?" is answered by the lock.
 
-The lock belongs to the open file, and a child can inherit an open file. That closes the gap between starting a process
-and its taking the lock: the parent takes the lock, hands it to the child at birth (`Lock.hand_to`) and closes its own
-copy. The child's `acquire` finds what it was given. At no moment is the lock free while the child lives.
+The lock belongs to the open file, and a child process can inherit an open file. The parent takes the lock, passes it to
+the child at its start (`ProcessLock.inheritance_options`) and closes its own copy; the child's `acquire` finds the
+inherited lock. So the lock is never free between the start of a process and its first call.
 
-Over NFS version 4 the same call locks for all machines that mount the folder; the lock of a machine that is gone is
-released when its lease ends, after a minute and a half. A process id says something on its own machine only, so a lock
-is signed with the machine's name too.
+With NFS version 4 a lock holds for all machines that mount the folder; the lock of a machine that is gone is released
+when its lease ends, after a minute and a half. A process id is valid on its own machine only, so the owner of a lock is
+written with the machine's name.
 
-Left out: Windows, which has no flock, and network file systems without locks.
+Not supported: Windows, which has no flock, and network file systems without locks.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ RETRY_SECONDS = 0.01  # seconds between two attempts
 
 @dataclass(frozen=True)
 class LockOwner:
-    """Who signed a lock: the process id, whether the lock was handed to it by a parent, and the machine's name."""
+    """The owner written into a lock: process id, whether a parent passed the lock to it, and the machine's name."""
 
     pid: int
     inherited: bool
@@ -45,16 +45,16 @@ class LockOwner:
 
 
 class ProcessLock:
-    """A lock that this process holds. Leaving the `with` block, `release` and the end of the process set it free."""
+    """A lock that this process holds. Leaving the `with` block, `release` or the end of the process releases it."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
         self.descriptor = descriptor
 
     def write_owner(self, pid: int, *, inherited: bool = False) -> None:
-        """Write into the file who holds the lock, for whoever wants to send that process a signal.
+        """Write the owner into the file, for processes that want to send a signal to it.
 
-        On a full disk the lock stays unsigned: it holds all the same.
+        On a full disk the owner is missing; the lock is held in any case.
         """
         text = f"{pid} {'handed' if inherited else 'taken'} {socket.gethostname()}\n"
         with contextlib.suppress(OSError):
@@ -62,11 +62,11 @@ class ProcessLock:
             os.pwrite(self.descriptor, text.encode(), 0)
 
     def inheritance_options(self) -> tuple[tuple[int, ...], dict[str, str]]:
-        """What `Popen` needs so that the child holds the lock from birth: `pass_fds`, and variables for `env`."""
+        """The arguments of `Popen` with which the child inherits the lock: `pass_fds`, and variables for `env`."""
         return (self.descriptor,), {INHERITED_LOCK_VARIABLE: str(self.descriptor)}
 
     def release(self) -> None:
-        """Close this process's copy. Where a child inherited the lock, the child goes on holding it."""
+        """Close this process's copy. A child that inherited the lock keeps it."""
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
@@ -81,9 +81,9 @@ class ProcessLock:
 
 
 def acquire(path: Path, *, timeout: float = 0.5, write_owner: bool = True) -> ProcessLock | None:
-    """The lock on `path`, which is created where it is missing; None where another process holds it.
+    """The lock on `path`, which is created if it is missing; None if another process holds it.
 
-    `patience` is how many seconds to try: a look at the lock by `held` may stand in the way for a moment.
+    `timeout` is how many seconds to try: `is_locked` of another process may hold the lock for a moment.
     """
     if lock := _inherited(path):
         return lock
@@ -115,7 +115,7 @@ def acquire_any(paths: Sequence[Path], *, timeout: float, poll: Callable[[], Non
 
 
 def _try_lock(path: Path) -> ProcessLock | None:
-    """One try; None where it is held, or where the file or its folder went meanwhile. Raises OSError."""
+    """One try; None if it is held, or if the file or its folder was removed meanwhile. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -132,7 +132,7 @@ def _try_lock(path: Path) -> ProcessLock | None:
 
 
 def _inherited(path: Path) -> ProcessLock | None:
-    """The lock that the parent process handed down, where it is the one on `path`."""
+    """The lock that the parent process passed on, if it is the one on `path`."""
     number = os.environ.get(INHERITED_LOCK_VARIABLE, "")
     try:
         descriptor = int(number)
@@ -142,7 +142,7 @@ def _inherited(path: Path) -> ProcessLock | None:
         return None
     del os.environ[
         INHERITED_LOCK_VARIABLE
-    ]  # neither the variable nor the open file goes on to this process's own children
+    ]  # this process's own children inherit neither the variable nor the open file
     os.set_inheritable(descriptor, False)
     lock = ProcessLock(path, descriptor)
     lock.write_owner(os.getpid(), inherited=True)
@@ -150,7 +150,7 @@ def _inherited(path: Path) -> ProcessLock | None:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a living process holds the lock on `path`. It is taken by nobody, and nothing is created, by asking."""
+    """Whether a running process holds the lock on `path`. Asking takes no lock and creates no file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
@@ -165,7 +165,7 @@ def is_locked(path: Path) -> bool:
 
 
 def lock_owner(path: Path) -> LockOwner | None:
-    """Who signed the lock on `path`, or None where it is free or not signed yet."""
+    """The owner of the lock on `path`; None if the lock is free or its owner is not written yet."""
     if not is_locked(path):
         return None
     try:

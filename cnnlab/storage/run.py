@@ -40,11 +40,11 @@ SNAPSHOT_EPOCHS = (0, 1, 2, 3, 5, 10, 20, 30)
 
 
 class UnknownRun(LookupError):
-    """No run goes by this name. The message is one sentence for the person who asked."""
+    """No run has this name. The message is one sentence for the page."""
 
 
 class DamagedRun(UnknownRun):
-    """A file of the run cannot be used. The message is one sentence for a person."""
+    """A file of the run cannot be used. The message is one sentence for the page."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Run:
 
     @property
     def title(self) -> str:
-        """The experiment's title; no two runs of `all_runs` have the same."""
+        """The experiment's title; no two runs of `runs.list_runs` have the same."""
         twin = not self.is_pretrained and shipped_name(self.experiment)
         return self.experiment.title + (", trained here" if twin else "")
 
@@ -74,7 +74,7 @@ class Run:
 
     @property
     def record(self) -> RunRecord:
-        """record.json as it stands now; an empty record where there is none, or where it is damaged."""
+        """The current content of record.json; an empty record where the file is missing or damaged."""
         try:
             return run_files.read_record(self.path / RECORD_FILE, self.experiment)
         except (OSError, DamagedFile):
@@ -82,12 +82,12 @@ class Run:
 
     @property
     def is_live(self) -> bool:
-        """Whether a worker is at work on this run at this moment."""
+        """Whether a worker is training this run now."""
         return is_locked(self.path / "lock")
 
     @property
     def state(self) -> str:
-        """running, done, stopped or failed; "interrupted" where the record says running and no worker lives.
+        """running, done, stopped or failed; "interrupted" where the record says running and no worker runs.
 
         "damaged" where experiment, record or history cannot be used, unless a worker is replacing them.
         """
@@ -100,9 +100,9 @@ class Run:
         return written
 
     def damages(self, thorough: bool = False) -> dict[str, str]:
-        """What is wrong with each file that cannot be used: {"history.csv": "is empty"}; empty for a whole run.
+        """The files that cannot be used, each with the reason: {"history.csv": "is empty"}; empty for a whole run.
 
-        Archives are judged by their directory and their last reader, or opened and read whole (`thorough`).
+        Archives are checked by their directory and by what their last reader found, or read completely (`thorough`).
         """
         return run_damage.find_damages(self.path, self.experiment, thorough)
 
@@ -117,13 +117,13 @@ class Run:
         return sorted(self.record.extra)
 
     def progress(self) -> dict[str, Any]:
-        """progress.json: where the live worker is; empty when there is none. Values of a wrong type are left out."""
+        """progress.json: the position of the running worker; empty without one. Values of a wrong type are left out."""
         return run_files.read_progress(self.path / "progress.json")
 
     def history(self) -> Columns:
-        """history.csv by column, one value an epoch; NaN where a figure does not exist (training before epoch 1).
+        """history.csv by column, one value per epoch; NaN where a figure does not exist (training before epoch 1).
 
-        Empty columns while there is none. Raises DamagedRun.
+        Empty columns where the file is missing. Raises DamagedRun.
         """
         try:
             return run_damage.read_history(self.path, self.experiment)

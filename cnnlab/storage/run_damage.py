@@ -1,4 +1,4 @@
-"""What is wrong with a run directory: which of its files cannot be used, why, and how they are discarded."""
+"""Which files of a run directory cannot be used and why, and how they are discarded."""
 
 import shutil
 from collections.abc import Callable
@@ -17,9 +17,9 @@ CHECKPOINT_FILE = "checkpoint.npz"
 
 
 def find_damages(folder: Path, experiment: Experiment, thorough: bool = False) -> dict[str, str]:
-    """What is wrong with each file of this experiment's run that cannot be used, by its path in the folder.
+    """The reason why each damaged file of this experiment's run cannot be used, by its path in the folder.
 
-    Archives are judged by their directory and by what their last reader found, or read whole (`thorough`).
+    Archives are checked by their directory and by what their last reader found, or read completely (`thorough`).
     """
     found = description_damages(folder, experiment)
     weights = folder / WEIGHTS_FOLDER
@@ -33,7 +33,7 @@ def find_damages(folder: Path, experiment: Experiment, thorough: bool = False) -
 
 
 def description_damages(folder: Path, experiment: Experiment) -> dict[str, str]:
-    """The same for experiment.json, record.json and history.csv, which must fit each other."""
+    """The damages of experiment.json, record.json and history.csv, which must also be consistent."""
     checks: dict[str, Callable[[Path, Experiment], object]] = {
         EXPERIMENT_FILE: _check_experiment,
         RECORD_FILE: lambda folder, experiment: run_files.read_record(folder / RECORD_FILE, experiment),
@@ -80,12 +80,12 @@ def snapshot_files(folder: Path, experiment: Experiment) -> dict[int, Path]:
 
 
 def is_run(folder: Path) -> bool:
-    """Whether the folder holds anything that says what a training was or came to."""
+    """Whether the folder has a file that describes a training or holds its results."""
     return any(run_files.exists(folder / name) for name in (EXPERIMENT_FILE, RECORD_FILE, HISTORY_FILE))
 
 
 def is_usable(path: Path, experiment: Experiment) -> bool:
-    """Whether this archive of a run is there and not known to be damaged."""
+    """Whether this archive of a run exists and is not known to be damaged."""
     return run_files.exists(path) and not _damage(run_files.check_archive, path, experiment)
 
 
@@ -94,7 +94,7 @@ def _reader(path: Path) -> Callable[..., Any]:
 
 
 def _damage(check: Callable[..., object], *arguments: object) -> str:
-    """What a check of a file raises; "" where it finds nothing, or no such file."""
+    """The message of the DamagedFile that a check raises; "" where it raises none, or the file is missing."""
     try:
         check(*arguments)
     except FileNotFoundError:
@@ -117,10 +117,11 @@ def describe_damages(damages: dict[str, str]) -> str:
 
 
 def discard_damaged_files(folder: Path, experiment: Experiment) -> dict[str, str]:
-    """Make a damaged run one that can be trained: remove what cannot be used; returns what was wrong.
+    """Remove the files of a damaged run that cannot be used, so that it can be trained; returns the damages.
 
-    A training with a checkpoint, which has not ended, keeps it and its whole files; any other run, and one of another
-    experiment, keeps no result. Nothing is removed of a whole run. Raises OSError. The caller holds the run's lock.
+    A training with a checkpoint, which has not ended, keeps it and its undamaged files. Any other run, and a run of
+    another experiment, keeps no result. Nothing of an undamaged run is removed. Raises OSError. The caller holds the
+    run's lock.
     """
     damages = find_damages(folder, experiment, thorough=True)
     if not damages:

@@ -1,10 +1,10 @@
-"""The one reader of the files of a run: each is checked whole when it is read, and what is wrong is one sentence.
+"""Reads and checks the files of a run; what is wrong with a file is one sentence.
 
 Small files (experiment.json, record.json, history.csv) are read and checked at once, archives (weights, predictions,
-model.keras) by their directory until somebody opens them. What a look found is kept in memory under the file's size,
-times and inode, so that asking again costs one `lstat`. How large an archive may be follows from the experiment.
+model.keras) by their directory until they are opened. The results are kept in memory under the file's size, times and
+inode, so asking again costs one `lstat`. The maximum size of an archive follows from the experiment.
 
-Raises, everywhere: FileNotFoundError where there is no such file, DamagedFile where it cannot be used.
+Every function raises FileNotFoundError for a missing file, DamagedFile for one that cannot be used.
 """
 
 import re
@@ -37,7 +37,7 @@ _damages: dict[tuple[Path, Signature], str] = {}  # found in files that were ope
 
 
 def file_signature(path: Path) -> Signature:
-    """Kind, size, times and inode of a file, of a link itself. Raises FileNotFoundError."""
+    """Kind, size, times and inode of a file (of a link itself, not its target). Raises FileNotFoundError."""
     try:
         found = path.lstat()
     except NotADirectoryError:
@@ -70,7 +70,7 @@ def _read_small(read: Callable[..., Result], path: Path, *arguments: Hashable) -
 
 
 def _read_large(read: Callable[..., Result], path: Path, *arguments: Any) -> Result:
-    """`read(path, *arguments)`; that a file turned out to be damaged is remembered, its content is not."""
+    """`read(path, *arguments)`; that a file is damaged is remembered, its content is not."""
     signature = file_signature(path)
     try:
         return read(path, *arguments)
@@ -116,7 +116,7 @@ def read_record(path: Path, experiment: Experiment) -> RunRecord:
 
 
 def read_history(path: Path, experiment: Experiment) -> Columns:
-    """The history of a run of this experiment; the caller gets copies."""
+    """The history of a run of this experiment; callers get copies of the cached arrays."""
     columns = _read_small(history_file.read_history, path, experiment.epochs)
     return {name: values.copy() for name, values in columns.items()}
 
@@ -166,7 +166,7 @@ def _max_weights_bytes(experiment: Experiment) -> int:
 
 
 def check_archive(path: Path, experiment: Experiment) -> None:
-    """Look at the archive's directory, and at what its last reader found."""
+    """Check the archive's directory, and what its last reader found."""
     if damage := _damages.get((path, file_signature(path))):
         raise DamagedFile(damage)
     _read_small(bounded_files.check_archive, path, max_archive_bytes(path, experiment))
@@ -175,7 +175,7 @@ def check_archive(path: Path, experiment: Experiment) -> None:
 def read_weights(path: Path, experiment: Experiment) -> Weights:
     """The network's weights, float32 by "layer/variable", from a file of weights/ or from model.keras.
 
-    NaN is no damage: the views say what a network does whose training diverged.
+    NaN is not damage: the views explain the network of a diverged training.
     """
     return _read_large(_parse_weights, path, experiment)
 

@@ -20,7 +20,7 @@ class RunImportError(ValueError):
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What became of one run directory: the run, or the sentence that says why it was not imported."""
+    """The result for one run directory: the run, or the sentence that says why it was not imported."""
 
     folder: Path
     run: Run | None = None

@@ -1,4 +1,4 @@
-"""record.json of a run: how its training stands or ended, on what it ran, and its final figures."""
+"""record.json of a run: the state of its training, its device and versions, and its final figures."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field

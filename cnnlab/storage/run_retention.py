@@ -1,10 +1,10 @@
-"""The disk that runs take: which of them may go when there are too many, and which never do.
+"""Limits the disk space of runs: removes the least recently used ones, and marks those that stay.
 
 When the runs trained here take more than the setting `runs_gigabytes`, the one that was not used for the longest time
-goes first, whole. One never goes that is pinned, that somebody looked at within `viewed_minutes`, that is being trained
-or asked for; nor one of those shipped with the code, which lie elsewhere. A run that has gone can be trained again.
+is removed, completely. Never removed: a run that is pinned, was viewed within `viewed_minutes`, is being trained or has
+a job in the queue; shipped runs lie elsewhere. A removed run can be trained again.
 
-Two empty files under home()/marks say so: `<key>.pinned`, and `<key>.viewed`, whose time is that of the last look.
+Two empty files under home()/marks: `<key>.pinned`, and `<key>.viewed`, whose modification time is the last view.
 """
 
 import contextlib
@@ -18,19 +18,19 @@ from pathlib import Path
 from cnnlab import settings
 from cnnlab.storage import files, process_lock, runs
 
-VIEW_INTERVAL_SECONDS = 30.0  # a look is written down once in so long, however many people look
+VIEW_INTERVAL_SECONDS = 30.0  # seconds; a view is recorded at most this often
 
 
 @dataclass(frozen=True)
 class EvictionResult:
-    """What a look at the disk came to: bytes that the runs take now, and the names of the runs that went."""
+    """The bytes that the runs take after the removal, and the names of the removed runs."""
 
     used_bytes: int
     removed: tuple[str, ...] = ()
 
 
 def mark_viewed(key: str) -> None:
-    """Somebody looks at the run with this key. Cheap; a disk that cannot be written is not the viewer's concern."""
+    """Record that the run with this key was viewed now. Cheap; a disk that cannot be written is ignored."""
     if not (settings.runs_dir() / key).is_dir():  # shipped with the code, or made up
         return
     mark = _marker_path(key, "viewed")
@@ -41,12 +41,12 @@ def mark_viewed(key: str) -> None:
 
 
 def last_viewed(key: str) -> float:
-    """When somebody last looked at this run (Unix time); 0 if nobody did."""
+    """When this run was last viewed (Unix time); 0 for never."""
     return files.modified_time(_marker_path(key, "viewed"))
 
 
 def pin(key: str, pinned: bool = True) -> None:
-    """Keep this run whatever happens, or (`yes` false) no longer. Raises UnknownRun, OSError."""
+    """Pin this run, so that it is never removed, or (`yes` false) end that. Raises UnknownRun, OSError."""
     mark = _marker_path(runs.open_run(key).key, "pinned")
     if pinned:
         mark.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def pin(key: str, pinned: bool = True) -> None:
 
 
 def is_pinned(key: str) -> bool:
-    """Whether this run is kept whatever happens."""
+    """Whether this run is pinned."""
     return _marker_path(key, "pinned").exists()
 
 
@@ -66,7 +66,7 @@ def total_bytes() -> int:
 
 
 def directory_bytes(folder: Path) -> int:
-    """The bytes that a folder's files take on the disk; files that go meanwhile count nothing."""
+    """The bytes that a folder's files take on the disk; files removed meanwhile count 0."""
     total = 0
     for place, _, names in os.walk(folder):
         for name in names:
@@ -76,13 +76,13 @@ def directory_bytes(folder: Path) -> int:
 
 
 def last_used(folder: Path) -> float:
-    """When a run was last written or looked at (Unix time)."""
+    """When a run was last written or viewed (Unix time)."""
     names = ("record.json", "history.csv", "experiment.json", "lock")
     return max(last_viewed(folder.name), *(files.modified_time(folder / name) for name in names))
 
 
 def evict_runs(max_bytes: float, active_keys: Collection[str], viewed_seconds: float) -> EvictionResult:
-    """Remove runs, the longest unused first, until the others take at most `most` bytes or none is left that may go.
+    """Remove runs, the least recently used first, until the others take at most `most` bytes or none may be removed.
 
     `asked_for` are the keys of the jobs that wait or run.
     """
@@ -108,18 +108,18 @@ def remove_run(name: str) -> None:
 
 
 def _evict(folder: Path) -> bool:
-    """Take the folder away in one step, then empty it; False where a worker is at it, or where we may not."""
+    """Rename the folder in one step, then delete it; False where a worker uses it, or permission is missing."""
     try:
         lock = process_lock.acquire(folder / "lock", timeout=0)
         if lock is None:
             return False
         with lock:
-            if process_lock.is_locked(folder / "top.lock"):  # its top images are being looked for
+            if process_lock.is_locked(folder / "top.lock"):  # the top images of its filters are being computed
                 return False
             bin_ = settings.home() / "removed" / f"{folder.name}.{time.time_ns()}"
             bin_.parent.mkdir(parents=True, exist_ok=True)
             folder.rename(bin_)
-    except OSError:  # somebody else's folder, or a disk that cannot be written
+    except OSError:  # the folder of another user, or a read-only disk
         return False
     shutil.rmtree(bin_.parent, ignore_errors=True)
     with contextlib.suppress(OSError):

@@ -31,7 +31,7 @@ RUN_NAME_PATTERN = re.compile(r"[a-z0-9-]{1,64}")
 
 @dataclass(frozen=True)
 class DamagedFolder:
-    """A run directory whose experiment is not known, and why, in one sentence."""
+    """A run directory with an unknown experiment; `damage` says why, in one sentence."""
 
     path: Path
     damage: str
@@ -52,7 +52,7 @@ def read_run(path: Path) -> Run:
 
 
 def _read_named_run(path: Path) -> Run:
-    """The same, of a directory that must be named after its experiment."""
+    """The run in a directory that must have the name of its experiment. Raises as `read_run`."""
     run = read_run(path)
     try:
         run_files.check_folder_name(path, run.experiment)
@@ -91,9 +91,9 @@ def shipped_seed_path(experiment: Experiment) -> Path:
 
 
 def shipped_seeds() -> list[Run]:
-    """The further seeds of the report's models and of the Shapes networks that came with the program, by key.
+    """The further shipped seeds of the report's models and of the Shapes networks, by key.
 
-    They hold experiment, record, history and predictions, and no weights: there is nothing to look inside of.
+    They hold experiment, record, history and predictions, and no weights, so Look inside cannot show them.
     """
     folders = sorted(_folders(settings.PRETRAINED / "seeds"))
     return [run for run in _read_folders(folders) if isinstance(run, Run)]

@@ -1,7 +1,7 @@
-"""The secret with which this home signs the tokens that it hands out: 32 random bytes in `identity.key`, mode 600.
+"""The secret key of this home, which signs its tokens: 32 random bytes in `identity.key`, mode 600.
 
-All web processes of a home share the file. Where it cannot be written, a process signs with a key of its own, and its
-tokens are worth nothing after a restart.
+All web processes of a home share the file. If it cannot be written, a process signs with a key of its own, and its
+tokens are invalid after a restart.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SigningKey:
-    """The secret, and when it was made (Unix time)."""
+    """The secret, and its time of creation (Unix time)."""
 
     secret: bytes
     created: float
@@ -37,7 +37,7 @@ class SigningKey:
         return urlsafe_b64encode(digest[:SIGNATURE_BYTES]).decode().rstrip("=")
 
     def is_signed(self, purpose: str, text: str, signature: str) -> bool:
-        """Whether this is the signature of `text`; takes the same time for every wrong one."""
+        """Whether this is the signature of `text`, compared in constant time."""
         return hmac.compare_digest(self.sign(purpose, text).encode(), signature.encode())
 
 
@@ -57,7 +57,7 @@ def signing_key() -> SigningKey:
 
 
 def _read(path: Path) -> SigningKey | None:
-    """The key in the file; None where there is no file, or it was cut off."""
+    """The key in the file; None where the file is missing or too short."""
     try:
         secret = path.read_bytes()
     except FileNotFoundError:

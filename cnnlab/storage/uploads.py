@@ -1,7 +1,7 @@
-"""Photos that people uploaded, kept as the 32x32 pixels that the network gets, so that a link opens the same view.
+"""Uploaded photos, stored as the 32x32 pixels that the network gets, so that a link opens the same view.
 
-Only these 1,024 pixels are stored, as a PNG of about 3 KB; the photo itself stays in the browser's session. A photo is
-named after a digest of its pixels, so the same pixels have the same name. The newest MAX_UPLOADS are kept.
+Only these 1,024 pixels are stored, as a PNG of about 3 KB; the photo itself stays in the browser's session. The name of
+a photo is a digest of its pixels, so equal pixels have one name. The newest MAX_UPLOADS are kept.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ UPLOAD_NAME_PATTERN = re.compile(r"[0-9a-f]{16}")
 
 
 class UnknownUpload(LookupError):
-    """There is no such photo. The message is one sentence for the person who followed the link."""
+    """There is no such photo. The message is one sentence for the page."""
 
 
 def directory() -> Path:
@@ -42,7 +42,7 @@ def save_upload(pixels: PixelArray) -> str:
     path = directory() / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.utime(path)  # it counts as new again
+        os.utime(path)  # its age counts from now
     except FileNotFoundError:
         _write_png(path, pixels)
         _evict_oldest()
@@ -50,7 +50,7 @@ def save_upload(pixels: PixelArray) -> str:
 
 
 def load_upload(name: str) -> PixelArray:
-    """The pixels of a photo, uint8 (32, 32, 3). Raises UnknownPhoto."""
+    """The pixels of a photo, uint8 (32, 32, 3). Raises UnknownUpload."""
     try:
         if not UPLOAD_NAME_PATTERN.fullmatch(name):
             raise FileNotFoundError(name)

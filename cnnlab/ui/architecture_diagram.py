@@ -1,4 +1,4 @@
-"""The network of an experiment as a strip: every layer with the shape it puts out, and its parameters as arithmetic."""
+"""The layers of an experiment's network in one row, each with its output shape and its parameter count."""
 
 from html import escape
 
@@ -31,7 +31,7 @@ STYLE = f"""<style>
 
 
 def architecture_diagram(experiment: Experiment) -> None:
-    """Draw the strip."""
+    """Draw the diagram."""
     network = network_layers(experiment)
     st.header(f"The network: {parameter_count(network):,} parameters", anchor=False)
     st.html(STYLE + diagram_html(network))
@@ -43,13 +43,13 @@ def architecture_diagram(experiment: Experiment) -> None:
 
 
 def diagram_html(network: tuple[Layer, ...]) -> str:
-    """The strip as an HTML list; text of ours only, escaped all the same."""
+    """The diagram as an HTML list; all text is escaped."""
     image = f'<li><b>image</b><span>{format_shape(IMAGE_SHAPE)}</span><span class="what">red, green, blue</span></li>'
     return f'<ol class="strip" aria-label="Layers, first to last">{image}{"".join(map(layer_html, network))}</ol>'
 
 
 def layer_html(layer: Layer) -> str:
-    """One layer."""
+    """One layer as HTML."""
     what = LAYER_DESCRIPTIONS.get(layer.kind, "of {inputs}").format(
         filters=layer.filters,
         kernel=layer.kernel,
@@ -70,7 +70,7 @@ def _activation(layer: Layer) -> str:
 
 
 def format_shape(shape: tuple[int, ...]) -> str:
-    """(30, 30, 64) as 30 x 30 x 64, with the sign of multiplication."""
+    """'30 &times; 30 &times; 64' for (30, 30, 64)."""
     return " &times; ".join(f"{side:,}" for side in shape)
 
 

@@ -1,8 +1,8 @@
-"""Signing in, where whoever runs the server wants it: an `[auth]` section in .streamlit/secrets.toml switches it on.
+"""Sign-in with OpenID Connect, where .streamlit/secrets.toml has an `[auth]` section.
 
-It is Streamlit's own OpenID Connect (`st.login`): the school's Google, Microsoft or Keycloak account. Without the
-section nobody signs in, and a browser is a person (see `cnnlab.ui.app_shell`). A person who signed in goes by their
-e-mail address in lower case where the provider gives one, or else by a digest of the account's number.
+It is Streamlit's own (`st.login`): the school's Google, Microsoft or Keycloak account. Without the section nobody signs
+in, and each browser is a person (see `cnnlab.ui.app_shell`). The name of a signed-in person is the e-mail address in
+lower case where the provider gives one, else a digest of the account's number.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ def is_enabled() -> bool:
 
 
 def account_name() -> str | None:
-    """The name of who has signed in; None where nobody has."""
+    """The name of the signed-in person, or None."""
     claims = st.user.to_dict()
     return person_from_claims(claims) if claims.get("is_logged_in") else None
 
@@ -29,7 +29,7 @@ def account_name() -> str | None:
 def person_from_claims(claims: Mapping[str, Any]) -> str:
     """The name of the account that a provider describes with these claims.
 
-    An address that the provider calls unverified is not believed: anyone could write the teacher's there.
+    An address that the provider calls unverified is not used: anyone could enter the teacher's there.
     """
     address = str(claims.get("email") or "").lower()
     believed = str(claims.get("email_verified", True)).lower() == "true"
@@ -40,7 +40,7 @@ def person_from_claims(claims: Mapping[str, Any]) -> str:
 
 
 def require_sign_in() -> bool:
-    """Whether the page may be shown; where somebody has to sign in first, a button for it is drawn instead."""
+    """Whether the page may be shown; where sign-in is needed first, its buttons are drawn instead."""
     if not is_enabled() or account_name():
         return True
     st.title("CNN Lab", anchor=False)
@@ -52,13 +52,13 @@ def require_sign_in() -> bool:
 
 
 def provider_names() -> list[str]:
-    """The providers that [auth] names in sections of their own, `[auth.google]`; else the one without a name, ''."""
+    """The providers with a section of their own, `[auth.google]`; else the one without a name, ''."""
     section = st.secrets.get("auth", {})
     return [name for name, value in section.items() if isinstance(value, Mapping)] or [""]
 
 
 def sign_out_button() -> None:
-    """Who is signed in, and the way out: school computers are shared."""
+    """The name of the signed-in person, and the button that signs out (school computers are shared)."""
     if person := account_name():
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f"Signed in as {escape_markdown(person)}")

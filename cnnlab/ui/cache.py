@@ -1,7 +1,7 @@
-"""The slow questions, asked once. Every cache is bounded, and none of them outlives what it was read from.
+"""Caches for all sessions: lists of runs, histories, weights, predictions. Each is bounded.
 
-A file's answer is kept under the file's path and time of change, so a page that asks again after a second reads the
-disk only where something was written. Runs that train are written all the time: their state is never kept here.
+The result for a file is cached under the file's path and modification time, so a page that asks again reads the disk
+only after a change. The state of a training run changes all the time and is never cached.
 """
 
 from pathlib import Path
@@ -40,7 +40,7 @@ def list_runs() -> list[Run]:
 
 
 def forget_listing() -> None:
-    """Read the list of runs from the disk when it is next asked for: a run has just ended."""
+    """Clear the cached list of runs: a run has just ended."""
     _list_runs.clear()
 
 
@@ -50,7 +50,7 @@ def _list_runs(place: Path) -> list[Run]:
 
 
 def damaged_runs() -> list[Run]:
-    """The runs with a file that cannot be used; looked for at most every two seconds."""
+    """The runs with a file that cannot be used; read from the disk at most every two seconds."""
     return _damaged_runs(home())
 
 
@@ -70,23 +70,23 @@ def _damaged_folders(place: Path) -> list[DamagedFolder]:
 
 
 def forget_listings() -> None:
-    """Look at the run directories again: one was removed."""
+    """Clear the cached lists of runs and damaged runs: a run was removed."""
     for listing in (_list_runs, _damaged_runs, _damaged_folders):
         listing.clear()
 
 
 def find_run(experiment: Experiment) -> Run | None:
-    """The run of this experiment as it stands now, shipped or trained here, whole or damaged; None without one."""
+    """The run of this experiment as it is now, shipped or trained here, whole or damaged; None without one."""
     return runs.find_run(experiment)
 
 
 def inspectable_runs() -> list[Run]:
-    """The runs that one can look inside of: those with the weights of at least one epoch."""
+    """The runs that Look inside can show: those with the weights of at least one epoch."""
     return [run for run in list_runs() if run.snapshot_epochs()]
 
 
 def history(run: Run) -> dict[str, NDArray[np.float64]]:
-    """`run.history()`; empty columns where the file is damaged, which `run.damage` says."""
+    """`run.history()`; empty columns where the file is damaged, which `run.damage` reports."""
     try:
         return run.history()
     except DamagedRun:

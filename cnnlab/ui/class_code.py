@@ -1,4 +1,4 @@
-"""The class code: where the settings have one, a browser asks for trainings only after somebody has typed it there."""
+"""The class code: where the settings have one, a browser needs it once before it asks for trainings."""
 
 import streamlit as st
 
@@ -11,7 +11,7 @@ FORM = session_key("class_code.form")
 
 
 def require_class_code() -> bool:
-    """Whether trainings may be asked for; where the code has to be typed first, its form is drawn instead."""
+    """Whether trainings may be asked for; where the code is needed first, its form is drawn instead."""
     queue, person = cache.open_queue(), app_shell.current_person()
     if app_shell.is_teacher() or not access_keys.needs_class_code(queue, person):
         return True

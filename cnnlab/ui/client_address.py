@@ -1,8 +1,8 @@
-"""The network address from which a browser comes, as far as it can be believed; limits are counted by it.
+"""The network address of a browser, for the limits of the queue.
 
 Anybody can write X-Forwarded-For and X-Real-IP. They are read only where the request comes from a proxy that the
 setting `trusted_proxies` names. The middleware puts the address into a header of its own, which it removes from what
-clients send; `address_group` is what the queue gets: a keyed digest, so that no address of a pupil is stored.
+clients send; `address_group` gives the queue a keyed digest, so that no address of a pupil is stored.
 """
 
 import ipaddress
@@ -32,7 +32,7 @@ class ClientAddress:
         if scope["type"] == "websocket":  # what st.context reads
             try:
                 trusted = settings.current().proxy_networks
-            except settings.SettingsError:  # the page says so
+            except settings.SettingsError:  # the page shows the error
                 trusted = ()
             address = client_address(scope, trusted)
             scope = dict(scope) | {"headers": list(scope["headers"])}
@@ -41,9 +41,9 @@ class ClientAddress:
 
 
 def client_address(scope: Scope, trusted: Sequence[Network]) -> Address | None:
-    """Where the request comes from: behind trusted proxies, the last address before them in X-Forwarded-For.
+    """The client's address: behind trusted proxies, the last address before them in X-Forwarded-For.
 
-    None where that is this very host: a proxy that is not configured, or somebody who sits there.
+    None where that is this host: a proxy that is not configured, or a browser on the server itself.
     """
     host, port = scope.get("client") or ("", 0)
     peer = parse_address("127.0.0.1" if port == 0 else host)  # uvicorn sets port 0 where it took a header's address

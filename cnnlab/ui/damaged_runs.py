@@ -1,4 +1,4 @@
-"""What the pages say of damaged runs, and the ways out of it: what is whole of them, and training them again."""
+"""Notices about damaged runs, with the remedy: train the run again."""
 
 import streamlit as st
 
@@ -17,19 +17,19 @@ def damage_sentence(run: Run) -> str:
 
 
 def damage_notice(run: Run) -> None:
-    """Where a file of this run cannot be used: which and why, and a link to where it is trained again."""
+    """A warning where a file of this run cannot be used, with the reason, and a link that trains the run again."""
     if sentence := damage_sentence(run):
-        st.warning(f"{sentence} What is whole of it is shown.", icon=ICON)
+        st.warning(f"{sentence} The page shows the other files.", icon=ICON)
         app_shell.page_link("train", "Train it again", experiment_params(run.experiment), icon=":material/replay:")
 
 
 def damaged_runs_notice() -> None:
-    """The damaged runs of this machine; nothing where there is none."""
+    """A warning that lists the damaged runs of this machine; nothing without any."""
     sentences = [damage_sentence(run) for run in cache.damaged_runs()]
     sentences += [escape_markdown(folder.damage) for folder in cache.damaged_folders()]
     if not sentences:
         return
     more = len(sentences) - MAX_LISTED
     lines = sentences[:MAX_LISTED] + ([f"And {more} more."] if more > 0 else [])
-    outcome = "Nothing of it is counted here that needs a damaged file: train it again on the page Train."
+    outcome = "Figures from a damaged file are missing here. Train the run again on the page Train."
     st.warning("\n\n".join([*lines, outcome]), icon=ICON)

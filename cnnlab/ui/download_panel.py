@@ -1,4 +1,4 @@
-"""CIFAR-10 is not here: the button that downloads it, and how many bytes have come."""
+"""Where CIFAR-10 is missing: the button that downloads it, and the progress of the download."""
 
 import time
 
@@ -14,7 +14,7 @@ TICK_SECONDS = 1.0
 
 
 def download_panel() -> None:
-    """One sentence, one button; while it downloads, the bytes."""
+    """A sentence and the button; during a download, its progress."""
     found = download.download_status()
     if found and found.is_live:
         st.fragment(watch_download, run_every=TICK_SECONDS)()
@@ -34,7 +34,7 @@ def download_panel() -> None:
 
 
 def watch_download() -> None:
-    """The bytes, every second, until they are all here."""
+    """The downloaded bytes, every second, until the download ends."""
     found = download.download_status()
     if found is None or not found.is_live:
         st.rerun()
@@ -47,14 +47,14 @@ def watch_download() -> None:
 
 
 def start_download() -> None:
-    """Start the worker that downloads, as a process of its own: it outlives the page and the web server."""
+    """Start the download as a detached process, which outlives the page and the web server."""
     home().mkdir(parents=True, exist_ok=True)
     start_detached(cnnlab_command("data", "download"), log=home() / "download.log")
     _wait_until_live()
 
 
 def _wait_until_live() -> None:
-    """The worker says within a moment that it has begun; until then the page would offer the button again."""
+    """Wait a moment until the process has written its status; before, the page would show the button again."""
     for _ in range(30):
         found = download.download_status()
         if found and found.is_live:

@@ -1,8 +1,8 @@
-"""Who is watching what: a count for the teacher, and the reason why a run that is looked at is not removed.
+"""Which pages and runs are shown now: a count for the teacher; runs that are viewed are not removed.
 
-A browser that shows a page asks for the training status again and again (`app_shell.training_status`); each time it is
-noted which page and run it shows. Names are not kept, and one that has not asked for a while is forgotten. The count is
-that of this web process.
+Each open tab asks for the training status every few seconds (`app_shell.training_status`); each time its page and run
+are recorded. Names of people are not stored, and a tab that no longer asks is forgotten. The count is that of this web
+process.
 """
 
 import secrets
@@ -34,19 +34,19 @@ class TabView:
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def tab_views() -> dict[str, TabView]:
-    """The tabs of all sessions by a number of their own."""
+    """The tabs of all sessions, by tab id."""
     return {}
 
 
 def record_page(page: str) -> None:
-    """This tab shows this page now; call it once a run of the script."""
+    """Record the page that this tab shows; called once per run of the script."""
     st.session_state[SESSION_PAGE] = page
     st.session_state.setdefault(SESSION_TAB, secrets.token_hex(8))
     refresh_presence()
 
 
 def refresh_presence() -> None:
-    """This tab is still there."""
+    """Record that this tab is still open."""
     tab = st.session_state.get(SESSION_TAB)
     if tab is None:
         return
@@ -61,7 +61,7 @@ def refresh_presence() -> None:
 
 
 def viewed_run_names(page: str) -> tuple[str, ...]:
-    """The runs that this tab's address names."""
+    """The runs that this tab's URL names."""
     if page == "train":
         experiment, _ = parse_experiment(st.session_state.get(SESSION_NETWORK, {}), Experiment())
         return (experiment.key,)

@@ -1,4 +1,4 @@
-"""The Content-Security-Policy of every answer: a page may load and ask this server only, whatever words it shows.
+"""The Content-Security-Policy of every response: a page may load from and connect to this server only.
 
 What Streamlit 1.67 needs beyond 'self', as tried in Chromium with every page of the app:
 
@@ -21,13 +21,13 @@ INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 def inline_script_hashes(page: str) -> list[str]:
-    """The CSP sources of the scripts that stand in a page itself."""
+    """The CSP sources of a page's inline scripts."""
     digests = (hashlib.sha256(script.encode()).digest() for script in INLINE_SCRIPT.findall(page))
     return [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
 
 
 def streamlit_page() -> str:
-    """The HTML page in which Streamlit runs; empty where another version has it elsewhere."""
+    """The HTML page of Streamlit; "" where another version has it elsewhere."""
     try:
         return (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
     except OSError:
@@ -52,7 +52,7 @@ CONTENT_SECURITY_POLICY = "; ".join(f"{name} {sources}" for name, sources in POL
 
 
 class SecurityHeaders:
-    """ASGI middleware: adds the policy to every answer that has none."""
+    """ASGI middleware: adds the policy to every response without one."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

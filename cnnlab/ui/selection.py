@@ -1,12 +1,12 @@
-"""What is being looked at, written in the address, so that a copied link opens the same view.
+"""The selection (run, image, epoch, layer, map), stored in the URL, so that a copied link opens the same view.
 
     /look_inside?run=3conv-dropout&image=sample-0&epoch=10&layer=conv2&map=17
     /?depth=3&regularizer=dropout&strength=0.2
 
-The first kind is a `Selection`, which the pages share; the second an `Experiment` on the page that trains. Addresses
-are typed, cut off and made up: every word is checked here, and a wrong one costs a sentence and takes its default.
+The first kind is a `Selection`, which the pages share; the second an `Experiment` on the page Train. URLs are typed,
+cut off and invented: every parameter is checked, and a wrong one takes its default and is reported in one sentence.
 
-The upper half is plain functions. The lower half ties them to Streamlit: `current` reads, `choose` writes.
+The first half is pure functions, the second reads and writes Streamlit's URL and session.
 """
 
 import re
@@ -55,9 +55,9 @@ EXPERIMENT_PARAMS = tuple(url_param(field.name) for field in fields(Experiment))
 
 
 def parse_selection(params: Mapping[str, str]) -> tuple[Selection, Problems]:
-    """The selection that these words of an address describe, and a sentence for each word that is none.
+    """The selection that these URL parameters describe, and a sentence for each invalid one.
 
-    Only the form is checked here. Whether the run exists is `open_chosen`'s question, and what it holds `fit`'s.
+    Only the form is checked here. `open_selected_run` checks whether the run exists, `fit_selection` what it contains.
     """
     found: dict[str, Any] = {}
     problems: Problems = []
@@ -74,20 +74,20 @@ def parse_selection(params: Mapping[str, str]) -> tuple[Selection, Problems]:
 
 def _read_run_name(word: str) -> str:
     if not runs.RUN_NAME_PATTERN.fullmatch(word):
-        raise ValueError("a run that cannot exist; the usual one is shown")
+        raise ValueError("a run that cannot exist; the default one is shown")
     return word
 
 
 def _read_image_name(word: str) -> str:
     match = IMAGE_PATTERN.fullmatch(word)
     if match is None or (match["kind"] and int(match["number"]) >= IMAGE_COUNT[match["kind"]]):
-        raise ValueError("an image that there is not; the cat, the first sample, is shown")
+        raise ValueError("an image that does not exist; the first sample, a cat, is shown")
     return f"{match['kind']}-{int(match['number'])}" if match["kind"] else word
 
 
 def _read_integer(word: str) -> int:
     if not re.fullmatch(r"[0-9]{1,4}", word):
-        raise ValueError("something that should be a whole number and is not; the usual view is shown")
+        raise ValueError("something that should be a whole number; the default view is shown")
     return int(word)
 
 
@@ -108,7 +108,7 @@ READERS = {
 
 
 def selection_params(selection: Selection) -> dict[str, str]:
-    """The words for the address: what is chosen, and nothing that is not."""
+    """The URL parameters of a selection, without those at their default."""
     chosen = {name: value for name, value in asdict(selection).items() if value is not None and value != ""}
     return {name: str(value) for name, value in chosen.items()}
 
@@ -116,9 +116,9 @@ def selection_params(selection: Selection) -> dict[str, str]:
 def fit_selection(
     selection: Selection, layers: Collection[Layer], epochs: Collection[int]
 ) -> tuple[Selection, Problems]:
-    """The selection brought to what a run really has: its layers, their maps, the epochs whose weights were kept.
+    """The selection limited to what a run has: its layers, their maps, the epochs whose weights are kept.
 
-    The answer names an epoch (the last one kept, where none or a missing one was asked for) and a layer that exists.
+    The result has an epoch (the last one kept, where none or a missing one was asked for) and an existing layer.
     """
     problems: Problems = []
     epoch, layer, number = selection.epoch, selection.layer, selection.map
@@ -142,10 +142,10 @@ def fit_selection(
 
 
 def parse_experiment(params: Mapping[str, str], default: Experiment) -> tuple[Experiment, Problems]:
-    """The experiment that an address describes: `usual`, with the fields that the words name.
+    """The experiment that these URL parameters describe: `default`, with the fields that they name.
 
-    A regularizer that is named without a strength takes its own usual one. Where the words make no experiment, the
-    answer is `usual`, and one sentence.
+    A regularizer without a strength takes its own default strength. Where the parameters make no experiment, the result
+    is `default`, and one sentence.
     """
     named = {name: params[name] for name in EXPERIMENT_PARAMS if params.get(name, "") != ""}
     if not named:
@@ -157,7 +157,7 @@ def parse_experiment(params: Mapping[str, str], default: Experiment) -> tuple[Ex
         changed |= {name: _read_number(name, word) if name in NUMERIC_FIELDS else word for name, word in named.items()}
         return Experiment.from_dict(changed), []
     except ExperimentError as error:
-        return default, [f"This address describes no experiment; the usual one is shown. {error}"]
+        return default, [f"This address describes no experiment; the default one is shown. {error}"]
 
 
 def _read_number(name: str, word: str) -> float:
@@ -169,20 +169,20 @@ def _read_number(name: str, word: str) -> float:
 
 
 def experiment_params(experiment: Experiment) -> dict[str, str]:
-    """The words for the address: data set, depth and regularizer, and what differs from their usual setting."""
+    """The URL parameters: data set, depth and regularizer, and what differs from their defaults."""
     always = {name: getattr(experiment, name) for name in ("dataset", "depth", "regularizer")}
-    usual = Experiment(**always, split=experiment.split)
+    default = Experiment(**always, split=experiment.split)
     other = {
         name: value
         for name, value in experiment.to_dict().items()
-        if name not in always and value != getattr(usual, name)
+        if name not in always and value != getattr(default, name)
     }
     other |= {"split": experiment.split} if experiment.split != "validation" else {}
     return {name: str(value) for name, value in (always | other).items()}
 
 
 def quoted(word: str) -> str:
-    """What somebody typed, safe to repeat: printable, in quotes, and not too long."""
+    """Text that somebody typed, safe to repeat: printable, in quotes, and shortened."""
     shown = "".join(letter if letter.isprintable() else "?" for letter in word)
     return repr(shown if len(shown) <= MAX_QUOTED_CHARACTERS else shown[:MAX_QUOTED_CHARACTERS] + "...")
 
@@ -191,9 +191,9 @@ def quoted(word: str) -> str:
 
 
 def current_selection() -> Selection:
-    """The selection in the address; where the address says nothing, the one this session looked at last.
+    """The selection in the URL; for parameters that it lacks, the last selection of this session.
 
-    A word that cannot be used is complained about on the page, in one sentence.
+    An invalid parameter is reported on the page, in one sentence.
     """
     selection, problems = parse_selection(selection_words())
     show_problems(problems)
@@ -220,7 +220,7 @@ def update_selection(**changes: Any) -> Selection:
 
 
 def store_selection(selection: Selection, others: Mapping[str, str | None] | None = None) -> Selection:
-    """Write the whole selection into the address and into the session's memory, and `others` into the address."""
+    """Write the whole selection into the URL and into the session, and `others` into the URL."""
     words, others = selection_params(selection), others or {}
     st.session_state[SESSION_SELECTION] = words
     also = {name: value for name, value in others.items() if value is not None}
@@ -229,9 +229,9 @@ def store_selection(selection: Selection, others: Mapping[str, str | None] | Non
 
 
 def write_params(params: Mapping[str, str], names: Collection[str]) -> None:
-    """Make the address say `params` and none of the other `names`, in one change.
+    """Set the URL parameters `params` and remove the other `names`, in one change.
 
-    Each change is an entry in the browser's history. Writing what the address says already changes nothing.
+    Each change is an entry in the browser's history. Writing the current values changes nothing.
     """
     now = st.query_params.to_dict()
     new = {name: params.get(name, value) for name, value in now.items() if name in params or name not in names}
@@ -241,7 +241,7 @@ def write_params(params: Mapping[str, str], names: Collection[str]) -> None:
 
 
 def open_selected_run(reference: str, default: Run | None) -> Run | None:
-    """The run of this reference. Where there is none, a sentence on the page, and `otherwise`."""
+    """The run of this reference; where there is none, report it on the page and return `otherwise`."""
     if not reference:
         return default
     try:
@@ -256,6 +256,6 @@ def open_selected_run(reference: str, default: Run | None) -> Run | None:
 
 
 def show_problems(problems: Problems) -> None:
-    """Show what was wrong with the address: one line, however much it was."""
+    """Show the problems of the URL in one line of bounded length."""
     if problems:
         st.warning(" ".join(map(escape_markdown, problems)), icon=":material/link_off:")

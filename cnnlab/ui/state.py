@@ -1,6 +1,6 @@
-"""The names of everything that the app keeps in a session or in the URL, declared once by the module that owns it.
+"""Registry of the session keys and URL parameters, each declared once by the module that owns it.
 
-    PLAYING = session_key("inspect.epoch.playing")        # a key of st.session_state: a widget's, or a value of ours
+    PLAYING = session_key("inspect.epoch.playing")        # a key of st.session_state: of a widget, or a value
     SCALE = url_param("scale")                             # a parameter of the URL
 
 Two modules that need the same name share the constant by importing it. Declaring a name in a second module raises at
@@ -33,7 +33,7 @@ def url_params_of(*modules: str) -> frozenset[str]:
 
 
 def _declare(table: dict[str, str], name: str, module: str) -> str:
-    """Enter a name. A module that is imported again (by a reload) may declare its names again."""
+    """Register a name. A module that is imported again (by a reload) may declare its names again."""
     owner = table.setdefault(name, module)
     if owner != module:
         raise ValueError(f"Expected a name that no other module uses, but {owner} declared it. Received: {name!r}")

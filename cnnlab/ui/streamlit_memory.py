@@ -12,7 +12,7 @@ from cnnlab.ui.streamlit_internals import UnknownStreamlit, check_version, unwra
 logger = logging.getLogger("cnnlab.streamlit")
 MAX_SESSION_UPLOADS = 4  # files that Streamlit keeps for one session
 MAX_UPLOAD_BYTES = 128 * 2**20  # bytes that it keeps for all sessions
-MAX_CLOSED_SESSIONS = 32  # sessions whose browser may come back
+MAX_CLOSED_SESSIONS = 32  # sessions whose browser may reconnect
 
 
 # -- uploaded files ----------------------------------------------------------------------------------------------------
@@ -102,6 +102,6 @@ def patch_save_session() -> None:
 def shut_down_closed(storage: Any, session_info: Any) -> None:
     """Shut down a stored session, which frees what it holds, unless its browser came back."""
     if storage._cache._data.get(session_info.session.id) is session_info:
-        with contextlib.suppress(KeyError):  # it has expired; it is deleted all the same
+        with contextlib.suppress(KeyError):  # expired: it is deleted in any case
             storage.delete(session_info.session.id)
         session_info.session.shutdown()

@@ -1,7 +1,9 @@
-"""How long trainings still take, from the measured epochs of this machine's runs."""
+"""The remaining time of trainings, from the measured epochs of this machine's runs."""
 
+from cnnlab import formatting
+from cnnlab.experiment import Experiment
 from cnnlab.jobs import eta
-from cnnlab.jobs.job import Job
+from cnnlab.jobs.job import QUEUED, Job
 from cnnlab.ui import cache
 
 
@@ -16,3 +18,22 @@ def job_seconds_left(job: Job, known: list[eta.Measured]) -> float | None:
 def measured_runs() -> list[eta.Measured]:
     """The runs of this machine, with their records."""
     return [(run.experiment, run.record) for run in cache.list_runs() if not run.is_pretrained]
+
+
+def expected_duration(experiment: Experiment) -> str:
+    """The expected duration of a training asked for now, and its place in the queue: 'about 9 min, 2nd in line'."""
+    seconds = eta.seconds_left(experiment, measured_runs())
+    expected = f"about {formatting.duration(seconds)}" if seconds else "time unknown (first run)"
+    line = cache.open_queue().active()
+    waiting = sum(job.state == QUEUED for job in line)
+    starts_now = len(line) < cache.open_queue().slots()
+    return expected if starts_now else f"{expected}, {formatting.queue_position(waiting + 1)}"
+
+
+def expected_start(place: int) -> float | None:
+    """Seconds until the job at this place (1: next) of the queue starts, from epochs measured here; None if unknown."""
+    known = measured_runs()
+    running = [job_seconds_left(job, known) for job in cache.open_queue().running()]
+    line = [job_seconds_left(job, known) for job in cache.open_queue().waiting()]
+    begins = eta.start_times(running, line, cache.open_queue().slots())
+    return begins[place - 1] if place <= len(begins) else None

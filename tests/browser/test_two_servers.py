@@ -21,7 +21,7 @@ def test_what_is_asked_for_at_one_server_waits_at_another_too_where_only_who_ask
             settled(tab)
         mine.get_by_role("button", name="Train it").click()
         for tab in (mine, somebody):
-            tab.get_by_text("You may close this page: it is trained all the same.").wait_for()
+            tab.get_by_text("You may close this page: training continues without you.").wait_for()
         assert somebody.get_by_role("button", name="Leave the queue").count() == 0
         queue = Queue(tmp_path / "jobs.sqlite")
         assert [len(job.requesters) for job in queue.active()] == [1]

@@ -128,7 +128,7 @@ class Browser:
 
     async def pick(self, chart: str, number: int, what: str) -> float:
         """Click on a square of a picture of maps."""
-        picked = {"selection": {"pick": [{"number": number, "turn": -1}]}}
+        picked = {"selection": {"pick": [{"number": number, "previous": -1}]}}
         return await self.choose(chart, json.dumps(picked), what)
 
     def _existing(self, name: str) -> Widget:

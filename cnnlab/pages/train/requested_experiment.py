@@ -1,0 +1,64 @@
+"""Which experiment the page shows: that of the URL, else of the session, else the default."""
+
+from contextlib import suppress
+
+import streamlit as st
+
+from cnnlab import data
+from cnnlab.experiment import Experiment, ExperimentError
+from cnnlab.jobs.queue_schema import QueueError
+from cnnlab.report_models import REPORT
+from cnnlab.ui import app_shell, cache, selected_network
+from cnnlab.ui.selection import (
+    EXPERIMENT_PARAMS,
+    SELECTION_PARAMS,
+    experiment_params,
+    open_selected_run,
+    parse_experiment,
+    show_problems,
+    write_params,
+)
+
+DEFAULT_EXPERIMENT = REPORT["3conv-dropout"].experiment
+
+
+def default_experiment() -> Experiment:
+    """The report's model 7; the same network on Shapes where there is neither CIFAR-10 nor a run of model 7."""
+    if data.is_dataset_available("cifar10") or cache.find_run(DEFAULT_EXPERIMENT):
+        return DEFAULT_EXPERIMENT
+    return Experiment(dataset="shapes", depth=DEFAULT_EXPERIMENT.depth, regularizer=DEFAULT_EXPERIMENT.regularizer)
+
+
+def requested_experiment() -> Experiment:
+    """The experiment of the URL, or of the run that the URL names; without either, that of the selected network.
+
+    A session without a selected network opens a training that this person has asked for, as in a second tab.
+    """
+    words = {name: st.query_params[name] for name in EXPERIMENT_PARAMS if name in st.query_params}
+    if not words and (run := open_selected_run(st.query_params.get("run", ""), None)):
+        return set_experiment(run.experiment)
+    if not words:
+        return set_experiment(selected_network.selected_experiment() or own_training() or default_experiment())
+    experiment, problems = parse_experiment(words, default_experiment())
+    show_problems(problems)
+    return set_experiment(experiment)
+
+
+def own_training() -> Experiment | None:
+    """The experiment of a training that this person has asked for: a running one first."""
+    with suppress(QueueError, ExperimentError):
+        jobs = app_shell.own_active_jobs()
+        return jobs[0].experiment if jobs else None
+    return None
+
+
+def set_experiment(experiment: Experiment) -> Experiment:
+    """Write this experiment into the URL and the session, and return it."""
+    selected_network.select_network(experiment)
+    write_params(experiment_params(experiment), [*EXPERIMENT_PARAMS, *SELECTION_PARAMS])
+    return experiment
+
+
+def on_set_experiment(experiment: Experiment) -> None:
+    """`set_experiment` as the callback of a button."""
+    set_experiment(experiment)

@@ -1,0 +1,70 @@
+"""What the page shows of the experiment: its result, its training, or the button that starts it."""
+
+import streamlit as st
+
+from cnnlab import formatting
+from cnnlab.analysis import curve_summary
+from cnnlab.experiment import Experiment
+from cnnlab.explanations import curves, training_progress
+from cnnlab.pages.train.learning_curves import evaluation_set, learning_curves, summary_metrics
+from cnnlab.pages.train.live_training import NOTICE_SECONDS, TICK_SECONDS, watch_for_start, watch_training
+from cnnlab.pages.train.start import damaged_panel, interrupted_panel, start_panel, train_again_button
+from cnnlab.rendering.markdown import escape_markdown
+from cnnlab.report import reestimated_accuracies
+from cnnlab.storage.runs import Run
+from cnnlab.ui import app_shell, cache, damaged_runs, training_request
+from cnnlab.ui.training_status import training_status
+
+
+def result_area(experiment: Experiment) -> None:
+    """Draw the result, the live training, or the button that starts it."""
+    training_request.show_refusal()
+    now = training_status(experiment)
+    if now.is_active:
+        st.fragment(watch_training, run_every=TICK_SECONDS)(experiment)
+    elif now.phase == "done" and now.run:
+        finished_result(now.run)
+    else:
+        if now.phase == "damaged" and now.run:
+            damaged_panel(now.run)
+        else:
+            interrupted_panel(experiment, now) if now.phase == "broken" else start_panel(experiment)
+        st.fragment(watch_for_start, run_every=NOTICE_SECONDS)(experiment, now.phase)
+
+
+def finished_result(run: Run) -> None:
+    """The verdict, the figures, the curves, and what can be done with the trained network."""
+    history, record = cache.history(run), run.record
+    summary_metrics(run.experiment, history)
+    if figures := reestimated_accuracies(run):
+        train, validation = figures["train_eval_accuracy"], figures["val_accuracy"]
+        st.markdown(curves.describe_reestimated(train, validation, run.experiment))
+    learning_curves(run.experiment, history)
+    best = curve_summary.summarize_curves(history)
+    test = record.test_accuracy
+    told = [training_progress.describe_origin(record, run.is_pretrained)]
+    told += (
+        [
+            f"highest {evaluation_set(run.experiment).lower()} accuracy of any epoch"
+            f" {formatting.percent(best.best, 1)}, after epoch {best.best_epoch}"
+        ]
+        if best
+        else []
+    )
+    told += [f"accuracy on the test set {formatting.percent(test, 1)}"] if test is not None else []
+    st.caption(f"{run.title}: {escape_markdown('; '.join(told))}.")
+    if sentence := damaged_runs.damage_sentence(run):
+        st.warning(f"{escape_markdown(sentence)} The figures above are complete.", icon=damaged_runs.ICON)
+        train_again_button(run)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        app_shell.page_link("look_inside", "Look inside this network", {"run": run.name}, icon=":material/grid_view:")
+        model = run.path / "model.keras"
+        if model.exists():
+            st.download_button(
+                "Download model.keras",
+                data=model.read_bytes,
+                on_click="ignore",  # a rerun would withdraw the very file that this click asks for
+                file_name=f"{run.name}.keras",
+                mime="application/octet-stream",
+                icon=":material/download:",
+            )

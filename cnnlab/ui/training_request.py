@@ -1,0 +1,38 @@
+"""Asks the queue for a training in the name of this person, and says why where that was refused."""
+
+import streamlit as st
+
+from cnnlab.experiment import Experiment
+from cnnlab.jobs import dispatcher_process
+from cnnlab.jobs.queue_schema import QueueError
+from cnnlab.jobs.quotas import QuotaExceeded
+from cnnlab.rendering.markdown import escape_markdown
+from cnnlab.settings import SettingsError
+from cnnlab.ui import app_shell, cache, client_address
+from cnnlab.ui.state import session_key
+
+SESSION_REFUSAL = session_key("training_request.refusal")  # why a training was refused
+
+
+def submit_training(experiment: Experiment) -> None:
+    """Submit the experiment to the queue and make sure that a dispatcher runs; for the callback of a button.
+
+    A callback runs before the page: the request counts also where somebody else has started the same training meanwhile
+    and the button is no longer drawn.
+    """
+    try:
+        cache.open_queue().submit(
+            experiment,
+            app_shell.current_person(),
+            address=client_address.address_group(),
+            is_teacher=app_shell.is_teacher(),
+        )
+        dispatcher_process.ensure_running()
+    except (QuotaExceeded, QueueError, SettingsError) as no:
+        st.session_state[SESSION_REFUSAL] = str(no)
+
+
+def show_refusal() -> None:
+    """Say why the last request of this session was refused, once."""
+    if refusal := st.session_state.pop(SESSION_REFUSAL, None):
+        st.error(escape_markdown(refusal))
