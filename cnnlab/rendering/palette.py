@@ -35,11 +35,17 @@ LABEL_NOISE_LINES = {  # name: (colour, dash, what it is called)
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4], [4, 4])
 
 
-def legend_html(training: str, validation: str, reported: str | None = None) -> str:
-    """The lines and what each is called, as HTML, once for all charts of a page; `reported`: Keras's own figure."""
+def legend_html(training: str, validation: str, reported: str | None = None, band: str | None = None) -> str:
+    """The lines and what each is called, as HTML, once for all charts of a page; `reported`: Keras's own figure.
+
+    With `band`, "" for none, the shaded area is that over the seeds and a ring marks the best epoch; else the gap.
+    """
     names = {"training": training, "validation": validation, "reported": reported}
     shown = "".join(f'<span><i class="{line}"></i>{name}</span>' for line, name in names.items() if name)
-    return f'<div class="legend">{LEGEND_STYLE}{shown}<span><i class="gap"></i>the gap</span></div>'
+    area = "the gap" if band is None else band
+    shown += f'<span><i class="gap"></i>{area}</span>' if area else ""
+    shown += "" if band is None else '<span><i class="best"></i>best epoch</span>'
+    return f'<div class="legend">{LEGEND_STYLE}{shown}</div>'
 
 
 def label_noise_legend_html() -> str:
@@ -65,4 +71,5 @@ LEGEND_STYLE = f"""<style>.legend {{ display: flex; flex-wrap: wrap; gap: 0.2rem
 .legend .training {{ border-color: {TRAINING}; }}
 .legend .validation {{ border-top: 3px dashed {VALIDATION}; }}
 .legend .reported {{ border-top: 3px dotted {TRAINING}; }}
+.legend .best {{ width: 9px; height: 9px; border: 2px solid {VALIDATION}; border-radius: 50%; }}
 .legend .gap {{ border-top: 12px solid {GREY}; opacity: 0.35; }}</style>"""
