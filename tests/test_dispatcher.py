@@ -22,11 +22,11 @@ from history_factories import history, write
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
-from cnnlab.jobs import dispatcher as dispatcher_module
-from cnnlab.jobs import dispatcher_process
+from cnnlab.jobs import dispatcher_process, dispatcher_service
 from cnnlab.jobs import queue as queue_module
-from cnnlab.jobs.dispatcher import Dispatcher, dispatch
+from cnnlab.jobs.dispatcher import Dispatcher
 from cnnlab.jobs.dispatcher_process import ensure_running, is_running, lock_path
+from cnnlab.jobs.dispatcher_service import dispatch
 from cnnlab.jobs.job import Job
 from cnnlab.jobs.local_runner import LocalRunner
 from cnnlab.jobs.runner import Outcome
@@ -451,7 +451,7 @@ def test_a_job_submitted_while_the_dispatcher_exits_is_run(
             asked.append(lab.ask(0))
 
     monkeypatch.setattr(Dispatcher, "stop_all", stop_all)
-    monkeypatch.setattr(dispatcher_module.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(dispatcher_service.signal, "signal", lambda *_: None)
     runner = LocalRunner(lambda job: [sys.executable, "-c", ""])
     assert dispatch(idle=0.3, runner=runner) == 0
     assert lab.queue.get(asked[0].id).state == "done"

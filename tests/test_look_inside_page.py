@@ -360,7 +360,7 @@ def test_a_padded_convolution_says_where_its_zeros_come_from(made):
     said = words(opened(run=run.name, view="map", layer="conv4", map=1, pixel=0))
     assert "conv4 is padded: pool3 is 2x2, smaller than the kernel" in said
     assert "5 of the 9 places of this patch lie outside the map and hold 0.00." in said
-    assert "conv4 is padded: it also looks over the border" in said
+    assert "conv4 is padded: it also reads zeros outside the border" in said
     assert "padded" not in words(opened(run=run.name, view="map", layer="conv3", map=1))
 
 

@@ -9,6 +9,7 @@ import logging
 import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from unittest.mock import MagicMock
 
 import pytest
@@ -21,6 +22,7 @@ from streamlit.runtime.forward_msg_cache import populate_hash_if_needed
 from streamlit.runtime.memory_session_storage import MemorySessionStorage
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.script_data import ScriptData
+from streamlit.runtime.scriptrunner import script_runner
 from streamlit.runtime.scriptrunner.script_cache import ScriptCache
 from streamlit.runtime.scriptrunner_utils import script_requests
 from streamlit.runtime.session_manager import SessionInfo
@@ -57,6 +59,9 @@ def as_it_came(monkeypatch):
     monkeypatch.setattr(app_session.AppSession, "request_rerun", patches.original_request_rerun())
     monkeypatch.setattr(MemoryUploadedFileManager, "add_file", original(MemoryUploadedFileManager.add_file))
     monkeypatch.setattr(MemorySessionStorage, "save", original(MemorySessionStorage.save))
+    requests, runner = script_requests.ScriptRequests, script_runner.ScriptRunner
+    monkeypatch.setattr(requests, "_request_rerun_locked", original(requests._request_rerun_locked))
+    monkeypatch.setattr(runner, "_run_script", original(runner._run_script))
     patches.apply_patches.cache_clear()
     yield
     patches.apply_patches.cache_clear()
@@ -156,6 +161,94 @@ def test_it_is_applied_once():
     patches.patch_request_rerun()
     assert app_session.AppSession.request_rerun is method
     assert method.__wrapped__ is patches.original_request_rerun()
+
+
+# -- automatic reruns --------------------------------------------------------------------------------------------------
+
+NUMBERED = """
+import streamlit as st
+
+def write():
+    st.query_params["number"] = st.session_state.number
+
+def following():
+    st.session_state.number += 1
+    write()
+
+@st.fragment
+def clock():
+    st.text(f"tick {st.query_params['number']}")
+
+st.session_state.number = int(st.query_params["number"])
+st.number_input("number", step=1, key="number", on_change=write)
+st.button("Next", on_click=following)
+clock()
+"""
+
+
+def client_state(number: str, value: float, pressed: str = "", **more: object) -> ClientState:
+    """What a browser sends that shows this number; `number` and `pressed` are the ids of widgets."""
+    state = ClientState(query_string="number=1", **more)
+    state.widget_states.widgets.add(id=number, double_value=value)
+    if pressed:
+        state.widget_states.widgets.add(id=pressed, trigger_value=True)
+    return state
+
+
+async def addresses_after_one_click(script: str) -> list[str]:
+    """The addresses that the browser is told of after a click on Next; its timer asks before it has heard of any."""
+    Path(script).write_text(NUMBERED)
+    session = app_session.AppSession(
+        ScriptData(script, False), MemoryUploadedFileManager("/upload"), ScriptCache(), None, {}
+    )
+    session.request_rerun(ClientState(query_string="number=1"))
+    await ended(session)
+    elements = [message.delta.new_element for message in session.flush_browser_queue()]
+    (number,) = {one.number_input.id for one in elements} - {""}
+    (button,) = {one.button.id for one in elements} - {""}
+    (fragment,) = session._fragment_storage._fragments
+    session.request_rerun(client_state(number, 1.0, pressed=button))
+    for _ in range(3):
+        session.request_rerun(client_state(number, 1.0, fragment_id=fragment, is_auto_rerun=True))
+        await ended(session)
+    messages = session.flush_browser_queue()
+    session.shutdown()
+    assert any(message.delta.new_element.text.body.startswith("tick") for message in messages)
+    told = [message.page_info_changed.query_string for message in messages if message.HasField("page_info_changed")]
+    return [*told, *(text for one in messages if (text := one.delta.new_element.text.body).startswith("tick"))]
+
+
+def test_streamlit_alone_takes_back_a_click_with_an_automatic_rerun(in_session):
+    """Where this fails, Streamlit has mended it: remove the patch."""
+    told = in_session(addresses_after_one_click)
+    assert "number=1" in told[1:] or "tick 1" in told
+
+
+def test_with_the_patch_an_automatic_rerun_changes_neither_values_nor_address(in_session):
+    patches.apply_patches()
+    told = in_session(addresses_after_one_click)
+    assert told[0] == "number=2" and set(told[1:]) == {"tick 2"}
+
+
+def click_that_waits_beside_an_automatic_rerun() -> tuple[str, str, float]:
+    """The address, the page and the number that a runner is given, to which both came before it began."""
+    requests = script_requests.ScriptRequests()
+    old, new = client_state("number", 1.0), client_state("number", 2.0)
+    click = script_requests.RerunData("number=2", new.widget_states, page_script_hash="new")
+    timer = script_requests.RerunData("number=1", old.widget_states, "old", fragment_id="clock", is_auto_rerun=True)
+    assert requests.request_rerun(click) and requests.request_rerun(timer)
+    data = requests.on_scriptrunner_ready().rerun_data
+    return data.query_string, data.page_script_hash, data.widget_states.widgets[0].double_value
+
+
+def test_streamlit_alone_replaces_a_click_that_waits_by_an_automatic_rerun():
+    """Where this fails, Streamlit has mended it: remove the patch."""
+    assert click_that_waits_beside_an_automatic_rerun() == ("number=1", "old", 1.0)
+
+
+def test_with_the_patch_a_click_that_waits_keeps_its_values_and_its_page():
+    patches.apply_patches()
+    assert click_that_waits_beside_an_automatic_rerun() == ("number=2", "new", 2.0)
 
 
 # -- uploaded files ----------------------------------------------------------------------------------------------------

@@ -1,4 +1,6 @@
-"""Every patch of Streamlit's code and every undocumented option that the app uses. Long ones are in `streamlit_memory`.
+"""Every patch of Streamlit's code and every undocumented option that the app uses.
+
+Long patches are in `streamlit_memory` and `streamlit_auto_rerun`.
 
 `PATCHES` are applied at run time by `apply_patches()`. `OPTIONS` are hidden options, which `streamlit config show` does
 not list; they are set in .streamlit/config.toml, and `apply_patches()` checks that Streamlit knows them and has these
@@ -18,6 +20,7 @@ from typing import Any
 
 import streamlit as st
 
+from cnnlab.ui.streamlit_auto_rerun import patch_auto_reruns
 from cnnlab.ui.streamlit_internals import UnknownStreamlit, check_version
 from cnnlab.ui.streamlit_memory import patch_add_file, patch_save_session
 
@@ -143,6 +146,15 @@ PATCHES = (
         "not reported as such; the comment in AppSession.request_rerun that names streamlit#9921 describes the case. "
         "Minimal reproduction: test_streamlit_alone_loses_the_rest_of_the_page.",
         patch_request_rerun,
+    ),
+    Patch(
+        "ScriptRequests._request_rerun_locked and ScriptRunner._run_script",
+        "With each rerun of a fragment with run_every the browser sends the values of all widgets and its address. "
+        "While an answer is on its way they are old: Streamlit calls on_change for them and takes back the new "
+        "address, so under load one click gave five entries in the browser's history. With the patch an automatic "
+        "rerun changes neither values nor address.",
+        "not reported as such; test_streamlit_alone_takes_back_a_click_with_an_automatic_rerun",
+        patch_auto_reruns,
     ),
     Patch(
         "MemoryUploadedFileManager.add_file",

@@ -1,0 +1,60 @@
+"""A patch of the automatic reruns of fragments (`run_every`); `streamlit_patches` installs it.
+
+With each automatic rerun the browser sends the values of all widgets and the address as it knows them. While an answer
+is on its way, they are older than the server's: Streamlit calls `on_change` for values that nobody changed, and takes
+back the new address. With the patch an automatic rerun changes neither: the server's own values and address remain.
+"""
+
+from dataclasses import fields, replace
+from functools import wraps
+from typing import Any
+from urllib.parse import urlencode
+
+from cnnlab.ui.streamlit_internals import UnknownStreamlit, unwrapped
+
+RERUN_FIELDS = {
+    "query_string", "widget_states", "page_script_hash", "page_name", "fragment_id_queue", "is_auto_rerun",
+    "is_history_navigation",
+}  # fmt: skip
+
+
+def patch_auto_reruns() -> None:
+    """Let ScriptRequests and ScriptRunner ignore what an automatic rerun says of widgets and of the address."""
+    from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
+    from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
+
+    Requests: Any = ScriptRequests  # noqa: N806
+    Runner: Any = ScriptRunner  # noqa: N806
+    request_rerun = unwrapped(Requests._request_rerun_locked, "new_data")
+    run_script = unwrapped(Runner._run_script, "rerun_data")
+    if missing := RERUN_FIELDS - {field.name for field in fields(RerunData)}:
+        raise UnknownStreamlit(f"a rerun has no {' and no '.join(sorted(missing))}")
+    if missing := {"_session_state", "_pages_manager"} - set(Runner.__init__.__code__.co_names):
+        raise UnknownStreamlit(f"a runner has no {' and no '.join(sorted(missing))}")
+
+    @wraps(request_rerun)
+    def request(requests: Any, new_data: Any) -> bool:
+        pending = requests._rerun_data if requests._state.name == "RERUN" else None
+        return bool(request_rerun(requests, without_old_values(new_data, pending)))
+
+    @wraps(run_script)
+    def run(runner: Any, rerun_data: Any) -> None:
+        run_script(runner, at_current_address(runner, rerun_data) if rerun_data.is_auto_rerun else rerun_data)
+
+    Requests._request_rerun_locked, Runner._run_script = request, run
+
+
+def without_old_values(new_data: Any, pending: Any) -> Any:
+    """An automatic rerun without values of widgets; its address is that of the request that waits, where one does."""
+    if not new_data.is_auto_rerun:
+        return new_data
+    kept = ("query_string", "page_script_hash", "page_name", "is_auto_rerun", "is_history_navigation")
+    return replace(new_data, widget_states=None, **{name: getattr(pending, name) for name in kept if pending})
+
+
+def at_current_address(runner: Any, rerun_data: Any) -> Any:
+    """The rerun, at the page and with the query string that the session has at this moment."""
+    with runner._session_state.query_params() as params:
+        query = urlencode(params._query_params, doseq=True)
+    page = runner._pages_manager.current_page_script_hash
+    return replace(rerun_data, query_string=query, page_script_hash=page, page_name="")
