@@ -1,4 +1,4 @@
-"""Imports what the first page needs, while the server waits for its first browser.
+"""What the server does before its first browser comes: it limits its memory and imports what the first page needs.
 
 Altair and the pages take about five seconds of CPU. Without this, the first of a class who open the app wait for them,
 and all others with it.
@@ -10,6 +10,8 @@ import logging
 import pkgutil
 import threading
 from collections.abc import AsyncIterator
+
+from cnnlab.ui.malloc_tuning import limit_malloc_cache
 
 logger = logging.getLogger("cnnlab.warm_up")
 PACKAGES = ("cnnlab.pages", "cnnlab.rendering")
@@ -29,6 +31,7 @@ def import_pages() -> None:
 
 @contextlib.asynccontextmanager
 async def importing_pages(app: object) -> AsyncIterator[None]:
-    """The lifespan of the server: `import_pages` in a thread, from the moment that it starts."""
+    """The lifespan of the server: limits of memory, which hold for threads to come, and `import_pages` in a thread."""
+    limit_malloc_cache()
     threading.Thread(target=import_pages, name="warm-up", daemon=True).start()
     yield
