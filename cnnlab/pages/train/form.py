@@ -6,6 +6,7 @@ import streamlit as st
 
 from cnnlab import formatting
 from cnnlab.experiment import (
+    AUGMENTATIONS,
     OPTIMIZERS,
     PRECISIONS,
     TRAIN_IMAGE_COUNTS,
@@ -16,6 +17,7 @@ from cnnlab.experiment import (
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.ui import selected_network
+from cnnlab.ui.augmentation_preview import augmentation_preview
 from cnnlab.ui.selection import EXPERIMENT_PARAMS
 from cnnlab.ui.state import session_key
 
@@ -25,6 +27,8 @@ REGULARIZER, STRENGTH = session_key("f_regularizer"), session_key("f_strength")
 MORE_HEIGHT = 190  # pixels of the box with the other settings, so that the button stays beside the result
 LEARNING_RATE_STEP = 0.0005  # of one click on + or -
 SPLITS = {"validation": "validation images", "test": "test images (trains on all training images)"}
+LABEL_NOISE_STEP = 0.1
+AUGMENTATION_NAMES = {"none": "none", "flip_shift": "flip and shift"}
 PRECISION_NAMES = {"float32": "float32", "bfloat16": "bfloat16: half the digits, slow without hardware for it"}
 
 
@@ -46,7 +50,7 @@ def experiment_form(experiment: Experiment) -> None:
     with st.form("network", border=False, enter_to_submit=False):
         strength_field(st.session_state[REGULARIZER])
         with st.expander("More"), st.container(height=MORE_HEIGHT, border=False):
-            advanced_fields()
+            advanced_fields(experiment)
         st.form_submit_button("Show this network", type="primary", width="stretch", on_click=on_submit)
     if problem := st.session_state.pop(SESSION_FORM_ERROR, None):
         st.error(escape_markdown(problem))
@@ -80,7 +84,7 @@ def strength_step(regularizer: str) -> float:
     return strength.step if strength else 0.0
 
 
-def advanced_fields() -> None:
+def advanced_fields(experiment: Experiment) -> None:
     """Every other setting that affects the result; an empty field means the default."""
     st.selectbox(
         "Images", list(formatting.DATASET_NAMES), key="f_dataset", format_func=formatting.DATASET_NAMES.__getitem__
@@ -88,6 +92,15 @@ def advanced_fields() -> None:
     st.selectbox("Evaluate on", list(SPLITS), key="f_split", format_func=SPLITS.__getitem__)
     st.number_input(
         "Training images", value=None, key="f_train_images", step=100, format="%d", placeholder="all of them"
+    )
+    st.selectbox("Augmentation", AUGMENTATIONS, key="f_augment", format_func=AUGMENTATION_NAMES.__getitem__)
+    augmentation_preview(experiment.dataset, experiment.seed)
+    st.number_input(
+        "Label noise",
+        key="f_label_noise",
+        step=LABEL_NOISE_STEP,
+        format="%.7g",
+        help="The share of training labels, from 0 to 1, that are replaced by a random class.",
     )
     for name, label in (("epochs", "Epochs"), ("filters", "Filters in a layer"), ("kernel", "Kernel: 1, 3, 5 or 7")):
         st.number_input(label, key=f"f_{name}", step=2 if name == "kernel" else 1)

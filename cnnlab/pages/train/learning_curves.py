@@ -6,9 +6,10 @@ from cnnlab import formatting
 from cnnlab.analysis import curve_summary
 from cnnlab.array_types import History
 from cnnlab.experiment import Experiment
-from cnnlab.explanations import curves
+from cnnlab.explanations import curves, sweeps
 from cnnlab.regularizers import REGULARIZERS
-from cnnlab.rendering import charts, palette
+from cnnlab.rendering import charts, palette, sweep_charts
+from cnnlab.sweep_results import early_stopping, label_noise_result
 from cnnlab.ui import cache
 
 LIVE_CHART_NOTE = " while it trains; the figures above it are those of the last epoch"
@@ -66,8 +67,27 @@ def learning_curves(experiment: Experiment, history: History, live: bool = False
             else curves.describe_loss(history, title, experiment.split)
         )
         st.vega_lite_chart(spec=charts.loss_chart(history, epochs), alt=words, key="loss")
+    if experiment.label_noise and len(history["epoch"]):
+        label_noise_curves(experiment, history)
     if sentence := curves.describe_penalty(history):
         left, right = st.columns(2, vertical_alignment="center")
         left.markdown(f"**L2 penalty**, on a scale of its own. {sentence}")
         words = f"L2 penalty of {title} over the epochs: the sentence beside it has its size"
         right.vega_lite_chart(spec=charts.penalty_chart(history, epochs), alt=words, key="penalty")
+
+
+def label_noise_curves(experiment: Experiment, history: History) -> None:
+    """The accuracies on clean and on changed labels over the epochs, and what stopping early would give."""
+    evaluated = curve_summary.evaluated_epochs(history)
+    result = label_noise_result(evaluated, experiment.train_eval_images)
+    stop = early_stopping(evaluated)
+    words = sweeps.describe_label_noise(result)
+    st.markdown(f"**Clean and changed labels**. {words}")
+    st.html(palette.label_noise_legend_html())
+    st.vega_lite_chart(
+        spec=sweep_charts.label_noise_chart(evaluated, experiment.epochs, stop),
+        alt=f"Accuracies of {experiment.title} on clean and on changed labels over the epochs",
+        key="label noise",
+    )
+    if stop and experiment.split == "validation":
+        st.markdown(sweeps.describe_early_stopping(stop, experiment.validation_images))
