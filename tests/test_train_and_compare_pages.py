@@ -389,7 +389,7 @@ def test_a_worker_that_never_came_to_write_anything_says_why():
 
 def test_without_cifar10_the_page_offers_a_download_and_shapes(no_cifar10):
     app = opened(dataset="cifar10", depth="2", regularizer="none")
-    assert "CIFAR-10 is not on this machine yet" in text(app)
+    assert "CIFAR-10 is missing on this machine" in text(app)
     assert button(app, "Download CIFAR-10")
     button(app, "Train on Shapes instead").click().run()
     assert app.query_params["dataset"] == "shapes"

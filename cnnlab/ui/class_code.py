@@ -16,7 +16,9 @@ def require_class_code() -> bool:
     if app_shell.is_teacher() or not access_keys.needs_class_code(queue, person):
         return True
     with st.form(FORM, border=False):
-        typed = st.text_input("Class code", type="password", help="Your teacher has it. It is asked for once.")
+        typed = st.text_input(
+            "Class code", type="password", help="Your teacher has the code. Each browser needs it once."
+        )
         if st.form_submit_button("Join the class", type="primary"):
             try:
                 access_keys.join_class(queue, typed, person)
