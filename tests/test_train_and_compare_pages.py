@@ -1,10 +1,13 @@
 """The pages as a person meets them, without a browser: what they say, what they ask for, and what they never load."""
 
+import dataclasses
 import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import streamlit as st
 from history_factories import columns, history, write, write_report
@@ -15,6 +18,7 @@ from cnnlab.data import download
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import conclusions, curves, training_progress
 from cnnlab.jobs import dispatcher_process
+from cnnlab.jobs.next_seed import submit_next_seed
 from cnnlab.jobs.queue import Queue
 from cnnlab.models.architecture import Layer, network_layers, parameter_count
 from cnnlab.pages.compare.measures import SESSION_MEASURE
@@ -69,6 +73,13 @@ def text(app):
     """Everything the page says."""
     kinds = (app.title, app.header, app.subheader, app.markdown, app.caption, app.warning, app.info, app.error)
     return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def trained_here(experiment, **record):
+    """A finished run with weights: one without was imported from another machine."""
+    folder = write(settings.runs_dir() / experiment.key, experiment, LEARNED, **record)
+    files.write_npz(folder / "weights" / "000.npz", {"conv1/bias": np.zeros(1, np.float32)})
+    return folder
 
 
 def button(app, label):
@@ -263,11 +274,51 @@ def test_asking_for_a_training_puts_it_in_line_once():
 
 
 def test_who_comes_later_is_told_the_place_and_the_time():
-    write(settings.runs_dir() / SMALL.key, SMALL, LEARNED, epoch_seconds=[30.0] * 4)
+    trained_here(SMALL, epoch_seconds=[30.0] * 4)
     for seed in (1, 2):
         Queue().submit(Experiment(dataset="shapes", depth=2, epochs=4, seed=seed), "somebody")
     app = opened(**small(seed="3"))
     assert button(app, "Train it: about 2 min, 3rd in line")
+
+
+def test_the_time_of_an_imported_run_is_not_that_of_this_machine():
+    write(settings.runs_dir() / SMALL.key, SMALL, LEARNED, epoch_seconds=[30.0] * 4)
+    assert button(opened(**small(seed="3")), "Train it: time unknown (first run)")
+
+
+@pytest.mark.parametrize(("minutes", "warned"), [("240", False), ("1", True)])
+def test_a_training_beyond_the_time_limit_says_so_before_the_click(monkeypatch, minutes, warned):
+    """4 epochs of 30 s and the start take 130 s: a limit of 60 s ends it within epoch 2."""
+    monkeypatch.setenv("CNNLAB_JOB_MINUTES", minutes)
+    trained_here(SMALL, epoch_seconds=[30.0] * 4)
+    app = opened(**small(seed="3"))
+    assert button(app, "Train it")
+    assert [("one training may take 60 s here" in one.value) for one in app.warning] == [True] * warned
+    assert all("after about epoch 1 of 4" in one.value for one in app.warning)
+
+
+@pytest.mark.slow
+def test_another_seed_is_the_smallest_that_nobody_has_trained_or_queued():
+    for seed in (0, 1, 4):
+        member = dataclasses.replace(SMALL, seed=seed)
+        write(settings.runs_dir() / member.key, member, LEARNED)
+    Queue().submit(dataclasses.replace(SMALL, seed=2), "somebody")
+    app = opened(**small())
+    assert "Finished seeds: 0, 1, 4 (3)." in text(app)
+    button(app, "Train another seed").click().run()
+    assert app.query_params["seed"] == "3"
+    assert Queue().for_key(dataclasses.replace(SMALL, seed=3).key).state == "queued"
+
+
+def test_thirty_people_who_ask_for_a_series_at_once_get_thirty_seeds():
+    for seed in (0, 2):
+        member = dataclasses.replace(SMALL, seed=seed)
+        write(settings.runs_dir() / member.key, member, LEARNED)
+    queues = [Queue() for _ in range(6)]  # six processes with their own connections
+    with ThreadPoolExecutor(30) as threads:
+        asked = [threads.submit(submit_next_seed, queues[n % 6], SMALL, f"person{n}") for n in range(30)]
+        seeds = sorted(one.result().experiment.seed for one in asked)
+    assert seeds == [1, *range(3, 32)]
 
 
 def test_only_who_asked_can_leave_the_line():
@@ -566,7 +617,11 @@ def test_compare_sets_ours_beside_the_report():
     assert not app.exception
     assert "**3-conv, batch norm** has the highest accuracy, 73.02 %; it leads in the report too" in text(app)
     assert "**3-conv, dropout 0.1** has the smallest gap" in text(app)
-    assert text(app).count("holds (1 seed)**") == 3 and "cannot be said yet**" in text(app)  # no test accuracy
+    verdicts = [one.label for one in app.expander if one.label.startswith("**")]
+    assert [verdict.partition("**:")[0] for verdict in verdicts] == [
+        *["**Holds in all seeds (1 seed)"] * 3,
+        "**Cannot be said yet",  # no test accuracy
+    ]
     row = next(line for line in text(app).splitlines() if line.startswith("| 7 |"))
     assert "| 71.61 % | 71.61 % | +0.0 points | 71.61 % | +0.0 points |" in row
 
@@ -575,7 +630,7 @@ def test_compare_leaves_the_place_of_a_missing_model_empty():
     write_report(settings.PRETRAINED, [name for name in REPORT if name != "2conv-l2"])
     app = at("compare")
     assert "7 of the report's eight networks are trained here" in text(app)
-    assert "cannot be said yet" in text(app)
+    assert any(one.label.startswith("**Cannot be said yet**") for one in app.expander)
     row = next(line for line in text(app).splitlines() if line.startswith("| 2 |"))
     assert "63.12 % | not trained yet" in row
 
@@ -628,7 +683,7 @@ def test_ones_own_run_joins_the_chart_and_the_address():
 
 
 def test_the_leader_is_named_with_whom_the_report_names():
-    said = conclusions.best_sentence(["a", "b"], [0.7, 0.6], [0.5, 0.8], as_points=False)
+    said = conclusions.best_sentence(["a", "b"], [0.7, 0.6], {"a": 0.5, "b": 0.8}, as_points=False)
     assert said == "**a** has the highest accuracy, 70.00 %; in the report it is b, with 80.00 %."
 
 

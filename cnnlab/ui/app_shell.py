@@ -165,15 +165,7 @@ def refresh_status() -> None:
 def own_active_jobs() -> list[Job]:
     """This person's trainings that run or wait, the running ones first."""
     person = current_person()
-    return [job for job in cache.open_queue().active() if person in job.requesters and is_readable(job)]
-
-
-def is_readable(job: Job) -> bool:
-    """Whether this version knows the job's experiment."""
-    try:
-        return bool(job.experiment)
-    except ExperimentError:
-        return False
+    return [job for job in cache.open_queue().active() if person in job.requesters and job.is_readable]
 
 
 def status_line(running: int, waiting: int) -> str:
@@ -210,7 +202,7 @@ def finished_message(job: Job) -> str:
 
 def pages_that_show(job: Job) -> list[str]:
     """The pages that can show what this training left."""
-    run = cache.find_run(job.experiment) if is_readable(job) else None
+    run = cache.find_run(job.experiment) if job.is_readable else None
     if run is None:
         return []
     pages = ["Train"] + ["Look inside"] * bool(run.snapshot_epochs())

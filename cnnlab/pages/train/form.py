@@ -13,9 +13,9 @@ from cnnlab.experiment import (
     ExperimentError,
     format_decimal,
 )
-from cnnlab.pages.train.requested_experiment import set_experiment
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering.markdown import escape_markdown
+from cnnlab.ui import selected_network
 from cnnlab.ui.selection import EXPERIMENT_PARAMS
 from cnnlab.ui.state import session_key
 
@@ -123,4 +123,4 @@ def on_submit() -> None:
         st.session_state[SESSION_FORM_ERROR] = str(error)
         return
     st.session_state[SESSION_FORM_KEY] = None
-    set_experiment(experiment)
+    selected_network.show_experiment(experiment)

@@ -12,7 +12,7 @@ from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell, cache, class_code, damaged_runs, download_panel
 from cnnlab.ui.training_request import submit_training
 from cnnlab.ui.training_status import TrainingStatus
-from cnnlab.ui.training_times import expected_duration
+from cnnlab.ui.training_times import expected_duration, time_limit_notice
 
 
 def start_panel(experiment: Experiment) -> None:
@@ -32,6 +32,8 @@ def start_panel(experiment: Experiment) -> None:
         return
     if not class_code.require_class_code():
         return
+    if notice := time_limit_notice(experiment):
+        st.warning(notice, icon=":material/timer:")
     label = f"Train it: {expected_duration(experiment)}"
     st.button(
         label,
