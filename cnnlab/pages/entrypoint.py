@@ -5,6 +5,7 @@ from cnnlab.ui import app_shell, training_corner
 PAGES = [
     app_shell.make_page("train", "Train", default=True),
     app_shell.make_page("compare", "Compare"),
+    app_shell.make_page("sweeps", "Sweeps"),
     app_shell.make_page("look_inside", "Look inside"),
     app_shell.make_page("mistakes", "Mistakes"),
     app_shell.make_page("admin", "Admin", visibility="hidden"),
