@@ -30,6 +30,7 @@ COST_FIELDS = (
     "optimizer",
     "train_images",
     "precision",
+    "augment",
 )  # the fields that decide how long an epoch takes
 SHARED_FIELDS = (
     ("regularizer", "precision"),
