@@ -102,7 +102,7 @@ def penalty_chart(experiment: Experiment, history: History) -> None:
 
 
 def label_noise_curves(experiment: Experiment, history: History) -> None:
-    """The accuracies on clean and on changed labels, and what early stopping would give; nothing without label noise."""
+    """The accuracies on clean and on changed labels, and early stopping; nothing without label noise."""
     evaluated = curve_summary.evaluated_epochs(history)
     if not experiment.label_noise or not len(evaluated["epoch"]):
         return
