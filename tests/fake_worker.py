@@ -67,7 +67,7 @@ write("record.json", {"state": "done"})
 
 DISPATCH = """
 import json, logging, sys
-from cnnlab.jobs import dispatcher
+from cnnlab.jobs import dispatcher_service, slot
 from cnnlab.jobs.local_runner import LocalRunner
 from cnnlab.jobs.runner import run_directory
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -77,13 +77,13 @@ command = None
 if worker != "train":
     command = lambda job: [sys.executable, worker, str(run_directory(job)), str(job.experiment.epochs)]
 if asked["grace"]:
-    dispatcher.GRACE_SECONDS = asked["grace"]
+    slot.GRACE_SECONDS = asked["grace"]
 if address:
     from cnnlab.jobs.ray.runner import RayRunner
     runner = RayRunner(address, asked["per_gpu"], command)
 else:
     runner = LocalRunner(command)
-sys.exit(dispatcher.dispatch(slots=asked["slots"], idle=asked["idle"], runner=runner))
+sys.exit(dispatcher_service.dispatch(slots=asked["slots"], idle=asked["idle"], runner=runner))
 """
 
 

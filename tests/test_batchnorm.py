@@ -145,9 +145,9 @@ def test_a_training_records_both_accuracies_after_every_epoch(trained):
 
 @pytest.mark.slow
 def test_recording_them_changes_nothing_else_of_a_training(trained, tmp_path, monkeypatch):
-    from cnnlab.training import trainer
+    from cnnlab.training import evaluation, trainer
 
-    monkeypatch.setattr(trainer, "layer_names", lambda *_: [])
+    monkeypatch.setattr(evaluation, "layer_names", lambda *_: [])
     assert trainer.train(trained.experiment, tmp_path / "plain") == "done"
     plain = runs.read_run(tmp_path / "plain")
     assert len(plain.reestimated_history()["epoch"]) == 0
@@ -171,19 +171,20 @@ def test_a_training_reestimates_from_a_twentieth_of_its_images_within_limits(tra
 
 @pytest.mark.slow
 def test_the_weights_of_the_epoch_that_gains_most_from_reestimation_are_kept_too(home, tmp_path, monkeypatch):
-    from cnnlab.training import trainer
+    from cnnlab.training import keras_model, trainer
 
     monkeypatch.setenv("CNNLAB_HOME", str(home))
     worker = trainer.Trainer(Experiment(**SMALL | {"epochs": 12}), tmp_path, lambda event: None)
+    weights = keras_model.get_weights(worker.model)
     gains = {0: 0.9, 4: 0.1, 7: 0.3, 8: 0.2, 10: 0.25}  # epoch 0 is before training; 4 is surpassed by 7
     for epoch in range(13):
         row = {"epoch": epoch, "val_accuracy": 0.5, "val_accuracy_reestimated": 0.5 + gains.get(epoch, 0.0)}
-        worker.history_rows.append(row)
-        worker.keep_snapshots(epoch)
-    assert [int(file.stem) for file in worker.snapshot_files()] == [0, 1, 2, 3, 5, 7, 10, 12]
+        worker.writer.history_rows.append(row)
+        worker.writer.keep_snapshots(epoch, weights)
+    assert [int(file.stem) for file in worker.writer.snapshot_files()] == [0, 1, 2, 3, 5, 7, 10, 12]
     plain = trainer.Trainer(Experiment(**SMALL | {"regularizer": "none"}), tmp_path / "plain", lambda event: None)
-    plain.history_rows = [{"epoch": 1, "val_accuracy": 0.5}]
-    assert plain.worst_epoch() is None
+    plain.writer.history_rows = [{"epoch": 1, "val_accuracy": 0.5}]
+    assert plain.writer.worst_epoch() is None
 
 
 def unrecorded(trained, folder):

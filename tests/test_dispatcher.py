@@ -22,11 +22,11 @@ from history_factories import history, write
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
-from cnnlab.jobs import dispatcher as dispatcher_module
-from cnnlab.jobs import dispatcher_process
+from cnnlab.jobs import dispatcher_process, dispatcher_service
 from cnnlab.jobs import queue as queue_module
-from cnnlab.jobs.dispatcher import Dispatcher, dispatch
+from cnnlab.jobs.dispatcher import Dispatcher
 from cnnlab.jobs.dispatcher_process import ensure_running, is_running, lock_path
+from cnnlab.jobs.dispatcher_service import dispatch
 from cnnlab.jobs.job import Job
 from cnnlab.jobs.local_runner import LocalRunner
 from cnnlab.jobs.runner import Outcome
@@ -182,7 +182,7 @@ def test_a_worker_that_dies_a_fourth_time_fails_the_job_with_a_readable_reason(l
     lab.dispatcher()
     assert lab.ends(job) == ["failed"]
     assert lab.queue.get(job.id).reason == (
-        "It was resumed 3 times and broke off again: its process died of SIGKILL "
+        "The training was resumed 3 times and ended early again: its process died of SIGKILL "
         "(killed from outside, most often because the machine ran out of memory)."
     )
 
@@ -317,7 +317,7 @@ def test_a_training_that_takes_its_host_down_again_and_again_fails_at_last(lab: 
     failed = lab.queue.get(job.id)
     assert (failed.state, failed.reason) == (
         "failed",
-        "It was begun 25 times and was interrupted each time: ask for it again.",
+        "The training was started 25 times and interrupted each time: ask for it again.",
     )
 
 
@@ -451,7 +451,7 @@ def test_a_job_submitted_while_the_dispatcher_exits_is_run(
             asked.append(lab.ask(0))
 
     monkeypatch.setattr(Dispatcher, "stop_all", stop_all)
-    monkeypatch.setattr(dispatcher_module.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(dispatcher_service.signal, "signal", lambda *_: None)
     runner = LocalRunner(lambda job: [sys.executable, "-c", ""])
     assert dispatch(idle=0.3, runner=runner) == 0
     assert lab.queue.get(asked[0].id).state == "done"

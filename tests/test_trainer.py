@@ -22,7 +22,7 @@ from cnnlab.analysis import metrics
 from cnnlab.cli import main
 from cnnlab.experiment import Experiment
 from cnnlab.storage import files, run_files, runs
-from cnnlab.training import trainer
+from cnnlab.training import evaluation, trainer
 from cnnlab.training.compilation import steps_per_execution
 
 pytestmark = pytest.mark.slow
@@ -225,13 +225,14 @@ def half(path, experiment):
 
 def of_other_pictures(path, experiment):
     worker = trainer.Trainer(experiment, path.parent, lambda event: None)
-    worker.record = replace(worker.record, fingerprint="of other pictures")
-    worker.save_checkpoint()
+    worker.writer.record = replace(worker.writer.record, fingerprint="of other pictures")
+    worker.writer.save_checkpoint(worker.variables())
 
 
 def of_a_wider_network(path, experiment):
     wider = Experiment.from_dict(experiment.to_dict() | {"filters": 5})
-    trainer.Trainer(wider, path.parent, lambda event: None).save_checkpoint()
+    worker = trainer.Trainer(wider, path.parent, lambda event: None)
+    worker.writer.save_checkpoint(worker.variables())
 
 
 @pytest.mark.parametrize(
@@ -253,7 +254,7 @@ def test_a_checkpoint_that_does_not_fit_is_said_and_not_gone_on_from(
     worker = trainer.Trainer(experiment, tmp_path, lambda event: None)
     worker.restore_checkpoint()
     assert caplog.messages == [f"This training begins anew: {why}."]
-    assert worker.history_rows == [] and not (tmp_path / "weights" / "002.npz").exists()
+    assert worker.writer.history_rows == [] and not (tmp_path / "weights" / "002.npz").exists()
 
 
 def test_a_training_whose_checkpoint_is_broken_begins_anew_and_ends_as_ever(home, whole):
@@ -321,7 +322,7 @@ def test_numbers_beyond_half_precision_are_kept_and_the_answers_with_them(home, 
 def test_a_training_that_diverges_keeps_what_came_before_and_says_no_more(home, monkeypatch):
     monkeypatch.setenv("CNNLAB_HOME", str(home))
     losses = iter([2.3, 2.3, 2.0, 2.0, float("nan"), float("nan")])
-    monkeypatch.setattr(trainer, "cross_entropy", lambda *_: next(losses))
+    monkeypatch.setattr(evaluation, "cross_entropy", lambda *_: next(losses))
     experiment = Experiment(**SMALL | {"seed": 8})
     assert trainer.train(experiment) == "failed"
     run = runs.read_run(home / "runs" / experiment.key)

@@ -11,6 +11,8 @@ from cnnlab.cli.output import print_progress
 from cnnlab.experiment import CHOICES
 from cnnlab.settings import SettingsError
 
+BENCHMARKS = ("training", "epochs", "inside", "page")
+
 
 @click.command()
 @click.option("--slots", type=int, help="trainings at a time, at most (default: the GPUs, else 1; Ray: as many as fit)")
@@ -23,7 +25,7 @@ def dispatch(
     slots: int | None, idle: float | None, runner: str, address: str | None, per_gpu: int | None, check: bool
 ) -> int:
     """Work through the queue of trainings, one process per job, until stopped."""
-    from cnnlab.jobs import dispatcher
+    from cnnlab.jobs.dispatcher_service import dispatch as run_dispatcher
 
     if runner == "ray":
         from cnnlab.jobs.ray import preflight
@@ -32,10 +34,10 @@ def dispatch(
         ray_runner = RayRunner(address or "auto", 1 if per_gpu is None else per_gpu)
         if check:
             return preflight.print_report(ray_runner)
-        return dispatcher.dispatch(slots=slots, idle=idle, runner=ray_runner)
+        return run_dispatcher(slots=slots, idle=idle, runner=ray_runner)
     if address or per_gpu or check:
         raise SettingsError("--address, --per-gpu and --check are about a cluster: add --runner ray.")
-    return dispatcher.dispatch(slots=slots, idle=idle)
+    return run_dispatcher(slots=slots, idle=idle)
 
 
 @click.command("top-images")
@@ -76,11 +78,13 @@ def doctor(exit_code: bool) -> int:
 
 
 @click.command()
-@click.argument("name", metavar="[training|inside|page]", type=click.Choice(["training", "inside", "page"]))
+@click.argument("name", metavar=f"[{'|'.join(BENCHMARKS)}]", type=click.Choice(BENCHMARKS))
 @click.option("--images", type=int, default=40_000, show_default=True, help="training: images an epoch")
-@click.option("--rounds", type=int, default=3, show_default=True, help="training, page: how often each is measured")
+@click.option("--rounds", type=int, default=3, show_default=True, help="training, epochs, page: how often each")
 @click.option("--depth", type=int, default=3, show_default=True)
 @click.option("--regularizer", type=click.Choice(CHOICES["regularizer"]), default="none", show_default=True)
+@click.option("--batches", type=int, default=25, show_default=True, help="epochs: batches timed in each round")
+@click.option("--core", type=int, help="epochs: the processor core to run on (default: any)")
 def bench(name: str, **options: Any) -> None:
     """Benchmarks: our epoch, Look inside and the pages, as medians of alternating runs."""
     from cnnlab import bench as benchmarks

@@ -55,7 +55,7 @@ def train(json_text: str | None, threads: int | None, core: int | None, **fields
         return print_error(hint, 2)
     recorded = read_record(settings.runs_dir() / experiment.key).threads
     prepare_process(recorded or threads, core)
-    from cnnlab.training.trainer import RunLocked
+    from cnnlab.training.failures import RunLocked
     from cnnlab.training.trainer import train as train_experiment
 
     try:

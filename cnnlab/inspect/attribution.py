@@ -5,9 +5,10 @@ import streamlit as st
 
 from cnnlab import formatting
 from cnnlab.analysis import attribution
-from cnnlab.explanations import inspection
-from cnnlab.inspect import feature_maps
+from cnnlab.explanations import inspection, notices
+from cnnlab.inspect import feature_maps, heatmap_sanity
 from cnnlab.inspect.context import InspectContext
+from cnnlab.inspect.notice import notice
 from cnnlab.rendering.color_scale import MIN_VMAX, colorbar_uri, overlay_heatmap, png_data_uri, upscaled_png
 from cnnlab.ui import clickable_image, query_state
 from cnnlab.ui.state import session_key, url_param
@@ -27,11 +28,15 @@ def attribution_view(context: InspectContext) -> None:
     if truth is not None and truth != best:
         names[str(truth)] += " (true class)"
     target = int(query_state.select_param(CLASS_PARAM, "Why this class?", names, width=220))
+    place = st.container()
     left, right = feature_maps.grid_cells(2)
     with left:
-        occlusion_section(context, target)
+        occlusion = occlusion_section(context, target)
     with right:
-        grad_cam_section(context, target)
+        cam = grad_cam_section(context, target)
+    with place:
+        notice(notices.attribution_notice(occlusion, cam))
+    heatmap_sanity.heatmap_sanity_section(context, cam)
     st.caption(
         "The two may disagree. Occlusion measures the whole network, on images with a gray square that it was "
         "not trained "
@@ -39,7 +44,7 @@ def attribution_view(context: InspectContext) -> None:
     )
 
 
-def occlusion_section(context: InspectContext, target: int) -> None:
+def occlusion_section(context: InspectContext, target: int) -> attribution.Occlusion:
     """Occlusion: every position of a gray square, in one batch."""
     st.markdown("**Occlusion**: cover a part of the image")
     with st.container(horizontal=True):
@@ -64,13 +69,14 @@ def occlusion_section(context: InspectContext, target: int) -> None:
     clickable_image.clickable_image(picture, "occlusion", description.replace("*", ""))
     st.markdown(description)
     st.caption(inspection.explain_occlusion_colors(found))
+    return found
 
 
 def _occlusion(context: InspectContext, target: int, patch: int, stride: int) -> attribution.Occlusion:
     return attribution.occlusion(context.layers, context.weights, context.image, target, patch, stride)
 
 
-def grad_cam_section(context: InspectContext, target: int) -> None:
+def grad_cam_section(context: InspectContext, target: int) -> attribution.GradCam:
     """Grad-CAM at any convolution's ReLU."""
     st.markdown("**Grad-CAM**: the evidence in one layer")
     last = context.convolution_names[-1]
@@ -96,3 +102,4 @@ def grad_cam_section(context: InspectContext, target: int) -> None:
         st.markdown(description)
     else:
         st.info(description, icon=":material/visibility_off:")
+    return found

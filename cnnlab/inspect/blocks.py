@@ -8,8 +8,10 @@ import streamlit as st
 
 from cnnlab import formatting
 from cnnlab.array_types import Array
+from cnnlab.explanations import notices
 from cnnlab.inspect import feature_maps, map_controls
 from cnnlab.inspect.context import InspectContext
+from cnnlab.inspect.notice import notice
 from cnnlab.models.architecture import Layer
 from cnnlab.rendering.feature_map_grid import FeatureMapGrid, render_feature_maps, shared_vmax
 from cnnlab.ui import clickable_image, query_state
@@ -30,6 +32,7 @@ def blocks_view(context: InspectContext) -> None:
         scale = query_state.segmented_param("scale", "Colors", feature_maps.SCALES)
         conv, number = map_controls.map_controls(context)
     block = context.block_layers(conv)
+    notice(block_sentence(context, block))
     ends = {signed: block_vmax(context, block, scale, signed) for signed in (True, False)}
     for layer, cell in zip(block, feature_maps.grid_cells(len(block)), strict=True):
         with cell:
@@ -44,6 +47,13 @@ def blocks_view(context: InspectContext) -> None:
         "Click a map to mark it in every layer of the block. Purple: below zero. Orange: above zero. In dark "
         "grids dark is zero."
     )
+
+
+def block_sentence(context: InspectContext, block: list[Layer]) -> str:
+    """The notice of a block: the shares of zeros after its ReLU and after its pooling."""
+    zeros = {layer.kind: float((context.activations[layer.name] == 0).mean()) for layer in block}
+    names = {layer.kind: layer.name for layer in block}
+    return notices.block_notice(names["relu"], zeros["relu"], names.get("pool", ""), zeros.get("pool", 0.0))
 
 
 def block_vmax(context: InspectContext, block: list[Layer], scale: str, signed: bool) -> Array | None:

@@ -3,10 +3,11 @@
 import numpy as np
 import streamlit as st
 
-from cnnlab.analysis import filter_matching
-from cnnlab.explanations import inspection
+from cnnlab.analysis import activation_stats, filter_matching
+from cnnlab.explanations import inspection, notices
 from cnnlab.inspect import epoch_slider, feature_maps, image_controls, prediction
 from cnnlab.inspect.context import InspectContext
+from cnnlab.inspect.notice import notice
 from cnnlab.rendering.feature_map_grid import render_feature_maps, shared_vmax
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, clickable_image, query_state, selection
@@ -23,6 +24,7 @@ def compare_runs_view(context: InspectContext) -> None:
         if other is None:
             return
         scale = query_state.segmented_param(feature_maps.SCALE_PARAM, "Colors", feature_maps.SCALES)
+    notice(comparison_sentence(context, other))
     for cell, one, key in zip(feature_maps.grid_cells(2), (context, other), ("one", "two"), strict=True):
         with cell:
             st.markdown(f"**{one.run.title}**, epoch {one.epoch}")
@@ -36,6 +38,15 @@ def compare_runs_view(context: InspectContext) -> None:
         f"{describe_filter_matching(context, other)} Each layer has one color scale for both runs. Compare"
         " the grids as a whole: the number of inactive maps, their strength, their detail."
     )
+
+
+def comparison_sentence(context: InspectContext, other: InspectContext) -> str:
+    """The notice: how many maps of the last convolution that both runs have are inactive in each."""
+    conv = [name for name in context.convolution_names if name in other.convolution_names][-1]
+    maps = [one.activations[one.relu_name(conv)][0] for one in (context, other)]
+    inactive = [int(activation_stats.inactive_feature_maps(one).sum()) for one in maps]
+    titles = context.run.title, other.run.title
+    return notices.comparison_notice(conv, titles, (inactive[0], inactive[1]), (maps[0].shape[-1], maps[1].shape[-1]))
 
 
 def describe_filter_matching(context: InspectContext, other: InspectContext) -> str:

@@ -8,9 +8,10 @@ import streamlit as st
 
 from cnnlab import formatting
 from cnnlab.analysis import activation_stats, filter_ablation, receptive_field
-from cnnlab.inspect import kernels, map_controls, pixel_trace, top_activations
+from cnnlab.inspect import kernels, map_controls, maximized_image, pixel_trace, top_activations
 from cnnlab.inspect.context import InspectContext
 from cnnlab.inspect.feature_maps import grid_cells, map_vmax
+from cnnlab.inspect.notice import notice
 from cnnlab.models.architecture import Layer
 from cnnlab.ui import clickable_image, query_state
 from cnnlab.ui.state import session_key, url_param
@@ -28,9 +29,10 @@ def feature_map_view(context: InspectContext) -> None:
         number = strongest_map(context) if number is None else number
         layer = layer_control(context, conv)
         row, column = pixel_controls(context, layer, number)
-    st.markdown(describe_map(context, conv, number))
+    notice(describe_map(context, conv, number))
     map_and_input(context, conv, layer, number, (row, column))
     pixel_trace.pixel_trace_section(context, layer, number, row, column)
+    maximized_image.maximized_image_section(context, conv, number)
     top_activations.top_activations_section(context, conv, number)
 
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from cnnlab import formatting
 from cnnlab.analysis import activation_stats
-from cnnlab.inspect import epoch_slider, map_controls, top_activations
+from cnnlab.inspect import epoch_slider, layer_summary, map_controls, top_activations
 from cnnlab.inspect.context import VIEW_PARAM, InspectContext
+from cnnlab.inspect.notice import notice
 from cnnlab.rendering.feature_map_grid import FeatureMapGrid, render_feature_maps, shared_vmax
 from cnnlab.rendering.palette import BACKGROUND
 from cnnlab.ui import clickable_image, query_state
@@ -38,6 +39,8 @@ def feature_maps_view(context: InspectContext) -> None:
     conv, number = map_controls.selected_map(context)
     if number is not None:
         enlarged_map(context, conv, number)
+    rows = layer_summary.layer_rows(context)
+    notice(layer_summary.feature_maps_sentence(rows))
     st.caption("Each square is the feature map of one filter. Click one to enlarge it.")
     for one, cell in zip(context.convolution_names, grid_cells(len(context.convolution_names)), strict=True):
         with cell, st.container(gap="xsmall"):
@@ -45,6 +48,7 @@ def feature_maps_view(context: InspectContext) -> None:
             layer_grid(context, one, grid, number if one == conv else None)
     st.caption(describe_color_scale(scale))
     grid_controls(context, order)
+    layer_summary.layer_table(context, rows)
 
 
 def grid_controls(context: InspectContext, order: str) -> None:

@@ -14,9 +14,10 @@ from cnnlab import formatting
 from cnnlab.analysis import filter_ablation
 from cnnlab.analysis.kernels import replace_kernel
 from cnnlab.array_types import Weights
-from cnnlab.explanations import inspection
+from cnnlab.explanations import inspection, notices
 from cnnlab.inspect import feature_maps, map_controls, pixel_trace, prediction
 from cnnlab.inspect.context import InspectContext
+from cnnlab.inspect.notice import notice
 from cnnlab.models import numpy_forward
 from cnnlab.models.numpy_forward import Activations
 from cnnlab.rendering.feature_map_grid import render_feature_maps, shared_vmax
@@ -68,6 +69,7 @@ def filter_ablation_view(context: InspectContext) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         conv, number = map_controls.map_controls(context)
         ablation_buttons(context, kept, conv, number)
+    notice(ablation_sentence(context, conv))
     changed = kept.activations(context)
     left, right = feature_maps.grid_cells(2)
     with left:
@@ -76,6 +78,14 @@ def filter_ablation_view(context: InspectContext) -> None:
         prediction_change(context, kept, changed)
     st.markdown(f"## Change a kernel of {context.convolution_names[0]}")
     kernel_editor(context, kept, changed)
+
+
+def ablation_sentence(context: InspectContext, conv: str) -> str:
+    """The notice: the effect of switching off the strongest filter of the layer alone."""
+    (strongest,) = filter_ablation.top_filters(context.activations[context.relu_name(conv)][0], 1)
+    changed = filter_ablation.ablate_filters(context.layers, context.weights, context.image[None], {conv: {strongest}})
+    after = np.asarray(numpy_forward.softmax(changed["logits"])[0])
+    return notices.ablation_notice(conv, strongest, context.probabilities, after, context.classes)
 
 
 def ablation_state(context: InspectContext) -> AblationState:

@@ -6,8 +6,10 @@ import streamlit as st
 from cnnlab import formatting
 from cnnlab.analysis import kernels
 from cnnlab.array_types import Array
+from cnnlab.explanations import notices
 from cnnlab.inspect import feature_maps, map_controls, pixel_trace
 from cnnlab.inspect.context import InspectContext
+from cnnlab.inspect.notice import notice
 from cnnlab.rendering.color_scale import colorize, image_grid_png, png_data_uri
 from cnnlab.rendering.feature_map_grid import grid_columns, render_feature_maps, shared_vmax
 from cnnlab.ui import clickable_image, query_state
@@ -22,6 +24,7 @@ SCALES = {"layer": "compare strength", "filter": "see detail"}
 def kernels_view(context: InspectContext) -> None:
     """All kernels of the first layer; the one that is chosen with its numbers beside them."""
     conv = context.convolution_names[0]
+    notice(notices.kernels_notice(context.weights[f"{conv}/kernel"]))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         scale = query_state.segmented_param(SCALE_PARAM, "Colors", SCALES)
     _, number = map_controls.selected_map(context)

@@ -4,8 +4,9 @@ import streamlit as st
 
 from cnnlab.analysis.perturbations import Perturbation
 from cnnlab.explanations import inspection
-from cnnlab.inspect import feature_maps, prediction
+from cnnlab.inspect import adversarial, feature_maps, prediction
 from cnnlab.inspect.context import InspectContext
+from cnnlab.inspect.notice import notice
 from cnnlab.models import numpy_forward
 from cnnlab.rendering.color_scale import upscaled_png
 from cnnlab.ui.state import session_key
@@ -27,8 +28,8 @@ def perturbation_view(context: InspectContext) -> None:
     picture = change(context.image)
     now = numpy_forward.softmax(numpy_forward.logits(context.layers, context.weights, picture[None]))[0]
     unchanged = change == Perturbation()
-    description = "Nothing is changed yet: move a slider." if unchanged else ""
-    st.markdown(description or inspection.explain_prediction_change(context.probabilities, now, context.classes))
+    description = "nothing is changed yet. Move a slider." if unchanged else ""
+    notice(description or inspection.explain_prediction_change(context.probabilities, now, context.classes))
     first, second = feature_maps.grid_cells(2)
     with first:
         st.markdown("**The changed image**")
@@ -43,6 +44,7 @@ def perturbation_view(context: InspectContext) -> None:
         "A convolution computes the same at every position. The dense layers behind it have separate weights for every "
         "position, and no layer is made for rotation."
     )
+    adversarial.adversarial_section(context)
 
 
 def perturbation_controls() -> Perturbation:

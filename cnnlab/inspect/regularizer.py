@@ -11,6 +11,7 @@ from cnnlab.analysis.regularizer_effects import DropoutSamples, WeightStats
 from cnnlab.explanations import inspection
 from cnnlab.inspect import feature_maps
 from cnnlab.inspect.context import InspectContext
+from cnnlab.inspect.notice import notice
 from cnnlab.regularizers import REGULARIZERS, VIEWS
 from cnnlab.rendering.charts import cached_spec, with_data
 from cnnlab.rendering.feature_map_grid import render_feature_maps, shared_vmax
@@ -48,7 +49,7 @@ def dropout_section(context: InspectContext) -> None:
     seed = int(st.session_state.get(SESSION_DROPOUT_SEED, 0))
     samples = regularizer_effects.dropout_samples(context.layers, context.weights, context.image, DROPOUT_SAMPLES, seed)
     result, look = inspection.explain_dropout(samples, context.classes)
-    st.markdown(f"{result} {look}")
+    notice(f"{result} {look}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.button("New random dropout", icon=":material/casino:", on_click=_on_new_dropout)
         shown = st.slider("Sample", 1, DROPOUT_SAMPLES, key=MASK, width=220)
@@ -111,7 +112,7 @@ def weights_section(context: InspectContext) -> None:
     mine = regularizer_effects.weight_stats(own, other)
     theirs = regularizer_effects.weight_stats(other, own) if other is not None else []
     if theirs:
-        st.markdown(" ".join(inspection.explain_weight_penalty(mine, theirs)))
+        notice(" ".join(inspection.explain_weight_penalty(mine, theirs)))
     elif penalized:
         st.info(
             "The same network without a regularizer is not trained yet, so there is no comparison: train it on "
@@ -184,7 +185,7 @@ def batchnorm_section(context: InspectContext) -> None:
     names = {one.layer: one.layer for one in found}
     name = query_state.segmented_param(NORMALIZATION_PARAM, "Layer", names)
     one = next(one for one in found if one.layer == name)
-    st.markdown(" ".join(inspection.explain_batchnorm(one)))
+    notice(" ".join(inspection.explain_batchnorm(one)))
     lengths = one.quantiles_before[4] - one.quantiles_before[0]
     order = np.argsort(lengths, kind="stable")
     for cell, when, quantiles in zip(

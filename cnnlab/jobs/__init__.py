@@ -4,7 +4,8 @@
     queue_file, queue_schema, queue_statements    jobs.sqlite: connection and transactions, tables, SQL
     fair_scheduling                         the order in which waiting jobs start
     quotas, admin                           limits per person and machine; the teacher's actions
-    dispatcher, dispatcher_process          the one process that claims jobs and starts their workers
+    dispatcher, slot                        claims jobs, starts their workers, records how they ended
+    dispatcher_service, dispatcher_process  the one process that does this, as itself and as the app sees it
     runner                                  the interface of the ways of running a training:
     local_runner, ray/                      processes on this machine, tasks on a Ray cluster
     foreground                              several trainings from the terminal, without the queue

@@ -1,7 +1,7 @@
 """The dispatcher: the process that claims jobs from the queue, starts a worker for each, and records how it ended.
 
 `python -m cnnlab dispatch` holds `dispatcher.lock` in the home, so there is one dispatcher; a second one logs that and
-exits. How the web process starts one: `cnnlab.jobs.dispatcher_process`.
+exits (`cnnlab.jobs.dispatcher_service`). How the web process starts one: `cnnlab.jobs.dispatcher_process`.
 
 Events and what follows (no state is kept in this process's memory only):
 
@@ -19,32 +19,27 @@ Events and what follows (no state is kept in this process's memory only):
 """
 
 import logging
-import os
-import signal
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from cnnlab import settings
 from cnnlab.experiment import ExperimentError
-from cnnlab.jobs import devices, quotas
+from cnnlab.jobs import quotas, sweep_jobs
 from cnnlab.jobs.devices import RunningJob
-from cnnlab.jobs.dispatcher_process import heartbeat_path, lock_path, log_path
+from cnnlab.jobs.dispatcher_process import heartbeat_path, log_path
 from cnnlab.jobs.job import CANCELLED, DONE, FAILED, Job
-from cnnlab.jobs.local_runner import LocalRunner
 from cnnlab.jobs.log_rotation import rotate
 from cnnlab.jobs.queue import Queue, has_finished_run
 from cnnlab.jobs.queue_schema import QueueError
-from cnnlab.jobs.runner import NOT_STARTED, ORPHANED, OUT_OF_MEMORY, Outcome, Runner, WorkerHandle, run_directory
+from cnnlab.jobs.runner import NOT_STARTED, ORPHANED, OUT_OF_MEMORY, Outcome, Runner, run_directory
+from cnnlab.jobs.slot import GRACE_SECONDS, Slot
 from cnnlab.settings import SettingsError
-from cnnlab.storage import process_lock, run_retention
+from cnnlab.storage import run_retention
 
-GRACE_SECONDS = 10.0  # between asking a worker to stop and ending it
 KILL_SECONDS = 3.0  # a killed process has ended after so long at most
 POLL_SECONDS = 0.2
 RETRY_SECONDS = 2.0  # pause after the queue could not be used
-HEARTBEAT_SECONDS = 5.0  # between two checks of the time limits, and two heartbeats
-EXIT_OK, EXIT_ALREADY_RUNNING = 0, 1
+HEARTBEAT_SECONDS = 5.0  # between two heartbeats, and two checks of the time limits and the sweeps
 
 logger = logging.getLogger(__name__)
 
@@ -57,36 +52,6 @@ class StopRequest:
     def request(self, number: int, frame: object) -> None:
         """The signal handler."""
         self.requested = True
-
-
-@dataclass
-class Slot:
-    """One running job, since `started`; `deadline` is set when its worker was asked to stop (both monotonic seconds).
-
-    `stop_reason` is why the worker was stopped, where that fails the job. `was_unwatched`: the worker had ended before
-    this dispatcher found it, with an earlier dispatcher or its host.
-    """
-
-    job: Job
-    worker: WorkerHandle
-    started: float = field(default_factory=time.monotonic)
-    deadline: float | None = None
-    stop_reason: str | None = None
-    was_unwatched: bool = False
-
-    @property
-    def elapsed_seconds(self) -> float:
-        """How long this worker has run."""
-        return time.monotonic() - self.started
-
-    def request_stop(self) -> bool:
-        """Ask the worker to stop; after GRACE_SECONDS, kill it. False where this process must not stop it."""
-        if self.deadline is None:
-            self.deadline = time.monotonic() + GRACE_SECONDS
-            return self.worker.stop()
-        if time.monotonic() > self.deadline:
-            self.worker.kill()
-        return True
 
 
 class Dispatcher:
@@ -139,6 +104,7 @@ class Dispatcher:
             self.heartbeat_at = time.monotonic()
             self.heartbeat()
             self.enforce_time_limits()
+            sweep_jobs.advance_sweeps(self.queue)
 
     def refresh_capacity(self) -> None:
         """Read the number of slots again: machines may join a cluster, and leave it."""
@@ -274,42 +240,6 @@ class Dispatcher:
                 slot.request_stop()
             with suppress(QueueError):
                 self.reap_workers(stopping=True)
-
-
-def dispatch(slots: int | None = None, idle: float | None = None, runner: Runner | None = None) -> int:
-    """Run this home's dispatcher until SIGTERM or Ctrl-C, or for `idle` seconds without work; return the exit code.
-
-    `slots` is how many jobs run at a time (None: as the settings say, or as many as the runner has slots for). Returns
-    1 where another dispatcher is running. Raises SettingsError, for slots < 1 too.
-    """
-    stop, queue = StopRequest(), Queue()
-    slots = settings.current().slots or None if slots is None else slots
-    runner = runner or _local_runner(slots)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop.request)
-    while True:
-        lock = process_lock.acquire(lock_path())
-        if lock is None:
-            holder = process_lock.lock_owner(lock_path())
-            process = holder.pid if holder else "unknown"
-            logger.error("a dispatcher is already at work for %s (process %s)", settings.home(), process)
-            return EXIT_ALREADY_RUNNING
-        with lock:
-            dispatcher = Dispatcher(queue, runner, slots)
-            dispatcher.publish_capacity()
-            dispatcher.run(stop, idle)
-            dispatcher.stop_all()
-        # A page that submitted a job after the last tick and before the lock was released started no dispatcher.
-        if stop.requested or not queue.waiting():
-            logger.info("left" if stop.requested else "left: nothing to do")
-            return EXIT_OK
-
-
-def _local_runner(slots: int | None) -> LocalRunner:
-    """A runner on this machine's GPUs; without any, several workers share the cores equally."""
-    gpus, workers = devices.list_gpus(), slots or 1
-    threads = max(1, (os.cpu_count() or 1) // workers) if workers > 1 and not gpus else None
-    return LocalRunner(gpus=gpus, threads=threads)
 
 
 def _job_label(job: Job) -> str:

@@ -1,4 +1,4 @@
-"""The backward pass of a network in NumPy: gradients of a logit with respect to activations, for Grad-CAM.
+"""The backward pass of a network in NumPy: gradients with respect to activations and to the image.
 
 The chain rule, layer by layer, for the layers and activations of `numpy_forward`. Gradients of weights are not covered:
 training is Keras's task. The module reads top to bottom: the whole pass, one layer, then the two layers that need more
@@ -10,8 +10,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from cnnlab.array_types import Array, Weights
-from cnnlab.models.architecture import Layer
-from cnnlab.models.numpy_forward import EPSILON, PIXEL_SCALE, conv2d, input_name, layer_index, zero_pad
+from cnnlab.models.architecture import INPUT, Layer
+from cnnlab.models.numpy_forward import (
+    EPSILON,
+    PIXEL_SCALE,
+    Activations,
+    conv2d,
+    input_name,
+    iter_activations,
+    layer_index,
+    zero_pad,
+)
 
 
 def gradient(
@@ -25,20 +34,59 @@ def gradient(
 
     Raises ValueError for an activation or a class that does not exist.
     """
-    if layer_name not in activations and layer_name in [layer.name for layer in layers]:
-        raise ValueError(f"Expected one of the activations {', '.join(activations)}. Received: {layer_name=}")
     classes = activations["logits"].shape[1]
     if not 0 <= target < classes:
         raise ValueError(f"Expected a class from 0 to {classes - 1}. Received: target={target}")
     one_hot = np.zeros(activations["logits"].shape, np.float32)
     one_hot[:, target] = 1
-    grads = {"logits": one_hot}
-    for layer in reversed(layers[layer_index(layers, layer_name) + 1 :]):
+    return backpropagate(layers, weights, activations, {"logits": one_hot}, layer_name)
+
+
+def backpropagate(
+    layers: Sequence[Layer],
+    weights: Weights,
+    activations: Mapping[str, Array],
+    output_grads: Mapping[str, Array],
+    layer_name: str = INPUT,
+) -> Array:
+    """The gradient of sum(output_grads[name] * activations[name]) with respect to the activation of `layer_name`.
+
+    output_grads: by layer name, float32 arrays with the shape of its activation: the vector of a vector-Jacobian
+    product. The result is float32 with the shape of activations[layer_name]; "input" is the image on its 0..255 scale,
+    (n, 32, 32, 3). It is zero where no layer in `output_grads` reads that activation.
+
+    Raises ValueError for an activation that does not exist.
+    """
+    known = [INPUT, *(layer.name for layer in layers)]
+    if missing := [name for name in (layer_name, *output_grads) if name in known and name not in activations]:
+        raise ValueError(
+            f"Expected one of the activations {', '.join(activations)}. Received: layer_name={missing[0]!r}"
+        )
+    last = max(layer_index(layers, name) for name in output_grads)
+    grads = dict(output_grads)
+    for layer in reversed(layers[layer_index(layers, layer_name) + 1 : last + 1]):
         grad = grads.pop(layer.name, None)
         if grad is not None:
             for name, part in zip(layer.inputs, _input_grads(layers, layer, weights, activations, grad), strict=True):
                 grads[name] = grads[name] + part if name in grads else part
-    return grads[layer_name]
+    return grads.get(layer_name, np.zeros(activations[layer_name].shape, np.float32))
+
+
+def activations_up_to(
+    layers: Sequence[Layer], weights: Weights, images: Array, layer_name: str
+) -> tuple[Sequence[Layer], Activations]:
+    """The layers up to the one of this name, and their activations, which is all that a gradient of it needs.
+
+    images: float or uint8 (n, h, w, 3); without padding they may be smaller than those of the network. Raises
+    ValueError for an unknown name.
+    """
+    layers = layers[: layer_index(layers, layer_name) + 1]
+    activations, previous = {INPUT: images}, images
+    for layer, values in iter_activations(layers, weights, images):
+        if values is not previous:  # dropout returns its input
+            activations[layer.name] = values
+        previous = values
+    return layers, activations
 
 
 def _input_grads(

@@ -1,0 +1,87 @@
+"""The table below "All maps": each convolution layer in one row."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from cnnlab.analysis import effective_receptive_field, filter_ablation, receptive_field
+from cnnlab.analysis.class_purity import most_frequent_class
+from cnnlab.explanations import notices
+from cnnlab.formatting import percent
+from cnnlab.inspect import top_images
+from cnnlab.inspect.context import InspectContext
+from cnnlab.ui.image_source import load_image_set
+
+STRONGEST = 3  # maps of a layer that the table describes
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerRow:
+    """One convolution layer: the side of its maps and of the receptive field of its middle pixel, in pixels; the share
+    of zeros after ReLU on the image; its strongest maps there, by their largest value.
+    """
+
+    name: str
+    maps: int
+    size: int
+    field: int
+    zeros: float
+    strongest: tuple[int, ...]
+
+
+def layer_rows(context: InspectContext) -> list[LayerRow]:
+    """The rows of the table, first convolution to last."""
+    rows = []
+    for conv in context.convolution_names:
+        relu = context.relu_name(conv)
+        maps = context.activations[relu][0]
+        box = receptive_field.receptive_field(
+            context.layers, relu, *effective_receptive_field.center_pixel(context.layers, relu)
+        )
+        rows.append(
+            LayerRow(
+                name=conv,
+                maps=maps.shape[-1],
+                size=maps.shape[0],
+                field=max(box.bottom - box.top, box.right - box.left),
+                zeros=float((maps == 0).mean()),
+                strongest=tuple(filter_ablation.top_filters(maps, min(STRONGEST, maps.shape[-1]))),
+            )
+        )
+    return rows
+
+
+def feature_maps_sentence(rows: list[LayerRow]) -> str:
+    """The notice of "All maps"."""
+    names, sizes = [row.name for row in rows], [row.size for row in rows]
+    return notices.feature_maps_notice(names, sizes, [row.field for row in rows], [row.zeros for row in rows])
+
+
+def layer_table(context: InspectContext, rows: list[LayerRow]) -> None:
+    """The table, with the most frequent class among the strongest test images of each of the strongest maps."""
+    lines = [
+        "| layer | maps | size | receptive field | zeros after ReLU | strongest maps here, and what activates "
+        "them most |",
+        "| :-- | --: | --: | --: | --: | :-- |",
+    ]
+    for row in rows:
+        strongest = ", ".join(describe_filter(context, row.name, number) for number in row.strongest)
+        sizes = f"{row.size}x{row.size} | {row.field}x{row.field}"
+        lines.append(f"| {row.name} | {row.maps} | {sizes} | {percent(row.zeros)} | {strongest} |")
+    st.markdown("\n".join(lines))
+    if top_images.load_top_images(context.run) is None:
+        st.caption("Which images activate a map most: see the view Top images.")
+
+
+def describe_filter(context: InspectContext, conv: str, number: int) -> str:
+    """'12 (frog 5 of 9)': the most frequent class among the test images that activate the map most; '12' if unknown."""
+    known = top_images.load_top_images(context.run)
+    images = load_image_set(context.run.experiment.dataset)
+    if known is None or not images.complete:
+        return f"{number}"
+    relu = context.relu_name(conv)
+    if known.dead[relu][number]:
+        return f"{number} (dead)"
+    chosen = known.examples[relu].images[number]
+    label, count = most_frequent_class(images.labels[chosen])
+    return f"{number} ({context.classes[label]} {count} of {len(chosen)})"
