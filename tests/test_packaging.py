@@ -14,6 +14,7 @@ import zipfile
 from contextlib import suppress
 from email.parser import Parser
 from importlib.metadata import PackageNotFoundError, entry_points, files, metadata
+from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
@@ -179,9 +180,13 @@ def test_an_installed_wheel_serves_the_app_without_tensorflow(installed):
         with urlopen(f"http://127.0.0.1:{port}/") as answer:
             assert answer.status == 200 and answer.headers["Content-Security-Policy"]
         assert f"http://127.0.0.1:{port}" in (home / "log").read_text()
+        server.terminate()
+        server.wait(30)
+        with pytest.raises(URLError), urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2):
+            pass  # whoever stops the command has stopped the server
     finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
 
 
 def free_port():

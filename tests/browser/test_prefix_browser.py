@@ -10,7 +10,7 @@ import sys
 from importlib.util import find_spec
 
 import pytest
-from chrome import free_port, settled, wait_until
+from chrome import PATIENCE, free_port, settled, wait_until
 
 from cnnlab import jupyter_proxy, settings
 
@@ -51,6 +51,7 @@ def look_around(chromium, url, query=""):
     context = chromium.new_context()
     try:
         tab = context.new_page()
+        tab.set_default_timeout(PATIENCE)
         outside = []
         tab.on(
             "request",
