@@ -1,4 +1,4 @@
-"""The commands that serve and maintain: start, dispatch, top-images, batchnorm, settings, doctor, bench, dev."""
+"""The commands that serve and maintain: start, dispatch, top-images, probe, batchnorm, settings, doctor, bench, dev."""
 
 import subprocess
 import sys
@@ -47,6 +47,16 @@ def top_images(run: str) -> None:
     from cnnlab.jobs import top_activations_job
 
     top_activations_job.run_job(run)
+
+
+@click.command()
+@click.argument("run")
+def probe(run: str) -> None:
+    """Fit a linear classifier to each layer of a run, and to the same network before training."""
+    from cnnlab.jobs import probe_job
+
+    for name, accuracy in probe_job.run_job(run).trained.items():
+        click.echo(f"{name}: {accuracy:.1%}")
 
 
 @click.command()
@@ -120,4 +130,4 @@ def dev(streamlit_options: tuple[str, ...]) -> int:
     return subprocess.run([*command, *streamlit_options], cwd=settings.REPOSITORY, check=False).returncode
 
 
-COMMANDS = (start, dispatch, top_images, batchnorm, print_settings, doctor, bench, dev)
+COMMANDS = (start, dispatch, top_images, probe, batchnorm, print_settings, doctor, bench, dev)
