@@ -76,9 +76,13 @@ def doctor(exit_code: bool) -> int:
 
 
 @click.command()
-@click.argument("name", metavar="[training|inside|page]", type=click.Choice(["training", "inside", "page"]))
+@click.argument(
+    "name", metavar="[training|inside|start|page]", type=click.Choice(["training", "inside", "start", "page"])
+)
 @click.option("--images", type=int, default=40_000, show_default=True, help="training: images an epoch")
-@click.option("--rounds", type=int, default=3, show_default=True, help="training, page: how often each is measured")
+@click.option(
+    "--rounds", type=int, default=3, show_default=True, help="training, start, page: how often each is measured"
+)
 @click.option("--depth", type=int, default=3, show_default=True)
 @click.option("--regularizer", type=click.Choice(CHOICES["regularizer"]), default="none", show_default=True)
 def bench(name: str, **options: Any) -> None:

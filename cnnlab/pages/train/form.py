@@ -13,6 +13,7 @@ from cnnlab.experiment import (
     ExperimentError,
     format_decimal,
 )
+from cnnlab.jobs.precision import bfloat16_hint
 from cnnlab.pages.train.requested_experiment import set_experiment
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering.markdown import escape_markdown
@@ -25,7 +26,7 @@ REGULARIZER, STRENGTH = session_key("f_regularizer"), session_key("f_strength")
 MORE_HEIGHT = 190  # pixels of the box with the other settings, so that the button stays beside the result
 LEARNING_RATE_STEP = 0.0005  # of one click on + or -
 SPLITS = {"validation": "validation images", "test": "test images (trains on all training images)"}
-PRECISION_NAMES = {"float32": "float32", "bfloat16": "bfloat16: half the digits, slow without hardware for it"}
+PRECISION_NAMES = {"float32": "float32", "bfloat16": "bfloat16: half the digits"}
 
 
 def experiment_form(experiment: Experiment) -> None:
@@ -96,7 +97,14 @@ def advanced_fields() -> None:
     st.selectbox("Optimizer", OPTIMIZERS, key="f_optimizer")
     st.number_input("Learning rate", key="f_learning_rate", step=LEARNING_RATE_STEP, format="%.7g")
     st.number_input("Seed", key="f_seed", step=1)
-    st.selectbox("Precision", PRECISIONS, key="f_precision", format_func=PRECISION_NAMES.__getitem__)
+    precision_field()
+
+
+def precision_field() -> None:
+    """The precision; bfloat16 only where it is faster on this machine, or where the network on the page has it."""
+    hint, chosen = bfloat16_hint(), st.session_state.get("f_precision")
+    offered = [name for name in PRECISIONS if name in ("float32", chosen) or not hint]
+    st.selectbox("Precision", offered, key="f_precision", format_func=PRECISION_NAMES.__getitem__, help=hint or None)
 
 
 def fill_form(experiment: Experiment) -> None:
