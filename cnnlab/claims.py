@@ -32,7 +32,7 @@ TRAINED = [name for name in REPORT if not name.startswith("final")]
 class Verdict(StrEnum):
     """The verdict on a claim, from all its comparisons."""
 
-    HOLDS = "holds"
+    HOLDS = "holds in all seeds"
     MOSTLY = "holds in most seeds"
     UNDECIDED = "not beyond chance"
     FAILS = "does not hold"

@@ -8,18 +8,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cnnlab.analysis.statistics import Estimate, accuracy_interval, adjust_for_multiple_comparisons, seed_mean
-from cnnlab.comparison import ACCURACY, INFERENCE_GAP, MIN_SEEDS, Comparison, Measure, Results, compare, gap_estimate
+from cnnlab.comparison import (
+    ACCURACY,
+    INFERENCE_GAP,
+    MIN_SEEDS,
+    REPORTED_GAP,
+    Comparison,
+    Measure,
+    Results,
+    compare,
+    gap_estimate,
+)
 from cnnlab.report import ReportRow
 from cnnlab.report_models import REPORT, ReportModel
 
 
 @dataclass(frozen=True)
 class SeriesResult:
-    """Validation accuracy and gap in inference mode of one model, and their differences from the plain network.
+    """Validation accuracy and gap of one model after the last epoch, and their differences from the plain network.
 
     The differences are None for the plain network itself and where the two have no seed in common; their p values are
     adjusted for all of the table. Fractions. A model with batch normalization has two results: with Keras's moving
-    averages, and `reestimated`, with mean and variance estimated anew.
+    averages, and `reestimated`, with mean and variance estimated anew. `accuracies` and `gaps` are those of each seed.
     """
 
     model: ReportModel
@@ -31,16 +41,23 @@ class SeriesResult:
     gap_difference: Comparison | None
     accuracy_differs: bool
     gap_differs: bool
+    accuracies: tuple[float, ...] = ()
+    gaps: tuple[float, ...] = ()
 
 
-def series_results(table: Sequence[ReportRow]) -> list[SeriesResult]:
-    """The trained ones of the eight models, in the report's order; those with batch normalization by both measures."""
+def series_results(table: Sequence[ReportRow], reported: bool = False) -> list[SeriesResult]:
+    """The trained ones of the eight models, in the report's order; those with batch normalization by both measures.
+
+    With `reported` the gap is that of the training accuracy that Keras reports, else of the one in inference mode. The
+    former exists with Keras's moving averages only.
+    """
     rows = [row for row in table if row.model.experiment.split == "validation" and row.by_seed]
     measured: Results = {row.model.name: row.by_seed for row in rows}
-    variants = [variant for row in rows for variant in model_variants(row, measured)]
+    variants = [one for row in rows for one in model_variants(row, measured) if not (reported and one[2])]
+    gap_measure = REPORTED_GAP if reported else INFERENCE_GAP
     differences = {
         measure: [difference_from_plain(model, measure, results) for model, results, _ in variants]
-        for measure in (ACCURACY, INFERENCE_GAP)
+        for measure in (ACCURACY, gap_measure)
     }
     beyond = {measure: beyond_chance(found) for measure, found in differences.items()}
     return [
@@ -49,14 +66,21 @@ def series_results(table: Sequence[ReportRow]) -> list[SeriesResult]:
             reestimated,
             tuple(sorted(results[model.name])),
             mean_accuracy(model, results),
-            mean_gap(model, results),
+            mean_gap(model, results, gap_measure),
             differences[ACCURACY][index],
-            differences[INFERENCE_GAP][index],
+            differences[gap_measure][index],
             beyond[ACCURACY][index],
-            beyond[INFERENCE_GAP][index],
+            beyond[gap_measure][index],
+            seed_figures(model, ACCURACY, results),
+            seed_figures(model, gap_measure, results),
         )
         for index, (model, results, reestimated) in enumerate(variants)
     ]
+
+
+def seed_figures(model: ReportModel, measure: Measure, results: Results) -> tuple[float, ...]:
+    """The figure of each seed of a model, by seed."""
+    return tuple(measure.value(one) for _, one in sorted(results[model.name].items()))
 
 
 def model_variants(row: ReportRow, measured: Results) -> list[tuple[ReportModel, Results, bool]]:
@@ -94,9 +118,9 @@ def mean_accuracy(model: ReportModel, results: Results) -> Estimate:
     return accuracy_interval(figures[min(figures)], model.experiment.validation_images)
 
 
-def mean_gap(model: ReportModel, results: Results) -> Estimate:
-    """The mean gap in inference mode over the seeds; with fewer than MIN_SEEDS that of the first."""
-    figures = {seed: one.inference_gap for seed, one in results[model.name].items()}
+def mean_gap(model: ReportModel, results: Results, measure: Measure = INFERENCE_GAP) -> Estimate:
+    """The mean gap over the seeds; with fewer than MIN_SEEDS that of the first."""
+    figures = {seed: measure.value(one) for seed, one in results[model.name].items()}
     if len(figures) >= MIN_SEEDS:
         return seed_mean(figures)
-    return gap_estimate(results[model.name][min(figures)], model.name, reported=False)
+    return gap_estimate(results[model.name][min(figures)], model.name, reported=measure is REPORTED_GAP)

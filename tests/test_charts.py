@@ -1,5 +1,6 @@
 """The charts hold what they are given, and their words say what the figures say."""
 
+import dataclasses
 import io
 import json
 import re
@@ -12,19 +13,22 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from history_factories import columns
+from PIL import Image
 
 from cnnlab import settings
 from cnnlab.analysis import curve_summary
 from cnnlab.analysis.metrics import PairedOutcomes
 from cnnlab.experiment import REGULARIZERS, Experiment
 from cnnlab.explanations import curves
-from cnnlab.rendering import charts, mistake_charts, palette
+from cnnlab.rendering import chart_export, charts, compare_charts, mistake_charts, palette
+from cnnlab.rendering.compare_charts import CostPoint, CurvePanel, RankedNetwork
 from cnnlab.report_models import REPORT
 from cnnlab.storage import runs
 from cnnlab.ui import clickable_image
 
 LEARNS = columns([0.1, 0.5, 0.62], [0.1, 0.5, 0.6])
 MEMORIZES = columns([0.1, 0.7, 0.9], [0.1, 0.6, 0.65])
+PANEL = CurvePanel(name="3conv-none", title="5: 3-conv", color="#6b7280", histories=[LEARNS, MEMORIZES])
 
 
 def table(spec):
@@ -38,13 +42,31 @@ def all_charts():
         "accuracy": charts.accuracy_chart(LEARNS, 2),
         "loss": charts.loss_chart(LEARNS, 2),
         "penalty": charts.penalty_chart(columns([0.1, 0.5], [0.1, 0.5], 0.003), 2),
-        "panel": charts.panel_chart(LEARNS, 30),
-        "overlay": charts.overlay_chart(named, colours, 30),
-        "ranking": charts.ranking_chart(["a", "b"], [0.6, 0.7], ["none", "l2"], [0.6, 0.6]),
-        "gaps": charts.ranking_chart(["a", "b"], [0.3, 0.1], ["none", "l2"], [0.3, 0.2], points=True),
+        **compare_page_charts(named, colours),
         **mistake_page_charts(),
         **look_inside_charts(),
     }
+
+
+def compare_page_charts(named, colours):
+    networks = [ranked("a", 0.3, 0.25), ranked("b", 0.1, 0.2)]
+    points = [CostPoint(title="2-conv, L2", regularizer="l2", depth=2, cost=9, accuracy=0.7, low=0.6, high=0.8)]
+    return {
+        "learning curves": compare_charts.learning_curves_chart([PANEL], "accuracy", 2),
+        "loss curves": compare_charts.learning_curves_chart([PANEL], "loss", 2, reported=True),
+        "overlay": compare_charts.overlay_chart(named, colours, 30),
+        "overlay of gaps": compare_charts.overlay_chart(named, colours, 30, "gap"),
+        "ranking": compare_charts.ranking_chart(networks),
+        "gaps": compare_charts.ranking_chart(networks, points=True),
+        "cost": compare_charts.cost_chart(points, "seconds an epoch", ".0f"),
+        "agreement": compare_charts.agreement_chart(["a", "b"], np.array([[1, 0.6], [0.6, 1]])),
+    }
+
+
+def ranked(title, value, report):
+    return RankedNetwork(
+        title=title, regularizer="none", value=value, low=value - 0.01, high=value + 0.01, seeds=[value], report=report
+    )
 
 
 def mistake_page_charts():
@@ -91,8 +113,7 @@ def test_a_chart_is_a_valid_specification_that_draws_only_what_is_in_its_figures
     held = set(table(spec))
     bare = {key: value for key, value in spec.items() if key != "datasets"}
     alt.Chart.from_dict(bare)  # raises where Vega-Lite's schema is broken
-    folded = {"line", "value"}
-    assert fields(bare) <= held | folded
+    assert fields(bare) <= held | computed(bare)
     assert bare["data"] == {"name": "figures"}
     assert set(spec["datasets"]) == {"figures"}
 
@@ -150,6 +171,14 @@ def test_the_height_of_an_image_follows_its_width_and_leaves_room_for_the_legend
     assert eval(upper, {"height": 280}) == 250
 
 
+def computed(part):
+    """Every name that a transform in a specification gives to what it computes."""
+    if isinstance(part, dict):
+        own = part.get("as", [])
+        return {own} if isinstance(own, str) else {*own}.union(*(computed(value) for value in part.values()))
+    return set().union(*(computed(value) for value in part)) if isinstance(part, list) else set()
+
+
 def fields(part):
     """Every "field" anywhere in a specification."""
     if isinstance(part, dict):
@@ -193,8 +222,47 @@ def test_a_second_drawing_builds_nothing_and_spoils_nothing():
 
 
 def test_panels_share_their_axes_whatever_they_hold():
-    low, high = (charts.panel_chart(history, 30) for history in (columns([0.1], [0.1]), MEMORIZES))
-    assert low["layer"] == high["layer"]
+    other = CurvePanel(name="3conv-l2", title="6", color="#E69F00", histories=[columns([0.1], [0.1])])
+    low, high = (compare_charts.learning_curves_chart([one], "accuracy", 30) for one in (other, PANEL))
+    assert low["layer"] is high["layer"]
+
+
+def test_a_panel_has_the_band_of_its_seeds_and_a_ring_at_the_best_epoch():
+    rows = table(compare_charts.learning_curves_chart([PANEL], "accuracy", 2))
+    line = [index for index, kind in enumerate(rows["kind"]) if kind == "line" and rows["line"][index] == "validation"]
+    assert [rows["low"][index] for index in line] == [0.1, 0.5, 0.6]
+    assert [rows["high"][index] for index in line] == [0.1, 0.6, 0.65]
+    assert [rows["value"][index] for index in line] == pytest.approx([0.1, 0.55, 0.625])
+    best = rows["kind"].index("best")
+    assert (rows["epoch"][best], rows["value"][best]) == (2, pytest.approx(0.625))
+
+
+def test_the_lowest_loss_is_the_best_epoch_of_a_loss_curve():
+    overfits = columns([0.1, 0.7, 0.9], [0.1, 0.65, 0.6])
+    rows = table(compare_charts.learning_curves_chart([dataclasses.replace(PANEL, histories=[overfits])], "loss", 2))
+    assert rows["epoch"][rows["kind"].index("best")] == 1
+
+
+def test_a_click_on_a_panel_names_its_network():
+    spec = all_charts()["learning curves"]
+    assert selections(spec)["pick"] == ["network"]
+    assert set(table(spec)["network"]) == {"3conv-none", ""}
+
+
+def test_a_gap_in_the_overlay_is_training_minus_validation_in_points():
+    rows = table(compare_charts.overlay_chart({"a": MEMORIZES}, ["#111111"], 2, "gap"))
+    assert rows["value"] == pytest.approx([0, 10, 25])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["learning curves", "ranking", "overlay", "cost", "agreement"])
+def test_a_chart_is_saved_as_png_and_svg_without_a_browser(name):
+    pytest.importorskip("vl_convert")
+    spec = all_charts()[name]
+    with Image.open(io.BytesIO(chart_export.to_png(spec))) as picture:
+        assert picture.width >= chart_export.EXPORT_WIDTH * chart_export.PNG_SCALE
+    svg = chart_export.to_svg(spec)
+    assert svg.startswith("<svg") and "NaN" not in svg and palette.TEXT["light"] in svg
 
 
 def test_words_and_numbers_pass_through_the_figures_unharmed():
@@ -208,14 +276,15 @@ def test_words_and_numbers_pass_through_the_figures_unharmed():
     assert held["value"][:2] == [1.0, 2.5]
 
 
-def test_bars_stand_in_the_order_of_their_values_and_the_smallest_gap_first():
-    best = table(charts.ranking_chart(["a", "b", "c"], [0.6, 0.7, 0.65], ["none"] * 3, [0.5, 0.9, 0.6]))
-    assert best["model"] == ["b", "c", "a"]
-    assert best["label"] == ["70.0 %", "65.0 %", "60.0 %"]
-    assert best["end"] == pytest.approx([0.9, 0.65, 0.6])
-    gaps = table(charts.ranking_chart(["a", "b"], [0.3, 0.1], ["none"] * 2, [0.3, 0.2], points=True))
-    assert gaps["model"] == ["b", "a"]
-    assert gaps["value"] == pytest.approx([10, 30])
+def test_networks_stand_in_the_order_of_their_values_and_the_smallest_gap_first():
+    best = table(compare_charts.ranking_chart([ranked("a", 0.6, 0.5), ranked("b", 0.7, 0.9), ranked("c", 0.65, 0.6)]))
+    means = [index for index, kind in enumerate(best["kind"]) if kind == "mean"]
+    assert [best["model"][index] for index in means] == ["b", "c", "a"]
+    assert [best["label"][index] for index in means] == ["70.0 %", "65.0 %", "60.0 %"]
+    assert [best["end"][index] for index in means] == pytest.approx([0.9, 0.66, 0.61])
+    gaps = table(compare_charts.ranking_chart([ranked("a", 0.3, 0.3), ranked("b", 0.1, 0.2)], points=True))
+    assert gaps["model"] == ["b", "b", "a", "a"]  # the mean and its one seed
+    assert gaps["value"] == pytest.approx([10, 10, 30, 30])
 
 
 def test_a_reading_is_the_last_epoch_and_remembers_the_best():

@@ -47,7 +47,10 @@ def test_the_words_of_a_primary_button_and_of_a_selected_segment_are_readable(na
 def test_the_text_of_charts_is_that_of_the_page(name):
     assert palette.TEXT[name] == THEMES[name]["textColor"]
     assert palette.BACKGROUND[name] == THEMES[name]["backgroundColor"]
-    for spec in (cached_spec("chart_specs.ranking", False), cached_spec("mistake_chart_specs.matrix", ("a", "b"))):
+    for spec in (
+        cached_spec("compare_chart_specs.ranking", False),
+        cached_spec("mistake_chart_specs.matrix", ("a", "b")),
+    ):
         for part in ("axis", "legend"):
             for text in ("labelColor", "titleColor"):
                 assert palette.TEXT[name] in spec["config"][part][text]["expr"]

@@ -1,6 +1,8 @@
 """The tables and the conclusions are computed from the figures, the report's and ours alike."""
 
+import csv
 import dataclasses
+import io
 import math
 import zipfile
 
@@ -15,9 +17,15 @@ from cnnlab.analysis.statistics import paired_difference
 from cnnlab.claims import Verdict, check_claims, judge
 from cnnlab.comparison import ACCURACY, Comparison, compare
 from cnnlab.explanations import curves
-from cnnlab.explanations.conclusions import describe_claim, describe_uncertainty, describe_verdict
-from cnnlab.explanations.report_tables import format_report
-from cnnlab.explanations.series_table import describe_series, series_table
+from cnnlab.explanations.conclusions import (
+    describe_measures,
+    describe_notes,
+    describe_uncertainty,
+    describe_verdict,
+)
+from cnnlab.explanations.report_tables import format_report, report_csv
+from cnnlab.explanations.series_table import describe_difference, describe_series, regularizer_label, series_csv
+from cnnlab.explanations.verdict_table import evidence_rows
 from cnnlab.formatting import exact_duration
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.report import (
@@ -127,7 +135,7 @@ def test_a_difference_that_changes_its_sign_from_epoch_to_epoch_is_not_beyond_ch
     assert steady.verdict is Verdict.UNDECIDED  # 6 of 10 epochs: in the others both have 0.9
     unsteady = steady.judgments[0].comparisons[-1]
     assert (unsteady.agreeing_epochs, unsteady.epochs) == (6, 10)
-    assert "in only 6 of the last 10 epochs" in describe_claim(steady)
+    assert "in only 6 of the last 10 epochs" in evidence_rows(steady)[-2][2]
 
 
 def test_from_three_seeds_on_chance_is_that_of_the_seed():
@@ -176,7 +184,7 @@ def test_validation_and_test_are_compared_on_the_same_weights():
 
 def test_depth_is_said_to_differ_in_parameters_and_dense_layers():
     counts = {depth: parameter_count(network_layers(REPORT[f"{depth}conv-none"].experiment)) for depth in (2, 3)}
-    evidence = describe_claim(check_claims(table())[2])
+    evidence = describe_notes(check_claims(table())[2])
     assert all(f"{depth}-conv has {count:,} parameters" in evidence for depth, count in counts.items())
 
 
@@ -242,14 +250,18 @@ def test_nothing_is_concluded_while_a_run_is_missing():
     rows = [dataclasses.replace(row, ours=None) if row.model.name == "3conv-l2" else row for row in table()]
     judged = check_claims(rows)
     assert [result.verdict for result in judged[:3]] == [Verdict.MISSING] * 3
-    assert judged[0].missing == ("3conv-l2",) and "3conv-l2" in describe_claim(judged[0])
+    assert judged[0].missing == ("3conv-l2",)
+    assert "3-conv L2 0.00001" in describe_measures(judged[0])
 
 
 def test_the_tables_show_ours_beside_the_report_with_the_difference():
     text = format_report(table(**{"3conv_dropout": 0.7261}))
     line = next(line for line in text.splitlines() if line.startswith("| 7 |"))
     assert "71.61 %" in line and "72.61 %" in line and "+1.0 points" in line and "1 min 45 s" in line
-    assert text.count("\n| ") == 2 * 2 + 10
+    tables, conclusions = text.split("What the report concludes")
+    assert tables.count("\n| ") == 2 * 2 + 10
+    rows = sum(len(evidence_rows(result)) for result in check_claims(table(**{"3conv_dropout": 0.7261})))
+    assert conclusions.count("\n| ") == 2 + rows
 
 
 def test_a_model_that_is_not_trained_is_said_so():
@@ -338,12 +350,36 @@ def test_a_model_is_compared_with_the_plain_network_of_its_depth():
     assert len(by_name) == 8
 
 
-def test_the_table_of_series_sets_differences_beyond_chance_in_bold():
+def test_a_difference_says_whether_it_is_beyond_chance():
     rows = table(**{"2conv_dropout": 0.70, "2conv_none": 0.64, "2conv_l2": 0.6401})
-    lines = {line.split(" | ")[0]: line for line in series_table(series_results(rows)).splitlines()}
-    assert "**+6.0 points" in lines["| 2-conv, dropout 0.1"]
-    assert "| +0.0 points" in lines["| 2-conv, L2 0.00001"]
-    assert "dropout 0.1 at 2 layers" in describe_series(series_results(rows))
+    series = series_results(rows)
+    said = {one.model.name: describe_difference(one.accuracy_difference, one.accuracy_differs) for one in series}
+    assert said["2conv-dropout"].startswith("+6.0 ±") and said["2conv-dropout"].endswith("points, beyond chance")
+    assert said["2conv-l2"].endswith("points, not beyond chance") and said["2conv-none"] == ""
+    assert "dropout 0.1 at 2 layers" in describe_series(series)
+
+
+def test_the_figures_of_the_grid_are_the_rows_of_its_file():
+    series = series_results(table(**{"2conv_dropout": 0.70, "2conv_none": 0.64}))
+    rows = {row["network"]: row for row in csv.DictReader(io.StringIO(series_csv(series)))}
+    assert float(rows["2conv-dropout"]["accuracy"]) == 0.70
+    assert float(rows["2conv-dropout"]["accuracy_difference"]) == pytest.approx(0.06)
+    assert rows["2conv-none"]["accuracy_difference"] == "" and len(rows) == 8
+
+
+def test_the_file_of_a_table_has_the_report_and_ours():
+    rows = table(**{"3conv_dropout": 0.75})
+    rows[1] = dataclasses.replace(rows[1], ours=None)
+    read = {row["model"]: row for row in csv.DictReader(io.StringIO(report_csv(rows)))}
+    assert read["3conv-dropout"]["report_validation"] == "0.7161" and read["3conv-dropout"]["validation"] == "0.7500"
+    assert read["2conv-l2"]["validation"] == "" and read["2conv-l2"]["wall_seconds"] == ""
+
+
+def test_the_gap_as_keras_reports_it_is_compared_with_the_plain_network_alike():
+    by_name = {one.model.name: one for one in series_results(table(), reported=True)}
+    gap = REPORT["3conv-dropout"].gap - REPORT["3conv-none"].gap
+    assert by_name["3conv-dropout"].gap.value == pytest.approx(REPORT["3conv-dropout"].gap)
+    assert by_name["3conv-dropout"].gap_difference.estimate.value == pytest.approx(gap)
 
 
 def test_the_mean_of_three_seeds_has_the_interval_of_the_seeds():
@@ -370,9 +406,11 @@ def test_batch_norm_is_named_only_where_both_of_its_measures_agree():
     sentence = describe_series(series)
     assert "batch norm at 3 layers" not in sentence.split(", and the gap")[0]
     assert "validation accuracy of batch norm at 3 layers differs depends on the measure" in sentence
-    lines = series_table(series)
-    assert "3-conv, batch norm, moving averages" in lines and "3-conv, batch norm, re-estimated" in lines
-    assert len(series_results(table())) == 8
+    assert [regularizer_label(one, series) for one in both] == [
+        "batch norm, moving averages",
+        "batch norm, re-estimated",
+    ]
+    assert len(series_results(table())) == 8 == len(series_results(rows, reported=True))
 
 
 def test_a_batch_norm_result_shows_both_figures_on_train():

@@ -10,12 +10,15 @@ class BenchOptions:
     """What is measured.
 
     images, depth, regularizer: of the network that "training" trains. rounds: repetitions of each measurement.
+    batches, core: how many batches "epochs" times in each round, and on which processor core it runs (None: any).
     """
 
     images: int = 40_000
     rounds: int = 3
     depth: int = 3
     regularizer: str = "none"
+    batches: int = 25
+    core: int | None = None
 
 
 def print_progress(message: str) -> None:

@@ -11,6 +11,8 @@ from cnnlab.cli.output import print_progress
 from cnnlab.experiment import CHOICES
 from cnnlab.settings import SettingsError
 
+BENCHMARKS = ("training", "epochs", "inside", "start", "page")
+
 
 @click.command()
 @click.option("--slots", type=int, help="trainings at a time, at most (default: the GPUs, else 1; Ray: as many as fit)")
@@ -76,15 +78,13 @@ def doctor(exit_code: bool) -> int:
 
 
 @click.command()
-@click.argument(
-    "name", metavar="[training|inside|start|page]", type=click.Choice(["training", "inside", "start", "page"])
-)
+@click.argument("name", metavar=f"[{'|'.join(BENCHMARKS)}]", type=click.Choice(BENCHMARKS))
 @click.option("--images", type=int, default=40_000, show_default=True, help="training: images an epoch")
-@click.option(
-    "--rounds", type=int, default=3, show_default=True, help="training, start, page: how often each is measured"
-)
+@click.option("--rounds", type=int, default=3, show_default=True, help="training, epochs, start, page: how often each")
 @click.option("--depth", type=int, default=3, show_default=True)
 @click.option("--regularizer", type=click.Choice(CHOICES["regularizer"]), default="none", show_default=True)
+@click.option("--batches", type=int, default=25, show_default=True, help="epochs: batches timed in each round")
+@click.option("--core", type=int, help="epochs: the processor core to run on (default: any)")
 def bench(name: str, **options: Any) -> None:
     """Benchmarks: our epoch, Look inside and the pages, as medians of alternating runs."""
     from cnnlab import bench as benchmarks

@@ -1,16 +1,15 @@
 """Sentences about the report's conclusions (`cnnlab.claims`), and about the uncertainty of the results."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cnnlab.analysis.statistics import accuracy_interval, generalization_gap, unpaired_difference
+from cnnlab.analysis.statistics import Estimate, accuracy_interval, generalization_gap, unpaired_difference
 from cnnlab.claims import (
     AGREEMENT_CLAIM,
     AGREEMENT_TOLERANCE,
     DEPTH_CLAIM,
     ClaimResult,
-    Judgment,
 )
 from cnnlab.comparison import ACCURACY, Comparison, compare
 from cnnlab.formatting import percent, points
@@ -20,27 +19,33 @@ from cnnlab.report_models import REPORT
 
 
 def describe_verdict(result: ClaimResult) -> str:
-    """'holds (1 seed)': the verdict with the number of seeds that it is based on."""
+    """'holds in all seeds (2 seeds)': the verdict with the number of seeds that it is based on."""
     return result.verdict.value if result.missing else f"{result.verdict.value} ({describe_seeds(result)})"
 
 
-def describe_claim(result: ClaimResult) -> str:
-    """The evidence for a claim: verdict and effects with 95 % intervals by each measure, then the report's verdict."""
+def describe_measures(result: ClaimResult) -> str:
+    """'gap in inference mode: does not hold; gap as Keras reports it: holds in all seeds', or what is missing.
+
+    Where there is one measure with one comparison, its effect and interval.
+    """
     if result.missing:
-        return f"waits for {', '.join(result.missing)}"
-    sentences = [describe_judgment(judgment, result) for judgment in result.judgments]
-    sentences.append(f"95 % intervals: {describe_chance(result)}")
-    sentences += [describe_depth_confounds()] if result.claim == DEPTH_CLAIM else []
-    return "; ".join([*sentences, f"the report's own figures: {result.report.verdict.value}"])
+        return f"waits for {', '.join(map(model_label, result.missing))}"
+    if len(result.judgments) == 1 and len(result.judgments[0].comparisons) == 1:
+        judgment, estimate = result.judgments[0], result.judgments[0].comparisons[0].estimate
+        return f"{judgment.measure}: {points(estimate.value, sign=True)}, {describe_ends(estimate)}"
+    return "; ".join(f"{judgment.measure}: {judgment.verdict.value}" for judgment in result.judgments)
 
 
-def describe_judgment(judgment: Judgment, result: ClaimResult) -> str:
-    """One measure: its verdict and the comparisons that decide it."""
-    if result.claim == AGREEMENT_CLAIM:
-        effect = describe_estimate(judgment.comparisons[0])
-        return f"{judgment.measure}: {effect}; to agree, the interval must lie within {points(AGREEMENT_TOLERANCE)}"
-    effects = ", ".join(describe_comparison(one) for one in closest_comparisons(judgment.comparisons))
-    return f"{judgment.measure}: {judgment.verdict.value}, {effects}"
+def describe_notes(result: ClaimResult) -> str:
+    """What the intervals of a claim vary over, and what else to know about its comparisons."""
+    if result.missing:
+        return f"It waits for {', '.join(map(model_label, result.missing))}."
+    sentences = [f"95 % intervals: {describe_chance(result)}."]
+    if result.claim == DEPTH_CLAIM:
+        sentences.append(f"{describe_depth_confounds()}.")
+    elif result.claim == AGREEMENT_CLAIM:
+        sentences.append(f"To agree, the interval must lie within {points(AGREEMENT_TOLERANCE)}.")
+    return " ".join(sentences)
 
 
 def describe_depth_confounds() -> str:
@@ -51,7 +56,7 @@ def describe_depth_confounds() -> str:
         f" {sum(layer.kind == 'dense' for layer in network)} dense layers"
         for depth, network in plain.items()
     ]
-    return f"depth is not all that differs: {', '.join(parts)}"
+    return f"Depth is not all that differs: {', '.join(parts)}"
 
 
 def closest_comparisons(comparisons: Sequence[Comparison]) -> list[Comparison]:
@@ -64,17 +69,18 @@ def closest_comparisons(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
 
 def describe_comparison(one: Comparison) -> str:
-    """'2-conv dropout 0.1 against 2-conv batch norm +3.1 points (+1.9 to +4.2)'; how many epochs agree."""
+    """'2-conv dropout 0.1 against 2-conv batch norm'; unless in all, in how many seeds or epochs it is so."""
     seeds = f", with this sign in {len(one.agreeing_seeds)} of {len(one.seeds)} seeds"
     epochs = f", with this sign in only {one.agreeing_epochs} of the last {one.epochs} epochs"
     disagreement = seeds if one.agreeing_seeds != one.seeds else "" if one.is_steady else epochs
-    return f"{model_label(one.name)} against {model_label(one.other)} {describe_estimate(one)}{disagreement}"
+    if one.other == "test":
+        return f"{model_label(one.name)}: validation against test"
+    return f"{model_label(one.name)} against {model_label(one.other)}{disagreement}"
 
 
-def describe_estimate(one: Comparison) -> str:
-    """'+3.1 points (+1.9 to +4.2)'."""
-    low, high = (f"{100 * end:+.1f}" for end in (one.estimate.low, one.estimate.high))
-    return f"{points(one.estimate.value, sign=True)} ({low} to {high})"
+def describe_ends(estimate: Estimate) -> str:
+    """'+1.9 to +4.2', in points."""
+    return f"{100 * estimate.low:+.1f} to {100 * estimate.high:+.1f}"
 
 
 def describe_seeds(result: ClaimResult) -> str:
@@ -136,11 +142,11 @@ def _paired_margin(table: Sequence[ReportRow]) -> float | None:
 
 
 def best_sentence(
-    names: Sequence[str], values: Sequence[float], report: Sequence[float] | None, *, as_points: bool
+    names: Sequence[str], values: Sequence[float], report: Mapping[str, float] | None, *, as_points: bool
 ) -> str:
     """The best network in ours and in the report: highest accuracy or, with `as_points`, smallest gap (fractions).
 
-    `report` is None where the report does not state this measure.
+    `report` has the report's figures by name; None where it does not state this measure.
     """
     choose = min if as_points else max
     ours = choose(range(len(names)), key=lambda index: values[index])
@@ -148,11 +154,11 @@ def best_sentence(
     best = f"**{names[ours]}** has the {rank}, {_ranked_value(values[ours], as_points)}"
     if report is None:
         return f"{best}; the report has no figure of this measure."
-    report_best = choose(range(len(names)), key=lambda index: report[index])
+    report_best = choose(report, key=lambda name: report[name])
     in_report = _ranked_value(report[report_best], as_points)
-    if report_best == ours:
+    if report_best == names[ours]:
         return f"{best}; it leads in the report too, with {in_report}."
-    return f"{best}; in the report it is {names[report_best]}, with {in_report}."
+    return f"{best}; in the report it is {report_best}, with {in_report}."
 
 
 def _ranked_value(value: float, as_points: bool) -> str:

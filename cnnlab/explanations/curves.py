@@ -1,8 +1,11 @@
 """Sentences about learning curves: learning or overfitting, the size of the L2 penalty, alt texts of charts."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from cnnlab.analysis.curve_summary import CurveSummary, evaluated_epochs, summarize_curves
+from cnnlab.analysis.seed_curves import seed_curve
 from cnnlab.analysis.statistics import Estimate, accuracy_interval, generalization_gap
 from cnnlab.array_types import History
 from cnnlab.experiment import Experiment
@@ -146,3 +149,21 @@ def describe_loss(history: History, title: str, split: str = "validation") -> st
         f"{history['train_eval_loss'][-1]:.2f}, {split} {history['val_loss'][-1]:.2f}; {split} was lowest, "
         f"{history['val_loss'][lowest]:.2f}, after epoch {history['epoch'][lowest]:.0f}."
     )
+
+
+def describe_seed_panels(named: Mapping[str, Sequence[History]], what: str, split: str = "validation") -> str:
+    """The alt text of the panels of learning curves: for each network the mean at the end and at its best epoch."""
+    smallest = what == "loss"
+    parts = []
+    for title, histories in named.items():
+        curve = seed_curve(histories, what)
+        if not len(curve.epoch):
+            continue
+        best = curve.best(smallest)
+        end, highest = (
+            f"{value:.2f}" if smallest else percent(value, 1) for value in (curve.mean[-1], curve.mean[best])
+        )
+        seeds = f"{curve.seeds} seeds" if curve.seeds > 1 else "1 seed"
+        rank = "lowest" if smallest else "highest"
+        parts.append(f"{title}, {seeds}: {end} at the end, {rank} {highest} after epoch {curve.epoch[best]:.0f}")
+    return f"Curves of the {split} {what}. {'; '.join(parts)}."

@@ -1,24 +1,34 @@
 """Markdown tables of the report's figures beside ours, and the conclusions, as `cnnlab reproduce` prints them."""
 
+import csv
+import io
 from collections.abc import Iterable, Sequence
 
-from cnnlab.claims import ClaimResult, check_claims
-from cnnlab.explanations.conclusions import describe_claim, describe_uncertainty, describe_verdict
+from cnnlab.claims import check_claims
+from cnnlab.explanations.conclusions import describe_uncertainty
+from cnnlab.explanations.verdict_table import describe_all_notes, verdict_table
 from cnnlab.formatting import exact_duration, percent, points
 from cnnlab.report import ReportRow
+
+CSV_HEADS = [
+    "number", "model", "report_train", "report_validation", "report_seconds", "train", "best_train", "validation",
+    "best_validation", "wall_seconds",
+]  # fmt: skip
 
 
 def format_report(table: Sequence[ReportRow]) -> str:
     """Both tables in Markdown, our results beside the report's, then the conclusions and the uncertainty."""
     first = [row for row in table if row.model.experiment.split == "validation"]
     final = [row for row in table if row.model.experiment.split == "test"]
+    judged = check_claims(table)
     parts = [
         "Table 1: trained on 40,000 images, validated on 10,000.",
         markdown_table(first, "validation"),
         "Table 2: trained on 50,000 images, tested on the 10,000 test images.",
         markdown_table(final, "test"),
         "What the report concludes, and what these runs say:",
-        "\n".join(_format_claim(result) for result in check_claims(table)),
+        verdict_table(judged),
+        describe_all_notes(judged),
         describe_uncertainty(table),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
@@ -45,5 +55,17 @@ def markdown_table(table: Iterable[ReportRow], measured: str) -> str:
     return "\n".join(lines)
 
 
-def _format_claim(result: ClaimResult) -> str:
-    return f"- {result.claim}: **{describe_verdict(result)}** ({describe_claim(result)})."
+def report_csv(table: Iterable[ReportRow]) -> str:
+    """The same as CSV: accuracies as fractions, durations in seconds; empty where a model is not trained."""
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n")
+    writer.writerow(CSV_HEADS)
+    for row in table:
+        report, ours = row.report, row.ours
+        figures = (ours.train, ours.best_train, ours.validation, ours.best_validation) if ours else ()
+        cells = [f"{value:.4f}" for value in figures] or [""] * 4
+        seconds = f"{ours.seconds:.0f}" if ours else ""
+        writer.writerow(
+            [row.model.number, row.model.name, report.train, report.validation, report.seconds, *cells, seconds]
+        )
+    return sink.getvalue()

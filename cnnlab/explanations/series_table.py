@@ -1,5 +1,7 @@
-"""The table of the eight models over their seeds, in Markdown, and the sentence that sums it up."""
+"""The eight models over their seeds as text: the cells of the grid, a table for download, the sentence that sums up."""
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
 
 from cnnlab.analysis.statistics import Estimate
@@ -7,23 +9,25 @@ from cnnlab.comparison import Comparison
 from cnnlab.formatting import percent, points
 from cnnlab.series_results import SeriesResult
 
-HEADS = ("Network", "Seeds", "Validation accuracy", "against no regularizer", "Gap", "against no regularizer")
+PLAIN = "no regularizer: what the others are compared with"
 
 
-def series_table(results: Sequence[SeriesResult]) -> str:
-    """One row a model: mean and 95 % interval; differences beyond chance are bold."""
-    lines = [f"| {' | '.join(HEADS)} |", f"| --- |{' ---: |' * (len(HEADS) - 1)}"]
-    for one in results:
-        cells = [
-            f"{one.model.experiment.depth}-conv, {regularizer_label(one, results)}",
-            str(len(one.seeds)),
-            f"{percent(one.accuracy.value, 1)} {interval(one.accuracy)}",
-            difference(one.accuracy_difference, one.accuracy_differs),
-            f"{points(one.gap.value)} {interval(one.gap)}",
-            difference(one.gap_difference, one.gap_differs),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+def describe_accuracy_of(one: SeriesResult) -> str:
+    """'75.0 % ± 0.9'."""
+    return f"{percent(one.accuracy.value, 1)} {interval(one.accuracy)}"
+
+
+def describe_gap_of(one: SeriesResult) -> str:
+    """'3.8 points ± 1.2'."""
+    return f"{points(one.gap.value)} {interval(one.gap)}"
+
+
+def describe_difference(one: Comparison | None, beyond_chance: bool) -> str:
+    """'+4.1 ± 1.0 points, beyond chance' against the plain network of the same depth; '' for that network itself."""
+    if one is None:
+        return ""
+    verdict = "beyond chance" if beyond_chance else "not beyond chance"
+    return f"{100 * one.estimate.value:+.1f} {interval(one.estimate)} points, {verdict}"
 
 
 def interval(estimate: Estimate) -> str:
@@ -31,20 +35,41 @@ def interval(estimate: Estimate) -> str:
     return f"± {100 * estimate.margin:.1f}"
 
 
-def difference(one: Comparison | None, beyond_chance: bool) -> str:
-    """'**+4.1 points ± 1.0**', bold where it is beyond chance; empty where there is nothing to compare with."""
-    if one is None:
-        return ""
-    text = f"{points(one.estimate.value, sign=True)} {interval(one.estimate)}"
-    return f"**{text}**" if beyond_chance else text
-
-
 def regularizer_label(one: SeriesResult, results: Sequence[SeriesResult]) -> str:
     """'dropout 0.1'; 'batch norm, moving averages' and 'batch norm, re-estimated' where a model has both."""
     title = one.model.experiment.regularizer_title
+    measure = statistics_label(one, results)
+    return f"{title}, {measure}" if measure else title
+
+
+def statistics_label(one: SeriesResult, results: Sequence[SeriesResult]) -> str:
+    """'moving averages' or 're-estimated' where a model has both results, else ''."""
     if sum(other.model == one.model for other in results) == 1:
-        return title
-    return f"{title}, {'re-estimated' if one.reestimated else 'moving averages'}"
+        return ""
+    return "re-estimated" if one.reestimated else "moving averages"
+
+
+def series_csv(results: Sequence[SeriesResult]) -> str:
+    """One row a model and measure: fractions, with the ends of their 95 % intervals."""
+    heads = ["network", "depth", "regularizer", "batch_norm_statistics", "seeds"]
+    figures = ("accuracy", "gap", "accuracy_difference", "gap_difference")
+    heads += [f"{figure}{end}" for figure in figures for end in ("", "_low", "_high")]
+    heads += ["accuracy_beyond_chance", "gap_beyond_chance"]
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n")
+    writer.writerow(heads)
+    for one in results:
+        experiment = one.model.experiment
+        row = [one.model.name, experiment.depth, experiment.regularizer, statistics_label(one, results)]
+        cells = [" ".join(map(str, one.seeds)), *_ends(one.accuracy), *_ends(one.gap)]
+        for difference in (one.accuracy_difference, one.gap_difference):
+            cells += _ends(difference.estimate) if difference else [""] * 3
+        writer.writerow([*row, *cells, one.accuracy_differs, one.gap_differs])
+    return sink.getvalue()
+
+
+def _ends(estimate: Estimate) -> list[str]:
+    return [f"{value:.4f}" for value in (estimate.value, estimate.low, estimate.high)]
 
 
 def describe_series(results: Sequence[SeriesResult]) -> str:
@@ -64,16 +89,15 @@ def describe_series(results: Sequence[SeriesResult]) -> str:
 
 
 def describe_intervals(results: Sequence[SeriesResult]) -> str:
-    """What the intervals of the table are, and what bold means."""
+    """What the intervals are, and what "beyond chance" means."""
     seeds = sorted({len(one.seeds) for one in results})
     comparisons = sum(one.accuracy_difference is not None for one in results)
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     return (
         f"After the last epoch, {count} seed{'' if seeds[-1] == 1 else 's'} a network. ± is half the 95 % interval:"
-        " from three seeds on by chance of the seed, with fewer by chance of the images of the first seed. Bold: beyond"
-        f" chance (5 %, adjusted for {comparisons} comparisons; with fewer than three seeds also of that sign in nine"
-        " of the last ten epochs, where those are known). The gap is training minus validation accuracy, both after the"
-        " epoch with dropout off."
+        " from three seeds on by chance of the seed, with fewer by chance of the images of the first seed. Beyond"
+        f" chance: at the level of 5 %, adjusted for {comparisons} comparisons; with fewer than three seeds also of"
+        " that sign in nine of the last ten epochs, where those are known."
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import altair as alt
 
-from cnnlab.rendering.palette import DASHES, GREY, LINE_STYLES, REGULARIZER_COLORS, REPORT_TICK, SELECTED, TEXT
+from cnnlab.rendering.palette import GREY, LINE_STYLES, REGULARIZER_COLORS, SELECTED, TEXT
 
 Spec = dict[str, Any]
 FIGURES = alt.NamedData("figures")
@@ -61,59 +61,12 @@ def penalty_curve(epochs: int) -> Spec:
 
 
 @lru_cache(maxsize=16)
-def panel(epochs: int) -> Spec:
-    """Figures: epoch, training, validation. No legend: the page names the two lines once for all panels."""
-    return _to_spec(alt.layer(*_panel_layers(_epoch_axis(epochs))), height=170)
-
-
-@lru_cache(maxsize=16)
 def epoch_cursor(epochs: int) -> Spec:
     """Figures: epoch, training, validation, cursor. The small panel, lower, without labels of epochs, and a line."""
     cursor = (
         alt.Chart(FIGURES).mark_rule(color=SELECTED, strokeWidth=2, opacity=0.5).encode(x=alt.X("cursor:Q", axis=None))
     )
     return _to_spec(alt.layer(*_panel_layers(_epoch_axis(epochs).axis(None)), cursor), height=64)
-
-
-@lru_cache(maxsize=64)
-def overlay(names: tuple[str, ...], colours: tuple[str, ...], epochs: int) -> Spec:
-    """Figures: run, epoch, accuracy. One colour and one dash for each run."""
-    dashes = [DASHES[index % len(DASHES)] for index in range(len(names))]
-    look = alt.Legend(title=None, orient="bottom", columns=1, labelLimit=420, symbolSize=300)
-    lines = (
-        alt.Chart(FIGURES)
-        .mark_line(strokeWidth=2.5)
-        .encode(
-            x=_epoch_axis(epochs),
-            y=alt.Y("accuracy:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", tickCount=5)),
-            color=alt.Color("run:N", scale=alt.Scale(domain=list(names), range=list(colours)), legend=look),
-            strokeDash=alt.StrokeDash("run:N", scale=alt.Scale(domain=list(names), range=dashes), legend=look),
-            tooltip=["run:N", alt.Tooltip("epoch:Q"), alt.Tooltip("accuracy:Q", format=".1%")],
-        )
-    )
-    return _to_spec(lines, height=380)
-
-
-@lru_cache(maxsize=2)
-def ranking(points: bool) -> Spec:
-    """Figures: place, model, value, regularizer, report, end, label; rows in the order of the bars."""
-    colours = alt.Scale(domain=list(REGULARIZER_COLORS), range=list(REGULARIZER_COLORS.values()))
-    names = alt.Y("model:N", sort=alt.EncodingSortField("place", op="min"), title=None, axis=alt.Axis(labelLimit=180))
-    form = ".1f" if points else ".1%"
-    base = alt.Chart(FIGURES).encode(y=names)
-    shown = [alt.Tooltip("model:N"), alt.Tooltip("value:Q", format=form), alt.Tooltip("report:Q", format=form)]
-    axis = alt.Axis(format="~g" if points else "%", tickCount=5)
-    bars = base.mark_bar(height={"band": 0.72}).encode(
-        x=alt.X("value:Q", title=None, axis=axis, scale=alt.Scale(zero=True)),
-        color=alt.Color("regularizer:N", scale=colours, legend=None),
-        tooltip=shown,
-    )
-    marks = [  # light within dark: seen on any bar and on any page; a screen reader is told by the bar
-        base.mark_tick(thickness=thick, color=colour, size=24, aria=False).encode(x="report:Q", tooltip=shown)
-        for thick, colour in zip((5, 2), REPORT_TICK, strict=True)
-    ]
-    text = base.mark_text(align="left", dx=6, fontSize=13, color=alt.expr(TEXT_COLOR)).encode(x="end:Q", text="label:N")
-    return _to_spec(alt.layer(bars, *marks, text), height=320)
 
 
 def _panel_layers(x: alt.X) -> list[Any]:

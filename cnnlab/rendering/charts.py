@@ -6,7 +6,7 @@ is written from buffers, because `pa.array` imports pandas, which takes a second
 """
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -71,57 +71,6 @@ def penalty_chart(history: History, epochs: int) -> Spec:
     """The L2 penalty over the epochs."""
     return with_data(
         cached_spec("chart_specs.penalty_curve", epochs), epoch=history["epoch"], penalty=history["penalty"]
-    )
-
-
-def panel_chart(history: History, epochs: int, reported: bool = True) -> Spec:
-    """A small panel of accuracy curves; with `reported` the training accuracy is that reported by Keras."""
-    training = history["accuracy"] if reported else history["train_eval_accuracy"]
-    return with_data(
-        cached_spec("chart_specs.panel", epochs),
-        epoch=history["epoch"],
-        training=training,
-        validation=history["val_accuracy"],
-    )
-
-
-def overlay_chart(named: Mapping[str, History], colors: Sequence[str], epochs: int) -> Spec:
-    """The validation accuracy of several runs in one chart; histories by title, a color for each."""
-    names = [name for name, history in named.items() for _ in history["epoch"]]
-    epoch = [value for history in named.values() for value in history["epoch"]]
-    accuracy = [value for history in named.values() for value in history["val_accuracy"]]
-    return with_data(
-        cached_spec("chart_specs.overlay", tuple(named), tuple(colors), epochs),
-        run=names,
-        epoch=epoch,
-        accuracy=accuracy,
-    )
-
-
-def ranking_chart(
-    names: Sequence[str],
-    values: Sequence[float],
-    regularizers: Sequence[str],
-    report: Sequence[float] | None,
-    points: bool = False,
-) -> Spec:
-    """Bars, the best on top, with the report's value as a line across each.
-
-    `values` and `report` are fractions; with `points` they are gaps, drawn in percentage points, the smallest is best.
-    Without `report` there are no lines.
-    """
-    report_values = [float("nan")] * len(values) if report is None else report
-    order = rank_order(values, points)
-    factor = 100 if points else 1
-    return with_data(
-        cached_spec("chart_specs.ranking", points),
-        place=list(range(len(order))),
-        model=[names[index] for index in order],
-        value=[factor * values[index] for index in order],
-        regularizer=[regularizers[index] for index in order],
-        report=[factor * report_values[index] for index in order],
-        end=[factor * np.fmax(values[index], report_values[index]) for index in order],
-        label=[f"{100 * values[index]:.1f}{'' if points else ' %'}" for index in order],
     )
 
 

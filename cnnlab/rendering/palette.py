@@ -26,14 +26,36 @@ LINE_STYLES = {  # name: (colour, dash)
     "validation": (VALIDATION, [6, 3]),
     "reported": (TRAINING, [2, 3]),
 }
+LABEL_NOISE_LINES = {  # name: (colour, dash, what it is called)
+    "clean": (TRAINING, [1, 0], "training images with a clean label"),
+    "changed": ("#B2007F", [8, 3, 2, 3], "training images with a changed label: the changed label"),
+    "true": ("#8A6D00", [2, 3], "the same images: their true class"),
+    "validation": (VALIDATION, [6, 3], "validation images"),
+}
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4], [4, 4])
 
 
-def legend_html(training: str, validation: str, reported: str | None = None) -> str:
-    """The lines and what each is called, as HTML, once for all charts of a page; `reported`: Keras's own figure."""
+def legend_html(training: str, validation: str, reported: str | None = None, band: str | None = None) -> str:
+    """The lines and what each is called, as HTML, once for all charts of a page; `reported`: Keras's own figure.
+
+    With `band`, "" for none, the shaded area is that over the seeds and a ring marks the best epoch; else the gap.
+    """
     names = {"training": training, "validation": validation, "reported": reported}
     shown = "".join(f'<span><i class="{line}"></i>{name}</span>' for line, name in names.items() if name)
-    return f'<div class="legend">{LEGEND_STYLE}{shown}<span><i class="gap"></i>the gap</span></div>'
+    area = "the gap" if band is None else band
+    shown += f'<span><i class="gap"></i>{area}</span>' if area else ""
+    shown += "" if band is None else '<span><i class="best"></i>best epoch</span>'
+    return f'<div class="legend">{LEGEND_STYLE}{shown}</div>'
+
+
+def label_noise_legend_html() -> str:
+    """The lines of a training with noisy labels and what each is called, as HTML."""
+    styles = {"clean": "solid", "changed": "double", "true": "dotted", "validation": "dashed"}
+    shown = "".join(
+        f'<span><i style="border-top: 3px {styles[name]} {color}"></i>{title}</span>'
+        for name, (color, _, title) in LABEL_NOISE_LINES.items()
+    )
+    return f'<div class="legend">{LEGEND_STYLE}{shown}</div>'
 
 
 def text_color_on(ground: NDArray[np.uint8]) -> str:
@@ -49,4 +71,5 @@ LEGEND_STYLE = f"""<style>.legend {{ display: flex; flex-wrap: wrap; gap: 0.2rem
 .legend .training {{ border-color: {TRAINING}; }}
 .legend .validation {{ border-top: 3px dashed {VALIDATION}; }}
 .legend .reported {{ border-top: 3px dotted {TRAINING}; }}
+.legend .best {{ width: 9px; height: 9px; border: 2px solid {VALIDATION}; border-radius: 50%; }}
 .legend .gap {{ border-top: 12px solid {GREY}; opacity: 0.35; }}</style>"""

@@ -20,16 +20,8 @@ from cnnlab.storage.run_record import RunRecord
 
 def initial_record(experiment: Experiment, fingerprint: str) -> RunRecord:
     """What a record says from the start: where, with what, on which data."""
-    backend = keras.backend.backend()
-    versions = {
-        "python": platform.python_version(),
-        "keras": keras.__version__,
-        "backend": backend,
-        "backend_version": version(backend),
-        "numpy": np.__version__,
-    }
     return RunRecord(
-        versions=versions,
+        versions=package_versions(),
         device=device_name(),
         threads=thread_count(),
         precision=experiment.precision,
@@ -38,6 +30,18 @@ def initial_record(experiment: Experiment, fingerprint: str) -> RunRecord:
         commit=code_commit(),
         started=utc_now(),
     )
+
+
+def package_versions() -> dict[str, str]:
+    """The versions of what trains: Python, Keras, its backend, NumPy."""
+    backend = keras.backend.backend()
+    return {
+        "python": platform.python_version(),
+        "keras": keras.__version__,
+        "backend": backend,
+        "backend_version": version(backend),
+        "numpy": np.__version__,
+    }
 
 
 def thread_count() -> int:

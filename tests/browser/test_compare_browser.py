@@ -29,19 +29,19 @@ def test_compare_opens_with_rankings_tables_and_a_chart_for_every_trained_model(
     settled(tab)
     tab.get_by_role("heading", name="Table 2").wait_for()
     charts = tab.get_by_test_id("stVegaLiteChart")
-    charts.nth(11).wait_for()
-    assert charts.count() == 2 + 7 + 2 + 1
+    charts.nth(5).wait_for()
+    assert charts.count() == len(("accuracies", "gaps", "eight curves", "final curves", "cost", "overlay"))
     assert tab.get_by_text("7 of the report's eight networks are trained here").count() == 1
-    missing = tab.get_by_role("link", name="Not trained yet: train it")
+    missing = tab.get_by_role("link", name="not trained yet")
     missing.first.wait_for()
-    assert missing.count() == 1
-    assert all(charts.nth(index).evaluate("chart => chart.outerHTML.includes('aria-label')") for index in range(12))
+    assert missing.count() == 2  # in the grid and under the curves
+    assert all(charts.nth(index).evaluate("chart => chart.outerHTML.includes('aria-label')") for index in range(6))
 
 
 def test_a_missing_model_is_one_click_from_its_training(app, tab):
     tab.goto(app.at("compare"))
     settled(tab)
-    tab.get_by_role("link", name="Not trained yet: train it").click()
+    tab.get_by_role("link", name="not trained yet").first.click()
     tab.get_by_text("2-conv, L2 0.00001 is not trained yet").wait_for()
 
 
@@ -65,5 +65,38 @@ def test_on_a_phone_the_tables_scroll_and_the_page_does_not(app, new_tab):
     tab = new_tab(NARROW)
     tab.goto(app.at("compare"))
     settled(tab)
-    tab.get_by_test_id("stVegaLiteChart").nth(11).wait_for()
+    tab.get_by_test_id("stVegaLiteChart").nth(5).wait_for()
     assert not scrolls_sideways(tab)
+
+
+def test_a_click_on_a_panel_opens_its_network(app, tab):
+    tab.goto(app.at("compare"))
+    settled(tab)
+    curves = tab.get_by_test_id("stVegaLiteChart").nth(2)
+    curves.scroll_into_view_if_needed()
+    tab.wait_for_timeout(500)  # the browser draws it at its width
+    box = curves.bounding_box()
+    tab.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + 0.25 * box["height"])
+    tab.wait_for_url("**/?*regularizer=batchnorm*")
+    assert "depth=2" in tab.url
+
+
+def test_a_figure_is_saved_as_png_and_svg_without_its_own_menu(app, new_tab):
+    tab = new_tab(NARROW, has_touch=True)
+    tab.goto(app.at("compare"))
+    settled(tab)
+    for form, head in (("png", b"\x89PNG"), ("svg", b"<svg")):
+        tab.get_by_role("button", name="Save figure").first.click()
+        with tab.expect_download() as download:
+            tab.get_by_role("button", name=f"validation accuracies.{form}").click()
+        assert download.value.path().read_bytes().startswith(head)
+        tab.keyboard.press("Escape")
+
+
+def test_a_table_is_saved_as_csv(app, tab):
+    tab.goto(app.at("compare"))
+    settled(tab)
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="Save Table 1 (CSV)").click()
+    lines = download.value.path().read_text().splitlines()
+    assert lines[0].startswith("number,model,") and len(lines) == 9

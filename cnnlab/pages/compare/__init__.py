@@ -1,20 +1,24 @@
-"""Which regularizer would you trust? The report's ten models, its figures beside ours, and whatever else was trained.
+"""Which regularizer would you trust? The report's ten models over their seeds, one section a question.
 
 A model that is not trained yet says so and leaves its place empty. Every sentence is computed from the figures.
 """
 
 import streamlit as st
 
-from cnnlab.pages.compare.evidence import conclusions, evidence, rankings
-from cnnlab.pages.compare.learning_curves import panels
+from cnnlab.pages.compare.conclusions import conclusions
+from cnnlab.pages.compare.cost import cost
+from cnnlab.pages.compare.evidence import evidence
+from cnnlab.pages.compare.learning_curves import learning_curves
 from cnnlab.pages.compare.measures import measure_control
 from cnnlab.pages.compare.overlay import overlay
+from cnnlab.pages.compare.predictions import predictions
 from cnnlab.pages.compare.tables import results_table
 from cnnlab.ui import cache, damaged_runs
 from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS, write_params
 
+# On a phone a table scrolls, not the page.
 STYLE = """<style>[class*=st-key-table] { overflow-x: auto; }
-[class*=st-key-table] td { white-space: nowrap; }</style>"""  # on a phone the table scrolls, not the page
+[class*=st-key-table] td, [class*=st-key-table] th { white-space: nowrap; }</style>"""
 
 
 def page() -> None:
@@ -29,15 +33,13 @@ def page() -> None:
     table = cache.report_rows()
     eight = [row for row in table if row.model.experiment.split == "validation"]
     final = [row for row in table if row.model.experiment.split == "test"]
+    st.html(STYLE)
     measure_control()
     evidence(table)
-    rankings(eight)
     conclusions(table)
-    st.html(STYLE)
-    st.header("Table 1: eight networks, 40,000 images to learn from", anchor=False)
-    results_table(eight, "Validation")
-    panels(eight)
-    st.header("Table 2: the final two, 50,000 images, measured on the test set", anchor=False)
-    results_table(final, "Test")
-    panels(final)
+    learning_curves(table)
+    cost(table)
+    predictions(table)
     overlay()
+    results_table("Table 1: eight networks, 40,000 images to learn from", eight, "Validation")
+    results_table("Table 2: the final two, 50,000 images, measured on the test set", final, "Test")

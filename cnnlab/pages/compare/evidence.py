@@ -1,88 +1,150 @@
-"""Does regularization help? Every model over its seeds, the rankings, and the report's conclusions with a verdict."""
+"""Does regularization help? A grid of depth and regularizer, each cell with its difference from the plain network."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from cnnlab.claims import Verdict, check_claims
-from cnnlab.explanations.conclusions import best_sentence, describe_claim, describe_uncertainty, describe_verdict
-from cnnlab.explanations.series_table import describe_intervals, describe_series, series_table
-from cnnlab.pages.compare.measures import (
-    MEASURE_EXPLANATION,
-    SESSION_MEASURE,
-    TRAINING_MEASURES,
-    is_reported,
-    selected_gap,
+from cnnlab.comparison import Comparison
+from cnnlab.explanations.conclusions import best_sentence, describe_uncertainty
+from cnnlab.explanations.series_table import (
+    PLAIN,
+    describe_accuracy_of,
+    describe_difference,
+    describe_gap_of,
+    describe_intervals,
+    describe_series,
+    regularizer_label,
+    series_csv,
+    statistics_label,
 )
-from cnnlab.rendering import charts
+from cnnlab.formatting import percent, points
+from cnnlab.pages.compare.measures import describe_gap_measure, is_reported
+from cnnlab.pages.compare.tables import missing_result
+from cnnlab.rendering import charts, palette
+from cnnlab.rendering.compare_charts import RankedNetwork, ranking_chart
 from cnnlab.report import ReportRow
-from cnnlab.series_results import series_results
+from cnnlab.series_results import SeriesResult, series_results
+from cnnlab.ui import app_shell
+from cnnlab.ui.chart_download import chart_with_download
+from cnnlab.ui.selection import experiment_params
 
-VERDICT_ICONS = {
-    Verdict.HOLDS: "check_circle",
-    Verdict.MOSTLY: "check",
-    Verdict.UNDECIDED: "help",
-    Verdict.TOO_WIDE: "help",
-    Verdict.DEPENDS: "balance",
-    Verdict.FAILS: "cancel",
-    Verdict.MISSING: "hourglass_empty",
-}
+CELL_WIDTH = 235  # pixels at least: four regularizers side by side at 1280
+CELL_STYLE = """<style>.effect { display: grid; grid-template-columns: auto 1fr; gap: 0 0.7rem; font-size: 0.95rem; }
+.effect b { font-size: 1.15rem; } .effect .note { grid-column: 1 / 3; font-size: 0.85rem; margin-bottom: 0.35rem; }
+.effect .color { grid-column: 1 / 3; height: 5px; border-radius: 3px; margin-bottom: 0.3rem; }</style>"""
 
 
 def evidence(table: Sequence[ReportRow]) -> None:
-    """Every model's mean over its seeds and its difference from the plain network, with intervals."""
-    results = series_results(table)
+    """The grid, the sentence that sums it up, and both measures as charts of means and intervals."""
+    rows = [row for row in table if row.model.experiment.split == "validation"]
+    results = series_results(table, is_reported())
+    trained = sum(bool(row.by_seed) for row in rows)
+    st.header("Does regularization help?", anchor=False)
+    if trained < len(rows):
+        st.info(f"{trained} of the report's eight networks are trained here; the others join as they finish.")
+    if results:
+        st.write(describe_series(results))
+    st.html(CELL_STYLE)
+    with st.grid(4, min_column_width=CELL_WIDTH):
+        for row in rows:
+            with st.container(border=True):
+                cell(row, [one for one in results if one.model == row.model], results)
     if not results:
         return
-    st.header("Does regularization help?", anchor=False)
-    st.write(describe_series(results))
-    with st.container(key="table_series"):
-        st.markdown(series_table(results))
-    st.caption(describe_intervals(results))
+    st.caption(f"{describe_intervals(results)} {describe_gap_measure()}")
+    rankings(rows, results)
+    st.download_button(
+        "Save the figures (CSV)",
+        series_csv(results),
+        "regularizers.csv",
+        mime="text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+        type="tertiary",
+    )
 
 
-def rankings(eight: Sequence[ReportRow]) -> None:
-    """The eight by validation accuracy and by gap, each with the sentence that the bars amount to."""
-    trained = [row for row in eight if row.ours]
-    if len(trained) < len(eight):
-        st.info(f"{len(trained)} of the report's eight networks are trained here; the others join as they finish.")
-    if not trained:
+def cell(row: ReportRow, found: Sequence[SeriesResult], results: Sequence[SeriesResult]) -> None:
+    """One network: a link to its run, its figures by each of its measures, the report's beside the same measure."""
+    experiment = row.model.experiment
+    label = row.title if found else f"{missing_result(row).capitalize()}: train it"
+    app_shell.page_link("train", label, experiment_params(experiment), icon=":material/open_in_new:" if found else None)
+    if not found:
+        st.caption(f"{row.title}; the report has {percent(row.report.validation, 1)}.")
         return
+    color = palette.REGULARIZER_COLORS[experiment.regularizer]
+    parts = [f'<span class="color" style="background: {color}"></span>']
+    for one in found:
+        measure = statistics_label(one, results)
+        parts += [f'<span class="note"><i>{measure}</i></span>'] if measure else []
+        parts += effect_html("Validation", describe_accuracy_of(one), one.accuracy_difference, one.accuracy_differs)
+        parts += effect_html("Gap", describe_gap_of(one), one.gap_difference, one.gap_differs)
+    parts.append(f'<span class="note">Report: {report_figures(row)}</span>')
+    st.html(f'<div class="effect">{"".join(parts)}</div>')
+
+
+def effect_html(name: str, figure: str, difference: Comparison | None, beyond_chance: bool) -> list[str]:
+    """A figure and, below it, its difference from the plain network of the same depth."""
+    note = describe_difference(difference, beyond_chance)
+    note = f"against none {note}" if note else PLAIN if name == "Validation" else ""
+    return [f"<span>{name}</span><b>{figure}</b>", f'<span class="note">{note}</span>' if note else ""]
+
+
+def report_figures(row: ReportRow) -> str:
+    """The report's figures of the measures that are shown; it has no gap in inference mode."""
+    gap = f", gap {points(row.report.gap)}" if is_reported() else ""
+    return f"validation {percent(row.report.validation, 1)}{gap}"
+
+
+def rankings(rows: Sequence[ReportRow], results: Sequence[SeriesResult]) -> None:
+    """The networks by validation accuracy and by gap, each with the sentence that the chart amounts to."""
+    reports = {row.model.name: row.report for row in rows}
     left, right = st.columns(2, gap="large")
     with left:
-        values = [row.ours.validation for row in trained if row.ours]
-        ranking("By validation accuracy", trained, values, [row.report.validation for row in trained], as_points=False)
+        accuracies = {name: report.validation for name, report in reports.items()}
+        ranking("By validation accuracy", results, accuracies, as_points=False)
     with right:
-        values = [selected_gap(row.ours) for row in trained if row.ours]
-        report = [row.report.gap for row in trained] if is_reported() else None
-        ranking("By gap, in points", trained, values, report, as_points=True)
+        gaps = {name: report.gap for name, report in reports.items()} if is_reported() else None
+        ranking("By gap, in points", results, gaps, as_points=True)
+    marked = "figure of the same measure" if is_reported() else "validation accuracy; it has no gap of this measure"
     st.caption(
-        "Bars are ours after the last epoch, the line across a bar is the report's figure of the same measure. The gap"
-        f" is training accuracy, {TRAINING_MEASURES[str(st.session_state[SESSION_MEASURE])]}, minus validation."
-        f" {MEASURE_EXPLANATION}"
+        "Dot: mean over the seeds (seed 0 with fewer than three), horizontal line: its 95 % interval, rings: the seeds,"
+        f" vertical line: the report's {marked}."
     )
-    st.caption(describe_uncertainty(trained))
+    st.caption(describe_uncertainty([row for row in rows if row.ours]))
 
 
 def ranking(
-    title: str, rows: Sequence[ReportRow], values: list[float], report: list[float] | None, *, as_points: bool
+    title: str, results: Sequence[SeriesResult], report: Mapping[str, float] | None, *, as_points: bool
 ) -> None:
-    """One of the two: a heading, a sentence, bars."""
-    names = [row.title for row in rows]
-    kinds = [row.model.experiment.regularizer for row in rows]
-    st.header(title, anchor=False)
-    st.write(best_sentence(names, values, report, as_points=as_points))
-    words = charts.describe_ranking(names, values, as_points)
-    spec = charts.ranking_chart(names, values, kinds, report, as_points)
-    st.vega_lite_chart(spec=spec, alt=words, key=f"ranking {title}")
+    """One of the two: a heading, a sentence, a chart. `report` has the report's figures by model.
+
+    The report measured batch normalization with Keras's moving averages, so the re-estimated results have no mark.
+    """
+    networks = [ranked_network(one, results, report, as_points) for one in results]
+    values = [one.value for one in networks]
+    titles = {
+        one.model.name: network.title for one, network in zip(results, networks, strict=True) if not one.reestimated
+    }
+    by_title = {titles[name]: value for name, value in report.items() if name in titles} if report else None
+    st.subheader(title, anchor=False)
+    st.write(best_sentence([one.title for one in networks], values, by_title, as_points=as_points))
+    words = charts.describe_ranking([one.title for one in networks], values, as_points)
+    file = "gaps" if as_points else "validation accuracies"
+    chart_with_download(ranking_chart(networks, as_points), alt=words, key=f"ranking {title}", name=file)
 
 
-def conclusions(table: Sequence[ReportRow]) -> None:
-    """What the report concludes, each with the verdict of our runs and its evidence."""
-    lines = []
-    for result in check_claims(table):
-        claim = result.claim[0].upper() + result.claim[1:]
-        icon = f":material/{VERDICT_ICONS[result.verdict]}:"
-        lines.append(f"- {icon} **{describe_verdict(result)}**: {claim}. :gray[{describe_claim(result)}]")
-    with st.expander("What the report concludes, and whether it holds in our runs", expanded=True):
-        st.markdown("\n".join(lines))
+def ranked_network(
+    one: SeriesResult, results: Sequence[SeriesResult], report: Mapping[str, float] | None, as_points: bool
+) -> RankedNetwork:
+    """The mark of one result in a ranking."""
+    estimate = one.gap if as_points else one.accuracy
+    return RankedNetwork(
+        title=f"{one.model.experiment.depth}-conv, {regularizer_label(one, results)}",
+        regularizer=one.model.experiment.regularizer,
+        value=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        seeds=one.gaps if as_points else one.accuracies,
+        report=report[one.model.name] if report and not one.reestimated else float("nan"),
+    )

@@ -1,46 +1,140 @@
-"""The learning curves of the report's networks, one small chart each."""
+"""The learning curves of the report's networks: one chart of small panels, bands over the seeds, one hover for all."""
 
 from collections.abc import Sequence
 
 import streamlit as st
 
-from cnnlab.explanations import curves
-from cnnlab.pages.compare.measures import SESSION_MEASURE, TRAINING_MEASURES
+from cnnlab import settings
+from cnnlab.array_types import History
+from cnnlab.explanations.curves import describe_seed_panels
+from cnnlab.pages.compare.measures import SESSION_MEASURE, TRAINING_MEASURES, is_reported
 from cnnlab.pages.compare.tables import missing_result
-from cnnlab.rendering import charts, palette
+from cnnlab.rendering import palette
+from cnnlab.rendering.charts import Spec
+from cnnlab.rendering.compare_charts import CurvePanel, learning_curves_chart
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report import ReportRow
+from cnnlab.report_models import REPORT
+from cnnlab.storage import runs
+from cnnlab.storage.runs import Run
+from cnnlab.storage.series import find_series
 from cnnlab.ui import app_shell, cache
+from cnnlab.ui.chart_download import chart_with_download
 from cnnlab.ui.selection import experiment_params
+from cnnlab.ui.state import session_key
+
+SESSION_CURVES = session_key("compare.curves")  # "accuracy" or "loss"
+CURVES = {"accuracy": "accuracy", "loss": "loss"}
 
 
-def panels(rows: Sequence[ReportRow]) -> None:
-    """One small chart a network, all on the same axes, in the report's order."""
-    drawing = str(st.session_state[SESSION_MEASURE])
-    measured = "test" if rows[0].model.experiment.split == "test" else "validation"
-    st.html(palette.legend_html(f"training, {TRAINING_MEASURES[drawing]}", measured))
-    with st.grid(4, min_column_width=230):
-        for row in rows:
-            with st.container():
-                panel(row, reported=drawing == "reported")
+def learning_curves(table: Sequence[ReportRow]) -> None:
+    """The eight, then the final two, which are measured on the test images."""
+    st.header("What do the learning curves say?", anchor=False)
+    st.session_state.setdefault(SESSION_CURVES, "accuracy")
+    st.segmented_control("Curves of", list(CURVES), required=True, key=SESSION_CURVES)
+    for split in ("validation", "test"):
+        panels([row for row in table if row.model.experiment.split == split], split)
 
 
-def panel(row: ReportRow, *, reported: bool) -> None:
-    """One network's curves, or that there are none yet."""
-    number = row.model.number
-    st.markdown(f"**{number[0].upper()}{number[1:]}**: {row.title}")
+def panels(rows: Sequence[ReportRow], split: str) -> None:
+    """One panel a network with a run, in the report's order; the others are links to their training."""
+    what = str(st.session_state[SESSION_CURVES])
+    drawn = {row.model.name: histories for row in rows if (histories := series_runs(row))}
+    if drawn:
+        training = TRAINING_MEASURES[str(st.session_state[SESSION_MEASURE])]
+        seeds = {name: len(found) for name, found in drawn.items()}
+        st.html(palette.legend_html(f"training, {training}", split, band=describe_band(list(seeds.values()))))
+        spec, words = panels_chart(tuple(drawn), moments(drawn), what, is_reported(), split, drawn)
+        event = chart_with_download(
+            spec, alt=words, key=f"curves {split}", name=f"learning curves {what} {split}",
+            on_select="rerun", selection_mode="pick",
+        )  # fmt: skip
+        open_picked(event)
+    for row in rows:
+        if row.model.name not in drawn:
+            label = f"{row.title}: {missing_result(row)}, train it"
+            app_shell.page_link("train", label, experiment_params(row.model.experiment))
+        elif len(drawn[row.model.name]) == 1 and (run := drawn[row.model.name][0]).state != "done":
+            done = run.record.epochs_done
+            st.caption(f"{row.title}: {escape_markdown(run.state)}, epoch {done} of {run.experiment.epochs}")
+
+
+def series_runs(row: ReportRow) -> list[Run]:
+    """The finished runs of a model, one a seed; where there is none, its run so far if it has a history."""
+    known = [*cache.list_runs(), *shipped_seeds()]
+    found = [run for run in find_series(row.model.experiment, known).runs.values() if len(cache.history(run)["epoch"])]
+    if found:
+        return found
     run = cache.find_run(row.model.experiment)
-    history = cache.history(run) if run else None
-    if run is None or history is None or not len(history["epoch"]):
-        app_shell.page_link(
-            "train", f"{missing_result(row).capitalize()}: train it", experiment_params(row.model.experiment)
-        )
-        return
-    spec = charts.panel_chart(history, row.model.experiment.epochs, reported)
-    st.vega_lite_chart(
-        spec=spec,
-        alt=curves.describe_accuracy(history, row.title, row.model.experiment.split),
-        key=f"panel {row.model.name}",
+    return [run] if run and len(cache.history(run)["epoch"]) else []
+
+
+@st.cache_resource(ttl=60.0, max_entries=2, show_spinner=False)
+def _shipped_seeds(place: str) -> list[Run]:
+    return runs.shipped_seeds()
+
+
+def shipped_seeds() -> list[Run]:
+    """The further seeds that came with the program, read from the disk at most once a minute."""
+    return _shipped_seeds(str(settings.PRETRAINED))
+
+
+def moments(drawn: dict[str, list[Run]]) -> tuple[tuple[str, int], ...]:
+    """When each history was last written: the chart is built anew only where one was."""
+    return tuple(
+        (str(run.path), cache.modified_ns(run.path / "history.csv")) for found in drawn.values() for run in found
     )
-    if run.state != "done":
-        st.caption(f"{escape_markdown(run.state)}, epoch {history['epoch'][-1]:.0f} of {run.experiment.epochs}")
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def panels_chart(
+    names: tuple[str, ...],
+    when: tuple[tuple[str, int], ...],
+    what: str,
+    reported: bool,
+    split: str,
+    _drawn: dict[str, list[Run]],
+) -> tuple[Spec, str]:
+    """The chart of these models and its alt text."""
+    panels = [
+        CurvePanel(
+            name=name,
+            title=panel_title(name),
+            color=palette.REGULARIZER_COLORS[REPORT[name].experiment.regularizer],
+            histories=[cache.history(run) for run in _drawn[name]],
+        )
+        for name in names
+    ]
+    epochs = max(REPORT[name].experiment.epochs for name in names)
+    return learning_curves_chart(panels, what, epochs, reported), describe_seed_panels(
+        panels_by_title(panels), what, split
+    )
+
+
+def panels_by_title(panels: Sequence[CurvePanel]) -> dict[str, list[History]]:
+    """The histories of each panel by its title."""
+    return {panel.title: list(panel.histories) for panel in panels}
+
+
+def panel_title(name: str) -> str:
+    """'7: 3-conv, dropout 0.1'."""
+    model = REPORT[name]
+    return f"{model.number}: {model.experiment.depth}-conv, {model.experiment.regularizer_title}"
+
+
+def describe_band(seeds: Sequence[int]) -> str:
+    """What the band is, with the number of seeds; '' where there is one seed only."""
+    if max(seeds) < 2:
+        return ""
+    count = f"{max(seeds)}" if min(seeds) == max(seeds) else f"{min(seeds)} to {max(seeds)}"
+    return f"mean of {count} seeds, band: smallest to largest"
+
+
+def open_picked(event: object) -> None:
+    """Open the network whose panel was clicked on the page Train."""
+    selection = getattr(event, "selection", None)
+    picked = selection.get("pick") if selection else None
+    name = str(picked[0].get("network", "")) if picked else ""
+    page = st.session_state.get(app_shell.SESSION_PAGES, {}).get("train")
+    if page and name in REPORT:
+        st.switch_page(page, query_params=experiment_params(REPORT[name].experiment))

@@ -2,15 +2,15 @@
 
 import streamlit as st
 
-from cnnlab.report import ModelResults
 from cnnlab.ui.state import session_key
 
 TRAINING_MEASURES = {"measured": "after the epoch, dropout off", "reported": "averaged during the epoch (Keras)"}
 SESSION_MEASURE = session_key("compare.measure")  # which training accuracy is drawn
-MEASURE_EXPLANATION = (
-    "Keras, and so the report, counts while it trains, with dropout on, which makes dropout's gap look smaller. The "
-    "other way, that of the page Train, asks the network as it is used."
-)
+MEASURE_EXPLANATION = {
+    "measured": "The gap is training minus validation accuracy, both after the epoch with dropout off.",
+    "reported": "The gap is Keras's training accuracy, as in the report, minus validation accuracy. Keras averages "
+    "over the epoch with dropout on, which makes dropout's gap look smaller.",
+}
 
 
 def measure_control() -> None:
@@ -30,6 +30,6 @@ def is_reported() -> bool:
     return bool(st.session_state[SESSION_MEASURE] == "reported")
 
 
-def selected_gap(ours: ModelResults) -> float:
-    """The gap after the last epoch, with the training accuracy that was chosen."""
-    return ours.gap if is_reported() else ours.inference_gap
+def describe_gap_measure() -> str:
+    """What the gap is with the training accuracy that was chosen."""
+    return MEASURE_EXPLANATION[str(st.session_state[SESSION_MEASURE])]

@@ -1,24 +1,30 @@
 """Any networks in one chart: one's own beside the report's."""
 
+import html
 from collections.abc import Sequence
 
 import streamlit as st
 
 from cnnlab.explanations import curves
-from cnnlab.rendering import charts, palette
+from cnnlab.rendering import palette
+from cnnlab.rendering.compare_charts import overlay_chart
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, selected_network
+from cnnlab.ui.chart_download import chart_with_download
 from cnnlab.ui.selection import quoted, show_problems, write_params
-from cnnlab.ui.state import url_param
+from cnnlab.ui.state import session_key, url_param
 
 MAX_OVERLAY_RUNS = 8  # runs in one chart that can still be told apart
-OVERLAY_HEIGHT, LEGEND_ROW = 290, 32  # pixels of the plot with its axis, and of one row of the legend
 OVERLAY_PARAM = url_param("add")  # the word of the address that names added runs
 DEFAULT_OVERLAY = ("3conv-none", "3conv-dropout")  # in the overlay, until somebody chooses
+SESSION_OVERLAY = session_key("compare.overlay")
+OVERLAY_MEASURES = {"accuracy": "accuracy", "gap": "gap", "loss": "loss"}
+LEGEND_STYLE = """<style>.runs div { display: flex; align-items: center; gap: 0.6rem; margin: 0.4rem 0; }
+.runs i { flex: 0 0 42px; height: 3px; }</style>"""
 
 
 def overlay() -> None:
-    """Any runs in one chart: one's own beside the report's."""
+    """The choice of runs and of what is drawn, the chart, and its legend at the side."""
     st.header("Put any networks into one chart", anchor=False)
     known = {run.name: run for run in cache.list_runs() if len(cache.history(run)["epoch"])}
     if not known:
@@ -27,22 +33,54 @@ def overlay() -> None:
     chosen = choose_runs(known)
     if not chosen:
         return
-    named = {run.title: cache.history(run) for run in chosen}
-    colours = [palette.REGULARIZER_COLORS[run.experiment.regularizer] for run in chosen]
-    st.markdown(f"**{overlay_measure(chosen)}**")
+    st.session_state.setdefault(SESSION_OVERLAY, "accuracy")
+    st.segmented_control("Show", list(OVERLAY_MEASURES), required=True, key=SESSION_OVERLAY)
+    what = str(st.session_state[SESSION_OVERLAY])
     if len({run.experiment.dataset for run in chosen}) > 1:
         st.caption("Some were trained on CIFAR-10 and some on Shapes: compare how they run, not how high they come.")
-    longest = max(run.experiment.epochs for run in chosen)
-    words = " ".join(curves.describe_accuracy(cache.history(run), run.title, run.experiment.split) for run in chosen)
-    spec = charts.overlay_chart(named, colours, longest)
-    spec["height"] = OVERLAY_HEIGHT + LEGEND_ROW * len(chosen)  # the legend lies below the plot, within this height
-    st.vega_lite_chart(spec=spec, alt=words, key="overlay")
+    chart, side = st.columns([3, 1], vertical_alignment="center")
+    with chart:
+        st.markdown(f"**{overlay_measure(chosen, what)}**")
+        draw(chosen, what)
+    with side:
+        st.html(legend_html(chosen))
 
 
-def overlay_measure(chosen: Sequence[Run]) -> str:
+def draw(chosen: Sequence[Run], what: str) -> None:
+    """The chart of these runs, its axis where the data are."""
+    named = {run.title: cache.history(run) for run in chosen}
+    colors = [palette.REGULARIZER_COLORS[run.experiment.regularizer] for run in chosen]
+    describe = curves.describe_loss if what == "loss" else curves.describe_accuracy
+    words = " ".join(describe(cache.history(run), run.title, run.experiment.split) for run in chosen)
+    spec = overlay_chart(named, colors, max(run.experiment.epochs for run in chosen), what)
+    chart_with_download(spec, alt=words, key="overlay", name=f"{what} of networks")
+
+
+def legend_html(chosen: Sequence[Run]) -> str:
+    """The line of each run, in its color and with its dashes, beside its title."""
+    lines = []
+    for index, run in enumerate(chosen):
+        color = palette.REGULARIZER_COLORS[run.experiment.regularizer]
+        line = f'<i style="background: {dash_gradient(color, palette.DASHES[index % len(palette.DASHES)])}"></i>'
+        lines.append(f"<div>{line}<span>{html.escape(run.title)}</span></div>")
+    return f'<div class="runs">{LEGEND_STYLE}{"".join(lines)}</div>'
+
+
+def dash_gradient(color: str, dash: Sequence[int]) -> str:
+    """A CSS background that looks like a line of these dashes and gaps in pixels; a gap of 0 is a solid line."""
+    stops, end = [], 0
+    for index, length in enumerate(dash):
+        stops.append(f"{color if index % 2 == 0 else 'transparent'} {end}px {end + length}px")
+        end += length
+    return f"repeating-linear-gradient(90deg, {', '.join(stops)})"
+
+
+def overlay_measure(chosen: Sequence[Run], what: str) -> str:
     """What the curves show: the runs with a test split are measured on the test images."""
-    splits = {run.experiment.split for run in chosen}
-    return " and ".join(f"{split} accuracy" for split in sorted(splits, reverse=True)).capitalize()
+    splits = " and ".join(sorted({run.experiment.split for run in chosen}, reverse=True))
+    if what == "gap":
+        return f"Gap in points: training accuracy (dropout off) minus {splits} accuracy"
+    return f"{splits} {what}".capitalize()
 
 
 def choose_runs(known: dict[str, Run]) -> list[Run]:
@@ -50,8 +88,8 @@ def choose_runs(known: dict[str, Run]) -> list[Run]:
     named = [name for name in st.query_params.get(OVERLAY_PARAM, "").split(",") if name]
     if gone := [name for name in named if name not in known]:
         show_problems([f"There is no run called {', '.join(map(quoted, gone[:3]))} here; the others are shown."])
-    usual = default_overlay(known)
-    first = [name for name in named if name in known][:MAX_OVERLAY_RUNS] or usual
+    default = default_overlay(known)
+    first = [name for name in named if name in known][:MAX_OVERLAY_RUNS] or default
     picked = st.multiselect(
         "Networks",
         list(known),
@@ -60,7 +98,7 @@ def choose_runs(known: dict[str, Run]) -> list[Run]:
         max_selections=MAX_OVERLAY_RUNS,
         key="overlay runs",
     )
-    write_params({OVERLAY_PARAM: ",".join(picked)} if picked and picked != usual else {}, [OVERLAY_PARAM])
+    write_params({OVERLAY_PARAM: ",".join(picked)} if picked and picked != default else {}, [OVERLAY_PARAM])
     return [known[name] for name in picked]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from cnnlab.explanations.report_tables import report_csv
 from cnnlab.formatting import exact_duration, percent, points
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report import ReportRow
@@ -12,8 +13,30 @@ from cnnlab.ui import cache
 MISSING, DAMAGED = "not trained yet", "damaged"
 
 
-def results_table(rows: Sequence[ReportRow], measured: str) -> None:
-    """Ours beside the report's, as a table that scrolls by itself on a phone."""
+def results_table(title: str, rows: Sequence[ReportRow], measured: str) -> None:
+    """Ours beside the report's, as a table that scrolls by itself on a phone, and the same as a file."""
+    st.header(title, anchor=False)
+    name = title.partition(":")[0]
+    with st.container(key=f"table{len(rows)}"):
+        st.markdown(markdown_table(rows, measured))
+        st.download_button(  # inside: with the focus here the arrow keys scroll the table
+            f"Save {name} (CSV)",
+            report_csv(rows),
+            f"{name.lower().replace(' ', '_')}.csv",
+            mime="text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+            type="tertiary",
+        )
+    st.caption(
+        'Training accuracy as Keras reports it. The report heads its columns "Best Training Accuracy" and "Best'
+        ' Validation Accuracy" without saying whether of the last epoch or of any: both readings are shown, each with'
+        f" its difference, ours (seed 0) minus the report's. {best_epoch_note(measured)} {time_note(rows)}"
+    )
+
+
+def markdown_table(rows: Sequence[ReportRow], measured: str) -> str:
+    """The cells of the table, a row a network."""
     columns: dict[str, list[str]] = {
         "#": [row.model.number.removeprefix("final ") for row in rows],
         "Network": [row.title for row in rows],
@@ -30,13 +53,7 @@ def results_table(rows: Sequence[ReportRow], measured: str) -> None:
     heads = list(columns)
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * 2}{'---:|' * (len(heads) - 2)}"]
     lines += [f"| {' | '.join(cells)} |" for cells in zip(*columns.values(), strict=True)]
-    with st.container(key=f"table{len(rows)}"):
-        st.markdown("\n".join(lines))
-    st.caption(
-        'Training accuracy as Keras reports it. The report heads its columns "Best Training Accuracy" and "Best'
-        ' Validation Accuracy" without saying whether of the last epoch or of any: both readings are shown, each with'
-        f" its difference, ours minus the report's. {best_epoch_note(measured)} {time_note(rows)}"
-    )
+    return "\n".join(lines)
 
 
 def best_epoch_note(measured: str) -> str:
@@ -69,5 +86,6 @@ def time_note(rows: Sequence[ReportRow]) -> str:
         return ""
     return (
         f"The report's times are on a Colab GPU, ours on {escape_markdown('; '.join(names))}, where other work may have"
-        " run beside them: they say how long it took, not which network is faster."
+        " run beside them: they say how long it took, not which network is faster. The section on time compares epochs"
+        " under equal conditions."
     )

@@ -1,0 +1,44 @@
+"""Sentences about the measured times of an epoch (`storage.epoch_times`) and about what a network costs."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+from cnnlab.explanations.conclusions import model_label
+from cnnlab.formatting import format_date
+from cnnlab.storage.epoch_times import EpochTimes
+
+
+def describe_measurement(times: EpochTimes) -> str:
+    """How the seconds were measured: machine, threads, n, load, versions."""
+    versions = f"Keras {times.versions.get('keras', '?')}, {times.versions.get('backend', '?')}"
+    return (
+        f"Processor time of one process with {_count(times.threads, 'thread')} on one core; the networks took turns,"
+        f" n = {times.rounds} each, {times.batches} of {times.epoch_batches} batches timed and scaled to an epoch,"
+        f" without the evaluation after it. Machine: {times.machine}; load up to {times.load:.1f} on"
+        f" {_count(times.cores, 'core')};"
+        f" {versions} {times.versions.get('backend_version', '')}; {format_date(times.finished)}. Dots: the medians."
+    )
+
+
+def describe_extremes(times: EpochTimes, names: Sequence[str]) -> str:
+    """The fastest and the slowest network of these; how many times as long, round by round, and its range."""
+    medians = {name: statistics.median(times.seconds[name]) for name in names if name in times.seconds}
+    if len(medians) < 2:
+        return ""
+    fastest, slowest = (choose(medians, key=lambda name: medians[name]) for choose in (min, max))
+    ratios = [slow / fast for fast, slow in zip(times.seconds[fastest], times.seconds[slowest], strict=False)]
+    return (
+        f"An epoch of **{model_label(fastest)}** takes the least time, {medians[fastest]:.0f} s, one of"
+        f" **{model_label(slowest)}** the most, {medians[slowest]:.0f} s: {statistics.median(ratios):.1f} times as long"
+        f" ({min(ratios):.1f} to {max(ratios):.1f} in {len(ratios)} rounds)."
+    )
+
+
+def describe_cost_chart(title: str, costs: Mapping[str, tuple[float, float]]) -> str:
+    """The alt text of the scatter: cost and accuracy of each network by title."""
+    listed = "; ".join(f"{name} {cost:,.4g}, {100 * accuracy:.1f} %" for name, (cost, accuracy) in costs.items())
+    return f"Validation accuracy against {title}: {listed}."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

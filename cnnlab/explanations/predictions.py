@@ -1,0 +1,116 @@
+"""Sentences about the stored predictions of the eight networks (`cnnlab.prediction_results`)."""
+
+from collections.abc import Mapping
+from itertools import combinations
+
+import numpy as np
+
+from cnnlab.analysis.statistics import TemperatureScaling
+from cnnlab.claims import Judgment
+from cnnlab.explanations.conclusions import describe_ends, model_label
+from cnnlab.formatting import percent, points
+from cnnlab.prediction_results import EnsembleResult, PredictionResults, SetSizeResult
+from cnnlab.report import ModelResults
+
+
+def describe_agreements(results: PredictionResults) -> str:
+    """How often two of the networks predict the same class, at least and at most, and two seeds of one network."""
+    pairs = list(combinations(range(len(results.names)), 2))
+    shares = {pair: float(results.agreements[pair]) for pair in pairs}
+    if not shares:
+        return ""
+    least, most = (choose(shares, key=lambda pair: shares[pair]) for choose in (min, max))
+    sentences = [
+        f"Two of the {len(results.names)} networks predict the same class, right or wrong, for"
+        f" {percent(shares[least])} ({_pair(results, least)}) to {percent(shares[most])} ({_pair(results, most)}) of"
+        " the test images."
+    ]
+    if results.seed_agreements:
+        sentences.append(_describe_seed_agreements(results))
+    return " ".join(sentences)
+
+
+def _pair(results: PredictionResults, pair: tuple[int, int]) -> str:
+    return " and ".join(model_label(results.names[index]) for index in pair)
+
+
+def _describe_seed_agreements(results: PredictionResults) -> str:
+    means = {name: float(np.mean(shares)) for name, shares in results.seed_agreements.items()}
+    least, most = (choose(means, key=lambda name: means[name]) for choose in (min, max))
+    different = float(results.agreements[~np.eye(len(results.names), dtype=bool)].mean())
+    return (
+        f"Two seeds of one network agree on {percent(means[least])} ({model_label(least)}) to {percent(means[most])}"
+        f" ({model_label(most)}), {percent(float(np.mean(list(means.values()))))} on average; two different networks on"
+        f" {percent(different)} on average."
+    )
+
+
+def describe_agreement_chart(results: PredictionResults) -> str:
+    """The alt text: every network with the one that it agrees with most."""
+    parts = []
+    for row, name in enumerate(results.names):
+        others = [index for index in range(len(results.names)) if index != row]
+        closest = max(others, key=lambda index: float(results.agreements[row, index]))
+        share = percent(float(results.agreements[row, closest]))
+        parts.append(f"{model_label(name)} agrees most with {model_label(results.names[closest])}, {share}")
+    return f"How often two networks predict the same class on the test images: {'; '.join(parts)}."
+
+
+def describe_ensemble(one: EnsembleResult) -> str:
+    """The accuracy of the average beside that of the best network, with the interval of the difference."""
+    accuracies = one.accuracies
+    return (
+        f"The average of the {len(accuracies)} networks' probabilities is correct on"
+        f" **{percent(one.accuracy.value, 1)}** of the {one.accuracy.n[0]:,} test images, the best single"
+        f" network, {model_label(one.best)}, on"
+        f" {percent(accuracies[one.best], 1)}: {points(one.difference.value, sign=True)}"
+        f" ({describe_ends(one.difference)}, 95 %, paired by image). The best one is"
+        " chosen on these images, which flatters it slightly. The networks make different mistakes, and averaging"
+        " removes a part of them."
+    )
+
+
+def temperature_table(found: Mapping[str, TemperatureScaling]) -> str:
+    """Temperature, calibration error and loss before and after, as Markdown."""
+    heads = ["network", "temperature", "calibration error (ECE)", "after", "loss", "after"]
+    lines = [f"| {' | '.join(heads)} |", f"| --- |{' ---: |' * (len(heads) - 1)}"]
+    for name, one in found.items():
+        cells = [model_label(name), f"{one.temperature:.2f}", points(one.ece_before), points(one.ece_after)]
+        lines.append(f"| {' | '.join([*cells, f'{one.loss_before:.2f}', f'{one.loss_after:.2f}'])} |")
+    return "\n".join(lines)
+
+
+def describe_temperatures(found: Mapping[str, TemperatureScaling]) -> str:
+    """What temperature scaling is and what it leaves alone."""
+    overconfident = [model_label(name) for name, one in found.items() if one.temperature > 1]
+    said = f" {' and '.join(overconfident)}: overconfident, a temperature above 1." if overconfident else ""
+    images = max(one.n for one in found.values())
+    return (
+        "Temperature scaling divides all logits by one number, fitted on the validation images and measured on the"
+        f" {images:,} test images. No prediction changes, only its confidence.{said} ECE: the mean difference of"
+        " confidence and accuracy over ten groups of equal confidence (one seed, no interval)."
+    )
+
+
+def describe_validation_and_test(judgment: Judgment, by_seed: Mapping[int, ModelResults]) -> str:
+    """Model 7 on both sets of images with the same weights: the means over the seeds, and the verdict."""
+    one = judgment.comparisons[0]
+    validation = float(np.mean([by_seed[seed].validation for seed in one.seeds]))
+    test = validation - one.estimate.value
+    seeds = f"{len(one.seeds)} seed{'s' if len(one.seeds) > 1 else ''}"
+    return (
+        f"**Same weights, two sets of images.** {model_label(one.name)}: validation {percent(validation, 1)}, test"
+        f" {percent(test, 1)}, difference {points(one.estimate.value, sign=True)} ({describe_ends(one.estimate)}, 95 %,"
+        f" chance of the images; mean of {seeds}). That validation and test agree: {judgment.verdict.value}."
+    )
+
+
+def describe_set_size(one: SetSizeResult) -> str:
+    """50,000 against 40,000 training images, both on the test images."""
+    verdict = "beyond chance" if one.difference.is_significant else "not beyond chance"
+    return (
+        f"**Same test images, two sizes of the training set.** {model_label(one.model)}: 40,000 images"
+        f" {percent(one.accuracy.value, 1)}, 50,000 images {percent(one.final_accuracy.value, 1)}, difference"
+        f" {points(one.difference.value, sign=True)} ({describe_ends(one.difference)}, 95 %, paired by image; seed"
+        f" {one.seed}): {verdict}."
+    )

@@ -1,0 +1,100 @@
+"""What does depth cost? Seconds an epoch under equal conditions, multiply-adds and parameters, against accuracy."""
+
+import statistics
+from collections.abc import Sequence
+
+import streamlit as st
+
+from cnnlab import settings
+from cnnlab.analysis.network_cost import multiply_adds
+from cnnlab.explanations.epoch_times import describe_cost_chart, describe_extremes, describe_measurement
+from cnnlab.models.architecture import network_layers, parameter_count
+from cnnlab.rendering.compare_charts import CostPoint, cost_chart
+from cnnlab.report import ReportRow
+from cnnlab.report_models import REPORT
+from cnnlab.series_results import SeriesResult, series_results
+from cnnlab.storage import epoch_times
+from cnnlab.storage.epoch_times import EpochTimes
+from cnnlab.ui import cache
+from cnnlab.ui.chart_download import chart_with_download
+from cnnlab.ui.state import session_key
+
+SESSION_COST = session_key("compare.cost")
+COSTS = {
+    "seconds": ("seconds an epoch", ".0f"),
+    "multiply_adds": ("million multiply-adds an image", ".2f"),
+    "parameters": ("parameters", ",.0f"),
+}
+
+
+def cost(table: Sequence[ReportRow]) -> None:
+    """A scatter of validation accuracy against the cost that is chosen."""
+    results = [one for one in series_results(table) if not one.reestimated]
+    if not results:
+        return
+    st.header("What does depth cost?", anchor=False)
+    times = load_times()
+    choices = [name for name in COSTS if name != "seconds" or times]
+    if st.session_state.get(SESSION_COST) not in choices:
+        st.session_state[SESSION_COST] = choices[0]
+    st.segmented_control("Cost", choices, format_func=lambda name: COSTS[name][0], required=True, key=SESSION_COST)
+    which = str(st.session_state[SESSION_COST])
+    costs = network_costs(which, times)
+    points = [cost_point(one, costs[one.model.name]) for one in results if one.model.name in costs]
+    title, form = COSTS[which]
+    if times and which == "seconds":
+        st.write(describe_extremes(times, [one.model.name for one in results]))
+    words = describe_cost_chart(title, {point.title: (point.cost, point.accuracy) for point in points})
+    chart_with_download(cost_chart(points, title, form), alt=words, key="cost", name=f"accuracy and {title}")
+    st.caption(describe_cost(which, times))
+
+
+def describe_cost(which: str, times: EpochTimes | None) -> str:
+    """How the cost was counted or measured, and what the marks are."""
+    marks = "Square: 2 convolution layers, circle: 3. Vertical line: 95 % interval of the accuracy."
+    if which == "seconds" and times:
+        return f"{describe_measurement(times)} {marks}"
+    if which == "multiply_adds":
+        return (
+            "Multiply-adds of the convolution and dense layers, forward, one image. A step of training costs about"
+            f" three times as much. {marks}"
+        )
+    return (
+        "2-conv has more parameters than 3-conv: its first dense layer reads maps of 6x6 instead of 2x2 values."
+        f" {marks}"
+    )
+
+
+def network_costs(which: str, times: EpochTimes | None) -> dict[str, float]:
+    """The chosen cost of each of the eight models; without those that were not measured."""
+    if which == "seconds":
+        return {name: statistics.median(values) for name, values in times.seconds.items()} if times else {}
+    networks = {name: network_layers(model.experiment) for name, model in REPORT.items()}
+    if which == "multiply_adds":
+        return {name: multiply_adds(layers) / 1e6 for name, layers in networks.items()}
+    return {name: float(parameter_count(layers)) for name, layers in networks.items()}
+
+
+def cost_point(one: SeriesResult, cost: float) -> CostPoint:
+    """A network's mark in the scatter."""
+    experiment = one.model.experiment
+    return CostPoint(
+        title=f"{experiment.depth}-conv, {experiment.regularizer_title}",
+        regularizer=experiment.regularizer,
+        depth=experiment.depth,
+        cost=cost,
+        accuracy=one.accuracy.value,
+        low=one.accuracy.low,
+        high=one.accuracy.high,
+    )
+
+
+def load_times() -> EpochTimes | None:
+    """The measured times; read again only where a file was written."""
+    places = (epoch_times.measured_path(), settings.PRETRAINED / epoch_times.EPOCH_TIMES_FILE)
+    return _load_times(tuple((str(place), cache.modified_ns(place)) for place in places))
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _load_times(moments: tuple[tuple[str, int], ...]) -> EpochTimes | None:
+    return epoch_times.load_epoch_times()

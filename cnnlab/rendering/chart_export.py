@@ -1,0 +1,45 @@
+"""A chart as a picture file: PNG and SVG, drawn by vl-convert, which needs no browser and no internet."""
+
+import io
+from typing import Any
+
+import pyarrow as pa  # type: ignore[import-untyped,unused-ignore]
+
+from cnnlab.rendering.charts import Spec
+from cnnlab.rendering.palette import BACKGROUND
+
+EXPORT_WIDTH = 900  # pixels, before PNG_SCALE
+PNG_SCALE = 2.0
+VEGA_LITE_VERSION = "6.1"  # the version that Altair 6 writes
+FONT = "Liberation Sans, Arial, sans-serif"
+
+
+def to_svg(spec: Spec) -> str:
+    """The chart as SVG on a white background."""
+    import vl_convert  # with its JavaScript engine 0.1 GB: only where somebody downloads
+
+    return str(vl_convert.vegalite_to_svg(standalone_spec(spec), vl_version=VEGA_LITE_VERSION, allowed_base_urls=[]))
+
+
+def to_png(spec: Spec) -> bytes:
+    """The chart as PNG on a white background."""
+    import vl_convert
+
+    return bytes(
+        vl_convert.vegalite_to_png(
+            standalone_spec(spec), vl_version=VEGA_LITE_VERSION, scale=PNG_SCALE, allowed_base_urls=[]
+        )
+    )
+
+
+def standalone_spec(spec: Spec) -> dict[str, Any]:
+    """The specification with its data as plain rows, a width, and the background that its colors adapt to."""
+    figures = pa.ipc.open_stream(io.BytesIO(spec["datasets"]["figures"])).read_all().to_pylist()
+    config = {**spec.get("config", {}), "font": FONT}
+    return {
+        **spec,
+        "datasets": {"figures": figures},
+        "width": EXPORT_WIDTH,
+        "background": BACKGROUND["light"],
+        "config": config,
+    }
