@@ -6,6 +6,7 @@ import streamlit as st
 
 from cnnlab import formatting
 from cnnlab.experiment import (
+    AUGMENTATIONS,
     OPTIMIZERS,
     PRECISIONS,
     TRAIN_IMAGE_COUNTS,
@@ -17,6 +18,7 @@ from cnnlab.jobs.precision import bfloat16_hint
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.ui import selected_network
+from cnnlab.ui.augmentation_preview import augmentation_preview
 from cnnlab.ui.state import session_key
 
 SESSION_FORM_ERROR = session_key("train.form_error")
@@ -31,6 +33,9 @@ INTEGER_FIELDS = {
     "dense": "Units in a dense layer",
     "batch": "Batch",
 }
+AUGMENT = session_key("f_augment")
+AUGMENTATION_NAMES = {"none": "none", "flip_shift": "flip and shift"}
+LABEL_NOISE_STEP = 0.1
 LEARNING_RATE_STEP = 0.0005  # of one click on + or -
 SPLITS = {"validation": "validation images", "test": "test images (trains on all training images)"}
 PRECISION_NAMES = {"float32": "float32", "bfloat16": "bfloat16: half the digits"}
@@ -101,6 +106,7 @@ def advanced_fields() -> None:
         placeholder="all of them",
         on_change=on_change,
     )
+    training_image_fields()
     for name, label in INTEGER_FIELDS.items():
         st.number_input(label, key=f"f_{name}", step=2 if name == "kernel" else 1, on_change=on_change)
     st.selectbox("Optimizer", OPTIMIZERS, key="f_optimizer", on_change=on_change)
@@ -118,6 +124,23 @@ def precision_field() -> None:
         key="f_precision",
         format_func=PRECISION_NAMES.__getitem__,
         help=hint or None,
+        on_change=on_change,
+    )
+
+
+def training_image_fields() -> None:
+    """Augmentation, with pictures of what it does, and label noise."""
+    st.selectbox(
+        "Augmentation", AUGMENTATIONS, key=AUGMENT, format_func=AUGMENTATION_NAMES.__getitem__, on_change=on_change
+    )
+    if st.session_state[AUGMENT] != "none":
+        augmentation_preview(st.session_state[DATASET], int(st.session_state.get("f_seed") or 0))
+    st.number_input(
+        "Label noise",
+        key="f_label_noise",
+        step=LABEL_NOISE_STEP,
+        format="%.7g",
+        help="The share of training labels, from 0 to 1, that are replaced by a random class.",
         on_change=on_change,
     )
 

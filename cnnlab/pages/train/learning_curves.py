@@ -6,11 +6,12 @@ from cnnlab import formatting
 from cnnlab.analysis import curve_summary
 from cnnlab.array_types import History
 from cnnlab.experiment import Experiment
-from cnnlab.explanations import curves
+from cnnlab.explanations import curves, sweeps
 from cnnlab.pages.train.live_feature_maps import live_feature_maps
 from cnnlab.regularizers import REGULARIZERS
-from cnnlab.rendering import charts, palette
+from cnnlab.rendering import charts, palette, sweep_charts
 from cnnlab.storage.runs import Run
+from cnnlab.sweep_results import early_stopping, label_noise_result
 from cnnlab.ui import cache
 
 LIVE_CHART_NOTE = " while it trains; the figures above it are those of the last epoch"
@@ -48,6 +49,7 @@ def learning_curves(experiment: Experiment, history: History) -> None:
         accuracy_chart(experiment, history, curves.describe_accuracy(history, experiment.title, experiment.split))
     with right:
         loss_chart(experiment, history, curves.describe_loss(history, experiment.title, experiment.split))
+    label_noise_curves(experiment, history)
     penalty_chart(experiment, history)
 
 
@@ -97,3 +99,21 @@ def penalty_chart(experiment: Experiment, history: History) -> None:
         left.markdown(f"**L2 penalty**, on a scale of its own. {sentence}")
         words = f"L2 penalty of {experiment.title} over the epochs: the sentence beside it has its size"
         right.vega_lite_chart(spec=charts.penalty_chart(history, experiment.epochs), alt=words, key="penalty")
+
+
+def label_noise_curves(experiment: Experiment, history: History) -> None:
+    """The accuracies on clean and on changed labels, and early stopping; nothing without label noise."""
+    evaluated = curve_summary.evaluated_epochs(history)
+    if not experiment.label_noise or not len(evaluated["epoch"]):
+        return
+    stop = early_stopping(evaluated)
+    result = label_noise_result(evaluated, experiment.train_eval_images)
+    st.markdown(f"**Clean and changed labels**. {sweeps.describe_label_noise(result)}")
+    st.html(palette.label_noise_legend_html())
+    st.vega_lite_chart(
+        spec=sweep_charts.label_noise_chart(evaluated, experiment.epochs, stop),
+        alt=f"Accuracies of {experiment.title} on clean and on changed labels over the epochs",
+        key="label noise",
+    )
+    if stop and experiment.split == "validation":
+        st.markdown(sweeps.describe_early_stopping(stop, experiment.validation_images))
