@@ -222,7 +222,7 @@ def test_a_job_is_resumed_three_times_and_then_fails_with_the_reason(queue: Queu
         assert job is not None
         job = queue.record_interruption(job, crash="its process was killed.")
     assert (job.state, job.attempts) == ("failed", 4)
-    assert job.reason == "It was resumed 3 times and broke off again: its process was killed."
+    assert job.reason == "The training was resumed 3 times and ended early again: its process was killed."
 
 
 def test_a_stop_of_the_dispatcher_is_no_crash(queue: Queue) -> None:

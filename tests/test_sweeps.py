@@ -297,7 +297,8 @@ def test_two_points_are_compared_on_the_same_images(home):
     small, large = sweep_results(plain)
     expected = paired_difference(outcomes[1], outcomes[0])
     assert accuracy_difference(large, small, "validation") == expected
-    (sentence,) = sentences.describe_sizes(plain, [small, large])
+    sentence, updates = sentences.describe_sizes(plain, [small, large])
+    assert "24 with 500 images, 48 with 1,000" in updates  # 3 epochs of 8 and of 16 batches
     assert f"{100 * expected.value:+.1f} points" in sentence and "500" in sentence and "1,000" in sentence
 
 

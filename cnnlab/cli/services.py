@@ -11,7 +11,7 @@ from cnnlab.cli.output import print_progress
 from cnnlab.experiment import CHOICES
 from cnnlab.settings import SettingsError
 
-BENCHMARKS = ("training", "epochs", "inside", "page")
+BENCHMARKS = ("training", "epochs", "inside", "start", "page")
 
 
 @click.command()
@@ -90,7 +90,7 @@ def doctor(exit_code: bool) -> int:
 @click.command()
 @click.argument("name", metavar=f"[{'|'.join(BENCHMARKS)}]", type=click.Choice(BENCHMARKS))
 @click.option("--images", type=int, default=40_000, show_default=True, help="training: images an epoch")
-@click.option("--rounds", type=int, default=3, show_default=True, help="training, epochs, page: how often each")
+@click.option("--rounds", type=int, default=3, show_default=True, help="training, epochs, start, page: how often each")
 @click.option("--depth", type=int, default=3, show_default=True)
 @click.option("--regularizer", type=click.Choice(CHOICES["regularizer"]), default="none", show_default=True)
 @click.option("--batches", type=int, default=25, show_default=True, help="epochs: batches timed in each round")

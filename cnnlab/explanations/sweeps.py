@@ -71,7 +71,8 @@ def describe_sizes(
 ) -> list[str]:
     """What more training images do, what augmentation does, and which of the two does more."""
     plain, augmented = (by_size(results, augment) for augment in ("none", "flip_shift"))
-    sentences = [describe_growth(sweep, line, predictions) for line in (plain or augmented,) if len(line) > 1]
+    line = plain or augmented
+    sentences = [describe_growth(sweep, line, predictions), describe_updates(line)] if len(line) > 1 else []
     both = [size for size in plain if size in augmented]
     if both:
         size = both[-1]
@@ -104,6 +105,16 @@ def describe_growth(sweep: Sweep, line: dict[float, PointResult], predictions: P
         f"**More images**: from {small:,.0f} to {large:,.0f} training images the {sweep.measured_on} accuracy goes from"
         f" {percent(first.accuracy.value, 1)} to {percent(last.accuracy.value, 1)}, {describe_change(change)}; the gap"
         f" goes from {points(first.gap.value)} to {points(last.gap.value)}."
+    )
+
+
+def describe_updates(line: dict[float, PointResult]) -> str:
+    """How many weight updates the smallest and the largest training set get in the same number of epochs."""
+    small, large = (line[size].first.run.experiment for size in (min(line), max(line)))
+    updates = [one.epochs * -(-int(one.train_images or 0) // one.batch) for one in (small, large)]
+    return (
+        f"All are trained for {large.epochs} epochs, so fewer images also mean fewer weight updates: {updates[0]:,}"
+        f" with {small.train_images:,} images, {updates[1]:,} with {large.train_images:,}."
     )
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Collection
+from typing import Any
 
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import queue_statements as statements
@@ -35,6 +36,18 @@ def submit_next_seed(
             seed += 1
         chosen = dataclasses.replace(experiment, seed=seed)
         return queue.submit(chosen, person, address=address, is_teacher=is_teacher)
+
+
+def join_or_submit_next_seed(
+    queue: Queue, experiment: Experiment, person: str, trained: Collection[int] = (), **origin: Any
+) -> Job:
+    """`person` joins the first active training of this series; without one, `submit_next_seed`. Raises as that."""
+    with queue.write_transaction():
+        series = series_experiment(experiment)
+        active = [job.experiment for job in queue.active() if job.is_readable]
+        if same := [one for one in active if series_experiment(one) == series]:
+            return queue.submit(same[0], person, **origin)
+        return submit_next_seed(queue, experiment, person, trained, **origin)
 
 
 def active_seeds(jobs: Collection[Job], experiment: Experiment) -> set[int]:

@@ -28,8 +28,8 @@ LINE_STYLES = {  # name: (colour, dash)
 }
 LABEL_NOISE_LINES = {  # name: (colour, dash, what it is called)
     "clean": (TRAINING, [1, 0], "training images with a clean label"),
-    "changed": ("#B2007F", [8, 3, 2, 3], "training images with a changed label: the changed label"),
-    "true": ("#8A6D00", [2, 3], "the same images: their true class"),
+    "changed": ("#CC4499", [8, 3, 2, 3], "training images with a changed label: the changed label"),
+    "true": ("#96760A", [2, 3], "the same images: their true class"),
     "validation": (VALIDATION, [6, 3], "validation images"),
 }
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4], [4, 4])

@@ -69,11 +69,15 @@ def point_depth(point: PointResult) -> int:
 
 
 def label_noise_chart(history: History, epochs: int, stop: EarlyStopping | None) -> Spec:
-    """The accuracies over the epochs, with a line at the epoch of the highest validation accuracy."""
+    """The accuracies over the epochs, with a line at the epoch of the highest validation accuracy.
+
+    Without label noise all labels are clean.
+    """
+    clean = history[CLEAN_ACCURACY]
     return with_data(
         cached_spec("sweep_chart_specs.label_noise_curves", epochs),
         epoch=history["epoch"],
-        clean=history[CLEAN_ACCURACY],
+        clean=clean if np.isfinite(clean).any() else history["train_eval_accuracy"],
         changed=history[CHANGED_ACCURACY],
         true=history[TRUE_ACCURACY],
         validation=history["val_accuracy"],

@@ -1,9 +1,14 @@
 """Asks the queue for a training in the name of this person, and says why where that was refused."""
 
+from collections.abc import Callable
+from contextlib import suppress
+
 import streamlit as st
 
+from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import dispatcher_process, next_seed
+from cnnlab.jobs.job import Job
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.rendering.markdown import escape_markdown
@@ -34,13 +39,32 @@ def submit_training(experiment: Experiment) -> None:
         st.session_state[SESSION_REFUSAL] = str(no)
 
 
+def prepare_training() -> None:
+    """Make sure that a dispatcher runs, and with it a standby worker, before the first request for a training."""
+    with suppress(QueueError, SettingsError):  # the request itself says why
+        if settings.current().standby_workers:
+            dispatcher_process.ensure_running()
+
+
+def submit_or_join(experiment: Experiment) -> None:
+    """Join a training of this experiment with any seed, or submit the smallest free seed; for the callback of a button.
+
+    A class that presses the button at once watches one training.
+    """
+    submit_seed(experiment, next_seed.join_or_submit_next_seed)
+
+
 def submit_next_seed(experiment: Experiment) -> None:
     """Submit this experiment with the smallest free seed and select it; for the callback of a button."""
-    queue = cache.open_queue()
+    submit_seed(experiment, next_seed.submit_next_seed)
+
+
+def submit_seed(experiment: Experiment, submit: Callable[..., Job]) -> None:
+    """Call `submit` in the name of this person and select the experiment of the job; keep the reason of a refusal."""
     trained = find_series(experiment, [*runs.shipped_seeds(), *cache.list_runs()]).seeds
     try:
-        job = next_seed.submit_next_seed(
-            queue,
+        job = submit(
+            cache.open_queue(),
             experiment,
             app_shell.current_person(),
             trained,

@@ -82,7 +82,8 @@ def noise_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
     """The curves of one share of noisy labels, and what all shares end with."""
     by_share = {format_decimal(float(one.value("label_noise"))): one for one in results}
     noisy = [word for word, one in by_share.items() if one.value("label_noise")]
-    options = {word: f"{percent(float(word))} of the labels replaced" for word in [*noisy[1:2], *by_share]}
+    first = noisy[len(noisy) // 2 :][:1]  # one in the middle
+    options = {word: f"{percent(float(word))} of the labels replaced" for word in [*first, *by_share]}
     point = by_share[select_param(LEVEL_PARAM, "Share of replaced labels", options)]
     run = point.first.run
     history, stop = cache.history(run), early_stopping(cache.history(run))

@@ -43,6 +43,12 @@ def requested_experiment() -> Experiment:
     return selected_network.show_experiment(experiment)
 
 
+def is_first_visit() -> bool:
+    """Whether neither the URL nor the session nor a training of this person says what to show."""
+    named = any(name in st.query_params for name in ("run", *EXPERIMENT_PARAMS))
+    return not named and selected_network.selected_experiment() is None and own_training() is None
+
+
 def own_training() -> Experiment | None:
     """The experiment of a training that this person has asked for: a running one first."""
     with suppress(QueueError, ExperimentError):
