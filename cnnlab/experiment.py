@@ -19,6 +19,7 @@ DATASETS = ("cifar10", "shapes")
 SPLITS = ("validation", "test")
 OPTIMIZERS = ("adam", "sgd", "rmsprop")
 PRECISIONS = ("float32", "bfloat16")
+AUGMENTATIONS = ("none", "flip_shift")  # of the training images, see `data.augmentation`
 TRAIN_IMAGE_COUNTS = {  # (default, maximum), for each data set and split
     ("cifar10", "validation"): (40_000, 40_000),
     ("cifar10", "test"): (50_000, 50_000),
@@ -41,6 +42,7 @@ NUMERIC_FIELDS = {  # every field that is a number, with its type on the command
     "train_images": int,
     "strength": float,
     "learning_rate": float,
+    "label_noise": float,
 }
 CHOICES = {
     "dataset": DATASETS,
@@ -48,8 +50,10 @@ CHOICES = {
     "regularizer": tuple(REGULARIZERS),
     "optimizer": OPTIMIZERS,
     "precision": PRECISIONS,
+    "augment": AUGMENTATIONS,
 }
 LEARNING_RATE_RANGE = (1e-6, 10.0)
+LABEL_NOISE_RANGE = (0.0, 1.0)
 NO_STRENGTH = (0.0, 0.0, 0.0)  # default, minimum, maximum of a regularizer without one
 KEY_DEFAULT = "key_default"  # metadata of a field: see `added_field`
 
@@ -61,9 +65,9 @@ class ExperimentError(ValueError):
 def added_field(default: Any) -> Any:
     """A field that `Experiment` gained after runs had been made; `default` is what those runs were trained with.
 
-    It enters the key only where its value differs from this default, and a file without it means this default, so runs
-    from before the field keep their keys. A later change of the default for new experiments must not change this one:
-    then write `dataclasses.field(default=NEW, metadata={KEY_DEFAULT: OLD})`.
+    It enters the file and the key only where its value differs from this default, and a file without it means this
+    default, so runs from before the field keep their keys. A later change of the default for new experiments must not
+    change this one: then write `dataclasses.field(default=NEW, metadata={KEY_DEFAULT: OLD})`.
     """
     return field(default=default, metadata={KEY_DEFAULT: default})
 
@@ -73,8 +77,10 @@ class Experiment:
     """One network, one data set, one way of training: every setting that affects the result, and no other.
 
     Fields left out take the report's values. `strength` and `train_images` may be None: the regularizer's default
-    strength, and all images of the split. Numbers are stored in one form (learning rate 1 becomes 1.0), so equal
-    experiments have equal keys. A new field is declared with `added_field`.
+    strength, and all images of the split. `augment` is how the training images are changed at random in each epoch
+    (`data.augmentation`), `label_noise` the share of training labels that are replaced at random (`data.label_noise`).
+    Numbers are stored in one form (learning rate 1 becomes 1.0), so equal experiments have equal keys. A new field is
+    declared with `added_field`.
 
     Raises ExperimentError for a value outside its range.
     """
@@ -94,6 +100,8 @@ class Experiment:
     seed: int = 0
     train_images: int | None = None
     precision: str = "float32"
+    augment: str = added_field("none")
+    label_noise: float = added_field(0.0)
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
@@ -106,6 +114,7 @@ class Experiment:
         default_strength, low_strength, high_strength = strength_range(self.regularizer)
         strength = default_strength if self.strength is None else self.strength
         self._set_normalized("strength", check_float("strength", strength, low_strength, high_strength))
+        self._set_normalized("label_noise", check_float("label_noise", self.label_noise, *LABEL_NOISE_RANGE))
         default_images, max_images = TRAIN_IMAGE_COUNTS[self.dataset, self.split]
         images = default_images if self.train_images is None else self.train_images
         self._set_normalized("train_images", check_integer("train_images", images, 1, max_images))
@@ -132,8 +141,16 @@ class Experiment:
         return dataclasses.asdict(self)
 
     def to_json(self) -> str:
-        """Canonical JSON: keys sorted, no spaces, every number in one form. Equal experiments give equal text."""
-        return canonical_json(self.to_dict())
+        """Canonical JSON: keys sorted, no spaces, every number in one form. Equal experiments give equal text.
+
+        It has the fields of the first version, always, and of each field added since (`added_field`) those that differ
+        from their value of that time. So a new field changes neither the text nor the key of an existing experiment.
+        """
+        absent = object()
+        defaults = self._key_defaults()
+        return canonical_json(
+            {name: value for name, value in self.to_dict().items() if defaults.get(name, absent) != value}
+        )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Experiment":
@@ -160,15 +177,8 @@ class Experiment:
 
     @cached_property
     def key(self) -> str:
-        """The name of the run's directory: 16 hex digits of a SHA-256.
-
-        The digest is taken over the canonical JSON of the fields of the first version, always, and of each field added
-        since (`added_field`) where it differs from its value of that time. So a new field changes no existing key.
-        """
-        absent = object()
-        defaults = self._key_defaults()
-        hashed = {name: value for name, value in self.to_dict().items() if defaults.get(name, absent) != value}
-        return hashlib.sha256(canonical_json(hashed).encode()).hexdigest()[:16]
+        """The name of the run's directory: 16 hex digits of the SHA-256 of `to_json`."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
     @classmethod
     def _key_defaults(cls) -> dict[str, Any]:
@@ -202,6 +212,8 @@ class Experiment:
                 parts.append(f"{name} {value}")
         if (self.optimizer, self.learning_rate) != (default.optimizer, default.learning_rate):
             parts.append(f"{self.optimizer} {format_decimal(self.learning_rate)}")
+        parts += ["flip and shift"] if self.augment == "flip_shift" else []
+        parts += [f"label noise {format_decimal(self.label_noise)}"] if self.label_noise else []
         return parts + ([self.precision] if self.precision != default.precision else [])
 
 

@@ -18,6 +18,7 @@ CHROMIUM = shutil.which(os.environ.get("CNNLAB_CHROMIUM") or "chromium")
 PLAYWRIGHT = importlib.util.find_spec("playwright")
 RAY = importlib.util.find_spec("ray")
 
+LONGEST = ("ray", "test_trainer.py", "test_train_browser.py", "test_look_inside_browser.py", "test_dispatcher.py")
 NEEDED = {  # marker: (whether it can run here, what to do about it)
     "browser": (bool(CHROMIUM and PLAYWRIGHT), "needs Chromium: apt-get install chromium, or set CNNLAB_CHROMIUM"),
     "ray": (bool(RAY), "needs Ray: pip install -r deploy/requirements-ray.txt"),
@@ -31,11 +32,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """With `-n 2` the tests of a file, or of the cluster, run in one process; the longest begin first."""
+    if config.getoption("numprocesses", None):
+        config.option.dist, config.option.loadscopereorder = "loadgroup", False
+
+
+def process_group(item: pytest.Item) -> str:
+    """The tests that run in one process: they share servers, trainings and the cluster."""
+    return "ray" if item.get_closest_marker("ray") else item.path.name
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group(process_group(item)))
+        items.sort(
+            key=lambda item: LONGEST.index(process_group(item)) if process_group(item) in LONGEST else len(LONGEST)
+        )
     for item in items:
-        if config.pluginmanager.hasplugin("xdist"):  # `-n 2 --dist loadgroup`: a file, or the cluster, to one process
-            item.add_marker(pytest.mark.xdist_group("ray" if item.get_closest_marker("ray") else item.path.name))
         if item.path.parent.name == "browser" or (isinstance(item, pytest.Function) and is_slow(item)):
             item.add_marker(pytest.mark.slow)
         for marker, (possible, reason) in NEEDED.items():

@@ -6,6 +6,7 @@ named here. An exception on the page, or one that is raised, is a `Crash`; the s
 """
 
 import io
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from step_meter import StepMeter
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
@@ -23,9 +25,11 @@ TYPES = (
     "number_input", "text_input", "pagination", "file_uploader", "camera_input",
 )  # fmt: skip
 UP, DOWN = "+", "-"  # one step of a number that has no ends
+NEW_LINE = "\n"
 TIMEOUT = 60  # seconds for one run of a script, on a busy machine
 
 Script = Callable[[], None]
+Watch = Callable[[str, float, float, str], object]  # told "ok", "one sentence" or "crash", its cost, and what was done
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class Report:
     crashes: list[Crash] = field(default_factory=list)
     params: dict[str, set[str]] = field(default_factory=dict)
     actions: set[Action] = field(default_factory=set)
+    watch: Watch = lambda outcome, seconds, megabytes, detail: None
 
     def add(self, other: "Report") -> None:
         """Count another report in."""
@@ -106,15 +111,16 @@ class Visitor:
         """Run the script once; False, and a crash in the report, where it failed."""
         before = params_of(app)
         self.report.steps += 1
-        try:
-            app.run()
-            message = app.exception[0].message if app.exception else ""
-        except Exception as error:  # the tester itself raises some of them
-            message = repr(error)
+        with StepMeter() as used:
+            message = run_once(app)
         for name, value in params_of(app).items():
             self.report.params.setdefault(name, set()).add(value)
         if message:
             self.report.crashes.append(Crash(tuple(before.items()), done, message.splitlines()[0]))
+        outcome = "crash" if message else "one sentence" if app.error or app.warning else "ok"
+        self.report.watch(
+            outcome, used.cpu_seconds, used.megabytes, f"{before}: {done}: {message.partition(NEW_LINE)[0]}"
+        )
         return not message
 
     def act(self, action: Action) -> None:
@@ -143,6 +149,15 @@ class Visitor:
     def reload(self, after: Action) -> None:
         """Open the address that the page left in a new session."""
         self.run(self.new_session(params_of(self.app)), f"{after}, then a reload")
+
+
+def run_once(app: AppTest) -> str:
+    """Run the script; what it, or the tester, raised, "" where nothing was."""
+    try:
+        app.run()
+        return app.exception[0].message if app.exception else ""
+    except Exception as error:  # the tester itself raises some of them
+        return repr(error)
 
 
 def params_of(app: AppTest) -> dict[str, str]:
@@ -228,19 +243,32 @@ def sweep(
     address: Mapping[str, str],
     skip: Collection[str] = (),
     session: Mapping[str, Any] | None = None,
+    report: Report | None = None,
+    most_steps: float = math.inf,
 ) -> Report:
-    """Every option of every widget, also of those that appear on the way, each followed by Next and by a reload."""
-    report = Report()
+    """Every option of every widget, also of those that appear on the way, each followed by Next and by a reload.
+
+    It is counted into `report`. With `most_steps`, options are drawn at random, with a fixed seed, until there are so
+    many.
+    """
+    limited = math.isfinite(most_steps)
+    random = Random(0)
+    report = Report() if report is None else report
     visitor = Visitor(script, address, report, session)
     while left := [one for one in actions(visitor.app, skip) if one not in report.actions]:
-        visitor.act(left[0])
-        visitor.next_and_reload(left[0])
+        if report.steps >= most_steps:
+            break
+        chosen = random.choice(left) if limited else left[0]
+        visitor.act(chosen)
+        visitor.next_and_reload(chosen)
     return report
 
 
-def random_walk(script: Script, address: Mapping[str, str], steps: int, seed: int) -> Report:
+def random_walk(
+    script: Script, address: Mapping[str, str], steps: int, seed: int, report: Report | None = None
+) -> Report:
     """Random options of random widgets; every tenth time the page is reloaded and the walk goes on from there."""
-    random, report = Random(seed), Report()
+    random, report = Random(seed), report or Report()
     visitor = Visitor(script, address, report)
     while report.steps < steps:
         possible = actions(visitor.app)

@@ -280,5 +280,5 @@ def test_a_refusal_is_one_sentence_on_the_page() -> None:
     app.run()
     next(one for one in app.button if one.label.startswith("Train it")).click().run()
     assert not app.exception
-    assert "No new trainings are taken at the moment: the teacher has closed the queue." in text(app)
+    assert "No new trainings are accepted at the moment: the teacher has closed the queue." in text(app)
     assert Queue().active() == []

@@ -3,95 +3,53 @@
 The matrix: each file of a run is damaged in every way of `damage.cases`, and every page is drawn by Streamlit's tester.
 """
 
-import io
 import json
 import os
 import shutil
-import time
 import tracemalloc
-import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import damage
-import h5py
-import numpy as np
 import pytest
-import streamlit as st
 from damage import DamageCase
-from history_factories import history, write
-from run_factories import some_weights, write_run
+from damaged_pages import (
+    LEARNED,
+    OTHER,
+    VICTIM,
+    VIEWS,
+    WEIGHT_VIEWS,
+    Outcome,
+    View,
+    draw,
+    home_of_two_runs,
+    restore,
+    tried,
+    victim,
+    words,
+)
+from history_factories import write
 from streamlit.testing.v1 import AppTest
 
 from cnnlab import settings
 from cnnlab.data import load_dataset
-from cnnlab.experiment import Experiment
-from cnnlab.jobs import dispatcher_process, top_activations_file, top_activations_job
+from cnnlab.jobs import top_activations_file, top_activations_job
 from cnnlab.jobs.admin import Admin
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.report_models import REPORT
-from cnnlab.storage import files, runs
+from cnnlab.storage import runs
 from cnnlab.storage.runs import Run
-from cnnlab.ui import app_shell
 
 pytestmark = pytest.mark.slow
 
-VICTIM = Experiment(dataset="shapes", depth=2, regularizer="l2", filters=4, dense=10, epochs=2)
-OTHER = Experiment(dataset="shapes", depth=2, regularizer="none", filters=4, dense=10, epochs=2)
-LEARNED = history([0.1, 0.4, 0.6], [0.1, 0.4, 0.5])
-RECORD = {"epoch_seconds": [1.0, 1.2], "seconds": 2.2, "device": "AMD EPYC", "test_accuracy": 0.5, "versions": {}}
 EVERY_DAMAGE = "CNNLAB_EVERY_DAMAGE" in os.environ  # an hour; otherwise one damage of each kind
 
 
-def write_whole_run(folder: Path, experiment: Experiment) -> None:
-    """A finished run with every file that a training leaves; as in shipped runs, model.keras has the last weights."""
-    write_run(folder, experiment, (0, 1))
-    write(folder, experiment, LEARNED, **RECORD)
-    write_keras_file(folder / "model.keras", some_weights(experiment, seed=2))
-    logits = np.random.default_rng(0).normal(size=(500, 10)).astype(np.float16)
-    labels = np.tile(np.arange(10, dtype=np.uint8), 50)
-    files.write_npz(folder / "predictions.npz", {"test": logits, "test_labels": labels})
-
-
-def write_keras_file(path: Path, weights: dict[str, np.ndarray]) -> None:
-    """What Keras writes of a network of convolutions and dense layers, as far as the weights are concerned."""
-    content, layers, counts = io.BytesIO(), [], {"Conv2D": 0, "Dense": 0}
-    with h5py.File(content, "w") as file:
-        for name in dict.fromkeys(key.partition("/")[0] for key in weights):
-            kind = "Conv2D" if name.startswith("conv") else "Dense"
-            group = kind.lower() + (f"_{counts[kind]}" if counts[kind] else "")
-            counts[kind] += 1
-            layers.append({"class_name": kind, "config": {"name": name}})
-            for number, variable in enumerate(("kernel", "bias")):
-                file[f"layers/{group}/vars/{number}"] = weights[f"{name}/{variable}"]
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("config.json", json.dumps({"config": {"layers": layers}}))
-        archive.writestr("model.weights.h5", content.getvalue())
-
-
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory):
-    """A home with two whole runs."""
-    home = tmp_path_factory.mktemp("pristine")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CNNLAB_HOME", str(home))
-        for experiment in (VICTIM, OTHER):
-            write_whole_run(settings.runs_dir() / experiment.key, experiment)
-    return home
-
-
 @pytest.fixture
-def home(pristine, tmp_path, monkeypatch):
-    """A copy of it that a test may damage."""
-    shutil.copytree(pristine, tmp_path / "home", symlinks=True)
-    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "home" / "pretrained")
-    monkeypatch.setattr(app_shell, "current_person", lambda: "carol")
-    monkeypatch.setattr(dispatcher_process, "ensure_running", lambda: None)
-    (tmp_path / "home" / "settings.json").write_text(json.dumps({"teacher": "carol"}))
-    clear_caches()
-    return tmp_path / "home"
+def home(tmp_path):
+    """A home with two whole runs that a test may damage."""
+    with home_of_two_runs(tmp_path / "home") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -118,53 +76,6 @@ def whole(home, pictures):
     return home / "whole"
 
 
-def restore(whole: Path) -> None:
-    """Undo every damage."""
-    shutil.rmtree(victim())
-    shutil.copytree(whole, victim(), symlinks=True)
-
-
-def clear_caches() -> None:
-    st.cache_data.clear()
-    st.cache_resource.clear()
-
-
-def victim() -> Path:
-    return settings.runs_dir() / VICTIM.key
-
-
-@dataclass(frozen=True)
-class View:
-    """A page with an address; `about` it is the damaged run or another one."""
-
-    page: str
-    about: str
-    address: tuple[tuple[str, str], ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.page} about {self.about} {dict(self.address)}"
-
-
-def experiment_address(experiment: Experiment) -> tuple[tuple[str, str], ...]:
-    return tuple((name, str(value)) for name, value in experiment.to_dict().items())
-
-
-VIEWS = [
-    View("train", "victim", experiment_address(VICTIM)),
-    View("train", "other", experiment_address(OTHER)),
-    View("compare", "victim", (("add", f"{VICTIM.key},{OTHER.key}"),)),
-    View("mistakes", "victim", (("run", OTHER.key), ("versus", VICTIM.key))),
-    View("admin", "other"),
-    View("look_inside", "other", (("run", OTHER.key),)),
-    View("look_inside", "victim", (("run", VICTIM.key),)),
-]
-WEIGHT_VIEWS = [  # of Look inside, which open the weights of other epochs or of two runs, or top.npz
-    View("look_inside", "victim", (("run", VICTIM.key), ("epoch", "1"))),
-    View("look_inside", "victim", (("run", VICTIM.key), ("view", "maps"), ("hold", "yes"))),
-    View("look_inside", "victim", (("run", VICTIM.key), ("view", "map"), ("layer", "conv1"), ("map", "1"))),
-    View("look_inside", "victim", (("run", OTHER.key), ("view", "versus"), ("versus", VICTIM.key))),
-    View("look_inside", "victim", (("run", VICTIM.key), ("view", "xray"))),
-]
 FAST_VIEWS = [view for view in VIEWS if view.page in ("train", "compare", "admin")]  # that need no pictures
 FAST_CASES = [
     ("record.json", "epoch_seconds is abc"),
@@ -173,46 +84,6 @@ FAST_CASES = [
     ("experiment.json", "of another seed"),
     ("model.keras", "cut at 50 %"),
 ]
-
-
-def draw(view: View) -> AppTest:
-    app = AppTest.from_string(f"from cnnlab.pages import {view.page}\n{view.page}.page()\n", default_timeout=120)
-    app.query_params.update(dict(view.address))
-    return app.run()
-
-
-def words(app: AppTest) -> list[str]:
-    """What the page warns of."""
-    return [str(element.value) for kind in (app.warning, app.error, app.markdown) for element in kind]
-
-
-def says_damaged(app: AppTest) -> bool:
-    return any("damaged" in text and "Traceback" not in text for text in words(app))
-
-
-@dataclass
-class Outcome:
-    """How a page came through a damage: "whole" (it needs nothing of the file), "sentence" or "crash"."""
-
-    kind: str
-    seconds: float
-    detail: str = ""
-
-
-def outcome(view: View, case: DamageCase) -> Outcome:
-    started = time.perf_counter()
-    app = draw(view)
-    seconds = time.perf_counter() - started
-    if app.exception:
-        return Outcome("crash", seconds, f"{case} on {view}: {app.exception[0].message}")
-    return Outcome("sentence" if says_damaged(app) else "whole", seconds, f"{case} on {view}")
-
-
-def tried(case: DamageCase, views: list[View]) -> list[Outcome]:
-    """The damage, done, and what every page says then."""
-    clear_caches()
-    case.apply(victim() / case.file)
-    return [outcome(view, case) for view in views]
 
 
 def find_case(file: str, name: str) -> DamageCase:
@@ -334,7 +205,7 @@ def test_no_damage_of_this_file_crashes_any_page(whole, file):
         restore(whole)
         found += tried(case, VIEWS + WEIGHT_VIEWS * (file in ("weights/001.npz", "model.keras", "top.npz")))
     counts = {kind: sum(one.kind == kind for one in found) for kind in ("whole", "sentence", "crash")}
-    print(f"{file}: tried {len(found)}, {counts}, slowest {max(one.seconds for one in found):.1f} s")
+    print(f"{file}: tried {len(found)}, {counts}, slowest {max(one.cpu_seconds for one in found):.1f} s")
     assert [one.detail for one in found if one.kind == "crash"] == []
 
 

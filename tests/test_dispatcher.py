@@ -182,7 +182,7 @@ def test_a_worker_that_dies_a_fourth_time_fails_the_job_with_a_readable_reason(l
     lab.dispatcher()
     assert lab.ends(job) == ["failed"]
     assert lab.queue.get(job.id).reason == (
-        "It was resumed 3 times and broke off again: its process died of SIGKILL "
+        "The training was resumed 3 times and ended early again: its process died of SIGKILL "
         "(killed from outside, most often because the machine ran out of memory)."
     )
 
@@ -317,7 +317,7 @@ def test_a_training_that_takes_its_host_down_again_and_again_fails_at_last(lab: 
     failed = lab.queue.get(job.id)
     assert (failed.state, failed.reason) == (
         "failed",
-        "It was begun 25 times and was interrupted each time: ask for it again.",
+        "The training was started 25 times and interrupted each time: ask for it again.",
     )
 
 

@@ -32,7 +32,7 @@ def test_what_is_left_out_is_the_same_as_saying_it():
 def test_every_field_changes_the_key():
     other = {name: next(word for word in CHOICES[name] if word != getattr(Experiment(), name)) for name in CHOICES}
     other |= {"depth": 3, "filters": 32, "kernel": 5, "dense": 50, "epochs": 3, "batch": 32, "seed": 1}
-    other |= {"learning_rate": 0.01, "train_images": 100}
+    other |= {"learning_rate": 0.01, "train_images": 100, "label_noise": 0.4}
     keys = {Experiment(**{name: value}).key for name, value in other.items()} | {Experiment().key}
     keys.add(Experiment(regularizer="l2", strength=0.5e-5).key)
     assert len(keys) == len(other) + 2
@@ -61,6 +61,8 @@ def test_json_there_and_back_gives_the_same_experiment():
         ({"seed": 10**400}, "the seed between 0 and 2147483647"),
         ({"learning_rate": float("inf")}, "learning rate"),
         ({"train_images": 50_000}, "training images"),
+        ({"label_noise": 1.5}, "the label noise between 0 and 1"),
+        ({"augment": "rotate"}, "augment from none, flip_shift"),
         ({"dataset": "../../etc/passwd"}, "dataset"),
     ],
 )
@@ -127,7 +129,7 @@ class LaterExperiment(Experiment):
     """`Experiment` as a later version might have it: two more fields, one of which has changed its default since."""
 
     label_smoothing: float = added_field(0.0)
-    augment: str = dataclasses.field(default="flip", metadata={KEY_DEFAULT: "none"})
+    mixup: str = dataclasses.field(default="pairs", metadata={KEY_DEFAULT: "none"})
 
 
 def test_an_experiment_file_of_the_first_version_keeps_its_key():
@@ -145,14 +147,14 @@ def test_the_key_is_the_digest_of_the_first_version_for_all_shipped_runs():
 def test_a_field_added_later_leaves_existing_keys_as_they_are():
     later = LaterExperiment.from_json(FIRST_VERSION_TEXT)
     assert later.key == FIRST_VERSION_KEY
-    assert (later.label_smoothing, later.augment) == (0.0, "none")
+    assert (later.label_smoothing, later.mixup) == (0.0, "none")
 
 
 def test_a_field_added_later_changes_the_key_where_it_differs():
     fields = json.loads(FIRST_VERSION_TEXT)
     keys = {
         LaterExperiment.from_dict(fields | changes).key
-        for changes in ({"augment": "none"}, {"label_smoothing": 0.1, "augment": "none"}, {"augment": "flip"}, {})
+        for changes in ({"mixup": "none"}, {"label_smoothing": 0.1, "mixup": "none"}, {"mixup": "pairs"}, {})
     }
     assert len(keys) == 3
     assert FIRST_VERSION_KEY in keys
@@ -163,9 +165,17 @@ def test_a_run_made_before_a_field_was_added_is_found_after_it(tmp_path, monkeyp
     folder = settings.runs_dir() / FIRST_VERSION_KEY
     folder.mkdir(parents=True)
     (folder / "experiment.json").write_text(FIRST_VERSION_TEXT + "\n")
-    later = LaterExperiment(depth=3, regularizer="dropout", seed=1, augment="none")
+    later = LaterExperiment(depth=3, regularizer="dropout", seed=1, mixup="none")
     result = runs.find_run(later)
     assert result is not None and result.path == folder
+
+
+def test_augmentation_and_label_noise_leave_the_keys_of_existing_runs():
+    assert Experiment(depth=3, regularizer="dropout", seed=1, augment="none", label_noise=0).key == FIRST_VERSION_KEY
+    assert Experiment(depth=3, regularizer="dropout", seed=1).to_json() == FIRST_VERSION_TEXT
+    other = Experiment(depth=3, regularizer="dropout", seed=1, augment="flip_shift", label_noise=0.4)
+    assert other.key != FIRST_VERSION_KEY and Experiment.from_json(other.to_json()) == other
+    assert other.title == "3-conv, dropout 0.1, seed 1, flip and shift, label noise 0.4"
 
 
 def test_a_later_experiment_survives_json_with_its_new_fields():

@@ -17,13 +17,13 @@ from run_factories import EPOCHS, write_home, write_run
 from streamlit.testing.v1 import AppTest
 
 from cnnlab import data, settings
-from cnnlab.analysis import attribution
+from cnnlab.analysis import adversarial, attribution, effective_receptive_field, heatmap_sanity
 from cnnlab.data import Dataset, load_dataset
 from cnnlab.data.cifar10 import CLASSES
 from cnnlab.data.photo_preprocessing import prepare_photo
 from cnnlab.data.samples import sample_images
 from cnnlab.experiment import Experiment
-from cnnlab.explanations import inspection
+from cnnlab.explanations import inspection, notices
 from cnnlab.formatting import percent
 from cnnlab.inspect import pixel_trace, upload
 from cnnlab.inspect.context import InspectContext
@@ -462,6 +462,77 @@ def test_what_if_asks_the_network_about_the_changed_picture(made):
     assert f"automobile (true class) {percent(float(expected[1]))}" in bars(test)[-1]
     test.button(key="inspect.perturbation.reset").click().run()
     assert "Nothing is changed yet" in words(test)
+
+
+@pytest.mark.slow
+def test_an_adversarial_step_shows_the_prediction_for_the_changed_image(made):
+    run = made["none"]
+    test = opened(run=run.name, view="whatif")
+    test.slider(key="inspect.adversarial.strength").set_value(8).run()
+    layers, image = network_layers(run.experiment), sample_images()[0][0]
+    step = adversarial.adversarial_step(layers, run.weights(2), image, 3, 8)
+    assert f"cat (true class) {percent(float(step.probabilities[3]))}" in bars(test)[-1]
+    assert f"**{step.control_agreement} of 20** images" in words(test)
+
+
+@pytest.mark.slow
+def test_receptive_fields_are_measured_before_the_training_and_at_the_epoch(made):
+    run = made["none"]
+    said = words(opened(run=run.name, view="field"))
+    layers = network_layers(run.experiment)
+    for epoch in (0, 2):
+        found = effective_receptive_field.effective_receptive_field(
+            layers, run.weights(epoch), sample_images()[0], "conv3"
+        )
+        assert f"on **{found.pixel_count} of 324** pixels" in said
+    assert "over 20 test images" in said
+
+
+@pytest.mark.slow
+def test_the_image_that_activates_a_map_is_computed_on_request_only(made):
+    test = opened(run=key(made, "none"), view="map", layer="conv1", map=3)
+    assert "gradient ascent" not in words(test)
+    test.toggle(key="inspect.maximized_image.shown").set_value(True).run()
+    assert "gradient ascent" in words(test) and "Mean of the map before ReLU" in words(test)
+
+
+@pytest.mark.slow
+def test_without_the_data_set_top_images_are_chosen_from_the_samples(made):
+    run = made["none"]
+    test = opened(run=run.name, view="top")
+    images, labels = sample_images()
+    maxima = numpy_forward.compute_activations(network_layers(run.experiment), run.weights(2), images)["relu2"]
+    number = int(maxima[0].max(axis=(0, 1)).argmax())
+    nine = np.argsort(-maxima[..., number].max(axis=(1, 2)), kind="stable")[:9]
+    alt = next(alt for name, alt in charts(test).items() if name.startswith("images conv2"))
+    assert alt.endswith(", ".join(f"{CLASSES[labels[image]]} {image}" for image in nine) + ".")
+    assert "the 20 sample images" in words(test)
+
+
+@pytest.mark.slow
+def test_a_heat_map_is_compared_with_untrained_and_random_weights(made):
+    run = made["none"]
+    test = opened(run=run.name, view="why", why=3)
+    test.toggle(key="inspect.heatmap_sanity.shown").set_value(True).run()
+    found = heatmap_sanity.randomized_cams(
+        network_layers(run.experiment), run.weights(2), sample_images()[0][0], 3, "relu3"
+    )
+    assert f"**{notices.correlation_text(found[-1].correlation)}** with all layers random" in words(test)
+    assert "epoch 0" in words(test) and "inside the shape" not in words(test)
+
+
+@pytest.mark.slow
+def test_on_shapes_the_share_of_the_heat_inside_the_shape_is_said(made):
+    experiment = Experiment(dataset="shapes", depth=2, filters=8, epochs=2)
+    run = write_run(settings.runs_dir() / experiment.key, experiment)
+    test = opened(run=run.name, view="why")
+    test.toggle(key="inspect.heatmap_sanity.shown").set_value(True).run()
+    assert "of the heat inside the shape" in words(test)
+
+
+def test_every_view_begins_with_what_to_notice(made):
+    for view in ("maps", "blocks", "kernels"):
+        assert "**Notice:**" in words(opened(run=key(made, "batchnorm"), view=view))
 
 
 def test_the_x_ray_compares_l2_with_the_plain_run(made):

@@ -29,7 +29,7 @@ from cnnlab.rendering.markdown import WORD_JOINER, escape_markdown
 from cnnlab.report_models import REPORT
 from cnnlab.storage import files, process_lock
 from cnnlab.storage.runs import Run
-from cnnlab.ui import app_shell, auth, training_request
+from cnnlab.ui import app_shell, auth, training_corner, training_request
 
 pytestmark = pytest.mark.slow
 
@@ -165,7 +165,7 @@ def test_the_reason_of_a_run_that_failed_is_text() -> None:
 def test_the_reason_of_a_job_that_failed_is_text_on_train_and_in_the_notice() -> None:
     failed_job()
     check(page("train", **ADDRESS))
-    check(calling(lambda: st.toast(app_shell.finished_message(Queue().for_key(SMALL.key)))))  # type: ignore[arg-type]
+    check(calling(lambda: st.toast(training_corner.finished_message(Queue().for_key(SMALL.key)))))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("key", [training_request.SESSION_REFUSAL, form.SESSION_FORM_ERROR])

@@ -222,7 +222,7 @@ def test_a_job_is_resumed_three_times_and_then_fails_with_the_reason(queue: Queu
         assert job is not None
         job = queue.record_interruption(job, crash="its process was killed.")
     assert (job.state, job.attempts) == ("failed", 4)
-    assert job.reason == "It was resumed 3 times and broke off again: its process was killed."
+    assert job.reason == "The training was resumed 3 times and ended early again: its process was killed."
 
 
 def test_a_stop_of_the_dispatcher_is_no_crash(queue: Queue) -> None:
@@ -383,11 +383,29 @@ def test_the_pace_of_the_same_network_is_the_median_of_its_measured_epochs() -> 
     assert eta.seconds_left(shapes(0), runs_here, epochs_done=2) == pytest.approx(eta.STARTUP_SECONDS + 3 * 2.1)
 
 
-def test_the_pace_of_another_network_is_scaled_by_its_arithmetic() -> None:
+def test_the_pace_of_another_network_is_scaled_by_the_cost_of_its_epoch() -> None:
+    """16 steps of 64 images become 32; the multiplications of an epoch grow with its forward passes."""
     measured = [(shapes(0, train_images=1000), RunRecord(epoch_seconds=(1.0, 1.0)))]
     scaled = eta.expected_pace(shapes(0, train_images=2000), measured)
     assert scaled is not None and not scaled.measured
-    assert scaled.seconds_per_epoch == pytest.approx((3 * 2000 + 2000 + 1000) / (3 * 1000 + 1000 + 1000))
+    image = eta.epoch_multiplications(shapes(0, train_images=1000)) / (3 * 1000 + 1000 + 1000)
+    once, twice = (image * passes + 6e7 * steps + 7e9 for passes, steps in ((5000, 16), (9000, 32)))
+    assert scaled.seconds_per_epoch == pytest.approx(twice / once)
+
+
+def test_the_pace_is_scaled_from_the_run_whose_epoch_costs_most_nearly_as_much() -> None:
+    tiny, large = shapes(0, train_images=50, filters=4), shapes(0, train_images=9000)
+    known = [(tiny, RunRecord(epoch_seconds=(5.0, 5.0))), (large, RunRecord(epoch_seconds=(9.0, 9.0)))]
+    pace = eta.expected_pace(shapes(0, train_images=10_000), known)
+    assert pace is not None and 9.0 < pace.seconds_per_epoch < 10.1
+
+
+def test_a_tiny_network_with_a_slow_epoch_does_not_promise_hours_for_a_large_one() -> None:
+    """The arithmetic alone would multiply the second of its epoch by more than 5,000."""
+    tiny, large = shapes(0, train_images=50, filters=4), Experiment(depth=2)
+    pace = eta.expected_pace(large, [(tiny, RunRecord(epoch_seconds=(1.0, 1.0)))])
+    assert pace is not None and pace.seconds_per_epoch < 1000
+    assert eta.epoch_multiplications(large) / eta.epoch_multiplications(tiny) > 5_000
 
 
 def test_the_multiplications_of_the_reports_network_are_those_counted_by_hand() -> None:

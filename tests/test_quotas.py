@@ -266,7 +266,7 @@ def test_a_closed_queue_takes_nothing_new_and_finishes_what_it_has(home: Path, q
     waiting = queue.submit(shapes(0), "bob")
     Admin(queue, "ada").set_accepting(False)
     assert not queue.is_accepting()
-    with pytest.raises(QuotaExceeded, match=r"^No new trainings are taken at the moment"):
+    with pytest.raises(QuotaExceeded, match=r"^No new trainings are accepted at the moment"):
         queue.submit(shapes(1), "bob")
     assert queue.submit(shapes(0), "eve").id == waiting.id
     claimed = queue.claim()

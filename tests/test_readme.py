@@ -75,7 +75,7 @@ def test_there_are_two_commands_one_that_starts_and_one_that_tests():
         assert f"pip install -r {requirements} " in command
         assert (settings.REPOSITORY / requirements).is_file()
     assert SET_UPS[0].endswith("streamlit run streamlit_app.py")
-    assert SET_UPS[1].endswith("python -m pytest -n 2 --dist loadgroup")
+    assert SET_UPS[1].endswith("python -m pytest -n 2")
 
 
 def test_the_readme_names_no_folder_of_one_machine():

@@ -13,7 +13,7 @@ from cnnlab.inspect import compare_runs, upload
 from cnnlab.jobs import dispatcher_process
 from cnnlab.jobs.queue import Queue
 from cnnlab.storage import files, runs
-from cnnlab.ui import app_shell, image_source
+from cnnlab.ui import app_shell, image_source, training_corner
 from cnnlab.ui.image_source import load_image_set
 
 pytestmark = pytest.mark.slow
@@ -178,9 +178,8 @@ def test_the_end_of_a_training_is_announced_where_the_menu_has_it(monkeypatch):
     write_run(settings.runs_dir() / UNTRAINED.key, UNTRAINED)
     Queue().finish(job, "done")
     app.run()
-    assert [toast.value for toast in app.toast] == [
-        f"**{UNTRAINED.title}** has finished training: open it under Train or Look inside."
-    ]
+    said = f"**{UNTRAINED.title}** has finished training: open it under Train or Look inside."
+    assert [one.value for one in app.markdown if said in one.value] == [f":material/done_all: {said}"]
     assert UNTRAINED.title in app.selectbox(key="inspect.image_controls.run").options
 
 
@@ -188,9 +187,9 @@ def test_a_training_that_left_no_weights_is_not_offered_inside():
     bare = Experiment(depth=1, seed=9, **SMALL)
     write(settings.runs_dir() / bare.key, bare, history([0.1, 0.4], [0.1, 0.3]))
     job = Queue().submit(Experiment(depth=1, seed=10, **SMALL), "ada")
-    assert app_shell.pages_that_show(job) == []
-    assert app_shell.pages_that_show(Queue().submit(bare, "ada")) == ["Train"]
-    assert app_shell.pages_that_show(Queue().submit(PLAIN, "ada")) == ["Train", "Look inside", "Mistakes"]
+    assert training_corner.pages_that_show(job) == []
+    assert training_corner.pages_that_show(Queue().submit(bare, "ada")) == ["Train"]
+    assert training_corner.pages_that_show(Queue().submit(PLAIN, "ada")) == ["Train", "Look inside", "Mistakes"]
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------

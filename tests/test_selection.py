@@ -105,6 +105,7 @@ def test_a_run_without_weights_names_no_epoch():
         Experiment(depth=3, regularizer="dropout", strength=0.25),
         Experiment(dataset="shapes", depth=1, filters=8, epochs=4, train_images=300, seed=7),
         Experiment(split="test", depth=3, regularizer="batchnorm", precision="bfloat16"),
+        Experiment(augment="flip_shift", label_noise=0.4),
         Experiment(regularizer="l2", strength=1e-7, learning_rate=1.0, optimizer="sgd"),
     ],
 )

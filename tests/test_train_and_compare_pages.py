@@ -1,28 +1,33 @@
 """The pages as a person meets them, without a browser: what they say, what they ask for, and what they never load."""
 
+import dataclasses
 import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import streamlit as st
 from history_factories import columns, history, write, write_report
 from streamlit.testing.v1 import AppTest
 
 from cnnlab import data, formatting, settings
-from cnnlab.data import download
+from cnnlab.data import download, shapes
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import conclusions, curves, training_progress
-from cnnlab.jobs import dispatcher_process
+from cnnlab.jobs import dispatcher_process, nicknames
+from cnnlab.jobs.next_seed import submit_next_seed
 from cnnlab.jobs.queue import Queue
 from cnnlab.models.architecture import Layer, network_layers, parameter_count
 from cnnlab.pages.compare.measures import SESSION_MEASURE
+from cnnlab.pages.train import welcome
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report_models import REPORT
 from cnnlab.storage import files, process_lock, runs
 from cnnlab.storage.run_record import RunRecord
-from cnnlab.ui import app_shell, architecture_diagram, browser_identity, training_status
+from cnnlab.ui import architecture_diagram, browser_identity, training_corner, training_status
 from cnnlab.ui.selection import experiment_params
 
 APP = settings.REPOSITORY / "cnnlab" / "pages" / "entrypoint.py"
@@ -69,6 +74,13 @@ def text(app):
     """Everything the page says."""
     kinds = (app.title, app.header, app.subheader, app.markdown, app.caption, app.warning, app.info, app.error)
     return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def trained_here(experiment, **record):
+    """A finished run with weights: one without was imported from another machine."""
+    folder = write(settings.runs_dir() / experiment.key, experiment, LEARNED, **record)
+    files.write_npz(folder / "weights" / "000.npz", {"conv1/bias": np.zeros(1, np.float32)})
+    return folder
 
 
 def button(app, label):
@@ -131,14 +143,14 @@ def test_the_form_shows_what_the_address_says():
     assert app.number_input(key="f_epochs").value == 4
     assert app.number_input(key="f_seed").value == 5
     assert app.radio(key="f_regularizer").value == "none"
-    assert app.number_input(key="f_strength").value is None
+    assert app.segmented_control(key="f_dataset").value == "shapes"
 
 
-def test_sending_the_form_writes_the_address():
+def test_a_changed_field_writes_the_address_at_once():
     app = opened(**small())
     app.radio(key="f_regularizer").set_value("l2")
     app.number_input(key="f_epochs").set_value(7)
-    button(app, "Show this network").click().run()
+    app.run()
     assert app.query_params["regularizer"] == "l2"
     assert app.query_params["epochs"] == "7"
     assert "3-conv" not in text(app)
@@ -149,20 +161,69 @@ def test_a_new_regularizer_takes_its_own_usual_strength():
     app = opened(**small(regularizer="dropout"))
     assert app.number_input(key="f_strength").value == 0.1
     app.radio(key="f_regularizer").set_value("l2")
-    button(app, "Show this network").click().run()
+    app.run()
     assert app.number_input(key="f_strength").value == 0.00001
 
 
-def test_a_regularizer_without_a_strength_shows_none_before_anything_is_sent():
-    app = opened(**small(regularizer="dropout"))
-    app.radio(key="f_regularizer").set_value("none").run()
-    strength = app.number_input(key="f_strength")
-    assert strength.value is None and strength.proto.disabled
-    app.radio(key="f_regularizer").set_value("l2").run()
-    strength = app.number_input(key="f_strength")
-    assert strength.value is None and not strength.proto.disabled  # empty: the report's
-    button(app, "Show this network").click().run()
-    assert "strength" not in app.query_params and app.number_input(key="f_strength").value == 0.00001
+def test_a_strength_is_asked_for_only_where_the_regularizer_has_one():
+    app = opened(**small(regularizer="dropout", strength="0.3"))
+    for regularizer, strengths in (("none", []), ("l2", [0.00001]), ("batchnorm", []), ("dropout", [0.1])):
+        app.radio(key="f_regularizer").set_value(regularizer).run()
+        assert [one.value for one in app.number_input if one.key == "f_strength"] == strengths
+        assert app.query_params["regularizer"] == regularizer and "strength" not in app.query_params
+
+
+def test_the_other_data_set_is_one_click_and_takes_all_of_its_training_images():
+    app = opened(**small(train_images="500"))
+    app.segmented_control(key="f_dataset").set_value("cifar10").run()
+    assert app.query_params["dataset"] == "cifar10" and "train_images" not in app.query_params
+
+
+@pytest.mark.slow
+def test_a_result_opens_at_once_when_its_depth_is_chosen():
+    deeper = dataclasses.replace(SMALL, depth=3)
+    write(settings.runs_dir() / deeper.key, deeper, LEARNED)
+    app = opened(**small())
+    assert not app.metric and button(app, "Train it")
+    app.segmented_control(key="f_depth").set_value(3).run()
+    assert [metric.value for metric in app.metric] == ["75.0 %", "62.0 %", "13.0 points"]
+
+
+@pytest.mark.slow
+def test_the_first_visit_trains_a_small_network_in_one_click_and_a_class_watches_one_training():
+    first, second = opened(), opened()
+    assert button(first, "Train a small network now").proto.type == "primary"
+    for app in (first, second):
+        button(app, "Train a small network now").click().run()
+        assert app.query_params["dataset"] == "shapes"
+        assert "Next in line" in text(app)
+        assert not [one for one in app.button if "small network" in one.label]
+    [job] = Queue().active()
+    assert len(job.requesters) == 2
+    Queue().claim()
+    Queue().finish(job, "done")
+    write(settings.runs_dir() / job.key, job.experiment, LEARNED)
+    button(opened(), "Train a small network now").click().run()
+    assert [job.experiment.seed for job in Queue().active()] == [1]
+
+
+def test_the_first_visit_opens_the_network_with_the_highest_test_accuracy_of_the_report():
+    write_report(settings.PRETRAINED)
+    app = opened()
+    button(app, "Open the report's best network").click().run()
+    best = max(
+        REPORT["final-3conv-dropout"], REPORT["final-3conv-batchnorm"], key=lambda model: model.validation_accuracy
+    )
+    assert app.query_params["split"] == "test" and app.query_params["regularizer"] == best.experiment.regularizer
+    assert len(app.metric) == 3
+    assert not [one for one in opened(**small()).button if "best network" in one.label]
+
+
+def test_the_samples_of_the_first_visit_are_one_of_each_class():
+    images, names = welcome.shape_samples()
+    assert names == shapes.CLASSES and images.shape == (10, 32, 32, 3)
+    assert len({image.tobytes() for image in images}) == 10
+    assert welcome.samples_html("Shapes", images, names).count("<img") == 10
 
 
 @pytest.mark.parametrize(
@@ -179,9 +240,9 @@ def test_a_number_out_of_its_bounds_reaches_the_core_and_is_one_sentence_at_the_
     """No field has bounds of its own: a browser would not send the form, and would not say why."""
     app = opened(**small())
     fields = [one for one in app.number_input if str(one.key).startswith("f_")]
-    assert len(fields) == 9 and all(one.min is None or one.min < -(2**31) for one in fields)
+    assert len(fields) == 8 and all(one.min is None or one.min < -(2**31) for one in fields)
     app.number_input(key=f"f_{field}").set_value(number)
-    button(app, "Show this network").click().run()
+    app.run()
     assert [error.value for error in app.error] == [escape_markdown(sentence)]
 
 
@@ -194,7 +255,7 @@ def test_one_step_of_the_strength_fits_its_regularizer():
 def test_a_form_that_makes_no_experiment_says_so_and_keeps_what_was_typed():
     app = opened(**small())
     app.number_input(key="f_kernel").set_value(4)
-    button(app, "Show this network").click().run()
+    app.run()
     assert [error.value for error in app.error] == ["Choose an odd kernel size: 1, 3, 5 or 7. Received: kernel=4"]
     assert app.number_input(key="f_kernel").value == 4
     assert "kernel" not in app.query_params
@@ -263,11 +324,51 @@ def test_asking_for_a_training_puts_it_in_line_once():
 
 
 def test_who_comes_later_is_told_the_place_and_the_time():
-    write(settings.runs_dir() / SMALL.key, SMALL, LEARNED, epoch_seconds=[30.0] * 4)
+    trained_here(SMALL, epoch_seconds=[30.0] * 4)
     for seed in (1, 2):
         Queue().submit(Experiment(dataset="shapes", depth=2, epochs=4, seed=seed), "somebody")
     app = opened(**small(seed="3"))
     assert button(app, "Train it: about 2 min, 3rd in line")
+
+
+def test_the_time_of_an_imported_run_is_not_that_of_this_machine():
+    write(settings.runs_dir() / SMALL.key, SMALL, LEARNED, epoch_seconds=[30.0] * 4)
+    assert button(opened(**small(seed="3")), "Train it: time unknown (first run)")
+
+
+@pytest.mark.parametrize(("minutes", "warned"), [("240", False), ("1", True)])
+def test_a_training_beyond_the_time_limit_says_so_before_the_click(monkeypatch, minutes, warned):
+    """4 epochs of 30 s and the start take 130 s: a limit of 60 s ends it within epoch 2."""
+    monkeypatch.setenv("CNNLAB_JOB_MINUTES", minutes)
+    trained_here(SMALL, epoch_seconds=[30.0] * 4)
+    app = opened(**small(seed="3"))
+    assert button(app, "Train it")
+    assert [("one training may take 60 s here" in one.value) for one in app.warning] == [True] * warned
+    assert all("after about epoch 1 of 4" in one.value for one in app.warning)
+
+
+@pytest.mark.slow
+def test_another_seed_is_the_smallest_that_nobody_has_trained_or_queued():
+    for seed in (0, 1, 4):
+        member = dataclasses.replace(SMALL, seed=seed)
+        write(settings.runs_dir() / member.key, member, LEARNED)
+    Queue().submit(dataclasses.replace(SMALL, seed=2), "somebody")
+    app = opened(**small())
+    assert "Finished seeds: 0, 1, 4 (3)." in text(app)
+    button(app, "Train another seed").click().run()
+    assert app.query_params["seed"] == "3"
+    assert Queue().for_key(dataclasses.replace(SMALL, seed=3).key).state == "queued"
+
+
+def test_thirty_people_who_ask_for_a_series_at_once_get_thirty_seeds():
+    for seed in (0, 2):
+        member = dataclasses.replace(SMALL, seed=seed)
+        write(settings.runs_dir() / member.key, member, LEARNED)
+    queues = [Queue() for _ in range(6)]  # six processes with their own connections
+    with ThreadPoolExecutor(30) as threads:
+        asked = [threads.submit(submit_next_seed, queues[n % 6], SMALL, f"person{n}") for n in range(30)]
+        seeds = sorted(one.result().experiment.seed for one in asked)
+    assert seeds == [1, *range(3, 32)]
 
 
 def test_only_who_asked_can_leave_the_line():
@@ -338,7 +439,7 @@ def test_a_worker_that_never_came_to_write_anything_says_why():
 
 def test_without_cifar10_the_page_offers_a_download_and_shapes(no_cifar10):
     app = opened(dataset="cifar10", depth="2", regularizer="none")
-    assert "CIFAR-10 is not on this machine yet" in text(app)
+    assert "CIFAR-10 is missing on this machine" in text(app)
     assert button(app, "Download CIFAR-10")
     button(app, "Train on Shapes instead").click().run()
     assert app.query_params["dataset"] == "shapes"
@@ -473,8 +574,8 @@ def test_a_refusal_is_one_sentence(home):
     ("running", "waiting", "said"), [(0, 0, ""), (3, 0, "3 running"), (1, 2, "1 running, 2 waiting")]
 )
 def test_the_corner_counts_what_runs_and_waits(running, waiting, said):
-    assert app_shell.status_line(running, waiting).endswith(said)
-    assert bool(app_shell.status_line(running, waiting)) == bool(said)
+    assert training_corner.status_line(running, waiting).endswith(said)
+    assert bool(training_corner.status_line(running, waiting)) == bool(said)
 
 
 @pytest.mark.slow
@@ -486,8 +587,48 @@ def test_a_training_that_ends_is_announced_once():
     write(settings.runs_dir() / SMALL.key, SMALL, LEARNED)
     Queue().finish(Queue().for_key(SMALL.key), "done")
     app.run()
-    assert [toast.value for toast in app.toast] == [f"**{SMALL.title}** has finished training: open it under Train."]
-    assert not app.run().toast
+    said = f"**{SMALL.title}** has finished training: open it under Train."
+    assert [said in one.value for one in app.markdown].count(True) == 1
+    assert len(notices(app)) == 1
+    app.run()
+    assert len(notices(app)) == 1  # it stays until it is closed or its time is over
+    button(app, "Close").click().run()
+    assert not notices(app)
+    assert not notices(app.run())
+
+
+def notices(app):
+    """The notices on the page."""
+    return [one for one in app.markdown if "has finished training" in one.value]
+
+
+@pytest.mark.slow
+def test_my_trainings_lists_state_result_and_link_of_mine_only():
+    deeper = dataclasses.replace(SMALL, depth=3)
+    app = opened(**small())
+    for experiment in (SMALL, deeper):
+        Queue().submit(experiment, frame_person(app))
+    Queue().claim()
+    write(settings.runs_dir() / SMALL.key, SMALL, LEARNED, final={"val_accuracy": 0.62})
+    Queue().finish(Queue().for_key(SMALL.key), "done")
+    Queue().submit(dataclasses.replace(SMALL, depth=4), "somebody-else")
+    rows = [one.proto.label for one in app.run().get("page_link")]
+    assert [row for row in rows if ": " in row and "conv" in row] == [
+        f"{deeper.title}: 2nd in line",  # somebody who has had no turn yet is before it
+        f"{SMALL.title}: validation 62.0 %",
+    ]
+
+
+@pytest.mark.slow
+def test_a_nickname_is_kept_for_the_person_and_a_wrong_one_is_one_sentence():
+    app = opened(**small())
+    app.text_input(key="my_trainings.nickname").set_value("  Ada   <b>*L*</b> ").run()
+    assert nicknames.read_nickname(Queue(), frame_person(app)) == "Ada <b>*L*</b>"
+    app.text_input(key="my_trainings.nickname").set_value("x" * 29 + "\u0007").run()
+    assert [error.value for error in app.error] == [
+        escape_markdown(f"A nickname has at most 30 visible characters. Received: nickname={'x' * 29 + chr(7)!r}")
+    ]
+    assert nicknames.read_nickname(Queue(), frame_person(app)) == "Ada <b>*L*</b>"
 
 
 @pytest.mark.slow
@@ -508,7 +649,7 @@ def test_a_result_that_was_there_already_is_not_announced():
     write(settings.runs_dir() / SMALL.key, SMALL, LEARNED)
     app = opened(**small())
     Queue().submit(SMALL, frame_person(app))
-    assert not app.run().toast
+    assert not notices(app.run())
 
 
 def frame_person(app):

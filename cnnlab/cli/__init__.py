@@ -1,8 +1,9 @@
 """The command line: `python -m cnnlab COMMAND`, or `cnnlab COMMAND` where the package is installed.
 
-`cli.training`, `cli.data` and `cli.services` define the commands: one function for each, a few lines around the module
-that does the work. Heavy modules are imported inside the commands that need them. Exit status: 0 done, 1 refused by the
-machine (a full disk, a queue that cannot be read), 2 bad input, 3 a training was stopped, 130 interrupted.
+`cli.training`, `cli.sweep`, `cli.data`, `cli.lesson` and `cli.services` define the commands: one function for each, a
+few lines around the module that does the work. Heavy modules are imported inside the commands that need them. Exit
+status: 0 done, 1 refused by the machine (a full disk, a queue that cannot be read), 2 bad input, 3 a training was
+stopped, 130 interrupted.
 """
 
 import os
@@ -14,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import click
 
 from cnnlab import settings
-from cnnlab.cli import data, services, training
+from cnnlab.cli import data, lesson, services, sweep, training
 from cnnlab.cli.output import TIMESTAMP_FORMAT, configure_logging, print_error
 from cnnlab.experiment import ExperimentError
 from cnnlab.jobs.queue_schema import QueueError
@@ -47,5 +48,5 @@ def commands(context: click.Context) -> int:
     return 0 if context.invoked_subcommand else int(context.invoke(services.start))
 
 
-for command in (*training.COMMANDS, data.data, data.runs, *services.COMMANDS):
+for command in (*training.COMMANDS, *sweep.COMMANDS, data.data, data.runs, lesson.lesson, *services.COMMANDS):
     commands.add_command(command)

@@ -63,6 +63,20 @@ def _generate_chunk(count: int, seed: int, start: int) -> tuple[PixelArray, Pixe
     return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)), labels
 
 
+def shape_mask(index: int, count: int, seed: int = 0) -> Floats:
+    """The fraction of each pixel that the shape of image `index` of `generate(count, seed)` covers, float32 (32, 32).
+
+    A stroke drawn over the shape is not left out. Raises ValueError for an image that is not among them.
+    """
+    if not 0 <= index < count:
+        raise ValueError(f"Expected an image from 0 to {count - 1}. Received: index={index}")
+    start = index // CHUNK_SIZE * CHUNK_SIZE
+    rng = _ChunkRandom(min(CHUNK_SIZE, count - start), seed, start)
+    labels = (rng.permutation() % len(CLASSES)).astype(np.uint8)
+    _background(rng)  # takes its random numbers
+    return np.asarray(_shape_coverage(rng, labels)[index - start])
+
+
 class _ChunkRandom:
     """The random numbers of one chunk of `count` images, all derived from uniform float32 numbers in 0..1."""
 

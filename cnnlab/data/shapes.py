@@ -29,7 +29,7 @@ from pathlib import Path
 from cnnlab import settings
 from cnnlab.data import Dataset, array_store
 from cnnlab.data.shape_drawing import CLASSES as CLASSES
-from cnnlab.data.shape_drawing import generate
+from cnnlab.data.shape_drawing import Floats, generate, shape_mask
 
 TRAIN_POOL, VALIDATION, TEST = 10_000, 1_000, 1_000
 SEED = 2026
@@ -54,6 +54,11 @@ def load() -> Dataset:
         return _load_stored()
     except array_store.ArrayStoreError:  # a full disk does not prevent training
         return Dataset(name="shapes", classes=CLASSES, fingerprint=array_store.fingerprint(arrays), **arrays)
+
+
+def test_mask(index: int) -> Floats:
+    """The fraction of each pixel that the shape of a test image covers, float32 (32, 32). Raises ValueError."""
+    return shape_mask(index, TEST, SEED + 1)
 
 
 def is_available() -> bool:

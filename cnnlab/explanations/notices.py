@@ -11,6 +11,7 @@ from cnnlab.analysis.activation_maximization import MaximizedActivation
 from cnnlab.analysis.adversarial import AdversarialStep
 from cnnlab.analysis.attribution import GradCam, Occlusion
 from cnnlab.analysis.effective_receptive_field import SHARE, EffectiveReceptiveField
+from cnnlab.analysis.heatmap_sanity import RandomizedCam
 from cnnlab.array_types import Array
 from cnnlab.explanations.inspection import explain_prediction_change
 from cnnlab.formatting import format_value, percent
@@ -94,6 +95,36 @@ def receptive_field_notice(before: EffectiveReceptiveField, after: EffectiveRece
         f"gradient "
         f"falls on **{before.pixel_count}** of them before training and on **{after.pixel_count}** at this epoch."
     )
+
+
+def purity_notice(names: tuple[str, str], purities: tuple[float, float], count: int, chance: float) -> str:
+    """How many of a filter's top images show one class, on average over the filters of the first and the last layer.
+
+    purities: mean count of the most frequent class; count: images of a filter; chance: the mean for random images.
+    """
+    if names[0] == names[1]:
+        layers = f"**{purities[0]:.1f}** for the filters of {names[0]}"
+    else:
+        layers = f"**{purities[0]:.1f}** for the filters of {names[0]}, **{purities[1]:.1f}** for those of {names[1]}"
+    return (
+        f"of the {count} images of a filter, this many show its most frequent class, on average: {layers}; "
+        f"{chance:.1f} for {count} random images of ten equally frequent classes."
+    )
+
+
+def sanity_sentence(results: Sequence[RandomizedCam], pixels: int) -> str:
+    """The rank correlation with the trained map when only the last layer, and when all layers, have random weights.
+
+    results: of `randomized_cams`, from the last layer to the first; pixels: of the map.
+    """
+    named = ((f"only {results[0].layer_name} random", results[0]), ("all layers random", results[-1]))
+    parts = [f"**{correlation_text(one.correlation)}** with {name}" for name, one in named]
+    return f"Rank correlation with the heat map of the trained network, over its {pixels} pixels: {', '.join(parts)}."
+
+
+def correlation_text(value: float) -> str:
+    """A correlation with two decimals; 'no correlation, constant map' for NaN."""
+    return "none (a constant map)" if np.isnan(value) else f"{value:+.2f}"
 
 
 def adversarial_notice(step: AdversarialStep, before: Array, classes: Sequence[str], strength: int) -> str:

@@ -1,6 +1,6 @@
 """Sentences about a training: where a finished run comes from, and how far a live one has come."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cnnlab.formatting import duration, format_date
@@ -34,6 +34,33 @@ def describe_progress(progress: Mapping[str, Any], epochs_done: int, epochs: int
     if epochs_done:
         return clamp_share(epochs_done / epochs), f"resuming after epoch {epochs_done} of {epochs}"
     return 0.0, "starting: loading TensorFlow and the images"
+
+
+def describe_seeds(seeds: Sequence[int]) -> str:
+    """Which seeds of an experiment have a finished training: 'Finished seeds: 0, 1 (2). ...'."""
+    if not seeds:
+        return "No seed of this network has finished training yet."
+    listed = ", ".join(map(str, seeds))
+    return (
+        f"Finished seeds: {listed} ({len(seeds)}). The page Compare shows their mean and interval."
+        if len(seeds) > 1
+        else f"Finished seeds: {listed}. One seed does not show how much another one would differ."
+    )
+
+
+def describe_time_limit(seconds: float | None, limit_minutes: float, epochs: int) -> str:
+    """What happens to a training that needs more than `limit_minutes`; "" where it needs less or `seconds` is unknown.
+
+    `seconds` is the expected duration of all `epochs`.
+    """
+    limit = 60 * limit_minutes
+    if seconds is None or seconds <= limit:
+        return ""
+    return (
+        f"This training needs about {duration(seconds)}; one training may take {duration(limit)} here. It would stop"
+        f" after about epoch {int(epochs * limit / seconds)} of {epochs}. Choose fewer epochs, training images or"
+        " filters."
+    )
 
 
 def clamp_share(share: float) -> float:

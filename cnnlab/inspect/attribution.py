@@ -6,7 +6,7 @@ import streamlit as st
 from cnnlab import formatting
 from cnnlab.analysis import attribution
 from cnnlab.explanations import inspection, notices
-from cnnlab.inspect import feature_maps
+from cnnlab.inspect import feature_maps, heatmap_sanity
 from cnnlab.inspect.context import InspectContext
 from cnnlab.inspect.notice import notice
 from cnnlab.rendering.color_scale import MIN_VMAX, colorbar_uri, overlay_heatmap, png_data_uri, upscaled_png
@@ -36,6 +36,7 @@ def attribution_view(context: InspectContext) -> None:
         cam = grad_cam_section(context, target)
     with place:
         notice(notices.attribution_notice(occlusion, cam))
+    heatmap_sanity.heatmap_sanity_section(context, cam)
     st.caption(
         "The two may disagree. Occlusion measures the whole network, on images with a gray square that it was "
         "not trained "

@@ -1,14 +1,14 @@
 """The table below "All maps": each convolution layer in one row."""
 
-from collections import Counter
 from dataclasses import dataclass
 
 import streamlit as st
 
 from cnnlab.analysis import effective_receptive_field, filter_ablation, receptive_field
+from cnnlab.analysis.class_purity import most_frequent_class
 from cnnlab.explanations import notices
 from cnnlab.formatting import percent
-from cnnlab.inspect import top_activations
+from cnnlab.inspect import top_images
 from cnnlab.inspect.context import InspectContext
 from cnnlab.ui.image_source import load_image_set
 
@@ -69,19 +69,19 @@ def layer_table(context: InspectContext, rows: list[LayerRow]) -> None:
         sizes = f"{row.size}x{row.size} | {row.field}x{row.field}"
         lines.append(f"| {row.name} | {row.maps} | {sizes} | {percent(row.zeros)} | {strongest} |")
     st.markdown("\n".join(lines))
-    if top_activations.load_top_activations(context.run) is None:
-        st.caption("What activates a map most is computed on all test images, in the view Top images.")
+    if top_images.load_top_images(context.run) is None:
+        st.caption("Which images activate a map most: see the view Top images.")
 
 
 def describe_filter(context: InspectContext, conv: str, number: int) -> str:
     """'12 (frog 5 of 9)': the most frequent class among the test images that activate the map most; '12' if unknown."""
-    known = top_activations.load_top_activations(context.run)
+    known = top_images.load_top_images(context.run)
     images = load_image_set(context.run.experiment.dataset)
     if known is None or not images.complete:
         return f"{number}"
-    found = known.examples[context.relu_name(conv)]
-    if found.dead[number]:
+    relu = context.relu_name(conv)
+    if known.dead[relu][number]:
         return f"{number} (dead)"
-    chosen = found.top.images[number]
-    (label, count), *_ = Counter(images.labels[chosen].tolist()).most_common(1)
+    chosen = known.examples[relu].images[number]
+    label, count = most_frequent_class(images.labels[chosen])
     return f"{number} ({context.classes[label]} {count} of {len(chosen)})"

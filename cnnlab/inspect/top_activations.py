@@ -18,6 +18,7 @@ from cnnlab.ui.image_source import ImageSet, load_image_set, thumbnails
 from cnnlab.ui.state import session_key
 
 COLUMNS = 3
+HEADINGS = {"strongest": "strongest", "middle": "middle of the range"}
 SESSION_IMAGE_SELECTED = session_key("inspect.top_activations.image_selected")  # asks the page for a rerun
 
 
@@ -39,9 +40,9 @@ def top_activations_section(context: InspectContext, conv: str, number: int) -> 
     with st.container(width=620):
         left, right = st.columns(2)
         with left:
-            example_images(context, image_set, conv, number, found.top, "most")
+            example_images(context, image_set, conv, number, found.top, "strongest")
         with right:
-            example_images(context, image_set, conv, number, found.middle, "half as much")
+            example_images(context, image_set, conv, number, found.middle, "middle")
     st.caption(
         "The nine strongest images alone overstate how specific a filter is; nine from the middle of its range"
         f" ({formatting.format_range(float(found.minimum[number]), float(found.maximum[number]))} over"
@@ -72,7 +73,8 @@ def example_images(
         boxes.append(tuple(edge / 33 + start for edge, start in zip(
             (box.left, box.top, box.right, box.bottom), (column, row, column, row), strict=True
         )))  # fmt: skip
-    st.markdown(f"**{how}**")
+    if how in HEADINGS:
+        st.markdown(f"**{HEADINGS[how]}**")
     picture = clickable_image.ClickableImage(
         uri=png_data_uri(thumbnails(image_set.dataset, tuple(images), COLUMNS)),
         columns=COLUMNS,
@@ -82,7 +84,7 @@ def example_images(
     )
     kinds = ", ".join(f"{image_set.classes[int(image_set.labels[image])]} {image}" for image in images)
     clickable_image.clickable_image(
-        picture, f"nine {how}", f"Test images that activate map {number} of {conv} {how}: {kinds}.",
+        picture, f"images {conv} {how}", f"Test images that activate map {number} of {conv}, {how}: {kinds}.",
         on_click=lambda image: _on_image_clicked(image_set.image_name(image)),
     )  # fmt: skip
 

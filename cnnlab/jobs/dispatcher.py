@@ -24,7 +24,7 @@ from contextlib import suppress
 
 from cnnlab import settings
 from cnnlab.experiment import ExperimentError
-from cnnlab.jobs import quotas
+from cnnlab.jobs import quotas, sweep_jobs
 from cnnlab.jobs.devices import RunningJob
 from cnnlab.jobs.dispatcher_process import heartbeat_path, log_path
 from cnnlab.jobs.job import CANCELLED, DONE, FAILED, Job
@@ -39,7 +39,7 @@ from cnnlab.storage import run_retention
 KILL_SECONDS = 3.0  # a killed process has ended after so long at most
 POLL_SECONDS = 0.2
 RETRY_SECONDS = 2.0  # pause after the queue could not be used
-HEARTBEAT_SECONDS = 5.0  # between two checks of the time limits, and two heartbeats
+HEARTBEAT_SECONDS = 5.0  # between two heartbeats, and two checks of the time limits and the sweeps
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +104,7 @@ class Dispatcher:
             self.heartbeat_at = time.monotonic()
             self.heartbeat()
             self.enforce_time_limits()
+            sweep_jobs.advance_sweeps(self.queue)
 
     def refresh_capacity(self) -> None:
         """Read the number of slots again: machines may join a cluster, and leave it."""

@@ -1,12 +1,13 @@
 """Estimates the remaining time of trainings from epochs measured on this machine.
 
-Pure functions over pairs (experiment, record) of runs that were trained here. A run of the same network on as many
-images gives its seconds per epoch; otherwise those of the most similar run are scaled by the number of multiplications
-per epoch. Without any measurement the result is None. Do not pass runs shipped with the code: they were trained on
-another machine.
+Pure functions over pairs (experiment, record) of runs that were trained here, the newest first. A run of the same
+network on as many images gives its seconds per epoch; otherwise those of the most similar run are scaled by the cost of
+an epoch: its multiplications, and what each step and each epoch take apart from them. Without any measurement the
+result is None. Do not pass runs shipped with the code: they were trained on another machine.
 """
 
 import heapq
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -29,12 +30,16 @@ COST_FIELDS = (
     "optimizer",
     "train_images",
     "precision",
+    "augment",
 )  # the fields that decide how long an epoch takes
 SHARED_FIELDS = (
     ("regularizer", "precision"),
     ("precision",),
     (),
 )  # shared by the runs whose pace is scaled; tried in this order
+STEP_COST = 6e7  # multiplications that take as long as the overhead of a step, about 3 ms on one core
+EPOCH_COST = 7e9  # the same for an epoch: evaluation starts, files are written, about 0.3 s on one core
+RECENT_RUNS = 5  # of the same network: the load of the machine changes
 TRAIN_STEP_COST = 3  # a training step costs about three forward passes
 STARTUP_SECONDS = 10.0  # seconds until a worker's first epoch: Keras is imported, its functions are traced
 
@@ -51,13 +56,26 @@ def expected_pace(experiment: Experiment, runs: Iterable[Measured]) -> EpochPace
     """The seconds per epoch to expect of `experiment`, or None without any measurement on this machine."""
     known = [(other, seconds) for other, record in runs if (seconds := seconds_per_epoch(record)) is not None]
     if same := [seconds for other, seconds in known if _shares(experiment, other, COST_FIELDS)]:
-        return EpochPace(median(same), measured=True)
+        return EpochPace(median(same[:RECENT_RUNS]), measured=True)
     for fields in SHARED_FIELDS:
-        if rates := [
-            seconds / epoch_multiplications(other) for other, seconds in known if _shares(experiment, other, fields)
-        ]:
-            return EpochPace(median(rates) * epoch_multiplications(experiment), measured=False)
+        if similar := [(other, seconds) for other, seconds in known if _shares(experiment, other, fields)]:
+            return EpochPace(scaled_seconds(experiment, similar), measured=False)
     return None
+
+
+def scaled_seconds(experiment: Experiment, known: Sequence[tuple[Experiment, float]]) -> float:
+    """The seconds per epoch of the run whose epoch costs most nearly as much, times the ratio of the two costs."""
+    cost = epoch_cost(experiment)
+    ratio, seconds = min(
+        ((cost / epoch_cost(other), seconds) for other, seconds in known), key=lambda pair: abs(math.log(pair[0]))
+    )
+    return ratio * seconds
+
+
+def epoch_cost(experiment: Experiment) -> float:
+    """What an epoch costs, in multiplications: its own, STEP_COST for each step, and EPOCH_COST."""
+    steps = math.ceil((experiment.train_images or 0) / experiment.batch)
+    return epoch_multiplications(experiment) + STEP_COST * steps + EPOCH_COST
 
 
 def seconds_per_epoch(record: RunRecord) -> float | None:

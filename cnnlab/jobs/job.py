@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cnnlab.experiment import Experiment
+from cnnlab.experiment import Experiment, ExperimentError
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = ("queued", "running", "done", "failed", "cancelled")
 TERMINAL_STATES = (DONE, FAILED, CANCELLED)
@@ -41,6 +41,14 @@ class Job:
     def experiment(self) -> Experiment:
         """The experiment to train. Raises ExperimentError for one of an incompatible version."""
         return Experiment.from_json(self.experiment_json)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether this version of the program can read the job's experiment."""
+        try:
+            return bool(self.experiment)
+        except ExperimentError:
+            return False
 
     @property
     def is_finished(self) -> bool:

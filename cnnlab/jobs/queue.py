@@ -135,10 +135,15 @@ class Queue(QueueReader):
                 statements.set_terminal_state(db, current.id, CANCELLED)
             elif crashes > MAX_RESUMES:
                 statements.set_terminal_state(
-                    db, current.id, FAILED, f"It was resumed {MAX_RESUMES} times and broke off again: {crash}"
+                    db,
+                    current.id,
+                    FAILED,
+                    f"The training was resumed {MAX_RESUMES} times and ended early again: {crash}",
                 )
             elif current.attempts >= MAX_ATTEMPTS:
-                reason = f"It was begun {current.attempts} times and was interrupted each time: ask for it again."
+                reason = (
+                    f"The training was started {current.attempts} times and interrupted each time: ask for it again."
+                )
                 statements.set_terminal_state(db, current.id, FAILED, reason)
             else:
                 db.execute("UPDATE jobs SET state = 'queued', reason = ? WHERE id = ?", (crash, current.id))

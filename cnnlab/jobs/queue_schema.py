@@ -50,6 +50,9 @@ MIGRATIONS = (
     CREATE TABLE class_members (person TEXT PRIMARY KEY, code TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE wrong_keys (kind TEXT NOT NULL, tried REAL NOT NULL);
     """,
+    """
+    CREATE TABLE nicknames (person TEXT PRIMARY KEY, nickname TEXT NOT NULL) WITHOUT ROWID;
+    """,
 )
 
 

@@ -78,7 +78,7 @@ def check_rate(counts: QueueCounts, settings: Settings, *, is_teacher: bool) -> 
 def check_submission(experiment: Experiment, counts: QueueCounts, settings: Settings, *, is_teacher: bool) -> None:
     """Raises QuotaExceeded unless a new training may be added to the queue."""
     if not counts.is_accepting:
-        raise QuotaExceeded("No new trainings are taken at the moment: the teacher has closed the queue.")
+        raise QuotaExceeded("No new trainings are accepted at the moment: the teacher has closed the queue.")
     if experiment.epochs > settings.epochs:
         raise QuotaExceeded(f"At most {settings.epochs} epochs are trained here. Received: epochs={experiment.epochs}")
     if counts.waiting >= settings.queue_length:

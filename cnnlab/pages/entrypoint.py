@@ -1,13 +1,14 @@
 """The list of pages: the script that Streamlit runs for each session. `streamlit_app.py` starts it."""
 
-from cnnlab.ui import app_shell
+from cnnlab.ui import app_shell, training_corner
 
 PAGES = [
     app_shell.make_page("train", "Train", default=True),
     app_shell.make_page("compare", "Compare"),
+    app_shell.make_page("sweeps", "Sweeps"),
     app_shell.make_page("look_inside", "Look inside"),
     app_shell.make_page("mistakes", "Mistakes"),
     app_shell.make_page("admin", "Admin", visibility="hidden"),
 ]
 
-app_shell.run_app(PAGES)
+app_shell.run_app(PAGES, training_corner.training_corner)

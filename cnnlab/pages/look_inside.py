@@ -24,6 +24,7 @@ from cnnlab.inspect import (
     receptive_fields,
     regularizer,
     top_activations,
+    top_images,
     upload,
 )
 from cnnlab.inspect.context import VIEW_PARAM, InspectContext
@@ -42,6 +43,7 @@ VIEWS: dict[str, tuple[str, Callable[[InspectContext], None]]] = {
     "blocks": ("Blocks", blocks.blocks_view),
     "map": ("One map", feature_map.feature_map_view),
     "kernels": ("Kernels", kernels.kernels_view),
+    "top": ("Top images", top_images.top_images_view),
     "field": ("Receptive field", receptive_fields.receptive_fields_view),
     "why": ("Why this class", attribution.attribution_view),
     "off": ("Switch off", filter_ablation.filter_ablation_view),

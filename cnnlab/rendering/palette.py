@@ -26,6 +26,12 @@ LINE_STYLES = {  # name: (colour, dash)
     "validation": (VALIDATION, [6, 3]),
     "reported": (TRAINING, [2, 3]),
 }
+LABEL_NOISE_LINES = {  # name: (colour, dash, what it is called)
+    "clean": (TRAINING, [1, 0], "training images with a clean label"),
+    "changed": ("#CC4499", [8, 3, 2, 3], "training images with a changed label: the changed label"),
+    "true": ("#96760A", [2, 3], "the same images: their true class"),
+    "validation": (VALIDATION, [6, 3], "validation images"),
+}
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4], [4, 4])
 
 
@@ -39,6 +45,16 @@ def legend_html(training: str, validation: str, reported: str | None = None, ban
     area = "the gap" if band is None else band
     shown += f'<span><i class="gap"></i>{area}</span>' if area else ""
     shown += "" if band is None else '<span><i class="best"></i>best epoch</span>'
+    return f'<div class="legend">{LEGEND_STYLE}{shown}</div>'
+
+
+def label_noise_legend_html() -> str:
+    """The lines of a training with noisy labels and what each is called, as HTML."""
+    styles = {"clean": "solid", "changed": "double", "true": "dotted", "validation": "dashed"}
+    shown = "".join(
+        f'<span><i style="border-top: 3px {styles[name]} {color}"></i>{title}</span>'
+        for name, (color, _, title) in LABEL_NOISE_LINES.items()
+    )
     return f'<div class="legend">{LEGEND_STYLE}{shown}</div>'
 
 

@@ -23,9 +23,14 @@ HISTORY_COLUMNS = (
     "penalty",
 )
 REESTIMATED = "_reestimated"  # suffix of figures with re-estimated batch normalization, see `analysis.batchnorm`
-OPTIONAL_HISTORY_COLUMNS = tuple(
+REESTIMATED_COLUMNS = tuple(
     name + REESTIMATED for name in ("train_eval_accuracy", "train_eval_loss", "val_accuracy", "val_loss")
 )
+CLEAN_ACCURACY = "train_eval_accuracy_clean"  # of training images with their true label
+CHANGED_ACCURACY = "train_eval_accuracy_changed"  # of those with a changed label, against that label
+TRUE_ACCURACY = "train_eval_accuracy_true"  # of the same images, against their true label
+LABEL_NOISE_COLUMNS = (CLEAN_ACCURACY, CHANGED_ACCURACY, TRUE_ACCURACY)  # see `data.label_noise`
+OPTIONAL_HISTORY_COLUMNS = (*REESTIMATED_COLUMNS, *LABEL_NOISE_COLUMNS)
 TRAINING_COLUMNS = ("accuracy", "loss")  # what Keras reports of an epoch; epoch 0 has none
 MAX_BYTES = 1_000_000  # 500 epochs take about 70,000
 

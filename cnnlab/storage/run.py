@@ -30,7 +30,7 @@ from cnnlab.experiment import Experiment
 from cnnlab.report_models import shipped_name
 from cnnlab.storage import files, run_damage, run_files
 from cnnlab.storage.bounded_files import DamagedFile
-from cnnlab.storage.history_file import HISTORY_FILE, OPTIONAL_HISTORY_COLUMNS, Columns
+from cnnlab.storage.history_file import HISTORY_FILE, REESTIMATED_COLUMNS, Columns
 from cnnlab.storage.process_lock import is_locked
 from cnnlab.storage.run_files import MODEL_FILE, PREDICTIONS_FILE
 from cnnlab.storage.run_record import RECORD_FILE, RunRecord
@@ -131,14 +131,14 @@ class Run:
             raise DamagedRun(self._damage_message(HISTORY_FILE, damage)) from None
 
     def reestimated_history(self) -> Columns:
-        """OPTIONAL_HISTORY_COLUMNS and "epoch", one value for each epoch that has these figures; empty without any.
+        """REESTIMATED_COLUMNS and "epoch", one value for each epoch that has these figures; empty without any.
 
         From history.csv where the run recorded them while it trained, else from reestimated.json (kept epochs only).
         Raises DamagedRun.
         """
         history = self.history()
-        names = ("epoch", *OPTIONAL_HISTORY_COLUMNS)
-        recorded = np.isfinite(history[OPTIONAL_HISTORY_COLUMNS[0]])
+        names = ("epoch", *REESTIMATED_COLUMNS)
+        recorded = np.isfinite(history[REESTIMATED_COLUMNS[0]])
         if recorded.any():
             return {name: history[name][recorded] for name in names}
         rows = files.read_json(self.path / REESTIMATED_FILE).get("epochs")

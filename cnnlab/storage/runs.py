@@ -99,6 +99,15 @@ def shipped_seeds() -> list[Run]:
     return [run for run in _read_folders(folders) if isinstance(run, Run)]
 
 
+def find_results(experiment: Experiment) -> Run | None:
+    """A finished run of this experiment, or the results of one that came with the program; None without any."""
+    run = find_run(experiment)
+    if run is not None and run.state == "done":
+        return run
+    shipped = Run(shipped_seed_path(experiment), experiment)
+    return shipped if run_files.exists(shipped.path / EXPERIMENT_FILE) and shipped.state == "done" else None
+
+
 def list_runs() -> list[Run]:
     """Every run there is: the shipped ones in the report's order, then those trained here, newest first.
 

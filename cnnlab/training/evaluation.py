@@ -15,6 +15,7 @@ from cnnlab.storage import runs
 from cnnlab.training import keras_model
 from cnnlab.training.input_pipeline import InputPipeline
 from cnnlab.training.reestimation import reestimated
+from cnnlab.training.training_images import TrainingImages
 
 EVALUATION_BATCH = 250  # twice as many take 0.2 GB more and the same time
 
@@ -23,7 +24,8 @@ class Evaluator:
     """Evaluates `model`, whose layers are `layers`, on training and validation images.
 
     With batch normalization, it also evaluates the network with means and variances re-estimated from
-    `reestimation_images`, uint8 (n, 32, 32, 3). `val_logits` holds the logits of the last evaluation, else None.
+    `reestimation_images`, uint8 (n, 32, 32, 3). `train_logits` and `val_logits` hold the logits of the last evaluation,
+    None before the first.
     """
 
     def __init__(
@@ -31,21 +33,23 @@ class Evaluator:
         experiment: Experiment,
         model: keras.Model,
         layers: Sequence[Layer],
-        train_images: InputPipeline,
+        train_images: TrainingImages,
         val_images: InputPipeline,
         reestimation_images: PixelArray,
     ):
         self.experiment, self.model, self.layers = experiment, model, layers
         self.train_images, self.val_images = train_images, val_images
         self.reestimation_images = reestimation_images
+        self.train_logits: Any = None
         self.val_logits: Any = None
 
     def evaluate(self) -> dict[str, float]:
         """Metrics in inference mode, the L2 penalty and, with batch normalization, the metrics with re-estimated ones.
 
-        The latter have the suffix REESTIMATED; the model and `val_logits` are left as Keras trained them.
+        With label noise, the accuracies on clean and on changed labels too. The re-estimated ones have the suffix
+        REESTIMATED; the model and `val_logits` are left as Keras trained them.
         """
-        metrics = self.measure()
+        metrics = self.measure() | self.train_images.label_noise_accuracies(self.train_logits)
         if layer_names(self.layers, "bn"):
             val_logits = self.val_logits
             with reestimated(self.model, self.layers, self.reestimation_images):
@@ -55,7 +59,8 @@ class Evaluator:
 
     def measure(self) -> dict[str, float]:
         """Accuracy and loss on the first TRAIN_EVAL_IMAGES training images and on the validation images."""
-        train, labels = self.predict(self.train_images, TRAIN_EVAL_IMAGES), self.train_images.labels[:TRAIN_EVAL_IMAGES]
+        self.train_logits = train = self.predict(self.train_images, TRAIN_EVAL_IMAGES)
+        labels = self.train_images.labels[:TRAIN_EVAL_IMAGES]
         self.val_logits, val_labels = self.predict(self.val_images), self.val_images.labels
         return {
             "train_eval_accuracy": accuracy(train, labels),

@@ -18,9 +18,11 @@ class Stopped(Exception):
 
 
 class ProgressCallback(keras.callbacks.Callback):  # type: ignore[misc]
-    """Calls `on_progress(batches done, seconds since the epoch's start, logs)` every PROGRESS_SECONDS.
+    """Calls `on_progress(batches done, seconds that they took, logs)` every PROGRESS_SECONDS.
 
-    Raises Stopped at the end of a batch after `stop_requested` was set.
+    The first batches of an epoch are not timed: in the first epoch they include the compilation of the step, which
+    takes as long as many batches. The seconds are those of the later batches, scaled to all. Raises Stopped at the end
+    of a batch after `stop_requested` was set.
     """
 
     stop_requested = False
@@ -28,16 +30,20 @@ class ProgressCallback(keras.callbacks.Callback):  # type: ignore[misc]
     def __init__(self, on_progress: ProgressFunction):
         super().__init__()
         self.on_progress = on_progress
-        self.started = time.perf_counter()
+        self.first_batches = 0  # batches done at the first call in this epoch
+        self.first_ended = 0.0
         self.reported_at = 0.0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         if ProgressCallback.stop_requested:
             raise Stopped
-        now = time.perf_counter()
-        if now - self.reported_at >= PROGRESS_SECONDS:
+        now, done = time.perf_counter(), batch + 1
+        if not self.first_batches:
+            self.first_batches, self.first_ended = done, now
+        elif now - self.reported_at >= PROGRESS_SECONDS:
             self.reported_at = now
-            self.on_progress(batch + 1, now - self.started, logs or {})
+            seconds = (now - self.first_ended) * done / (done - self.first_batches)
+            self.on_progress(done, seconds, logs or {})
 
 
 @contextlib.contextmanager

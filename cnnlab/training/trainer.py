@@ -1,10 +1,10 @@
 """Trains one experiment into its run directory: what a worker does.
 
 Keras's `fit` is called once an epoch. After each epoch the network is evaluated in inference mode on training and
-validation images, and a snapshot of the weights and a checkpoint are written. The order of the images in epoch e
-depends on the seed and e alone, and a checkpoint holds every variable of the model and its optimizer, with the states
-of the dropout generators. So a resumed training gives the history of an uninterrupted one, on a CPU with the same
-number of threads to the last bit.
+validation images, and a snapshot of the weights and a checkpoint are written. The order of the images in epoch e and
+their augmentation depend on the seed and e alone, and a checkpoint holds every variable of the model and its optimizer,
+with the states of the dropout generators. So a resumed training gives the history of an uninterrupted one, on a CPU
+with the same number of threads to the last bit.
 
 Nothing here calls TensorFlow; a host with Keras on JAX trains with the same code.
 """
@@ -35,6 +35,7 @@ from cnnlab.training.input_pipeline import InputPipeline
 from cnnlab.training.progress import ProgressCallback, Stopped, stop_signals
 from cnnlab.training.provenance import initial_record
 from cnnlab.training.run_writer import RunWriter, remove_temporary_files
+from cnnlab.training.training_images import TrainingImages
 
 REESTIMATION_IMAGES = (500, 2_000)  # at least and at most, for mean and variance of each batch normalization
 
@@ -52,7 +53,7 @@ class Trainer:
         self.experiment, self.report = experiment, report
         dataset = data.load_dataset(experiment.dataset)
         images = data.split_dataset(dataset, experiment)
-        self.train_images = InputPipeline(images.x_train, images.y_train)
+        self.train_images = TrainingImages(experiment, images.x_train, images.y_train)
         self.val_images = InputPipeline(images.x_val, images.y_val)
         layers = network_layers(experiment, layer_order)
         self.model = compile_model(experiment, layer_order)
@@ -79,8 +80,7 @@ class Trainer:
 
     def train_epoch(self, epoch: int) -> dict[str, float]:
         """One pass over the training images in this epoch's order; Keras's running means of it."""
-        order = np.random.default_rng([self.experiment.seed, epoch]).permutation(len(self.train_images))
-        batches = self.train_images.batches(order, self.experiment.batch)
+        batches = self.train_images.epoch_batches(epoch)
         callback = ProgressCallback(lambda *progress: self.report_batch(epoch, *progress))
         history = self.model.fit(batches, shuffle=False, verbose=0, callbacks=[callback])
         return {name: float(values[-1]) for name, values in history.history.items()}

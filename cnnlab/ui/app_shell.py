@@ -1,39 +1,30 @@
-"""The frame around every page: navigation, the number of running trainings, notices, and who is signed in.
+"""The frame around every page: navigation, the corner with the trainings, and who is signed in.
 
 A class shares one server. Each browser is one person in the queue (`jobs.fair_scheduling`), named after the signed
 token in its cookie (`ui.browser_identity`) or after its account (`ui.auth`).
 """
 
 import importlib
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
 from cnnlab.data import samples
-from cnnlab.experiment import ExperimentError
-from cnnlab.jobs import admin, dispatcher_process
-from cnnlab.jobs.job import DONE, FAILED, Job
+from cnnlab.jobs import admin
+from cnnlab.jobs.job import Job
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.rendering.palette import TEXT_ON_PRIMARY
+from cnnlab.rendering.palette import BACKGROUND, TEXT_ON_PRIMARY
 from cnnlab.settings import SettingsError
 from cnnlab.storage.runs import UnknownRun
 from cnnlab.ui import auth, browser_identity, cache, presence, streamlit_patches
-from cnnlab.ui.selection import experiment_params
 from cnnlab.ui.state import session_key
 
-POLL_SECONDS = 2.0
 SESSION_TEACHER_KEY = session_key("admin.teacher_key")  # as typed on the page Admin
 SESSION_PAGES = session_key("app_shell.pages")  # the pages by URL path
-SESSION_STATUS = session_key("app_shell.status")  # the text in the corner
-SESSION_REVISION = session_key("app_shell.queue_revision")  # of the queue when that text was made
-SESSION_OPENED_AT = session_key("app_shell.opened_at")  # Unix time of the session's first run
-SESSION_ANNOUNCED = session_key("app_shell.announced_jobs")  # ids of the jobs whose end was announced
-SESSION_NOTICES = session_key("app_shell.notices")  # ended jobs to be announced once the page has been drawn anew
-SESSION_OWN = session_key("app_shell.own_training")  # this person's training, as URL parameters; {} for none
+PAGE_COLOR = f"light-dark({BACKGROUND['light']}, {BACKGROUND['dark']})"
 BUTTON_TEXT = f"light-dark({TEXT_ON_PRIMARY['light']}, {TEXT_ON_PRIMARY['dark']})"
 # Of the toolbar of a chart, Tab reaches the last button only, Fullscreen; from there the others can be reached.
 TOOLBARS = '[data-testid="stFullScreenFrame"]:not(:hover, :focus-within) [data-testid="stElementToolbarButton"]'
@@ -42,7 +33,10 @@ button[data-testid^="stBaseButton-primary"] {{ color: {BUTTON_TEXT}; }}
 .st-key-running {{ position: fixed; top: 0.95rem; right: 3.6rem; z-index: 1000000; width: auto !important; }}
 .st-key-running p {{ font-size: 0.9rem; white-space: nowrap; }}
 {TOOLBARS}:not(:last-child) {{ visibility: hidden; }}
-.st-key-running a {{ padding: 0 0.4rem; }}
+.st-key-running button {{ padding: 0 0.4rem; min-height: 1.6rem; }}
+.st-key-notices {{ position: fixed; top: 3.6rem; right: 1rem; z-index: 1000001; width: min(22rem, 92vw) !important; }}
+.st-key-notices > [data-testid="stLayoutWrapper"] {{ background: {PAGE_COLOR}; border-radius: 0.5rem;
+  box-shadow: 0 2px 10px rgb(0 0 0 / 30%); }}
 :has(> .st-key-phone_navigation) {{ display: none; }}
 [data-testid="stFullScreenFrame"] > div[height] svg.marks {{ width: 100%; height: calc(100vh - 5rem); }}
 @media (max-width: 768px) {{
@@ -68,8 +62,11 @@ def make_page(name: str, title: str, **how: Any) -> st.Page:
     return st.Page(run_page, title=title, url_path=name, **how)
 
 
-def run_app(pages: Sequence[st.Page]) -> None:
-    """Run the selected page inside its frame. Errors of the disk and the queue are shown as one sentence."""
+def run_app(pages: Sequence[st.Page], corner: Callable[[], None]) -> None:
+    """Run the selected page inside its frame, then `corner`, which draws what stands in the corner of every page.
+
+    Errors of the disk and the queue are shown as one sentence.
+    """
     streamlit_patches.apply_patches()
     page = st.navigation(list(pages), position="top")
     st.session_state[SESSION_PAGES] = {entry.url_path or "train": entry for entry in pages}
@@ -93,8 +90,7 @@ def run_app(pages: Sequence[st.Page]) -> None:
     except OSError as error:
         reason = escape_markdown(error.strerror or error)
         st.error(f"Something could not be read or written ({reason}): look at the disk of the server.")
-    with st.container(key="running"):
-        training_status()
+    corner()
 
 
 def phone_navigation(pages: Sequence[st.Page]) -> None:
@@ -122,99 +118,10 @@ def page_link(url_path: str, label: str, params: Mapping[str, str], icon: str | 
         st.page_link(page, label=label, icon=icon, query_params=dict(params))
 
 
-@st.fragment(run_every=POLL_SECONDS)
-def training_status() -> None:
-    """The number of running trainings in the corner of every page, and a notice when one of this person's has ended."""
-    presence.refresh_presence()
-    try:
-        refresh_status()
-        if st.session_state.get(SESSION_STATUS):  # a job is active, and its dispatcher may have died
-            dispatcher_process.ensure_running()
-    except (QueueError, SettingsError):
-        return  # the page itself shows the error
-    for job in st.session_state.pop(SESSION_NOTICES, []):
-        icon = ":material/done_all:" if job.state == DONE else ":material/error:"
-        st.toast(finished_message(job), icon=icon, duration=8)
-    status, own = st.session_state.get(SESSION_STATUS, ""), st.session_state.get(SESSION_OWN)
-    if status and own:
-        page_link("train", status, own)
-    else:
-        st.markdown(status)
-
-
-def refresh_status() -> None:
-    """Update the text where the queue has changed since the last call.
-
-    Where a training of this person has ended, the page is drawn anew before that is announced: its menus have it then.
-    """
-    revision = cache.open_queue().revision()
-    if revision == st.session_state.get(SESSION_REVISION):
-        return
-    st.session_state[SESSION_REVISION] = revision
-    active = cache.open_queue().active()
-    running = sum(job.state == "running" for job in active)
-    st.session_state[SESSION_STATUS] = status_line(running, len(active) - running)
-    own = own_active_jobs()
-    st.session_state[SESSION_OWN] = experiment_params(own[0].experiment) if own else {}
-    if ended := newly_finished_jobs():
-        st.session_state[SESSION_NOTICES] = ended
-        cache.forget_listing()
-        st.rerun()
-
-
 def own_active_jobs() -> list[Job]:
     """This person's trainings that run or wait, the running ones first."""
     person = current_person()
-    return [job for job in cache.open_queue().active() if person in job.requesters and is_readable(job)]
-
-
-def is_readable(job: Job) -> bool:
-    """Whether this version knows the job's experiment."""
-    try:
-        return bool(job.experiment)
-    except ExperimentError:
-        return False
-
-
-def status_line(running: int, waiting: int) -> str:
-    """'2 running, 1 waiting'; empty where no job is active."""
-    parts = [f"{count} {word}" for count, word in ((running, "running"), (waiting, "waiting")) if count]
-    return f":material/progress_activity: {', '.join(parts)}" if parts else ""
-
-
-def newly_finished_jobs() -> list[Job]:
-    """This person's trainings that ended since the session began and were not announced yet."""
-    opened = st.session_state.setdefault(SESSION_OPENED_AT, time.time())
-    announced: set[int] = st.session_state.setdefault(SESSION_ANNOUNCED, set())
-    ended = [
-        job
-        for job in cache.open_queue().jobs_for(current_person(), finished_since=opened)
-        if job.state in (DONE, FAILED)
-    ]
-    fresh = [job for job in ended if job.id not in announced]
-    announced.update(job.id for job in fresh)
-    return fresh
-
-
-def finished_message(job: Job) -> str:
-    """One sentence about a training that is over."""
-    try:
-        title = job.experiment.title
-    except ExperimentError:
-        title = "A training"
-    if job.state != DONE:
-        return f"**{title}** could not be trained. {escape_markdown(job.reason or '')}"
-    pages = pages_that_show(job)
-    return f"**{title}** has finished training{': open it under ' if pages else ''}{' or '.join(pages)}."
-
-
-def pages_that_show(job: Job) -> list[str]:
-    """The pages that can show what this training left."""
-    run = cache.find_run(job.experiment) if is_readable(job) else None
-    if run is None:
-        return []
-    pages = ["Train"] + ["Look inside"] * bool(run.snapshot_epochs())
-    return pages + ["Mistakes"] * ("test" in cache.predictions(run))
+    return [job for job in cache.open_queue().active() if person in job.requesters and job.is_readable]
 
 
 def is_teacher() -> bool:

@@ -44,7 +44,7 @@ def require_sign_in() -> bool:
     if not is_enabled() or account_name():
         return True
     st.title("CNN Lab", anchor=False)
-    st.write("Sign in with your account; trainings go by your name.")
+    st.write("Sign in with your account. Your trainings carry its name.")
     for provider in provider_names():
         label = f"Sign in with {escape_markdown(provider)}" if provider else "Sign in"
         st.button(label, type="primary", icon=":material/login:", on_click=st.login, args=(provider or None,))

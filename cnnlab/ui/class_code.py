@@ -10,13 +10,20 @@ from cnnlab.ui.state import session_key
 FORM = session_key("class_code.form")
 
 
+def is_class_code_needed() -> bool:
+    """Whether this person has to type the class code before asking for a training."""
+    return not app_shell.is_teacher() and access_keys.needs_class_code(cache.open_queue(), app_shell.current_person())
+
+
 def require_class_code() -> bool:
     """Whether trainings may be asked for; where the code is needed first, its form is drawn instead."""
-    queue, person = cache.open_queue(), app_shell.current_person()
-    if app_shell.is_teacher() or not access_keys.needs_class_code(queue, person):
+    if not is_class_code_needed():
         return True
+    queue, person = cache.open_queue(), app_shell.current_person()
     with st.form(FORM, border=False):
-        typed = st.text_input("Class code", type="password", help="Your teacher has it. It is asked for once.")
+        typed = st.text_input(
+            "Class code", type="password", help="Your teacher has the code. Each browser needs it once."
+        )
         if st.form_submit_button("Join the class", type="primary"):
             try:
                 access_keys.join_class(queue, typed, person)

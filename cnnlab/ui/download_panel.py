@@ -20,8 +20,8 @@ def download_panel() -> None:
         st.fragment(watch_download, run_every=TICK_SECONDS)()
         return
     st.write(
-        "CIFAR-10 is not on this machine yet: 60,000 small photos, 170 MB. Without internet, a teacher can bring the "
-        "archive on a USB stick: `python -m cnnlab data import PATH`."
+        "CIFAR-10 is missing on this machine: 60,000 small photos, 170 MB. Without internet, a teacher can import the "
+        "archive from a USB stick: `python -m cnnlab data import PATH`."
     )
     if found and found.state in ("failed", "interrupted", "cancelled"):
         st.warning(escape_markdown(found.message))
@@ -38,10 +38,10 @@ def watch_download() -> None:
     found = download.download_status()
     if found is None or not found.is_live:
         st.rerun()
-    said = escape_markdown(found.message)
+    text = escape_markdown(found.message)
     if found.state == "downloading":
-        said = f"Downloading CIFAR-10: {found.bytes / 1e6:.0f} of {found.total / 1e6:.0f} MB"
-    st.progress(min(1.0, found.bytes / max(1, found.total)), text=said)
+        text = f"Downloading CIFAR-10: {found.bytes / 1e6:.0f} of {found.total / 1e6:.0f} MB"
+    st.progress(min(1.0, found.bytes / max(1, found.total)), text=text)
     if st.button("Cancel the download", icon=":material/stop_circle:"):
         download.cancel()
 

@@ -1,6 +1,6 @@
 """Which pages and runs are shown now: a count for the teacher; runs that are viewed are not removed.
 
-Each open tab asks for the training status every few seconds (`app_shell.training_status`); each time its page and run
+Each open tab asks for the training status every few seconds (`training_corner`); each time its page and run
 are recorded. Names of people are not stored, and a tab that no longer asks is forgotten. The count is that of this web
 process.
 """

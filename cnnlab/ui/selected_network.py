@@ -15,11 +15,14 @@ from cnnlab.storage import runs
 from cnnlab.storage.runs import Run, UnknownRun
 from cnnlab.ui import app_shell, cache
 from cnnlab.ui.selection import (
+    EXPERIMENT_PARAMS,
+    SELECTION_PARAMS,
     SESSION_NETWORK,
     SESSION_SELECTION,
     experiment_params,
     open_selected_run,
     parse_experiment,
+    write_params,
 )
 from cnnlab.ui.state import session_key
 
@@ -43,6 +46,13 @@ def select_network(experiment: Experiment) -> None:
         {"image": image} if image else {}
     )
     st.session_state[SESSION_NETWORK] = params
+
+
+def show_experiment(experiment: Experiment) -> Experiment:
+    """Select this experiment and write it into the URL of the page Train; the same experiment is returned."""
+    select_network(experiment)
+    write_params(experiment_params(experiment), [*EXPERIMENT_PARAMS, *SELECTION_PARAMS])
+    return experiment
 
 
 def open_network(reference: str, default: Run) -> Run | None:

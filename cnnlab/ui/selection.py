@@ -16,7 +16,7 @@ from typing import Any
 
 import streamlit as st
 
-from cnnlab.experiment import INTEGER_RANGES, Experiment, ExperimentError
+from cnnlab.experiment import NUMERIC_FIELDS, Experiment, ExperimentError
 from cnnlab.models.architecture import Layer
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import runs
@@ -27,7 +27,6 @@ IMAGE_PATTERN = re.compile(r"(?P<kind>sample|test|shapes)-(?P<number>[0-9]{1,5})
 IMAGE_COUNT = {"sample": 20, "test": 10_000, "shapes": 1_000}
 SESSION_SELECTION = session_key("selection.params")  # where the session keeps the words while another page is open
 SESSION_NETWORK = session_key("selection.network")  # the experiment of the selected network, as words of an address
-NUMERIC_FIELDS = {*INTEGER_RANGES, "strength", "learning_rate", "train_images"}  # fields of an experiment
 MAX_QUOTED_CHARACTERS = 40  # letters of a wrong word that are repeated to its author
 
 Problems = list[str]

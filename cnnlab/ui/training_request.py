@@ -1,14 +1,19 @@
 """Asks the queue for a training in the name of this person, and says why where that was refused."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from cnnlab.experiment import Experiment
-from cnnlab.jobs import dispatcher_process
+from cnnlab.jobs import dispatcher_process, next_seed
+from cnnlab.jobs.job import Job
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.settings import SettingsError
-from cnnlab.ui import app_shell, cache, client_address
+from cnnlab.storage import runs
+from cnnlab.storage.series import find_series
+from cnnlab.ui import app_shell, cache, client_address, selected_network
 from cnnlab.ui.state import session_key
 
 SESSION_REFUSAL = session_key("training_request.refusal")  # why a training was refused
@@ -27,6 +32,37 @@ def submit_training(experiment: Experiment) -> None:
             address=client_address.address_group(),
             is_teacher=app_shell.is_teacher(),
         )
+        dispatcher_process.ensure_running()
+    except (QuotaExceeded, QueueError, SettingsError) as no:
+        st.session_state[SESSION_REFUSAL] = str(no)
+
+
+def submit_or_join(experiment: Experiment) -> None:
+    """Join a training of this experiment with any seed, or submit the smallest free seed; for the callback of a button.
+
+    A class that presses the button at once watches one training.
+    """
+    submit_seed(experiment, next_seed.join_or_submit_next_seed)
+
+
+def submit_next_seed(experiment: Experiment) -> None:
+    """Submit this experiment with the smallest free seed and select it; for the callback of a button."""
+    submit_seed(experiment, next_seed.submit_next_seed)
+
+
+def submit_seed(experiment: Experiment, submit: Callable[..., Job]) -> None:
+    """Call `submit` in the name of this person and select the experiment of the job; keep the reason of a refusal."""
+    trained = find_series(experiment, [*runs.shipped_seeds(), *cache.list_runs()]).seeds
+    try:
+        job = submit(
+            cache.open_queue(),
+            experiment,
+            app_shell.current_person(),
+            trained,
+            address=client_address.address_group(),
+            is_teacher=app_shell.is_teacher(),
+        )
+        selected_network.show_experiment(job.experiment)
         dispatcher_process.ensure_running()
     except (QuotaExceeded, QueueError, SettingsError) as no:
         st.session_state[SESSION_REFUSAL] = str(no)

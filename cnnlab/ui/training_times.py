@@ -1,7 +1,8 @@
 """The remaining time of trainings, from the measured epochs of this machine's runs."""
 
-from cnnlab import formatting
+from cnnlab import formatting, settings
 from cnnlab.experiment import Experiment
+from cnnlab.explanations import training_progress
 from cnnlab.jobs import eta
 from cnnlab.jobs.job import QUEUED, Job
 from cnnlab.ui import cache
@@ -16,8 +17,12 @@ def job_seconds_left(job: Job, known: list[eta.Measured]) -> float | None:
 
 
 def measured_runs() -> list[eta.Measured]:
-    """The runs of this machine, with their records."""
-    return [(run.experiment, run.record) for run in cache.list_runs() if not run.is_pretrained]
+    """The runs trained on this machine, the newest first, with their records.
+
+    A run without weights was imported: another machine trained it.
+    """
+    trained_here = [run for run in cache.list_runs() if not run.is_pretrained and run.snapshot_epochs()]
+    return [(run.experiment, run.record) for run in trained_here]
 
 
 def expected_duration(experiment: Experiment) -> str:
@@ -37,3 +42,9 @@ def expected_start(place: int) -> float | None:
     line = [job_seconds_left(job, known) for job in cache.open_queue().waiting()]
     begins = eta.start_times(running, line, cache.open_queue().slots())
     return begins[place - 1] if place <= len(begins) else None
+
+
+def time_limit_notice(experiment: Experiment) -> str:
+    """A sentence where a training is expected to take longer than the settings allow; else "". Raises SettingsError."""
+    seconds, minutes = eta.seconds_left(experiment, measured_runs()), settings.current().job_minutes
+    return training_progress.describe_time_limit(seconds, minutes, experiment.epochs)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,19 +63,10 @@ class served:  # noqa: N801  # read as a verb: with served(home) as app
         self.home, self.environment = home, environment
 
     def __enter__(self) -> App:
-        port = free_port()
-        command = [sys.executable, "-m", "streamlit", "run", str(settings.REPOSITORY / "streamlit_app.py")]
-        options = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
-        self.log = (self.home / "web.log").open("ab")
-        self.process = subprocess.Popen(
-            [*command, *options],
-            cwd=settings.REPOSITORY,
-            env=subprocess_environment() | {"CNNLAB_HOME": str(self.home)} | self.environment,
-            stdout=self.log,
-            stderr=subprocess.STDOUT,
-        )
-        wait_until(lambda: answers(port), "the server answers")
-        return App(f"http://127.0.0.1:{port}", self.home)
+        environment = {"CNNLAB_HOME": str(self.home)} | self.environment
+        script = settings.REPOSITORY / "streamlit_app.py"
+        self.process, url = start_streamlit(script, settings.REPOSITORY, self.home / "web.log", environment)
+        return App(url, self.home)
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
@@ -83,7 +74,25 @@ class served:  # noqa: N801  # read as a verb: with served(home) as app
         end_whoever_holds(self.home / "dispatcher.lock")
         for lock in self.home.glob("runs/*/lock"):
             end_whoever_holds(lock)
-        self.log.close()
+
+
+def start_streamlit(
+    script: Path, folder: Path, log: Path, environment: Mapping[str, str]
+) -> tuple[subprocess.Popen[bytes], str]:
+    """`streamlit run SCRIPT` in `folder` on a free port; the process and its address, once it answers."""
+    port = free_port()
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
+    command += ["--server.address", "127.0.0.1", "--server.headless", "true", "--browser.gatherUsageStats", "false"]
+    with log.open("ab") as file:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=subprocess_environment() | environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    wait_until(lambda: answers(port), "the server answers")
+    return process, f"http://127.0.0.1:{port}"
 
 
 def end_whoever_holds(lock: Path) -> None:

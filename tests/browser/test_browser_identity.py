@@ -5,15 +5,13 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from types import SimpleNamespace
 
 import pytest
 import streamlit as st
-from chrome import PATIENCE, answers, free_port, settled, wait_until
+from chrome import PATIENCE, settled, start_streamlit
 from streamlit.testing.v1 import AppTest
 
 from cnnlab import settings
@@ -194,25 +192,14 @@ def test_over_https_the_cookie_is_secure():
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """A server with the middleware and our own settings, whose page says who is looking."""
-    folder, port = tmp_path_factory.mktemp("who"), free_port()
+    folder = tmp_path_factory.mktemp("who")
     (folder / "page.py").write_text(PAGE)
     (folder / "server.py").write_text(SERVER)
-    command = [sys.executable, "-m", "streamlit", "run", str(folder / "server.py")]
-    command += ["--server.port", str(port), "--server.address", "127.0.0.1"]
-    with (folder / "web.log").open("wb") as log:
-        process = subprocess.Popen(  # in the repository: it has our .streamlit/config.toml
-            command,
-            cwd=settings.REPOSITORY,
-            env=os.environ | {"PYTHONPATH": str(settings.REPOSITORY)},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            wait_until(lambda: answers(port), "the server answers")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(20)
+    # in the repository: it has our .streamlit/config.toml
+    process, url = start_streamlit(folder / "server.py", settings.REPOSITORY, folder / "web.log", {})
+    yield url
+    process.terminate()
+    process.wait(20)
 
 
 @pytest.fixture

@@ -1,14 +1,9 @@
 """Words from outside in Chromium: what a browser makes of them is text, and it asks no other server for anything."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
-from chrome import answers, free_port, settled, wait_until
-
-from cnnlab import settings
+from chrome import settled, start_streamlit
 
 pytestmark = pytest.mark.browser
 
@@ -39,19 +34,13 @@ PARTS = "all => all.map(one => [one.textContent, [...one.querySelectorAll('*')].
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    folder, port = tmp_path_factory.mktemp("words"), free_port()
+    folder = tmp_path_factory.mktemp("words")
     (folder / "page.py").write_text(PAGE)
     (folder / "words.json").write_text(json.dumps(WORDS))
-    command = [sys.executable, "-m", "streamlit", "run", "page.py", "--server.port", str(port)]
-    environment = os.environ | {"PYTHONPATH": str(settings.REPOSITORY)}
-    command += ["--server.headless", "true", "--browser.gatherUsageStats", "false"]
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
-    try:
-        wait_until(lambda: answers(port), "the server answers")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(20)
+    process, url = start_streamlit(folder / "page.py", folder, folder / "web.log", {})
+    yield url
+    process.terminate()
+    process.wait(20)
 
 
 def test_a_browser_shows_hostile_words_as_they_are(address, tab):

@@ -2,12 +2,14 @@
 
 import csv
 import re
+from contextlib import closing
 
 import pytest
 from chrome import CONTRAST, NARROW, scrolls_sideways, served, settled, wait_until
 from history_factories import history, write
 
 from cnnlab.experiment import Experiment
+from cnnlab.jobs import nicknames
 from cnnlab.jobs.queue import Queue
 from cnnlab.storage import files, process_lock
 from cnnlab.ui import browser_identity
@@ -37,7 +39,7 @@ def test_a_training_started_in_the_browser_grows_survives_a_reload_and_a_stop_an
     tab.get_by_text("More", exact=True).click()
     for label, value in (("Training images", 400), ("Epochs", EPOCHS), ("Filters in a layer", 8)):
         fill_in(tab, label, value)
-    tab.get_by_role("button", name="Show this network").click()
+        settled(tab)
     tab.get_by_text(f"{WATCHED.title} is not trained yet").wait_for()
     tab.get_by_role("button", name="Train it").click()
 
@@ -47,6 +49,11 @@ def test_a_training_started_in_the_browser_grows_survives_a_reload_and_a_stop_an
     wait_until(lambda: grown(tab) >= 2, "the curves have two epochs")
     earlier = grown(tab)
     wait_until(lambda: grown(tab) > earlier, "the curves grow")
+    pictures = tab.locator(".live-maps img")  # the image, and the maps of two convolutions beside the curve
+    assert pictures.count() == 3
+    curve = tab.locator(".st-key-accuracy").bounding_box()
+    assert abs(pictures.nth(1).bounding_box()["y"] - curve["y"]) < curve["height"]
+    assert pictures.nth(1).bounding_box()["x"] > curve["x"] + curve["width"] - 1
 
     tab.reload()
     bar.wait_for()
@@ -61,7 +68,7 @@ def test_a_training_started_in_the_browser_grows_survives_a_reload_and_a_stop_an
     tab.get_by_role("button", name="Continue").click()
     second.get_by_test_id("stProgress").wait_for()
     assert second.get_by_role("button", name="Stop").count() == 0
-    tab.get_by_test_id("stToast").filter(has_text="has finished training").wait_for()
+    tab.locator(".st-key-notices").get_by_text("has finished training").wait_for()
     tab.get_by_role("button", name="Download model.keras").wait_for()
     wait_until(lambda: grown(tab) == EPOCHS, "the whole curve is drawn")
     with (app.home / "runs" / WATCHED.key / "history.csv").open() as file:
@@ -93,8 +100,45 @@ def test_the_end_of_a_training_is_announced_on_any_page(app, tab):
     queue.claim()
     tab.get_by_text("1 running").wait_for()
     queue.finish(job, "done")
-    tab.get_by_test_id("stToast").filter(has_text="seed 99 has finished training").wait_for()
+    notice = tab.locator(".st-key-notices")
+    notice.get_by_text("seed 99 has finished training").wait_for()
+    notice.get_by_role("link", name="Open").click()
+    tab.get_by_role("heading", name="Does your network learn").wait_for()
+    assert "seed=99" in tab.url
     queue.close()
+
+
+def test_my_trainings_opens_on_every_page_and_a_nickname_outlasts_the_browser(app, chromium, tab):
+    for page in ("compare", "look_inside", "mistakes"):
+        tab.goto(app.at(page))
+        settled(tab)
+        tab.get_by_role("button", name="My trainings").click()
+        tab.get_by_text("You have not asked for a training yet.").wait_for()
+    fill_in(tab, "Nickname", "Ada")
+    settled(tab)
+    with closing(Queue(app.home / "jobs.sqlite")) as queue:
+        token = next(cookie["value"] for cookie in tab.context.cookies() if cookie["name"] == browser_identity.COOKIE)
+        person = browser_identity.person_name(token.split(".")[0])
+        wait_until(lambda: nicknames.read_nickname(queue, person) == "Ada", "the nickname is stored")
+    state = tab.context.storage_state()
+    tab.context.close()
+    again = chromium.new_context(storage_state=state)
+    other = again.new_page()
+    other.goto(app.at())
+    settled(other)
+    other.get_by_role("button", name="My trainings").click()
+    wait_until(lambda: other.get_by_label("Nickname").input_value() == "Ada", "the nickname is there again")
+    again.close()
+
+
+def test_the_first_page_trains_a_small_network_in_one_click(app, tab):
+    tab.goto(app.at())
+    settled(tab)
+    assert tab.locator(".samples img").count() >= 18
+    tab.get_by_role("button", name="Train a small network now").click()
+    tab.locator(".live-maps img").first.wait_for()
+    wait_until(lambda: grown(tab) >= 2, "the curves have two epochs")
+    tab.get_by_role("button", name="Download model.keras").wait_for()
 
 
 def test_a_copied_link_opens_the_same_view(app, tab, new_tab):
@@ -102,8 +146,8 @@ def test_a_copied_link_opens_the_same_view(app, tab, new_tab):
     tab.goto(app.at(dataset="shapes", depth=2, regularizer="none"))
     settled(tab)
     tab.get_by_test_id("stButtonGroup").get_by_role("radio", name="1", exact=True).click()
+    settled(tab)
     tab.get_by_text("L2", exact=True).click()
-    tab.get_by_role("button", name="Show this network").click()
     tab.get_by_text("60.0 %").wait_for()
     assert re.search(r"dataset=shapes&depth=1&regularizer=l2", tab.url)
     other = new_tab()
@@ -140,7 +184,7 @@ def test_the_words_of_the_main_button_can_be_read_in_either_theme(app, new_tab, 
     tab = new_tab(color_scheme=scheme)
     tab.goto(app.at())
     settled(tab)
-    button = tab.get_by_role("button", name="Show this network")
+    button = tab.get_by_role("button", name="Train a small network now")
     wait_until(lambda: button.evaluate(CONTRAST) >= 4.5, "a contrast of 4.5", seconds=20)
     button.hover()
     wait_until(lambda: button.evaluate(CONTRAST) >= 4.5, "a contrast of 4.5", seconds=20)

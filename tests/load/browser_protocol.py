@@ -126,6 +126,12 @@ class Browser:
         self._set(widget, value)
         return await self._ask(what, widget.fragment)
 
+    async def fill(self, what: str, **changes: object) -> float:
+        """Give several widgets other values by key, in one message."""
+        for key, value in changes.items():
+            self._set(self._existing(key), value)
+        return await self._ask(what, None)
+
     async def pick(self, chart: str, number: int, what: str) -> float:
         """Click on a square of a picture of maps."""
         picked = {"selection": {"pick": [{"number": number, "previous": -1}]}}

@@ -43,8 +43,8 @@ MOST_SECONDS, MOST_MEGABYTES, MOST_GROWTH = 1.0, 600.0, 10.0
 LIVE = Experiment(dataset="shapes", depth=3, regularizer="dropout", train_images=10_000, epochs=200)
 ADDRESS = {"dataset": "shapes", "depth": 3, "regularizer": "dropout", "train_images": 10_000, "epochs": 200}
 POLLS = {"every 1 s": "the live curves", "every 2 s": "the corner", "every 3 s": "has it begun?"}
-ELSEWHERE = {"f_dataset": "CIFAR-10", "f_train_images": None, "f_epochs": 30.0}
-BACK = {"f_dataset": "Shapes", "f_train_images": 10_000.0, "f_epochs": 200.0, "f_regularizer": "dropout"}
+ELSEWHERE = {"f_dataset": "CIFAR-10", "f_epochs": 30.0}
+BACK = {"f_dataset": "Shapes", "f_epochs": 200.0, "f_regularizer": "dropout"}
 SHIPPED = ("none", "dropout", "batch norm")  # regularizers of shipped networks with three convolutions
 
 Person = Callable[[Browser, random.Random], Coroutine[None, None, None]]
@@ -55,10 +55,10 @@ async def watcher(browser: Browser, chance: random.Random) -> None:
     await browser.open("", **ADDRESS)
     while True:
         await asyncio.sleep(chance.uniform(*WATCHING))
-        other = ELSEWHERE | {"f_regularizer": chance.choice(SHIPPED)}
-        await browser.press("Show this network", "another network", **other)
+        await browser.fill("another network", **ELSEWHERE | {"f_regularizer": chance.choice(SHIPPED)})
         await asyncio.sleep(chance.uniform(*THINKING))
-        await browser.press("Show this network", "back to the live run", **BACK)
+        await browser.fill("back to Shapes", **BACK)
+        await browser.choose("f_train_images", 10_000.0, "back to the live run")
 
 
 async def comparer(browser: Browser, chance: random.Random) -> None:

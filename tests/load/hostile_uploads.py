@@ -24,13 +24,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from browser_protocol import COOKIE, Browser
 from load_report import Findings
 from server import Lab, cpu_seconds, fresh_lab, memory
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np
 from hostile_images import ATTACKS, jpeg_of_scans, rgba_png, saved
 from PIL import Image
 from streamlit.proto.Common_pb2 import UploadedFileInfo
@@ -161,7 +161,7 @@ async def close(tabs: list[Uploader]) -> None:
 
 async def attacks(lab: Lab, found: Findings) -> None:
     """The pictures: six large ones at once, then every attack, then damaged files."""
-    web = web_process(lab)
+    web = lab.web_pid
     tabs = await opened(lab.url, 6)
     photo = saved(Image.new("RGB", (4000, 3000), "red"), "JPEG")
     seconds = [await tab.choose_file(photo) for tab in tabs]
@@ -190,7 +190,7 @@ async def attacks(lab: Lab, found: Findings) -> None:
 
 async def page_that_goes(lab: Lab, found: Findings) -> None:
     """Close a page while its picture is decoded."""
-    web = web_process(lab)
+    web = lab.web_pid
     [tab] = await opened(lab.url, 1)
     task = asyncio.create_task(tab.choose_file(jpeg_of_scans(4000)))
     while not decoders(web):
@@ -206,7 +206,7 @@ async def page_that_goes(lab: Lab, found: Findings) -> None:
 
 async def files_without_end(lab: Lab, found: Findings) -> None:
     """Forty files of 24 MB by one session."""
-    web = web_process(lab)
+    web = lab.web_pid
     [tab] = await opened(lab.url, 1)
     before = memory(web)[0]
     data = bytes(24 * MB)
@@ -219,7 +219,7 @@ async def files_without_end(lab: Lab, found: Findings) -> None:
 
 async def closed_sessions(lab: Lab, found: Findings) -> None:
     """Forty sessions with a photo of 10 MB each, closed one after the other."""
-    web = web_process(lab)
+    web = lab.web_pid
     file = io.BytesIO()
     Image.new("RGB", (1900, 1750), "blue").save(file, "BMP")
     before = memory(web)[0]
@@ -229,13 +229,6 @@ async def closed_sessions(lab: Lab, found: Findings) -> None:
         await tab.close()
     grown = memory(web)[0] - before
     found.tell("forty closed sessions with a photo of 10 MB: growth, MB", f"{grown:.0f}", "100", grown <= 100)
-
-
-def web_process(lab: Lab) -> int:
-    """The process id of the web server."""
-    if lab.web is None:
-        raise LookupError("Expected a lab whose web server was started.")
-    return lab.web.pid
 
 
 def main() -> int:

@@ -24,6 +24,7 @@ from contextlib import suppress
 from browser_protocol import Browser, NotAnswered
 from load_report import Findings
 from server import Lab, attempts, fresh_lab, is_done, undisturbed
+from tally import CRASH, OK, Tally
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
@@ -123,7 +124,7 @@ def judge(storm: Storm) -> int:
     latest = [lab.queue.for_key(one.key) for one in wanted]
     settled = sum(job is not None and job.state == DONE for job in latest)
     resumed = sum(max(0, attempts(one) - 1) for one in wanted)
-    same = sum((settings.runs_dir() / one.key / "history.csv").read_bytes() == undisturbed(one) for one in done)
+    same = sum(history_of(one) == undisturbed(one) for one in done)
     found = Findings(f"{storm.killed.total()} times SIGKILL, {len(wanted)} trainings of {PEOPLE} people")
     found.tell("killed", ", ".join(f"{kind} {count}" for kind, count in sorted(storm.killed.items())))
     found.tell("trainings that are done", f"{len(done)} of {len(wanted)}", "all", len(done) == len(wanted))
@@ -134,6 +135,25 @@ def judge(storm: Storm) -> int:
     found.tell("workers started again", resumed)
     found.tell("Continue pressed by a person", storm.pressed["Continue"])
     return found.close()
+
+
+def storm_tally(times: int, seed: int) -> Tally:
+    """One attempt a training: ok where it is done with the undisturbed history; prints the table of the kills."""
+    tally = Tally("kills")
+    with fresh_lab() as lab:
+        lab.start_web()
+        storm = Storm(lab, times, seed)
+        asyncio.run(storm.run())
+        for one in storm.wanted:
+            equal = is_done(one) and history_of(one) == undisturbed(one)
+            tally.add(OK if equal else CRASH, detail="" if equal else f"{one.key}: done={is_done(one)}")
+        judge(storm)
+    return tally
+
+
+def history_of(one: Experiment) -> bytes:
+    """The history of a run."""
+    return (settings.runs_dir() / one.key / "history.csv").read_bytes()
 
 
 def main() -> int:

@@ -18,7 +18,7 @@ from typing import Any
 from unittest import mock
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "browser")]
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests"), str(REPOSITORY / "tests" / "browser")]
 
 from chrome import answers, end_whoever_holds, free_port, wait_until  # noqa: E402
 
@@ -66,6 +66,13 @@ class Lab:
             )
         self.children.append(process)
         return process
+
+    @property
+    def web_pid(self) -> int:
+        """The process id of the web server."""
+        if self.web is None:
+            raise LookupError("Expected a lab whose web server was started.")
+        return self.web.pid
 
     def dispatcher(self) -> int | None:
         """The process id of the dispatcher at work."""

@@ -16,22 +16,22 @@ MISSING, DAMAGED = "not trained yet", "damaged"
 def results_table(title: str, rows: Sequence[ReportRow], measured: str) -> None:
     """Ours beside the report's, as a table that scrolls by itself on a phone, and the same as a file."""
     st.header(title, anchor=False)
+    name = title.partition(":")[0]
     with st.container(key=f"table{len(rows)}"):
         st.markdown(markdown_table(rows, measured))
+        st.download_button(  # inside: with the focus here the arrow keys scroll the table
+            f"Save {name} (CSV)",
+            report_csv(rows),
+            f"{name.lower().replace(' ', '_')}.csv",
+            mime="text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+            type="tertiary",
+        )
     st.caption(
         'Training accuracy as Keras reports it. The report heads its columns "Best Training Accuracy" and "Best'
         ' Validation Accuracy" without saying whether of the last epoch or of any: both readings are shown, each with'
         f" its difference, ours (seed 0) minus the report's. {best_epoch_note(measured)} {time_note(rows)}"
-    )
-    name = title.partition(":")[0]
-    st.download_button(
-        f"Save {name} (CSV)",
-        report_csv(rows),
-        f"{name.lower().replace(' ', '_')}.csv",
-        mime="text/csv",
-        on_click="ignore",
-        icon=":material/download:",
-        type="tertiary",
     )
 
 

@@ -12,8 +12,9 @@ from cnnlab.experiment import Experiment
 from cnnlab.jobs.job import RUNNING
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.pages.train.form import experiment_form
-from cnnlab.pages.train.requested_experiment import requested_experiment
+from cnnlab.pages.train.requested_experiment import is_first_visit, requested_experiment
 from cnnlab.pages.train.result import result_area
+from cnnlab.pages.train.welcome import remember_default, welcome_panel
 from cnnlab.ui import app_shell, architecture_diagram
 from cnnlab.ui.selection import experiment_params
 
@@ -27,7 +28,10 @@ def page() -> None:
         "A network that learns is as accurate on new images (validation, red) as on its training images (blue). "
         "Watch the gap between the two."
     )
+    first = is_first_visit()
     experiment = requested_experiment()
+    remember_default(experiment, first)
+    welcome_panel(experiment)
     left, right = st.columns([1, 3.2], gap="large")
     with left:
         experiment_form(experiment)

@@ -1,4 +1,4 @@
-"""The form of an experiment: depth, regularizer and strength; the other settings under More."""
+"""The fields of an experiment: data set, depth, regularizer and strength; the other settings under More."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import streamlit as st
 
 from cnnlab import formatting
 from cnnlab.experiment import (
+    AUGMENTATIONS,
     OPTIMIZERS,
     PRECISIONS,
     TRAIN_IMAGE_COUNTS,
@@ -13,60 +14,78 @@ from cnnlab.experiment import (
     ExperimentError,
     format_decimal,
 )
-from cnnlab.pages.train.requested_experiment import set_experiment
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.ui.selection import EXPERIMENT_PARAMS
+from cnnlab.ui import selected_network
+from cnnlab.ui.augmentation_preview import augmentation_preview
 from cnnlab.ui.state import session_key
 
 SESSION_FORM_ERROR = session_key("train.form_error")
 SESSION_FORM_KEY = session_key("train.form_key")  # the key of the experiment whose fields stand in the form
+DATASET, TRAIN_IMAGES = session_key("f_dataset"), session_key("f_train_images")
 REGULARIZER, STRENGTH = session_key("f_regularizer"), session_key("f_strength")
-MORE_HEIGHT = 190  # pixels of the box with the other settings, so that the button stays beside the result
+MORE_HEIGHT = 260  # pixels of the box with the other settings
+INTEGER_FIELDS = {
+    "epochs": "Epochs",
+    "filters": "Filters in a layer",
+    "kernel": "Kernel: 1, 3, 5 or 7",
+    "dense": "Units in a dense layer",
+    "batch": "Batch",
+}
+AUGMENT = session_key("f_augment")
+AUGMENTATION_NAMES = {"none": "none", "flip_shift": "flip and shift"}
+LABEL_NOISE_STEP = 0.1
 LEARNING_RATE_STEP = 0.0005  # of one click on + or -
 SPLITS = {"validation": "validation images", "test": "test images (trains on all training images)"}
 PRECISION_NAMES = {"float32": "float32", "bfloat16": "bfloat16: half the digits, slow without hardware for it"}
 
 
 def experiment_form(experiment: Experiment) -> None:
-    """Depth, regularizer and strength; the other settings under More. One button submits all of them.
+    """Data set, depth, regularizer and strength; the other settings under More. Each acts at once.
 
-    The regularizer is outside the form, because the strength's field depends on it. The fields have no bounds: with a
-    number out of bounds a browser does not submit the form and does not say why.
+    The fields have no bounds: with a number out of bounds a browser sends nothing and does not say why.
     """
     fill_form(experiment)
-    st.segmented_control("Depth, in convolutions", [1, 2, 3, 4], key="f_depth", required=True, width="stretch")
+    st.segmented_control(
+        "Data set",
+        list(formatting.DATASET_NAMES),
+        key=DATASET,
+        format_func=formatting.DATASET_NAMES.__getitem__,
+        required=True,
+        width="stretch",
+        on_change=on_change_dataset,
+    )
+    st.segmented_control(
+        "Depth, in convolutions", [1, 2, 3, 4], key="f_depth", required=True, width="stretch", on_change=on_change
+    )
     st.radio(
         "Regularizer",
         list(REGULARIZERS),
         key=REGULARIZER,
         format_func=regularizer_label,
-        on_change=lambda: st.session_state.update({STRENGTH: None}),
+        on_change=on_change_regularizer,
     )
-    with st.form("network", border=False, enter_to_submit=False):
-        strength_field(st.session_state[REGULARIZER])
-        with st.expander("More"), st.container(height=MORE_HEIGHT, border=False):
-            advanced_fields()
-        st.form_submit_button("Show this network", type="primary", width="stretch", on_click=on_submit)
+    strength_field(st.session_state[REGULARIZER])
+    with st.expander("More"), st.container(height=MORE_HEIGHT, border=False):
+        advanced_fields()
     if problem := st.session_state.pop(SESSION_FORM_ERROR, None):
         st.error(escape_markdown(problem))
 
 
 def strength_field(regularizer: str) -> None:
-    """The field of the regularizer's strength; empty means the report's value. Disabled for one without a strength."""
-    strength = REGULARIZERS[regularizer].strength
-    st.number_input(
-        "Strength",
-        value=None,
-        key=STRENGTH,
-        step=strength_step(regularizer),
-        format="%.7g",
-        placeholder=f"{format_decimal(strength.default)}, as in the report"
-        if strength
-        else "this regularizer has none",
-        disabled=strength is None,
-        help=" ".join(filter(None, (one.hint for one in reversed(REGULARIZERS.values())))),
-    )
+    """The field of the regularizer's strength, empty for the report's value; nothing for one without a strength."""
+    entry = REGULARIZERS[regularizer]
+    if entry.strength:
+        st.number_input(
+            "Strength",
+            value=None,
+            key=STRENGTH,
+            step=entry.strength.step,
+            format="%.7g",
+            placeholder=f"{format_decimal(entry.strength.default)}, as in the report",
+            help=entry.hint,
+            on_change=on_change,
+        )
 
 
 def regularizer_label(name: str) -> str:
@@ -74,29 +93,44 @@ def regularizer_label(name: str) -> str:
     return REGULARIZERS[name].label
 
 
-def strength_step(regularizer: str) -> float:
-    """By how much a click on + or - changes the strength; dropout's step for a regularizer without a strength."""
-    strength = REGULARIZERS[regularizer].strength or REGULARIZERS["dropout"].strength
-    return strength.step if strength else 0.0
-
-
 def advanced_fields() -> None:
     """Every other setting that affects the result; an empty field means the default."""
-    st.selectbox(
-        "Images", list(formatting.DATASET_NAMES), key="f_dataset", format_func=formatting.DATASET_NAMES.__getitem__
-    )
-    st.selectbox("Evaluate on", list(SPLITS), key="f_split", format_func=SPLITS.__getitem__)
+    st.selectbox("Evaluate on", list(SPLITS), key="f_split", format_func=SPLITS.__getitem__, on_change=on_change)
     st.number_input(
-        "Training images", value=None, key="f_train_images", step=100, format="%d", placeholder="all of them"
+        "Training images",
+        value=None,
+        key=TRAIN_IMAGES,
+        step=100,
+        format="%d",
+        placeholder="all of them",
+        on_change=on_change,
     )
-    for name, label in (("epochs", "Epochs"), ("filters", "Filters in a layer"), ("kernel", "Kernel: 1, 3, 5 or 7")):
-        st.number_input(label, key=f"f_{name}", step=2 if name == "kernel" else 1)
-    for name, label in (("dense", "Units in a dense layer"), ("batch", "Batch")):
-        st.number_input(label, key=f"f_{name}", step=1)
-    st.selectbox("Optimizer", OPTIMIZERS, key="f_optimizer")
-    st.number_input("Learning rate", key="f_learning_rate", step=LEARNING_RATE_STEP, format="%.7g")
-    st.number_input("Seed", key="f_seed", step=1)
-    st.selectbox("Precision", PRECISIONS, key="f_precision", format_func=PRECISION_NAMES.__getitem__)
+    training_image_fields()
+    for name, label in INTEGER_FIELDS.items():
+        st.number_input(label, key=f"f_{name}", step=2 if name == "kernel" else 1, on_change=on_change)
+    st.selectbox("Optimizer", OPTIMIZERS, key="f_optimizer", on_change=on_change)
+    st.number_input("Learning rate", key="f_learning_rate", step=LEARNING_RATE_STEP, format="%.7g", on_change=on_change)
+    st.number_input("Seed", key="f_seed", step=1, on_change=on_change)
+    st.selectbox(
+        "Precision", PRECISIONS, key="f_precision", format_func=PRECISION_NAMES.__getitem__, on_change=on_change
+    )
+
+
+def training_image_fields() -> None:
+    """Augmentation, with pictures of what it does, and label noise."""
+    st.selectbox(
+        "Augmentation", AUGMENTATIONS, key=AUGMENT, format_func=AUGMENTATION_NAMES.__getitem__, on_change=on_change
+    )
+    if st.session_state[AUGMENT] != "none":
+        augmentation_preview(st.session_state[DATASET], int(st.session_state.get("f_seed") or 0))
+    st.number_input(
+        "Label noise",
+        key="f_label_noise",
+        step=LABEL_NOISE_STEP,
+        format="%.7g",
+        help="The share of training labels, from 0 to 1, that are replaced by a random class.",
+        on_change=on_change,
+    )
 
 
 def fill_form(experiment: Experiment) -> None:
@@ -112,9 +146,22 @@ def fill_form(experiment: Experiment) -> None:
     st.session_state[SESSION_FORM_KEY] = experiment.key
 
 
-def on_submit() -> None:
+def on_change_dataset() -> None:
+    """Select the experiment with all training images of the chosen data set."""
+    st.session_state[TRAIN_IMAGES] = None
+    on_change()
+
+
+def on_change_regularizer() -> None:
+    """Select the experiment with the default strength of the chosen regularizer."""
+    st.session_state[STRENGTH] = None
+    on_change()
+
+
+def on_change() -> None:
     """Select the experiment of the form; where its fields make none, keep the error for the next run of the page."""
-    fields = {name: st.session_state[f"f_{name}"] for name in EXPERIMENT_PARAMS}
+    before = selected_network.selected_experiment() or Experiment()
+    fields = {name: st.session_state.get(f"f_{name}", value) for name, value in before.to_dict().items()}
     if REGULARIZERS[fields["regularizer"]].strength is None:
         fields["strength"] = None
     try:
@@ -123,4 +170,4 @@ def on_submit() -> None:
         st.session_state[SESSION_FORM_ERROR] = str(error)
         return
     st.session_state[SESSION_FORM_KEY] = None
-    set_experiment(experiment)
+    selected_network.show_experiment(experiment)

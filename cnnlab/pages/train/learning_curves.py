@@ -6,9 +6,12 @@ from cnnlab import formatting
 from cnnlab.analysis import curve_summary
 from cnnlab.array_types import History
 from cnnlab.experiment import Experiment
-from cnnlab.explanations import curves
+from cnnlab.explanations import curves, sweeps
+from cnnlab.pages.train.live_feature_maps import live_feature_maps
 from cnnlab.regularizers import REGULARIZERS
-from cnnlab.rendering import charts, palette
+from cnnlab.rendering import charts, palette, sweep_charts
+from cnnlab.storage.runs import Run
+from cnnlab.sweep_results import early_stopping, label_noise_result
 from cnnlab.ui import cache
 
 LIVE_CHART_NOTE = " while it trains; the figures above it are those of the last epoch"
@@ -38,36 +41,79 @@ def evaluation_set(experiment: Experiment) -> str:
     return "Test" if experiment.split == "test" else "Validation"
 
 
-def learning_curves(experiment: Experiment, history: History, live: bool = False) -> None:
-    """The charts of accuracy and loss over the epochs, and that of the L2 penalty where there is one.
+def learning_curves(experiment: Experiment, history: History) -> None:
+    """The charts of accuracy and loss over the epochs, and that of the L2 penalty where there is one."""
+    curve_legend(experiment)
+    left, right = st.columns(2)
+    with left:
+        accuracy_chart(experiment, history, curves.describe_accuracy(history, experiment.title, experiment.split))
+    with right:
+        loss_chart(experiment, history, curves.describe_loss(history, experiment.title, experiment.split))
+    label_noise_curves(experiment, history)
+    penalty_chart(experiment, history)
+
+
+def live_curves(experiment: Experiment, history: History, run: Run) -> None:
+    """The growing charts: accuracy beside the feature maps of one image, and loss below.
 
     A browser builds a chart anew when its alt text changes, so a live chart has a constant one.
     """
-    title, epochs = experiment.title, experiment.epochs
+    curve_legend(experiment)
+    left, right = st.columns(2)
+    with left:
+        accuracy_chart(experiment, history, f"Accuracy of {experiment.title}, growing{LIVE_CHART_NOTE}")
+    with right:
+        live_feature_maps(run)
+    left, right = st.columns(2)
+    with left:
+        loss_chart(experiment, history, f"Loss of {experiment.title}, growing{LIVE_CHART_NOTE}")
+    with right:
+        penalty_chart(experiment, history)
+
+
+def curve_legend(experiment: Experiment) -> None:
+    """The colors and dashes of the curves, and what each of them is measured on."""
     regularizer = REGULARIZERS[experiment.regularizer]
     off = "dropout off" if regularizer.layer_kind == "dropout" else "after the epoch"
     measured = f"training ({off}, first {experiment.train_eval_images:,} images)"
     reported = f"training, averaged during the epoch (Keras, {regularizer.reported_accuracy})"
     st.html(palette.legend_html(measured, evaluation_set(experiment).lower(), reported))
-    left, right = st.columns(2)
-    with left:
-        st.markdown("**Accuracy**")
-        words = (
-            f"Accuracy of {title}, growing{LIVE_CHART_NOTE}"
-            if live
-            else curves.describe_accuracy(history, title, experiment.split)
-        )
-        st.vega_lite_chart(spec=charts.accuracy_chart(history, epochs), alt=words, key="accuracy")
-    with right:
-        st.markdown("**Loss**, without any penalty")
-        words = (
-            f"Loss of {title}, growing{LIVE_CHART_NOTE}"
-            if live
-            else curves.describe_loss(history, title, experiment.split)
-        )
-        st.vega_lite_chart(spec=charts.loss_chart(history, epochs), alt=words, key="loss")
+
+
+def accuracy_chart(experiment: Experiment, history: History, alt: str) -> None:
+    """The accuracies over the epochs."""
+    st.markdown("**Accuracy**")
+    st.vega_lite_chart(spec=charts.accuracy_chart(history, experiment.epochs), alt=alt, key="accuracy")
+
+
+def loss_chart(experiment: Experiment, history: History, alt: str) -> None:
+    """The losses over the epochs."""
+    st.markdown("**Loss**, without any penalty")
+    st.vega_lite_chart(spec=charts.loss_chart(history, experiment.epochs), alt=alt, key="loss")
+
+
+def penalty_chart(experiment: Experiment, history: History) -> None:
+    """The L2 penalty over the epochs, and its size in a sentence; nothing without a penalty."""
     if sentence := curves.describe_penalty(history):
         left, right = st.columns(2, vertical_alignment="center")
         left.markdown(f"**L2 penalty**, on a scale of its own. {sentence}")
-        words = f"L2 penalty of {title} over the epochs: the sentence beside it has its size"
-        right.vega_lite_chart(spec=charts.penalty_chart(history, epochs), alt=words, key="penalty")
+        words = f"L2 penalty of {experiment.title} over the epochs: the sentence beside it has its size"
+        right.vega_lite_chart(spec=charts.penalty_chart(history, experiment.epochs), alt=words, key="penalty")
+
+
+def label_noise_curves(experiment: Experiment, history: History) -> None:
+    """The accuracies on clean and on changed labels, and early stopping; nothing without label noise."""
+    evaluated = curve_summary.evaluated_epochs(history)
+    if not experiment.label_noise or not len(evaluated["epoch"]):
+        return
+    stop = early_stopping(evaluated)
+    result = label_noise_result(evaluated, experiment.train_eval_images)
+    st.markdown(f"**Clean and changed labels**. {sweeps.describe_label_noise(result)}")
+    st.html(palette.label_noise_legend_html())
+    st.vega_lite_chart(
+        spec=sweep_charts.label_noise_chart(evaluated, experiment.epochs, stop),
+        alt=f"Accuracies of {experiment.title} on clean and on changed labels over the epochs",
+        key="label noise",
+    )
+    if stop and experiment.split == "validation":
+        st.markdown(sweeps.describe_early_stopping(stop, experiment.validation_images))

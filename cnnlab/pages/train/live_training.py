@@ -11,7 +11,7 @@ from cnnlab.explanations import training_progress
 from cnnlab.jobs import dispatcher_process
 from cnnlab.jobs.job import RUNNING, Job
 from cnnlab.jobs.queue_schema import QueueError
-from cnnlab.pages.train.learning_curves import learning_curves, summary_metrics
+from cnnlab.pages.train.learning_curves import live_curves, summary_metrics
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.ui import app_shell, cache
 from cnnlab.ui.training_status import TrainingStatus, training_status
@@ -45,7 +45,7 @@ def live_training(experiment: Experiment) -> None:
     if now.run:
         history = curve_summary.append_progress(cache.history(now.run), now.run.progress())
         summary_metrics(experiment, cache.history(now.run))
-        learning_curves(experiment, history, live=True)
+        live_curves(experiment, history, now.run)
 
 
 def watch_for_start(experiment: Experiment, seen: str) -> None:

@@ -11,12 +11,9 @@ from cnnlab.report_models import REPORT
 from cnnlab.ui import app_shell, cache, selected_network
 from cnnlab.ui.selection import (
     EXPERIMENT_PARAMS,
-    SELECTION_PARAMS,
-    experiment_params,
     open_selected_run,
     parse_experiment,
     show_problems,
-    write_params,
 )
 
 DEFAULT_EXPERIMENT = REPORT["3conv-dropout"].experiment
@@ -36,12 +33,20 @@ def requested_experiment() -> Experiment:
     """
     words = {name: st.query_params[name] for name in EXPERIMENT_PARAMS if name in st.query_params}
     if not words and (run := open_selected_run(st.query_params.get("run", ""), None)):
-        return set_experiment(run.experiment)
+        return selected_network.show_experiment(run.experiment)
     if not words:
-        return set_experiment(selected_network.selected_experiment() or own_training() or default_experiment())
+        return selected_network.show_experiment(
+            selected_network.selected_experiment() or own_training() or default_experiment()
+        )
     experiment, problems = parse_experiment(words, default_experiment())
     show_problems(problems)
-    return set_experiment(experiment)
+    return selected_network.show_experiment(experiment)
+
+
+def is_first_visit() -> bool:
+    """Whether neither the URL nor the session nor a training of this person says what to show."""
+    named = any(name in st.query_params for name in ("run", *EXPERIMENT_PARAMS))
+    return not named and selected_network.selected_experiment() is None and own_training() is None
 
 
 def own_training() -> Experiment | None:
@@ -52,13 +57,6 @@ def own_training() -> Experiment | None:
     return None
 
 
-def set_experiment(experiment: Experiment) -> Experiment:
-    """Write this experiment into the URL and the session, and return it."""
-    selected_network.select_network(experiment)
-    write_params(experiment_params(experiment), [*EXPERIMENT_PARAMS, *SELECTION_PARAMS])
-    return experiment
-
-
 def on_set_experiment(experiment: Experiment) -> None:
-    """`set_experiment` as the callback of a button."""
-    set_experiment(experiment)
+    """`show_experiment` as the callback of a button."""
+    selected_network.show_experiment(experiment)

@@ -8,6 +8,7 @@ from cnnlab.experiment import Experiment
 from cnnlab.explanations import curves, training_progress
 from cnnlab.pages.train.learning_curves import evaluation_set, learning_curves, summary_metrics
 from cnnlab.pages.train.live_training import NOTICE_SECONDS, TICK_SECONDS, watch_for_start, watch_training
+from cnnlab.pages.train.seeds import seeds_panel
 from cnnlab.pages.train.start import damaged_panel, interrupted_panel, start_panel, train_again_button
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report import reestimated_accuracies
@@ -22,6 +23,7 @@ def result_area(experiment: Experiment) -> None:
     now = training_status(experiment)
     if now.is_active:
         st.fragment(watch_training, run_every=TICK_SECONDS)(experiment)
+        seeds_panel(experiment)
     elif now.phase == "done" and now.run:
         finished_result(now.run)
     else:
@@ -56,6 +58,7 @@ def finished_result(run: Run) -> None:
     if sentence := damaged_runs.damage_sentence(run):
         st.warning(f"{escape_markdown(sentence)} The figures above are complete.", icon=damaged_runs.ICON)
         train_again_button(run)
+    seeds_panel(run.experiment)
     with st.container(horizontal=True, vertical_alignment="center"):
         app_shell.page_link("look_inside", "Look inside this network", {"run": run.name}, icon=":material/grid_view:")
         model = run.path / "model.keras"

@@ -9,10 +9,10 @@ from cnnlab.pages.train.learning_curves import learning_curves, summary_metrics
 from cnnlab.pages.train.requested_experiment import on_set_experiment
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.runs import Run
-from cnnlab.ui import app_shell, cache, class_code, damaged_runs, download_panel
+from cnnlab.ui import app_shell, cache, class_code, damaged_runs, download_panel, selected_network
 from cnnlab.ui.training_request import submit_training
 from cnnlab.ui.training_status import TrainingStatus
-from cnnlab.ui.training_times import expected_duration
+from cnnlab.ui.training_times import expected_duration, time_limit_notice
 
 
 def start_panel(experiment: Experiment) -> None:
@@ -32,16 +32,23 @@ def start_panel(experiment: Experiment) -> None:
         return
     if not class_code.require_class_code():
         return
+    if notice := time_limit_notice(experiment):
+        st.warning(notice, icon=":material/timer:")
     label = f"Train it: {expected_duration(experiment)}"
     st.button(
         label,
         type="primary",
         icon=":material/play_arrow:",
         key="train_it",
-        on_click=submit_training,
-        args=(experiment,),
+        on_click=submit_selected,
     )
     st.caption("The server trains the network. You may close this page and come back.")
+
+
+def submit_selected() -> None:
+    """Submit the selected experiment: a field that changed with the same click has changed it already."""
+    if experiment := selected_network.selected_experiment():
+        submit_training(experiment)
 
 
 def interrupted_panel(experiment: Experiment, now: TrainingStatus) -> None:

@@ -1,0 +1,90 @@
+"""The command `sweep`: trainings that differ in one setting, and their results."""
+
+from typing import Any
+
+import click
+
+from cnnlab.cli.output import print_error
+from cnnlab.cli.training import chosen_experiment, experiment_options
+from cnnlab.experiment import NUMERIC_FIELDS
+from cnnlab.storage import runs, sweep_files
+from cnnlab.sweeps import Sweep, SweepError, Value, create_sweep, sweep_name
+
+
+@click.group()
+def sweep() -> None:
+    """Train a network several times with one setting changed, and show the results."""
+
+
+@sweep.command("list")
+def list_sweeps() -> None:
+    """List the sweeps that come with the program and those of this home."""
+    for one in sweep_files.list_sweeps():
+        experiments = one.experiments()
+        done = sum(runs.find_results(experiment) is not None for experiment in experiments)
+        click.echo(f"{sweep_name(one)}  {done} of {len(experiments)} trained  {one.title}")
+
+
+@sweep.command()
+@click.argument("name")
+def show(name: str) -> None:
+    """Print the results of a sweep, by name or key."""
+    from cnnlab.explanations import sweeps as sentences
+    from cnnlab.sweep_results import sweep_results
+
+    chosen = sweep_files.open_sweep(name)
+    results = sweep_results(chosen)
+    told = {"train_images": sentences.describe_sizes, "strength": sentences.describe_strengths}.get(chosen.kind)
+    lines = [chosen.title, "", sentences.sweep_table(chosen, results), ""]
+    lines += [sentence.replace("**", "") for sentence in (told(chosen, results) if told and results else [])]
+    click.echo("\n".join([*lines, sentences.describe_intervals(chosen, results)]))
+
+
+@sweep.command()
+@click.argument("name")
+@click.option("--slots", type=int, help="processes at a time, each on a core of its own (default: all cores)")
+@click.option("--publish", is_flag=True, help="put the results of finished runs under pretrained/seeds/")
+def run(name: str, slots: int | None, publish: bool) -> int:
+    """Train what is missing of a sweep; Ctrl-C stops it, the same command goes on."""
+    from cnnlab import reproduce
+
+    experiments = sweep_files.open_sweep(name).experiments()
+    missing = [one for one in experiments if runs.find_results(one) is None]
+    failed = reproduce.train_experiments(missing, slots)
+    if publish:
+        for experiment in reproduce.publishable_experiments(experiments):
+            click.echo(f"published {reproduce.publish_results(experiment).name}", err=True)
+    return 1 if failed else 0
+
+
+@sweep.command()
+@experiment_options
+@click.argument("axes", nargs=-1, required=True, metavar="FIELD=VALUE,VALUE...")
+def define(json_text: str | None, axes: tuple[str, ...], **fields: Any) -> int:
+    """Store a sweep of one field (train_images, strength, label_noise), with augment, depth and seed beside it.
+
+    The other options are those of the network that is trained.
+    """
+    try:
+        chosen: Sweep = create_sweep(chosen_experiment(json_text, fields), dict(map(parse_axis, axes)))
+    except SweepError as error:
+        return print_error(str(error), 2)
+    sweep_files.write_sweep(chosen)
+    click.echo(f"{chosen.key}: {chosen.title}, {len(chosen.experiments())} trainings")
+    return 0
+
+
+def parse_axis(text: str) -> tuple[str, list[Value]]:
+    """'train_images=250,500' as a field and its values. Raises SweepError."""
+    field, _, words = text.partition("=")
+    values = [word.strip() for word in words.split(",") if word.strip()]
+    if field not in NUMERIC_FIELDS:
+        return field, list(values)
+    try:
+        numbers: list[Value] = [float(word) for word in values]
+    except ValueError:
+        raise SweepError(f"The values of {field} are numbers with commas between them. Received: {text!r}") from None
+    return field, numbers
+
+
+COMMANDS = (sweep,)

@@ -1,0 +1,75 @@
+"""Evidence of a lab sheet: sentences, rankings and curves computed from the runs, named in the sheet's file.
+
+A specification is a name and its arguments, `ranking: gap, 3`; `parse` checks it, `evidence` computes it. The figures
+are those of the report's models (`report.ReportRow`), so they are the same on every machine until somebody trains
+further seeds.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cnnlab.claims import CLAIMS
+from cnnlab.explanations.lesson_evidence import curves, data, layers, regularizers
+from cnnlab.explanations.lesson_evidence.result import NOT_TRAINED, Evidence, Table
+from cnnlab.report_models import REPORT
+from cnnlab.storage.runs import UnknownRun
+
+__all__ = ["Evidence", "EvidenceError", "Table", "evidence", "parse"]
+
+DEPTHS = ("2", "3")
+REGULARIZERS = ("l2", "dropout", "batchnorm")
+MODELS = tuple(REPORT)
+
+
+class EvidenceError(ValueError):
+    """Not a specification of evidence. The message is one sentence."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of evidence: the allowed values of each argument, and the function that computes it."""
+
+    arguments: tuple[tuple[str, ...], ...]
+    compute: Callable[..., Evidence]
+
+
+def parse(specification: str) -> tuple[Kind, tuple[str, ...]]:
+    """The kind and the arguments of a specification. Raises EvidenceError."""
+    name, _, rest = specification.partition(":")
+    kind = KINDS.get(name.strip())
+    if kind is None:
+        raise EvidenceError(f"Choose evidence from {', '.join(KINDS)}. Received: {specification[:40]!r}")
+    arguments = tuple(part.strip() for part in rest.split(",")) if rest.strip() else ()
+    if len(arguments) != len(kind.arguments):
+        raise EvidenceError(
+            f"The evidence {name} takes {len(kind.arguments)} arguments after a colon. Received: {specification[:40]!r}"
+        )
+    for argument, allowed in zip(arguments, kind.arguments, strict=True):
+        if argument not in allowed:
+            raise EvidenceError(f"Expected one of {', '.join(allowed)}. Received: {argument[:40]!r}")
+    return kind, arguments
+
+
+def evidence(specification: str, table: Table) -> Evidence:
+    """The evidence computed from these rows; a sentence that says so where a run is missing. Raises EvidenceError."""
+    kind, arguments = parse(specification)
+    try:
+        return kind.compute(table, *arguments)
+    except (UnknownRun, KeyError, IndexError, StopIteration):
+        return Evidence(NOT_TRAINED)
+
+
+KINDS = {
+    "differences": Kind((REGULARIZERS,), regularizers.differences),
+    "helping": Kind((DEPTHS,), regularizers.helping),
+    "ranking": Kind((regularizers.MEASURES, DEPTHS), regularizers.ranking),
+    "claim": Kind((tuple(str(number) for number in range(1, len(CLAIMS) + 2)),), regularizers.claim),
+    "curve": Kind((MODELS, curves.CURVES), curves.curve),
+    "loss_rises": Kind((MODELS,), curves.loss_rises),
+    "penalty": Kind((MODELS,), curves.penalty),
+    "batchnorm": Kind((MODELS,), curves.batchnorm),
+    "seeds": Kind((MODELS,), data.seeds),
+    "more_images": Kind((("dropout", "batchnorm"),), data.more_images),
+    "time": Kind((), data.time),
+    "layers": Kind((MODELS,), layers.layers),
+}

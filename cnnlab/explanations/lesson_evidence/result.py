@@ -1,0 +1,35 @@
+"""`Evidence`: what is computed of one specification, and where its runs come from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cnnlab.report import ReportRow
+from cnnlab.report_models import REPORT
+from cnnlab.storage import runs
+from cnnlab.storage.runs import Run
+
+NOT_TRAINED = "A network of this evidence is not trained on this machine, so it cannot be computed yet."
+
+Table = Sequence[ReportRow]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is computed of a specification.
+
+    `ranking` are labels of networks, the first has the highest accuracy, the smallest gap or the fewest seconds or
+    parameters; `curve` are (epoch, value), accuracies in per cent; `answer` is the option that the figures support.
+    """
+
+    sentence: str
+    ranking: tuple[str, ...] = ()
+    curve: tuple[tuple[float, float], ...] = ()
+    answer: str = ""
+
+
+def find(model: str) -> Run:
+    """The run of one of the report's models. Raises UnknownRun."""
+    run = runs.find_run(REPORT[model].experiment)
+    if run is None:
+        raise runs.UnknownRun(model)
+    return run

@@ -1,0 +1,199 @@
+"""Sentences about the results of a sweep. Each names its measure, its interval and how many images or seeds it has."""
+
+from collections.abc import Sequence
+
+from cnnlab.analysis.statistics import Estimate
+from cnnlab.formatting import percent, points
+from cnnlab.storage.run import Run
+from cnnlab.sweep_results import (
+    MIN_SEEDS,
+    EarlyStopping,
+    LabelNoiseResult,
+    PointResult,
+    Predictions,
+    accuracy_difference,
+)
+from cnnlab.sweeps import Sweep, Value, describe_value
+
+MEMORIZED = 0.5  # of the changed labels: from this share on they are called memorized
+
+
+def with_interval(estimate: Estimate, as_points: bool = False) -> str:
+    """'78.3 % (75.6 to 80.7)', or '+2.1 points (0.3 to 3.9)'."""
+    value = points(estimate.value, sign=True) if as_points else percent(estimate.value, 1)
+    return f"{value} ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
+
+
+def describe_change(estimate: Estimate) -> str:
+    """'+2.1 points (0.3 to 3.9)', and that it is not beyond chance where it is not."""
+    return with_interval(estimate, as_points=True) + ("" if estimate.is_significant else ", not beyond chance")
+
+
+def describe_intervals(sweep: Sweep, results: Sequence[PointResult]) -> str:
+    """What the figures and the intervals of a sweep are."""
+    if not results:
+        return ""
+    experiment = results[0].first.run.experiment
+    seeds = sorted({len(one.by_seed) for one in results})
+    images = (
+        f"chance of the {experiment.validation_images:,} {sweep.measured_on} images of the first seed, not of the seed"
+    )
+    by_chance = f"chance of the seed ({seeds[0]} seeds)" if seeds[0] >= MIN_SEEDS else images
+    noisy = " (labels as they were trained with)" if sweep.kind == "label_noise" else ""
+    averages = " Batch normalization with Keras's moving averages." if sweep.base.regularizer == "batchnorm" else ""
+    return (
+        f"After the last epoch. Training accuracy in inference mode on at most 5,000 training images{noisy}; the gap is"
+        f" training minus {sweep.measured_on} accuracy. 95 % intervals: {by_chance}.{averages}"
+    )
+
+
+def sweep_table(sweep: Sweep, results: Sequence[PointResult]) -> str:
+    """One row a point, in Markdown: accuracies and gap with their intervals."""
+    heads = ["Network", "Seeds", "Training accuracy", f"{sweep.measured_on.capitalize()} accuracy", "Gap"]
+    lines = [f"| {' | '.join(heads)} |", f"| --- |{' ---: |' * (len(heads) - 1)}"]
+    for one in results:
+        cells = [
+            one.first.run.experiment.title,
+            str(len(one.by_seed)),
+            percent(one.training.value, 1),
+            with_interval(one.accuracy),
+            f"{points(one.gap.value)} ({100 * one.gap.low:.1f} to {100 * one.gap.high:.1f})",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+# -- size of the training set and augmentation -------------------------------------------------------------------------
+
+
+def describe_sizes(
+    sweep: Sweep, results: Sequence[PointResult], predictions: Predictions = Run.predictions
+) -> list[str]:
+    """What more training images do, what augmentation does, and which of the two does more."""
+    plain, augmented = (by_size(results, augment) for augment in ("none", "flip_shift"))
+    line = plain or augmented
+    sentences = [describe_growth(sweep, line, predictions), describe_updates(line)] if len(line) > 1 else []
+    both = [size for size in plain if size in augmented]
+    if both:
+        size = both[-1]
+        change = accuracy_difference(augmented[size], plain[size], sweep.measured_on, predictions)
+        gap = augmented[size].gap.value - plain[size].gap.value
+        sentences.append(
+            f"**Augmentation** (flip and shift) with {size:,.0f} training images: {sweep.measured_on} accuracy"
+            f" {describe_change(change)}, gap {points(gap, sign=True)}."
+        )
+    if len(both) > 1:
+        sentences.append(compare_size_and_augmentation(sweep, plain, augmented, both[-2], both[-1], predictions))
+    return sentences
+
+
+def by_size(results: Sequence[PointResult], augment: str) -> dict[float, PointResult]:
+    """The points with this augmentation by the number of training images, ascending."""
+    return {
+        float(one.value("train_images")): one
+        for one in results
+        if dict(one.coordinates).get("augment", one.first.run.experiment.augment) == augment
+    }
+
+
+def describe_growth(sweep: Sweep, line: dict[float, PointResult], predictions: Predictions) -> str:
+    """From the smallest to the largest training set: accuracy and gap."""
+    small, large = min(line), max(line)
+    change = accuracy_difference(line[large], line[small], sweep.measured_on, predictions)
+    first, last = line[small], line[large]
+    return (
+        f"**More images**: from {small:,.0f} to {large:,.0f} training images the {sweep.measured_on} accuracy goes from"
+        f" {percent(first.accuracy.value, 1)} to {percent(last.accuracy.value, 1)}, {describe_change(change)}; the gap"
+        f" goes from {points(first.gap.value)} to {points(last.gap.value)}."
+    )
+
+
+def describe_updates(line: dict[float, PointResult]) -> str:
+    """How many weight updates the smallest and the largest training set get in the same number of epochs."""
+    small, large = (line[size].first.run.experiment for size in (min(line), max(line)))
+    updates = [one.epochs * -(-int(one.train_images or 0) // one.batch) for one in (small, large)]
+    return (
+        f"All are trained for {large.epochs} epochs, so fewer images also mean fewer weight updates: {updates[0]:,}"
+        f" with {small.train_images:,} images, {updates[1]:,} with {large.train_images:,}."
+    )
+
+
+def compare_size_and_augmentation(
+    sweep: Sweep,
+    plain: dict[float, PointResult],
+    augmented: dict[float, PointResult],
+    small: float,
+    large: float,
+    predictions: Predictions,
+) -> str:
+    """`large` images without augmentation against `small` ones with it, on the same images."""
+    change = accuracy_difference(plain[large], augmented[small], sweep.measured_on, predictions)
+    verdict = "no difference beyond chance"
+    if change.is_significant:
+        verdict = "more images do more" if change.value > 0 else "augmentation does more"
+    return (
+        f"**More images or augmentation?** {large:,.0f} images without it against {small:,.0f} images with it,"
+        f" {sweep.measured_on} accuracy {with_interval(change, as_points=True)}: {verdict}. The two differ:"
+        " more images add new pictures, augmentation changes the pictures that are there."
+    )
+
+
+# -- strength ----------------------------------------------------------------------------------------------------------
+
+
+def describe_strengths(sweep: Sweep, results: Sequence[PointResult]) -> list[str]:
+    """The point of the highest accuracy and that of the smallest gap, and why the first figure is too high."""
+    if not results:
+        return []
+    best, smallest = max(results, key=lambda one: one.accuracy.value), min(results, key=lambda one: one.gap.value)
+    return [
+        f"Highest {sweep.measured_on} accuracy: {point_name(sweep, best)}, {with_interval(best.accuracy)}, gap"
+        f" {points(best.gap.value)}.",
+        f"Smallest gap: {point_name(sweep, smallest)}, {points(smallest.gap.value)}, {sweep.measured_on} accuracy"
+        f" {percent(smallest.accuracy.value, 1)}.",
+        f"The highest of {len(results)} figures, chosen on the images that it is measured on, is too high: a new set of"
+        " images would give a lower one.",
+    ]
+
+
+def point_name(sweep: Sweep, point: PointResult) -> str:
+    """'3-conv, dropout 0.3'."""
+    experiment = point.first.run.experiment
+    return f"{experiment.depth}-conv, {experiment.regularizer_title}"
+
+
+def describe_axis_value(field: str, value: Value, depth_unit: str = " conv") -> str:
+    """A value on an axis of a heat map: '3 conv', '0.1'."""
+    return f"{value:.0f}{depth_unit}" if field == "depth" else describe_value(field, value)
+
+
+# -- noisy labels ------------------------------------------------------------------------------------------------------
+
+
+def describe_label_noise(result: LabelNoiseResult) -> str:
+    """Whether the network has memorized the changed labels, and what that costs."""
+    if not result.changed_images:
+        return f"No label is changed: validation accuracy {percent(result.validation, 1)} after epoch {result.epoch}."
+    memorized = result.changed >= MEMORIZED
+    found = "It has memorized the changed labels" if memorized else "It has not memorized most of the changed labels"
+    images = result.images - result.changed_images
+    clean = f"correct on {percent(result.clean, 1)} of {images:,} clean labels and on" if images else "correct on"
+    return (
+        f"{found}: after epoch {result.epoch} it is {clean} {percent(result.changed, 1)} of"
+        f" {result.changed_images:,} changed labels, which nothing in the image tells; by chance it would be 10 %."
+        f" It predicts the true class of {percent(result.true, 1)} of these images. Validation accuracy, with true"
+        f" labels: {percent(result.validation, 1)}."
+    )
+
+
+def describe_early_stopping(stop: EarlyStopping, images: int) -> str:
+    """The epoch to stop at, what it gains, and why the gain is overstated."""
+    if stop.best_epoch == stop.last_epoch:
+        return "Early stopping would change nothing: the validation accuracy is highest after the last epoch."
+    gain = points(stop.best - stop.last, sign=True)
+    return (
+        f"**Early stopping** after epoch {stop.best_epoch} would give a validation accuracy of {percent(stop.best, 1)}"
+        f" instead of {percent(stop.last, 1)} after epoch {stop.last_epoch}, {gain}. This gain is too high: the"
+        f" epoch is the best of {stop.last_epoch + 1}, chosen on the {images:,} validation images that measure it."
+        " An unbiased figure needs images on which nothing was chosen: the test set."
+    )

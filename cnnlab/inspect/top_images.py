@@ -1,0 +1,92 @@
+"""The view "Top images": for one filter of each convolution layer, the images that activate it most, in one row.
+
+All test images where the data set is on this machine; otherwise the twenty samples.
+"""
+
+import streamlit as st
+
+from cnnlab.analysis import top_activations as analysis
+from cnnlab.analysis.class_purity import class_purity, expected_purity, most_frequent_class
+from cnnlab.explanations import notices
+from cnnlab.inspect import feature_maps, top_activations
+from cnnlab.inspect.context import InspectContext
+from cnnlab.inspect.notice import notice
+from cnnlab.jobs import shipped_top_images
+from cnnlab.jobs.shipped_top_images import TopImages
+from cnnlab.models.architecture import CLASS_COUNT, network_layers
+from cnnlab.storage.runs import Run
+from cnnlab.ui import cache
+from cnnlab.ui.image_source import ImageSet, load_image_set
+from cnnlab.ui.state import session_key
+
+MAP = session_key("inspect.top_images.map.")  # and the layer
+
+
+def top_images_view(context: InspectContext) -> None:
+    """One cell for each convolution: the menu of maps, and the images with the receptive field framed."""
+    image_set = load_image_set(context.run.experiment.dataset)
+    found = load_top_images(context.run)
+    epoch = context.run.snapshot_epochs()[-1]
+    if found is None and image_set.complete:
+        top_activations.offer_computation(context.run, "Which test images activate each filter most?")
+        return
+    if found is None:
+        found = _sample_top_images(str(context.run.path), epoch, context.run)
+    notice(purity_sentence(context, found, image_set))
+    cells = feature_maps.grid_cells(len(context.convolution_names))
+    for conv, cell in zip(context.convolution_names, cells, strict=True):
+        with cell:
+            layer_images(context, image_set, found, conv)
+    chosen_from = f"all {found.images:,} test images" if image_set.complete else f"the {found.images} sample images"
+    st.caption(
+        f"Chosen from {chosen_from} by the largest pixel of the map after ReLU, at epoch {epoch}. The frame is the "
+        "receptive field of that pixel. Click an image to select it."
+    )
+
+
+def load_top_images(run: Run) -> TopImages | None:
+    """The stored results of the run, computed here or shipped; None where there are none for this data set."""
+    known = top_activations.load_top_activations(run)
+    if known is not None:
+        return shipped_top_images.from_top_activations(known)
+    return shipped_top_images.load(run)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _sample_top_images(path: str, epoch: int, _run: Run) -> TopImages:
+    images = load_image_set(_run.experiment.dataset).images
+    maxima = analysis.max_activations(network_layers(_run.experiment), cache.weights(_run, epoch), images)
+    examples = {name: analysis.select_examples(one) for name, one in maxima.items()}
+    return TopImages(
+        {name: one.top for name, one in examples.items()},
+        {name: one.dead for name, one in examples.items()},
+        len(images),
+    )
+
+
+def purity_sentence(context: InspectContext, found: TopImages, image_set: ImageSet) -> str:
+    """The notice: how many of the images of a filter show one class, in the first and the last layer."""
+    names = context.convolution_names[0], context.convolution_names[-1]
+    purities = []
+    for conv in names:
+        relu = context.relu_name(conv)
+        purities.append(class_purity(image_set.labels, found.examples[relu].images[~found.dead[relu]]))
+    count = found.examples[context.relu_name(names[0])].images.shape[1]
+    return notices.purity_notice(names, (purities[0], purities[1]), count, expected_purity(count, CLASS_COUNT))
+
+
+def layer_images(context: InspectContext, image_set: ImageSet, found: TopImages, conv: str) -> None:
+    """The menu of maps of one layer, by default the strongest on the selected image, and its images."""
+    relu = context.relu_name(conv)
+    maps = context.activations[relu][0]
+    last = maps.shape[-1] - 1
+    key = f"{MAP}{context.run.name} {conv}"
+    strongest = int(maps.max(axis=(0, 1)).argmax())
+    number = int(st.number_input(f"Map of {conv}, 0 to {last}", 0, last, strongest, key=key, width=150))
+    if found.dead[relu][number]:
+        st.markdown(f"Map {number} is **dead**: zero on all {found.images:,} images.")
+        return
+    label, count = most_frequent_class(image_set.labels[found.examples[relu].images[number]])
+    total = found.examples[relu].images.shape[1]
+    st.markdown(f"**{conv}**, map {number}: **{count} of {total}** show the class {context.classes[label]}")
+    top_activations.example_images(context, image_set, conv, number, found.examples[relu], "top")

@@ -1,0 +1,173 @@
+"""The trainings of a sweep: asked for a few at a time, so that the limits of `quotas` and the fair order hold.
+
+A request for a sweep is a file (`storage.sweep_files`). The dispatcher calls `advance_sweeps` every few seconds: as a
+training of the sweep ends, the next one is submitted in the name of who asked. So a sweep goes on after a crash, and it
+stops where its request is withdrawn. An experiment that has a finished run, shipped or trained here, is not trained.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from cnnlab.experiment import Experiment
+from cnnlab.jobs import eta, quotas
+from cnnlab.jobs.job import DONE, RUNNING, Job
+from cnnlab.jobs.queue import Queue, check_person
+from cnnlab.jobs.quotas import QuotaExceeded
+from cnnlab.settings import current
+from cnnlab.storage import runs, sweep_files
+from cnnlab.storage.run import Run
+from cnnlab.storage.sweep_files import SweepRequest
+from cnnlab.sweeps import Sweep
+
+WAITING_AHEAD = 1  # trainings of a person's sweep that wait in the queue beside those that run
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SweepStatus:
+    """How far a sweep is: its experiments by what is known of each.
+
+    `done`: runs with results; `running`, `waiting`: active jobs; `failed`: jobs that failed, with nothing else known;
+    `missing`: all that are not done. `epochs_done` of `epochs` counts the epochs of all experiments. `requesters` have
+    asked for the sweep, earliest first.
+    """
+
+    done: tuple[Run, ...]
+    running: tuple[Job, ...]
+    waiting: tuple[Job, ...]
+    failed: tuple[Job, ...]
+    missing: tuple[Experiment, ...]
+    epochs_done: int
+    epochs: int
+    requesters: tuple[str, ...]
+
+    @property
+    def is_active(self) -> bool:
+        """Whether trainings of it run, wait, or will be submitted."""
+        return bool(self.missing) and bool(self.requesters or self.running or self.waiting)
+
+
+def sweep_status(sweep: Sweep, queue: Queue) -> SweepStatus:
+    """The status of this sweep, from the runs and the queue. Raises QueueError."""
+    experiments = sweep.experiments()
+    found = {one: run for one in experiments if (run := runs.find_results(one)) is not None}
+    missing = tuple(one for one in experiments if one not in found)
+    keys = {one.key for one in missing}
+    active = [job for job in queue.active() if job.key in keys]
+    latest = [job for one in missing if (job := queue.for_key(one.key)) is not None]
+    return SweepStatus(
+        done=tuple(found.values()),
+        running=tuple(job for job in active if job.state == RUNNING),
+        waiting=tuple(job for job in active if job.state != RUNNING),
+        failed=tuple(job for job in latest if job.state == "failed"),
+        missing=missing,
+        epochs_done=sum(one.epochs for one in found) + sum(map(epochs_done, missing)),
+        epochs=sum(one.epochs for one in experiments),
+        requesters=tuple(request.person for request in sweep_files.read_requests(sweep)),
+    )
+
+
+def epochs_done(experiment: Experiment) -> int:
+    """The epochs that are trained of this experiment."""
+    run = runs.find_run(experiment)
+    return run.record.epochs_done if run else 0
+
+
+def request_sweep(
+    sweep: Sweep, queue: Queue, person: str, *, address: str = "", is_teacher: bool = False
+) -> SweepRequest:
+    """`person` asks for all trainings of the sweep; the first ones are submitted at once.
+
+    Raises QuotaExceeded where the first one is refused or where one alone costs more than a person may ask for; then
+    nothing is stored. Raises PersonError, QueueError, SettingsError, OSError.
+    """
+    request = sweep_files.new_request(check_person(person), address, is_teacher)
+    missing = [one for one in sweep.experiments() if runs.find_results(one) is None]
+    if not is_teacher:
+        check_costs(missing)
+    if missing:
+        submit(queue, missing[0], request)
+        sweep_files.add_request(sweep, request)
+        advance_request(sweep, queue, request)
+    return request
+
+
+def check_costs(experiments: Iterable[Experiment]) -> None:
+    """Raises QuotaExceeded where one of these alone costs more than a person may ask for."""
+    most = current().cost_per_person
+    for experiment in experiments:
+        if (cost := quotas.training_cost(experiment)) > most:
+            raise QuotaExceeded(
+                f"{experiment.title} alone would cost as much as {cost:.3g} of the report's 3-conv network, and"
+                f" {most:.4g} is the most: choose fewer epochs, filters or images."
+            )
+
+
+def submit(queue: Queue, experiment: Experiment, request: SweepRequest) -> Job:
+    """Submit one training in the name of who asked for the sweep. Raises QuotaExceeded, QueueError."""
+    return queue.submit(experiment, request.person, address=request.address, is_teacher=request.is_teacher)
+
+
+def advance_sweeps(queue: Queue) -> None:
+    """Submit what is next of every requested sweep. Raises QueueError, SettingsError, OSError."""
+    for sweep in sweep_files.requested_sweeps():
+        for request in sweep_files.read_requests(sweep):
+            advance_request(sweep, queue, request)
+
+
+def advance_request(sweep: Sweep, queue: Queue, request: SweepRequest) -> None:
+    """Keep as many trainings of this request active as run at a time, and WAITING_AHEAD more; remove a fulfilled one.
+
+    A training that failed, or that its person withdrew, since the request is not asked for again.
+    """
+    ended, active, left = set[str](), set[str](), []
+    for experiment in sweep.experiments():
+        job = queue.for_key(experiment.key)
+        if job is not None and not job.is_finished and request.person in job.requesters:
+            active.add(experiment.key)
+        elif job is not None and job.is_finished and job.state != DONE and (job.finished or 0) > request.submitted:
+            ended.add(experiment.key)
+        elif runs.find_results(experiment) is None:
+            left.append(experiment)
+    if not left and not active:
+        sweep_files.remove_request(sweep, request.person)
+        return
+    room = max(1, queue.slots()) + WAITING_AHEAD - len(active)
+    try:
+        for experiment in left[: max(0, room)]:
+            submit(queue, experiment, request)
+    except QuotaExceeded as refusal:  # passes, as this person's trainings end
+        logger.debug("a sweep waits: %s", refusal)
+
+
+def stop_sweep(sweep: Sweep, queue: Queue, person: str) -> None:
+    """Withdraw the request of this person and all requests for its active trainings; finished epochs are kept."""
+    sweep_files.remove_request(sweep, person)
+    keys = {one.key for one in sweep.experiments()}
+    for job in queue.active():
+        if job.key in keys and person in job.requesters:
+            queue.cancel(job, person)
+
+
+def seconds_until_done(
+    running: Sequence[tuple[float | None, bool]],
+    waiting: Sequence[tuple[float | None, bool]],
+    later: Sequence[float | None],
+    slots: int,
+) -> float | None:
+    """In how many seconds the last training of a sweep ends; None where a time that matters is unknown.
+
+    `running` and `waiting` are all jobs of the queue: the seconds that each still takes (None: unknown) and whether it
+    is one of the sweep's; `later` are the trainings of the sweep that are still to be submitted. It holds as long as
+    nobody asks for more.
+    """
+    line = [*waiting, *((seconds, True) for seconds in later)]
+    starts = eta.start_times([seconds for seconds, _ in running], [seconds for seconds, _ in line], max(1, slots))
+    ends = [seconds for seconds, is_own in running if is_own]
+    for start, (seconds, is_own) in zip(starts, line, strict=True):
+        if is_own:
+            ends.append(None if start is None or seconds is None else start + seconds)
+    known = [end for end in ends if end is not None]
+    return max(known, default=0.0) if len(known) == len(ends) else None

@@ -1,0 +1,111 @@
+"""The results of a sweep: sentences, charts, a table."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from cnnlab.experiment import format_decimal
+from cnnlab.explanations import sweeps as sentences
+from cnnlab.formatting import percent
+from cnnlab.rendering import palette, sweep_charts
+from cnnlab.sweep_results import PointResult, early_stopping, label_noise_result, sweep_results
+from cnnlab.sweeps import Sweep, describe_value
+from cnnlab.ui import cache
+from cnnlab.ui.query_state import select_param
+from cnnlab.ui.state import url_param
+
+LEVEL_PARAM = url_param("noise")  # the share of replaced labels whose curves are drawn
+COLUMN_WIDTH = 300  # pixels below which charts stand one below the other
+
+
+def result_area(sweep: Sweep) -> None:
+    """Everything that is known of the sweep."""
+    results = sweep_results(sweep)
+    if not results:
+        return
+    {"train_images": size_area, "strength": strength_area, "label_noise": noise_area}[sweep.kind](sweep, results)
+    st.caption(sentences.describe_intervals(sweep, results))
+    with st.expander("All figures"), st.container(key="table_sweep"):
+        st.html(
+            "<style>.st-key-table_sweep { overflow-x: auto; } .st-key-table_sweep td { white-space: nowrap; }</style>"
+        )
+        st.markdown(sentences.sweep_table(sweep, results))
+
+
+# -- size and augmentation ---------------------------------------------------------------------------------------------
+
+
+def size_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
+    """A panel of accuracy for each augmentation, and the gap of all in one chart."""
+    st.markdown("\n".join(f"- {one}" for one in sentences.describe_sizes(sweep, results, cache.predictions)))
+    lines = {
+        describe_value("augment", augment): list(sentences.by_size(results, str(augment)).values())
+        for augment in sweep.values("augment")
+    }
+    lines = {name: line for name, line in lines.items() if line}
+    st.html(palette.legend_html("training", sweep.measured_on))
+    with st.grid(3, min_column_width=COLUMN_WIDTH):
+        for name, line in lines.items():
+            with st.container():
+                st.markdown(f"**Accuracy, {name}**")
+                words = sweep_charts.describe_points(line, "train_images", sweep.measured_on)
+                spec = sweep_charts.accuracy_chart(line, "train_images")
+                st.vega_lite_chart(spec=spec, alt=f"Accuracy, {name}. {words}", key=f"accuracy {name}")
+        with st.container():
+            dashed = ": solid without, dashed with augmentation" if len(lines) > 1 else ""
+            st.markdown(f"**Gap, in points**{dashed}")
+            words = " ".join(
+                f"{name}: {sweep_charts.describe_points(line, 'train_images', sweep.measured_on)}"
+                for name, line in lines.items()
+            )
+            st.vega_lite_chart(spec=sweep_charts.gap_chart(lines, "train_images"), alt=f"Gap. {words}", key="gap")
+
+
+# -- strength ----------------------------------------------------------------------------------------------------------
+
+
+def strength_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
+    """Two heat maps: accuracy and gap by depth and strength."""
+    st.markdown("\n".join(f"- {one}" for one in sentences.describe_strengths(sweep, results)))
+    with st.grid(2, min_column_width=COLUMN_WIDTH):
+        for as_points, title in ((False, f"{sweep.measured_on.capitalize()} accuracy, in %"), (True, "Gap, in points")):
+            with st.container():
+                st.markdown(f"**{title}**: bright is better")
+                words = sweep_charts.describe_heat_map(results, as_points)
+                st.vega_lite_chart(spec=sweep_charts.heat_map(results, as_points), alt=words, key=f"heat {as_points}")
+
+
+# -- noisy labels ------------------------------------------------------------------------------------------------------
+
+
+def noise_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
+    """The curves of one share of noisy labels, and what all shares end with."""
+    by_share = {format_decimal(float(one.value("label_noise"))): one for one in results}
+    noisy = [word for word, one in by_share.items() if one.value("label_noise")]
+    first = noisy[len(noisy) // 2 :][:1]  # one in the middle
+    options = {word: f"{percent(float(word))} of the labels replaced" for word in [*first, *by_share]}
+    point = by_share[select_param(LEVEL_PARAM, "Share of replaced labels", options)]
+    run = point.first.run
+    history, stop = cache.history(run), early_stopping(cache.history(run))
+    result = label_noise_result(history, run.experiment.train_eval_images)
+    st.markdown(sentences.describe_label_noise(result))
+    if stop:
+        st.markdown(sentences.describe_early_stopping(stop, run.experiment.validation_images))
+    st.html(palette.label_noise_legend_html())
+    left, right = st.columns(2)
+    with left:
+        st.markdown("**Accuracy over the epochs**; the line marks the highest validation accuracy")
+        spec = sweep_charts.label_noise_chart(history, run.experiment.epochs, stop)
+        st.vega_lite_chart(spec=spec, alt=sentences.describe_label_noise(result), key="noise curves")
+    with right:
+        st.markdown("**After the last epoch**, by the share of replaced labels")
+        levels = {
+            float(one.value("label_noise")): label_noise_result(
+                cache.history(one.first.run), one.first.run.experiment.train_eval_images
+            )
+            for one in results
+        }
+        words = " ".join(
+            f"{percent(share)} replaced: {sentences.describe_label_noise(level)}" for share, level in levels.items()
+        )
+        st.vega_lite_chart(spec=sweep_charts.label_noise_levels_chart(levels), alt=words, key="noise levels")

@@ -1,0 +1,123 @@
+"""The first visit: sample images of both data sets, a small training in one click, and the report's best network."""
+
+from base64 import b64encode
+from html import escape
+
+import numpy as np
+import streamlit as st
+
+from cnnlab import data
+from cnnlab.array_types import PixelArray
+from cnnlab.data import cifar10, samples, shapes
+from cnnlab.data.shape_drawing import generate
+from cnnlab.experiment import Experiment
+from cnnlab.formatting import percent
+from cnnlab.models.architecture import CLASS_COUNT
+from cnnlab.pages.train.requested_experiment import on_set_experiment
+from cnnlab.rendering.color_scale import upscaled_png
+from cnnlab.report_models import REPORT, ReportModel
+from cnnlab.ui import cache, class_code
+from cnnlab.ui.state import session_key
+from cnnlab.ui.training_request import submit_or_join
+from cnnlab.ui.training_times import expected_duration
+
+SESSION_DEFAULT = session_key("train.welcome.default")  # key of the experiment that the session opened with
+QUICK_EXPERIMENT = Experiment(dataset="shapes", depth=2, filters=16, epochs=10)
+SAMPLE_COUNT, SAMPLE_SEED = 64, 7  # shapes to choose the samples from
+STYLE = """<style>
+.samples { display: grid; grid-template-columns: repeat(10, minmax(0, 1fr)); gap: 0.25rem; }
+.samples figure { margin: 0; text-align: center; font-size: 0.6rem; line-height: 1.2; overflow: hidden; }
+.samples img { width: 100%; max-width: 44px; image-rendering: pixelated; border-radius: 3px; }
+@media (max-width: 1000px) { .samples { grid-template-columns: repeat(5, minmax(0, 1fr)); } }
+</style>"""
+
+
+def remember_default(experiment: Experiment, first: bool) -> None:
+    """Note the experiment that a session without any choice opened with; call it once a run of the page."""
+    if SESSION_DEFAULT not in st.session_state:
+        st.session_state[SESSION_DEFAULT] = experiment.key if first else ""
+
+
+def welcome_panel(experiment: Experiment) -> None:
+    """The panel, as long as nothing else than the first default is selected."""
+    if st.session_state.get(SESSION_DEFAULT) != experiment.key:
+        return
+    st.html(STYLE)
+    left, right = st.columns(2)
+    with left, st.container(border=True, height="stretch"):
+        st.html(samples_html("Shapes", *shape_samples()))
+        quick_training_button()
+    with right, st.container(border=True, height="stretch"):
+        st.html(samples_html("CIFAR-10", *cifar10_samples()))
+        best_network_button(best_model())
+
+
+def quick_training_button() -> None:
+    """The button that trains a small network on Shapes, and how long that takes."""
+    needs_code = class_code.is_class_code_needed()
+    st.button(
+        "Train a small network now",
+        type="primary",
+        key="train_small",
+        icon=":material/play_arrow:",
+        width="stretch",
+        disabled=needs_code,
+        help="Type the class code below first." if needs_code else None,
+        on_click=submit_or_join,
+        args=(QUICK_EXPERIMENT,),
+    )
+    st.caption(f"{QUICK_EXPERIMENT.title}: {expected_duration(QUICK_EXPERIMENT)}.")
+
+
+def best_network_button(best: ReportModel) -> None:
+    """The button that opens this model of the report, with its accuracy in the report."""
+    st.button(
+        "Open the report's best network",
+        key="open_best",
+        icon=":material/emoji_events:",
+        width="stretch",
+        on_click=on_set_experiment,
+        args=(best.experiment,),
+    )
+    accuracy = percent(best.validation_accuracy, 2)
+    st.caption(f"{best.experiment.title}: {accuracy} of the test images correct in the report.")
+
+
+def best_model() -> ReportModel:
+    """The report's model with the highest accuracy on the test set (its Table 2)."""
+    tested = [model for model in REPORT.values() if model.experiment.split == "test"]
+    return max(tested, key=lambda model: model.validation_accuracy)
+
+
+def samples_html(title: str, images: PixelArray, names: tuple[str, ...]) -> str:
+    """One image of each class with the name of the class; `images` uint8 (n, 32, 32, 3)."""
+    figures = "".join(
+        f'<figure><img src="data:image/png;base64,{b64encode(upscaled_png(image, 1)).decode()}" alt="">'
+        f"<figcaption>{escape(name)}</figcaption></figure>"
+        for image, name in zip(images, names, strict=True)
+    )
+    count = f"{len(names)} of its {CLASS_COUNT} classes" if len(names) < CLASS_COUNT else "ten classes"
+    return f"<b>{escape(title)}</b>: {count}<div class='samples'>{figures}</div>"
+
+
+@st.cache_data(max_entries=1, show_spinner=False)
+def shape_samples() -> tuple[PixelArray, tuple[str, ...]]:
+    """One generated image of each class of Shapes, uint8 (10, 32, 32, 3), and the names."""
+    images, labels = generate(SAMPLE_COUNT, SAMPLE_SEED)
+    return first_of_each_class(images, labels, shapes.CLASSES)
+
+
+def cifar10_samples() -> tuple[PixelArray, tuple[str, ...]]:
+    """One test image of each class of CIFAR-10; without the data set, of those among the shipped images."""
+    if data.is_dataset_available("cifar10"):
+        dataset = cache.dataset("cifar10")
+        return first_of_each_class(dataset.x_test[:200], dataset.y_test[:200], cifar10.CLASSES)
+    return first_of_each_class(*samples.sample_images(), cifar10.CLASSES)
+
+
+def first_of_each_class(
+    images: PixelArray, labels: PixelArray, classes: tuple[str, ...]
+) -> tuple[PixelArray, tuple[str, ...]]:
+    """The first image (32, 32, 3) of each class that occurs, in the order of the classes, and the names."""
+    labels_there, indices = np.unique(labels, return_index=True)
+    return np.asarray(images[indices]), tuple(classes[label] for label in labels_there)

@@ -1,0 +1,117 @@
+"""The charts of a sweep with their data, and their alt texts."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from cnnlab.array_types import History
+from cnnlab.explanations.sweeps import describe_axis_value
+from cnnlab.formatting import percent, points
+from cnnlab.rendering.charts import Spec, cached_spec, with_data
+from cnnlab.storage.history_file import CHANGED_ACCURACY, CLEAN_ACCURACY, TRUE_ACCURACY
+from cnnlab.sweep_results import EarlyStopping, LabelNoiseResult, PointResult
+from cnnlab.sweeps import describe_value
+
+LIGHT_FROM = 0.55  # of the range of a heat map: from here on its color is light, with dark text on it
+
+
+def accuracy_chart(results: Sequence[PointResult], field: str) -> Spec:
+    """Training and validation accuracy with intervals against the swept field; sizes on a log axis."""
+    columns = {"training": [one.training for one in results], "validation": [one.accuracy for one in results]}
+    data = {
+        f"{name}{suffix}": [getattr(one, attribute) for one in estimates]
+        for name, estimates in columns.items()
+        for suffix, attribute in (("", "value"), ("_low", "low"), ("_high", "high"))
+    }
+    values = [float(one.value(field)) for one in results]
+    texts = [describe_value(field, value) for value in values]
+    spec = cached_spec("sweep_chart_specs.accuracy_by_value", field, field == "train_images")
+    return with_data(spec, value=values, values=texts, **data)
+
+
+def gap_chart(lines: Mapping[str, Sequence[PointResult]], field: str) -> Spec:
+    """The gap in points with intervals against the swept field; `lines` by the name of the augmentation."""
+    rows = [(name, one) for name, results in lines.items() for one in results]
+    return with_data(
+        cached_spec("sweep_chart_specs.gap_by_value", field, field == "train_images"),
+        value=[float(one.value(field)) for _, one in rows],
+        line=[name for name, _ in rows],
+        gap=[100 * one.gap.value for _, one in rows],
+        low=[100 * one.gap.low for _, one in rows],
+        high=[100 * one.gap.high for _, one in rows],
+    )
+
+
+def heat_map(results: Sequence[PointResult], as_points: bool) -> Spec:
+    """Accuracy, or with `as_points` the gap, by depth (rows) and strength (columns)."""
+    factor = 100 if as_points else 1
+    estimates = [one.gap if as_points else one.accuracy for one in results]
+    values = np.array([one.value for one in estimates])
+    spread = float(np.ptp(values)) or 1.0
+    shares = (values - values.min()) / spread
+    light = (1 - shares if as_points else shares) > LIGHT_FROM
+    depths = [point_depth(one) for one in results]
+    return with_data(
+        cached_spec("sweep_chart_specs.heat_map", as_points, len(set(depths))),
+        column=[describe_value("strength", one.value("strength")) for one in results],
+        row=[describe_axis_value("depth", depth) for depth in depths],
+        value=factor * values,
+        low=[factor * one.low for one in estimates],
+        high=[factor * one.high for one in estimates],
+        label=[f"{100 * one.value:.1f} ± {100 * one.margin:.1f}" for one in estimates],
+        dark=~light,
+    )
+
+
+def point_depth(point: PointResult) -> int:
+    """The depth of the networks of this point."""
+    return point.first.run.experiment.depth
+
+
+def label_noise_chart(history: History, epochs: int, stop: EarlyStopping | None) -> Spec:
+    """The accuracies over the epochs, with a line at the epoch of the highest validation accuracy.
+
+    Without label noise all labels are clean.
+    """
+    clean = history[CLEAN_ACCURACY]
+    return with_data(
+        cached_spec("sweep_chart_specs.label_noise_curves", epochs),
+        epoch=history["epoch"],
+        clean=clean if np.isfinite(clean).any() else history["train_eval_accuracy"],
+        changed=history[CHANGED_ACCURACY],
+        true=history[TRUE_ACCURACY],
+        validation=history["val_accuracy"],
+        best=np.full(len(history["epoch"]), stop.best_epoch if stop else np.nan),
+    )
+
+
+def label_noise_levels_chart(levels: Mapping[float, LabelNoiseResult]) -> Spec:
+    """The accuracies after the last epoch by the share of replaced labels."""
+    return with_data(
+        cached_spec("sweep_chart_specs.label_noise_levels"),
+        share=list(levels),
+        clean=[one.clean for one in levels.values()],
+        changed=[one.changed for one in levels.values()],
+        true=[one.true for one in levels.values()],
+        validation=[one.validation for one in levels.values()],
+    )
+
+
+def describe_points(results: Sequence[PointResult], field: str, measured_on: str) -> str:
+    """The alt text of a chart of points: each value with its accuracies and gap."""
+    listed = "; ".join(
+        f"{describe_value(field, one.value(field))}: training {percent(one.training.value, 1)}, {measured_on}"
+        f" {percent(one.accuracy.value, 1)}, gap {points(one.gap.value)}"
+        for one in results
+    )
+    return f"{listed}."
+
+
+def describe_heat_map(results: Sequence[PointResult], as_points: bool) -> str:
+    """The alt text of a heat map: each cell with its value."""
+    cells = [
+        f"{point_depth(one)} conv, strength {describe_value('strength', one.value('strength'))}:"
+        f" {points(one.gap.value) if as_points else percent(one.accuracy.value, 1)}"
+        for one in results
+    ]
+    return f"{'Gap' if as_points else 'Accuracy'} by depth and strength. {'; '.join(cells)}."

@@ -1,0 +1,39 @@
+"""What augmentation makes of one training image, as a picture."""
+
+import base64
+
+import numpy as np
+import streamlit as st
+
+from cnnlab import settings
+from cnnlab.array_types import PixelArray
+from cnnlab.data.augmentation import augment, draw_transforms
+from cnnlab.data.samples import sample_images
+from cnnlab.rendering.color_scale import image_grid_png
+from cnnlab.ui import cache
+
+VARIANTS, COLUMNS, GAP = 8, 3, 2
+STYLE = "width: 100%; max-width: 288px; image-rendering: pixelated; display: block"
+
+
+def augmentation_preview(dataset: str, seed: int) -> None:
+    """Draw an image, top left, and eight random variants of it: those of the first eight epochs with this seed."""
+    image, source = example_image(dataset)
+    pictures = np.concatenate([image[None], augmented_variants(image, seed)])
+    encoded = base64.b64encode(image_grid_png(pictures, COLUMNS, GAP)).decode()
+    told = f"{source}, top left, and eight random variants of it by flip and shift of up to 4 pixels"
+    st.html(f'<img src="data:image/png;base64,{encoded}" alt="{told}" style="{STYLE}">')
+    st.caption(f"{told}: one for each epoch.")
+
+
+def augmented_variants(image: PixelArray, seed: int) -> PixelArray:
+    """What the image, the first one of a training set, becomes in the epochs 1 to VARIANTS, uint8 (n, 32, 32, 3)."""
+    transforms = [draw_transforms(1, seed, epoch) for epoch in range(1, VARIANTS + 1)]
+    return np.concatenate([augment(image[None], transform) for transform in transforms])
+
+
+def example_image(dataset: str) -> tuple[PixelArray, str]:
+    """The first training image of this data set and its name; the first sample where the set is not prepared."""
+    if (settings.data_dir() / dataset / "manifest.json").exists():
+        return np.array(cache.dataset(dataset).x_train[0]), "The first training image"
+    return sample_images()[0][0], "A sample image"

@@ -1,0 +1,125 @@
+"""Attacks on pages that Streamlit's tester draws in this process: damaged files, hostile addresses, every option."""
+
+import contextlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+from tally import CRASH, OK, SENTENCE, Tally
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import damage
+import pytest
+import test_page_sweep as pages
+from damaged_pages import VICTIM, VIEWS, WEIGHT_VIEWS, home_of_two_runs, restore, tried, victim
+from page_sweep import Report, Visitor, random_walk, sweep
+from streamlit.logger import set_log_level
+
+from cnnlab.data import load_dataset
+from cnnlab.jobs import top_activations_job
+from cnnlab.pages import look_inside
+from cnnlab.ui import state
+
+set_log_level("ERROR")  # the tester warns of every step
+SEED = 20261124
+WALK_NETWORKS = [("none", 1), ("l2", 2), ("dropout", 3), ("batchnorm", 4)]
+WALK_STEPS = 2000
+OUTCOMES = {"whole": OK, "sentence": SENTENCE, "crash": CRASH}
+HOSTILE_WORDS = (
+    "", " ", "0", "-1", "1", "7", "99999", "1e999", "nan", "inf", "0x10", "1,1", "1:1", "a:b:c", "none", "null", "{}",
+    "[]", "../../etc/passwd", "/dev/zero", "%00", "\x00", "\u202e", "\u0663", "½", "🐈", "![x](http://a.b/c.png)",
+    "$x^2$",
+    "<script>alert(1)</script>", "conv1", "conv99", "relu2", "test-3", "sample-3", "val-0", "photo-0123456789abcdef",
+    "a" * 5_000, ",".join(["0123456789abcdef"] * 200), "True", "all", "cat", "upload", "camera",
+)  # fmt: skip
+
+
+def damage_table(steps: int) -> list[Tally]:
+    """Each file of a run damaged in every way, and every page about it; `steps` ways at most, spread over all."""
+    tally = Tally("damage")
+    with tempfile.TemporaryDirectory() as folder, home_of_two_runs(Path(folder)) as home:
+        load_dataset("shapes")
+        top_activations_job.run_job(VICTIM.key)
+        whole = home / "whole"
+        shutil.copytree(victim(), whole, symlinks=True)
+        every = [case for file in damage.FILES for case in damage.cases(file)]
+        for case in every[:: max(1, -(-len(every) // steps))]:
+            restore(whole)
+            more = WEIGHT_VIEWS * (case.file in ("weights/001.npz", "model.keras", "top.npz"))
+            for one in tried(case, VIEWS + more):
+                tally.add(OUTCOMES[one.kind], one.cpu_seconds, one.megabytes, one.detail)
+    return [tally]
+
+
+def address_table(steps: int) -> list[Tally]:
+    """Pages at addresses of random parameters with hostile words, and with words of other parameters."""
+    tally, random = Tally("addresses"), Random(SEED)
+    scripts = {"look_inside": pages.inside, **pages.PAGES}
+    with tempfile.TemporaryDirectory() as folder, pages.home_of_runs(Path(folder), WALK_NETWORKS) as runs:
+        names = sorted(state.url_params_of("cnnlab"))
+        known = [run.name for run in runs.values()] + list(look_inside.VIEWS)
+        report = Report(watch=tally.add)
+        for _ in range(steps):
+            page = random.choices(list(scripts), [4, 2, 2, 2, 1])[0]
+            chosen = random.sample(names, random.randint(1, 5))
+            address = {name: random.choice([*HOSTILE_WORDS, *known]) for name in chosen}
+            if random.random() < 0.5:
+                address["run"] = random.choice(known)
+            Visitor(scripts[page], address, report)
+    return [tally]
+
+
+def sweep_table(steps: int, archive: Path | None) -> list[Tally]:
+    """Every option of every page, for a network of each regularizer and depth, with and without CIFAR-10; then a walk.
+
+    `steps` limits each network, each page and the walk.
+    """
+    with data_sets(archive) as places:
+        tallies = [one for name, data in places.items() for one in sweeps(name, data, steps)]
+    walk = Tally("random walk")
+    with tempfile.TemporaryDirectory() as folder, pages.home_of_runs(Path(folder), WALK_NETWORKS):
+        random_walk(pages.inside, {}, min(steps, WALK_STEPS), SEED, Report(watch=walk.add))
+    return [*tallies, walk]
+
+
+def sweeps(name: str, data: Path | None, steps: int) -> Iterator[Tally]:
+    """The pages beside Look inside, and Look inside for each network."""
+    tally = Tally(f"sweep of the pages, {name}")
+    for page, script in pages.PAGES.items():
+        networks = [("none", 2), ("dropout", 3), ("batchnorm", 2)]
+        with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+            patch.setenv("CNNLAB_TEACHER_KEY", pages.TEACHER_KEY)
+            session = {pages.SESSION_TEACHER_KEY: pages.TEACHER_KEY} if page == "admin" else {}
+            with pages.home_of_runs(Path(folder), networks, data):
+                sweep(script, {}, session=session, report=Report(watch=tally.add), most_steps=steps)
+    yield tally
+    tally = Tally(f"sweep of Look inside, {name}")
+    for regularizer, depth in pages.NETWORKS:
+        networks = [(regularizer, depth), ("none", 5 - depth)]
+        with tempfile.TemporaryDirectory() as folder, pages.home_of_runs(Path(folder), networks, data) as runs:
+            sweep_views(runs[regularizer, depth].name, tally, steps)
+    yield tally
+
+
+def sweep_views(run: str, tally: Tally, steps: int) -> None:
+    """Every view of one run, each with its share of the steps."""
+    for view in look_inside.VIEWS:
+        skip = {pages.RUN_MENU, pages.VIEW_MENU} if view == "maps" else pages.SAME_IN_EVERY_VIEW
+        share = max(2, steps // len(look_inside.VIEWS))
+        sweep(pages.inside, {"run": run, "view": view}, skip, report=Report(watch=tally.add), most_steps=share)
+
+
+@contextlib.contextmanager
+def data_sets(archive: Path | None) -> Iterator[dict[str, Path | None]]:
+    """The data of a home, by name: none, so the samples; and the real CIFAR-10 where its archive is at hand."""
+    from cnnlab.data import cifar10
+
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CNNLAB_HOME", folder)
+        if archive:
+            cifar10.prepare(archive)
+        yield {"samples": None} | ({"CIFAR-10": Path(folder) / "data"} if archive else {})
