@@ -12,6 +12,7 @@ from cnnlab import settings
 from cnnlab.analysis import metrics
 from cnnlab.data import load_dataset
 from cnnlab.data.samples import sample_images
+from cnnlab.jobs import shipped_top_images
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
 from cnnlab.report_models import REPORT
@@ -103,6 +104,25 @@ def test_the_ten_of_the_report_are_shipped_and_further_seeds_and_nothing_else():
 
 
 SEEDS = settings.PRETRAINED / "seeds"
+
+
+@pytest.mark.cifar
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["3conv-dropout", "2conv-batchnorm"])
+def test_the_shipped_top_images_activate_their_filters_more_than_other_images(name, home_with_cifar10, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(home_with_cifar10))
+    run, images = runs.open_run(name), load_dataset("cifar10").x_test
+    found = shipped_top_images.load(run)
+    layers, relu = network_layers(run.experiment), list(found.examples)[-1]
+    others = numpy_forward.compute_activations(layers, run.weights(30), np.asarray(images[5000:5300]))[relu].max(
+        axis=(1, 2)
+    )
+    for number in range(0, 64, 9):
+        chosen = found.examples[relu].images[number]
+        maps = numpy_forward.compute_activations(layers, run.weights(30), np.asarray(images[chosen]))[relu][..., number]
+        np.testing.assert_allclose(maps.max(axis=(1, 2)), found.examples[relu].values[number], rtol=2e-3)
+        strangers = np.setdiff1d(np.arange(5000, 5300), chosen) - 5000
+        assert others[strangers, number].max(initial=0) <= maps.max(axis=(1, 2)).min() * 1.002
 
 
 @pytest.mark.parametrize("key", sorted(path.name for path in SEEDS.iterdir()))

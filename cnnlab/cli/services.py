@@ -1,4 +1,4 @@
-"""The commands that serve and maintain: start, dispatch, top-images, batchnorm, settings, doctor, bench, dev."""
+"""The commands that serve and maintain: start, dispatch, top-images, probe, batchnorm, settings, doctor, bench, dev."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from cnnlab.cli.output import print_progress
 from cnnlab.experiment import CHOICES
 from cnnlab.settings import SettingsError
 
-BENCHMARKS = ("training", "epochs", "inside", "page")
+BENCHMARKS = ("training", "epochs", "inside", "start", "page")
 
 
 @click.command()
@@ -50,6 +50,16 @@ def top_images(run: str) -> None:
 
 
 @click.command()
+@click.argument("run")
+def probe(run: str) -> None:
+    """Fit a linear classifier to each layer of a run, and to the same network before training."""
+    from cnnlab.jobs import probe_job
+
+    for name, accuracy in probe_job.run_job(run).trained.items():
+        click.echo(f"{name}: {accuracy:.1%}")
+
+
+@click.command()
 @click.argument("names", nargs=-1, metavar="[RUN]...")
 @click.option("--images", type=int, default=2_000, show_default=True, help="training images for mean and variance")
 @click.option("--last", "last_only", is_flag=True, help="only the weights after the last epoch")
@@ -80,7 +90,7 @@ def doctor(exit_code: bool) -> int:
 @click.command()
 @click.argument("name", metavar=f"[{'|'.join(BENCHMARKS)}]", type=click.Choice(BENCHMARKS))
 @click.option("--images", type=int, default=40_000, show_default=True, help="training: images an epoch")
-@click.option("--rounds", type=int, default=3, show_default=True, help="training, epochs, page: how often each")
+@click.option("--rounds", type=int, default=3, show_default=True, help="training, epochs, start, page: how often each")
 @click.option("--depth", type=int, default=3, show_default=True)
 @click.option("--regularizer", type=click.Choice(CHOICES["regularizer"]), default="none", show_default=True)
 @click.option("--batches", type=int, default=25, show_default=True, help="epochs: batches timed in each round")
@@ -120,4 +130,4 @@ def dev(streamlit_options: tuple[str, ...]) -> int:
     return subprocess.run([*command, *streamlit_options], cwd=settings.REPOSITORY, check=False).returncode
 
 
-COMMANDS = (start, dispatch, top_images, batchnorm, print_settings, doctor, bench, dev)
+COMMANDS = (start, dispatch, top_images, probe, batchnorm, print_settings, doctor, bench, dev)

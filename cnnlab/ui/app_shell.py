@@ -81,7 +81,7 @@ def run_app(pages: Sequence[st.Page], corner: Callable[[], None]) -> None:
     presence.record_page(page.url_path or "train")
     phone_navigation(pages)
     try:
-        page.run()
+        importlib.import_module("cnnlab.ui.lesson_panel").run_beside(page)  # which uses this module
         page_footer(page)
     except (QueueError, QuotaExceeded, SettingsError) as error:
         st.error(escape_markdown(error))
