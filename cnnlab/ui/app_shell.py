@@ -16,7 +16,7 @@ from cnnlab.jobs.job import Job
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.rendering.palette import BACKGROUND, TEXT_ON_PRIMARY
+from cnnlab.rendering.palette import BACKGROUND, SHADOW, TEXT_ON_PRIMARY
 from cnnlab.settings import SettingsError
 from cnnlab.storage.runs import UnknownRun
 from cnnlab.ui import auth, browser_identity, cache, presence, streamlit_patches
