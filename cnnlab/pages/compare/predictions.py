@@ -15,6 +15,7 @@ from cnnlab.settings import home
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache
 from cnnlab.ui.chart_download import chart_with_download
+from cnnlab.ui.scrolling_table import scrolling_table
 
 AGREEMENT = "Share of the test images for which two networks predict the same class"
 
@@ -30,8 +31,7 @@ def predictions(table: Sequence[ReportRow]) -> None:
         agreements(results)
     if results.temperatures:
         st.subheader("Is their confidence justified?", anchor=False)
-        with st.container(key="table_temperature"):
-            st.markdown(sentences.temperature_table(results.temperatures))
+        scrolling_table(sentences.temperature_table(results.temperatures), "temperature")
         st.caption(sentences.describe_temperatures(results.temperatures))
 
 
