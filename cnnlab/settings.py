@@ -84,6 +84,9 @@ class Settings:
     )
     slots: int = _number(0, 0, 64, "trainings at a time; 0: one for each GPU, one where there is none")
     starts_dispatcher: int = _number(1, 0, 1, "1: the app starts a dispatcher where none is at work; 0: a service does")
+    standby_workers: int = _number(
+        1, 0, 1, "1: a process for each slot waits with TensorFlow loaded, so that a training starts at once; 0: none"
+    )
     jobs_per_person: int = _number(3, 1, 1000, "trainings that one person may have waiting or running")
     queue_length: int = _number(60, 1, 10_000, "trainings that may wait")
     reserved_percent: int = _number(25, 0, 90, "share of these places kept for people who have none waiting")

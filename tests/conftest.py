@@ -78,6 +78,7 @@ def nobody_elses_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
     with pytest.MonkeyPatch.context() as patch:
         home = tmp_path_factory.mktemp("home")
         patch.setenv("CNNLAB_HOME", str(home))
+        patch.setenv("CNNLAB_STANDBY_WORKERS", "0")  # five seconds of a core for each dispatcher
         yield home
 
 

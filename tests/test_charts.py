@@ -91,6 +91,7 @@ def look_inside_charts():
         ),
         "dots": with_columns("inspect_chart_specs.probability_dots", of="name share whole"),
         "histogram": with_columns("inspect_chart_specs.histogram", "weight", of="value count run color"),
+        "probes": with_columns("inspect_chart_specs.probe_accuracies", of="name network accuracy low high"),
         "channels": with_columns("inspect_chart_specs.channel_ranges", of="place channel low middle high"),
         "image": clickable(False, False),
         "clickable image with a legend": clickable(True, True),

@@ -12,10 +12,12 @@ from cnnlab import settings
 from cnnlab.analysis import metrics
 from cnnlab.data import load_dataset
 from cnnlab.data.samples import sample_images
+from cnnlab.jobs import shipped_top_images
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
 from cnnlab.report_models import REPORT
 from cnnlab.storage import run_import, runs
+from cnnlab.sweeps import SHIPPED_SWEEPS
 from cnnlab.training.keras_model import build_model, set_weights
 
 pytestmark = pytest.mark.slow
@@ -38,7 +40,7 @@ def test_images(home_with_cifar10):
 
 
 def test_all_ten_together_are_at_most_25_megabytes():
-    files = [path for path in settings.PRETRAINED.rglob("*") if path.is_file()]
+    files = [path for name in REPORT for path in (settings.PRETRAINED / name).rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= 25e6
 
 
@@ -105,6 +107,25 @@ def test_the_ten_of_the_report_are_shipped_and_further_seeds_and_nothing_else():
 SEEDS = settings.PRETRAINED / "seeds"
 
 
+@pytest.mark.cifar
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["3conv-dropout", "2conv-batchnorm"])
+def test_the_shipped_top_images_activate_their_filters_more_than_other_images(name, home_with_cifar10, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(home_with_cifar10))
+    run, images = runs.open_run(name), load_dataset("cifar10").x_test
+    found = shipped_top_images.load(run)
+    layers, relu = network_layers(run.experiment), list(found.examples)[-1]
+    others = numpy_forward.compute_activations(layers, run.weights(30), np.asarray(images[5000:5300]))[relu].max(
+        axis=(1, 2)
+    )
+    for number in range(0, 64, 9):
+        chosen = found.examples[relu].images[number]
+        maps = numpy_forward.compute_activations(layers, run.weights(30), np.asarray(images[chosen]))[relu][..., number]
+        np.testing.assert_allclose(maps.max(axis=(1, 2)), found.examples[relu].values[number], rtol=2e-3)
+        strangers = np.setdiff1d(np.arange(5000, 5300), chosen) - 5000
+        assert others[strangers, number].max(initial=0) <= maps.max(axis=(1, 2)).min() * 1.002
+
+
 @pytest.mark.parametrize("key", sorted(path.name for path in SEEDS.iterdir()))
 def test_a_shipped_seed_is_whole_small_and_gives_the_accuracies_of_its_history(key):
     run = runs.read_run(SEEDS / key)
@@ -117,6 +138,7 @@ def test_a_shipped_seed_is_whole_small_and_gives_the_accuracies_of_its_history(k
     loss = metrics.cross_entropy(predictions["validation"], predictions["validation_labels"])
     assert loss == pytest.approx(history["val_loss"][-1], rel=0.02)
     assert bool(len(run.reestimated_history()["epoch"])) == (run.experiment.regularizer == "batchnorm")
-    assert replace(run.experiment, seed=0, dataset="cifar10", train_images=None) in {
+    is_model = replace(run.experiment, seed=0, dataset="cifar10", train_images=None) in {
         model.experiment for model in REPORT.values()
     }
+    assert is_model or run.experiment in {one for sweep in SHIPPED_SWEEPS.values() for one in sweep.experiments()}

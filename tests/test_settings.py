@@ -19,6 +19,7 @@ from cnnlab.settings import SettingsError, subprocess_environment
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    monkeypatch.delenv("CNNLAB_STANDBY_WORKERS")
     return tmp_path
 
 

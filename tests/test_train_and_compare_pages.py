@@ -622,8 +622,8 @@ def test_my_trainings_lists_state_result_and_link_of_mine_only():
     Queue().submit(dataclasses.replace(SMALL, depth=4), "somebody-else")
     rows = [one.proto.label for one in app.run().get("page_link")]
     assert [row for row in rows if ": " in row and "conv" in row] == [
-        f"{deeper.title}: 2nd in line",  # somebody who has had no turn yet is before it
-        f"{SMALL.title}: validation 62.0 %",
+        f"2nd in line: {deeper.title}",  # somebody who has had no turn yet is before it
+        f"validation 62.0 %: {SMALL.title}",
     ]
 
 

@@ -21,6 +21,8 @@ from cnnlab import data
 from cnnlab.analysis import metrics
 from cnnlab.cli import main
 from cnnlab.experiment import Experiment
+from cnnlab.models import numpy_forward
+from cnnlab.models.architecture import network_layers
 from cnnlab.storage import files, run_files, runs
 from cnnlab.training import evaluation, trainer
 from cnnlab.training.compilation import steps_per_execution
@@ -359,3 +361,18 @@ def test_a_home_that_cannot_be_made_is_one_sentence(tmp_path, monkeypatch, capsy
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "file"))
     assert main(["train", "--dataset", "shapes", "--epochs", "1"]) == 2
     assert "Not a directory" in capsys.readouterr().err
+
+
+def test_the_predictions_of_a_bfloat16_run_are_those_of_its_stored_weights(home, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(home))
+    experiment = Experiment(**SMALL | {"depth": 3, "regularizer": "batchnorm", "precision": "bfloat16", "epochs": 2})
+    assert trainer.train(experiment) == "done"
+    run = runs.read_run(home / "runs" / experiment.key)
+    split, test = data.split_dataset(data.load_dataset("shapes"), experiment), data.load_dataset("shapes").x_test
+    layers, stored = network_layers(experiment), run.predictions()
+    for name, images in (("validation", split.x_val), ("test", test)):
+        logits = numpy_forward.logits(layers, run.weights(2), np.array(images))
+        np.testing.assert_allclose(stored[name], logits, rtol=1e-3, atol=1e-3)
+    logits = numpy_forward.logits(layers, run.weights(2), np.array(split.x_val))
+    assert metrics.accuracy(logits, split.y_val) == run.record.final["val_accuracy"]
+    assert metrics.cross_entropy(logits, split.y_val) == pytest.approx(run.record.final["val_loss"], rel=1e-4)

@@ -4,6 +4,7 @@ training   one epoch of ours (progress, validation, training accuracy in inferen
            against plain `model.fit(x, y, batch_size=64, validation_data=...)`, and the peak memory of a worker
 epochs     processor seconds of an epoch of each of the report's eight networks, one thread on one core; kept in a file
 inside     milliseconds for all activations of one image, for all feature-map grids of a run, for occlusion
+start      seconds from the request for a training on Shapes to its first numbers, with and without a standby worker
 page       seconds until the first page and until an enlarged map; memory growth of the server over 500 selections
 
 Results go to the standard output, progress to the standard error stream.
@@ -13,11 +14,18 @@ from cnnlab.bench.options import BenchOptions
 
 
 def run(name: str, options: BenchOptions) -> None:
-    """Print the results of one benchmark: "training", "epochs", "inside" or "page"."""
+    """Print the results of one benchmark: "training", "epochs", "inside", "start" or "page"."""
     from cnnlab.bench.epochs import bench_epochs
     from cnnlab.bench.inspect import bench_inspect
     from cnnlab.bench.page import bench_page
+    from cnnlab.bench.start import bench_start
     from cnnlab.bench.training import bench_training
 
-    benchmarks = {"training": bench_training, "epochs": bench_epochs, "inside": bench_inspect, "page": bench_page}
+    benchmarks = {
+        "training": bench_training,
+        "epochs": bench_epochs,
+        "inside": bench_inspect,
+        "start": bench_start,
+        "page": bench_page,
+    }
     benchmarks[name](options)

@@ -14,17 +14,20 @@ import numpy as np
 from cnnlab import settings
 from cnnlab.bench.options import BenchOptions, print_progress
 from cnnlab.experiment import Experiment
+from cnnlab.jobs.precision import bfloat16_hint
 
 MEMORY_POLL_SECONDS = 0.05
 
 
 def bench_training(options: BenchOptions) -> None:
-    """Print the seconds per epoch of plain `fit` and of the trainer in float32 and bfloat16, and the peak memory."""
+    """Print the seconds per epoch of plain `fit` and of the trainer, and the peak memory; bfloat16 where offered."""
     from cnnlab.training.provenance import device_name
 
     with tempfile.TemporaryDirectory() as folder:
         measures = {"plain fit": plain_epoch(options)}
-        for precision in ("float32", "bfloat16"):
+        if hint := bfloat16_hint():
+            print_progress(f"bfloat16 is not measured: {hint}")
+        for precision in ("float32",) if hint else ("float32", "bfloat16"):
             measures[f"ours, {precision}"] = our_epoch(options, precision, Path(folder) / precision)
         seconds = measure_alternately(measures, options.rounds)
     plain = statistics.median(seconds["plain fit"])

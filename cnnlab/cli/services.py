@@ -1,17 +1,19 @@
-"""The commands that serve and maintain: start, dispatch, top-images, batchnorm, settings, doctor, bench, dev."""
+"""The commands that serve and maintain: start, export-site, dispatch, top-images, probe, batchnorm, settings, ..."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
 from cnnlab import settings
-from cnnlab.cli.output import print_progress
+from cnnlab.cli.output import print_error, print_progress
 from cnnlab.experiment import CHOICES
 from cnnlab.settings import SettingsError
 
-BENCHMARKS = ("training", "epochs", "inside", "page")
+BENCHMARKS = ("training", "epochs", "inside", "start", "page")
 
 
 @click.command()
@@ -50,6 +52,16 @@ def top_images(run: str) -> None:
 
 
 @click.command()
+@click.argument("run")
+def probe(run: str) -> None:
+    """Fit a linear classifier to each layer of a run, and to the same network before training."""
+    from cnnlab.jobs import probe_job
+
+    for name, accuracy in probe_job.run_job(run).trained.items():
+        click.echo(f"{name}: {accuracy:.1%}")
+
+
+@click.command()
 @click.argument("names", nargs=-1, metavar="[RUN]...")
 @click.option("--images", type=int, default=2_000, show_default=True, help="training images for mean and variance")
 @click.option("--last", "last_only", is_flag=True, help="only the weights after the last epoch")
@@ -80,7 +92,7 @@ def doctor(exit_code: bool) -> int:
 @click.command()
 @click.argument("name", metavar=f"[{'|'.join(BENCHMARKS)}]", type=click.Choice(BENCHMARKS))
 @click.option("--images", type=int, default=40_000, show_default=True, help="training: images an epoch")
-@click.option("--rounds", type=int, default=3, show_default=True, help="training, epochs, page: how often each")
+@click.option("--rounds", type=int, default=3, show_default=True, help="training, epochs, start, page: how often each")
 @click.option("--depth", type=int, default=3, show_default=True)
 @click.option("--regularizer", type=click.Choice(CHOICES["regularizer"]), default="none", show_default=True)
 @click.option("--batches", type=int, default=25, show_default=True, help="epochs: batches timed in each round")
@@ -97,7 +109,10 @@ def bench(name: str, **options: Any) -> None:
 @click.argument("streamlit_options", nargs=-1, type=click.UNPROCESSED)
 def start(streamlit_options: tuple[str, ...]) -> int:
     """Start the app and print its address, as `cnnlab` alone does. Options go to Streamlit: --server.port 8600"""
-    return subprocess.run([*_streamlit_command(), *streamlit_options], check=False).returncode
+    command = [*_streamlit_command(), *streamlit_options]
+    if os.name == "posix":  # this process becomes the server, so who stops it stops the server
+        os.execv(command[0], command)
+    return subprocess.run(command, check=False).returncode
 
 
 def _streamlit_command() -> list[str]:
@@ -120,4 +135,21 @@ def dev(streamlit_options: tuple[str, ...]) -> int:
     return subprocess.run([*command, *streamlit_options], cwd=settings.REPOSITORY, check=False).returncode
 
 
-COMMANDS = (start, dispatch, top_images, batchnorm, print_settings, doctor, bench, dev)
+@click.command("export-site")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("names", metavar="[RUN]...", nargs=-1)
+def export_site(folder: Path, names: tuple[str, ...]) -> int:
+    """Write Look inside for these runs (default: 3conv-dropout) as static files that any web server serves."""
+    from cnnlab.site_export import SiteError
+    from cnnlab.site_export import export_site as write_site
+    from cnnlab.storage import runs
+
+    try:
+        size = write_site(folder, [runs.open_run(name) for name in names or ["3conv-dropout"]])
+    except SiteError as error:
+        return print_error(str(error), 2)
+    click.echo(f"{folder}: {size / 1e6:.1f} MB; try it with python -m http.server --directory {folder}")
+    return 0
+
+
+COMMANDS = (start, export_site, dispatch, top_images, probe, batchnorm, print_settings, doctor, bench, dev)

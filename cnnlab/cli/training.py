@@ -9,6 +9,8 @@ import click
 from cnnlab import settings, training_packages
 from cnnlab.cli.output import MESSAGE_FORMAT, configure_logging, print_error, print_event
 from cnnlab.experiment import CHOICES, NUMERIC_FIELDS, Experiment, ExperimentError
+from cnnlab.jobs import thread_measurement
+from cnnlab.jobs.precision import slow_precision
 from cnnlab.report_models import REPORT
 from cnnlab.storage.run_record import read_record
 
@@ -54,7 +56,14 @@ def train(json_text: str | None, threads: int | None, core: int | None, **fields
     if hint := training_packages.install_hint():
         return print_error(hint, 2)
     recorded = read_record(settings.runs_dir() / experiment.key).threads
+    if hint := slow_precision(experiment):
+        click.echo(hint, err=True)
     prepare_process(recorded or threads, core)
+    return run_training(experiment)
+
+
+def run_training(experiment: Experiment) -> int:
+    """Train in this process, which is prepared for it, and print how it ended; returns the exit code."""
     from cnnlab.training.failures import RunLocked
     from cnnlab.training.trainer import train as train_experiment
 
@@ -65,6 +74,33 @@ def train(json_text: str | None, threads: int | None, core: int | None, **fields
     if state != "failed":  # a failure has printed its reason already
         click.echo(f"{state}: {experiment.title}, run {experiment.key}.")
     return EXIT_CODES[state]
+
+
+@click.command(hidden=True)
+@click.option("--socket", "descriptor", type=int, required=True)
+def standby(descriptor: int) -> int:
+    """Load TensorFlow, wait for a job of the dispatcher, train it: a standby worker."""
+    from cnnlab.jobs.standby import READY
+    from cnnlab.training.standby import wait_for_job
+
+    configure_logging(MESSAGE_FORMAT)
+    return run_training(wait_for_job(descriptor, lambda: click.echo(READY)))
+
+
+@click.command("measure-threads", hidden=True)
+@click.option("--threads", type=int, help="measure this number of threads in this process")
+def measure_threads(threads: int | None) -> None:
+    """Measure with how many threads a training is fastest on this machine, and remember it."""
+    if threads is None:
+        for count, rate in thread_measurement.measure().items():
+            click.echo(f"{count} threads: {rate:.1f} steps a second")
+        return
+    from cnnlab.training.process_setup import prepare_process
+
+    prepare_process(threads, None)
+    from cnnlab.training.step_rate import steps_per_second
+
+    click.echo(f"{steps_per_second():.2f}")
 
 
 @click.command()
@@ -124,4 +160,4 @@ def layer_order(epochs: int, precision: str, tables: bool, case: int | None, cor
 old_layer_order = copy.copy(layer_order)  # its name until version 0.1
 old_layer_order.hidden = True
 old_layer_order.name = "placements"
-COMMANDS = (train, reproduce, layer_order, old_layer_order)
+COMMANDS = (train, standby, measure_threads, reproduce, layer_order, old_layer_order)

@@ -3,7 +3,7 @@
 Sentences are Markdown; results are bold. Each names its measure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from cnnlab.analysis.adversarial import AdversarialStep
 from cnnlab.analysis.attribution import GradCam, Occlusion
 from cnnlab.analysis.effective_receptive_field import SHARE, EffectiveReceptiveField
 from cnnlab.analysis.heatmap_sanity import RandomizedCam
+from cnnlab.analysis.statistics import accuracy_interval
 from cnnlab.array_types import Array
 from cnnlab.explanations.inspection import explain_prediction_change
 from cnnlab.formatting import format_value, percent
@@ -97,19 +98,18 @@ def receptive_field_notice(before: EffectiveReceptiveField, after: EffectiveRece
     )
 
 
-def purity_notice(names: tuple[str, str], purities: tuple[float, float], count: int, chance: float) -> str:
+def purity_notice(names: tuple[str, str], purities: tuple[float, float], count: int, chance: float | None) -> str:
     """How many of a filter's top images show one class, on average over the filters of the first and the last layer.
 
-    purities: mean count of the most frequent class; count: images of a filter; chance: the mean for random images.
+    purities: mean count of the most frequent class; count: images of a filter; chance: the mean for random images,
+    None where the classes are not equally frequent.
     """
     if names[0] == names[1]:
         layers = f"**{purities[0]:.1f}** for the filters of {names[0]}"
     else:
         layers = f"**{purities[0]:.1f}** for the filters of {names[0]}, **{purities[1]:.1f}** for those of {names[1]}"
-    return (
-        f"of the {count} images of a filter, this many show its most frequent class, on average: {layers}; "
-        f"{chance:.1f} for {count} random images of ten equally frequent classes."
-    )
+    compared = "" if chance is None else f"; {chance:.1f} for {count} random images of ten equally frequent classes"
+    return f"of the {count} images of a filter, this many show its most frequent class, on average: {layers}{compared}."
 
 
 def sanity_sentence(results: Sequence[RandomizedCam], pixels: int) -> str:
@@ -125,6 +125,23 @@ def sanity_sentence(results: Sequence[RandomizedCam], pixels: int) -> str:
 def correlation_text(value: float) -> str:
     """A correlation with two decimals; 'no correlation, constant map' for NaN."""
     return "none (a constant map)" if np.isnan(value) else f"{value:+.2f}"
+
+
+def probe_notice(trained: Mapping[str, float], untrained: Mapping[str, float], images: int) -> str:
+    """The layer with the most accurate probe, beside the same layer untrained and the pixels; measured on `images`.
+
+    trained, untrained: the accuracy of the probe, 0 to 1, by layer; "rescale" are the pixels.
+    """
+    best = max(trained, key=lambda name: trained[name])
+    interval = accuracy_interval(trained[best], images)
+    controls = [f"**{percent(untrained[best])}** from the same layer before training"] if untrained else []
+    if "rescale" in trained and best != "rescale":
+        controls.append(f"**{percent(trained['rescale'])}** from the pixels")
+    compared = f"; {' and '.join(controls)}" if controls else ""
+    return (
+        f"a linear classifier reads the class best from {best}: **{percent(trained[best])}** of {images:,} images "
+        f"correct (95 % interval {percent(interval.low)} to {percent(interval.high)}){compared}."
+    )
 
 
 def adversarial_notice(step: AdversarialStep, before: Array, classes: Sequence[str], strength: int) -> str:

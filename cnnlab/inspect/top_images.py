@@ -72,7 +72,8 @@ def purity_sentence(context: InspectContext, found: TopImages, image_set: ImageS
         relu = context.relu_name(conv)
         purities.append(class_purity(image_set.labels, found.examples[relu].images[~found.dead[relu]]))
     count = found.examples[context.relu_name(names[0])].images.shape[1]
-    return notices.purity_notice(names, (purities[0], purities[1]), count, expected_purity(count, CLASS_COUNT))
+    chance = expected_purity(count, CLASS_COUNT) if image_set.complete else None
+    return notices.purity_notice(names, (purities[0], purities[1]), count, chance)
 
 
 def layer_images(context: InspectContext, image_set: ImageSet, found: TopImages, conv: str) -> None:

@@ -8,6 +8,8 @@
     dispatcher_service, dispatcher_process  the one process that does this, as itself and as the app sees it
     runner                                  the interface of the ways of running a training:
     local_runner, ray/                      processes on this machine, tasks on a Ray cluster
+    standby                                 workers that wait with TensorFlow loaded
+    precision, thread_measurement           what is fast on this machine: bfloat16, how many threads
     foreground                              several trainings from the terminal, without the queue
     devices                                 the GPU or processor on which a job runs
     top_activations_job, top_activations_file    the test images that excite each filter: worker, file

@@ -100,6 +100,7 @@ class Dispatcher:
         for slot in self.active_slots.values():
             if slot.deadline is not None:
                 slot.request_stop()
+        self.runner.maintain_standby(self.device_slots, is_idle=not self.active_slots)
         if time.monotonic() - self.heartbeat_at > HEARTBEAT_SECONDS:
             self.heartbeat_at = time.monotonic()
             self.heartbeat()

@@ -39,7 +39,10 @@ def dispatch(slots: int | None = None, idle: float | None = None, runner: Runner
         with lock:
             dispatcher = Dispatcher(queue, runner, slots)
             dispatcher.publish_capacity()
-            dispatcher.run(stop, idle)
+            try:
+                dispatcher.run(stop, idle)
+            finally:
+                runner.close()
             dispatcher.stop_all()
         # A page that submitted a job after the last tick and before the lock was released started no dispatcher.
         if stop.requested or not queue.waiting():
@@ -51,4 +54,4 @@ def _local_runner(slots: int | None) -> LocalRunner:
     """A runner on this machine's GPUs; without any, several workers share the cores equally."""
     gpus, workers = devices.list_gpus(), slots or 1
     threads = max(1, (os.cpu_count() or 1) // workers) if workers > 1 and not gpus else None
-    return LocalRunner(gpus=gpus, threads=threads)
+    return LocalRunner(gpus=gpus, threads=threads, standby=True)

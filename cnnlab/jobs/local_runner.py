@@ -4,7 +4,8 @@
 
 which holds the lock of its run directory from its start to its end (`storage.process_lock`). The worker is in a session
 of its own: it outlives a dispatcher that is killed, and the next dispatcher finds it by its lock. On a GPU it allocates
-memory as it needs it, so that several workers share one; which GPU it sees is set in its environment.
+memory as it needs it, so that several workers share one; which GPU it sees is set in its environment. A dispatcher's
+runner hands a job to a process that waits with TensorFlow loaded, where there is one (`cnnlab.jobs.standby`).
 """
 
 import contextlib
@@ -20,6 +21,8 @@ from cnnlab.jobs.devices import DeviceSlots, Gpu
 from cnnlab.jobs.job import Job
 from cnnlab.jobs.log_rotation import rotate
 from cnnlab.jobs.runner import NOT_STARTED, Command, Outcome, WorkerHandle, run_directory, train_command
+from cnnlab.jobs.standby import StandbyPool
+from cnnlab.jobs.thread_measurement import ThreadMeasurement, best_thread_count
 from cnnlab.jobs.worker_outcome import (
     ATTEMPT_HEADER,
     outcome_from_exit_code,
@@ -27,7 +30,9 @@ from cnnlab.jobs.worker_outcome import (
     owner_written_since,
 )
 from cnnlab.storage import process_lock
-from cnnlab.storage.background_process import start_detached
+from cnnlab.storage.background_process import Process, start_detached
+from cnnlab.storage.process_lock import ProcessLock
+from cnnlab.storage.run_record import read_record
 
 NICENESS = 5  # of a worker, relative to the dispatcher: the web process has priority
 # Allocate GPU memory on demand. Set for every worker: TensorFlow or JAX may see a GPU that nvidia-smi does not list.
@@ -38,7 +43,8 @@ class LocalRunner:
     """Workers as processes of this machine. `command` gives a job's command line (default: `train`).
 
     `gpus` are the GPUs that a job's device may name, `threads` how many threads a worker on the processor shares an
-    operation among (None: as many as there are cores). `directory` gives a job's run directory.
+    operation among (None: as many as is fastest, else as there are cores). `directory` gives a job's run directory.
+    With `standby`, workers are kept waiting for jobs; they do not use `command`.
     """
 
     def __init__(
@@ -48,16 +54,20 @@ class LocalRunner:
         gpus: Sequence[Gpu] = (),
         threads: int | None = None,
         directory: Callable[[Job], Path] = run_directory,
+        standby: bool = False,
     ) -> None:
         self.command = command or train_command
         self.niceness = niceness
         self.gpus = {gpu.device: gpu for gpu in gpus}
         self.threads = threads
         self.directory = directory
+        self.standby = StandbyPool(self.device_environment, niceness) if standby else None
+        self.measurement = ThreadMeasurement()
 
     def start(self, job: Job) -> WorkerHandle:
         """A new process that inherits the run's lock; if another process trains this run, a handle of that one."""
         folder = self.directory(job)
+        self.measurement.stop()
         lock = process_lock.acquire(folder / "lock", write_owner=False)
         if lock is None:
             return AdoptedWorker(job, folder)
@@ -66,21 +76,43 @@ class LocalRunner:
             rotate(log)
             with log.open("a") as file:
                 file.write(f"{ATTEMPT_HEADER}{job.attempts}, {job.device or 'one device'} of {socket.gethostname()}\n")
-            process = start_detached(
+            process = self.hand_over(job, lock) or start_detached(
                 self.command(job),
                 log=log,
-                environment=self.device_environment(job),
+                environment=self.device_environment(job.device),
                 lock=lock,
                 niceness=self.niceness,
             )
         return LocalWorker(job, process, folder)
 
-    def device_environment(self, job: Job) -> dict[str, str]:
-        """The environment variables that assign a worker to its job's device, for any Keras backend."""
-        gpu = self.gpus.get(job.device)
+    def hand_over(self, job: Job, lock: ProcessLock) -> Process | None:
+        """A standby worker, now the job's; None without one. A resumed run keeps its number of threads."""
+        folder = self.directory(job)
+        if self.standby and (worker := self.standby.take(job.device, read_record(folder).threads)):
+            with contextlib.suppress(OSError):
+                return worker.hand_over(job.experiment_json, lock, folder / "worker.log")
+        return None
+
+    def maintain_standby(self, slots: DeviceSlots, is_idle: bool) -> None:
+        """Keep a standby worker for each slot, where this runner has such workers; measure the threads while idle."""
+        if self.standby:
+            self.standby.maintain(slots)
+            if is_idle and self.standby.workers and not self.gpus and not self.threads:
+                self.measurement.start(self.niceness)
+
+    def close(self) -> None:
+        """End the standby workers."""
+        self.measurement.stop()
+        if self.standby:
+            self.standby.close()
+
+    def device_environment(self, device: str) -> dict[str, str]:
+        """The environment variables that assign a worker to this device, for any Keras backend."""
+        gpu = self.gpus.get(device)
         if gpu is not None:
             return gpu_environment(gpu, settings.current().gpu_megabytes)
-        return MEMORY_GROWTH_ENVIRONMENT | ({"TF_NUM_INTRAOP_THREADS": str(self.threads)} if self.threads else {})
+        threads = self.threads or (best_thread_count() if self.standby else None)
+        return MEMORY_GROWTH_ENVIRONMENT | ({"TF_NUM_INTRAOP_THREADS": str(threads)} if threads else {})
 
     def adopt(self, job: Job) -> WorkerHandle:
         """The worker that holds the lock of the job's run directory."""

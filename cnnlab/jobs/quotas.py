@@ -15,6 +15,7 @@ from functools import lru_cache
 
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.eta import epoch_multiplications
+from cnnlab.jobs.precision import slow_precision
 from cnnlab.report_models import REPORT
 from cnnlab.settings import Settings
 
@@ -81,6 +82,8 @@ def check_submission(experiment: Experiment, counts: QueueCounts, settings: Sett
         raise QuotaExceeded("No new trainings are accepted at the moment: the teacher has closed the queue.")
     if experiment.epochs > settings.epochs:
         raise QuotaExceeded(f"At most {settings.epochs} epochs are trained here. Received: epochs={experiment.epochs}")
+    if hint := slow_precision(experiment):
+        raise QuotaExceeded(f"{hint} Choose float32.")
     if counts.waiting >= settings.queue_length:
         raise QuotaExceeded(
             f"{counts.waiting} trainings wait already, and no more than {settings.queue_length} may: try again later."

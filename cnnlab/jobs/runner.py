@@ -56,6 +56,15 @@ class Runner(Protocol):
     def device_slots(self, slots: int | None) -> DeviceSlots:
         """The devices and their free slots now, for `slots` jobs at a time (None: as many as fit)."""
 
+    def maintain_standby(self, slots: DeviceSlots, is_idle: bool) -> None:
+        """Prepare workers for coming jobs, where this runner can; called at every tick. Raises SettingsError.
+
+        `is_idle`: no job runs.
+        """
+
+    def close(self) -> None:
+        """End what `maintain_standby` prepared."""
+
 
 def run_directory(job: Job) -> Path:
     """The run directory that the job's worker writes."""

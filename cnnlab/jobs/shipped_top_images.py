@@ -49,7 +49,7 @@ def save(found: TopActivations, run: Run) -> None:
     for name, one in found.examples.items():
         arrays |= {f"{name}/{field}": getattr(one.top, field).astype(kind) for field, kind in DTYPES.items()}
         arrays[f"{name}/dead"] = one.dead
-    write_npz(run.path / FILE, arrays)
+    write_npz(run.path / FILE, arrays, compress=True)
 
 
 def load(run: Run) -> TopImages | None:

@@ -8,6 +8,8 @@ PAGES = [
     app_shell.make_page("sweeps", "Sweeps"),
     app_shell.make_page("look_inside", "Look inside"),
     app_shell.make_page("mistakes", "Mistakes"),
+    app_shell.make_page("lesson", "Lesson"),
+    app_shell.make_page("lesson_board", "Lesson board", visibility="hidden"),
     app_shell.make_page("admin", "Admin", visibility="hidden"),
 ]
 

@@ -21,6 +21,7 @@ from cnnlab.inspect import (
     kernels,
     perturbation,
     prediction,
+    probes,
     receptive_fields,
     regularizer,
     top_activations,
@@ -38,12 +39,16 @@ from cnnlab.ui.selection import Selection
 from cnnlab.ui.state import url_params_of
 
 DEFAULT_RUN = "final-3conv-dropout"  # the report shows the feature maps of this one
+VIEW_STYLE = """<style>@media (max-width: 640px) {
+  .st-key-url-view [role="radiogroup"] { flex-wrap: nowrap; overflow-x: auto; }
+}</style>"""
 VIEWS: dict[str, tuple[str, Callable[[InspectContext], None]]] = {
     "maps": ("All maps", feature_maps.feature_maps_view),
     "blocks": ("Blocks", blocks.blocks_view),
     "map": ("One map", feature_map.feature_map_view),
     "kernels": ("Kernels", kernels.kernels_view),
     "top": ("Top images", top_images.top_images_view),
+    "probes": ("Layer probes", probes.probes_view),
     "field": ("Receptive field", receptive_fields.receptive_fields_view),
     "why": ("Why this class", attribution.attribution_view),
     "off": ("Switch off", filter_ablation.filter_ablation_view),
@@ -159,7 +164,8 @@ def open_view(run: Run, epoch: int, subject: SelectedImage) -> None:
     if st.session_state.pop(top_activations.SESSION_IMAGE_SELECTED, False):
         st.rerun()  # another image was chosen in here: the whole page is about it
     titles = {name: title for name, (title, _) in VIEWS.items()}
-    view = query_state.segmented_param(VIEW_PARAM, "Look at", titles, wrap=False, label_visibility="collapsed")
+    st.html(VIEW_STYLE)
+    view = query_state.segmented_param(VIEW_PARAM, "Look at", titles, wrap=True, label_visibility="collapsed")
     try:
         VIEWS[view][1](InspectContext(run=run, epoch=epoch, selected_image=subject))
     except UnknownRun as problem:  # weights of another epoch or run that the view needs

@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 
 from cnnlab.rendering.chart_specs import FIGURES, TEXT_COLOR, Spec, to_spec
-from cnnlab.rendering.palette import FULL_NETWORK, REGULARIZER_COLORS
+from cnnlab.rendering.palette import FULL_NETWORK, GREY, REGULARIZER_COLORS, TRAINING
 
 
 @lru_cache(maxsize=2)
@@ -73,6 +73,25 @@ def channel_ranges() -> Spec:
     points = alt.Chart(FIGURES).mark_point(size=12, filled=True, color=color).encode(y=_untitled("middle:Q"))
     x = alt.X("place:Q", axis=alt.Axis(title="channels", labels=False, grid=False))
     return to_spec(alt.layer(rules, points).encode(x=x, tooltip=tooltips).properties(height=280))
+
+
+@lru_cache(maxsize=1)
+def probe_accuracies() -> Spec:
+    """Figures: name (a layer), network ("trained" or "untrained"), accuracy, low, high (0..1)."""
+    networks = ["trained", "untrained"]
+    legend = alt.Legend(title=None, orient="top")
+    color = alt.Color("network:N", scale=alt.Scale(domain=networks, range=[TRAINING, GREY]), legend=legend)
+    shape = alt.Shape("network:N", scale=alt.Scale(domain=networks, range=["circle", "square"]), legend=legend)
+    told = [alt.Tooltip("name:N", title="layer"), alt.Tooltip("network:N")]
+    told += [alt.Tooltip(f"{field}:Q", format=".1%") for field in ("accuracy", "low", "high")]
+    rules = alt.Chart(FIGURES).mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", color=color)
+    points = (
+        alt.Chart(FIGURES).mark_point(filled=True, size=90, opacity=1).encode(x="accuracy:Q", color=color, shape=shape)
+    )
+    axis = alt.X("accuracy:Q", title="accuracy of a linear classifier", axis=alt.Axis(format="%"))
+    names = alt.Y("name:N", sort=None, axis=alt.Axis(title=None, labelOverlap=False))
+    layers = alt.layer(rules, points.encode(x=axis)).encode(y=names, tooltip=told)
+    return to_spec(layers.properties(height=240))
 
 
 def _share(field: str) -> Any:

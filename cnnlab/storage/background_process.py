@@ -39,15 +39,16 @@ def start_detached(
     environment: Mapping[str, str] | None = None,
     lock: ProcessLock | None = None,
     niceness: int = 0,
+    descriptors: Sequence[int] = (),
 ) -> Process:
     """Start `command` in a session of its own, without standard input, and return at once.
 
     Its output is appended to `log`, or discarded. `environment` is added to `settings.subprocess_environment()`. `lock`
-    is inherited by the child and signed with its process id; the caller releases its own copy. `niceness` lowers the
-    child's priority relative to this process. A thread reaps the child when it ends, so that no zombie is left; `poll`
-    of the returned process tells its exit code. Raises OSError.
+    is inherited by the child and signed with its process id; the caller releases its own copy. The child also inherits
+    `descriptors`. `niceness` lowers the child's priority relative to this process. A thread reaps the child when it
+    ends, so that no zombie is left; `poll` of the returned process tells its exit code. Raises OSError.
     """
-    descriptors, lock_variables = lock.inheritance_options() if lock else ((), {})
+    lock_descriptors, lock_variables = lock.inheritance_options() if lock else ((), {})
     with contextlib.ExitStack() as stack:
         process = subprocess.Popen(
             list(command),
@@ -55,7 +56,7 @@ def start_detached(
             stdout=stack.enter_context(log.open("ab")) if log else subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
             env=settings.subprocess_environment() | dict(environment or {}) | lock_variables,
-            pass_fds=descriptors,
+            pass_fds=(*lock_descriptors, *descriptors),
             start_new_session=True,
         )
     if lock:

@@ -30,6 +30,12 @@ def compile_model(experiment: Experiment, layer_order: LayerOrder | None = None)
     return model
 
 
+def float32_twin(experiment: Experiment, layer_order: LayerOrder | None = None) -> keras.Model:
+    """The network of the experiment in float32, not compiled."""
+    same = Experiment.from_dict(experiment.to_dict() | {"precision": "float32"})
+    return keras_model.build_model(same, layer_order=layer_order)
+
+
 def batches_per_epoch(experiment: Experiment) -> int:
     """How many batches an epoch has; the last one may be smaller."""
     return -(-(experiment.train_images or 0) // experiment.batch)

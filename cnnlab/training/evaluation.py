@@ -21,7 +21,10 @@ EVALUATION_BATCH = 250  # twice as many take 0.2 GB more and the same time
 
 
 class Evaluator:
-    """Evaluates `model`, whose layers are `layers`, on training and validation images.
+    """Evaluates `model`, whose layers are `layers`, on training and validation images, in float32.
+
+    A model that trains in bfloat16 is evaluated by `float32_model`, the same network in float32, with its weights: so
+    the figures are those of the stored weights, as every page computes them. For others both are the same model.
 
     With batch normalization, it also evaluates the network with means and variances re-estimated from
     `reestimation_images`, uint8 (n, 32, 32, 3). `train_logits` and `val_logits` hold the logits of the last evaluation,
@@ -32,12 +35,14 @@ class Evaluator:
         self,
         experiment: Experiment,
         model: keras.Model,
+        float32_model: keras.Model,
         layers: Sequence[Layer],
         train_images: TrainingImages,
         val_images: InputPipeline,
         reestimation_images: PixelArray,
     ):
-        self.experiment, self.model, self.layers = experiment, model, layers
+        self.experiment, self.layers = experiment, layers
+        self.model, self.float32_model = model, float32_model
         self.train_images, self.val_images = train_images, val_images
         self.reestimation_images = reestimation_images
         self.train_logits: Any = None
@@ -49,13 +54,19 @@ class Evaluator:
         With label noise, the accuracies on clean and on changed labels too. The re-estimated ones have the suffix
         REESTIMATED; the model and `val_logits` are left as Keras trained them.
         """
+        self.copy_weights()
         metrics = self.measure() | self.train_images.label_noise_accuracies(self.train_logits)
         if layer_names(self.layers, "bn"):
             val_logits = self.val_logits
-            with reestimated(self.model, self.layers, self.reestimation_images):
+            with reestimated(self.float32_model, self.layers, self.reestimation_images):
                 metrics |= {name + runs.REESTIMATED: value for name, value in self.measure().items()}
             self.val_logits = val_logits
         return metrics | {"penalty": self.l2_penalty()}
+
+    def copy_weights(self) -> None:
+        """Give the float32 model the weights of the trained one, where they are two."""
+        if self.float32_model is not self.model:
+            keras_model.set_weights(self.float32_model, keras_model.get_weights(self.model))
 
     def measure(self) -> dict[str, float]:
         """Accuracy and loss on the first TRAIN_EVAL_IMAGES training images and on the validation images."""
@@ -71,7 +82,7 @@ class Evaluator:
 
     def predict(self, images: InputPipeline, count: int | None = None) -> Any:
         """Logits float32 (n, 10) of the first `count` images, in inference mode."""
-        return self.model.predict(images.batches(np.arange(len(images))[:count], EVALUATION_BATCH), verbose=0)
+        return self.float32_model.predict(images.batches(np.arange(len(images))[:count], EVALUATION_BATCH), verbose=0)
 
     def l2_penalty(self) -> float:
         """The L2 penalty: strength times the sum of all squared kernel weights."""

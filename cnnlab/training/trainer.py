@@ -28,7 +28,7 @@ from cnnlab.storage.process_lock import acquire
 from cnnlab.storage.run_record import read_record, write_record
 from cnnlab.training import keras_model
 from cnnlab.training.checkpoint import CheckpointError
-from cnnlab.training.compilation import batches_per_epoch, compile_model, save_keras_file
+from cnnlab.training.compilation import batches_per_epoch, compile_model, float32_twin, save_keras_file
 from cnnlab.training.evaluation import Evaluator
 from cnnlab.training.failures import Diverged, RunLocked, failure_message
 from cnnlab.training.input_pipeline import InputPipeline
@@ -57,9 +57,10 @@ class Trainer:
         self.val_images = InputPipeline(images.x_val, images.y_val)
         layers = network_layers(experiment, layer_order)
         self.model = compile_model(experiment, layer_order)
+        float32_model = self.model if experiment.precision == "float32" else float32_twin(experiment, layer_order)
         reestimation_images = np.array(images.x_train[: reestimation_count(len(images.x_train))])
         self.evaluator = Evaluator(
-            experiment, self.model, layers, self.train_images, self.val_images, reestimation_images
+            experiment, self.model, float32_model, layers, self.train_images, self.val_images, reestimation_images
         )
         record = replace(initial_record(experiment, dataset.fingerprint), extra=read_record(path).extra)
         if layer_names(layers, "bn"):
@@ -125,6 +126,7 @@ class Trainer:
         """Write model, predictions and record, then remove the temporary files."""
         path, evaluator = self.writer.path, self.evaluator
         save_keras_file(self.experiment, keras_model.get_weights(self.model), path / "model.keras")
+        evaluator.copy_weights()
         val_logits = evaluator.predict(self.val_images) if evaluator.val_logits is None else evaluator.val_logits
         test, test_images, validation = val_logits, self.val_images, {}
         if self.experiment.split == "validation":

@@ -1,9 +1,11 @@
 """Asks the queue for a training in the name of this person, and says why where that was refused."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import streamlit as st
 
+from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import dispatcher_process, next_seed
 from cnnlab.jobs.job import Job
@@ -35,6 +37,13 @@ def submit_training(experiment: Experiment) -> None:
         dispatcher_process.ensure_running()
     except (QuotaExceeded, QueueError, SettingsError) as no:
         st.session_state[SESSION_REFUSAL] = str(no)
+
+
+def prepare_training() -> None:
+    """Make sure that a dispatcher runs, and with it a standby worker, before the first request for a training."""
+    with suppress(QueueError, SettingsError):  # the request itself says why
+        if settings.current().standby_workers:
+            dispatcher_process.ensure_running()
 
 
 def submit_or_join(experiment: Experiment) -> None:

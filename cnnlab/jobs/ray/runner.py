@@ -29,7 +29,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from cnnlab import settings
-from cnnlab.jobs.devices import ClusterSlots
+from cnnlab.jobs.devices import ClusterSlots, DeviceSlots
 from cnnlab.jobs.job import FAILED, Job
 from cnnlab.jobs.local_runner import AdoptedWorker
 from cnnlab.jobs.ray.task import as_orphaned
@@ -103,6 +103,12 @@ class RayRunner:
         total = int(self.total("GPU")) * self.per_gpu if self.has_gpus else int(self.total("CPU"))
         whole = self.per_gpu if self.has_gpus else self.max_cpus()
         return ClusterSlots(GPUS if self.has_gpus else CPUS, min(total, slots or total), whole)
+
+    def maintain_standby(self, slots: DeviceSlots, is_idle: bool) -> None:
+        """Nothing: the machines of a cluster keep no standby workers."""
+
+    def close(self) -> None:
+        """Nothing."""
 
     def resources(self, exclusive: bool) -> dict[str, float]:
         """The resources that Ray reserves for a job; for an exclusive one a GPU or the largest machine."""

@@ -14,6 +14,7 @@ from cnnlab.experiment import (
     ExperimentError,
     format_decimal,
 )
+from cnnlab.jobs.precision import bfloat16_hint
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.ui import selected_network
@@ -37,7 +38,7 @@ AUGMENTATION_NAMES = {"none": "none", "flip_shift": "flip and shift"}
 LABEL_NOISE_STEP = 0.1
 LEARNING_RATE_STEP = 0.0005  # of one click on + or -
 SPLITS = {"validation": "validation images", "test": "test images (trains on all training images)"}
-PRECISION_NAMES = {"float32": "float32", "bfloat16": "bfloat16: half the digits, slow without hardware for it"}
+PRECISION_NAMES = {"float32": "float32", "bfloat16": "bfloat16: half the digits"}
 
 
 def experiment_form(experiment: Experiment) -> None:
@@ -111,8 +112,19 @@ def advanced_fields() -> None:
     st.selectbox("Optimizer", OPTIMIZERS, key="f_optimizer", on_change=on_change)
     st.number_input("Learning rate", key="f_learning_rate", step=LEARNING_RATE_STEP, format="%.7g", on_change=on_change)
     st.number_input("Seed", key="f_seed", step=1, on_change=on_change)
+    precision_field()
+
+
+def precision_field() -> None:
+    """The precision; bfloat16 only where it is faster on this machine, or where the network on the page has it."""
+    hint, chosen = bfloat16_hint(), st.session_state.get("f_precision")
     st.selectbox(
-        "Precision", PRECISIONS, key="f_precision", format_func=PRECISION_NAMES.__getitem__, on_change=on_change
+        "Precision",
+        [name for name in PRECISIONS if name in ("float32", chosen) or not hint],
+        key="f_precision",
+        format_func=PRECISION_NAMES.__getitem__,
+        help=hint or None,
+        on_change=on_change,
     )
 
 

@@ -10,7 +10,7 @@ from cnnlab.pages.train.requested_experiment import on_set_experiment
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell, cache, class_code, damaged_runs, download_panel, selected_network
-from cnnlab.ui.training_request import submit_training
+from cnnlab.ui.training_request import prepare_training, submit_training
 from cnnlab.ui.training_status import TrainingStatus
 from cnnlab.ui.training_times import expected_duration, time_limit_notice
 
@@ -32,6 +32,7 @@ def start_panel(experiment: Experiment) -> None:
         return
     if not class_code.require_class_code():
         return
+    prepare_training()
     if notice := time_limit_notice(experiment):
         st.warning(notice, icon=":material/timer:")
     label = f"Train it: {expected_duration(experiment)}"

@@ -1,0 +1,88 @@
+"""The view "Layer probes": the accuracy of a linear classifier on the activations of each layer."""
+
+import numpy as np
+import streamlit as st
+
+from cnnlab.analysis.statistics import accuracy_interval
+from cnnlab.data import is_dataset_available
+from cnnlab.explanations import notices
+from cnnlab.formatting import percent
+from cnnlab.inspect.context import InspectContext
+from cnnlab.inspect.notice import notice
+from cnnlab.jobs import probe_job
+from cnnlab.jobs.probe_job import ProbeError, ProbeResults
+from cnnlab.rendering.charts import cached_spec, with_data
+from cnnlab.rendering.markdown import escape_markdown
+from cnnlab.storage.runs import Run
+from cnnlab.ui.state import session_key
+
+SESSION_START_ERROR = session_key("inspect.probes.start_error")
+TITLES = {"rescale": "pixels"}
+
+
+def probes_view(context: InspectContext) -> None:
+    """The accuracies of the probes as a chart, or the button that computes them."""
+    found = probe_job.load(context.run)
+    if found is None:
+        offer_computation(context.run)
+        return
+    notice(notices.probe_notice(found.trained, found.untrained, found.test_images))
+    probe_chart(found)
+    st.caption(
+        f"One linear classifier for each layer (ridge regression on the activations, averaged over a grid of 4x4 "
+        f"cells), fitted on {found.train_images:,} test images and measured on {found.test_images:,} others, at epoch "
+        f"{found.epoch}. Lines: 95 % intervals of the number of images. Controls: the pixels, and the same network "
+        "before training. A low accuracy says that the class cannot be read linearly, not that it is absent. Method: "
+        "Alain and Bengio, 2016."
+    )
+
+
+def probe_chart(found: ProbeResults) -> None:
+    """A point with its interval for each layer, trained and untrained."""
+    rows = [("trained", name, share) for name, share in found.trained.items()]
+    rows += [("untrained", name, share) for name, share in found.untrained.items() if name != "rescale"]
+    intervals = [accuracy_interval(share, found.test_images) for _, _, share in rows]
+    spec = with_data(
+        cached_spec("inspect_chart_specs.probe_accuracies"),
+        network=[network for network, _, _ in rows],
+        name=[TITLES.get(name, name) for _, name, _ in rows],
+        accuracy=np.array([share for _, _, share in rows]),
+        low=np.array([one.low for one in intervals]),
+        high=np.array([one.high for one in intervals]),
+    )
+    alt = "; ".join(f"{TITLES.get(name, name)}, {network}: {percent(share)}" for network, name, share in rows)
+    st.vega_lite_chart(spec=spec, key="probes", width="stretch", alt=f"Accuracy of linear probes. {alt}.")
+
+
+def offer_computation(run: Run) -> None:
+    """Say what is computed, with a button that starts the worker; while it works, its progress."""
+    if not is_dataset_available(run.experiment.dataset):
+        st.info("This needs the test images: prepare CIFAR-10 on the page Train.")
+        return
+    now = probe_job.job_status(run)
+    if now is not None and now.is_live:
+        computation_progress(run)
+        return
+    if problem := st.session_state.pop(SESSION_START_ERROR, None) or (now and now.message):
+        st.warning(escape_markdown(problem))
+    st.info(
+        "How well does a linear classifier predict the class from each layer? This takes about half a minute, once."
+    )
+    st.button("Fit the probes", icon=":material/play_arrow:", on_click=_on_start, args=(run,))
+
+
+def _on_start(run: Run) -> None:
+    """Start the worker. An error is kept for the page: Streamlit shows none of a callback."""
+    try:
+        probe_job.start(run)
+    except ProbeError as problem:
+        st.session_state[SESSION_START_ERROR] = str(problem)
+
+
+@st.fragment(run_every=0.5)
+def computation_progress(run: Run) -> None:
+    """The progress, drawn twice a second; at the end the page is drawn once more."""
+    now = probe_job.job_status(run)
+    if now is None or not now.is_live:
+        st.rerun()
+    st.progress(now.done / max(now.total, 1), f"Images: {now.done:,} of {now.total:,}")

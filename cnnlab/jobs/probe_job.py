@@ -1,0 +1,186 @@
+"""The worker that fits a linear probe to each layer of a run, and the file of its results.
+
+    python -m cnnlab probe RUN
+
+Ten thousand forward passes, 5,000 images through the trained and the untrained network, take about ten seconds: too
+long for a page to wait. So a page starts this worker (`start`), which writes its progress (`job_status`) and at the end
+`probes.json` in the run's directory; for a shipped run, whose directory is never written, in `home()/probes/<key>/`.
+A shipped run brings its own results. The images are test images, which the network was not trained on.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from cnnlab import data, settings
+from cnnlab.analysis import linear_probe
+from cnnlab.models.architecture import network_layers
+from cnnlab.storage import bounded_files, files, process_lock
+from cnnlab.storage.background_process import BackgroundStatus, StatusFile, cnnlab_command, start_detached
+from cnnlab.storage.runs import Run, open_run
+
+FILE, PROGRESS, LOCK = "probes.json", "probes_status.json", "probes.lock"
+MAX_FILE_BYTES = 100_000
+IMAGES = 5_000
+NICENESS = 5  # that of a training
+STATUS_INTERVAL_SECONDS = 0.2
+
+
+class ProbeError(LookupError):
+    """The probes cannot be fitted. The message is one sentence for the page."""
+
+
+@dataclass(frozen=True)
+class ProbeResults:
+    """Accuracies of linear probes, 0 to 1, by layer.
+
+    trained: on the activations at `epoch`; untrained: at epoch 0, empty where the run does not keep it; test_images:
+    how many images the accuracies are measured on; train_images: how many the probes were fitted on.
+    """
+
+    trained: dict[str, float]
+    untrained: dict[str, float]
+    epoch: int
+    train_images: int
+    test_images: int
+
+
+@dataclass(frozen=True)
+class JobStatus(BackgroundStatus):
+    """`done` of `total` forward passes; `state` is waiting, running, done, failed or interrupted."""
+
+    LIVE_STATES: ClassVar[tuple[str, ...]] = ("waiting", "running")
+
+    done: int = 0
+    total: int = 0
+
+
+def result_directory(run: Run) -> Path:
+    """The directory that the worker writes into."""
+    return settings.home() / "probes" / run.key if run.is_pretrained else run.path
+
+
+def load(run: Run) -> ProbeResults | None:
+    """The results for the run's last weights; None where they have to be computed."""
+    for folder in dict.fromkeys((result_directory(run), run.path)):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            content = bounded_files.read_file(folder / FILE, MAX_FILE_BYTES)
+            found = _from_json(bounded_files.parse_json_object(content), run)
+            if found.epoch == run.snapshot_epochs()[-1]:
+                return found
+    return None
+
+
+def _from_json(value: dict[str, object], run: Run) -> ProbeResults:
+    """Raises KeyError, TypeError, ValueError where the value is no result for the run's network."""
+    found = ProbeResults(**value)  # type: ignore[arg-type]
+    names = linear_probe.probed_layers(network_layers(run.experiment))
+    for accuracies in (found.trained, found.untrained or found.trained):
+        if set(accuracies) != set(names) or not all(0 <= float(one) <= 1 for one in accuracies.values()):
+            raise ValueError(f"Expected an accuracy for each of {', '.join(names)}. Received: {accuracies}")
+    if not all(isinstance(one, int) and one >= 0 for one in (found.epoch, found.train_images, found.test_images)):
+        raise ValueError(f"Expected whole numbers of images. Received: {found}")
+    trained, untrained = ({name: one[name] for name in names if one} for one in (found.trained, found.untrained))
+    return replace(found, trained=trained, untrained=untrained)
+
+
+def status_file(run: Run) -> StatusFile[JobStatus]:
+    """Where the worker of this run writes its status."""
+    folder = result_directory(run)
+    return StatusFile(folder / PROGRESS, folder / LOCK, JobStatus, "The worker was interrupted: start it again.")
+
+
+def job_status(run: Run) -> JobStatus | None:
+    """The status of the worker, or of the last one; None where there never was one."""
+    return status_file(run).read()
+
+
+def start(run: Run) -> None:
+    """Start the worker as a detached process, unless one computes for this run.
+
+    Raises ProbeError, one sentence, where the disk is full.
+    """
+    with _disk_errors_as_messages(result_directory(run)):
+        lock = process_lock.acquire(result_directory(run) / LOCK, write_owner=False)
+        if lock is not None:
+            with lock:
+                status_file(run).write(JobStatus("waiting"))
+                command, environment = cnnlab_command("probe", run.name), {"OPENBLAS_NUM_THREADS": "1"}
+                start_detached(command, environment=environment, lock=lock, niceness=NICENESS)
+
+
+def run_job(run: Run | str) -> ProbeResults:
+    """Fit the probes of a run (or the run of this name), write the results, and return them; the body of the worker.
+
+    Raises UnknownRun, or ProbeError, one sentence, where another worker computes, the data set is missing, the weights
+    are not numbers, or the disk is full.
+    """
+    run = open_run(run) if isinstance(run, str) else run
+    with _disk_errors_as_messages(result_directory(run)):
+        lock = process_lock.acquire(result_directory(run) / LOCK)
+        if lock is None:
+            raise ProbeError("Another worker is computing these already.")
+        with lock:
+            try:
+                found = compute(run, _StatusWriter(status_file(run)))
+            except (LookupError, ValueError) as error:
+                sentence = str(error.args[0])
+                status_file(run).write(JobStatus("failed", message=sentence))
+                raise ProbeError(sentence) from error
+            files.write_json(result_directory(run) / FILE, asdict(found))
+            status_file(run).write(JobStatus("done"))
+    return found
+
+
+def compute(run: Run, progress: linear_probe.ProgressCallback | None = None, images: int = IMAGES) -> ProbeResults:
+    """The results for the run's last weights and for its first ones. Raises DatasetMissing, ValueError."""
+    layers, epochs = network_layers(run.experiment), run.snapshot_epochs()
+    if not epochs:
+        raise ProbeError("This run has no weights yet: wait for its first epoch.")
+    dataset = data.load_dataset(run.experiment.dataset)
+    pixels, labels = dataset.x_test[:images], np.asarray(dataset.y_test[:images])
+    names, used = linear_probe.probed_layers(layers), list(dict.fromkeys((epochs[-1], *epochs[:1])))
+    used = [epoch for epoch in used if epoch in (0, epochs[-1])]
+    found = {}
+    for place, epoch in enumerate(used):
+
+        def report(done: int, total: int, place: int = place) -> None:
+            if progress is not None:
+                progress(place * total + done, len(used) * total)
+
+        features = linear_probe.layer_features(layers, run.weights(epoch), pixels, names, report)
+        found[epoch] = {name: round(linear_probe.probe_accuracy(features[name], labels), 4) for name in names}
+    train = int(linear_probe.TRAIN_SHARE * len(pixels))
+    return ProbeResults(
+        trained=found[epochs[-1]],
+        untrained=found.get(0, {}) if epochs[-1] != 0 else {},
+        epoch=epochs[-1],
+        train_images=train,
+        test_images=len(pixels) - train,
+    )
+
+
+@contextlib.contextmanager
+def _disk_errors_as_messages(place: Path) -> Iterator[None]:
+    """An OSError inside becomes a ProbeError with a remedy."""
+    try:
+        yield
+    except OSError as error:
+        raise ProbeError(files.disk_error_message(error, place, megabytes=1)) from error
+
+
+class _StatusWriter:
+    """Writes the progress a few times a second."""
+
+    def __init__(self, file: StatusFile[JobStatus]) -> None:
+        self.file, self.written = file, 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        if time.monotonic() - self.written > STATUS_INTERVAL_SECONDS:
+            self.written = time.monotonic()
+            self.file.write(JobStatus("running", done, total))

@@ -1,0 +1,62 @@
+"""The zip file of a report: report.html, report.ipynb, results, histories, figures, models, Keras programs.
+
+report.html            opens in a browser without internet
+report.ipynb           runs in the unpacked folder
+results.csv            the chosen runs with seeds and intervals
+histories/RUN.csv      a row an epoch
+figures/NAME.png, .svg
+models/RUN.keras
+scripts/RUN.py         trains the experiment again; shapes.npz are its images where it needs them
+"""
+
+import io
+import zipfile
+
+import numpy as np
+
+from cnnlab.data import load_dataset
+from cnnlab.lab_report.content import LabReport
+from cnnlab.lab_report.html_page import report_html
+from cnnlab.lab_report.keras_script import keras_script
+from cnnlab.lab_report.notebook import notebook_json
+from cnnlab.lab_report.run_table import history_csv, results_csv
+
+MAX_MODEL_BYTES = 50_000_000
+
+
+def report_zip(report: LabReport) -> bytes:
+    """The archive. Raises DamagedRun, OSError."""
+    output = io.BytesIO()
+    with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("report.html", report_html(report))
+        archive.writestr("report.ipynb", notebook_json(report))
+        archive.writestr("results.csv", results_csv(report.runs))
+        write_figures(archive, report)
+        for run in report.runs:
+            archive.writestr(f"histories/{run.name}.csv", history_csv(run))
+            if run.experiment.augment == "none":  # the program has no augmentation
+                archive.writestr(f"scripts/{run.name}.py", keras_script(run.experiment, f"{run.name}.py"))
+            model = run.path / "model.keras"
+            if model.is_file() and model.stat().st_size <= MAX_MODEL_BYTES:
+                archive.write(model, f"models/{run.name}.keras")
+        if any(run.experiment.dataset == "shapes" for run in report.runs):
+            archive.writestr("scripts/shapes.npz", shapes_npz())
+    return output.getvalue()
+
+
+def write_figures(archive: zipfile.ZipFile, report: LabReport) -> None:
+    """Every figure as PNG, a chart as SVG too; each name once."""
+    figures = {figure.name: figure for entry in report.entries for figure in entry.figures}
+    figures |= {figure.name: figure for figure in report.run_figures}
+    for name, figure in figures.items():
+        archive.writestr(f"figures/{name}.png", figure.png)
+        if figure.svg:
+            archive.writestr(f"figures/{name}.svg", figure.svg)
+
+
+def shapes_npz() -> bytes:
+    """The images of Shapes as the Keras program reads them."""
+    shapes, output = load_dataset("shapes"), io.BytesIO()
+    arrays = {name: np.asarray(getattr(shapes, name)) for name in ("x_train", "y_train", "x_test", "y_test")}
+    np.savez_compressed(output, allow_pickle=False, **arrays)
+    return output.getvalue()

@@ -1,0 +1,136 @@
+"""`LabReport`: what a report contains, gathered from a sheet, its answers and the runs, before it is written."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from cnnlab.experiment import Experiment, ExperimentError
+from cnnlab.explanations.lesson_evidence import evidence
+from cnnlab.formatting import format_date
+from cnnlab.lab_report.figures import Figure, pinned_figures, run_figure
+from cnnlab.lessons.answers import Answer
+from cnnlab.lessons.sheet import Sheet, Step
+from cnnlab.report import ReportRow
+from cnnlab.storage import runs
+from cnnlab.storage.run import Run, UnknownRun
+
+MAX_RUNS = 6  # chosen experiments whose models, histories and scripts are exported
+VERSIONS = ("cnnlab", "numpy", "streamlit", "keras", "tensorflow")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One step in the report: Markdown of the question, the answers in words, the computed sentences, the figures."""
+
+    heading: str
+    question: str
+    answers: tuple[str, ...]
+    evidence: tuple[str, ...]
+    figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True)
+class LabReport:
+    """A report; `runs` are the chosen experiments, `versions` the programs that made it."""
+
+    title: str
+    author: str
+    date: str
+    entries: tuple[Entry, ...]
+    runs: tuple[Run, ...]
+    run_figures: tuple[Figure, ...]
+    versions: Mapping[str, str]
+
+
+def make_report(
+    sheet: Sheet, answers: Mapping[str, Sequence[Answer]], author: str, table: Sequence[ReportRow]
+) -> LabReport:
+    """The report of one learner; steps without an answer are left out."""
+    steps = [step for step in sheet.steps if answers.get(step.id)]
+    chosen = chosen_runs([answer for step in steps for answer in answers[step.id]])
+    return LabReport(
+        title=sheet.title,
+        author=author or "without a name",
+        date=format_date(datetime.now(UTC).isoformat()),
+        entries=tuple(entry(sheet, step, answers[step.id], table) for step in steps),
+        runs=tuple(chosen),
+        run_figures=tuple(run_figure(run) for run in chosen),
+        versions=versions(),
+    )
+
+
+def entry(sheet: Sheet, step: Step, given: Sequence[Answer], table: Sequence[ReportRow]) -> Entry:
+    """The entry of an answered step."""
+    return Entry(
+        heading=sheet.chapter_of(step).title,
+        question=step.question.strip(),
+        answers=tuple(describe_answer(step, answer) for answer in given),
+        evidence=tuple(evidence(one, table).sentence for one in dict.fromkeys((*step.evidence, step.result)) if one),
+        figures=tuple(figure for answer in given if step.kind == "pin" for figure in pinned_figures(answer.content)),
+    )
+
+
+def describe_answer(step: Step, answer: Answer) -> str:
+    """An answer in words."""
+    content = answer.content
+    label = "Prediction" if step.is_prediction else "Answer"
+    label += f", round {answer.round + 1}" if answer.round else ""
+    if step.kind == "order":
+        content = ", ".join(f"{place}. {one}" for place, one in enumerate(content, start=1))
+    elif step.kind == "sketch" and step.sketch:
+        content = ", ".join(f"{x:g}: {y:g}" for x, y in zip(step.sketch.x, content, strict=False))
+        content = f"{step.sketch.y_label} by {step.sketch.x_label}: {content}"
+    elif step.kind == "run":
+        content = f"{content.get('title', content['run'])}: {', '.join(content.get('terms', []))}"
+    elif step.kind == "pin":
+        content = content["caption"]
+    return f"{label}: {content}"
+
+
+def chosen_runs(answers: Sequence[Answer]) -> list[Run]:
+    """The runs that the answers name, each once, at most MAX_RUNS."""
+    found: dict[str, Run] = {}
+    for answer in answers:
+        run = named_run(answer.content) if isinstance(answer.content, dict) else None
+        if run is not None:
+            found.setdefault(run.key, run)
+    return list(found.values())[:MAX_RUNS]
+
+
+def named_run(content: Mapping[str, Any]) -> Run | None:
+    """The run of a run step or of a pinned page; None where it names none, or one that is gone."""
+    params = content.get("params", {})
+    reference = content.get("run") or params.get("run")
+    try:
+        if reference:
+            return runs.open_run(str(reference))
+        return runs.find_run(experiment_of(params)) if content.get("page") == "train" else None
+    except (UnknownRun, ExperimentError, ValueError):
+        return None
+
+
+def experiment_of(params: Mapping[str, str]) -> Experiment:
+    """The experiment that the parameters of the page Train describe. Raises ExperimentError, ValueError."""
+    fields = Experiment().to_dict()
+    numbers = {"strength", "learning_rate"}
+    texts = {name for name, value in fields.items() if isinstance(value, str)}
+    values: dict[str, Any] = {}
+    for name in fields:
+        if name in params:
+            word = params[name]
+            values[name] = word if name in texts else float(word) if name in numbers else int(float(word))
+    return Experiment(**values)
+
+
+def versions() -> dict[str, str]:
+    """The versions of the programs, of those that are installed."""
+    found = {"Python": platform.python_version()}
+    for name in VERSIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

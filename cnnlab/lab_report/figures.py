@@ -1,0 +1,89 @@
+"""The figures of a report: learning curves as SVG and PNG, feature maps as PNG, from the state that was pinned."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from cnnlab.array_types import PixelArray
+from cnnlab.data import DatasetMissing, load_dataset
+from cnnlab.data.samples import sample_images
+from cnnlab.explanations.curves import describe_accuracy
+from cnnlab.models.architecture import network_layers
+from cnnlab.models.numpy_forward import compute_activations
+from cnnlab.rendering import chart_export, charts
+from cnnlab.rendering.feature_map_grid import render_feature_maps
+from cnnlab.storage import runs
+from cnnlab.storage.run import Run, UnknownRun
+
+MIN_GRID_PIXELS = 600  # of the longer side of an enlarged grid
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure: the name of its files, a caption in plain words, PNG, and SVG where it is a chart ("" otherwise)."""
+
+    name: str
+    caption: str
+    png: bytes
+    svg: str = ""
+
+
+def run_figure(run: Run) -> Figure:
+    """The accuracy curves of a run. Raises DamagedRun."""
+    history = run.history()
+    spec = charts.accuracy_chart(history, run.experiment.epochs)
+    caption = describe_accuracy(history, run.title, run.experiment.split)
+    return Figure(f"curves-{run.name}", caption, chart_export.to_png(spec), chart_export.to_svg(spec))
+
+
+def pinned_figures(content: Mapping[str, Any]) -> list[Figure]:
+    """The figures of a pinned page: the feature maps of Look inside; curves of a run are drawn with the runs."""
+    params = content.get("params", {})
+    if content.get("page") != "look_inside":
+        return []
+    try:
+        run = runs.open_run(str(params.get("run", "3conv-dropout")))
+        return [maps_figure(run, params)]
+    except (UnknownRun, DatasetMissing, ValueError, IndexError, KeyError):
+        return []
+
+
+def maps_figure(run: Run, params: Mapping[str, str]) -> Figure:
+    """All maps of the pinned layer for the pinned image. Raises UnknownRun, DatasetMissing, ValueError."""
+    layers = network_layers(run.experiment)
+    names = [layer.name for layer in layers if layer.has_feature_maps and layer.kind in ("conv", "bn", "relu", "pool")]
+    asked = params.get("layer", "")
+    layer = asked if asked in names else "relu1"
+    epochs = run.snapshot_epochs()
+    epoch = int(params["epoch"]) if params.get("epoch", "").isdigit() and int(params["epoch"]) in epochs else epochs[-1]
+    reference = params.get("image", "sample-0")
+    pixels = read_image(reference)
+    activations = compute_activations(layers, run.weights(epoch), pixels[None])
+    signed = next(one.signed for one in layers if one.name == layer)
+    grid = render_feature_maps(activations[layer][0], signed=signed)
+    caption = f"{run.title}, epoch {epoch}: all maps of {layer} for {reference}."
+    return Figure(f"maps-{run.name}-{layer}-{reference}", caption, enlarge(grid.png))
+
+
+def read_image(reference: str) -> PixelArray:
+    """The image of a URL's name, uint8 (32, 32, 3). Raises ValueError, DatasetMissing, IndexError."""
+    kind, _, number = reference.partition("-")
+    if kind == "sample":
+        return np.asarray(sample_images()[0][int(number)])
+    if kind in ("test", "shapes"):
+        return np.asarray(load_dataset("cifar10" if kind == "test" else "shapes").x_test[int(number)])
+    raise ValueError(f"Expected an image of a data set. Received: {reference[:40]!r}")
+
+
+def enlarge(png: bytes) -> bytes:
+    """A grid of maps enlarged without smoothing."""
+    with Image.open(io.BytesIO(png)) as image:
+        scale = max(1, MIN_GRID_PIXELS // max(image.size))
+        large = image.convert("RGBA").resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+    output = io.BytesIO()
+    large.save(output, "PNG")
+    return output.getvalue()

@@ -1,0 +1,186 @@
+"""The panel beside the app in which a person works on a lab sheet: one step at a time, foldable, on every page.
+
+`run_beside` draws it and runs the page. In a window of up to 768 pixels it is a strip at the lower edge. Without a
+sheet nothing is drawn. A page that the sheet covers is not run at all, so neither a mouse nor a keyboard reaches it.
+"""
+
+from typing import NoReturn
+
+import streamlit as st
+
+from cnnlab.lessons import learners
+from cnnlab.lessons.lesson_schema import LessonError
+from cnnlab.lessons.sheet import Step
+from cnnlab.rendering.markdown import escape_markdown
+from cnnlab.ui import app_shell, lesson_answers, lesson_results, lesson_store
+from cnnlab.ui.lesson_store import OpenLesson
+from cnnlab.ui.state import session_key
+
+PANEL, FOLDED = "lesson_panel", "lesson_panel_folded"
+CLASS_POLL_SECONDS = 3.0
+SESSION_OPENED = session_key("lesson_panel.opened_step")  # the step of the class whose state was opened last
+NARROW = "@media (max-width: 768px)"
+PANEL_STYLE = f"""<style>
+.st-key-{PANEL} {{ position: fixed; right: 0; top: 3.75rem; bottom: 0; width: 23rem; z-index: 990; overflow-y: auto;
+  padding: 0.5rem 1rem 2rem; background: light-dark(#f2f5f8, #1e2630);
+  border-left: 1px solid light-dark(#d3dae2, #36414d); }}
+[data-testid="stMainBlockContainer"] {{ padding-right: 24.5rem; }}
+{NARROW} {{
+  .st-key-{PANEL} {{ top: auto; width: 100%; left: 0; height: 45vh; border-left: 0;
+    border-top: 1px solid light-dark(#d3dae2, #36414d); }}
+  [data-testid="stMainBlockContainer"] {{ padding-right: 1rem; padding-bottom: 50vh; }}
+}}
+</style>"""
+FOLDED_STYLE = f"""<style>
+.st-key-{FOLDED} {{ position: fixed; right: 1rem; bottom: 0.75rem; z-index: 990; width: auto !important; }}
+[data-testid="stMainBlockContainer"] {{ padding-bottom: 5rem; }}
+</style>"""
+COVER_STYLES = {  # parts of a page that are drawn and not shown; `visibility` takes them from the keyboard too
+    "final_models": '[class*="st-key-table2"], [class*="st-key-panel-final"] { visibility: hidden; }',
+    "train_controls": '[class*="st-key-f_"], .st-key-train_it, .st-key-train_again { visibility: hidden; }',
+}
+
+
+def run_beside(page: st.Page) -> None:
+    """Draw the panel and run the page, unless the sheet covers it."""
+    try:
+        lesson = lesson_store.current_lesson()
+    except LessonError as error:
+        st.error(escape_markdown(error))
+        lesson = None
+    if lesson is None:
+        page.run()
+        return
+    hidden = lesson.hidden_parts
+    st.session_state[lesson_store.SESSION_COVERED] = hidden
+    st.html(FOLDED_STYLE if lesson.learner.folded else PANEL_STYLE)
+    for part in sorted(hidden & set(COVER_STYLES)):
+        st.html(f"<style>{COVER_STYLES[part]}</style>")
+    st.fragment(draw_panel, run_every=CLASS_POLL_SECONDS if lesson.lesson_class else None)()
+    if (page.url_path or "train") in hidden:
+        covered_page(lesson)
+    else:
+        page.run()
+
+
+def covered_page(lesson: OpenLesson) -> None:
+    """What stands in the place of a page that the sheet covers."""
+    st.title("Covered by your lesson", anchor=False)
+    step = lesson.step
+    if step.is_prediction and lesson.answer is None:
+        st.info("Predict first: answer the question in the lesson. The page is uncovered after that.")
+    else:
+        st.info("This page shows results that the lesson uncovers at a later step.")
+
+
+def draw_panel() -> None:
+    """The panel; a fragment, so an answer does not draw the page again."""
+    try:
+        lesson = lesson_store.current_lesson()
+        if lesson is None:
+            st.rerun()
+        follow_class(lesson)
+        if lesson.learner.folded:
+            folded_panel(lesson)
+        else:
+            with st.container(key=PANEL, gap="small"):
+                open_panel(lesson)
+    except LessonError as error:
+        st.error(escape_markdown(error))
+
+
+def follow_class(lesson: OpenLesson) -> None:
+    """Open the state of the class's step, and draw the page again where the teacher has covered or uncovered it."""
+    if lesson.lesson_class is None:
+        return
+    opened = (lesson.step.id, lesson.shows_result)
+    follows = lesson.lesson_class.follow and st.session_state.get(SESSION_OPENED) != opened
+    st.session_state[SESSION_OPENED] = opened
+    if follows:
+        open_state(lesson.step, lesson.shows_result)
+    if st.session_state.get(lesson_store.SESSION_COVERED) != lesson.hidden_parts:
+        st.rerun()
+
+
+def folded_panel(lesson: OpenLesson) -> None:
+    """One button at the lower edge."""
+    number = lesson.sheet.index(lesson.step.id) + 1
+    with st.container(key=FOLDED):
+        label = f"Lesson: step {number} of {len(lesson.sheet.steps)}"
+        if st.button(label, key="lesson_unfold", icon=":material/menu_book:", type="primary"):
+            learners.fold(lesson_store.lesson_file(), lesson.learner, False)
+            st.rerun()
+
+
+def open_panel(lesson: OpenLesson) -> None:
+    """Heading, question, answer, result, explanation, and the buttons to other steps."""
+    sheet, step = lesson.sheet, lesson.step
+    number = sheet.index(step.id) + 1
+    heading(lesson, number)
+    st.markdown(step.question)
+    if lesson.is_frozen:
+        st.info("Your teacher has stopped the lesson for a moment: look to the front.", icon=":material/pause:")
+    if step.hint:
+        st.caption(step.hint)
+    if lesson_answers.answer_form(lesson):
+        learners.move(lesson_store.lesson_file(), lesson.learner, step.id)
+        now = lesson_store.current_lesson()
+        open_state(step, now is not None and now.shows_result)
+    if lesson.shows_result:
+        lesson_results.draw_result(lesson)
+    elif lesson.answer is not None:
+        st.info("Saved. Your teacher shows the result to all at once.", icon=":material/lock:")
+    state_link(lesson)
+    step_buttons(lesson, number)
+
+
+def heading(lesson: OpenLesson, number: int) -> None:
+    """Chapter, place in the sheet, and the buttons that fold and close the panel."""
+    chapter = lesson.sheet.chapter_of(lesson.step)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown(f"**{escape_markdown(chapter.title)}**", width="stretch")
+        if st.button("Fold", key="lesson_fold", help="Fold the lesson", type="tertiary"):
+            learners.fold(lesson_store.lesson_file(), lesson.learner, True)
+            st.rerun()
+        if st.button("Close", key="lesson_close", help="Close the lesson; answers stay", type="tertiary"):
+            learners.close_sheet(lesson_store.lesson_file(), lesson.learner)
+            st.rerun()
+    st.progress(number / len(lesson.sheet.steps), text=f"Step {number} of {len(lesson.sheet.steps)}")
+
+
+def state_link(lesson: OpenLesson) -> None:
+    """A link to the state of the app that belongs to the step, where it may be seen."""
+    step = lesson.step
+    if step.page and step.page not in lesson.hidden_parts:
+        label = "Show the page of this step"
+        app_shell.page_link(step.page, label, step.params, icon=":material/open_in_new:")
+
+
+def step_buttons(lesson: OpenLesson, number: int) -> None:
+    """Back and next; a class that follows its teacher has none."""
+    if lesson.lesson_class is not None and lesson.lesson_class.follow:
+        st.caption("Your teacher leads through the steps.")
+        return
+    steps = lesson.sheet.steps
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        if st.button("Back", key="lesson_back", icon=":material/arrow_back:", disabled=number == 1):
+            go_to(lesson, steps[number - 2])
+        if number == len(steps):
+            app_shell.page_link("lesson", "Finish: your report", {}, icon=":material/description:")
+        elif st.button("Next", key="lesson_next", type="primary" if lesson.answer else "secondary"):
+            go_to(lesson, steps[number])
+
+
+def go_to(lesson: OpenLesson, step: Step) -> NoReturn:
+    """Go to a step and open its state, where it has one that may be seen already."""
+    learners.move(lesson_store.lesson_file(), lesson.learner, step.id)
+    answered = bool(lesson.answers.get(step.id))
+    open_state(step, answered or not step.is_prediction)
+
+
+def open_state(step: Step, may_be_seen: bool) -> NoReturn:
+    """Open the page of a step with its parameters; the page at hand again where there is none."""
+    pages = st.session_state.get(app_shell.SESSION_PAGES, {})
+    if may_be_seen and step.page in pages:
+        st.switch_page(pages[step.page], query_params=dict(step.params))
+    st.rerun()

@@ -1,0 +1,61 @@
+"""What the lesson panel shows after an answer: the result laid over the prediction, the evidence, the explanation."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from cnnlab.explanations.lesson_evidence import Evidence, evidence
+from cnnlab.lessons.sheet import Step
+from cnnlab.lessons.tally import agreeing_pairs, sketch_distance
+from cnnlab.rendering.markdown import escape_markdown
+from cnnlab.settings import home
+from cnnlab.ui import cache, lesson_charts
+from cnnlab.ui.lesson_store import OpenLesson
+
+EVIDENCE_SECONDS = 60.0
+
+
+def computed(specification: str) -> Evidence:
+    """The evidence of a specification, computed at most once a minute."""
+    return _computed(home(), specification)
+
+
+@st.cache_data(ttl=EVIDENCE_SECONDS, max_entries=128, show_spinner="Computing the evidence")
+def _computed(place: Path, specification: str) -> Evidence:
+    return evidence(specification, cache.report_rows())
+
+
+def draw_result(lesson: OpenLesson) -> None:
+    """The prediction beside the result, the computed sentences, the explanation."""
+    step, answer = lesson.step, lesson.answer
+    if answer is None:
+        return
+    if step.kind == "sketch":
+        curve = computed(step.result).curve if step.result else ()
+        key = f"lesson_result_{lesson.sheet.name}_{step.id}_{answer.round}"
+        lesson_charts.sketch_chart(step, answer.content, curve, key=key)
+    if verdict := describe_prediction(step, answer.content):
+        st.markdown(verdict)
+    for specification in step.evidence:
+        st.markdown(f":material/analytics: {computed(specification).sentence}")
+    if step.explanation:
+        st.markdown(step.explanation)
+
+
+def describe_prediction(step: Step, content: object) -> str:
+    """How a prediction compares with the result, in Markdown; "" where there is nothing to compare with."""
+    result = computed(step.result) if step.result else None
+    expected = step.answer or (result.answer if result else "")
+    if step.kind == "choice" and expected:
+        same = content == expected
+        icon = ":material/check_circle:" if same else ":material/cancel:"
+        words = "Your prediction agrees with the evidence" if same else "The evidence supports another option"
+        return f"{icon} {words}: **{escape_markdown(expected)}**"
+    if step.kind == "order" and result and result.ranking and isinstance(content, list):
+        same_pairs, pairs = agreeing_pairs(content, result.ranking)
+        measured = ", ".join(map(escape_markdown, result.ranking))
+        return f"Measured order: **{measured}**. In your order, {same_pairs} of {pairs} pairs agree with it."
+    if step.kind == "sketch" and result and isinstance(content, list):
+        distance = sketch_distance(step, content, result.curve)
+        return "" if distance is None else f"Your curve is {distance:.1f} away from the measured one on average."
+    return ""

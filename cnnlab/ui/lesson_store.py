@@ -1,0 +1,117 @@
+"""The lesson of who is looking: the file of answers, the sheet that is open, its class."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from cnnlab.lessons import answers, classes, learners, sheet_files
+from cnnlab.lessons.answers import Answer
+from cnnlab.lessons.classes import LessonClass, Vote
+from cnnlab.lessons.learners import Learner
+from cnnlab.lessons.lesson_file import LessonFile
+from cnnlab.lessons.sheet import Sheet, Step
+from cnnlab.lessons.sheet_files import SheetFile, UnknownSheet
+from cnnlab.settings import home
+from cnnlab.ui import app_shell
+from cnnlab.ui.state import session_key
+
+SESSION_COVERED = session_key("lesson_store.covered")  # what was hidden when the page was last drawn
+SHEETS_SECONDS = 2.0
+
+
+def lesson_file() -> LessonFile:
+    """The answers of this home, opened once for all sessions."""
+    return _lesson_file(home())
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _lesson_file(place: Path) -> LessonFile:
+    return LessonFile(place / "lessons.sqlite")
+
+
+def list_sheets() -> list[SheetFile]:
+    """Every sheet and every file with mistakes; read from the disk at most every two seconds."""
+    return _list_sheets(home())
+
+
+@st.cache_resource(ttl=SHEETS_SECONDS, max_entries=2, show_spinner=False)
+def _list_sheets(place: Path) -> list[SheetFile]:
+    return sheet_files.list_sheets()
+
+
+def find_sheet(name: str) -> Sheet | None:
+    """The sheet of this name; None where there is none or its file has mistakes."""
+    return next((found.sheet for found in list_sheets() if found.name == name), None)
+
+
+@dataclass(frozen=True)
+class OpenLesson:
+    """A learner at a step of a sheet, with the answers so far; `vote` is the class's on this step."""
+
+    learner: Learner
+    sheet: Sheet
+    step: Step
+    answers: dict[str, list[Answer]]
+    lesson_class: LessonClass | None
+    vote: Vote
+
+    @property
+    def answer(self) -> Answer | None:
+        """The answer to this step in the round at hand; None without one."""
+        given = self.answers.get(self.step.id, [])
+        return next((one for one in given if one.round == self.vote.round), None)
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the teacher takes no answers at the moment."""
+        return self.lesson_class is not None and self.lesson_class.frozen
+
+    @property
+    def shows_result(self) -> bool:
+        """Whether the result may be shown: after the answer, of a prediction in a class after the teacher's reveal."""
+        if self.answer is None:
+            return False
+        return self.lesson_class is None or not self.step.is_prediction or self.vote.revealed
+
+    @property
+    def hidden_parts(self) -> set[str]:
+        """The parts of the app that are hidden at this moment."""
+        answered = {step for step, given in self.answers.items() if given}
+        if self.answer is None or not self.shows_result:
+            answered.discard(self.step.id)
+        return self.sheet.hidden_parts(self.step.id, answered)
+
+
+def current_lesson() -> OpenLesson | None:
+    """What this person works on; None where no sheet is open. Raises LessonError."""
+    file = lesson_file()
+    if not file.path.exists():
+        return None
+    learner = learners.find_learner(file, app_shell.current_person())
+    if learner is None or not learner.sheet:
+        return None
+    try:
+        sheet = find_sheet(learner.sheet) or sheet_files.open_sheet(learner.sheet)
+    except UnknownSheet:
+        return None
+    lesson_class = classes.find_class(file, learner.class_code) if learner.class_code else None
+    place = lesson_class.step if lesson_class and lesson_class.follow else learner.step
+    step = sheet.steps[sheet.index(place)]
+    vote = classes.vote_of(file, lesson_class.code, step.id) if lesson_class else Vote()
+    return OpenLesson(learner, sheet, step, answers.answers_of(file, learner, sheet.name), lesson_class, vote)
+
+
+def begin(sheet: Sheet, lesson_class: LessonClass | None = None) -> Learner:
+    """Open a sheet for who is looking, in a class where there is one. Raises LessonError."""
+    file = lesson_file()
+    learner = learners.open_sheet(file, app_shell.current_person(), sheet.name, sheet.steps[0].id)
+    if lesson_class:
+        classes.join_class(file, learner, lesson_class)
+    return learner
+
+
+def minutes_since(moment: float | None) -> int:
+    """Whole minutes since a Unix time."""
+    return int((time.time() - moment) // 60) if moment else 0

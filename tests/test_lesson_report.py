@@ -1,0 +1,156 @@
+"""The report of a lesson: it loads nothing, repeats what was answered, and its programs train the same network."""
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from cnnlab import report
+from cnnlab.experiment import Experiment
+from cnnlab.lab_report.archive import report_zip, shapes_npz
+from cnnlab.lab_report.content import make_report
+from cnnlab.lab_report.html_page import markdown_html
+from cnnlab.lab_report.keras_script import keras_script
+from cnnlab.lessons.answers import Answer
+from cnnlab.lessons.sheet_files import open_sheet
+from cnnlab.models.architecture import network_layers, parameter_count
+from cnnlab.storage import runs
+
+pytestmark = pytest.mark.slow
+
+SHEET = open_sheet("taster")
+SKETCH, ORDER, CHOICE, PIN, TEXT = SHEET.steps
+HOSTILE = "<script>alert(1)</script> ![x](http://evil.test/x.png) **b**"
+MAPS = {
+    "page": "look_inside",
+    "params": {"run": "3conv-dropout", "image": "sample-3", "layer": "relu2"},
+    "caption": "Ears",
+}
+CURVES = {"page": "train", "params": {"dataset": "cifar10", "depth": "2", "regularizer": "none"}, "caption": "Gap"}
+
+
+def answers() -> dict[str, list[Answer]]:
+    contents = [[10.0, 40.0, 60.0, 65.0, 70.0], list(ORDER.options), CHOICE.options[0], MAPS, HOSTILE]
+    given = {step.id: [Answer(step.id, 0, content, 1.0)] for step, content in zip(SHEET.steps, contents, strict=True)}
+    given[PIN.id].append(Answer(PIN.id, 1, CURVES, 2.0))
+    return given
+
+
+@pytest.fixture(scope="module")
+def archive():
+    made = make_report(SHEET, answers(), "Ada <Lovelace>", report.report_rows())
+    return zipfile.ZipFile(io.BytesIO(report_zip(made)))
+
+
+class Resources(HTMLParser):
+    """Every address that a browser would load or lead to."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags, self.addresses = [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href", "srcset", "data", "action")]
+
+
+def test_the_page_loads_nothing_and_shows_hostile_words_as_words(archive):
+    page = archive.read("report.html").decode()
+    found = Resources(page)
+    assert found.addresses and all(address.startswith("data:image/") for address in found.addresses)
+    assert "script" not in found.tags and "&lt;script&gt;" in page and "Ada &lt;Lovelace&gt;" in page
+    assert "url(" not in page.split("</style>")[0]
+
+
+def test_every_answer_is_in_the_page_and_in_the_notebook(archive):
+    page = archive.read("report.html").decode()
+    notebook = json.loads(archive.read("report.ipynb"))
+    text = "".join("".join(cell["source"]) for cell in notebook["cells"])
+    for word in ("Ears", "Gap", "1. no regularizer, 2. L2 0.00001", "10: 60", CHOICE.options[0]):
+        assert word in page and word in text
+    assert HOSTILE in text
+
+
+def test_pinned_and_chosen_runs_bring_figures_history_model_and_program(archive):
+    names = set(archive.namelist())
+    for run in ("3conv-dropout", "2conv-none"):
+        folder = {f"histories/{run}.csv", f"models/{run}.keras", f"scripts/{run}.py", f"figures/curves-{run}.svg"}
+        assert folder <= names
+    assert "figures/maps-3conv-dropout-relu2-sample-3.png" in names
+    rows = list(csv.DictReader(io.StringIO(archive.read("histories/2conv-none.csv").decode())))
+    assert float(rows[-1]["val_accuracy"]) == pytest.approx(runs.open_run("2conv-none").history()["val_accuracy"][-1])
+    results = list(csv.DictReader(io.StringIO(archive.read("results.csv").decode())))
+    assert {row["seed"] for row in results} == {"0"} and all("to" in row["gap (95 % interval)"] for row in results)
+
+
+def test_the_notebook_runs_in_the_unpacked_folder(archive, tmp_path, monkeypatch):
+    archive.extractall(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads((tmp_path / "report.ipynb").read_text())["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    program = "\n".join(code[:3] + [f"print(len(({cell})._repr_png_()))" for cell in code[3:]])
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
+    assert "2conv-none validation accuracy after the last epoch: 0.67" in done.stdout
+    sizes = [int(line) for line in done.stdout.splitlines() if line.isdigit()]
+    assert len(sizes) == len(code) - 3 and all(size > 1000 for size in sizes)
+
+
+def test_an_empty_report_is_one_too():
+    made = make_report(SHEET, {}, "", report.report_rows())
+    names = zipfile.ZipFile(io.BytesIO(report_zip(made))).namelist()
+    assert sorted(names) == ["report.html", "report.ipynb", "results.csv"]
+
+
+def test_a_pin_of_a_run_that_is_gone_is_left_out():
+    gone = {"page": "look_inside", "params": {"run": "no-such-run", "image": "sample-99"}, "caption": "Lost"}
+    made = make_report(SHEET, {PIN.id: [Answer(PIN.id, 0, gone, 1.0)]}, "Ada", report.report_rows())
+    assert made.runs == () and made.entries[0].figures == ()
+
+
+def test_markdown_of_a_sheet_cannot_bring_html():
+    assert "<script" not in markdown_html("<script>alert(1)</script>") and "<strong>b</strong>" in markdown_html(
+        "**b**"
+    )
+
+
+@pytest.mark.parametrize("name", ["2conv-none", "3conv-dropout", "3conv-batchnorm", "2conv-l2", "final-3conv-dropout"])
+def test_the_program_names_the_layers_of_the_network(name):
+    experiment = runs.open_run(name).experiment
+    script = keras_script(experiment, "script.py")
+    compile(script, "script.py", "exec")
+    named = re.findall(r'name="(\w+)"', script)
+    assert named == [layer.name for layer in network_layers(experiment)]
+
+
+@pytest.mark.parametrize("regularizer", ["none", "dropout"])
+def test_the_program_trains_the_network_of_the_run(tmp_path, monkeypatch, regularizer):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))
+    known = {run.experiment: run for run in runs.shipped_seeds()}
+    experiment = Experiment(dataset="shapes", depth=2, regularizer=regularizer)
+    run = known[experiment]
+    (tmp_path / "script.py").write_text(keras_script(experiment, "script.py"))
+    (tmp_path / "shapes.npz").write_bytes(shapes_npz())
+    command = [sys.executable, str(tmp_path / "script.py"), "--epochs", "1"]
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert int(re.search(r"parameters: (\d+)", done.stdout)[1]) == parameter_count(network_layers(experiment))
+    training, validation = map(float, re.search(r"training ([\d.]+), validation ([\d.]+)", done.stdout).groups())
+    history = run.history()
+    assert training == pytest.approx(history["accuracy"][1], abs=0.01)
+    assert validation == pytest.approx(history["val_accuracy"][1], abs=0.03)
+
+
+def test_the_images_for_the_program_are_those_of_shapes(monkeypatch, tmp_path):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    arrays = np.load(io.BytesIO(shapes_npz()))
+    assert arrays["x_train"].shape == (11_000, 32, 32, 3) and arrays["y_test"].shape == (1_000,)
