@@ -46,6 +46,7 @@ button[data-testid^="stBaseButton-primary"] {{ color: {BUTTON_TEXT}; }}
   .st-key-phone_navigation a {{ padding: 0.1rem 0.3rem; }}
   .st-key-phone_navigation p {{ font-size: 0.85rem; white-space: nowrap; }}
   .st-key-running {{ top: 2.9rem; right: 0.6rem; }}
+  .st-key-notices {{ top: 5.2rem; }}
 }}
 </style>"""
 
