@@ -31,10 +31,10 @@ def script():
 
     import streamlit as st
 
-    from cnnlab.ui import app_shell
+    from cnnlab.ui import training_corner
 
     importlib.import_module(f"cnnlab.pages.{st.session_state['page']}").page()
-    app_shell.training_status()
+    training_corner.training_corner()
 
 
 @pytest.fixture(autouse=True)
