@@ -16,7 +16,7 @@ from cnnlab import data, settings
 from cnnlab.data import download
 from cnnlab.experiment import Experiment
 from cnnlab.inspect import upload
-from cnnlab.jobs import dispatcher_process, top_activations_job
+from cnnlab.jobs import dispatcher_process, nicknames, top_activations_job
 from cnnlab.jobs.devices import Gpu
 from cnnlab.jobs.job import FAILED
 from cnnlab.jobs.queue import Queue
@@ -257,6 +257,13 @@ def resumed(teacher: None) -> Iterator[None]:
 
 def test_reasons_and_devices_of_running_jobs_are_text_on_the_admin_page(resumed: None) -> None:
     check(admin_page(), times=2)
+
+
+def test_a_nickname_is_text_on_the_admin_page(resumed: None) -> None:
+    hostile = "![x](http://evil.test/x.png)"
+    nicknames.set_nickname(Queue(), "carol", hostile)
+    sent = drawn(admin_page())
+    assert escape_markdown(hostile) in sent and hostile not in sent.replace("`carol`", "")
 
 
 def test_the_reason_of_a_failure_is_text_on_the_admin_page(teacher: None) -> None:

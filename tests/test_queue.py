@@ -408,6 +408,21 @@ def test_a_tiny_network_with_a_slow_epoch_does_not_promise_hours_for_a_large_one
     assert eta.epoch_multiplications(large) / eta.epoch_multiplications(tiny) > 5_000
 
 
+MEASURED_TOGETHER = {  # on one core of a busy machine within half an hour: the median seconds of an epoch
+    Experiment(dataset="shapes", depth=2, filters=8, train_images=400, epochs=4): 3.18,
+    Experiment(dataset="shapes", depth=3, epochs=3): 71.6,
+    Experiment(dataset="shapes", depth=3, train_images=10_000, epochs=2): 271.8,
+}
+
+
+@pytest.mark.parametrize("known", MEASURED_TOGETHER, ids=lambda one: one.title)
+@pytest.mark.parametrize("asked", MEASURED_TOGETHER, ids=lambda one: one.title)
+def test_a_promise_from_another_network_is_right_within_a_factor_of_three(known: Experiment, asked: Experiment) -> None:
+    pace = eta.expected_pace(asked, [(known, RunRecord(epoch_seconds=(MEASURED_TOGETHER[known],)))])
+    assert pace is not None
+    assert 1 / 3 < pace.seconds_per_epoch / MEASURED_TOGETHER[asked] < 3
+
+
 def test_the_multiplications_of_the_reports_network_are_those_counted_by_hand() -> None:
     dense = (2304 + 1) * 100 + (100 + 1) * 10
     by_hand = (3 * 9 + 1) * 64 * 30 * 30 + (64 * 9 + 1) * 64 * 13 * 13 + dense

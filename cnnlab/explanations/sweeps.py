@@ -110,12 +110,18 @@ def describe_growth(sweep: Sweep, line: dict[float, PointResult], predictions: P
 
 def describe_updates(line: dict[float, PointResult]) -> str:
     """How many weight updates the smallest and the largest training set get in the same number of epochs."""
-    small, large = (line[size].first.run.experiment for size in (min(line), max(line)))
-    updates = [one.epochs * -(-int(one.train_images or 0) // one.batch) for one in (small, large)]
+    small, large = line[min(line)], line[max(line)]
     return (
-        f"All are trained for {large.epochs} epochs, so fewer images also mean fewer weight updates: {updates[0]:,}"
-        f" with {small.train_images:,} images, {updates[1]:,} with {large.train_images:,}."
+        f"All are trained for {large.first.run.experiment.epochs} epochs, so fewer images also mean fewer weight"
+        f" updates: {weight_updates(small):,} with {min(line):,.0f} images,"
+        f" {weight_updates(large):,} with {max(line):,.0f}."
     )
+
+
+def weight_updates(point: PointResult) -> int:
+    """How many batches the network of this point is trained on."""
+    experiment = point.first.run.experiment
+    return experiment.epochs * -(-int(experiment.train_images or 0) // experiment.batch)
 
 
 def compare_size_and_augmentation(
@@ -131,8 +137,10 @@ def compare_size_and_augmentation(
     verdict = "no difference beyond chance"
     if change.is_significant:
         verdict = "more images do more" if change.value > 0 else "augmentation does more"
+    updates = [weight_updates(one) for one in (plain[large], augmented[small])]
     return (
-        f"**More images or augmentation?** {large:,.0f} images without it against {small:,.0f} images with it,"
+        f"**More images or augmentation?** {large:,.0f} images without it ({updates[0]:,} updates) against {small:,.0f}"
+        f" images with it ({updates[1]:,}),"
         f" {sweep.measured_on} accuracy {with_interval(change, as_points=True)}: {verdict}. The two differ:"
         " more images add new pictures, augmentation changes the pictures that are there."
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import eta, quotas
-from cnnlab.jobs.job import DONE, RUNNING, Job
+from cnnlab.jobs.job import FAILED, RUNNING, Job
 from cnnlab.jobs.queue import Queue, check_person
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.settings import current
@@ -61,7 +61,7 @@ def sweep_status(sweep: Sweep, queue: Queue) -> SweepStatus:
         done=tuple(found.values()),
         running=tuple(job for job in active if job.state == RUNNING),
         waiting=tuple(job for job in active if job.state != RUNNING),
-        failed=tuple(job for job in latest if job.state == "failed"),
+        failed=tuple(job for job in latest if job.state == FAILED),
         missing=missing,
         epochs_done=sum(one.epochs for one in found) + sum(map(epochs_done, missing)),
         epochs=sum(one.epochs for one in experiments),
@@ -120,15 +120,15 @@ def advance_sweeps(queue: Queue) -> None:
 def advance_request(sweep: Sweep, queue: Queue, request: SweepRequest) -> None:
     """Keep as many trainings of this request active as run at a time, and WAITING_AHEAD more; remove a fulfilled one.
 
-    A training that failed, or that its person withdrew, since the request is not asked for again.
+    A training that has ended since the request, whatever came of it, is not asked for again.
     """
-    ended, active, left = set[str](), set[str](), []
+    active, left = set[str](), []
     for experiment in sweep.experiments():
         job = queue.for_key(experiment.key)
         if job is not None and not job.is_finished and request.person in job.requesters:
             active.add(experiment.key)
-        elif job is not None and job.is_finished and job.state != DONE and (job.finished or 0) > request.submitted:
-            ended.add(experiment.key)
+        elif job is not None and job.is_finished and (job.finished or 0) > request.submitted:
+            continue
         elif runs.find_results(experiment) is None:
             left.append(experiment)
     if not left and not active:

@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 
 from cnnlab.rendering.chart_specs import FIGURES, TEXT_COLOR, Spec, to_spec
-from cnnlab.rendering.palette import GREY, LABEL_NOISE_LINES, LINE_STYLES, SELECTED
+from cnnlab.rendering.palette import BLACK, GREY, LABEL_NOISE_LINES, LINE_STYLES, SELECTED, WHITE
 
 INK = alt.expr(TEXT_COLOR)
 ROOM = {"left": 4, "top": 8, "right": 18, "bottom": 4}
@@ -14,14 +14,13 @@ AUGMENT_LINES = {"no augmentation": [1, 0], "flip and shift": [6, 3]}  # name: d
 CELL_HEIGHT = 52  # pixels of a row of the heat map
 
 
-@lru_cache(maxsize=8)
-def accuracy_by_value(field: str, log: bool) -> Spec:
-    """Training and validation accuracy against the swept value, with intervals and the gap shaded.
+@lru_cache(maxsize=32)
+def accuracy_by_size(sizes: tuple[float, ...]) -> Spec:
+    """Training and validation accuracy against these numbers of training images, with intervals; the gap is shaded.
 
-    Figures: value, training, training_low, training_high, validation, validation_low, validation_high (fractions), and
-    values, the text of value.
+    Figures: size, training, training_low, training_high, validation, validation_low, validation_high (fractions).
     """
-    base = alt.Chart(FIGURES).encode(x=_value_axis(field, log))
+    base = alt.Chart(FIGURES).encode(x=_size_axis(sizes))
     gap = base.mark_area(color=GREY, opacity=0.22, aria=False).encode(
         y=_share_axis("validation:Q"), y2=alt.Y2("training:Q")
     )
@@ -29,17 +28,21 @@ def accuracy_by_value(field: str, log: bool) -> Spec:
     return _finish(alt.layer(gap, *marks), 280)
 
 
-@lru_cache(maxsize=8)
-def gap_by_value(field: str, log: bool) -> Spec:
-    """The gap in points against the swept value, a line for each augmentation. Figures: value, line, gap, low, high."""
+@lru_cache(maxsize=32)
+def gap_by_size(sizes: tuple[float, ...]) -> Spec:
+    """The gap in points, a line for each augmentation. Figures: size, line, gap, low, high."""
     dash = alt.StrokeDash(
         "line:N",
         scale=alt.Scale(domain=list(AUGMENT_LINES), range=list(AUGMENT_LINES.values())),
         legend=None,
     )
-    base = alt.Chart(FIGURES).encode(x=_value_axis(field, log), detail="line:N")
+    base = alt.Chart(FIGURES).encode(x=_size_axis(sizes), detail="line:N")
     y = alt.Y("gap:Q", title=None, axis=alt.Axis(format="~g", tickCount=5), scale=alt.Scale(zero=True))
-    told = [alt.Tooltip("line:N", title="augmentation"), alt.Tooltip("value:Q", format=","), *_estimate("gap", ".1f")]
+    told = [
+        alt.Tooltip("line:N", title="augmentation"),
+        alt.Tooltip("size:Q", title="training images", format=","),
+        *_estimate("gap", ".1f"),
+    ]
     line = base.mark_line(color=INK, strokeWidth=2, aria=False).encode(y=y, strokeDash=dash)
     bars = base.mark_rule(color=INK, strokeWidth=1.5, aria=False).encode(y="low:Q", y2="high:Q")
     dots = base.mark_point(filled=True, color=INK, size=70, opacity=1).encode(y=y, tooltip=told, shape=_shape())
@@ -56,11 +59,11 @@ def heat_map(as_points: bool, rows: int) -> Spec:
         x=alt.X("column:N", sort=None, title="strength", axis=alt.Axis(labelAngle=0, domain=False, ticks=False)),
         y=alt.Y("row:N", sort=None, title=None, axis=alt.Axis(domain=False, ticks=False)),
     )
-    cells = base.mark_rect(stroke="#ffffff", strokeWidth=2).encode(
+    cells = base.mark_rect(stroke=WHITE, strokeWidth=2).encode(
         color=alt.Color("value:Q", scale=scheme, legend=None), tooltip=told
     )
     text = base.mark_text(fontSize=13, aria=False).encode(
-        text="label:N", color=alt.condition("datum.dark", alt.value("#ffffff"), alt.value("#000000"))
+        text="label:N", color=alt.condition("datum.dark", alt.value(WHITE), alt.value(BLACK))
     )
     return _finish(alt.layer(cells, text), CELL_HEIGHT * rows + 50)
 
@@ -109,7 +112,7 @@ def _line_with_intervals(base: alt.Chart, name: str) -> list[alt.Chart]:
     color, dash = LINE_STYLES[name]
     y = _share_axis(f"{name}:Q")
     told = [
-        alt.Tooltip("values:N", title="value"),
+        alt.Tooltip("size:Q", title="training images", format=","),
         alt.Tooltip(f"{name}:Q", format=".1%"),
         alt.Tooltip(f"{name}_low:Q", title="95 % from", format=".1%"),
         alt.Tooltip(f"{name}_high:Q", title="to", format=".1%"),
@@ -123,10 +126,10 @@ def _line_with_intervals(base: alt.Chart, name: str) -> list[alt.Chart]:
     ]
 
 
-def _value_axis(field: str, log: bool) -> alt.X:
-    title = {"train_images": "training images, on a log scale"}.get(field, field)
-    scale = alt.Scale(type="log", nice=False) if log else alt.Scale()
-    return alt.X("value:Q", title=title, scale=scale, axis=alt.Axis(format="~s", tickCount=4, grid=False))
+def _size_axis(sizes: tuple[float, ...]) -> alt.X:
+    """A log axis with a label at each of these numbers of training images."""
+    axis = alt.Axis(format=",", values=list(sizes), grid=False, labelOverlap=True)
+    return alt.X("size:Q", title="training images, on a log scale", scale=alt.Scale(type="log", nice=False), axis=axis)
 
 
 def _share_axis(field: str) -> alt.Y:

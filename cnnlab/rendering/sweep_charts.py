@@ -15,31 +15,35 @@ from cnnlab.sweeps import describe_value
 LIGHT_FROM = 0.55  # of the range of a heat map: from here on its color is light, with dark text on it
 
 
-def accuracy_chart(results: Sequence[PointResult], field: str) -> Spec:
-    """Training and validation accuracy with intervals against the swept field; sizes on a log axis."""
+def accuracy_chart(results: Sequence[PointResult]) -> Spec:
+    """Training and validation accuracy with intervals against the number of training images, on a log axis."""
     columns = {"training": [one.training for one in results], "validation": [one.accuracy for one in results]}
     data = {
         f"{name}{suffix}": [getattr(one, attribute) for one in estimates]
         for name, estimates in columns.items()
         for suffix, attribute in (("", "value"), ("_low", "low"), ("_high", "high"))
     }
-    values = [float(one.value(field)) for one in results]
-    texts = [describe_value(field, value) for value in values]
-    spec = cached_spec("sweep_chart_specs.accuracy_by_value", field, field == "train_images")
-    return with_data(spec, value=values, values=texts, **data)
+    sizes = [training_set_size(one) for one in results]
+    return with_data(cached_spec("sweep_chart_specs.accuracy_by_size", tuple(sizes)), size=sizes, **data)
 
 
-def gap_chart(lines: Mapping[str, Sequence[PointResult]], field: str) -> Spec:
-    """The gap in points with intervals against the swept field; `lines` by the name of the augmentation."""
+def gap_chart(lines: Mapping[str, Sequence[PointResult]]) -> Spec:
+    """The gap in points with intervals against the number of training images; `lines` by the augmentation's name."""
     rows = [(name, one) for name, results in lines.items() for one in results]
+    sizes = [training_set_size(one) for _, one in rows]
     return with_data(
-        cached_spec("sweep_chart_specs.gap_by_value", field, field == "train_images"),
-        value=[float(one.value(field)) for _, one in rows],
+        cached_spec("sweep_chart_specs.gap_by_size", tuple(sorted(set(sizes)))),
+        size=sizes,
         line=[name for name, _ in rows],
         gap=[100 * one.gap.value for _, one in rows],
         low=[100 * one.gap.low for _, one in rows],
         high=[100 * one.gap.high for _, one in rows],
     )
+
+
+def training_set_size(point: PointResult) -> float:
+    """The number of training images of this point."""
+    return float(point.value("train_images"))
 
 
 def heat_map(results: Sequence[PointResult], as_points: bool) -> Spec:

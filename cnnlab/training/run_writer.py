@@ -125,7 +125,7 @@ class RunWriter:
         """Seconds until the end with `share` of this epoch done, from the last epochs; None in the first."""
         if not self.epoch_seconds:
             return None
-        recent = self.epoch_seconds[-5:]
+        recent = (self.epoch_seconds[1:] or self.epoch_seconds)[-5:]  # the first includes the compilation
         return round(sum(recent) / len(recent) * (self.experiment.epochs - epoch + 1 - share), 1)
 
     def write_progress(self, phase: str, epoch: int, **more: Any) -> None:

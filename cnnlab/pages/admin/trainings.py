@@ -5,7 +5,7 @@ import streamlit as st
 from cnnlab import formatting
 from cnnlab.experiment import ExperimentError
 from cnnlab.explanations import training_progress
-from cnnlab.jobs import dispatcher_process, eta
+from cnnlab.jobs import dispatcher_process, eta, nicknames
 from cnnlab.jobs.job import DONE, FAILED, RUNNING, Job
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.pages.admin.access import admin_actions
@@ -111,7 +111,13 @@ def job_title(job: Job) -> str:
 def requester_names(job: Job) -> str:
     """Who asked for a job: the first by name, the others by number."""
     others = f" and {len(job.requesters) - 1} more" if len(job.requesters) > 1 else ""
-    return f"for `{job.requesters[0]}`{others}" if job.requesters else "withdrawn by everybody"
+    return f"for {person_name(job.requesters[0])}{others}" if job.requesters else "withdrawn by everybody"
+
+
+def person_name(person: str) -> str:
+    """The name of a person in the queue, after the nickname where there is one; safe in Markdown."""
+    nickname = nicknames.read_nickname(cache.open_queue(), person)
+    return f"{escape_markdown(nickname)} (`{person}`)" if nickname else f"`{person}`"
 
 
 def attempts_note(job: Job) -> str:

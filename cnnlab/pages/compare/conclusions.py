@@ -8,6 +8,7 @@ from cnnlab.claims import ClaimResult, Verdict, check_claims
 from cnnlab.explanations.conclusions import describe_measures, describe_notes, describe_verdict
 from cnnlab.explanations.verdict_table import evidence_table
 from cnnlab.report import ReportRow
+from cnnlab.ui.scrolling_table import scrolling_table
 
 VERDICT_ICONS = {
     Verdict.HOLDS: "check_circle",
@@ -33,6 +34,5 @@ def conclusion(number: int, result: ClaimResult) -> None:
     icon = f":material/{VERDICT_ICONS[result.verdict]}:"
     label = f"**{verdict[0].upper()}{verdict[1:]}**: {result.claim} ({describe_measures(result)})."
     with st.expander(label, icon=icon):
-        with st.container(key=f"table_claim{number}"):
-            st.markdown(evidence_table(result))
+        scrolling_table(evidence_table(result), f"claim{number}")
         st.caption(describe_notes(result))

@@ -15,6 +15,9 @@ from cnnlab.settings import home
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache
 from cnnlab.ui.chart_download import chart_with_download
+from cnnlab.ui.scrolling_table import scrolling_table
+
+AGREEMENT = "Share of the test images for which two networks predict the same class"
 
 
 def predictions(table: Sequence[ReportRow]) -> None:
@@ -28,8 +31,7 @@ def predictions(table: Sequence[ReportRow]) -> None:
         agreements(results)
     if results.temperatures:
         st.subheader("Is their confidence justified?", anchor=False)
-        with st.container(key="table_temperature"):
-            st.markdown(sentences.temperature_table(results.temperatures))
+        scrolling_table(sentences.temperature_table(results.temperatures), "temperature")
         st.caption(sentences.describe_temperatures(results.temperatures))
 
 
@@ -55,7 +57,9 @@ def agreements(results: PredictionResults) -> None:
     with left:
         names = [model_label(name) for name in results.names]
         words = sentences.describe_agreement_chart(results)
-        chart_with_download(agreement_chart(names, results.agreements), alt=words, key="agreement", name="agreement")
+        chart_with_download(
+            agreement_chart(names, results.agreements), alt=words, key="agreement", name="agreement", title=AGREEMENT
+        )
     with right:
         st.write(sentences.describe_agreements(results))
         if results.ensemble:

@@ -66,9 +66,16 @@ def sweep_menu(sweep: Sweep) -> None:
         "Sweep",
         list(choices),
         key=MENU,
-        format_func=lambda name: menu_title(choices[name]),
+        format_func=lambda name: menu_label(choices[name]),
         on_change=lambda: show_sweep(choices[st.session_state[MENU]]),
     )
+
+
+def menu_label(sweep: Sweep) -> str:
+    """The data set first: 'Shapes: size of the training set, 3-conv, dropout 0.1'."""
+    kind, _, network = sweep.title.partition(": ")
+    network = network.replace(", shapes", "")
+    return f"{formatting.DATASET_NAMES[sweep.base.dataset]}: {kind[0].lower()}{kind[1:]}, {network}"
 
 
 def menu_title(sweep: Sweep) -> str:

@@ -49,7 +49,7 @@ def size_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
             with st.container():
                 st.markdown(f"**Accuracy, {name}**")
                 words = sweep_charts.describe_points(line, "train_images", sweep.measured_on)
-                spec = sweep_charts.accuracy_chart(line, "train_images")
+                spec = sweep_charts.accuracy_chart(line)
                 st.vega_lite_chart(spec=spec, alt=f"Accuracy, {name}. {words}", key=f"accuracy {name}")
         with st.container():
             dashed = ": solid without, dashed with augmentation" if len(lines) > 1 else ""
@@ -58,7 +58,7 @@ def size_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
                 f"{name}: {sweep_charts.describe_points(line, 'train_images', sweep.measured_on)}"
                 for name, line in lines.items()
             )
-            st.vega_lite_chart(spec=sweep_charts.gap_chart(lines, "train_images"), alt=f"Gap. {words}", key="gap")
+            st.vega_lite_chart(spec=sweep_charts.gap_chart(lines), alt=f"Gap. {words}", key="gap")
 
 
 # -- strength ----------------------------------------------------------------------------------------------------------
