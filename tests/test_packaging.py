@@ -1,5 +1,6 @@
 """The package's description, the requirements, the lock file and CONTRIBUTING.md agree with each other and the code."""
 
+import importlib
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ import zipfile
 from contextlib import suppress
 from email.parser import Parser
 from importlib.metadata import PackageNotFoundError, entry_points, files, metadata
+from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
@@ -68,6 +70,13 @@ def test_the_command_is_the_function_that_the_package_declares():
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=settings.REPOSITORY)
     assert done.returncode == 0 and "jobs_per_person" in done.stdout
+
+
+def test_the_entry_point_for_jupyter_names_a_server_with_a_port_and_a_base_url():
+    [(name, target)] = PYPROJECT["project"]["entry-points"]["jupyter_serverproxy_servers"].items()
+    module, function = target.split(":")
+    told = getattr(importlib.import_module(module), function)()
+    assert name == "cnnlab" and {"{port}", "{base_url}cnnlab"} <= set(told["command"]) and told["absolute_url"]
 
 
 @pytest.mark.skipif(not entry_points(name="cnnlab", group="console_scripts"), reason="needs pip install -e .")
@@ -171,9 +180,13 @@ def test_an_installed_wheel_serves_the_app_without_tensorflow(installed):
         with urlopen(f"http://127.0.0.1:{port}/") as answer:
             assert answer.status == 200 and answer.headers["Content-Security-Policy"]
         assert f"http://127.0.0.1:{port}" in (home / "log").read_text()
+        server.terminate()
+        server.wait(30)
+        with pytest.raises(URLError), urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2):
+            pass  # whoever stops the command has stopped the server
     finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
 
 
 def free_port():

@@ -138,6 +138,14 @@ def test_a_shipped_run_is_what_the_first_page_opens_with(home, no_cifar10):
     assert "trained 23 November 2026 on AMD EPYC, 2 of 2 cores, 11 min; it came with the program" in text(app)
 
 
+@pytest.mark.parametrize("words", [{}, {"depth": 3, "regularizer": "dropout"}])
+def test_a_home_whose_queue_cannot_be_opened_shows_the_shipped_results(words, home, no_cifar10):
+    write_report(settings.PRETRAINED, ["3conv-dropout"])
+    (home / "jobs.sqlite").mkdir(parents=True)  # SQLite says what it says of a folder that nobody may write into
+    app = opened(**words)
+    assert not app.exception and app.metric and len(app.get("vega_lite_chart")) == 2
+
+
 def test_the_form_shows_what_the_address_says():
     app = opened(**small(seed="5"))
     assert app.number_input(key="f_epochs").value == 4
@@ -614,8 +622,8 @@ def test_my_trainings_lists_state_result_and_link_of_mine_only():
     Queue().submit(dataclasses.replace(SMALL, depth=4), "somebody-else")
     rows = [one.proto.label for one in app.run().get("page_link")]
     assert [row for row in rows if ": " in row and "conv" in row] == [
-        f"{deeper.title}: 2nd in line",  # somebody who has had no turn yet is before it
-        f"{SMALL.title}: validation 62.0 %",
+        f"2nd in line: {deeper.title}",  # somebody who has had no turn yet is before it
+        f"validation 62.0 %: {SMALL.title}",
     ]
 
 

@@ -1,13 +1,15 @@
-"""The commands that serve and maintain: start, dispatch, top-images, probe, batchnorm, settings, doctor, bench, dev."""
+"""The commands that serve and maintain: start, export-site, dispatch, top-images, probe, batchnorm, settings, ..."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
 from cnnlab import settings
-from cnnlab.cli.output import print_progress
+from cnnlab.cli.output import print_error, print_progress
 from cnnlab.experiment import CHOICES
 from cnnlab.settings import SettingsError
 
@@ -107,7 +109,10 @@ def bench(name: str, **options: Any) -> None:
 @click.argument("streamlit_options", nargs=-1, type=click.UNPROCESSED)
 def start(streamlit_options: tuple[str, ...]) -> int:
     """Start the app and print its address, as `cnnlab` alone does. Options go to Streamlit: --server.port 8600"""
-    return subprocess.run([*_streamlit_command(), *streamlit_options], check=False).returncode
+    command = [*_streamlit_command(), *streamlit_options]
+    if os.name == "posix":  # this process becomes the server, so who stops it stops the server
+        os.execv(command[0], command)
+    return subprocess.run(command, check=False).returncode
 
 
 def _streamlit_command() -> list[str]:
@@ -130,4 +135,21 @@ def dev(streamlit_options: tuple[str, ...]) -> int:
     return subprocess.run([*command, *streamlit_options], cwd=settings.REPOSITORY, check=False).returncode
 
 
-COMMANDS = (start, dispatch, top_images, probe, batchnorm, print_settings, doctor, bench, dev)
+@click.command("export-site")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("names", metavar="[RUN]...", nargs=-1)
+def export_site(folder: Path, names: tuple[str, ...]) -> int:
+    """Write Look inside for these runs (default: 3conv-dropout) as static files that any web server serves."""
+    from cnnlab.site_export import SiteError
+    from cnnlab.site_export import export_site as write_site
+    from cnnlab.storage import runs
+
+    try:
+        size = write_site(folder, [runs.open_run(name) for name in names or ["3conv-dropout"]])
+    except SiteError as error:
+        return print_error(str(error), 2)
+    click.echo(f"{folder}: {size / 1e6:.1f} MB; try it with python -m http.server --directory {folder}")
+    return 0
+
+
+COMMANDS = (start, export_site, dispatch, top_images, probe, batchnorm, print_settings, doctor, bench, dev)

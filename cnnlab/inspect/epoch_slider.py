@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from cnnlab import settings
 from cnnlab.formatting import percent
 from cnnlab.inspect.context import InspectContext
 from cnnlab.rendering import charts
@@ -16,6 +17,10 @@ from cnnlab.rendering.feature_map_grid import shared_vmax
 from cnnlab.ui import cache, query_state, selection
 from cnnlab.ui.state import session_key, url_param
 
+ROUNDED_SNAPSHOT = (
+    "The weights of this epoch were rounded to six significant bits before they were stored. The pictures come from the"
+    " rounded weights. Their accuracy differs from the curve by up to 0.9 points."
+)
 SECONDS_PER_EPOCH = 1.0  # seconds for one epoch
 EPOCH = session_key("inspect.epoch_slider.epoch")
 SESSION_PLAYING = session_key("inspect.epoch_slider.playing")
@@ -104,6 +109,8 @@ def learning_curve(context: InspectContext) -> None:
     spec = charts.cached_spec("chart_specs.epoch_cursor", context.run.experiment.epochs)
     st.vega_lite_chart(spec=charts.with_data(spec, **figures), key="epoch curve", alt=alt, width="stretch")
     st.caption(f"{description} (dashed)".replace(" %", "\N{NO-BREAK SPACE}%") if len(here) else description)
+    if context.run.path.is_relative_to(settings.PRETRAINED) and context.epoch != context.run.experiment.epochs:
+        st.caption(ROUNDED_SNAPSHOT)
 
 
 def _on_epoch_selected() -> None:

@@ -1,6 +1,5 @@
 """The teacher's board of a class: code and QR code, votes with their tally, the students' places, answers as CSV."""
 
-import io
 import time
 from urllib.parse import urlsplit
 
@@ -75,9 +74,8 @@ def invitation(lesson_class: LessonClass) -> None:
     """The code in large letters, the address, its QR code."""
     address = join_address(lesson_class.code)
     st.metric("Code of the class, on the page Lesson", lesson_class.code)
-    picture = io.BytesIO()
-    segno.make(address, error="m").save(picture, kind="png", scale=6, border=3)
-    st.image(picture.getvalue(), width=220)
+    picture = segno.make(address, error="m").png_data_uri(scale=6, border=3)
+    st.html(f'<img src="{picture}" width="220" alt="QR code of the address below">')
     st.caption(escape_markdown(address))
 
 

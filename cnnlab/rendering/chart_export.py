@@ -14,30 +14,34 @@ VEGA_LITE_VERSION = "6.1"  # the version that Altair 6 writes
 FONT = "Liberation Sans, Arial, sans-serif"
 
 
-def to_svg(spec: Spec) -> str:
-    """The chart as SVG on a white background."""
+def to_svg(spec: Spec, title: str = "") -> str:
+    """The chart as SVG on a white background, below `title`, which says what the page says beside it."""
     import vl_convert  # with its JavaScript engine 0.1 GB: only where somebody downloads
 
-    return str(vl_convert.vegalite_to_svg(standalone_spec(spec), vl_version=VEGA_LITE_VERSION, allowed_base_urls=[]))
+    return str(
+        vl_convert.vegalite_to_svg(standalone_spec(spec, title), vl_version=VEGA_LITE_VERSION, allowed_base_urls=[])
+    )
 
 
-def to_png(spec: Spec) -> bytes:
-    """The chart as PNG on a white background."""
+def to_png(spec: Spec, title: str = "") -> bytes:
+    """The same as PNG."""
     import vl_convert
 
     return bytes(
         vl_convert.vegalite_to_png(
-            standalone_spec(spec), vl_version=VEGA_LITE_VERSION, scale=PNG_SCALE, allowed_base_urls=[]
+            standalone_spec(spec, title), vl_version=VEGA_LITE_VERSION, scale=PNG_SCALE, allowed_base_urls=[]
         )
     )
 
 
-def standalone_spec(spec: Spec) -> dict[str, Any]:
+def standalone_spec(spec: Spec, title: str = "") -> dict[str, Any]:
     """The specification with its data as plain rows, a width, and the background that its colors adapt to."""
     figures = pa.ipc.open_stream(io.BytesIO(spec["datasets"]["figures"])).read_all().to_pylist()
     config = {**spec.get("config", {}), "font": FONT}
+    named = {"title": {"text": title, "anchor": "start", "fontSize": 13, "fontWeight": "normal"}} if title else {}
     return {
         **spec,
+        **named,
         "datasets": {"figures": figures},
         "width": EXPORT_WIDTH,
         "background": BACKGROUND["light"],

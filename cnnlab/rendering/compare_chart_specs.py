@@ -115,7 +115,7 @@ def _panel_hover(base: alt.Chart, at_top: bool) -> list[Any]:
         name="epoch", nearest=True, on="pointerover", fields=["epoch"], empty=False, clear="pointerout"
     )
     pick = alt.selection_point(name="pick", fields=["network"], on="click", toggle=False, clear=False)
-    offset = "6" if at_top else str(PANEL_HEIGHT - TOP - BOTTOM - 36)
+    offset = "6" if at_top else str(PANEL_HEIGHT - TOP - BOTTOM - 48)
     rule = hover.transform_calculate(line=f"datum.top + {TOP}", below=f"datum.top + {PANEL_HEIGHT - BOTTOM}")
     words = hover.transform_calculate(line=f"datum.top + {TOP} + {offset}", place="datum.end - 4")
     return [
@@ -130,19 +130,17 @@ def _panel_hover(base: alt.Chart, at_top: bool) -> list[Any]:
             text="text:N",
             opacity=alt.condition(epoch, alt.value(1), alt.value(0)),
         ),
-        hover.mark_point(opacity=0, size=60, cursor="pointer")
-        .encode(
-            y=_at("y", alt.Y),
-            tooltip=[alt.Tooltip("name:N", title="network"), alt.Tooltip("text:N", title="figures")],
-        )
+        hover.mark_point(opacity=0, size=60, cursor="pointer", description=alt.expr("datum.name + ': ' + datum.text"))
+        .encode(y=_at("y", alt.Y))
         .add_params(epoch, pick),
     ]
 
 
 @lru_cache(maxsize=64)
-def overlay(names: tuple[str, ...], colors: tuple[str, ...], epochs: int, form: str) -> Spec:
-    """Figures: run, epoch, value. One color and one dash for each run; the page has the legend at the side."""
+def overlay(names: tuple[str, ...], colors: tuple[str, ...], epochs: int, form: str, legend: bool) -> Spec:
+    """Figures: run, epoch, value. One color and one dash for each run; the page has the legend, a file needs it."""
     dashes = [DASHES[index % len(DASHES)] for index in range(len(names))]
+    look = alt.Legend(title=None, orient="right", labelLimit=420, symbolSize=300) if legend else None
     nearest = alt.selection_point(nearest=True, on="pointerover", fields=["epoch"], empty=False, clear="pointerout")
     base = alt.Chart(FIGURES).encode(
         x=alt.X(
@@ -152,10 +150,10 @@ def overlay(names: tuple[str, ...], colors: tuple[str, ...], epochs: int, form: 
             axis=alt.Axis(tickMinStep=1, tickCount=6, format="d", grid=False, labelFlush=True),
         ),
         y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(format=form, tickCount=6)),
-        color=alt.Color("run:N", scale=alt.Scale(domain=list(names), range=list(colors)), legend=None),
+        color=alt.Color("run:N", scale=alt.Scale(domain=list(names), range=list(colors)), legend=look),
     )
     lines = base.mark_line(strokeWidth=2.5, aria=False).encode(
-        strokeDash=alt.StrokeDash("run:N", scale=alt.Scale(domain=list(names), range=dashes), legend=None)
+        strokeDash=alt.StrokeDash("run:N", scale=alt.Scale(domain=list(names), range=dashes), legend=look)
     )
     points = base.mark_point(filled=True, size=60).encode(
         opacity=alt.condition(nearest, alt.value(1), alt.value(0)),
@@ -207,7 +205,7 @@ def cost_scatter(title: str, form: str) -> Spec:
     shapes = alt.Scale(domain=[str(depth) for depth in SHAPES], range=list(SHAPES.values()))
     base = alt.Chart(FIGURES).encode(
         x=alt.X(
-            "cost:Q", title=title, scale=alt.Scale(zero=False, padding=24), axis=alt.Axis(format=form, tickCount=5)
+            "cost:Q", title=title, scale=alt.Scale(zero=False, padding=64), axis=alt.Axis(format=form, tickCount=5)
         ),
         color=alt.Color("regularizer:N", scale=colors, legend=None),
     )
@@ -224,11 +222,18 @@ def cost_scatter(title: str, form: str) -> Spec:
         base.mark_point(filled=True, size=150, opacity=1).encode(
             y=alt.Y("accuracy:Q", **y), shape=alt.Shape("depth:N", scale=shapes, legend=None), tooltip=shown
         ),
-        base.mark_text(align="left", dx=10, fontSize=12, aria=False).encode(
-            y=alt.Y("accuracy:Q", **y), text="label:N", color=alt.value(alt.expr(TEXT_COLOR))
-        ),
+        *(_cost_labels(base, y, depth) for depth in SHAPES),
     ]
-    return to_spec(alt.layer(*layers).properties(height=340, padding=_room(right=90)))
+    return to_spec(alt.layer(*layers).properties(height=340, padding=_room()))
+
+
+def _cost_labels(base: alt.Chart, y: dict[str, Any], depth: int) -> Any:
+    """The names of the networks of this depth: those of the deepest on the right, the others on the left."""
+    deepest = depth == max(SHAPES)
+    mark = base.transform_filter(f"datum.depth == '{depth}'").mark_text(
+        align="left" if deepest else "right", dx=10 if deepest else -10, fontSize=12, aria=False
+    )
+    return mark.encode(y=alt.Y("accuracy:Q", **y), text="label:N", color=alt.value(alt.expr(TEXT_COLOR)))
 
 
 @lru_cache(maxsize=16)

@@ -104,10 +104,12 @@ def _axis_rows(number: int, what: str, epochs: int, high: float) -> list[dict[st
     ]
 
 
-def overlay_chart(named: Mapping[str, History], colors: Sequence[str], epochs: int, what: str = "accuracy") -> Spec:
+def overlay_chart(
+    named: Mapping[str, History], colors: Sequence[str], epochs: int, what: str = "accuracy", legend: bool = False
+) -> Spec:
     """One curve of several runs in one chart; histories by title, a color for each; `what` is one of CURVES.
 
-    A gap is drawn in percentage points.
+    A gap is drawn in percentage points. With `legend` the chart names its lines, as a file must.
     """
     factor = 100 if what == "gap" else 1
     rows = [
@@ -118,7 +120,7 @@ def overlay_chart(named: Mapping[str, History], colors: Sequence[str], epochs: i
     ]
     form = {"accuracy": ".0%", "gap": "~g"}.get(what, "~g")
     return with_data(
-        cached_spec("compare_chart_specs.overlay", tuple(named), tuple(colors), epochs, form),
+        cached_spec("compare_chart_specs.overlay", tuple(named), tuple(colors), epochs, form, legend),
         run=[row[0] for row in rows],
         epoch=[row[1] for row in rows],
         value=[row[2] for row in rows],

@@ -21,6 +21,7 @@ TEXT = {"light": "#10161e", "dark": "#e8edf2"}  # by theme, as in .streamlit/con
 BACKGROUND = {"light": "#ffffff", "dark": "#12171d"}  # by theme, as in .streamlit/config.toml
 TEXT_ON_PRIMARY = {"light": "#ffffff", "dark": "#0b1622"}  # the words of a primary button, by theme
 BLACK, WHITE = "#000000", "#ffffff"
+SHADOW = "rgb(0 0 0 / 30%)"  # of what lies over the page
 LINE_STYLES = {  # name: (colour, dash)
     "training": (TRAINING, [1, 0]),
     "validation": (VALIDATION, [6, 3]),

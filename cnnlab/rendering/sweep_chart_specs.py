@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 
 from cnnlab.rendering.chart_specs import FIGURES, TEXT_COLOR, Spec, to_spec
-from cnnlab.rendering.palette import GREY, LABEL_NOISE_LINES, LINE_STYLES, SELECTED
+from cnnlab.rendering.palette import BLACK, GREY, LABEL_NOISE_LINES, LINE_STYLES, SELECTED, WHITE
 
 INK = alt.expr(TEXT_COLOR)
 ROOM = {"left": 4, "top": 8, "right": 18, "bottom": 4}
@@ -59,11 +59,11 @@ def heat_map(as_points: bool, rows: int) -> Spec:
         x=alt.X("column:N", sort=None, title="strength", axis=alt.Axis(labelAngle=0, domain=False, ticks=False)),
         y=alt.Y("row:N", sort=None, title=None, axis=alt.Axis(domain=False, ticks=False)),
     )
-    cells = base.mark_rect(stroke="#ffffff", strokeWidth=2).encode(
+    cells = base.mark_rect(stroke=WHITE, strokeWidth=2).encode(
         color=alt.Color("value:Q", scale=scheme, legend=None), tooltip=told
     )
     text = base.mark_text(fontSize=13, aria=False).encode(
-        text="label:N", color=alt.condition("datum.dark", alt.value("#ffffff"), alt.value("#000000"))
+        text="label:N", color=alt.condition("datum.dark", alt.value(WHITE), alt.value(BLACK))
     )
     return _finish(alt.layer(cells, text), CELL_HEIGHT * rows + 50)
 

@@ -16,7 +16,7 @@ from cnnlab.jobs.job import Job
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.rendering.palette import BACKGROUND, TEXT_ON_PRIMARY
+from cnnlab.rendering.palette import BACKGROUND, SHADOW, TEXT_ON_PRIMARY
 from cnnlab.settings import SettingsError
 from cnnlab.storage.runs import UnknownRun
 from cnnlab.ui import auth, browser_identity, cache, presence, streamlit_patches
@@ -36,7 +36,7 @@ button[data-testid^="stBaseButton-primary"] {{ color: {BUTTON_TEXT}; }}
 .st-key-running button {{ padding: 0 0.4rem; min-height: 1.6rem; color: inherit !important; }}
 .st-key-notices {{ position: fixed; top: 3.6rem; right: 1rem; z-index: 1000001; width: min(22rem, 92vw) !important; }}
 .st-key-notices > [data-testid="stLayoutWrapper"] {{ background: {PAGE_COLOR}; border-radius: 0.5rem;
-  box-shadow: 0 2px 10px rgb(0 0 0 / 30%); }}
+  box-shadow: 0 2px 10px {SHADOW}; }}
 :has(> .st-key-phone_navigation) {{ display: none; }}
 [data-testid="stFullScreenFrame"] > div[height] svg.marks {{ width: 100%; height: calc(100vh - 5rem); }}
 @media (max-width: 768px) {{
@@ -46,6 +46,7 @@ button[data-testid^="stBaseButton-primary"] {{ color: {BUTTON_TEXT}; }}
   .st-key-phone_navigation a {{ padding: 0.1rem 0.3rem; }}
   .st-key-phone_navigation p {{ font-size: 0.85rem; white-space: nowrap; }}
   .st-key-running {{ top: 2.9rem; right: 0.6rem; }}
+  .st-key-notices {{ top: 5.2rem; }}
 }}
 </style>"""
 

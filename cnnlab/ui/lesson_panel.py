@@ -139,9 +139,7 @@ def heading(lesson: OpenLesson, number: int) -> None:
     chapter = lesson.sheet.chapter_of(lesson.step)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(f"**{escape_markdown(chapter.title)}**", width="stretch")
-        if st.button(
-            "", key="lesson_fold", icon=":material/close_fullscreen:", help="Fold the lesson", type="tertiary"
-        ):
+        if st.button("Fold", key="lesson_fold", help="Fold the lesson", type="tertiary"):
             learners.fold(lesson_store.lesson_file(), lesson.learner, True)
             st.rerun()
         if st.button("Close", key="lesson_close", help="Close the lesson; answers stay", type="tertiary"):

@@ -42,7 +42,7 @@ def my_trainings_popover(label: str, rows: list[TrainingRow]) -> None:
         if not rows:
             st.caption("You have not asked for a training yet.")
         for row in rows:
-            app_shell.page_link("train", f"{row.title}: {row.state}", row.params, icon=row.icon)
+            app_shell.page_link("train", f"{row.state}: {row.title}", row.params, icon=row.icon)
         nickname_field()
 
 

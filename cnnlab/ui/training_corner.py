@@ -17,7 +17,7 @@ from cnnlab.ui.selection import experiment_params
 from cnnlab.ui.state import session_key
 
 POLL_SECONDS = 2.0
-NOTICE_SECONDS = 12.0
+NOTICE_SECONDS = 20.0
 SESSION_STATUS = session_key("training_corner.status")  # the label of the popover
 SESSION_ROWS = session_key("training_corner.rows")
 SESSION_REVISION = session_key("training_corner.queue_revision")  # of the queue when these were made
@@ -64,7 +64,7 @@ def notices_panel() -> None:
         for notice in current:
             with st.container(border=True, gap="xsmall"):
                 st.markdown(f"{notice.icon} {notice.sentence}")
-                with st.container(horizontal=True):
+                with st.container(horizontal=True, vertical_alignment="center"):
                     if notice.params:
                         app_shell.page_link("train", "Open", notice.params, icon=":material/open_in_new:")
                     st.button(

@@ -5,6 +5,7 @@ from cnnlab.experiment import Experiment
 from cnnlab.explanations import training_progress
 from cnnlab.jobs import eta
 from cnnlab.jobs.job import QUEUED, Job
+from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.ui import cache
 
 
@@ -26,12 +27,17 @@ def measured_runs() -> list[eta.Measured]:
 
 
 def expected_duration(experiment: Experiment) -> str:
-    """The expected duration of a training asked for now, and its place in the queue: 'about 9 min, 2nd in line'."""
+    """The expected duration of a training asked for now, and its place in the queue: 'about 9 min, 2nd in line'.
+
+    Without the place where the queue cannot be used, as in a folder that nobody may write into: results are shown then.
+    """
     seconds = eta.seconds_left(experiment, measured_runs())
     expected = f"about {formatting.duration(seconds)}" if seconds else "time unknown (first run)"
-    line = cache.open_queue().active()
-    waiting = sum(job.state == QUEUED for job in line)
-    starts_now = len(line) < cache.open_queue().slots()
+    try:
+        line = cache.open_queue().active()
+        waiting, starts_now = sum(job.state == QUEUED for job in line), len(line) < cache.open_queue().slots()
+    except QueueError:
+        return expected
     return expected if starts_now else f"{expected}, {formatting.queue_position(waiting + 1)}"
 
 

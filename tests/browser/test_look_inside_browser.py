@@ -14,7 +14,7 @@ from cnnlab.experiment import Experiment
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
 from cnnlab.storage.files import write_npz
-from cnnlab.ui.app_shell import POLL_SECONDS
+from cnnlab.ui.training_corner import POLL_SECONDS
 
 pytestmark = pytest.mark.browser
 

@@ -102,15 +102,22 @@ def test_on_a_phone_the_pages_are_in_a_row_that_covers_nothing(app, new_tab):
     opened(tab, app, "compare")
     assert tab.get_by_test_id("stExpandSidebarButton").is_hidden()
     links = tab.locator(".st-key-phone_navigation a")
-    links.nth(3).wait_for()
-    assert [link.inner_text() for link in links.all()] == ["Train", "Compare", "Look inside", "Mistakes"]
+    links.nth(4).wait_for()
+    assert [link.inner_text() for link in links.all()] == [
+        "Train",
+        "Compare",
+        "Sweeps",
+        "Look inside",
+        "Mistakes",
+        "Lesson",
+    ]
     assert all(is_on_screen(link.bounding_box(), NARROW) for link in links.all())
-    links.nth(3).click()
+    links.nth(4).click()
     title = tab.get_by_role("heading", name="Which images does the network get wrong, and how confident was it?")
     title.wait_for()
     settled(tab)
     assert tab.get_by_test_id("stSidebar").is_hidden()
-    assert links.nth(3).bounding_box()["y"] + links.nth(3).bounding_box()["height"] <= title.bounding_box()["y"]
+    assert links.nth(4).bounding_box()["y"] + links.nth(4).bounding_box()["height"] <= title.bounding_box()["y"]
 
 
 def test_the_cells_of_the_matrix_can_be_hit_with_a_thumb(app, new_tab):

@@ -25,6 +25,7 @@ COSTS = {
     "multiply_adds": ("million multiply-adds an image", ".2f"),
     "parameters": ("parameters", ",.0f"),
 }
+MARKS = "Square: 2 convolution layers, circle: 3. Vertical line: 95 % interval of the accuracy."
 
 
 def cost(table: Sequence[ReportRow]) -> None:
@@ -45,23 +46,24 @@ def cost(table: Sequence[ReportRow]) -> None:
     if times and which == "seconds":
         st.write(describe_extremes(times, [one.model.name for one in results]))
     words = describe_cost_chart(title, {point.title: (point.cost, point.accuracy) for point in points})
-    chart_with_download(cost_chart(points, title, form), alt=words, key="cost", name=f"accuracy and {title}")
+    chart_with_download(
+        cost_chart(points, title, form), alt=words, key="cost", name=f"accuracy and {title}", title=MARKS
+    )
     st.caption(describe_cost(which, times))
 
 
 def describe_cost(which: str, times: EpochTimes | None) -> str:
     """How the cost was counted or measured, and what the marks are."""
-    marks = "Square: 2 convolution layers, circle: 3. Vertical line: 95 % interval of the accuracy."
     if which == "seconds" and times:
-        return f"{describe_measurement(times)} {marks}"
+        return f"{describe_measurement(times)} {MARKS}"
     if which == "multiply_adds":
         return (
             "Multiply-adds of the convolution and dense layers, forward, one image. A step of training costs about"
-            f" three times as much. {marks}"
+            f" three times as much. {MARKS}"
         )
     return (
         "2-conv has more parameters than 3-conv: its first dense layer reads maps of 6x6 instead of 2x2 values."
-        f" {marks}"
+        f" {MARKS}"
     )
 
 

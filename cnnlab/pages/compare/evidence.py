@@ -131,7 +131,10 @@ def ranking(
     st.write(best_sentence([one.title for one in networks], values, by_title, as_points=as_points))
     words = charts.describe_ranking([one.title for one in networks], values, as_points)
     file = "gaps" if as_points else "validation accuracies"
-    chart_with_download(ranking_chart(networks, as_points), alt=words, key=f"ranking {title}", name=file)
+    spec = ranking_chart(networks, as_points)
+    chart_with_download(
+        spec, alt=words, key=f"ranking {title}", name=file, title=f"{title}: dot, mean; line, 95 % interval"
+    )
 
 
 def ranked_network(

@@ -43,10 +43,12 @@ def panels(rows: Sequence[ReportRow], split: str) -> None:
     if drawn:
         training = TRAINING_MEASURES[str(st.session_state[SESSION_MEASURE])]
         seeds = {name: len(found) for name, found in drawn.items()}
-        st.html(palette.legend_html(f"training, {training}", split, band=describe_band(list(seeds.values()))))
+        band = describe_band(list(seeds.values()))
+        st.html(palette.legend_html(f"training, {training}", split, band=band))
         spec, words = panels_chart(tuple(drawn), moments(drawn), what, is_reported(), split, drawn)
         event = chart_with_download(
             spec, alt=words, key=f"curves {split}", name=f"learning curves {what} {split}",
+            title=f"{what}: blue, training, {training}; red, {split}; ring, best epoch{'; ' if band else ''}{band}",
             on_select="rerun", selection_mode="pick",
         )  # fmt: skip
         open_picked(event)

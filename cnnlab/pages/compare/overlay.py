@@ -52,8 +52,10 @@ def draw(chosen: Sequence[Run], what: str) -> None:
     colors = [palette.REGULARIZER_COLORS[run.experiment.regularizer] for run in chosen]
     describe = curves.describe_loss if what == "loss" else curves.describe_accuracy
     words = " ".join(describe(cache.history(run), run.title, run.experiment.split) for run in chosen)
-    spec = overlay_chart(named, colors, max(run.experiment.epochs for run in chosen), what)
-    chart_with_download(spec, alt=words, key="overlay", name=f"{what} of networks")
+    epochs = max(run.experiment.epochs for run in chosen)
+    spec, saved = (overlay_chart(named, colors, epochs, what, legend) for legend in (False, True))
+    title = overlay_measure(chosen, what)
+    chart_with_download(spec, alt=words, key="overlay", name=f"{what} of networks", title=title, saved=saved)
 
 
 def legend_html(chosen: Sequence[Run]) -> str:

@@ -17,6 +17,8 @@ from cnnlab.ui import cache
 from cnnlab.ui.chart_download import chart_with_download
 from cnnlab.ui.scrolling_table import scrolling_table
 
+AGREEMENT = "Share of the test images for which two networks predict the same class"
+
 
 def predictions(table: Sequence[ReportRow]) -> None:
     """Both sections; nothing where no run has predictions."""
@@ -55,7 +57,9 @@ def agreements(results: PredictionResults) -> None:
     with left:
         names = [model_label(name) for name in results.names]
         words = sentences.describe_agreement_chart(results)
-        chart_with_download(agreement_chart(names, results.agreements), alt=words, key="agreement", name="agreement")
+        chart_with_download(
+            agreement_chart(names, results.agreements), alt=words, key="agreement", name="agreement", title=AGREEMENT
+        )
     with right:
         st.write(sentences.describe_agreements(results))
         if results.ensemble:
