@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from cnnlab import data, settings
 from cnnlab.analysis import adversarial, attribution, effective_receptive_field, heatmap_sanity
-from cnnlab.data import Dataset, load_dataset
+from cnnlab.data import Dataset, load_dataset, shapes
 from cnnlab.data.cifar10 import CLASSES
 from cnnlab.data.photo_preprocessing import prepare_photo
 from cnnlab.data.samples import sample_images
@@ -51,7 +51,7 @@ def opened(**address: object) -> AppTest:
 
         page()
 
-    test = AppTest.from_function(script, default_timeout=30)
+    test = AppTest.from_function(script, default_timeout=90)
     test.session_state["inspect.image_controls.picker"] = True  # open, so that what lies in it is listened to
     for name, value in address.items():
         test.query_params[name] = str(value)
@@ -522,7 +522,10 @@ def test_a_heat_map_is_compared_with_untrained_and_random_weights(made):
 
 
 @pytest.mark.slow
-def test_on_shapes_the_share_of_the_heat_inside_the_shape_is_said(made):
+def test_on_shapes_the_share_of_the_heat_inside_the_shape_is_said(made, monkeypatch, tmp_path):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    for name in ("TRAIN_POOL", "VALIDATION", "TEST"):
+        monkeypatch.setattr(shapes, name, 50)  # drawn in a moment
     experiment = Experiment(dataset="shapes", depth=2, filters=8, epochs=2)
     run = write_run(settings.runs_dir() / experiment.key, experiment)
     test = opened(run=run.name, view="why")

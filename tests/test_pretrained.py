@@ -12,7 +12,7 @@ from cnnlab import settings
 from cnnlab.analysis import metrics
 from cnnlab.data import load_dataset
 from cnnlab.data.samples import sample_images
-from cnnlab.jobs import shipped_top_images
+from cnnlab.jobs import probe_job, shipped_top_images
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
 from cnnlab.report_models import REPORT
@@ -105,6 +105,14 @@ def test_the_ten_of_the_report_are_shipped_and_further_seeds_and_nothing_else():
 
 
 SEEDS = settings.PRETRAINED / "seeds"
+
+
+@pytest.mark.parametrize("name", REPORT)
+def test_shipped_probes_read_more_from_a_hidden_layer_than_from_pixels_or_before_training(name):
+    found = probe_job.load(runs.open_run(name))
+    best = max(found.trained, key=found.trained.get)
+    assert best.startswith("dense") and found.test_images == 1000
+    assert found.trained[best] > max(found.trained["rescale"], found.untrained[best]) + 0.1
 
 
 @pytest.mark.cifar

@@ -41,6 +41,7 @@ from cnnlab.ui.state import url_params_of
 DEFAULT_RUN = "final-3conv-dropout"  # the report shows the feature maps of this one
 VIEW_STYLE = """<style>@media (max-width: 640px) {
   .st-key-url-view [role="radiogroup"] { flex-wrap: nowrap; overflow-x: auto; }
+  .st-key-url-view [role="radiogroup"] > * { flex: 0 0 auto; }
 }</style>"""
 VIEWS: dict[str, tuple[str, Callable[[InspectContext], None]]] = {
     "maps": ("All maps", feature_maps.feature_maps_view),
