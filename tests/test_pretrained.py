@@ -100,7 +100,7 @@ def test_early_snapshots_still_predict_about_as_well_as_the_history_says(name):
 
 
 def test_the_ten_of_the_report_are_shipped_and_further_seeds_and_nothing_else():
-    assert {path.name for path in Path(settings.PRETRAINED).iterdir()} == {*REPORT, "seeds"}
+    assert {path.name for path in Path(settings.PRETRAINED).iterdir()} == {*REPORT, "seeds", "epoch_seconds.json"}
     assert {path.name for path in SEEDS.iterdir()} == {run.key for run in runs.shipped_seeds()}
 
 
