@@ -320,7 +320,7 @@ def test_filters_and_layers_that_are_not_there_cannot_be_switched_off():
 
 def test_occlusion_is_the_probability_lost_when_keras_sees_the_covered_image():
     network, images, _ = looked_at(NORMED, 1)
-    result = attribution.occlusion(network.layers, network.weights, images[0], 4, patch=12, stride=5, grey=100)
+    result = attribution.occlusion(network.layers, network.weights, images[0], 4, patch=12, stride=5, gray=100)
     assert result.tops.tolist() == result.lefts.tolist() == [0, 5, 10, 15, 20]
     covered = np.repeat(images, 26, axis=0)
     for number, (top, left) in enumerate((top, left) for top in result.tops for left in result.lefts):
@@ -346,7 +346,7 @@ def test_every_pixel_is_covered_and_gets_the_mean_over_the_patches_that_covered_
     assert result.heatmap[15, 20] == pytest.approx(float(result.drop[np.ix_(row, column)].mean()), abs=1e-6)
 
 
-@pytest.mark.parametrize("wrong", [{"patch": 0}, {"patch": 33}, {"stride": 0}, {"stride": 9}, {"grey": 256}])
+@pytest.mark.parametrize("wrong", [{"patch": 0}, {"patch": 33}, {"stride": 0}, {"stride": 9}, {"gray": 256}])
 def test_occlusion_refuses_what_makes_no_sense(wrong):
     network, images, _ = looked_at(PLAIN, 1)
     with pytest.raises(ValueError, match=f"Received: {next(iter(wrong))}"):

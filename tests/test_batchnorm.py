@@ -16,6 +16,7 @@ from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import LayerOrder, layer_names, network_layers
 from cnnlab.report_models import REPORT
 from cnnlab.storage import files, runs
+from cnnlab.storage.history_file import REESTIMATED_COLUMNS
 
 SMALL = {"dataset": "shapes", "regularizer": "batchnorm", "train_images": 300, "filters": 4, "dense": 16, "epochs": 2}
 NETWORKS = [(1, "before_relu"), (2, "before_relu"), (3, "before_relu"), (3, "after_relu"), (3, "after_pool")]
@@ -204,7 +205,7 @@ def test_the_command_gives_an_older_run_the_figures_that_a_newer_one_recorded(tr
     result = batchnorm_job.run_job(run, images=300)
     computed, recorded = run.reestimated_history(), trained.reestimated_history()
     assert list(computed["epoch"]) == [0, 1, 2]
-    for name in runs.OPTIONAL_HISTORY_COLUMNS:
+    for name in REESTIMATED_COLUMNS:
         np.testing.assert_allclose(computed[name], recorded[name], rtol=0.01, atol=0.02)  # early weights are float16
     assert result["images"] == result["train_eval_images"] == 300 and result["epochs"][0]["largest_lag"]["bn1"] > 0
 

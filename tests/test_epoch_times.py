@@ -99,7 +99,7 @@ def test_the_benchmark_measures_all_eight_and_keeps_them(home_with_cifar10, monk
     epochs.bench_epochs(BenchOptions(rounds=1, batches=5))
     times = read_epoch_times(measured_path())
     measured_path().unlink()
-    assert list(times.seconds) == EIGHT and times.batches == 5 and times.rounds == 1
+    assert set(times.seconds) == set(EIGHT) and times.batches == 5 and times.rounds == 1
     assert all(values[0] > 1 for values in times.seconds.values())  # no machine trains 40,000 images in a second
     assert f"n={times.rounds}" in capsys.readouterr().out
 

@@ -8,20 +8,22 @@ from markdown_it import MarkdownIt
 from cnnlab.lab_report.content import Entry, LabReport
 from cnnlab.lab_report.figures import Figure
 from cnnlab.lab_report.run_table import HEADS, run_rows
+from cnnlab.rendering import palette
 
-STYLE = """
-body { font: 1rem/1.5 "Liberation Sans", Arial, sans-serif; color: #10161e; background: #fff; max-width: 48rem;
-  margin: 2rem auto; padding: 0 1rem; }
-h1 { margin-bottom: 0.2rem; } h2 { margin-top: 2rem; border-bottom: 1px solid #d3dae2; }
-.answer { border-left: 0.25rem solid #0a5c8f; padding: 0.25rem 0.75rem; margin: 0.75rem 0; white-space: pre-wrap; }
-.evidence { background: #f2f5f8; padding: 0.5rem 0.75rem; margin: 0.5rem 0; }
-figure { margin: 1rem 0; break-inside: avoid; } figure img { max-width: 100%; image-rendering: pixelated; }
-figcaption, .meta { color: #47525e; font-size: 0.9rem; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: 0.9rem; }
-th, td { border: 1px solid #d3dae2; padding: 0.25rem 0.5rem; text-align: left; }
-section { break-inside: avoid-page; }
-@page { margin: 2cm; }
-@media print { body { margin: 0; max-width: none; } h2 { break-after: avoid; } }
+STYLE = f"""
+body {{ font: 1rem/1.5 "Liberation Sans", Arial, sans-serif; color: {palette.PAGE_TEXT}; background: {palette.WHITE};
+  max-width: 48rem; margin: 2rem auto; padding: 0 1rem; }}
+h1 {{ margin-bottom: 0.2rem; }} h2 {{ margin-top: 2rem; border-bottom: 1px solid {palette.BORDER}; }}
+.answer {{ border-left: 0.25rem solid {palette.ACCENT}; padding: 0.25rem 0.75rem; margin: 0.75rem 0;
+  white-space: pre-wrap; }}
+.evidence {{ background: {palette.SOFT_BACKGROUND}; padding: 0.5rem 0.75rem; margin: 0.5rem 0; }}
+figure {{ margin: 1rem 0; break-inside: avoid; }} figure img {{ max-width: 100%; image-rendering: pixelated; }}
+figcaption, .meta {{ color: {palette.SOFT_TEXT}; font-size: 0.9rem; }}
+.wide {{ overflow-x: auto; }} table {{ border-collapse: collapse; font-size: 0.9rem; }}
+th, td {{ border: 1px solid {palette.BORDER}; padding: 0.25rem 0.5rem; text-align: left; }}
+section {{ break-inside: avoid-page; }}
+@page {{ margin: 2cm; }}
+@media print {{ body {{ margin: 0; max-width: none; }} h2 {{ break-after: avoid; }} }}
 """
 
 

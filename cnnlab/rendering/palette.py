@@ -21,6 +21,10 @@ TEXT = {"light": "#10161e", "dark": "#e8edf2"}  # by theme, as in .streamlit/con
 BACKGROUND = {"light": "#ffffff", "dark": "#12171d"}  # by theme, as in .streamlit/config.toml
 TEXT_ON_PRIMARY = {"light": "#ffffff", "dark": "#0b1622"}  # the words of a primary button, by theme
 BLACK, WHITE = "#000000", "#ffffff"
+# The themes of .streamlit/config.toml, for what is drawn outside of Streamlit's elements.
+PAGE_TEXT, SOFT_TEXT, ACCENT = "#10161e", "#47525e", "#0a5c8f"
+SOFT_BACKGROUND, BORDER = "#f2f5f8", "#d3dae2"
+PANEL_BACKGROUND, PANEL_BORDER = f"light-dark({SOFT_BACKGROUND}, #1e2630)", f"light-dark({BORDER}, #36414d)"
 SHADOW = "rgb(0 0 0 / 30%)"  # of what lies over the page
 LINE_STYLES = {  # name: (colour, dash)
     "training": (TRAINING, [1, 0]),

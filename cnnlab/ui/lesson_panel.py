@@ -11,6 +11,7 @@ import streamlit as st
 from cnnlab.lessons import learners
 from cnnlab.lessons.lesson_schema import LessonError
 from cnnlab.lessons.sheet import Step
+from cnnlab.rendering import palette
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.ui import app_shell, lesson_answers, lesson_results, lesson_store
 from cnnlab.ui.lesson_store import OpenLesson
@@ -22,12 +23,12 @@ SESSION_OPENED = session_key("lesson_panel.opened_step")  # the step of the clas
 NARROW = "@media (max-width: 768px)"
 PANEL_STYLE = f"""<style>
 .st-key-{PANEL} {{ position: fixed; right: 0; top: 3.75rem; bottom: 0; width: 23rem; z-index: 990; overflow-y: auto;
-  padding: 0.5rem 1rem 2rem; background: light-dark(#f2f5f8, #1e2630);
-  border-left: 1px solid light-dark(#d3dae2, #36414d); }}
+  padding: 0.5rem 1rem 2rem; background: {palette.PANEL_BACKGROUND};
+  border-left: 1px solid {palette.PANEL_BORDER}; }}
 [data-testid="stMainBlockContainer"] {{ padding-right: 24.5rem; }}
 {NARROW} {{
   .st-key-{PANEL} {{ top: auto; width: 100%; left: 0; height: 45vh; border-left: 0;
-    border-top: 1px solid light-dark(#d3dae2, #36414d); }}
+    border-top: 1px solid {palette.PANEL_BORDER}; }}
   [data-testid="stMainBlockContainer"] {{ padding-right: 1rem; padding-bottom: 50vh; }}
 }}
 </style>"""
