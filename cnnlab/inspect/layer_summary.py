@@ -11,6 +11,7 @@ from cnnlab.formatting import percent
 from cnnlab.inspect import top_images
 from cnnlab.inspect.context import InspectContext
 from cnnlab.ui.image_source import load_image_set
+from cnnlab.ui.scrolling_table import scrolling_table
 
 STRONGEST = 3  # maps of a layer that the table describes
 
@@ -68,7 +69,7 @@ def layer_table(context: InspectContext, rows: list[LayerRow]) -> None:
         strongest = ", ".join(describe_filter(context, row.name, number) for number in row.strongest)
         sizes = f"{row.size}x{row.size} | {row.field}x{row.field}"
         lines.append(f"| {row.name} | {row.maps} | {sizes} | {percent(row.zeros)} | {strongest} |")
-    st.markdown("\n".join(lines))
+    scrolling_table("\n".join(lines), "layers")
     if top_images.load_top_images(context.run) is None:
         st.caption("Which images activate a map most: see the view Top images.")
 

@@ -7,12 +7,16 @@ import streamlit as st
 
 from cnnlab.rendering.markdown import WORD_JOINER
 
+STYLE = """<style>[class*=st-key-table_] { overflow-x: auto; }
+[class*=st-key-table_] td, [class*=st-key-table_] th { white-space: nowrap; }</style>"""
+
 
 def scrolling_table(markdown: str, key: str) -> None:
     """Draw the table and a button that saves it as CSV, in a container whose key is "table_" and `key`.
 
     The button is inside the container that scrolls: while it has the focus, the arrow keys scroll the table.
     """
+    st.html(STYLE)
     with st.container(key=f"table_{key}"):
         st.markdown(markdown)
         st.download_button(

@@ -232,7 +232,7 @@ def test_filters_are_switched_off_and_one_click_brings_them_back(app, tab, made)
 def test_two_runs_stand_side_by_side_on_one_scale(app, tab, made):
     titles = [made[name].experiment.title for name in ("none", "batchnorm")]
     opened(tab, app, run=made["none"].name, view="versus", versus=made["batchnorm"].name)
-    tab.get_by_text(re.compile("Both runs began from the same random numbers")).wait_for()
+    tab.get_by_text(re.compile("Both runs have the same initial weights")).wait_for()
     walls = [tab.locator(f"[role=graphics-document][aria-label*='{run}: 64 maps of conv1']") for run in titles]
     left, right = (wall.locator("svg.marks") for wall in walls)
     left.wait_for()
@@ -286,7 +286,7 @@ def test_on_a_phone_the_picture_and_the_answer_come_first_and_the_first_wall_soo
     answer = tab.get_by_text(re.compile("^Prediction: "))
     wait_until(lambda: answer.bounding_box()["x"] > picture.bounding_box()["x"] + 100, "they stand side by side")
     assert picture.bounding_box()["y"] < 300 and answer.bounding_box()["y"] < 300
-    wait_until(lambda: wall.bounding_box()["y"] < 1.2 * NARROW["height"], "the first wall begins on the second screen")
+    wait_until(lambda: wall.bounding_box()["y"] < 1.3 * NARROW["height"], "the first wall begins soon after")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
