@@ -13,7 +13,7 @@ import streamlit as st
 from history_factories import columns, history, write, write_report
 from streamlit.testing.v1 import AppTest
 
-from cnnlab import data, formatting, settings
+from cnnlab import data, formatting, settings, training_packages
 from cnnlab.data import download, shapes
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import conclusions, curves, training_progress
@@ -789,3 +789,14 @@ def test_the_leader_is_named_with_whom_the_report_names():
 def test_the_diagram_names_what_a_layer_of_an_unlisted_kind_reads():
     total = Layer(name="add2", kind="add", inputs=("conv2", "pool1"), output_shape=(15, 15, 64))
     assert "of conv2 and pool1" in architecture_diagram.diagram_html((total,))
+
+
+@pytest.mark.slow
+def test_without_tensorflow_the_page_says_how_to_get_it_and_offers_no_training(monkeypatch):
+    monkeypatch.setattr(training_packages, "TRAINING_PACKAGES", ("no_such_package",))
+    app = opened(**small())
+    assert not [one for one in app.button if one.key == "train_it"]
+    assert [one for one in app.warning if "TensorFlow" in one.value]
+    first = opened()
+    assert [one.disabled for one in first.button if one.key == "train_small"] == [True]
+    assert not Queue().active()

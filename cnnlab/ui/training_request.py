@@ -15,6 +15,7 @@ from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.settings import SettingsError
 from cnnlab.storage import runs
 from cnnlab.storage.series import find_series
+from cnnlab.training_packages import install_hint
 from cnnlab.ui import app_shell, cache, client_address, selected_network
 from cnnlab.ui.state import session_key
 
@@ -37,6 +38,13 @@ def submit_training(experiment: Experiment) -> None:
         dispatcher_process.ensure_running()
     except (QuotaExceeded, QueueError, SettingsError) as no:
         st.session_state[SESSION_REFUSAL] = str(no)
+
+
+def missing_packages_hint() -> str:
+    """One sentence where this machine is to train and lacks TensorFlow, else ""."""
+    with suppress(SettingsError):  # the page shows the error
+        return install_hint() if settings.current().starts_dispatcher else ""
+    return ""
 
 
 def prepare_training() -> None:

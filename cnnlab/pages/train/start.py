@@ -10,7 +10,7 @@ from cnnlab.pages.train.requested_experiment import on_set_experiment
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell, cache, class_code, damaged_runs, download_panel, selected_network
-from cnnlab.ui.training_request import prepare_training, submit_training
+from cnnlab.ui.training_request import missing_packages_hint, prepare_training, submit_training
 from cnnlab.ui.training_status import TrainingStatus
 from cnnlab.ui.training_times import expected_duration, time_limit_notice
 
@@ -31,6 +31,9 @@ def start_panel(experiment: Experiment) -> None:
         download_panel.download_panel()
         return
     if not class_code.require_class_code():
+        return
+    if hint := missing_packages_hint():
+        st.warning(escape_markdown(hint))
         return
     prepare_training()
     if notice := time_limit_notice(experiment):
