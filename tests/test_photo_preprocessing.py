@@ -144,7 +144,7 @@ def test_padding_keeps_the_whole_picture_between_bars_of_its_average_colour() ->
     assert photo.square.size == (100, 100)
     assert photo.box == (0, -25, 100, 75)
     assert (photo.pixels == (10, 200, 90)).all()
-    assert "average colour" in " ".join(photo.notes)
+    assert "average color" in " ".join(photo.notes)
     assert corners(prepared(saved(quarters(100, 60)), pad=True).pixels[6:26].repeat(2, axis=0)) == UPRIGHT
 
 
@@ -348,7 +348,7 @@ def test_transparent_parts_become_white(mode: str) -> None:
 
 def test_black_and_white_is_told_to_be_unusual() -> None:
     photo = prepared(saved(quarters().convert("1")))
-    assert photo.notes == ("This picture has no colours; the network was trained on colour pictures.",)
+    assert photo.notes == ("This image has no colors; the network was trained on color images.",)
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])

@@ -5,21 +5,19 @@ regression on targets of +1 for the class and -1 for the others; the largest out
 averaged over a grid of GRID by GRID cells first, so that the probes of all layers have a similar number of inputs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 
+from cnnlab.analysis.batched_activations import ProgressCallback, reduce_activations
 from cnnlab.array_types import Array, Weights
 from cnnlab.models.architecture import CLASS_COUNT, Layer
-from cnnlab.models.numpy_forward import iter_activations
 
 GRID = 4  # cells in a row and in a column
 PENALTY = 0.01  # of ridge regression, times the number of images, on standardized features
 TRAIN_SHARE = 0.8  # of the images, to fit the probes; the others measure their accuracy
 BATCH = 16
-
-ProgressCallback = Callable[[int, int], None]
 
 
 def pooled_features(values: Array, grid: int = GRID) -> Array:
@@ -50,13 +48,7 @@ def layer_features(
 
     progress(done, total) is called after every batch; an exception from it ends the computation.
     """
-    parts: dict[str, list[Array]] = {name: [] for name in layer_names}
-    for first in range(0, len(images), BATCH):
-        for layer, values in iter_activations(layers, weights, np.asarray(images[first : first + BATCH])):
-            if layer.name in parts:
-                parts[layer.name].append(pooled_features(values))
-        if progress is not None:
-            progress(min(first + BATCH, len(images)), len(images))
+    parts = reduce_activations(layers, weights, images, layer_names, pooled_features, BATCH, progress)
     return {name: np.concatenate(batches) for name, batches in parts.items()}
 
 

@@ -6,18 +6,16 @@ its range beside them show what else it responds to.
 Feature maps of ten thousand images do not fit into memory; of every map only the maximum and its position are kept.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from cnnlab.analysis.activation_stats import dead_filters
+from cnnlab.analysis.batched_activations import ProgressCallback, reduce_activations
 from cnnlab.array_types import Array, Weights
 from cnnlab.models import architecture
 from cnnlab.models.architecture import Layer
-from cnnlab.models.numpy_forward import iter_activations
-
-ProgressCallback = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,13 +71,7 @@ def max_activations(
     the computation.
     """
     names = architecture.layer_names(layers, "relu") if layer_names is None else list(layer_names)
-    parts: dict[str, list[MaxActivations]] = {name: [] for name in names}
-    for first in range(0, len(images), batch):
-        for layer, values in iter_activations(layers, weights, np.asarray(images[first : first + batch])):
-            if layer.name in parts:
-                parts[layer.name].append(_max_pixels(values))
-        if progress is not None:
-            progress(min(first + batch, len(images)), len(images))
+    parts = reduce_activations(layers, weights, images, names, _max_pixels, batch, progress)
     return {name: _concatenated(batches) for name, batches in parts.items()}
 
 

@@ -8,14 +8,14 @@ saved as a PNG comes out as it went in, byte for byte.
    pixels, so that thirty students' photos fit into one server; 32x32 is far below any of these sizes. The copy of a
    long, thin picture keeps enough of the short side to cut a square out of it, the whole picture between bars does not.
 2. *Oriented*: turned upright as the camera's EXIF note says.
-3. *Square*: a square cut out (movable, zoomable), or the whole picture with bars of its average colour.
+3. *Square*: a square cut out (movable, zoomable), or the whole picture with bars of its average color.
 4. *32x32*: shrunk by averaging areas (a box filter), which stays within the range of the pixels that it replaces.
    Skipping pixels instead would leave jagged edges that no training image has; Lanczos' filter would make an edge
    stronger than it is. A smaller picture is enlarged linearly, which stays within the range too.
 
 A process of their own decodes uploads, which are untrusted (`cnnlab.photo_decoding`), with limits on pixels, memory and
 time; whatever is wrong becomes one sentence. A system without resource limits has those on pixels and wall-clock time.
-Left out: colour profiles (a wide-gamut photo comes out slightly pale), animations beyond their first picture.
+Left out: color profiles (a wide-gamut photo comes out slightly pale), animations beyond their first picture.
 """
 
 import json
@@ -181,7 +181,7 @@ def crop_photo(
 
     The square is as large as fits, divided by `zoom` (1..MAX_ZOOM), and stands `horizontal` of the way from the left
     edge to the right and `vertical` of the way from top to bottom (0..1 each). With `pad` the whole picture is kept
-    instead, centred on a square of its average colour. Raises PhotoError for values out of range.
+    instead, centered on a square of its average color. Raises PhotoError for values out of range.
     """
     across, down = _check_range("horizontal", horizontal, 0, 1), _check_range("vertical", vertical, 0, 1)
     zoom = _check_range("zoom", zoom, 1, MAX_ZOOM)
@@ -227,7 +227,7 @@ def _pad(image: Image.Image, note: Callable[[str], None]) -> tuple[tuple[int, in
     side = max(image.size)
     left, top = (side - image.width) // 2, (side - image.height) // 2
     if image.width != image.height:
-        note("Bars of the picture's average colour were added.")
+        note("Bars of the image's average color were added.")
     average = np.rint(np.asarray(image).reshape(-1, 3).mean(axis=0)).astype(int).tolist()
     square = Image.new("RGB", (side, side), tuple(average))
     square.paste(image, (left, top))

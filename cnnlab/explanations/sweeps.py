@@ -142,7 +142,7 @@ def compare_size_and_augmentation(
         f"**More images or augmentation?** {large:,.0f} images without it ({updates[0]:,} updates) against {small:,.0f}"
         f" images with it ({updates[1]:,}),"
         f" {sweep.measured_on} accuracy {with_interval(change, as_points=True)}: {verdict}. The two differ:"
-        " more images add new pictures, augmentation changes the pictures that are there."
+        " more images add new ones, augmentation changes those that are there."
     )
 
 

@@ -18,7 +18,7 @@ from cnnlab.ui import cache, query_state, selection
 from cnnlab.ui.state import session_key, url_param
 
 ROUNDED_SNAPSHOT = (
-    "The weights of this epoch were rounded to six significant bits before they were stored. The pictures come from the"
+    "The weights of this epoch were rounded to six significant bits before they were stored. The maps come from the"
     " rounded weights. Their accuracy differs from the curve by up to 0.9 points."
 )
 SECONDS_PER_EPOCH = 1.0  # seconds for one epoch

@@ -11,7 +11,7 @@ from cnnlab.models import numpy_forward
 from cnnlab.rendering.color_scale import upscaled_png
 from cnnlab.ui.state import session_key
 
-SLIDERS = {  # name: (label, lowest, usual, highest, step)
+SLIDERS = {  # name: (label, lowest, default, highest, step)
     "right": ("Shift right, pixels", -8, 0, 8, 1),
     "down": ("Shift down, pixels", -8, 0, 8, 1),
     "degrees": ("Rotate left, degrees", -180, 0, 180, 5),

@@ -65,9 +65,7 @@ def offer_computation(run: Run) -> None:
         return
     if problem := st.session_state.pop(SESSION_START_ERROR, None) or (now and now.message):
         st.warning(escape_markdown(problem))
-    st.info(
-        "How well does a linear classifier predict the class from each layer? This takes about half a minute, once."
-    )
+    st.info("How well does a linear classifier predict the class from each layer? This is computed once for this run.")
     st.button("Fit the probes", icon=":material/play_arrow:", on_click=_on_start, args=(run,))
 
 

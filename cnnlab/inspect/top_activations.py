@@ -120,7 +120,7 @@ def offer_computation(run: Run, why: str) -> None:
         return
     if problem := st.session_state.pop(SESSION_START_ERROR, None) or (now and now.message):
         st.warning(escape_markdown(problem))
-    st.info(f"{why} It takes about 15 seconds, once for this run.", icon=":material/grid_view:")
+    st.info(f"{why} This is computed once for this run.", icon=":material/grid_view:")
     st.button("Compute on all test images", icon=":material/play_arrow:", on_click=_on_start, args=(run,))
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from cnnlab import data, settings
 from cnnlab.analysis import linear_probe
+from cnnlab.analysis.batched_activations import ProgressCallback
 from cnnlab.models.architecture import network_layers
 from cnnlab.storage import bounded_files, files, process_lock
 from cnnlab.storage.background_process import BackgroundStatus, StatusFile, cnnlab_command, start_detached
@@ -137,7 +138,7 @@ def run_job(run: Run | str) -> ProbeResults:
     return found
 
 
-def compute(run: Run, progress: linear_probe.ProgressCallback | None = None, images: int = IMAGES) -> ProbeResults:
+def compute(run: Run, progress: ProgressCallback | None = None, images: int = IMAGES) -> ProbeResults:
     """The results for the run's last weights and for its first ones. Raises DatasetMissing, ValueError."""
     layers, epochs = network_layers(run.experiment), run.snapshot_epochs()
     if not epochs:

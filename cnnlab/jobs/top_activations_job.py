@@ -36,8 +36,6 @@ from cnnlab.storage.runs import Run, open_run
 ProgressCallback = Callable[[int, int], None]
 
 PROGRESS, LOCK = "top.json", "top.lock"
-FORMAT = 2
-MAX_FILE_BYTES = 16_000_000  # of top.npz; four layers of 256 filters take 400,000
 THREADS = 2
 NICENESS = 5  # that of a training
 MAX_WAITING = 5  # workers of one home that wait or compute; one computes at a time

@@ -6,7 +6,6 @@ host. A person is a browser or an account; the learner is who works on a sheet, 
 """
 
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,65 +13,40 @@ from pathlib import Path
 from cnnlab import settings
 from cnnlab.lessons.lesson_schema import BUSY_TIMEOUT_SECONDS, MIGRATIONS, LessonError, error_message, schema_version
 from cnnlab.storage import process_lock
+from cnnlab.storage.sqlite_file import SqliteFile
 
 
-class LessonFile:
+class LessonFile(SqliteFile):
     """The file at `path`, by default `lessons.sqlite` in the home. It is opened at its first use."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path or settings.home() / "lessons.sqlite"
-        self._lock = threading.RLock()
-        self._connection: sqlite3.Connection | None = None
+        super().__init__(path or settings.home() / "lessons.sqlite")
 
-    def close(self) -> None:
-        """Close the file; the next use opens it again."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+    def wrap_error(self, error: Exception) -> LessonError:
+        """See SqliteFile."""
+        return LessonError(error_message(self.path, error))
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """One consistent view of all tables. Raises LessonError."""
-        with self._transaction("BEGIN") as db:
+        with self.transaction("BEGIN") as db:
             yield db
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One change, all or nothing. Raises LessonError."""
-        with self._transaction("BEGIN IMMEDIATE") as db:
+        with self.transaction("BEGIN IMMEDIATE") as db:
             yield db
 
-    @contextmanager
-    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                db = self._open()
-                if db.in_transaction:
-                    yield db
-                    return
-                db.execute(begin)
-                try:
-                    yield db
-                    db.execute("COMMIT")
-                finally:
-                    if db.in_transaction:
-                        db.execute("ROLLBACK")
-            except (sqlite3.Error, OSError) as error:
-                self.close()  # the next use opens whatever file is there then
-                raise LessonError(error_message(self.path, error)) from error
-
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
-            try:
-                self._prepare(db)
-            except BaseException:
-                db.close()
-                raise
-            self._connection = db
-        return self._connection
+    def connect(self) -> sqlite3.Connection:
+        """See SqliteFile."""
+        db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         db.row_factory = sqlite3.Row

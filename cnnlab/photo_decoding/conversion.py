@@ -48,7 +48,7 @@ def reduced_rgb(image: Image.Image, deep: bool, note: Callable[[str], None]) -> 
     elif image.mode == "CMYK":
         note("Printing colours (CMYK) were turned into screen colours.")
     elif image.mode in ("1", "L", "LA", "La"):
-        note("This picture has no colours; the network was trained on colour pictures.")
+        note("This image has no colors; the network was trained on color images.")
     return copy
 
 

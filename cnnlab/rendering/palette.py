@@ -1,7 +1,7 @@
-"""The colours of lines and regularizers, and the key that names them, the same on every page.
+"""The colors of lines and regularizers, and the key that names them, the same on every page.
 
-Training is blue and solid, validation red and dashed; each regularizer has one colour and its name beside it. The
-colours are Okabe and Ito's, which the colour-blind can tell apart; no number is told by colour alone.
+Training is blue and solid, validation red and dashed; each regularizer has one color and its name beside it. The
+colors are Okabe and Ito's, which the color-blind can tell apart; no number is told by color alone.
 """
 
 import numpy as np
@@ -26,12 +26,12 @@ PAGE_TEXT, SOFT_TEXT, ACCENT = "#10161e", "#47525e", "#0a5c8f"
 SOFT_BACKGROUND, BORDER = "#f2f5f8", "#d3dae2"
 PANEL_BACKGROUND, PANEL_BORDER = f"light-dark({SOFT_BACKGROUND}, #1e2630)", f"light-dark({BORDER}, #36414d)"
 SHADOW = "rgb(0 0 0 / 30%)"  # of what lies over the page
-LINE_STYLES = {  # name: (colour, dash)
+LINE_STYLES = {  # name: (color, dash)
     "training": (TRAINING, [1, 0]),
     "validation": (VALIDATION, [6, 3]),
     "reported": (TRAINING, [2, 3]),
 }
-LABEL_NOISE_LINES = {  # name: (colour, dash, what it is called)
+LABEL_NOISE_LINES = {  # name: (color, dash, what it is called)
     "clean": (TRAINING, [1, 0], "training images with a clean label"),
     "changed": ("#CC4499", [8, 3, 2, 3], "training images with a changed label: the changed label"),
     "true": ("#96760A", [2, 3], "the same images: their true class"),

@@ -25,7 +25,7 @@ def page() -> None:
     """Draw it."""
     st.title("Which network would you trust?", anchor=False)
     st.caption(
-        "The most accurate one on new pictures, or the one whose training figure you can believe: the smallest gap. "
+        "The most accurate one on new images, or the one whose training figure you can believe: the smallest gap. "
         "*The report* is a lab report on CIFAR-10 whose ten networks are trained again here."
     )
     write_params({}, [*SELECTION_PARAMS, *EXPERIMENT_PARAMS])

@@ -92,7 +92,7 @@ def new_sweep_form() -> None:
         kind = st.session_state[KIND]
         names = formatting.DATASET_NAMES
         st.segmented_control(
-            "Pictures", sorted(names, reverse=True), key=DATASET, format_func=names.__getitem__, default="shapes",
+            "Data set", sorted(names, reverse=True), key=DATASET, format_func=names.__getitem__, default="shapes",
             required=True,
         )  # fmt: skip
         choices = WITH_STRENGTH if kind == "strength" else list(REGULARIZERS)
