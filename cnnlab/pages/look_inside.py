@@ -19,6 +19,7 @@ from cnnlab.inspect import (
     filter_ablation,
     image_controls,
     kernels,
+    network,
     perturbation,
     prediction,
     probes,
@@ -45,6 +46,7 @@ VIEW_STYLE = """<style>@media (max-width: 640px) {
 }</style>"""
 VIEWS: dict[str, tuple[str, Callable[[InspectContext], None]]] = {
     "maps": ("All maps", feature_maps.feature_maps_view),
+    "network": ("Network", network.network_view),
     "blocks": ("Blocks", blocks.blocks_view),
     "map": ("One map", feature_map.feature_map_view),
     "kernels": ("Kernels", kernels.kernels_view),
