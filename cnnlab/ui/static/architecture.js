@@ -10,9 +10,8 @@ const bytesOf = (text) => Uint8Array.from(atob(text), (letter) => letter.charCod
 let playedByItself = false; // once for each page that is loaded
 
 class Picture {
-  constructor(root, open) {
+  constructor(root) {
     this.root = root;
-    this.open = open;
     this.find = (name) => root.querySelector(`.${name}`);
     this.find("play").onclick = () => (this.timer ? this.pause() : this.play());
     this.find("forward").onclick = () => { this.pause(); this.show(this.step + 1); };
@@ -141,7 +140,8 @@ function line(text, name = "") {
 export default function ({ parentElement, data, setTriggerValue }) {
   const root = parentElement.querySelector(".architecture");
   let picture = pictures.get(root);
-  if (!picture) pictures.set(root, (picture = new Picture(root, (name) => setTriggerValue("block", name))));
+  if (!picture) pictures.set(root, (picture = new Picture(root)));
+  picture.open = (name) => setTriggerValue("block", name);
   const version = JSON.stringify(data);
   if (picture.version !== version) picture.load(data);
   picture.version = version;
