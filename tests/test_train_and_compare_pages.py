@@ -20,7 +20,6 @@ from cnnlab.jobs import dispatcher_process, nicknames
 from cnnlab.jobs.next_seed import submit_next_seed
 from cnnlab.jobs.queue import Queue
 from cnnlab.operating_system import machine
-from cnnlab.pages.compare.measures import SESSION_MEASURE
 from cnnlab.pages.train import welcome
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report_models import REPORT
@@ -712,7 +711,7 @@ def test_the_gap_can_be_read_with_training_measured_like_validation():
     write_report(settings.PRETRAINED)
     app = at("compare")
     assert "3-conv, dropout 0.1** has the smallest gap, 4.3 points" in text(app)
-    app.button_group(key=SESSION_MEASURE).set_value("reported").run()
+    app.button_group(key="url.measure").set_value("reported").run()
     assert "3-conv, dropout 0.1** has the smallest gap, 2.3 points" in text(app)
 
 
@@ -721,7 +720,7 @@ def test_the_report_marks_stand_only_beside_the_measure_of_the_report():
     write_report(settings.PRETRAINED)
     app = at("compare")
     assert "the report has no figure of this measure" in text(app)
-    app.button_group(key=SESSION_MEASURE).set_value("reported").run()
+    app.button_group(key="url.measure").set_value("reported").run()
     assert "the report has no figure of this measure" not in text(app)
 
 

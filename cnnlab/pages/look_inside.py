@@ -20,6 +20,7 @@ from cnnlab.inspect import (
     image_controls,
     kernels,
     network,
+    network_changes,
     perturbation,
     prediction,
     probes,
@@ -90,7 +91,7 @@ def selected_context(runs: list[Run]) -> InspectContext | None:
     default = next((run for run in runs if run.name == DEFAULT_RUN), runs[0])
     run = selected_network.open_network(wanted.run, default)
     if run is None:
-        selected_network.unavailable_network("is not trained yet.", runs, select_other_run)
+        selected_network.unavailable_network("is not trained yet.", runs, network_changes.select_run)
         return None
     fitted, problems, epoch = usable_epoch(wanted, run)
     damaged_runs.damage_notice(run)
@@ -98,7 +99,7 @@ def selected_context(runs: list[Run]) -> InspectContext | None:
         if not run.damages():
             finished = run.record.state == "done"
             reason = "came without its weights." if finished else "has no weights yet: its first epoch has not ended."
-            selected_network.unavailable_network(reason, runs, select_other_run)
+            selected_network.unavailable_network(reason, runs, network_changes.select_run)
         return None
     image_set = load_image_set(run.experiment.dataset)
     found = select_image(upload.displayed_image_name(wanted.image), image_set)
@@ -122,11 +123,6 @@ def usable_epoch(wanted: Selection, run: Run) -> tuple[Selection, list[str], int
             continue
         return fitted, problems, epoch
     return wanted, [], None
-
-
-def select_other_run(name: str) -> None:
-    """Show this run instead."""
-    selection.update_selection(run=name, epoch=None, map=None)
 
 
 def resolved_selection(wanted: Selection, fitted: Selection, run: Run, image: str) -> Selection:
