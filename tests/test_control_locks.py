@@ -47,14 +47,14 @@ def test_a_locked_control_is_drawn_with_its_value_and_takes_no_change():
     assert app.button_group(key="url.measure").disabled and app.slider(key="url.patch").disabled
     assert app.toggle(key="url.sanity").disabled
     assert [one.value for one in app.markdown] == ["reported", "4", "True"]
-    assert "Your teacher has locked measure" in app.caption[0].value
+    assert "Locked by your teacher: measure." in app.caption[0].value
 
 
 def test_a_hidden_control_keeps_the_value_of_the_address():
     app = opened(hide="measure,patch,sanity", measure="reported", patch="4", sanity="yes")
     assert not app.button_group and not app.slider and not app.toggle
     assert [one.value for one in app.markdown] == ["reported", "4", "True"]
-    assert "hidden measure" in app.caption[0].value
+    assert "Hidden by your teacher: measure." in app.caption[0].value
 
 
 def test_a_lock_holds_on_other_pages_until_an_address_ends_it():

@@ -58,11 +58,10 @@ def lock_notice(url_path: str) -> None:
     here = CONTROLS.get(url_path, ())
     locked = [name for name in here if is_locked(name)]
     hidden = [name for name in here if is_hidden(name) and name not in locked]
-    parts = [f"locked {', '.join(locked)}"] if locked else []
-    parts += [f"hidden {', '.join(hidden)}"] if hidden else []
+    parts = [f"Locked by your teacher: {', '.join(locked)}."] if locked else []
+    parts += [f"Hidden by your teacher: {', '.join(hidden)}."] if hidden else []
     if parts:
-        words = " and ".join(parts).replace("_", " ")
-        st.caption(f":material/lock: Your teacher has {words}: this page is about something else now.")
+        st.caption(f":material/lock: {' '.join(parts).replace('_', ' ')}")
 
 
 def _names(param: str) -> frozenset[str]:
