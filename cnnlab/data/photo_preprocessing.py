@@ -21,7 +21,6 @@ Left out: color profiles (a wide-gamut photo comes out slightly pale), animation
 import json
 import math
 import os
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from PIL import Image, ImageDraw
 
 from cnnlab import settings
 from cnnlab.array_types import PixelArray
+from cnnlab.operating_system.resource_limits import limit_exit_codes
 from cnnlab.photo_decoding import process as decoding_process
 from cnnlab.photo_decoding.conversion import MAX_COPY_SIDE
 from cnnlab.photo_decoding.decoder import DecodedPhoto, PhotoError
@@ -134,7 +134,7 @@ def decode_photo(data: bytes, poll: Callable[[], None] = lambda: None) -> Decode
         raise PhotoError(TOO_SLOW) from error
     except OSError as error:
         raise PhotoError(files.disk_error_message(error, settings.home(), 1)) from error
-    if code in _limit_signals():
+    if code in limit_exit_codes():
         raise PhotoError(TOO_SLOW)
     return read_answer(output)
 
@@ -164,11 +164,6 @@ def _decoder_environment() -> dict[str, str]:
     """No secrets, and one thread: threads take address space, which is limited."""
     inherited = {name: os.environ[name] for name in DECODER_VARIABLES if name in os.environ}
     return inherited | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
-
-
-def _limit_signals() -> set[int]:
-    """The exit codes of a process that its CPU limit ended."""
-    return {-getattr(signal, name) for name in ("SIGPROF", "SIGXCPU", "SIGKILL") if hasattr(signal, name)}
 
 
 # From a picture to 32x32
