@@ -19,6 +19,7 @@ from cnnlab.inspect import (
     filter_ablation,
     image_controls,
     kernels,
+    network,
     network_changes,
     perturbation,
     prediction,
@@ -47,6 +48,7 @@ VIEW_STYLE = """<style>@media (max-width: 640px) {
 }</style>"""
 VIEWS: dict[str, tuple[str, Callable[[InspectContext], None]]] = {
     "maps": ("All maps", feature_maps.feature_maps_view),
+    "network": ("Network", network.network_view),
     "blocks": ("Blocks", blocks.blocks_view),
     "map": ("One map", feature_map.feature_map_view),
     "kernels": ("Kernels", kernels.kernels_view),
