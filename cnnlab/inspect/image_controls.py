@@ -12,7 +12,7 @@ from cnnlab.inspect import network_changes, upload
 from cnnlab.inspect.context import InspectContext
 from cnnlab.rendering.color_scale import png_data_uri
 from cnnlab.storage.runs import Run
-from cnnlab.ui import clickable_image, query_state, selection
+from cnnlab.ui import clickable_image, control_locks, query_state, selection
 from cnnlab.ui.image_source import ImageSet, load_image_set, thumbnails
 from cnnlab.ui.state import session_key, url_param
 
@@ -28,12 +28,16 @@ COLUMNS, ROWS = 10, 4  # of the gallery
 def run_and_image_controls(context: InspectContext, runs: list[Run]) -> None:
     """One row: the menu of runs, and the popover with the controls for the image."""
     with st.container(horizontal=True, wrap=False, vertical_alignment="bottom", width=800):
-        run_menu(context, runs)
+        if not control_locks.is_hidden("run"):
+            run_menu(context, runs)
+        if control_locks.is_hidden("image"):
+            return
         with st.popover(
             "Image",
             icon=":material/image:",
             help="Choose another image, or use your own",
             key=PICKER,
+            disabled=control_locks.is_locked("image"),
             on_change=upload.write_crop_to_url,
         ):
             image_picker(context)
@@ -70,6 +74,7 @@ def run_menu(context: InspectContext, runs: list[Run]) -> None:
         key=RUN,
         on_change=_on_run_selected,
         label_visibility="collapsed",
+        disabled=control_locks.is_locked("run"),
     )
 
 
@@ -112,6 +117,8 @@ def image_number_input(context: InspectContext, image_set: ImageSet) -> None:
 
 def neighbor_buttons(context: InspectContext) -> None:
     """Under the image: the one before and the one after, among those of the chosen class."""
+    if control_locks.is_hidden("image") or control_locks.is_locked("image"):
+        return
     image_set = load_image_set(context.run.experiment.dataset)
     label = chosen_class(image_set)
     here = context.selected_image.index or 0
