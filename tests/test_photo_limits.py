@@ -23,6 +23,7 @@ from cnnlab.data.samples import SAMPLE_DIRECTORY, sample_images
 from cnnlab.photo_decoding.decoder import DAMAGED, FORMAT_MEGAPIXELS, PhotoError
 from cnnlab.photo_decoding.process import Limits
 from cnnlab.storage import process_lock
+from cnnlab.storage.limited_process import limited_environment
 
 pytestmark = [
     pytest.mark.slow,
@@ -134,7 +135,7 @@ def test_a_process_that_needs_too_much_memory_ends_with_a_sentence(monkeypatch: 
 
 def test_the_process_knows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CNNLAB_TEACHER_KEY", "correct horse battery")
-    assert not [name for name in photo_preprocessing._decoder_environment() if name.startswith("CNNLAB")]
+    assert not [name for name in limited_environment() if name.startswith("CNNLAB")]
 
 
 def test_without_resource_limits_a_picture_is_decoded_all_the_same() -> None:

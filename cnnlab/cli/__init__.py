@@ -48,5 +48,5 @@ def commands(context: click.Context) -> int:
     return 0 if context.invoked_subcommand else int(context.invoke(services.start))
 
 
-for command in (*training.COMMANDS, *sweep.COMMANDS, data.data, data.runs, lesson.lesson, *services.COMMANDS):
+for command in (*training.COMMANDS, *sweep.COMMANDS, *data.COMMANDS, lesson.lesson, *services.COMMANDS):
     commands.add_command(command)

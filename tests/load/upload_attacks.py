@@ -13,6 +13,7 @@ from hostile_images import ATTACKS, Usage, decoded_with_meter
 from hostile_uploads import damaged_files
 
 from cnnlab.data import photo_preprocessing
+from cnnlab.storage.limited_process import limit_exit_codes
 
 AT_ONCE = photo_preprocessing.MAX_DECODERS
 MOST_BYTES = 25 * 10**6  # what the page accepts
@@ -45,7 +46,7 @@ def tally_of(name: str, files: Iterable[tuple[str, bytes]], steps: int) -> Tally
 
 def outcome(used: Usage) -> str:
     """A process that its limits ended is answered with a sentence by the page; any other signal is a crash."""
-    if used.code and used.code not in photo_preprocessing._limit_signals():
+    if used.code and used.code not in limit_exit_codes():
         return CRASH
     if not used.problem:
         return OK
