@@ -25,6 +25,7 @@ from cnnlab.data import cifar10
 from cnnlab.jobs import devices, dispatcher_process
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.queue_schema import QueueError
+from cnnlab.operating_system import machine
 from cnnlab.report_models import REPORT
 from cnnlab.settings import SettingsError, subprocess_environment
 from cnnlab.storage import process_lock, run_damage, run_retention, runs
@@ -128,7 +129,7 @@ def check_gpus() -> Iterator[Finding]:
         free = (gpu.memory_mib - gpu.used_mib) / 1024
         yield Finding("device", OK, f"{gpu.device}: {gpu.name}, {gpu.memory_mib / 1024:.0f} GiB, {free:.0f} GiB free")
     if not gpus:
-        message = f"no NVIDIA GPU; trainings use the processor's {len(os.sched_getaffinity(0))} cores"
+        message = f"no NVIDIA GPU; trainings use the processor's {len(machine.cores())} cores"
         has_driver = shutil.which("nvidia-smi") is not None
         yield Finding("device", NOTE, message, "nvidia-smi finds none: look at the driver" if has_driver else "")
 
@@ -188,10 +189,10 @@ def check_disk() -> Iterator[Finding]:
         yield Finding("disk", FAIL, f"{home} is on {network}, a network file system", remedy)
 
 
-def network_file_system_type(path: Path, mounts: Path = Path("/proc/mounts")) -> str | None:
+def network_file_system_type(path: Path, mounts: Path = machine.MOUNTS) -> str | None:
     """The type of the network file system that contains `path`, or None for a local one."""
     try:
-        lines = [line.split() for line in mounts.read_text().splitlines()]
+        lines = [line.split() for line in mounts.read_text(encoding="utf-8").splitlines()]
     except OSError:
         return None
     absolute = path.resolve()

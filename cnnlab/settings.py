@@ -57,8 +57,8 @@ def runs_dir() -> Path:
 def subprocess_environment() -> dict[str, str]:
     """The environment in which `python -m cnnlab` uses this code and this home from any working directory."""
     paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
-    variables = {"PYTHONPATH": os.pathsep.join(paths), "CNNLAB_HOME": str(home())}
-    return dict(os.environ) | variables | {"PYTHONUNBUFFERED": "1"}
+    variables = {"PYTHONPATH": os.pathsep.join(paths), "CNNLAB_HOME": str(home()), "PYTHONUNBUFFERED": "1"}
+    return dict(os.environ) | variables | {"PYTHONUTF8": "1"}  # else Windows prints in cp1252
 
 
 def _number(default: float, low: float, high: float, meaning: str) -> Any:

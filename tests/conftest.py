@@ -3,10 +3,15 @@
 import importlib.util
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+if SIMULATED := os.environ.get("CNNLAB_SIMULATE"):  # before anything of the app: takes away what that system lacks
+    import simulated_system  # noqa: F401
+
 from fake_worker import DispatcherHarness
 from ray_nodes import Nodes
 from slow_marks import is_slow
@@ -24,6 +29,14 @@ NEEDED = {  # marker: (whether it can run here, what to do about it)
     "ray": (bool(RAY), "needs Ray: pip install -r deploy/requirements-ray.txt"),
     "cifar": (bool(ARCHIVE), "needs CNNLAB_TEST_ARCHIVE, the real CIFAR-10"),
 }
+SYSTEMS = {  # marker: (whether this system, or the simulated one, has it, the reason where it has not)
+    "linux": (hasattr(os, "sched_getaffinity"), "asks the kernel of Linux"),
+    "posix": (hasattr(signal, "SIGKILL"), "needs signals, fork, links or limits that Windows lacks"),
+}
+
+
+def pytest_report_header() -> str:
+    return f"simulated system: {SIMULATED or 'none'}"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,6 +72,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.slow)
                 if not possible:
                     item.add_marker(pytest.mark.skip(reason=reason))
+        for marker, (possible, reason) in SYSTEMS.items():
+            if item.get_closest_marker(marker) and not possible:
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.hookimpl(wrapper=True)

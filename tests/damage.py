@@ -54,7 +54,7 @@ def _ways_for_all() -> dict[str, Damage]:
         "link to nothing": _replaced(lambda path: path.symlink_to("nowhere")),
         "link to itself": _replaced(lambda path: path.symlink_to(path.name)),
         "endless link": _replaced(lambda path: path.symlink_to("/dev/zero")),
-        "pipe": _replaced(os.mkfifo),
+        **({"pipe": _replaced(os.mkfifo)} if hasattr(os, "mkfifo") else {}),
         "folder": _replaced(Path.mkdir),
         "one byte changed": _one_byte_changed,
     }

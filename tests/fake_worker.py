@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -16,15 +15,17 @@ from cnnlab.experiment import Experiment
 from cnnlab.jobs.dispatcher_process import lock_path
 from cnnlab.jobs.job import Job
 from cnnlab.jobs.queue import Queue
+from cnnlab.operating_system import processes
 from cnnlab.storage import files, process_lock
 
 # Writes one number an epoch. plan.json in the run directory may say how long an epoch takes (seconds), at which epochs
 # it kills itself, once each (die), after which one it waits for the file "go" (hold), that it ignores SIGTERM
 # (ignore_sigterm), or that it fails: always (fail, crash) or at its first start (first).
 FAKE_WORKER = """
-import json, os, signal, sys, time
-from itertools import pairwise
+import json, os, sys, time
 from pathlib import Path
+from cnnlab.operating_system import processes
+from cnnlab.storage import stop_request
 from cnnlab.storage.process_lock import acquire
 
 folder, epochs = Path(sys.argv[1]), int(sys.argv[2])
@@ -37,7 +38,8 @@ def write(name, value):
     (folder / "part").replace(folder / name)
 plan = read("plan.json", {})
 asked = []
-signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
+listening = stop_request.listen(folder, lambda: asked.append(1))
+listening.__enter__()
 with (folder / "starts").open("a") as starts:
     starts.write(f"{os.getpid()}\\n")
 (folder / "gpus").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "none is named"))
@@ -60,7 +62,7 @@ while len(history) < epochs:
     history.append(len(history) + 1)
     if len(history) in plan.get("die", []) and not (folder / f"died{len(history)}").exists():
         (folder / f"died{len(history)}").touch()
-        os.kill(os.getpid(), signal.SIGKILL)
+        processes.kill(os.getpid())
     write("history.json", history)
 write("record.json", {"state": "done"})
 """
@@ -146,7 +148,7 @@ class DispatcherHarness:
             process.wait()
         for lock in [lock_path(), *settings.runs_dir().glob("*/lock")]:
             if holder := process_lock.lock_owner(lock):
-                os.kill(holder.pid, signal.SIGKILL)
+                processes.kill(holder.pid)
 
     def ends(self, *jobs: Job, seconds: float = 90) -> list[str]:
         wait_for(lambda: all(self.queue.get(job.id).is_finished for job in jobs), seconds, self.log)

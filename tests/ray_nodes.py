@@ -16,7 +16,8 @@ from cnnlab import settings
 from cnnlab.jobs.ray.parent_death_signal import die_with_parent
 
 START = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--node-ip-address=127.0.0.1"]
-SMALL = ["--object-store-memory=80000000", "--disable-usage-stats"]
+SMALL = ["--object-store-memory=80000000", "--disable-usage-stats", "--include-log-monitor=false"]
+ATTEMPTS = 3  # Ray ends a node whose Python processes have not started within 15 s, as on a busy machine
 SOON = {  # a node that is gone is given up after a second, not after fifteen
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "300",
@@ -80,7 +81,16 @@ class Nodes:
             os.kill(pid, 9)
 
     def _begun(self, *options: str) -> Node:
-        log = self.place / f"node{len(self.nodes)}"
+        """Start a node and wait until it is up. Raises RuntimeError where no attempt succeeds."""
+        for attempt in range(ATTEMPTS):
+            node = self._start(self.place / f"node{len(self.nodes)}-{attempt}", options)
+            if wait_until_up(node):
+                self.nodes.append(node)
+                return node
+            self.leave(node)
+        raise RuntimeError(f"No Ray node could be started: {node.log.read_text()}")
+
+    def _start(self, log: Path, options: tuple[str, ...]) -> Node:
         with log.open("wb") as file:
             process = subprocess.Popen(
                 die_with_parent([*START, *SMALL, *options]),
@@ -90,13 +100,17 @@ class Nodes:
                 stderr=file,
                 start_new_session=True,
             )
-        self.nodes.append(Node(process, log))
-        give_up = time.monotonic() + 120
-        while "This command will now block" not in log.read_text():  # the last that it says
-            if process.poll() is not None or time.monotonic() > give_up:
-                raise RuntimeError(f"No Ray node could be started: {log.read_text()}")
-            time.sleep(0.05)
-        return self.nodes[-1]
+        return Node(process, log)
+
+
+def wait_until_up(node: Node) -> bool:
+    """Wait until the node is up, or has ended."""
+    give_up = time.monotonic() + 120
+    while "This command will now block" not in node.log.read_text():  # the last that it says
+        if node.process.poll() is not None or time.monotonic() > give_up:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def _free_port() -> int:

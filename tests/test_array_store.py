@@ -91,15 +91,15 @@ def test_a_replacement_killed_at_any_step_leaves_the_old_or_the_new_data_set(tmp
 def test_a_replacement_that_fails_at_its_last_step_leaves_the_old_data_set(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = os.rename
+    real = os.replace
 
     def rename(old: Path, new: Path) -> None:
         if Path(new) == folder:
-            monkeypatch.setattr(os, "rename", real)
+            monkeypatch.setattr(os, "replace", real)
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         real(old, new)
 
-    monkeypatch.setattr(os, "rename", rename)
+    monkeypatch.setattr(os, "replace", rename)
     with pytest.raises(ArrayStoreError, match="Input/output error"):
         array_store.write(folder, arrays(1), {"said": "new"})
     assert array_store.read(folder)[1]["said"] == "old"

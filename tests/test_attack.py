@@ -57,6 +57,7 @@ def test_without_a_table_all_six_are_run(monkeypatch, capsys):
     assert asked == [(name, 7) for name in ("uploads", "damage", "addresses", "sweep", "kills", "sessions")]
 
 
+@pytest.mark.linux
 def test_the_meter_sees_the_memory_and_the_time_of_its_block_only():
     kept = bytearray(b"x") * 60_000_000
     with StepMeter() as nothing:

@@ -425,3 +425,12 @@ def test_a_chart_in_words_has_its_figures():
     assert "0.80" in curves.describe_loss(MEMORIZES, "x")
     sentence = charts.describe_ranking(["a", "b"], [0.1, 0.3], points=True)
     assert sentence == "Gaps, smallest first: a 10.0 points, b 30.0 points."
+
+
+@pytest.mark.parametrize(("validation", "early"), [(0.29, True), (0.32, False)])
+def test_half_of_the_way_to_what_the_series_reached_it_is_still_learning(validation, early):
+    """From chance level, 10 %, to 50 %: the half is at 30 %."""
+    summary = curve_summary.summarize_curves(columns([0.1, 0.45], [0.1, validation]))
+    words = curves.verdict(summary, DROPOUT, series_accuracy=0.5)
+    assert words.startswith("It is still learning") is early
+    assert ("reached 50 %" in words) is early

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from cnnlab.jobs.job import Job
 from cnnlab.jobs.local_runner import LocalRunner
 from cnnlab.jobs.runner import Outcome
 from cnnlab.jobs.worker_outcome import outcome_from_exit_code
+from cnnlab.operating_system import processes
 from cnnlab.storage import files, process_lock, runs
 
 pytestmark = pytest.mark.slow
@@ -287,7 +289,7 @@ def test_a_worker_that_died_together_with_its_dispatcher_is_resumed(lab: Dispatc
     first = lab.dispatcher()
     wait_for(lambda: lab.read(job, "history.json"))
     first.kill()
-    os.kill(lab.starts(job)[0], signal.SIGKILL)
+    processes.kill(lab.starts(job)[0])
     first.wait()
     lab.dispatcher()
     assert lab.ends(job) == ["done"]
@@ -302,7 +304,7 @@ def test_a_host_that_dies_more_than_three_times_does_not_fail_its_trainings(lab:
         dispatcher = lab.dispatcher()
         wait_for(lambda count=time_: len(lab.starts(job)) == count, tell=lab.log)
         dispatcher.kill()
-        os.kill(lab.starts(job)[-1], signal.SIGKILL)
+        processes.kill(lab.starts(job)[-1])
         dispatcher.wait()
     lab.dispatcher()
     assert lab.ends(job) == ["done"], lab.log()
@@ -396,7 +398,7 @@ def test_whoever_is_killed_at_whatever_moment_every_job_ends_done(lab: Dispatche
             holder = process_lock.lock_owner(settings.runs_dir() / job.key / "lock")
             if holder and killed[job.id] < 3 and rng.random() < 0.5:
                 killed[job.id] += 1
-                os.kill(holder.pid, signal.SIGKILL)
+                processes.kill(holder.pid)
     assert lab.ends(*jobs, seconds=60) == ["done"] * 4, lab.log()
     assert all(lab.has_whole_history(job) for job in jobs)
     assert sum(killed.values()) >= 3
@@ -451,7 +453,7 @@ def test_a_job_submitted_while_the_dispatcher_exits_is_run(
             asked.append(lab.ask(0))
 
     monkeypatch.setattr(Dispatcher, "stop_all", stop_all)
-    monkeypatch.setattr(dispatcher_service.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(dispatcher_service, "stop_signals", lambda _: nullcontext())
     runner = LocalRunner(lambda job: [sys.executable, "-c", ""])
     assert dispatch(idle=0.3, runner=runner) == 0
     assert lab.queue.get(asked[0].id).state == "done"
@@ -468,7 +470,7 @@ def test_a_real_training_that_is_killed_ends_with_a_whole_history(lab: Dispatche
     folder = settings.runs_dir() / job.key
     wait_for(lambda: (folder / "history.csv").exists() or lab.queue.get(job.id).is_finished, 120)
     if holder := process_lock.lock_owner(folder / "lock"):
-        os.kill(holder.pid, signal.SIGKILL)
+        processes.kill(holder.pid)
     assert lab.ends(job, seconds=150) == ["done"], (folder / "worker.log").read_text()
     run = runs.find_run(experiment)
     assert run is not None and run.state == "done"

@@ -15,6 +15,7 @@ from cnnlab.experiment import Experiment
 from cnnlab.jobs.foreground import TrainingTask, progress_text, train_all
 from cnnlab.jobs.job import Job
 from cnnlab.layer_order_study import STUDY_CASES, case_task
+from cnnlab.operating_system import machine
 from cnnlab.report_models import REPORT
 from cnnlab.reproduce import model_task
 from cnnlab.storage import process_lock
@@ -106,7 +107,7 @@ def test_a_worker_is_pinned_to_one_core(tmp_path: Path, monkeypatch: pytest.Monk
     command = [sys.executable, "-c", program, str(tmp_path / "saw")]
     train_all([TrainingTask("one", Experiment(dataset="shapes"), tmp_path / "run", command)])
     option, core = (tmp_path / "saw").read_text().split()
-    assert option == "--core" and int(core) in os.sched_getaffinity(0)
+    assert option == "--core" and int(core) in machine.cores()
 
 
 def test_workers_of_reproduce_and_the_study_have_one_thread_or_their_recorded_number() -> None:

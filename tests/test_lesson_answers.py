@@ -3,8 +3,6 @@
 import csv
 import io
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -17,6 +15,7 @@ from cnnlab.lessons.lesson_file import LessonFile
 from cnnlab.lessons.lesson_schema import LessonError
 from cnnlab.lessons.sheet_files import open_sheet
 from cnnlab.lessons.tally import agreeing_pairs, median_sketch, sketch_distance, tally
+from cnnlab.operating_system import processes
 from cnnlab.settings import subprocess_environment
 
 SHEET = open_sheet("taster")
@@ -137,7 +136,7 @@ def test_a_killed_process_loses_no_answer_that_it_confirmed(file, tmp_path):
     process = subprocess.Popen([sys.executable, "-c", WRITER], stdout=subprocess.PIPE, env=environment)
     confirmed = [int(process.stdout.readline()) for _ in range(20)]
     time.sleep(0.05)
-    os.kill(process.pid, signal.SIGKILL)
+    processes.kill(process.pid)
     confirmed += [int(line) for line in process.stdout.read().split()]
     process.wait()
     kept = answers.answers_of(file, learners.find_learner(file, "ada"), SHEET.name)[CHOICE.id]

@@ -743,7 +743,7 @@ def test_what_a_session_keeps_holds_no_maps(made, view):
 FREED = """
 import sys
 import numpy as np
-from cnnlab.ui import malloc_tuning as heap
+from cnnlab.operating_system import c_library as heap
 
 def private():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("RssAnon")) // 1024

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ from cnnlab import settings
 from cnnlab.data import photo_preprocessing
 from cnnlab.data.photo_preprocessing import DecodersBusy, decode_photo, prepare_photo
 from cnnlab.data.samples import SAMPLE_DIRECTORY, sample_images
+from cnnlab.operating_system import processes
 from cnnlab.photo_decoding.decoder import DAMAGED, FORMAT_MEGAPIXELS, PhotoError
 from cnnlab.photo_decoding.process import Limits
 from cnnlab.storage import process_lock
@@ -185,7 +185,7 @@ def test_a_decoder_that_is_killed_leaves_its_place() -> None:
         with decoding(slow_picture()):
             wait_until(decoders)
             for process in decoders():
-                os.kill(process, signal.SIGKILL)
+                processes.kill(process)
     assert decode_photo(saved(Image.new("RGB", (9, 9)), "PNG")).size == (9, 9)
 
 

@@ -28,6 +28,7 @@ from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.queue_schema import MIGRATIONS
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.jobs.worker_outcome import outcome_from_exit_code, outcome_from_record
+from cnnlab.operating_system import processes
 from cnnlab.storage import files, process_lock, run_retention, runs
 
 
@@ -41,7 +42,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield tmp_path
     for lock in settings.runs_dir().glob("*/lock"):
         if holder := process_lock.lock_owner(lock):
-            os.kill(holder.pid, signal.SIGKILL)
+            processes.kill(holder.pid)
 
 
 @pytest.fixture

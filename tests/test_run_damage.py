@@ -281,6 +281,7 @@ def test_a_run_may_be_as_large_as_its_network_and_no_larger(run):
     assert run_files.max_archive_bytes(path, small) < 3e6 < 300e6 < run_files.max_archive_bytes(path, large) < 500e6
 
 
+@pytest.mark.posix
 def test_a_pipe_in_place_of_a_lock_does_not_stop_whoever_asks(run):
     os.mkfifo(run.path / "lock")
     assert not run.is_live

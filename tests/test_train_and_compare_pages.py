@@ -1,7 +1,6 @@
 """The pages as a person meets them, without a browser: what they say, what they ask for, and what they never load."""
 
 import dataclasses
-import os
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from cnnlab.jobs import dispatcher_process, nicknames
 from cnnlab.jobs.next_seed import submit_next_seed
 from cnnlab.jobs.queue import Queue
 from cnnlab.models.architecture import Layer, network_layers, parameter_count
+from cnnlab.operating_system import machine
 from cnnlab.pages.compare.measures import SESSION_MEASURE
 from cnnlab.pages.train import welcome
 from cnnlab.rendering.markdown import escape_markdown
@@ -90,7 +90,8 @@ def button(app, label):
 # -- what a page never does --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores to have two threads")
+@pytest.mark.linux
+@pytest.mark.skipif(len(machine.cores()) < 2, reason="needs two cores to have two threads")
 @pytest.mark.parametrize(("package", "alone"), [("cnnlab.ui", True), ("cnnlab", False)])
 def test_the_pages_multiply_matrices_in_one_thread(package, alone, monkeypatch):
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)

@@ -5,8 +5,6 @@ import errno
 import json
 import os
 import random
-import resource
-import signal
 import subprocess
 import sys
 import time
@@ -23,7 +21,7 @@ from cnnlab.cli import main
 from cnnlab.experiment import Experiment
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
-from cnnlab.storage import files, run_files, runs
+from cnnlab.storage import files, run_files, runs, stop_request
 from cnnlab.training import evaluation, trainer
 from cnnlab.training.compilation import steps_per_execution
 
@@ -127,7 +125,7 @@ def test_a_worker_killed_at_random_moments_ends_with_the_same_history_to_the_las
         process = start(run.experiment, tmp_path)
         wait_for(past_epoch(kill, folder, process))
         time.sleep(chance.uniform(0, 0.25))
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.communicate()
     code, output = finish(run.experiment, tmp_path)
     assert code == 0, output
@@ -153,7 +151,7 @@ def test_a_stopped_worker_leaves_a_run_that_can_go_on(home):
     process = start(experiment, home)
     wait_for(lambda: rows(home / "runs" / experiment.key) >= 2)
     asked = time.monotonic()
-    process.send_signal(signal.SIGTERM)
+    stop_request.send(home / "runs" / experiment.key, process.pid)
     process.communicate(timeout=60)
     run = runs.read_run(home / "runs" / experiment.key)
     assert process.returncode == 3 and run.state == "stopped" and time.monotonic() - asked < 10
@@ -165,7 +163,7 @@ def test_two_workers_never_train_the_same_run(home):
     first = start(experiment, home)
     wait_for(lambda: rows(home / "runs" / experiment.key) >= 1)
     code, output = finish(experiment, home)
-    first.send_signal(signal.SIGINT)
+    stop_request.send(home / "runs" / experiment.key, first.pid)
     first.communicate(timeout=60)
     assert code == 1 and "Another worker" in output and "Traceback" not in output
     assert first.returncode == 3
@@ -180,8 +178,11 @@ def test_a_training_that_diverges_fails_with_a_sentence(home):
     assert "learning rate" in run.record.reason and "Traceback" not in output
 
 
+@pytest.mark.posix
 def test_a_full_disk_fails_the_run_with_the_reason_and_it_goes_on_when_there_is_room(home):
     """The system refuses every write past 20 KB: the record fits, the first snapshot does not."""
+    import resource
+
     experiment = Experiment(**SMALL | {"dense": 400, "seed": 6, "epochs": 1})
     code, output = finish(
         experiment, home, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))

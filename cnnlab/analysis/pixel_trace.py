@@ -7,6 +7,7 @@ products are summed for each incoming channel. The parts add up to the value of 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 import numpy as np
 
@@ -169,18 +170,23 @@ def _patch(layer: Layer, source: Array, position: Box) -> Array:
 def _steps(
     layers: Sequence[Layer], weights: Weights, activations: Mapping[str, Array], name: str, index: tuple[int, ...]
 ) -> tuple[LayerStep, ...]:
-    """Batch normalization and ReLU after a convolution, up to the first layer that is neither."""
+    """Batch normalization and ReLU after a convolution."""
     steps, before = [], float(activations[name][index])
-    for layer in layers[layer_index(layers, name) + 1 :]:
-        if layer.kind not in ("bn", "relu"):
-            break
+    for layer in pointwise_layers(layers, name):
         after = float(activations[layer.name][index])
-        parameters = _batchnorm_parameters(weights, layer, index[-1]) if layer.kind == "bn" else {}
+        parameters = batchnorm_parameters(weights, layer, index[-1]) if layer.kind == "bn" else {}
         steps.append(LayerStep(name=layer.name, kind=layer.kind, before=before, after=after, parameters=parameters))
         before = after
     return tuple(steps)
 
 
-def _batchnorm_parameters(weights: Weights, layer: Layer, filter: int) -> dict[str, float]:
+def pointwise_layers(layers: Sequence[Layer], name: str) -> list[Layer]:
+    """The batch normalization and the ReLU behind a convolution, in order, up to the first layer that is neither."""
+    behind = layers[layer_index(layers, name) + 1 :]
+    return list(takewhile(lambda layer: layer.kind in ("bn", "relu"), behind))
+
+
+def batchnorm_parameters(weights: Weights, layer: Layer, filter: int) -> dict[str, float]:
+    """What a batch normalization does to one channel: gamma, beta, mean, variance and epsilon."""
     values = {role.removeprefix("moving_"): float(weights[f"{layer.name}/{role}"][filter]) for role in layer.variables}
     return values | {"epsilon": layer.epsilon}

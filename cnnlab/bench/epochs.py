@@ -16,6 +16,7 @@ import numpy as np
 from cnnlab.bench.options import BenchOptions
 from cnnlab.bench.training import measure_alternately
 from cnnlab.experiment import Experiment
+from cnnlab.operating_system.machine import load_average
 from cnnlab.report_models import REPORT
 from cnnlab.storage.epoch_times import EpochTimes, measured_path, write_epoch_times
 
@@ -68,7 +69,7 @@ def epoch_measure(experiment: Experiment, images: Any, batches: int, loads: list
             on_train_batch_end=lambda batch, logs: clock.update({batch + 1: time.process_time()})
         )
         model.fit(images.batches(order, experiment.batch), shuffle=False, verbose=0, callbacks=[timer])
-        loads.append(os.getloadavg()[0])
+        loads.append(load_average() or 0.0)
         first, last = min(clock), max(clock)
         return (clock[last] - clock[first]) / (last - first) * batches_per_epoch(experiment)
 

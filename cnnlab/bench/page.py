@@ -12,11 +12,11 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from cnnlab import settings
 from cnnlab.bench.options import BenchOptions, print_progress
+from cnnlab.operating_system.machine import memory_kib
 from cnnlab.storage import runs
 from cnnlab.storage.runs import Run
 
@@ -140,10 +140,11 @@ def random_query(rng: random.Random, run: Run) -> str:
 def process_memory_mb(process: int) -> dict[str, float]:
     """Memory of a process in MB (2**20 bytes): anonymous pages, unshared pages (USS), all resident pages (RSS).
 
-    USS and RSS include pages of the memory-mapped test images, which the kernel can reclaim.
+    USS and RSS include pages of the memory-mapped test images, which the kernel can reclaim. Empty but on Linux.
     """
-    lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()[1:]
-    sizes = {name: int(rest.split()[0]) / 1024 for name, _, rest in (line.partition(":") for line in lines)}
+    sizes = {name: size / 1024 for name, size in memory_kib(process, "smaps_rollup").items()}
+    if not sizes:
+        return {}
     unique = sizes["Private_Clean"] + sizes["Private_Dirty"]
     return {"private": sizes["Anonymous"], "private with mapped files (USS)": unique, "resident (RSS)": sizes["Rss"]}
 

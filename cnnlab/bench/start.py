@@ -15,6 +15,7 @@ from cnnlab.bench.options import BenchOptions, print_progress
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import standby
 from cnnlab.jobs.queue import Queue
+from cnnlab.operating_system.machine import load_average
 from cnnlab.settings import runs_dir
 from cnnlab.storage import files
 from cnnlab.storage.background_process import cnnlab_command
@@ -34,7 +35,7 @@ def bench_start(options: BenchOptions) -> None:
                     f"{name}, {number + 1} of {options.rounds}: {seconds[-1][0]:.2f} s, {seconds[-1][1]:.2f} s"
                 )
         first, moving = (statistics.median(values) for values in zip(*seconds, strict=True))
-        load = os.getloadavg()[0]
+        load = load_average() or 0.0
         print(f"{name}: first validation accuracy after {first:.2f} s, first batch's after {moving:.2f} s")
         print(f"    medians of n={options.rounds}; load average {load:.1f} on {os.cpu_count()} cores")
 
@@ -78,7 +79,7 @@ def time_start(options: BenchOptions, number: int, use_standby: bool) -> tuple[f
 def ready_count() -> int:
     """How many standby workers have become ready in this home."""
     log = Path(standby.log_path())
-    return log.read_text().count(standby.READY) if log.exists() else 0
+    return log.read_text(encoding="utf-8").count(standby.READY) if log.exists() else 0
 
 
 def wait_for(condition: Callable[[], object]) -> float:

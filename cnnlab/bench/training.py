@@ -15,6 +15,7 @@ from cnnlab import settings
 from cnnlab.bench.options import BenchOptions, print_progress
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.precision import bfloat16_hint
+from cnnlab.operating_system.machine import memory_kib
 
 MEMORY_POLL_SECONDS = 0.05
 
@@ -122,10 +123,5 @@ def worker_peak_gb(options: BenchOptions) -> float:
 
 
 def peak_resident_gb(process: int) -> float:
-    """The peak resident memory of a process until now, in GB (1e9 bytes); 0 where the process has ended."""
-    try:
-        status = Path(f"/proc/{process}/status").read_text()
-    except OSError:
-        return 0.0
-    sizes = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")]
-    return sizes[0] * 1024 / 1e9 if sizes else 0.0
+    """The peak resident memory of a process until now, in GB (1e9 bytes); 0 where the process has ended, or unknown."""
+    return memory_kib(process).get("VmHWM", 0) * 1024 / 1e9

@@ -1,6 +1,5 @@
 """The commands that serve and maintain: start, export-site, dispatch, top-images, probe, batchnorm, settings, ..."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 from cnnlab import settings
 from cnnlab.cli.output import print_error, print_progress
 from cnnlab.experiment import CHOICES
+from cnnlab.operating_system.processes import become
 from cnnlab.settings import SettingsError
 
 BENCHMARKS = ("training", "epochs", "inside", "start", "page")
@@ -109,10 +109,7 @@ def bench(name: str, **options: Any) -> None:
 @click.argument("streamlit_options", nargs=-1, type=click.UNPROCESSED)
 def start(streamlit_options: tuple[str, ...]) -> int:
     """Start the app and print its address, as `cnnlab` alone does. Options go to Streamlit: --server.port 8600"""
-    command = [*_streamlit_command(), *streamlit_options]
-    if os.name == "posix":  # this process becomes the server, so who stops it stops the server
-        os.execv(command[0], command)
-    return subprocess.run(command, check=False).returncode
+    return become([*_streamlit_command(), *streamlit_options])
 
 
 def _streamlit_command() -> list[str]:

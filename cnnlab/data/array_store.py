@@ -15,7 +15,6 @@ import contextlib
 import hashlib
 import json
 import math
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -25,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from cnnlab.array_types import PixelArray
+from cnnlab.operating_system import file_operations
 from cnnlab.storage import files, process_lock
 
 Arrays = dict[str, PixelArray]
@@ -80,7 +80,7 @@ def _recover(folder: Path) -> None:
     """Undo a replacement that was interrupted between its two renames, and remove leftover folders."""
     backup = _backup_path(folder)
     if backup.exists() and not folder.exists():
-        os.rename(backup, folder)
+        file_operations.replace(backup, folder)
     for leftover in (backup.parent, *folder.parent.glob(f".{folder.name}-*")):
         shutil.rmtree(leftover, ignore_errors=True)
 
@@ -100,13 +100,13 @@ def _replace(folder: Path, arrays: Mapping[str, PixelArray], manifest: Mapping[s
         for name in ARRAY_NAMES:
             files.write_npy(part / f"{name}.npy", arrays[name])
         files.write_bytes(part / "manifest.json", json.dumps(manifest, indent=2).encode() + b"\n")
-        files.fsync_directory(part)
+        file_operations.fsync_directory(part)
         if folder.exists():
             _backup_path(folder).parent.mkdir(exist_ok=True)
-            os.rename(folder, _backup_path(folder))
-        os.rename(part, folder)
+            file_operations.replace(folder, _backup_path(folder))
+        file_operations.replace(part, folder)
         with contextlib.suppress(OSError):  # the rename is done, even where the disk cannot guarantee it yet
-            files.fsync_directory(folder.parent)
+            file_operations.fsync_directory(folder.parent)
     finally:
         _recover(folder)
 

@@ -13,7 +13,6 @@ The worker holds a lock while it runs, so a killed download is recognized as int
 
 import os
 import shutil
-import signal
 import socket
 import tempfile
 import threading
@@ -26,6 +25,7 @@ from types import FrameType
 
 from cnnlab import settings
 from cnnlab.data import cifar10
+from cnnlab.operating_system.processes import interrupt_main_thread, stop_signals
 from cnnlab.storage import process_lock
 from cnnlab.storage.background_process import BackgroundStatus, StatusFile
 from cnnlab.storage.files import DISK_FULL_ERRNOS
@@ -206,7 +206,7 @@ def _cancel_watcher() -> Iterator[None]:
     def poll_for_cancel() -> None:
         while not finished.wait(POLL_SECONDS):
             if _path("download.cancel").exists():
-                os.kill(os.getpid(), signal.SIGINT)
+                interrupt_main_thread()
                 return
 
     watcher = threading.Thread(target=poll_for_cancel, daemon=True)
@@ -247,5 +247,4 @@ def _catch_signals(stack: ExitStack) -> None:
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        stack.callback(signal.signal, number, signal.signal(number, interrupt))
+    stack.enter_context(stop_signals(interrupt))

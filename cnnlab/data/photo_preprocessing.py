@@ -29,13 +29,14 @@ from PIL import Image, ImageDraw
 
 from cnnlab import settings
 from cnnlab.array_types import PixelArray
+from cnnlab.operating_system.resource_limits import limit_exit_codes
 from cnnlab.photo_decoding import process as decoding_process
 from cnnlab.photo_decoding.conversion import MAX_COPY_SIDE
 from cnnlab.photo_decoding.decoder import DecodedPhoto, PhotoError
 from cnnlab.photo_decoding.process import Limits, read_answer
 from cnnlab.storage import files, process_lock
 from cnnlab.storage.background_process import run_to_end
-from cnnlab.storage.limited_process import isolated_command, limit_exit_codes, limited_environment
+from cnnlab.storage.limited_process import isolated_command, limited_environment
 from cnnlab.storage.process_lock import ProcessLock
 
 IMAGE_SIZE = 32

@@ -17,14 +17,22 @@ WEAK_OVERFITTING, STRONG_OVERFITTING = 1 / 3, 2 / 3  # of the plain network's ga
 LAGGING_GAP = (
     0.10  # training accuracy with batch statistics minus that with moving averages, above which the averages lag
 )
+EARLY_SHARE = 1 / 2  # of what the finished series gained over chance level, below which a network is still learning
 WEAK_FACTOR = 3  # an accuracy below so many times chance level is called low
 
 
-def verdict(summary: CurveSummary, experiment: Experiment, plain: CurveSummary | None = None) -> str:
+def verdict(
+    summary: CurveSummary,
+    experiment: Experiment,
+    plain: CurveSummary | None = None,
+    series_accuracy: float | None = None,
+) -> str:
     """Whether the network learns or overfits, in one sentence with its accuracies and gap.
 
     `plain` is the finished network of the same experiment without a regularizer, or None: the strength of overfitting
-    is relative to its gap. Overfitting is stated only where the gap's 95 % interval excludes 0.
+    is relative to its gap. Overfitting is stated only where the gap's 95 % interval excludes 0. `series_accuracy` is
+    the mean validation accuracy that finished networks of the series reached, None where none has finished: below half
+    of the way there from chance level the network is still learning.
     """
     figures = (
         f"correct on {percent(summary.training)} of the training images and on {percent(summary.validation)} of new"
@@ -35,7 +43,17 @@ def verdict(summary: CurveSummary, experiment: Experiment, plain: CurveSummary |
         return describe_lag(summary)
     gap = gap_estimate(summary, experiment)
     margin = f"gap {points(gap.value)} ± {100 * gap.margin:.1f}"
+    if is_early(summary, series_accuracy):
+        return f"It is still learning: {figures} ones; finished, this network reached {percent(series_accuracy or 0)}."
     return f"{describe_learning(summary, experiment, gap, plain)}: {figures} ones, {margin}."
+
+
+def is_early(summary: CurveSummary, series_accuracy: float | None) -> bool:
+    """Whether the validation accuracy is less than half of the way from chance level to that of its finished series."""
+    chance = 1 / CLASS_COUNT
+    if series_accuracy is None or series_accuracy <= chance:
+        return False
+    return summary.validation - chance < EARLY_SHARE * (series_accuracy - chance)
 
 
 def gap_estimate(summary: CurveSummary, experiment: Experiment) -> Estimate:

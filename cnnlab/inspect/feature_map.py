@@ -8,7 +8,7 @@ import streamlit as st
 
 from cnnlab import formatting
 from cnnlab.analysis import activation_stats, filter_ablation, receptive_field
-from cnnlab.inspect import kernels, map_controls, maximized_image, pixel_trace, top_activations
+from cnnlab.inspect import convolution_animation, kernels, map_controls, maximized_image, pixel_trace, top_activations
 from cnnlab.inspect.context import InspectContext
 from cnnlab.inspect.feature_maps import grid_cells, map_vmax
 from cnnlab.inspect.notice import notice
@@ -30,6 +30,7 @@ def feature_map_view(context: InspectContext) -> None:
         layer = layer_control(context, conv)
         row, column = pixel_controls(context, layer, number)
     notice(describe_map(context, conv, number))
+    convolution_animation.convolution_animation(context, layer, number, (row, column))
     map_and_input(context, conv, layer, number, (row, column))
     pixel_trace.pixel_trace_section(context, layer, number, row, column)
     maximized_image.maximized_image_section(context, conv, number)

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 
 from cnnlab import settings
 from cnnlab.jobs import devices
@@ -11,6 +10,7 @@ from cnnlab.jobs.dispatcher_process import lock_path
 from cnnlab.jobs.local_runner import LocalRunner
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.runner import Runner
+from cnnlab.operating_system.processes import stop_signals
 from cnnlab.storage import process_lock
 
 EXIT_OK, EXIT_ALREADY_RUNNING = 0, 1
@@ -27,8 +27,11 @@ def dispatch(slots: int | None = None, idle: float | None = None, runner: Runner
     stop, queue = StopRequest(), Queue()
     slots = settings.current().slots or None if slots is None else slots
     runner = runner or _local_runner(slots)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop.request)
+    with stop_signals(stop.request):
+        return _dispatch_until(stop, queue, runner, slots, idle)
+
+
+def _dispatch_until(stop: StopRequest, queue: Queue, runner: Runner, slots: int | None, idle: float | None) -> int:
     while True:
         lock = process_lock.acquire(lock_path())
         if lock is None:

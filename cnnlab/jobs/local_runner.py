@@ -9,8 +9,6 @@ runner hands a job to a process that waits with TensorFlow loaded, where there i
 """
 
 import contextlib
-import os
-import signal
 import socket
 import subprocess
 from collections.abc import Callable, Sequence
@@ -29,7 +27,8 @@ from cnnlab.jobs.worker_outcome import (
     outcome_from_record,
     owner_written_since,
 )
-from cnnlab.storage import process_lock
+from cnnlab.operating_system import file_locks, processes
+from cnnlab.storage import process_lock, stop_request
 from cnnlab.storage.background_process import Process, start_detached
 from cnnlab.storage.process_lock import ProcessLock
 from cnnlab.storage.run_record import read_record
@@ -44,7 +43,7 @@ class LocalRunner:
 
     `gpus` are the GPUs that a job's device may name, `threads` how many threads a worker on the processor shares an
     operation among (None: as many as is fastest, else as there are cores). `directory` gives a job's run directory.
-    With `standby`, workers are kept waiting for jobs; they do not use `command`.
+    With `standby`, workers are kept waiting for jobs where the system can hand them a lock; they do not use `command`.
     """
 
     def __init__(
@@ -61,7 +60,7 @@ class LocalRunner:
         self.gpus = {gpu.device: gpu for gpu in gpus}
         self.threads = threads
         self.directory = directory
-        self.standby = StandbyPool(self.device_environment, niceness) if standby else None
+        self.standby = StandbyPool(self.device_environment, niceness) if standby and file_locks.CAN_INHERIT else None
         self.measurement = ThreadMeasurement()
 
     def start(self, job: Job) -> WorkerHandle:
@@ -137,13 +136,14 @@ class LocalWorker:
         return None if code is None else outcome_from_exit_code(code, self.directory, self.job.started)
 
     def stop(self) -> bool:
-        """SIGTERM: it stops at its next batch."""
-        self.process.terminate()
+        """Ask it to stop at its next batch."""
+        if self.process.poll() is None:
+            stop_request.send(self.directory, self.process.pid)
         return True
 
     def kill(self) -> None:
-        """SIGKILL."""
-        self.process.kill()
+        """End it at once."""
+        processes.kill_child(self.process)
 
 
 class AdoptedWorker:
@@ -166,21 +166,21 @@ class AdoptedWorker:
         return outcome_from_record(self.directory, self.job.started)
 
     def stop(self) -> bool:
-        """SIGTERM: it stops at its next batch. False for a training that somebody started by hand."""
-        return self._send_signal(signal.SIGTERM)
+        """Ask it to stop at its next batch. False for a training that somebody started by hand."""
+        return self._with_owner(lambda pid: stop_request.send(self.directory, pid))
 
     def kill(self) -> None:
-        """SIGKILL."""
-        self._send_signal(signal.SIGKILL)
+        """End it at once."""
+        self._with_owner(processes.kill)
 
-    def _send_signal(self, number: signal.Signals) -> bool:
-        holder = process_lock.lock_owner(self.lock)
-        if holder is None:  # ended, or its owner is not written yet
+    def _with_owner(self, action: Callable[[int], None]) -> bool:
+        """Call `action` with the process id, where a dispatcher of this machine started it."""
+        owner = process_lock.lock_owner(self.lock)
+        if owner is None:  # ended, or its owner is not written yet
             return True
-        if holder.inherited and holder.is_local:
-            with contextlib.suppress(OSError):
-                os.kill(holder.pid, number)
-        return holder.inherited
+        if owner.inherited and owner.is_local:
+            action(owner.pid)
+        return owner.inherited
 
 
 def gpu_environment(gpu: Gpu, memory_cap_mib: int) -> dict[str, str]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import devices
+from cnnlab.operating_system.machine import read_cpuinfo
 
 BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})  # with one of them 1.4 to 1.7 times as fast as float32
 SLOW_PROCESSOR = (
@@ -35,11 +35,3 @@ def processor_flags(lines: Iterable[str]) -> set[str]:
         if name.strip() == "flags":
             return set(words.split())
     return set()
-
-
-def read_cpuinfo() -> list[str]:
-    """The lines of /proc/cpuinfo; empty where there is no such file."""
-    try:
-        return Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return []

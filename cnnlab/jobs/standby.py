@@ -20,6 +20,7 @@ from pathlib import Path
 from cnnlab import settings
 from cnnlab.jobs.devices import DeviceSlots
 from cnnlab.jobs.log_rotation import rotate
+from cnnlab.operating_system.machine import available_bytes, cores
 from cnnlab.storage.background_process import Process, cnnlab_command, start_detached
 from cnnlab.storage.process_lock import ProcessLock
 from cnnlab.training_packages import missing_packages
@@ -38,7 +39,7 @@ class StandbyWorker:
 
     def __init__(self, device: str, environment: Mapping[str, str], niceness: int) -> None:
         self.device, self.environment = device, environment
-        self.connection, other_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.connection, other_end = socket.socketpair()
         rotate(log_path())
         with other_end:
             self.process: Process = start_detached(
@@ -125,16 +126,7 @@ class StandbyPool:
 def thread_count(environment: Mapping[str, str]) -> int:
     """The number of threads that a worker with these variables, added to this process's, uses."""
     variables = os.environ | dict(environment)
-    return int(variables.get("TF_NUM_INTRAOP_THREADS") or len(os.sched_getaffinity(0)))
-
-
-def available_bytes() -> float:
-    """The memory that a new process can use without swapping (MemAvailable of Linux); infinite where unknown."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024.0 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration, ValueError):
-        return float("inf")
+    return int(variables.get("TF_NUM_INTRAOP_THREADS") or len(cores()))
 
 
 def log_path() -> Path:

@@ -10,15 +10,13 @@ that starts meanwhile ends it, and it is made later. Every run records the numbe
 """
 
 import datetime
-import os
-import signal
 import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
 
 from cnnlab import settings
-from cnnlab.jobs.precision import read_cpuinfo
+from cnnlab.operating_system import machine, processes
 from cnnlab.storage import files
 from cnnlab.storage.background_process import Process, cnnlab_command, start_detached
 
@@ -63,7 +61,7 @@ def measure() -> dict[int, float]:
 
     Raises subprocess.SubprocessError, OSError.
     """
-    counts = thread_counts(len(os.sched_getaffinity(0)))
+    counts = thread_counts(len(machine.cores()))
     rates = dict.fromkeys(counts, 0.0)
     for _ in range(ROUNDS if len(counts) > 1 else 0):
         for count in counts:
@@ -97,16 +95,14 @@ class ThreadMeasurement:
     def stop(self) -> None:
         """End the measurement where it runs; it may start again."""
         if self.process and self.process.poll() is None:
-            with suppress(OSError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+            processes.kill_session(self.process)
             self.next_start = 0.0
         self.process = None
 
 
 def machine_name() -> str:
     """The processor and the number of cores that this process may use."""
-    names = [line.partition(":")[2].strip() for line in read_cpuinfo() if line.startswith("model name")]
-    return f"{names[0] if names else 'unknown processor'}, {len(os.sched_getaffinity(0))} cores"
+    return f"{machine.processor_name() or 'unknown processor'}, {len(machine.cores())} cores"
 
 
 def path() -> Path:

@@ -1,11 +1,11 @@
 """How a worker ended: read from its exit code, from record.json and from its log (worker.log)."""
 
 import os
-import signal
 from pathlib import Path
 
 from cnnlab.jobs.job import DONE, FAILED
 from cnnlab.jobs.runner import CRASHED, OUT_OF_MEMORY, STOPPED, Outcome
+from cnnlab.operating_system.processes import ending_signal
 from cnnlab.storage.run_record import RECORD_FILE, read_record
 
 EXIT_DONE, EXIT_STOPPED = 0, 3  # exit codes of `train`; 1: failed, the reason is in record.json
@@ -14,6 +14,15 @@ TAIL_BYTES = 4096
 TAIL_CHARACTERS = 300
 ATTEMPT_HEADER = "== attempt "  # the first line of each worker's part of the log
 TRACEBACK_BYTES = 64 * 1024  # of a log, searched for a traceback
+SIGNAL_MEANINGS = {
+    "SIGKILL": "killed from outside, most often because the machine ran out of memory",
+    "SIGSEGV": "it touched memory that is not its own, an error in a library",
+    "SIGILL": "this processor lacks an instruction that a library needs",
+    "SIGTERM": "ended from outside before it had begun",
+    "TerminateProcess": "ended from outside",
+    "0xC0000005": "it touched memory that is not its own, an error in a library",
+    "0xC000001D": "this processor lacks an instruction that a library needs",
+}
 # Messages of TensorFlow, JAX, PyTorch and Python when memory runs out.
 OUT_OF_MEMORY_PATTERNS = (
     "RESOURCE_EXHAUSTED",
@@ -27,14 +36,14 @@ OUT_OF_MEMORY_PATTERNS = (
 
 
 def outcome_from_exit_code(code: int, folder: Path, started: float | None = None) -> Outcome:
-    """How a worker ended, by its exit code; a negative one is the signal that killed the process.
+    """How a worker ended, by its exit code, which also tells the signal that killed the process.
 
     The reason of a failure is read from record.json, if that was written after `started` (Unix time), else it is the
     last line of the log.
     """
-    if code < 0:
+    if name := ending_signal(code):
         kind = OUT_OF_MEMORY if ran_out_of_memory(log_since(folder / "worker.log", started)) else CRASHED
-        return Outcome(kind, describe_signal(-code))
+        return Outcome(kind, describe_signal(name))
     if code == EXIT_DONE:
         return Outcome(DONE)
     if code == EXIT_STOPPED:
@@ -83,16 +92,9 @@ def ran_out_of_memory(text: str) -> bool:
     return any(pattern in text for pattern in OUT_OF_MEMORY_PATTERNS)
 
 
-def describe_signal(number: int) -> str:
-    """A sentence for a student about the signal that killed a process."""
-    known = {one.value: one.name for one in signal.Signals}
-    meanings: dict[int, str] = {
-        signal.SIGKILL: "killed from outside, most often because the machine ran out of memory",
-        signal.SIGSEGV: "it touched memory that is not its own, an error in a library",
-        signal.SIGILL: "this processor lacks an instruction that a library needs",
-        signal.SIGTERM: "ended from outside before it had begun",
-    }
-    return f"its process died of {known.get(number, number)} ({meanings.get(number, 'ended by a signal')})."
+def describe_signal(name: str) -> str:
+    """A sentence for a student about the signal (on Windows the error) that ended a process."""
+    return f"its process died of {name} ({SIGNAL_MEANINGS.get(name, 'ended by a signal')})."
 
 
 def read_tail(log: Path, max_bytes: int = TAIL_BYTES) -> str:

@@ -30,11 +30,12 @@ from cnnlab.inspect import (
     upload,
 )
 from cnnlab.inspect.context import VIEW_PARAM, InspectContext
+from cnnlab.operating_system.c_library import limit_malloc_cache
 from cnnlab.rendering.color_scale import upscaled_png
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.imported_networks import Network
 from cnnlab.storage.runs import DamagedRun, Run, UnknownRun
-from cnnlab.ui import cache, damaged_runs, malloc_tuning, query_state, selected_network, selection
+from cnnlab.ui import cache, damaged_runs, query_state, selected_network, selection
 from cnnlab.ui.image_source import SelectedImage, load_image_set, network_classes, select_image
 from cnnlab.ui.selection import Selection
 from cnnlab.ui.state import url_params_of
@@ -63,7 +64,7 @@ NEED_TRAINING = ("probes", "versus", "xray")  # views that a network from elsewh
 
 def page() -> None:
     """Draw the page: the controls, the image and its prediction, and the selected view."""
-    malloc_tuning.limit_malloc_cache()
+    limit_malloc_cache()
     st.title("What does the network see in this image?", anchor=False)
     runs = cache.inspectable_runs()
     if not runs:

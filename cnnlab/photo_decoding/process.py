@@ -9,13 +9,12 @@ which the caller keeps, remain.
 """
 
 import json
-import math
-import signal
 import sys
 from typing import Any, NamedTuple
 
 from PIL import Image
 
+from cnnlab.operating_system.resource_limits import limit_resources
 from cnnlab.photo_decoding.decoder import DAMAGED, TOO_MUCH_MEMORY, DecodedPhoto, PhotoError, decode
 
 
@@ -30,7 +29,7 @@ class Limits(NamedTuple):
 def main() -> None:
     """Decode standard input within the limits of the first argument; write the answer to standard output."""
     limits = Limits(**json.loads(sys.argv[1]))
-    limit_resources(limits)
+    limit_resources(limits.memory, limits.cpu_seconds)
     Image.MAX_IMAGE_PIXELS = None  # `decode` checks the size itself, before it makes room for the pixels
     answer: dict[str, Any]
     pixels = b""
@@ -42,26 +41,6 @@ def main() -> None:
     except MemoryError:
         answer = {"error": TOO_MUCH_MEMORY}
     sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n" + pixels)
-
-
-def limit_resources(limits: Limits) -> None:
-    """Limit this process's address space and CPU time, and let it write no files, where the system can.
-
-    The profiling timer ends the process just before its CPU limit, which the kernel rounds up to whole seconds.
-    """
-    try:
-        import resource
-    except ImportError:
-        return
-    seconds = math.ceil(limits.cpu_seconds)
-    wanted = {"RLIMIT_AS": limits.memory, "RLIMIT_CPU": seconds, "RLIMIT_CORE": 0, "RLIMIT_FSIZE": 0}
-    for name, value in wanted.items():
-        kind = getattr(resource, name, None)
-        if kind is not None:
-            most = resource.getrlimit(kind)[1]
-            allowed = value if most == resource.RLIM_INFINITY else min(value, most)
-            resource.setrlimit(kind, (allowed, allowed))
-    signal.setitimer(signal.ITIMER_PROF, 0.95 * limits.cpu_seconds)  # SIGPROF ends the process
 
 
 def read_answer(output: bytes) -> DecodedPhoto:

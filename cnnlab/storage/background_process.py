@@ -1,12 +1,11 @@
 """Starts a detached process and reads its progress from a file; or runs a process to its end.
 
-A background process holds a `ProcessLock` while it runs. The starter acquires the lock and the child inherits it, so a
+A background process holds a `ProcessLock` while it runs. The starter acquires the lock and hands it to the child, so a
 second process cannot start in between. The child writes its status, a small dataclass, as JSON. A status that says
 "running" while the lock is free belongs to a process that was killed: it is read as "interrupted".
 """
 
 import contextlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -18,10 +17,10 @@ from pathlib import Path
 from typing import ClassVar, Generic, TypeVar, get_type_hints
 
 from cnnlab import settings
+from cnnlab.operating_system import processes
 from cnnlab.storage import files, process_lock
 from cnnlab.storage.process_lock import ProcessLock
 
-MAX_NICENESS = 19
 POLL_SECONDS = 0.05
 
 Process = subprocess.Popen[bytes]
@@ -44,7 +43,7 @@ def start_detached(
     """Start `command` in a session of its own, without standard input, and return at once.
 
     Its output is appended to `log`, or discarded. `environment` is added to `settings.subprocess_environment()`. `lock`
-    is inherited by the child and signed with its process id; the caller releases its own copy. The child also inherits
+    is handed to the child and signed with its process id; the caller releases its own copy. The child also inherits
     `descriptors`. `niceness` lowers the child's priority relative to this process. A thread reaps the child when it
     ends, so that no zombie is left; `poll` of the returned process tells its exit code. Raises OSError.
     """
@@ -56,15 +55,20 @@ def start_detached(
             stdout=stack.enter_context(log.open("ab")) if log else subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
             env=settings.subprocess_environment() | dict(environment or {}) | lock_variables,
-            pass_fds=(*lock_descriptors, *descriptors),
-            start_new_session=True,
+            **processes.detached_options((*lock_descriptors, *descriptors), niceness),
         )
     if lock:
-        lock.write_owner(process.pid, inherited=True)
+        lock.hand_over(process.pid)
     if niceness:
-        lower_priority(process.pid, niceness)
-    threading.Thread(target=process.wait, name=f"reaps {process.pid}", daemon=True).start()
+        processes.lower_priority(process.pid, niceness)
+    threading.Thread(target=_reap, args=(process, lock), name=f"reaps {process.pid}", daemon=True).start()
     return process
+
+
+def _reap(process: Process, lock: ProcessLock | None) -> None:
+    process.wait()
+    if lock:
+        process_lock.end_start_window(lock.path, process.pid)
 
 
 def run_to_end(
@@ -79,8 +83,9 @@ def run_to_end(
     """Run `command` with `data`, a file, as standard input. Returns its exit code (minus its signal) and its output.
 
     The process has only `environment` and inherits `lock`, so the lock is held as long as it lives, even if this
-    process is killed first. `poll` is called about every 50 ms. If it raises, or if this function is left for any other
-    reason, the process is killed. Raises OSError, and TimeoutError after `timeout` seconds.
+    process is killed first (on Windows only as long as this process lives). `poll` is called about every 50 ms. If it
+    raises, or if this function is left for any other reason, the process is killed. Raises OSError, and TimeoutError
+    after `timeout` seconds.
     """
     with tempfile.TemporaryFile() as file:  # Popen.communicate does not go on sending after a timeout
         file.write(data)
@@ -91,8 +96,7 @@ def run_to_end(
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=dict(environment),
-            pass_fds=lock.inheritance_options()[0],
-            start_new_session=True,
+            **processes.detached_options(lock.inheritance_options()[0]),
         )
     with process:
         try:
@@ -109,19 +113,6 @@ def _wait_for_output(process: Process, timeout: float, poll: Callable[[], None])
             return process.communicate(timeout=POLL_SECONDS)[0]
         poll()
     raise TimeoutError(f"A process did not end within {timeout:g} seconds.")
-
-
-def lower_priority(pid: int, niceness: int) -> None:
-    """Raise the niceness of a process to `niceness` above this one's; a process that has ended is no error.
-
-    Where the kernel shares the processor among sessions (`kernel.sched_autogroup_enabled`), a process's niceness counts
-    only within its own session, so the session gets the same value.
-    """
-    with contextlib.suppress(OSError):
-        value = min(MAX_NICENESS, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
-        os.setpriority(os.PRIO_PROCESS, pid, value)
-        if os.getsid(pid) == pid:
-            Path(f"/proc/{pid}/autogroup").write_text(str(value))
 
 
 @dataclass(frozen=True)

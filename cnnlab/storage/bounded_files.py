@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from cnnlab.array_types import Array
+from cnnlab.operating_system import file_operations
 
 MAX_NESTING = 16  # of objects and lists in JSON
 MAX_MEMBERS = 256  # of a zip archive
@@ -42,7 +43,7 @@ def read_file(path: Path, max_bytes: int) -> bytes:
 def open_file(path: Path, max_bytes: int) -> Iterator[BinaryIO]:
     """The opened file, after a check of its kind and size; links are not followed, and a pipe does not block."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = file_operations.open_for_reading(path)
     except FileNotFoundError:
         raise
     except OSError as error:

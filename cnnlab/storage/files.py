@@ -8,7 +8,6 @@ import contextlib
 import errno
 import io
 import json
-import os
 import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cnnlab.operating_system import file_operations
 
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 
@@ -32,10 +33,10 @@ def atomic_path(path: Path, suffix: str = "") -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part{suffix}")
     try:
         yield part
-        _fsync(part)
-        part.replace(path)
+        file_operations.fsync_file(part)
+        file_operations.replace(part, path)
     finally:
-        part.unlink(missing_ok=True)
+        file_operations.remove(part)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -95,11 +96,6 @@ def modified_time(path: Path) -> float:
         return 0.0
 
 
-def fsync_directory(folder: Path) -> None:
-    """Force the names in a folder to the disk: the last step of a rename that must survive a power failure."""
-    _fsync(folder)
-
-
 def disk_error_message(error: OSError, folder: Path, megabytes: int = 400) -> str:
     """One sentence for the page about a failed write of about `megabytes` in `folder`, with the remedy."""
     if error.errno in DISK_FULL_ERRNOS:
@@ -108,11 +104,3 @@ def disk_error_message(error: OSError, folder: Path, megabytes: int = 400) -> st
         )
     reason = error.strerror or str(error)
     return f"{folder} could not be written ({reason}): set CNNLAB_HOME to a folder that you may write to."
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

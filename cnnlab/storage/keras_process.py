@@ -10,17 +10,16 @@ import sys
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import PIL
 
 from cnnlab import settings
 from cnnlab.array_types import Weights
-from cnnlab.photo_decoding.process import Limits, limit_resources
+from cnnlab.operating_system.resource_limits import limit_exit_codes, limit_resources
 from cnnlab.storage import keras_file, process_lock
 from cnnlab.storage.background_process import run_to_end
 from cnnlab.storage.bounded_files import DamagedFile
-from cnnlab.storage.limited_process import isolated_command, limit_exit_codes, limited_environment
+from cnnlab.storage.limited_process import isolated_command, limited_environment
 
-LIMITS = Limits(megapixels=0, memory=2 * 10**9, cpu_seconds=10.0)  # bytes of address space; a network takes a second
+MEMORY, CPU_SECONDS = 2 * 10**9, 10.0  # bytes of address space; a network takes a second
 TIMEOUT = 30.0  # seconds of wall-clock time, for a busy host
 QUEUE_TIMEOUT = 20.0  # seconds to wait for another file
 
@@ -29,7 +28,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 def main() -> None:
     """Read standard input within the limits; write the answer to standard output."""
-    limit_resources(LIMITS)
+    limit_resources(MEMORY, CPU_SECONDS)
     asked = json.loads(sys.argv[1])
     shapes = {name: tuple(shape) for name, shape in asked["shapes"].items()}
     arrays: Weights = {}
@@ -56,7 +55,7 @@ def read_untrusted_datasets(
     lock = process_lock.acquire_any([settings.home() / "networks" / ".import.lock"], timeout=QUEUE_TIMEOUT, poll=poll)
     if lock is None:
         raise DamagedFile("has to wait, as other files are being read: try again in half a minute")
-    command = isolated_command(__name__, [json.dumps({"paths": dict(paths), "shapes": dict(shapes)})], (np, h5py, PIL))
+    command = isolated_command(__name__, [json.dumps({"paths": dict(paths), "shapes": dict(shapes)})], (np, h5py))
     try:
         with lock:
             code, output = run_to_end(

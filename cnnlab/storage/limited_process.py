@@ -1,10 +1,9 @@
-"""A Python process for content that is not trusted: isolated, without secrets, and what its end by a limit looks like.
+"""The command and the environment of a Python process for content that is not trusted: isolated, without secrets.
 
-The process sets its own limits (`photo_decoding.process.limit_resources`); `background_process.run_to_end` runs it.
+The process sets its own limits (`operating_system.resource_limits`); `background_process.run_to_end` runs it.
 """
 
 import os
-import signal
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -28,8 +27,3 @@ def limited_environment() -> dict[str, str]:
     """No secrets, and one thread: threads take address space, which is limited."""
     inherited = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
     return inherited | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
-
-
-def limit_exit_codes() -> set[int]:
-    """The exit codes of a process that its CPU limit ended."""
-    return {-getattr(signal, name) for name in ("SIGPROF", "SIGXCPU", "SIGKILL") if hasattr(signal, name)}

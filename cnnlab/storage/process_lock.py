@@ -1,22 +1,25 @@
-"""File locks (flock) that the kernel releases when their holder ends: whether another process still runs.
+"""File locks that the system releases when their holder ends: whether another process still runs.
 
 A process id in a file does not tell that: after a crash or a restart of the machine another process may have the
-number. The kernel releases a file lock as soon as the process ends, however it ends. So a worker holds
+number. The system releases a file lock as soon as the process ends, however it ends. So a worker holds
 `runs/<key>/lock`, the dispatcher holds `dispatcher.lock`, and the question "is it running?" is answered by the lock.
 
 The lock belongs to the open file, and a child process can inherit an open file. The parent takes the lock, passes it to
 the child at its start (`ProcessLock.inheritance_options`) and closes its own copy; the child's `acquire` finds the
 inherited lock. So the lock is never free between the start of a process and its first call.
 
+Where a child inherits no open file (Windows) the parent writes "starting" and the child's process id into the file and
+releases the lock. For START_WINDOW_SECONDS nobody else gets it then, and it counts as held, until the child has taken
+it itself or the parent sees it end.
+
 With NFS version 4 a lock holds for all machines that mount the folder; the lock of a machine that is gone is released
 when its lease ends, after a minute and a half. A process id is valid on its own machine only, so the owner of a lock is
 written with the machine's name.
 
-Not supported: Windows, which has no flock, and network file systems without locks.
+Not supported: network file systems without locks.
 """
 
 import contextlib
-import fcntl
 import os
 import socket
 import time
@@ -26,8 +29,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from cnnlab.operating_system import file_locks
+
 INHERITED_LOCK_VARIABLE = "CNNLAB_LOCK_FD"  # how a child learns the number of the open file that it was given
+EXPECTED_LOCK_VARIABLE = "CNNLAB_LOCK_PATH"  # how a child that inherits no open file learns which lock it shall take
+START_WINDOW_SECONDS = 60.0  # in which such a child takes its lock; loading TensorFlow takes most of it
 RETRY_SECONDS = 0.01  # seconds between two attempts
+HANDED, STARTING, TAKEN = "handed", "starting", "taken"
 
 
 @dataclass(frozen=True)
@@ -56,19 +64,31 @@ class ProcessLock:
 
         On a full disk the owner is missing; the lock is held in any case.
         """
-        text = f"{pid} {'handed' if inherited else 'taken'} {socket.gethostname()}\n"
+        self._write_text(f"{pid} {HANDED if inherited else TAKEN} {socket.gethostname()}\n")
+
+    def hand_over(self, child: int) -> None:
+        """Write a child, started with `inheritance_options`, as the owner; this process then releases the lock."""
+        how = HANDED if file_locks.CAN_INHERIT else STARTING
+        self._write_text(f"{child} {how} {socket.gethostname()}\n")
+
+    def clear_owner(self) -> None:
+        """Empty the file: no owner is known. Raises OSError."""
+        file_locks.write_text(self.descriptor, "")
+
+    def _write_text(self, text: str) -> None:
         with contextlib.suppress(OSError):
-            os.ftruncate(self.descriptor, 0)
-            os.pwrite(self.descriptor, text.encode(), 0)
+            file_locks.write_text(self.descriptor, text)
 
     def inheritance_options(self) -> tuple[tuple[int, ...], dict[str, str]]:
-        """The arguments of `Popen` with which the child inherits the lock: `pass_fds`, and variables for `env`."""
+        """What a child needs that gets the lock: descriptors that it inherits, and variables of its environment."""
+        if not file_locks.CAN_INHERIT:
+            return (), {EXPECTED_LOCK_VARIABLE: os.path.abspath(self.path)}
         return (self.descriptor,), {INHERITED_LOCK_VARIABLE: str(self.descriptor)}
 
     def release(self) -> None:
-        """Close this process's copy. A child that inherited the lock keeps it."""
+        """Close this process's copy. A child that was given the lock keeps it."""
         if self.descriptor >= 0:
-            os.close(self.descriptor)
+            file_locks.close(self.descriptor)
             self.descriptor = -1
 
     def __enter__(self) -> Self:
@@ -87,15 +107,16 @@ def acquire(path: Path, *, timeout: float = 0.5, write_owner: bool = True) -> Pr
     """
     if lock := _inherited(path):
         return lock
-    deadline = time.monotonic() + timeout
-    while (lock := _try_lock(path)) is None:
+    is_expected = _is_expected(path)
+    deadline = time.monotonic() + (START_WINDOW_SECONDS if is_expected else timeout)
+    while (lock := _try_lock(path, is_expected)) is None:
         if time.monotonic() >= deadline:
             return None
         time.sleep(RETRY_SECONDS)
     if write_owner:
-        lock.write_owner(os.getpid())
+        lock.write_owner(os.getpid(), inherited=is_expected)
     else:
-        os.ftruncate(lock.descriptor, 0)
+        lock.clear_owner()
     return lock
 
 
@@ -114,20 +135,23 @@ def acquire_any(paths: Sequence[Path], *, timeout: float, poll: Callable[[], Non
     return None
 
 
-def _try_lock(path: Path) -> ProcessLock | None:
-    """One try; None if it is held, or if the file or its folder was removed meanwhile. Raises OSError."""
+def _try_lock(path: Path, is_expected: bool = False) -> ProcessLock | None:
+    """One try; None if it is held, or if the file or its folder was removed meanwhile. Raises OSError.
+
+    A lock that its holder hands to a child is taken by that child only, for which `is_expected` is true.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = file_locks.open_lock_file(path)
     except FileNotFoundError:
         return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+    if not file_locks.try_lock(descriptor):
+        os.close(descriptor)
+        return None
+    with contextlib.suppress(OSError):  # the file was removed between opening and locking it
+        if os.path.samestat(os.fstat(descriptor), os.stat(path)) and _may_take(path, is_expected):
             return ProcessLock(path, descriptor)
-    except OSError:  # held by another, or the file was removed between opening and locking it
-        pass
-    os.close(descriptor)
+    file_locks.close(descriptor)
     return None
 
 
@@ -140,28 +164,47 @@ def _inherited(path: Path) -> ProcessLock | None:
             return None
     except (ValueError, OSError):
         return None
-    del os.environ[
-        INHERITED_LOCK_VARIABLE
-    ]  # this process's own children inherit neither the variable nor the open file
+    # This process's own children inherit neither the variable nor the open file.
+    del os.environ[INHERITED_LOCK_VARIABLE]
     os.set_inheritable(descriptor, False)
     lock = ProcessLock(path, descriptor)
     lock.write_owner(os.getpid(), inherited=True)
     return lock
 
 
-def is_locked(path: Path) -> bool:
-    """Whether a running process holds the lock on `path`. Asking takes no lock and creates no file."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
+def _is_expected(path: Path) -> bool:
+    """Whether the parent process started this one to take the lock on `path`; true once."""
+    if os.environ.get(EXPECTED_LOCK_VARIABLE) != os.path.abspath(path):
         return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
+    del os.environ[EXPECTED_LOCK_VARIABLE]
+    return True
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a running process holds the lock on `path`, or is starting and will. Asking creates no file."""
+    if file_locks.CAN_INHERIT:
+        return file_locks.is_locked(path)
+    # Asked twice: the child may take the lock between the first two questions.
+    return file_locks.is_locked(path) or _is_starting(path) or file_locks.is_locked(path)
+
+
+def _may_take(path: Path, is_expected: bool) -> bool:
+    return file_locks.CAN_INHERIT or is_expected or not _is_starting(path)
+
+
+def _is_starting(path: Path) -> bool:
+    """Whether a child was started for this lock a short while ago and has not taken it yet."""
+    with contextlib.suppress(OSError):
+        age = time.time() - path.stat().st_mtime
+        return age < START_WINDOW_SECONDS and f" {STARTING} " in path.read_text(encoding="utf-8")
     return False
+
+
+def end_start_window(path: Path, child: int) -> None:
+    """A child that was started for the lock on `path` has ended: where it never took it, the lock is free at once."""
+    with contextlib.suppress(OSError):
+        if not file_locks.CAN_INHERIT and path.read_text(encoding="utf-8").startswith(f"{child} {STARTING} "):
+            path.write_bytes(b"")
 
 
 def lock_owner(path: Path) -> LockOwner | None:
@@ -169,7 +212,7 @@ def lock_owner(path: Path) -> LockOwner | None:
     if not is_locked(path):
         return None
     try:
-        pid, how, machine = path.read_text().split()
-        return LockOwner(int(pid), how == "handed", machine)
+        pid, how, machine = path.read_text(encoding="utf-8").split()
+        return LockOwner(int(pid), how in (HANDED, STARTING), machine)
     except (OSError, ValueError):
         return None

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cnnlab import settings
+from cnnlab.operating_system import file_operations
 from cnnlab.storage import files, runs
 from cnnlab.storage.runs import Run
 
@@ -68,7 +69,7 @@ def import_run(folder: Path) -> Run:
     shutil.rmtree(staging, ignore_errors=True)
     for name in IMPORTED_FILES:
         files.write_bytes(staging / name, (folder / name).read_bytes())
-    staging.rename(target)
+    file_operations.replace(staging, target)
     return runs.read_run(target)
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnnlab import settings
+from cnnlab.operating_system import file_operations
 from cnnlab.storage import files, process_lock, runs
 
 VIEW_INTERVAL_SECONDS = 30.0  # seconds; a view is recorded at most this often
@@ -118,7 +119,9 @@ def _evict(folder: Path) -> bool:
                 return False
             bin_ = settings.home() / "removed" / f"{folder.name}.{time.time_ns()}"
             bin_.parent.mkdir(parents=True, exist_ok=True)
-            folder.rename(bin_)
+            if not file_operations.CAN_MOVE_OPEN_FILES:
+                lock.release()
+            file_operations.replace(folder, bin_)
     except OSError:  # the folder of another user, or a read-only disk
         return False
     shutil.rmtree(bin_.parent, ignore_errors=True)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnnlab import settings
+from cnnlab.operating_system import file_operations
 
 KEY_BYTES = 32
 SIGNATURE_BYTES = 16  # of the 32 of HMAC-SHA256: 128 bits
@@ -69,19 +70,18 @@ def _create(path: Path) -> SigningKey:
     """Write a new key, unless another process was faster. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = file_operations.create_private(part)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(secrets.token_bytes(KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
+        file_operations.fsync_file(part)
         if path.exists() and path.stat().st_size != KEY_BYTES:  # damaged
-            part.replace(path)
+            file_operations.replace(part, path)
         else:
             with suppress(FileExistsError):
                 os.link(part, path)
     finally:
-        part.unlink(missing_ok=True)
+        file_operations.remove(part)
     found = _read(path)
     if found is None:
         raise OSError(0, "it was changed meanwhile")

@@ -8,6 +8,7 @@ import keras
 from cnnlab.array_types import Weights
 from cnnlab.experiment import Experiment
 from cnnlab.models.architecture import LayerOrder
+from cnnlab.operating_system import file_operations
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.training import keras_model
 from cnnlab.training.provenance import has_gpu
@@ -53,4 +54,4 @@ def save_keras_file(experiment: Experiment, weights: Weights, path: Path) -> Non
     keras_model.set_weights(model, weights)
     part = path.with_name(".model.part.keras")
     model.save(part, include_optimizer=False)
-    part.replace(path)
+    file_operations.replace(part, path)

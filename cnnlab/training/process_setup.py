@@ -6,6 +6,7 @@ Keras is not imported at module level: the number of threads must be set before 
 import os
 
 from cnnlab import settings
+from cnnlab.operating_system import machine
 from cnnlab.settings import SettingsError
 
 
@@ -28,16 +29,16 @@ def set_threads(number: int | None) -> None:
 
 def set_core(number: int) -> None:
     """Run on this processor core only. Raises SettingsError where there is none of this number."""
-    cores = sorted(os.sched_getaffinity(0))
+    cores = machine.cores()
     if number not in cores:
         raise SettingsError(f"Choose a core of {', '.join(map(str, cores))}. Received: --core {number}")
-    os.sched_setaffinity(0, {number})
+    machine.set_core(number)
 
 
 def import_keras_quietly() -> None:
     """Import Keras without the lines about processors and drivers that TensorFlow prints at any log level."""
     stderr = os.dup(2)
-    with open(os.devnull, "w") as devnull:
+    with open(os.devnull, "w", encoding="utf-8") as devnull:
         os.dup2(devnull.fileno(), 2)
     try:
         import keras  # noqa: F401

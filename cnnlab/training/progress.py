@@ -1,14 +1,15 @@
-"""Reports the progress within an epoch, and stops a training when a signal asks for it."""
+"""Reports the progress within an epoch, and stops a training when it is asked to."""
 
 import contextlib
-import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import keras
 
-PROGRESS_SECONDS = 0.5
+from cnnlab.storage import stop_request
 
+PROGRESS_SECONDS = 0.5
 
 ProgressFunction = Callable[[int, float, dict[str, float]], None]
 
@@ -47,16 +48,12 @@ class ProgressCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 @contextlib.contextmanager
-def stop_signals() -> Iterator[None]:
-    """Within this context, Ctrl-C and SIGTERM stop the training at its next batch."""
+def stop_at_next_batch(folder: Path) -> Iterator[None]:
+    """Within this context, Ctrl-C or a request (`stop_request`) stops the training into `folder` at its next batch."""
 
-    def request_stop(number: int, frame: object) -> None:
+    def request_stop() -> None:
         ProgressCallback.stop_requested = True
 
     ProgressCallback.stop_requested = False
-    previous = {number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with stop_request.listen(folder, request_stop):
         yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -8,13 +8,13 @@ import platform
 import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 
 import keras
 import numpy as np
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
+from cnnlab.operating_system import machine
 from cnnlab.storage.run_record import RunRecord
 
 
@@ -46,23 +46,14 @@ def package_versions() -> dict[str, str]:
 
 def thread_count() -> int:
     """The number of threads per operation: as set in the environment, else the number of cores."""
-    return int(os.environ.get("TF_NUM_INTRAOP_THREADS") or len(os.sched_getaffinity(0)))
+    return int(os.environ.get("TF_NUM_INTRAOP_THREADS") or len(machine.cores()))
 
 
 def device_name() -> str:
     """The name of the GPU, or of the processor with the number of cores used."""
     if has_gpu():
         return str(keras.distribution.list_devices()[0])
-    names = [line.split(":")[1].strip() for line in read_cpuinfo() if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {thread_count()} of {os.cpu_count()} cores"
-
-
-def read_cpuinfo() -> list[str]:
-    """The lines of /proc/cpuinfo; empty where there is no such file."""
-    try:
-        return Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return []
+    return f"{machine.processor_name()}, {thread_count()} of {os.cpu_count()} cores"
 
 
 def code_commit() -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from cnnlab.array_types import Weights
 from cnnlab.experiment import Experiment
+from cnnlab.operating_system import file_operations
 from cnnlab.storage import compression, files, runs
 from cnnlab.storage.run_record import RunRecord, write_record
 from cnnlab.training.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
@@ -53,7 +54,7 @@ class RunWriter:
             self.save_snapshot(epoch, weights)
         for file in self.snapshot_files():
             if int(file.stem) not in kept:
-                file.unlink(missing_ok=True)
+                file_operations.remove(file)
 
     def worst_epoch(self) -> int | None:
         """The epoch so far whose validation accuracy gains most from re-estimation; None where none was recorded."""
@@ -98,7 +99,7 @@ class RunWriter:
     def remove_snapshots(self) -> None:
         """Remove the weights of all epochs."""
         for file in self.snapshot_files():
-            file.unlink(missing_ok=True)
+            file_operations.remove(file)
 
     def write_record(self, state: str, reason: str | None = None) -> None:
         """Write record.json."""
@@ -138,4 +139,4 @@ def remove_temporary_files(path: Path) -> None:
     """Remove checkpoint and progress, and partly written files that killed workers left."""
     parts = [part for part in path.rglob(".*.part*") if not part.name.startswith(".top")]  # of another, live process
     for file in (path / "checkpoint.npz", path / "progress.json", *parts):
-        file.unlink(missing_ok=True)
+        file_operations.remove(file)

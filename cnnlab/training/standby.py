@@ -36,6 +36,8 @@ class JobReceiver:
     def _receive(self) -> None:
         with self.connection:
             message, descriptors, _, _ = socket.recv_fds(self.connection, MAX_MESSAGE_BYTES, 2)
+            while message and (more := self.connection.recv(MAX_MESSAGE_BYTES)):
+                message += more
         if len(descriptors) != 2:  # the dispatcher has ended, and sent nothing
             os._exit(0)
         lock, self.log = descriptors

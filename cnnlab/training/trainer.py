@@ -23,6 +23,7 @@ from cnnlab import data, settings
 from cnnlab.analysis.metrics import accuracy
 from cnnlab.experiment import Experiment
 from cnnlab.models.architecture import LayerOrder, layer_names, network_layers
+from cnnlab.operating_system import file_operations
 from cnnlab.storage import compression, files, run_damage
 from cnnlab.storage.process_lock import acquire
 from cnnlab.storage.run_record import read_record, write_record
@@ -32,7 +33,7 @@ from cnnlab.training.compilation import batches_per_epoch, compile_model, float3
 from cnnlab.training.evaluation import Evaluator
 from cnnlab.training.failures import Diverged, RunLocked, failure_message
 from cnnlab.training.input_pipeline import InputPipeline
-from cnnlab.training.progress import ProgressCallback, Stopped, stop_signals
+from cnnlab.training.progress import ProgressCallback, Stopped, stop_at_next_batch
 from cnnlab.training.provenance import initial_record
 from cnnlab.training.run_writer import RunWriter, remove_temporary_files
 from cnnlab.training.training_images import TrainingImages
@@ -174,7 +175,7 @@ def train(
     lock = acquire(path / "lock")
     if lock is None:
         raise RunLocked(f"Another worker is training {experiment.title} at this moment; watch it instead.")
-    with lock, stop_signals():
+    with lock, stop_at_next_batch(path):
         damage = run_damage.describe_damages(run_damage.discard_damaged_files(path, experiment))
         if damage:
             logger.warning("This run was damaged and is trained again: %s", damage)
@@ -187,7 +188,7 @@ def train(
             trainer = Trainer(experiment, path, report, layer_order)
         except LookupError as problem:
             write_record(path, replace(read_record(path), state="failed", reason=str(problem)))
-            (path / "progress.json").unlink(missing_ok=True)
+            file_operations.remove(path / "progress.json")
             raise
         return run_guarded(trainer)
 
@@ -210,6 +211,6 @@ def run_guarded(trainer: Trainer) -> str:
 def record_exit(trainer: Trainer, state: str, reason: str | None) -> str:
     """Write the final state; the checkpoint stays, so that the training can be resumed."""
     with contextlib.suppress(OSError):
-        (trainer.writer.path / "progress.json").unlink(missing_ok=True)
+        file_operations.remove(trainer.writer.path / "progress.json")
         trainer.writer.write_record(state, reason)
     return state

@@ -11,7 +11,7 @@ import pkgutil
 import threading
 from collections.abc import AsyncIterator
 
-from cnnlab.ui.malloc_tuning import limit_malloc_cache
+from cnnlab.operating_system.c_library import limit_malloc_cache
 
 logger = logging.getLogger("cnnlab.warm_up")
 PACKAGES = ("cnnlab.pages", "cnnlab.rendering")

@@ -297,3 +297,72 @@ def test_the_words_of_a_chosen_segment_can_be_read_in_either_theme(app, new_tab,
     segments = tab.get_by_role("radio", checked=True)
     segments.first.wait_for()
     assert all(segment.evaluate(CONTRAST) >= 4.5 for segment in segments.all())
+
+
+def test_the_kernel_slides_by_keyboard_pointer_and_play_with_the_networks_own_numbers(app, new_tab, made):
+    tab = new_tab(reduced_motion="reduce")
+    opened(tab, app, run=made["dropout"].name, view="map", layer="conv2", map=5, pixel=14)
+    run, image = made["dropout"], sample_images()[0][:1]
+    maps = numpy_forward.compute_activations(network_layers(run.experiment), run.weights(2), image)
+    animation = tab.locator(".convolution")
+    pixel = animation.get_by_role("slider")
+
+    def shows(row, column):
+        conv, relu = (maps[name][0, row, column, 5] for name in ("conv2", "relu2"))
+        words = f"Row {row}, column {column}: sum and bias "
+        tab.wait_for_function(
+            "([slider, words]) => slider.getAttribute('aria-valuetext').startsWith(words)",
+            arg=[pixel.element_handle(), words],
+        )
+        told = pixel.get_attribute("aria-valuetext").removeprefix(words)
+        values = [float(part) for part in re.findall(r"-?[0-9]+\.[0-9]+", told)]
+        assert values == pytest.approx([conv, relu], abs=2e-4)
+        terms = animation.locator(".sum li:not(.result) b").all_inner_texts()
+        assert len(terms) == 6 and sum(map(float, terms)) == pytest.approx(values[0], abs=1e-9)
+
+    shows(1, 1)
+    pixel.focus()
+    for key, place in (("ArrowRight", (1, 2)), ("ArrowDown", (2, 2)), ("ArrowUp", (1, 2)), ("ArrowLeft", (1, 1))):
+        pixel.press(key)
+        shows(*place)
+    animation.get_by_role("button", name="Next pixel").click()
+    shows(1, 2)
+    box = pixel.bounding_box()
+    tab.mouse.move(box["x"] + box["width"] * 7.5 / 13, box["y"] + box["height"] * 4.5 / 13)
+    shows(4, 7)
+    patch = maps["pool1"][0, 4:7, 7:10]
+    name = int(animation.locator("figcaption").nth(0).inner_text().split(",")[0].removeprefix("map "))
+    shown = [
+        float(text)
+        for text in animation.locator(".row").nth(0).locator(".grid").nth(0).locator("span").all_inner_texts()
+    ]
+    assert shown == pytest.approx(patch[..., name].ravel().tolist(), abs=0.0051)
+    assert animation.get_by_role("button", name="Play").is_visible()  # nothing moves by itself here
+    pixel.press(" ")
+    tab.wait_for_function("slider => slider.getAttribute('aria-valuenow') > 62", arg=pixel.element_handle())
+    pixel.press(" ")
+    animation.get_by_role("button", name="Play").wait_for()
+    pixel.press("Home")
+    shows(0, 0)
+    pixel.press("ArrowDown")
+    animation.get_by_role("button", name="Show this pixel below").click()
+    tab.wait_for_url(re.compile("pixel=13(&|$)"))
+    tab.get_by_text("The arithmetic of relu2, row 1, column 0").wait_for()
+
+
+def test_the_animation_begins_by_itself_once_and_fits_a_phone(app, new_tab, made):
+    tab = new_tab(NARROW)
+    opened(tab, app, run=made["none"].name, view="map")
+    animation = tab.locator(".convolution")
+    animation.locator(".stage").scroll_into_view_if_needed()
+    animation.get_by_role("button", name="Pause").wait_for()
+    assert not scrolls_sideways(tab)
+    animation.get_by_role("button", name="Pause").click()
+    animation.get_by_role("button", name="Play").wait_for()
+    rounded = tab.evaluate(
+        """async () => {
+          const { roundedParts } = await import('/_stcore/bidi-components/cnnlab.convolution/convolution_math.js');
+          return roundedParts([0.00004, 0.00004, -0.00013, 1.00004], 4);
+        }"""
+    )
+    assert sum(rounded) == pytest.approx(1.0, abs=1e-12) and rounded[3] in (1.0, 1.0001)

@@ -13,7 +13,7 @@ from hostile_images import ATTACKS, Usage, decoded_with_meter
 from hostile_uploads import damaged_files
 
 from cnnlab.data import photo_preprocessing
-from cnnlab.storage.limited_process import limit_exit_codes
+from cnnlab.operating_system.resource_limits import limit_exit_codes
 
 AT_ONCE = photo_preprocessing.MAX_DECODERS
 MOST_BYTES = 25 * 10**6  # what the page accepts

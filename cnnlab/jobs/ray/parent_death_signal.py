@@ -7,13 +7,11 @@ id PARENT) ends, and replaces itself by the command with `exec`, which keeps tha
 Linux only.
 """
 
-import ctypes
 import os
-import signal
 import sys
 from collections.abc import Sequence
 
-PR_SET_PDEATHSIG = 1  # of prctl(2)
+from cnnlab.operating_system.processes import become, end_with_parent
 
 
 def die_with_parent(command: Sequence[str]) -> list[str]:
@@ -23,11 +21,8 @@ def die_with_parent(command: Sequence[str]) -> list[str]:
 
 def main(parent: int, command: Sequence[str]) -> None:
     """Replace this process by `command`, which is killed when `parent` ends. Raises OSError for an unknown command."""
-    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
-        raise OSError(ctypes.get_errno(), "the kernel cannot tie a process to its parent")
-    if os.getppid() != parent:  # it ended before the call of prctl
-        os.kill(os.getpid(), signal.SIGKILL)
-    os.execvp(command[0], list(command))
+    end_with_parent(parent)
+    become(command)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import streamlit as st
 from cnnlab import settings
 from cnnlab.jobs import devices, dispatcher_process
 from cnnlab.jobs.quotas import QuotaExceeded
+from cnnlab.operating_system.machine import load_average
 from cnnlab.pages.admin.access import admin_actions
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import run_retention, runs
@@ -44,7 +45,8 @@ def machine_metrics() -> None:
         st.metric("Running", f"{running} of {queue.slots()}", width=120)
         st.metric("Waiting", f"{waiting} of {allowed.queue_length}", width=120)
         st.metric("Open tabs", presence.count_tabs(), width=110, help="Browser tabs that show this app, with yours.")
-        st.metric("Load", f"{os.getloadavg()[0]:.1f}", width=100, help=f"{os.cpu_count()} processor cores")
+        if (load := load_average()) is not None:
+            st.metric("Load", f"{load:.1f}", width=100, help=f"{os.cpu_count()} processor cores")
         st.metric("Runs on disk", f"{runs_bytes() / 1e9:.2f} of {allowed.runs_gigabytes:g} GB", width=210)
         st.metric("Disk free", f"{free / 1e9:.0f} GB", width=120)
         for gpu in gpus():

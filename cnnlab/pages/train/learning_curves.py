@@ -1,5 +1,6 @@
 """The verdict, the three figures and the learning curves of a run, finished or live."""
 
+import numpy as np
 import streamlit as st
 
 from cnnlab import formatting
@@ -11,6 +12,7 @@ from cnnlab.pages.train.live_feature_maps import live_feature_maps
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering import charts, palette, sweep_charts
 from cnnlab.storage.runs import Run
+from cnnlab.storage.series import find_series
 from cnnlab.sweep_results import early_stopping, label_noise_result
 from cnnlab.ui import cache
 
@@ -22,7 +24,8 @@ def summary_metrics(experiment: Experiment, history: History) -> None:
     reading = curve_summary.summarize_curves(history)
     if reading is None:
         return
-    st.header(curves.verdict(reading, experiment, plain_summary(experiment)), anchor=False)
+    verdict = curves.verdict(reading, experiment, plain_summary(experiment), series_accuracy(experiment))
+    st.header(verdict, anchor=False)
     with st.container(horizontal=True):
         st.metric("Training accuracy", formatting.percent(reading.training, 1), width=155)
         st.metric(f"{evaluation_set(experiment)} accuracy", formatting.percent(reading.validation, 1), width=155)
@@ -34,6 +37,16 @@ def plain_summary(experiment: Experiment) -> curve_summary.CurveSummary | None:
     """The figures of the same network without a regularizer, where it has finished."""
     run = cache.find_run(experiment.without_regularizer())
     return curve_summary.summarize_curves(cache.history(run)) if run and run.state == "done" else None
+
+
+def series_accuracy(experiment: Experiment) -> float | None:
+    """The mean final validation accuracy of the finished runs of its series, of any seed; None without one."""
+    summaries = (
+        curve_summary.summarize_curves(cache.history(run))
+        for run in find_series(experiment, cache.list_runs()).runs.values()
+    )
+    reached = [summary.validation for summary in summaries if summary]
+    return float(np.mean(reached)) if reached else None
 
 
 def evaluation_set(experiment: Experiment) -> str:

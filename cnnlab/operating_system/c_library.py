@@ -1,4 +1,4 @@
-"""Limits the memory of the web process: freed arrays return to the system at once.
+"""Functions of the C library: a limit of what glibc keeps of freed memory.
 
 Look inside makes and frees arrays of up to 30 MB. When glibc sees such a block freed, it raises its threshold and keeps
 blocks of that size, in one heap per thread: a server with thirty browsers keeps a few hundred MB unused. A fixed
@@ -10,6 +10,7 @@ The number of heaps is limited too: script threads take turns anyhow, and each h
 
 import ctypes
 import functools
+from typing import Any
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8  # the constants M_... in <malloc.h>
 MMAP_BYTES = 2**19  # bytes; a block of this size or more returns to the system when it is freed
@@ -20,6 +21,14 @@ HEAPS = 2
 @functools.cache
 def limit_malloc_cache() -> bool:
     """Set the thresholds and the number of heaps, once per process; False where the C library is not glibc."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = c_library_function("mallopt")
     limits = ((MMAP_THRESHOLD, MMAP_BYTES), (TRIM_THRESHOLD, TRIM_BYTES), (ARENA_MAX, HEAPS))
     return bool(mallopt and all(mallopt(name, value) for name, value in limits))
+
+
+def c_library_function(name: str) -> Any:
+    """A function of the C library that this process uses; None where it has none of that name, and on Windows."""
+    try:
+        return getattr(ctypes.CDLL(None, use_errno=True), name, None)
+    except (OSError, TypeError):  # Windows
+        return None
