@@ -82,7 +82,7 @@ def networks() -> None:
 
 
 @networks.command("import")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path))
 @click.option("--title", help="its name in the menus (default: that of the file)")
 @click.option("--classes", "class_names", default="", help="names of its classes, separated by commas, in their order")
 @click.option("--pixels", default="0-1", show_default=True, help="range of its input: 0-1, 0-255 or -1-1")
