@@ -7,6 +7,7 @@ from cnnlab.ui import selection
 from cnnlab.ui.state import session_key, url_param
 
 LAYER, MAP = session_key("inspect.map_controls.layer"), session_key("inspect.map_controls.map")
+TOP_MAPS_PARAM = url_param("tops")  # the map of each layer in the view Top images, as `network_edits` writes filters
 PIXEL_PARAM = url_param("pixel")  # of the map that is chosen: row times width plus column
 
 

@@ -111,6 +111,7 @@ def check_answer(step: Step, content: Any) -> Any:
 
 
 MAX_ANSWER_CHARACTERS = 4_000
+MAX_PARAMS, MAX_PARAM_CHARACTERS = 40, 2_000  # of a pinned page
 EXPECTED = {
     "text": f"a text of 1 to {MAX_ANSWER_CHARACTERS:,} characters",
     "choice": "one of the options",
@@ -129,7 +130,11 @@ def _is_pin(content: Any) -> bool:
     if not isinstance(content, dict) or content.get("page") not in PAGES or not isinstance(content.get("params"), dict):
         return False
     params = content["params"]
-    return _is_text(content.get("caption")) and len(params) <= 30 and all(len(str(v)) <= 200 for v in params.values())
+    return _is_text(content.get("caption")) and _are_params(params)
+
+
+def _are_params(params: Mapping[str, Any]) -> bool:
+    return len(params) <= MAX_PARAMS and all(len(str(value)) <= MAX_PARAM_CHARACTERS for value in params.values())
 
 
 def _is_sketch(step: Step, content: Any) -> bool:
