@@ -13,7 +13,7 @@ from cnnlab.inspect import network_changes, own_network, upload
 from cnnlab.inspect.context import InspectContext
 from cnnlab.rendering.color_scale import png_data_uri
 from cnnlab.storage.imported_networks import ImportedNetwork, Network
-from cnnlab.ui import clickable_image, query_state, selection
+from cnnlab.ui import clickable_image, control_locks, query_state, selection
 from cnnlab.ui.image_source import ImageSet, load_image_set, thumbnails
 from cnnlab.ui.state import session_key, url_param
 
@@ -29,13 +29,18 @@ COLUMNS, ROWS = 10, 4  # of the gallery
 def run_and_image_controls(context: InspectContext, runs: Sequence[Network]) -> None:
     """One row: the menu of networks, and the popovers with the form for one's own and the controls for the image."""
     with st.container(horizontal=True, wrap=False, vertical_alignment="bottom", width=800):
-        run_menu(context, runs)
-        own_network.own_network_popover()
+        if not control_locks.is_hidden("run"):
+            run_menu(context, runs)
+            if not control_locks.is_locked("run"):
+                own_network.own_network_popover()
+        if control_locks.is_hidden("image"):
+            return
         with st.popover(
             "Image",
             icon=":material/image:",
             help="Choose another image, or use your own",
             key=PICKER,
+            disabled=control_locks.is_locked("image"),
             on_change=upload.write_crop_to_url,
         ):
             image_picker(context)
@@ -73,6 +78,7 @@ def run_menu(context: InspectContext, runs: Sequence[Network]) -> None:
         key=RUN,
         on_change=_on_run_selected,
         label_visibility="collapsed",
+        disabled=control_locks.is_locked("run"),
     )
 
 
@@ -116,6 +122,8 @@ def image_number_input(context: InspectContext, image_set: ImageSet) -> None:
 
 def neighbor_buttons(context: InspectContext) -> None:
     """Under the image: the one before and the one after, among those of the chosen class."""
+    if control_locks.is_hidden("image") or control_locks.is_locked("image"):
+        return
     image_set = load_image_set(context.run.dataset)
     label = chosen_class(image_set)
     here = context.selected_image.index or 0

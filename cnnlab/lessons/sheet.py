@@ -26,7 +26,8 @@ class Step:
     """One step: a question of one of KINDS.
 
     `page` and `params` are the state of the app that shows the evidence, "" for none. `hidden` are the parts of the app
-    (HIDEABLE) that are not shown before the step is answered. `evidence` are specifications of computed sentences
+    (HIDEABLE) and the controls (`lessons.controls`) that are not shown before the step is answered, `locked` the
+    controls that cannot be changed before that. `evidence` are specifications of computed sentences
     (`explanations.lesson_evidence`); `result` is the one whose ranking, curve or answer is laid over a prediction.
     `answer` is the option that the explanation argues for, "" where there is none.
     """
@@ -41,6 +42,7 @@ class Step:
     page: str = ""
     params: Mapping[str, str] = field(default_factory=dict)
     hidden: tuple[str, ...] = ()
+    locked: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
     result: str = ""
     explanation: str = ""

@@ -19,7 +19,7 @@ from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.rendering.palette import BACKGROUND, SHADOW, TEXT_ON_PRIMARY
 from cnnlab.settings import SettingsError
 from cnnlab.storage.runs import UnknownRun
-from cnnlab.ui import auth, browser_identity, cache, presence, share_link, streamlit_patches
+from cnnlab.ui import auth, browser_identity, cache, control_locks, presence, share_link, streamlit_patches
 from cnnlab.ui.state import session_key
 
 SESSION_TEACHER_KEY = session_key("admin.teacher_key")  # as typed on the page Admin
@@ -83,6 +83,7 @@ def run_app(pages: Sequence[st.Page], corner: Callable[[], None]) -> None:
         return
     presence.record_page(page.url_path or "train")
     phone_navigation(pages)
+    control_locks.read_address()
     try:
         importlib.import_module("cnnlab.ui.lesson_panel").run_beside(page)  # which uses this module
         page_footer(page)

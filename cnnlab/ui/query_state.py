@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from cnnlab.ui import selection
+from cnnlab.ui import control_locks, selection
 
 WIDGET_PREFIX = "url."  # the widget bound to a parameter has the key "url.<parameter>"
 SWITCH = {"no": "off", "yes": "on"}
@@ -37,7 +37,7 @@ def check_option(name: str, options: Mapping[str, str]) -> None:
 
 def drop_unknown_params(known: Collection[str]) -> None:
     """Remove the parameters that this page does not know, and name them."""
-    unknown = [name for name in st.query_params if name not in known]
+    unknown = [name for name in st.query_params if name not in known and name not in control_locks.PARAMS]
     if unknown:
         selection.write_params({}, unknown)
         named = ", ".join(map(selection.quoted, unknown[:5]))
@@ -94,9 +94,10 @@ def page_param(name: str, pages: int) -> int:
     """The buttons of the pages, bound to the URL parameter `name`, none for one page; returns the page, from 1 on."""
     page = _checked_number(name, (1, pages, 1))
     key = f"{WIDGET_PREFIX}{name}"
-    if pages > 1:
+    if pages > 1 and not control_locks.is_hidden(name):
         st.session_state[key] = page
-        st.pagination(pages, key=key, on_change=_write_selected, args=(name, key, 1, always_active))
+        locked, args = control_locks.is_locked(name), (name, key, 1, always_active)
+        st.pagination(pages, key=key, disabled=locked, on_change=_write_selected, args=args)
     return page
 
 
@@ -104,8 +105,10 @@ def toggle_param(name: str, label: str, **how: Any) -> bool:
     """A switch that is on where the URL has `name=yes`."""
     check_option(name, SWITCH)
     is_on, key = read_option(name, SWITCH) == "yes", f"{WIDGET_PREFIX}{name}"
-    st.session_state[key] = is_on
-    st.toggle(label, key=key, on_change=_write_switch, args=(name, key), **how)
+    if not control_locks.is_hidden(name):
+        st.session_state[key] = is_on
+        locked = control_locks.is_locked(name)
+        st.toggle(label, key=key, on_change=_write_switch, args=(name, key), disabled=locked, **how)
     return is_on
 
 
@@ -115,9 +118,10 @@ def _bound_number(
 ) -> int:  # fmt: skip
     low, high, default = limits
     number, key = _checked_number(name, limits), f"{WIDGET_PREFIX}{name}"
-    st.session_state[key] = number
-    change = {"on_change": _write_selected, "args": (name, key, default, is_active)}
-    widget(label, low, high, key=key, **change, **how)
+    if not control_locks.is_hidden(name):
+        st.session_state[key] = number
+        locked, args = control_locks.is_locked(name), (name, key, default, is_active)
+        widget(label, low, high, key=key, disabled=locked, on_change=_write_selected, args=args, **how)
     return number
 
 
@@ -147,9 +151,11 @@ def _bound_widget(
 ) -> str:
     check_option(name, options)
     key = f"{WIDGET_PREFIX}{name}"
-    st.session_state[key] = read_option(name, options)
-    change = {"on_change": _write_selected, "args": (name, key, next(iter(options)), is_active)}
-    widget(label, list(options), format_func=options.__getitem__, key=key, **change, **how)
+    if not control_locks.is_hidden(name):
+        st.session_state[key] = read_option(name, options)
+        change = {"on_change": _write_selected, "args": (name, key, next(iter(options)), is_active)}
+        change["disabled"] = control_locks.is_locked(name)
+        widget(label, list(options), format_func=options.__getitem__, key=key, **change, **how)
     return read_option(name, options)
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from cnnlab.storage.imported_networks import Network
 from cnnlab.storage.runs import Run
-from cnnlab.ui import cache, selection, test_results
+from cnnlab.ui import cache, control_locks, selection, test_results
 from cnnlab.ui.test_results import TestResults
 
 
@@ -56,6 +56,8 @@ def select_other_run(name: str) -> None:
 def run_menu(field: str, label: str, runs: Sequence[Network], name: str, none_title: str = "") -> None:
     """A menu of networks that writes one field of the selection."""
     titles = ({"": none_title} if none_title else {}) | {run.name: run.title for run in runs}
+    if control_locks.is_hidden(field):
+        return
     key = f"mistakes {field}"
     st.session_state[key] = name
     st.selectbox(
@@ -66,6 +68,7 @@ def run_menu(field: str, label: str, runs: Sequence[Network], name: str, none_ti
         on_change=on_run_selected,
         args=(field, key),
         width=300,
+        disabled=control_locks.is_locked(field),
     )
 
 
