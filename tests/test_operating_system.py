@@ -231,3 +231,25 @@ def test_a_simulated_system_lacks_the_same_in_its_children(system: str, posix: b
     told = subprocess.check_output([sys.executable, tmp_path / "script.py"], env=environment, text=True)
     lacks = f"False False{f' {posix}' * 4}"
     assert told.splitlines() == [f"parent {lacks}", f"child {lacks}"]
+
+
+ONE_TRAINING = (
+    "tests/test_operating_system.py",
+    "tests/test_mistakes_page.py::test_the_mistakes_are_counted_and_the_surest_comes_first",
+    "tests/test_trainer.py::test_a_stopped_worker_leaves_a_run_that_can_go_on",
+    "tests/test_trainer.py::test_two_workers_never_train_the_same_run",
+    "tests/test_dispatcher.py::test_an_adopted_worker_can_be_stopped",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.linux
+@pytest.mark.parametrize("system", ["macos", "windows"])
+def test_one_training_at_a_time_and_the_pages_work_on_a_simulated_system(system: str) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not ray", *ONE_TRAINING]
+    environment = os.environ | {"CNNLAB_SIMULATE": system}
+    done = subprocess.run(
+        command, env=environment, cwd=settings.REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert f"simulated system: {system}" in done.stdout and " passed" in done.stdout
