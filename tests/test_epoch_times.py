@@ -114,4 +114,4 @@ def test_without_measured_times_the_page_offers_the_counted_costs(home, monkeypa
     write_report(settings.PRETRAINED)
     app = AppTest.from_string("from cnnlab.pages import compare\ncompare.page()\n", default_timeout=60).run()
     assert not app.exception
-    assert app.button_group(key="compare.cost").value == "multiply_adds"
+    assert app.button_group(key="url.cost").value == "multiply_adds"

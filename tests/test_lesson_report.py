@@ -19,6 +19,7 @@ from cnnlab.lab_report.archive import report_zip, shapes_npz
 from cnnlab.lab_report.content import make_report
 from cnnlab.lab_report.html_page import markdown_html
 from cnnlab.lab_report.keras_script import keras_script
+from cnnlab.lab_report.pinned_figures import pinned_figures
 from cnnlab.lessons.answers import Answer
 from cnnlab.lessons.sheet_files import open_sheet
 from cnnlab.models.architecture import network_layers, parameter_count
@@ -114,6 +115,45 @@ def test_a_pin_of_a_run_that_is_gone_is_left_out():
     gone = {"page": "look_inside", "params": {"run": "no-such-run", "image": "sample-99"}, "caption": "Lost"}
     made = make_report(SHEET, {PIN.id: [Answer(PIN.id, 0, gone, 1.0)]}, "Ada", report.report_rows())
     assert made.runs == () and made.entries[0].figures == ()
+
+
+PINNED = {
+    "compare": ({"measure": "reported", "add": "2conv-none,3conv-dropout", "show": "loss"},
+                ["compare-validation-accuracy", "compare-gap-reported", "compare-loss-2conv-none-3conv-dropout"]),
+    "mistakes": ({"run": "3conv-none", "true_class": "cat", "predicted": "dog"}, ["mistakes-3conv-none"]),
+    "look_inside": ({"run": "2conv-none", "image": "sample-0", "off": "conv1.0-9"}, ["maps-2conv-none-relu1-sample-0"]),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PINNED)
+def test_a_pin_brings_the_figure_of_its_page(page):
+    params, names = PINNED[page]
+    found = pinned_figures({"page": page, "params": params, "caption": "x"}, report.report_rows())
+    assert [figure.name for figure in found] == names
+    assert all(figure.png.startswith(b"\x89PNG") and figure.caption for figure in found)
+
+
+@pytest.mark.slow
+def test_the_captions_of_pins_count_what_the_predictions_hold():
+    predictions = runs.open_run("3conv-none").predictions()
+    guess, truth = predictions["test"].argmax(axis=1), predictions["test_labels"]
+    (figure,) = pinned_figures({"page": "mistakes", "params": PINNED["mistakes"][0]}, [])
+    assert f"misclassifies {(guess != truth).sum():,} of" in figure.caption
+    assert f"{((truth == 3) & (guess == 5)).sum()} images of a cat" in figure.caption
+    (other,) = pinned_figures({"page": "mistakes", "params": {"run": "3conv-none", "versus": "3conv-l2"}}, [])
+    assert "now correct: " in other.caption
+
+
+GONE = [
+    ("mistakes", {"run": "no-such-run"}), ("mistakes", {"run": "3conv-none", "versus": "../x"}),
+    ("compare", {"add": "no-such-run"}), ("look_inside", {"run": "2conv-none", "edited": "0.AAAA"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("page", "params"), GONE)
+def test_a_pin_of_what_is_gone_brings_no_figure_and_no_error(page, params):
+    assert pinned_figures({"page": page, "params": params}, []) == []
 
 
 def test_markdown_of_a_sheet_cannot_bring_html():

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from page_sweep import params_of
 from PIL import Image
 from run_factories import EPOCHS, write_home, write_run
 from streamlit.testing.v1 import AppTest
@@ -233,8 +234,7 @@ def test_play_begins_at_the_first_epoch_on_one_scale_and_can_be_paused(made):
 
 @pytest.mark.slow
 def test_the_pictures_of_one_class_are_stepped_through_in_order(made):
-    test = opened(run=key(made, "none"))
-    test.selectbox(key="inspect.image_controls.class").select("ship").run()
+    test = opened(run=key(made, "none"), of="ship", image="sample-1")
     ships = np.flatnonzero(sample_images()[1] == 8).tolist()
     seen = []
     for _ in ships:
@@ -412,7 +412,7 @@ def test_a_kernel_typed_over_changes_its_map_and_nothing_on_the_disk(made):
     test = opened(run=run.name, view="off")
     for row in range(3):
         for column in range(3):
-            test.number_input(key=f"inspect.filter_ablation.weight 0 all {row} {column}").set_value(1.0).run()
+            test.number_input(key=f"inspect.kernel_editor.weight 0 all {row} {column}").set_value(1.0).run()
     weights = run.weights(2)
     weights["conv1/kernel"][..., 0] = 1.0
     strongest = numpy_forward.compute_activations(network_layers(run.experiment), weights, sample_images()[0][:1])[
@@ -426,8 +426,8 @@ def test_a_kernel_typed_over_changes_its_map_and_nothing_on_the_disk(made):
 def test_a_changed_kernel_is_named_and_not_counted(made):
     test = opened(run=key(made, "none"), view="off")
     for number, said in ((0, "; kernel 0 of conv1 changed."), (4, "; kernels 0 and 4 of conv1 changed.")):
-        test.number_input(key="inspect.filter_ablation.kernel").set_value(number).run()
-        test.selectbox(key=f"inspect.filter_ablation.preset {number} all").select("blur").run()
+        test.number_input(key="url.edit").set_value(number).run()
+        test.selectbox(key=f"inspect.kernel_editor.preset {number} all").select("blur").run()
         assert f"Filters off: none{said}" in words(test)
 
 
@@ -456,7 +456,7 @@ def test_grad_cam_without_evidence_says_so_in_words(made):
 def test_what_if_asks_the_network_about_the_changed_picture(made):
     run = made["dropout"]
     test = opened(run=run.name, view="whatif", image="sample-6")
-    test.toggle(key="inspect.perturbation.mirrored").set_value(True).run()
+    test.toggle(key="url.change_mirrored").set_value(True).run()
     mirrored = sample_images()[0][6:7, :, ::-1]
     expected = numpy_forward.softmax(numpy_forward.logits(network_layers(run.experiment), run.weights(2), mirrored))[0]
     assert f"automobile (true class) {percent(float(expected[1]))}" in " ".join(bars(test))
@@ -468,7 +468,7 @@ def test_what_if_asks_the_network_about_the_changed_picture(made):
 def test_an_adversarial_step_shows_the_prediction_for_the_changed_image(made):
     run = made["none"]
     test = opened(run=run.name, view="whatif")
-    test.slider(key="inspect.adversarial.strength").set_value(8).run()
+    test.slider(key="url.step").set_value(8).run()
     layers, image = network_layers(run.experiment), sample_images()[0][0]
     step = adversarial.adversarial_step(layers, run.weights(2), image, 3, 8)
     assert f"cat (true class) {percent(float(step.probabilities[3]))}" in bars(test)[-1]
@@ -492,7 +492,7 @@ def test_receptive_fields_are_measured_before_the_training_and_at_the_epoch(made
 def test_the_image_that_activates_a_map_is_computed_on_request_only(made):
     test = opened(run=key(made, "none"), view="map", layer="conv1", map=3)
     assert "gradient ascent" not in words(test)
-    test.toggle(key="inspect.maximized_image.shown").set_value(True).run()
+    test.toggle(key="url.maximize").set_value(True).run()
     assert "gradient ascent" in words(test) and "Mean of the map before ReLU" in words(test)
 
 
@@ -513,7 +513,7 @@ def test_without_the_data_set_top_images_are_chosen_from_the_samples(made):
 def test_a_heat_map_is_compared_with_untrained_and_random_weights(made):
     run = made["none"]
     test = opened(run=run.name, view="why", why=3)
-    test.toggle(key="inspect.heatmap_sanity.shown").set_value(True).run()
+    test.toggle(key="url.sanity").set_value(True).run()
     found = heatmap_sanity.randomized_cams(
         network_layers(run.experiment), run.weights(2), sample_images()[0][0], 3, "relu3"
     )
@@ -529,7 +529,7 @@ def test_on_shapes_the_share_of_the_heat_inside_the_shape_is_said(made, monkeypa
     experiment = Experiment(dataset="shapes", depth=2, filters=8, epochs=2)
     run = write_run(settings.runs_dir() / experiment.key, experiment)
     test = opened(run=run.name, view="why")
-    test.toggle(key="inspect.heatmap_sanity.shown").set_value(True).run()
+    test.toggle(key="url.sanity").set_value(True).run()
     assert "of the heat inside the shape" in words(test)
 
 
@@ -762,3 +762,47 @@ def test_a_large_array_that_nobody_needs_any_more_leaves_the_process():
     command = [sys.executable, "-c", FREED]
     kept = {asked: int(subprocess.check_output([*command, asked], cwd=settings.REPOSITORY)) for asked in ("yes", "no")}
     assert kept["yes"] < 4 < 12 < kept["no"]
+
+
+HOSTILE = {
+    "off": ("conv1.99", "conv9.1", "conv1", "conv1.3-1", "conv1.1~conv1.2", "<b>", "conv1." + "1." * 2000, "~"),
+    "edited": ("0.AAAA", "99." + "A" * 72, "0." + "_" * 72, "0", "0.!", "~~", "0." + "A" * 5000),
+    "change_right": ("9", "-9", "x", "1e1", "\u0663", "99999999999"),
+    "change_mirrored": ("maybe",),
+    "step": ("-1", "33", "nan"),
+    "patch": ("1", "17"),
+    "sample": ("0", "31"),
+    "tops": ("conv1.99", "conv1"),
+    "edit": ("99", "x"),
+    "strongest": ("0", "99"),
+}
+VIEWS_OF = {"off": "off", "edited": "off", "edit": "off", "strongest": "off", "change_right": "whatif",
+            "step": "whatif", "change_mirrored": "whatif", "patch": "why", "sample": "xray", "tops": "top"}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_word_of_a_view_costs_one_sentence_and_leaves_the_address(made, name):
+    test = opened(run=key(made, "dropout"), view=VIEWS_OF[name])
+    for word in HOSTILE[name]:
+        test.query_params[name] = word
+        test.run()
+        assert not test.exception, word
+        assert len(test.warning) == 1, word
+        assert name not in test.query_params, word
+
+
+@pytest.mark.slow
+def test_a_link_shows_the_same_filters_and_kernels_to_another_browser(made):
+    run = made["none"]
+    test = opened(run=run.name, view="off", layer="conv2", map=7)
+    test.button(key="inspect.filter_ablation.toggle").click().run()
+    test.number_input(key="url.edit").set_value(4).run()
+    test.selectbox(key="inspect.kernel_editor.preset 4 all").select("blur").run()
+    test.number_input(key="inspect.kernel_editor.weight 4 all 0 0").set_value(0.5).run()
+    other = opened(**params_of(test))
+    assert bars(other) == bars(test)
+    assert "Filters off: 1 of conv2; kernel 4 of conv1 changed." in words(other)
+    assert other.number_input(key="inspect.kernel_editor.weight 4 all 0 0").value == 0.5
+    other.selectbox(key="inspect.image_controls.run").select(made["l2"].name).run()
+    assert "All filters are on, as trained" in words(other)

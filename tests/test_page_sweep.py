@@ -34,7 +34,7 @@ SMALL = {"filters": 8, "dense": 8, "epochs": 2}
 RUN_MENU, VIEW_MENU = "inspect.image_controls.run", "url.view"
 SAME_IN_EVERY_VIEW = {  # swept in the first view only
     RUN_MENU, VIEW_MENU, "url.from", "inspect.image_controls.class", "inspect.image_controls.number",
-    "inspect.image_controls.page", "inspect.image_controls.back", "inspect.image_controls.next",
+    "url.gallery", "inspect.image_controls.back", "inspect.image_controls.next",
     "inspect.epoch_slider.play", "inspect.epoch_slider.pause", "inspect.map_controls.layer",
 }  # fmt: skip
 NETWORKS = [(regularizer, depth) for regularizer in REGULARIZERS for depth in (1, 2, 3, 4)]

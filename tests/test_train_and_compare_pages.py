@@ -19,15 +19,13 @@ from cnnlab.explanations import conclusions, curves, training_progress
 from cnnlab.jobs import dispatcher_process, nicknames
 from cnnlab.jobs.next_seed import submit_next_seed
 from cnnlab.jobs.queue import Queue
-from cnnlab.models.architecture import Layer, network_layers, parameter_count
 from cnnlab.operating_system import machine
-from cnnlab.pages.compare.measures import SESSION_MEASURE
 from cnnlab.pages.train import welcome
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report_models import REPORT
 from cnnlab.storage import files, process_lock, runs
 from cnnlab.storage.run_record import RunRecord
-from cnnlab.ui import architecture_diagram, browser_identity, training_corner, training_status
+from cnnlab.ui import browser_identity, training_corner, training_status
 from cnnlab.ui.selection import experiment_params
 
 APP = settings.REPOSITORY / "cnnlab" / "pages" / "entrypoint.py"
@@ -277,32 +275,6 @@ def test_nonsense_in_the_address_is_one_sentence(words):
     assert not app.exception
     assert len(app.warning) == 1
     assert "This address describes no experiment; the default one is shown." in app.warning[0].value
-
-
-def test_the_strip_says_which_convolution_is_padded_because_its_maps_have_become_too_small():
-    padded = [
-        layer.name
-        for layer in network_layers(Experiment(depth=4))
-        if "zeros around" in architecture_diagram.layer_html(layer)
-    ]
-    assert padded == ["conv4"] and "zeros around" not in architecture_diagram.diagram_html(
-        network_layers(Experiment(depth=3))
-    )
-
-
-def test_the_strip_spells_out_every_parameter():
-    network = network_layers(Experiment(depth=3, regularizer="batchnorm"))
-    shown = architecture_diagram.diagram_html(network)
-    assert "1,792 = (3&middot;3&middot;3 + 1)&middot;64" in shown
-    assert "256 = 4&middot;64" in shown
-    assert all(f"<b>{layer.name}</b>" in shown for layer in network)
-    spelled = [
-        architecture_diagram.format_parameter_count(layer).replace("&middot;", "*").split(" = ")
-        for layer in network
-        if layer.parameters
-    ]
-    assert all(int(total.replace(",", "")) == eval(sums) for total, sums in spelled)
-    assert sum(eval(sums) for _, sums in spelled) == parameter_count(network)
 
 
 # -- Train: results, trainings, ends -----------------------------------------------------------------------------------
@@ -739,7 +711,7 @@ def test_the_gap_can_be_read_with_training_measured_like_validation():
     write_report(settings.PRETRAINED)
     app = at("compare")
     assert "3-conv, dropout 0.1** has the smallest gap, 4.3 points" in text(app)
-    app.button_group(key=SESSION_MEASURE).set_value("reported").run()
+    app.button_group(key="url.measure").set_value("reported").run()
     assert "3-conv, dropout 0.1** has the smallest gap, 2.3 points" in text(app)
 
 
@@ -748,7 +720,7 @@ def test_the_report_marks_stand_only_beside_the_measure_of_the_report():
     write_report(settings.PRETRAINED)
     app = at("compare")
     assert "the report has no figure of this measure" in text(app)
-    app.button_group(key=SESSION_MEASURE).set_value("reported").run()
+    app.button_group(key="url.measure").set_value("reported").run()
     assert "the report has no figure of this measure" not in text(app)
 
 
@@ -785,11 +757,6 @@ def test_ones_own_run_joins_the_chart_and_the_address():
 def test_the_leader_is_named_with_whom_the_report_names():
     said = conclusions.best_sentence(["a", "b"], [0.7, 0.6], {"a": 0.5, "b": 0.8}, as_points=False)
     assert said == "**a** has the highest accuracy, 70.00 %; in the report it is b, with 80.00 %."
-
-
-def test_the_diagram_names_what_a_layer_of_an_unlisted_kind_reads():
-    total = Layer(name="add2", kind="add", inputs=("conv2", "pool1"), output_shape=(15, 15, 64))
-    assert "of conv2 and pool1" in architecture_diagram.diagram_html((total,))
 
 
 @pytest.mark.slow

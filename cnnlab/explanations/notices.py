@@ -3,6 +3,7 @@
 Sentences are Markdown; results are bold. Each names its measure.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from cnnlab.analysis.adversarial import AdversarialStep
 from cnnlab.analysis.attribution import GradCam, Occlusion
 from cnnlab.analysis.effective_receptive_field import SHARE, EffectiveReceptiveField
 from cnnlab.analysis.heatmap_sanity import RandomizedCam
+from cnnlab.analysis.network_blocks import NetworkBlock
 from cnnlab.analysis.statistics import accuracy_interval
 from cnnlab.array_types import Array
 from cnnlab.explanations.inspection import explain_prediction_change
@@ -37,6 +39,19 @@ def feature_maps_notice(
         f"from {names[0]} to {names[-1]} the maps shrink from {sizes[0]}x{sizes[0]} to {sizes[-1]}x{sizes[-1]} pixels, "
         f"a pixel reads {fields[0]}x{fields[0]} and then **{fields[-1]}x{fields[-1]}** pixels of the image, and the "
         f"share of zeros {direction} (**{percent(zeros[0])}** and **{percent(zeros[-1])}**)."
+    )
+
+
+def network_notice(blocks: Sequence[NetworkBlock]) -> str:
+    """Where most parameters are, and how many numbers the image becomes at the most and before the dense layers."""
+    total = sum(block.parameters for block in blocks)
+    largest = max(blocks, key=lambda block: block.parameters)
+    widest = max(blocks, key=lambda block: math.prod(block.shape))
+    last = [block for block in blocks if len(block.shape) == 3][-1]
+    return (
+        f"{largest.name} has **{percent(largest.parameters / total)}** of the {total:,} parameters. The image's "
+        f"{math.prod(blocks[0].shape):,} numbers become {math.prod(widest.shape):,} after {widest.name} and "
+        f"**{math.prod(last.shape):,}** before the dense layers."
     )
 
 

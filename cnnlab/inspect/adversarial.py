@@ -7,17 +7,18 @@ from cnnlab.explanations import notices
 from cnnlab.inspect import feature_maps, prediction
 from cnnlab.inspect.context import InspectContext
 from cnnlab.rendering.color_scale import colorize, upscaled_png
-from cnnlab.ui.state import session_key
+from cnnlab.ui import query_state
+from cnnlab.ui.state import url_param
 
-STRENGTH = session_key("inspect.adversarial.strength")
+STEP_PARAM = url_param("step")  # strength of the adversarial step
 DEFAULT_STRENGTH = 4  # pixel values
 
 
 def adversarial_section(context: InspectContext) -> None:
     """The slider, the change and the changed image, and the prediction before and after it."""
     st.markdown("## One adversarial step")
-    strength = int(
-        st.slider("Strength, of 255", 0, adversarial.MAX_STRENGTH, DEFAULT_STRENGTH, key=STRENGTH, width=300)
+    strength = query_state.slider_param(
+        STEP_PARAM, "Strength, of 255", 0, adversarial.MAX_STRENGTH, DEFAULT_STRENGTH, width=300
     )
     true_class, predicted = context.selected_image.true_class, int(context.probabilities.argmax())
     label = predicted if true_class is None else true_class

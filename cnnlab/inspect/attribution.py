@@ -11,9 +11,9 @@ from cnnlab.inspect.context import InspectContext
 from cnnlab.inspect.notice import notice
 from cnnlab.rendering.color_scale import MIN_VMAX, colorbar_uri, overlay_heatmap, png_data_uri, upscaled_png
 from cnnlab.ui import clickable_image, query_state
-from cnnlab.ui.state import session_key, url_param
+from cnnlab.ui.state import url_param
 
-PATCH, STRIDE = session_key("inspect.attribution.patch"), session_key("inspect.attribution.stride")
+PATCH_PARAM, STRIDE_PARAM = url_param("patch"), url_param("stride")
 CLASS_PARAM, LAYER_PARAM = url_param("why"), url_param("cam")
 
 
@@ -48,9 +48,9 @@ def occlusion_section(context: InspectContext, target: int) -> attribution.Occlu
     """Occlusion: every position of a gray square, in one batch."""
     st.markdown("**Occlusion**: cover a part of the image")
     with st.container(horizontal=True):
-        patch = st.slider("Patch, pixels", 2, 16, 8, key=PATCH, width=150)
-        stride = st.slider("Step, pixels", 1, 4, 2, key=STRIDE, width=150)
-    found = _occlusion(context, target, int(patch), min(int(stride), int(patch)))
+        patch = query_state.slider_param(PATCH_PARAM, "Patch, pixels", 2, 16, 8, width=150)
+        stride = query_state.slider_param(STRIDE_PARAM, "Step, pixels", 1, 4, 2, width=150)
+    found = _occlusion(context, target, patch, min(stride, patch))
     end = max(float(np.abs(found.heatmap).max()), MIN_VMAX)
     picture = clickable_image.ClickableImage(
         uri=png_data_uri(upscaled_png(overlay_heatmap(context.image, found.heatmap, end, signed=True), 1)),

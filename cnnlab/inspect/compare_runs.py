@@ -10,7 +10,7 @@ from cnnlab.inspect.context import InspectContext
 from cnnlab.inspect.notice import notice
 from cnnlab.rendering.feature_map_grid import render_feature_maps, shared_vmax
 from cnnlab.storage.runs import Run
-from cnnlab.ui import cache, clickable_image, query_state, selection
+from cnnlab.ui import cache, clickable_image, control_locks, query_state, selection
 from cnnlab.ui.state import session_key
 
 VERSUS = session_key("inspect.compare_runs.versus")
@@ -78,15 +78,17 @@ def second_run_menu(context: InspectContext) -> InspectContext | None:
     names = {run.name: run for run in others}
     wanted, _ = selection.parse_selection(dict(st.query_params))
     run = names.get(wanted.versus) or default_second_run(context.run, others)
-    st.session_state[VERSUS] = run.name
-    st.selectbox(
-        "Compared with",
-        list(names),
-        format_func=lambda name: image_controls.run_title(names[name]),
-        key=VERSUS,
-        on_change=_on_second_run_selected,
-        width=560,
-    )
+    if not control_locks.is_hidden("versus"):
+        st.session_state[VERSUS] = run.name
+        st.selectbox(
+            "Compared with",
+            list(names),
+            format_func=lambda name: image_controls.run_title(names[name]),
+            key=VERSUS,
+            on_change=_on_second_run_selected,
+            width=560,
+            disabled=control_locks.is_locked("versus"),
+        )
     return context.with_run(run, matching_epoch(context.epoch, context.run, run))
 
 

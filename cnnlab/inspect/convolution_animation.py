@@ -3,16 +3,13 @@
 The browser gets the incoming channels, the kernel and the sums once and computes every pixel by itself.
 """
 
-import base64
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from cnnlab.analysis import convolution_trace
 from cnnlab.analysis.convolution_trace import ConvolutionTrace
 from cnnlab.analysis.pixel_trace import trace_pool
-from cnnlab.array_types import Array
 from cnnlab.inspect import map_controls
 from cnnlab.inspect.context import InspectContext
 from cnnlab.inspect.pixel_trace import COLOR_NAMES, MAX_CHANNELS_SHOWN
@@ -20,7 +17,7 @@ from cnnlab.models.architecture import Layer, find_layer
 from cnnlab.rendering.color_scale import PALETTES
 from cnnlab.rendering.feature_map_grid import shared_vmax
 from cnnlab.ui import query_state
-from cnnlab.ui.script_component import script_component
+from cnnlab.ui.script_component import encode, script_component
 from cnnlab.ui.state import session_key
 
 ANIMATION = session_key("inspect.convolution_animation.component")
@@ -118,11 +115,6 @@ def signed_input(context: InspectContext, trace: ConvolutionTrace) -> bool:
 def output_vmax(context: InspectContext, layer_name: str, number: int) -> float:
     """The end of the color scale of the map that the animation fills."""
     return float(shared_vmax([context.activations[layer_name][0]], "map")[number])
-
-
-def encode(values: Array, kind: str) -> str:
-    """An array as base64 of its bytes, row by row, in the type `kind`."""
-    return base64.b64encode(np.ascontiguousarray(values, kind).tobytes()).decode()
 
 
 def _on_pixel_chosen(layer: Layer) -> None:

@@ -14,7 +14,7 @@ from cnnlab.formatting import percent
 from cnnlab.inspect.context import InspectContext
 from cnnlab.rendering import charts
 from cnnlab.rendering.feature_map_grid import shared_vmax
-from cnnlab.ui import cache, query_state, selection
+from cnnlab.ui import cache, control_locks, query_state, selection
 from cnnlab.ui.state import session_key, url_param
 
 ROUNDED_SNAPSHOT = (
@@ -35,7 +35,9 @@ SHARED_SCALE_OPTIONS = {"no": "one scale an epoch", "yes": "one scale for all ep
 def epoch_controls(context: InspectContext) -> None:
     """The slider, Play, and the learning curve with a line at this epoch."""
     kept = context.run.snapshot_epochs()
-    if len(kept) > 1:
+    if control_locks.is_hidden("epoch") or control_locks.is_locked("epoch"):
+        st.caption(f"After epoch {context.epoch}")
+    elif len(kept) > 1:
         st.session_state[EPOCH] = context.epoch
         st.select_slider("After epoch", kept, key=EPOCH, on_change=_on_epoch_selected)
         play_buttons(kept)

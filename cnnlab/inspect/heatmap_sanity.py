@@ -11,15 +11,16 @@ from cnnlab.explanations import notices
 from cnnlab.formatting import percent
 from cnnlab.inspect.context import InspectContext
 from cnnlab.rendering.color_scale import MIN_VMAX, image_grid_png, overlay_heatmap
-from cnnlab.ui.state import session_key
+from cnnlab.ui import query_state
+from cnnlab.ui.state import url_param
 
-SHOWN = session_key("inspect.heatmap_sanity.shown")
+SANITY_PARAM = url_param("sanity")
 COLUMNS = 4
 
 
 def heatmap_sanity_section(context: InspectContext, trained: GradCam) -> None:
     """A toggle; when it is on, the heat maps, their correlations, and on Shapes the share inside the shape."""
-    if not st.toggle("Check this heat map: compare it with untrained and random weights", key=SHOWN):
+    if not query_state.toggle_param(SANITY_PARAM, "Check this heat map: compare it with untrained and random weights"):
         return
     cams = [("trained", trained, 1.0)]
     first = context.run.snapshot_epochs()[0]

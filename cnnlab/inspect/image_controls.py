@@ -8,16 +8,17 @@ from typing import Literal
 
 import streamlit as st
 
-from cnnlab.inspect import upload
+from cnnlab.inspect import network_changes, upload
 from cnnlab.inspect.context import InspectContext
 from cnnlab.rendering.color_scale import png_data_uri
 from cnnlab.storage.runs import Run
-from cnnlab.ui import clickable_image, query_state, selection
+from cnnlab.ui import clickable_image, control_locks, query_state, selection
 from cnnlab.ui.image_source import ImageSet, load_image_set, thumbnails
-from cnnlab.ui.state import session_key
+from cnnlab.ui.state import session_key, url_param
 
 RUN, CLASS = session_key("inspect.image_controls.run"), session_key("inspect.image_controls.class")
-NUMBER, PAGE = session_key("inspect.image_controls.number"), session_key("inspect.image_controls.page")
+NUMBER = session_key("inspect.image_controls.number")
+CLASS_PARAM, PAGE_PARAM = url_param("of"), url_param("gallery")  # the class that the picker is limited to, and its page
 PICKER = session_key("inspect.image_controls.picker")
 NEIGHBORS = {name: session_key(f"inspect.image_controls.{name.lower()}") for name in ("Back", "Next")}
 SOURCES = {"test": "number", "gallery": "gallery", "upload": "my image", "camera": "camera"}
@@ -27,12 +28,16 @@ COLUMNS, ROWS = 10, 4  # of the gallery
 def run_and_image_controls(context: InspectContext, runs: list[Run]) -> None:
     """One row: the menu of runs, and the popover with the controls for the image."""
     with st.container(horizontal=True, wrap=False, vertical_alignment="bottom", width=800):
-        run_menu(context, runs)
+        if not control_locks.is_hidden("run"):
+            run_menu(context, runs)
+        if control_locks.is_hidden("image"):
+            return
         with st.popover(
             "Image",
             icon=":material/image:",
             help="Choose another image, or use your own",
             key=PICKER,
+            disabled=control_locks.is_locked("image"),
             on_change=upload.write_crop_to_url,
         ):
             image_picker(context)
@@ -69,6 +74,7 @@ def run_menu(context: InspectContext, runs: list[Run]) -> None:
         key=RUN,
         on_change=_on_run_selected,
         label_visibility="collapsed",
+        disabled=control_locks.is_locked("run"),
     )
 
 
@@ -80,13 +86,17 @@ def run_title(run: Run) -> str:
 def class_menu(image_set: ImageSet) -> int | None:
     """Images of one class only, or of all. The twenty samples hold neither a bird nor a deer."""
     names = ["all", *(name for label, name in enumerate(image_set.classes) if len(image_set.indices(label)))]
-    chosen = st.selectbox("Images of", names, key=CLASS, on_change=_on_class_selected, args=(image_set,), width=150)
-    return class_label(image_set, chosen)
+    label = chosen_class(image_set)
+    st.session_state[CLASS] = names[0] if label is None else image_set.classes[label]
+    st.selectbox("Images of", names, key=CLASS, on_change=_on_class_selected, args=(image_set,), width=150)
+    return label
 
 
-def class_label(image_set: ImageSet, name: str | None) -> int | None:
-    """The class of this name; None for all, or for a class of another data set."""
-    return image_set.classes.index(name) if name in image_set.classes else None
+def chosen_class(image_set: ImageSet) -> int | None:
+    """The class that the URL limits the picker to; None for all, or for a class that has no image here."""
+    name = st.query_params.get(CLASS_PARAM, "")
+    label = image_set.classes.index(name) if name in image_set.classes else None
+    return label if label is not None and len(image_set.indices(label)) else None
 
 
 def image_number_input(context: InspectContext, image_set: ImageSet) -> None:
@@ -107,8 +117,10 @@ def image_number_input(context: InspectContext, image_set: ImageSet) -> None:
 
 def neighbor_buttons(context: InspectContext) -> None:
     """Under the image: the one before and the one after, among those of the chosen class."""
+    if control_locks.is_hidden("image") or control_locks.is_locked("image"):
+        return
     image_set = load_image_set(context.run.experiment.dataset)
-    label = class_label(image_set, st.session_state.get(CLASS))
+    label = chosen_class(image_set)
     here = context.selected_image.index or 0
     with st.container(horizontal=True, wrap=False, gap="xsmall"):
         neighbor_button("Back", "left", image_set.image_name(image_set.neighbor(here, label, -1)))
@@ -128,7 +140,9 @@ def gallery_page(image_set: ImageSet, label: int | None) -> tuple[int, ...]:
     numbers, size = image_set.indices(label), COLUMNS * ROWS
     pages, page = -(-len(numbers) // size), 1
     if pages > 1:
-        page = st.number_input(f"Page, 1 to {pages}", 1, pages, key=PAGE, width=150)
+        page = query_state.number_param(
+            PAGE_PARAM, f"Page, 1 to {pages}", 1, pages, 1, is_active=is_picker_open, width=150
+        )
     return tuple(numbers[(page - 1) * size : page * size].tolist())
 
 
@@ -171,7 +185,7 @@ def select_neighbor(reference: str) -> None:
 
 
 def _on_run_selected() -> None:
-    selection.update_selection(run=st.session_state[RUN], epoch=None, map=None)
+    network_changes.select_run(st.session_state[RUN])
 
 
 def is_picker_open() -> bool:
@@ -180,9 +194,14 @@ def is_picker_open() -> bool:
 
 
 def _on_class_selected(image_set: ImageSet) -> None:
-    label = class_label(image_set, st.session_state[CLASS])
-    if is_picker_open() and label is not None and len(numbers := image_set.indices(label)):
-        select_image(image_set.image_name(int(numbers[0])))
+    if not is_picker_open():
+        return
+    name = st.session_state[CLASS]
+    limits = {CLASS_PARAM: name if name in image_set.classes else None, PAGE_PARAM: None}
+    if name in image_set.classes and len(numbers := image_set.indices(image_set.classes.index(name))):
+        selection.update_selection(image=image_set.image_name(int(numbers[0])), **limits)
+    else:
+        query_state.set_params(limits)
 
 
 def _on_number_entered(image_set: ImageSet) -> None:

@@ -3,10 +3,11 @@
 import streamlit as st
 
 from cnnlab.inspect.context import InspectContext
-from cnnlab.ui import selection
+from cnnlab.ui import control_locks, selection
 from cnnlab.ui.state import session_key, url_param
 
 LAYER, MAP = session_key("inspect.map_controls.layer"), session_key("inspect.map_controls.map")
+TOP_MAPS_PARAM = url_param("tops")  # the map of each layer in the view Top images, as `network_edits` writes filters
 PIXEL_PARAM = url_param("pixel")  # of the map that is chosen: row times width plus column
 
 
@@ -33,8 +34,12 @@ def select_map(conv: str, number: int | None) -> None:
 def layer_control(context: InspectContext) -> tuple[str, int | None]:
     """The layer as a row of names; returned as by `selected_map`."""
     conv, number = selected_map(context)
-    st.session_state[LAYER] = conv
-    st.segmented_control("Layer", context.convolution_names, required=True, key=LAYER, on_change=_on_layer_selected)
+    if not control_locks.is_hidden("layer"):
+        st.session_state[LAYER] = conv
+        st.segmented_control(
+            "Layer", context.convolution_names, required=True, key=LAYER, on_change=_on_layer_selected,
+            disabled=control_locks.is_locked("layer"),
+        )  # fmt: skip
     return conv, number
 
 
@@ -44,6 +49,8 @@ def map_controls(context: InspectContext, default: int | None = None) -> tuple[s
     """
     conv, number = layer_control(context)
     number = default if number is None else number
+    if control_locks.is_hidden("map"):
+        return conv, number
     st.session_state[MAP] = number
     last = map_count(context, conv) - 1
     st.number_input(
@@ -57,6 +64,7 @@ def map_controls(context: InspectContext, default: int | None = None) -> tuple[s
         args=(conv,),
         placeholder="none",
         width=130,
+        disabled=control_locks.is_locked("map"),
     )
     return conv, number
 

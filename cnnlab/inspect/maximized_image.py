@@ -9,15 +9,15 @@ from cnnlab.inspect.context import InspectContext
 from cnnlab.models.architecture import network_layers
 from cnnlab.rendering.color_scale import upscaled_png
 from cnnlab.storage.runs import Run
-from cnnlab.ui import cache
-from cnnlab.ui.state import session_key
+from cnnlab.ui import cache, query_state
+from cnnlab.ui.state import url_param
 
-SHOWN = session_key("inspect.maximized_image.shown")
+MAXIMIZE_PARAM = url_param("maximize")
 
 
 def maximized_image_section(context: InspectContext, conv: str, number: int) -> None:
     """A toggle; when it is on, the image, its activation, and what limits it."""
-    if not st.toggle(f"Compute an image that activates map {number} of {conv} strongly", key=SHOWN):
+    if not query_state.toggle_param(MAXIMIZE_PARAM, f"Compute an image that activates map {number} of {conv} strongly"):
         return
     layer_name = signed_layer(context, conv)
     found = _maximized(str(context.run.path), context.epoch, layer_name, number, context.run)

@@ -9,16 +9,17 @@ from cnnlab.inspect.context import InspectContext
 from cnnlab.inspect.notice import notice
 from cnnlab.models import numpy_forward
 from cnnlab.rendering.color_scale import upscaled_png
-from cnnlab.ui.state import session_key
+from cnnlab.ui import query_state
+from cnnlab.ui.state import session_key, url_param
 
-SLIDERS = {  # name: (label, lowest, default, highest, step)
+SLIDERS = {  # of each change: label, lowest, default, highest, step
     "right": ("Shift right, pixels", -8, 0, 8, 1),
     "down": ("Shift down, pixels", -8, 0, 8, 1),
     "degrees": ("Rotate left, degrees", -180, 0, 180, 5),
     "brightness": ("Brighter", -120, 0, 120, 5),
     "noise": ("Noise", 0, 0, 60, 5),
 }
-PREFIX = session_key("inspect.perturbation.")  # and the name of the change
+CHANGE_PARAMS = {name: url_param(f"change_{name}") for name in (*SLIDERS, "mirrored")}
 RESET = session_key("inspect.perturbation.reset")
 
 
@@ -52,9 +53,9 @@ def perturbation_controls() -> Perturbation:
     values = {}
     with st.grid(5, min_column_width=150):
         for name, (label, low, default, high, step) in SLIDERS.items():
-            values[name] = st.slider(label, low, high, default, step, key=PREFIX + name)
+            values[name] = query_state.slider_param(CHANGE_PARAMS[name], label, low, high, default, step=step)
     with st.container(horizontal=True, vertical_alignment="center"):
-        flipped = st.toggle("Mirrored", key=PREFIX + "mirrored")
+        flipped = query_state.toggle_param(CHANGE_PARAMS["mirrored"], "Mirrored")
         st.button("Reset", icon=":material/restart_alt:", on_click=_on_reset, key=RESET)
     return Perturbation(flipped=flipped, **values)
 
@@ -67,5 +68,4 @@ def describe_perturbation(change: Perturbation) -> str:
 
 
 def _on_reset() -> None:
-    for name in (*SLIDERS, "mirrored"):
-        st.session_state[PREFIX + name] = False if name == "mirrored" else SLIDERS[name][2]
+    query_state.set_params(dict.fromkeys(CHANGE_PARAMS.values()))

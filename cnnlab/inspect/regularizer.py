@@ -22,8 +22,9 @@ from cnnlab.ui import cache, clickable_image, query_state
 from cnnlab.ui.state import session_key, url_param
 
 DROPOUT_SAMPLES = 30
-SESSION_DROPOUT_SEED = session_key("inspect.regularizer.dropout_seed")
-MASK = session_key("inspect.regularizer.mask")
+SEED_PARAM, MASK_PARAM = url_param("draw"), url_param("sample")  # of the dropout masks
+MAX_SEED = 9_999
+NEW_DROPOUT = session_key("inspect.regularizer.new_dropout")
 DROPOUT_PARAM, WEIGHTS_PARAM, NORMALIZATION_PARAM = url_param("dropout"), url_param("weights"), url_param("bn")
 
 
@@ -46,18 +47,18 @@ def dropout_section(context: InspectContext) -> None:
     if not rate:
         st.info("The dropout rate of this run is 0, so nothing is dropped.")
         return
-    seed = int(st.session_state.get(SESSION_DROPOUT_SEED, 0))
+    seed = query_state.read_index(SEED_PARAM, MAX_SEED + 1) or 0
     samples = regularizer_effects.dropout_samples(context.layers, context.weights, context.image, DROPOUT_SAMPLES, seed)
     result, look = inspection.explain_dropout(samples, context.classes)
     notice(f"{result} {look}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.button("New random dropout", icon=":material/casino:", on_click=_on_new_dropout)
-        shown = st.slider("Sample", 1, DROPOUT_SAMPLES, key=MASK, width=220)
+        st.button("New random dropout", icon=":material/casino:", key=NEW_DROPOUT, on_click=_on_new_dropout)
+        shown = query_state.slider_param(MASK_PARAM, "Sample", 1, DROPOUT_SAMPLES, 1, width=220)
     left, right = feature_maps.grid_cells(2)
     with left:
         probability_dots(samples, context.classes)
     with right:
-        dropped_feature_maps(context, samples, int(shown) - 1)
+        dropped_feature_maps(context, samples, shown - 1)
 
 
 def probability_dots(samples: DropoutSamples, classes: tuple[str, ...]) -> None:
@@ -95,7 +96,8 @@ def dropped_feature_maps(context: InspectContext, samples: DropoutSamples, mask:
 
 
 def _on_new_dropout() -> None:
-    st.session_state[SESSION_DROPOUT_SEED] = int(st.session_state.get(SESSION_DROPOUT_SEED, 0)) + 1
+    seed = query_state.read_index(SEED_PARAM, MAX_SEED + 1) or 0
+    query_state.set_param(SEED_PARAM, str((seed + 1) % (MAX_SEED + 1)))
 
 
 # ---- L2, and the plain network --------------------------------------------------------------------------------------

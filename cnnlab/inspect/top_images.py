@@ -5,17 +5,18 @@ All test images where the data set is on this machine; otherwise the twenty samp
 
 import streamlit as st
 
+from cnnlab.analysis import network_edits
 from cnnlab.analysis import top_activations as analysis
 from cnnlab.analysis.class_purity import class_purity, expected_purity, most_frequent_class
 from cnnlab.explanations import notices
-from cnnlab.inspect import feature_maps, top_activations
+from cnnlab.inspect import feature_maps, map_controls, top_activations
 from cnnlab.inspect.context import InspectContext
 from cnnlab.inspect.notice import notice
 from cnnlab.jobs import shipped_top_images
 from cnnlab.jobs.shipped_top_images import TopImages
 from cnnlab.models.architecture import CLASS_COUNT, network_layers
 from cnnlab.storage.runs import Run
-from cnnlab.ui import cache
+from cnnlab.ui import cache, query_state, selection
 from cnnlab.ui.image_source import ImageSet, load_image_set
 from cnnlab.ui.state import session_key
 
@@ -81,9 +82,7 @@ def layer_images(context: InspectContext, image_set: ImageSet, found: TopImages,
     relu = context.relu_name(conv)
     maps = context.activations[relu][0]
     last = maps.shape[-1] - 1
-    key = f"{MAP}{context.run.name} {conv}"
-    strongest = int(maps.max(axis=(0, 1)).argmax())
-    number = int(st.number_input(f"Map of {conv}, 0 to {last}", 0, last, strongest, key=key, width=150))
+    number = map_menu(context, conv, int(maps.max(axis=(0, 1)).argmax()), last)
     if found.dead[relu][number]:
         st.markdown(f"Map {number} is **dead**: zero on all {found.images:,} images.")
         return
@@ -91,3 +90,29 @@ def layer_images(context: InspectContext, image_set: ImageSet, found: TopImages,
     total = found.examples[relu].images.shape[1]
     st.markdown(f"**{conv}**, map {number}: **{count} of {total}** show the class {context.classes[label]}")
     top_activations.example_images(context, image_set, conv, number, found.examples[relu], "top")
+
+
+def map_menu(context: InspectContext, conv: str, strongest: int, last: int) -> int:
+    """The number of the map whose images are shown; in the URL where it is not the strongest."""
+    chosen = chosen_maps(context)
+    key = f"{MAP}{conv}"
+    st.session_state[key] = chosen.get(conv, strongest)
+
+    def on_change() -> None:
+        maps = {name: [number] for name, number in (chosen | {conv: int(st.session_state[key])}).items()}
+        query_state.set_param(map_controls.TOP_MAPS_PARAM, network_edits.format_filters(maps))
+
+    st.number_input(f"Map of {conv}, 0 to {last}", 0, last, key=key, on_change=on_change, width=150)
+    return chosen.get(conv, strongest)
+
+
+def chosen_maps(context: InspectContext) -> dict[str, int]:
+    """The map of each layer that the URL names; none where it names maps that the network does not have."""
+    counts = {conv: map_controls.map_count(context, conv) for conv in context.convolution_names}
+    try:
+        found = network_edits.parse_filters(st.query_params.get(map_controls.TOP_MAPS_PARAM, ""), counts)
+    except ValueError as problem:
+        query_state.set_param(map_controls.TOP_MAPS_PARAM, None)
+        selection.show_problems([f"This address names maps that this network does not have. {problem}"])
+        return {}
+    return {conv: min(numbers) for conv, numbers in found.items()}

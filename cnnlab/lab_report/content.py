@@ -10,7 +10,8 @@ from typing import Any
 from cnnlab.experiment import Experiment, ExperimentError
 from cnnlab.explanations.lesson_evidence import evidence
 from cnnlab.formatting import format_date
-from cnnlab.lab_report.figures import Figure, pinned_figures, run_figure
+from cnnlab.lab_report.figures import Figure, run_figure
+from cnnlab.lab_report.pinned_figures import pinned_figures
 from cnnlab.lessons.answers import Answer
 from cnnlab.lessons.sheet import Sheet, Step
 from cnnlab.report import ReportRow
@@ -69,7 +70,9 @@ def entry(sheet: Sheet, step: Step, given: Sequence[Answer], table: Sequence[Rep
         question=step.question.strip(),
         answers=tuple(describe_answer(step, answer) for answer in given),
         evidence=tuple(evidence(one, table).sentence for one in dict.fromkeys((*step.evidence, step.result)) if one),
-        figures=tuple(figure for answer in given if step.kind == "pin" for figure in pinned_figures(answer.content)),
+        figures=tuple(
+            figure for answer in given if step.kind == "pin" for figure in pinned_figures(answer.content, table)
+        ),
     )
 
 

@@ -1,23 +1,23 @@
 """The figures of a report: learning curves as SVG and PNG, feature maps as PNG, from the state that was pinned."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from cnnlab.analysis import network_edits
+from cnnlab.analysis.filter_ablation import ablate_filters
+from cnnlab.analysis.kernels import replace_kernel
 from cnnlab.array_types import PixelArray
-from cnnlab.data import DatasetMissing, load_dataset
+from cnnlab.data import load_dataset
 from cnnlab.data.samples import sample_images
 from cnnlab.explanations.curves import describe_accuracy
 from cnnlab.models.architecture import network_layers
-from cnnlab.models.numpy_forward import compute_activations
 from cnnlab.rendering import chart_export, charts
 from cnnlab.rendering.feature_map_grid import render_feature_maps
-from cnnlab.storage import runs
-from cnnlab.storage.run import Run, UnknownRun
+from cnnlab.storage.run import Run
 
 MIN_GRID_PIXELS = 600  # of the longer side of an enlarged grid
 
@@ -40,20 +40,11 @@ def run_figure(run: Run) -> Figure:
     return Figure(f"curves-{run.name}", caption, chart_export.to_png(spec), chart_export.to_svg(spec))
 
 
-def pinned_figures(content: Mapping[str, Any]) -> list[Figure]:
-    """The figures of a pinned page: the feature maps of Look inside; curves of a run are drawn with the runs."""
-    params = content.get("params", {})
-    if content.get("page") != "look_inside":
-        return []
-    try:
-        run = runs.open_run(str(params.get("run", "3conv-dropout")))
-        return [maps_figure(run, params)]
-    except (UnknownRun, DatasetMissing, ValueError, IndexError, KeyError):
-        return []
-
-
 def maps_figure(run: Run, params: Mapping[str, str]) -> Figure:
-    """All maps of the pinned layer for the pinned image. Raises UnknownRun, DatasetMissing, ValueError."""
+    """All maps of the pinned layer for the pinned image, with the filters off and the kernels changed of the pin.
+
+    Raises UnknownRun, DatasetMissing, ValueError.
+    """
     layers = network_layers(run.experiment)
     names = [layer.name for layer in layers if layer.has_feature_maps and layer.kind in ("conv", "bn", "relu", "pool")]
     asked = params.get("layer", "")
@@ -62,11 +53,25 @@ def maps_figure(run: Run, params: Mapping[str, str]) -> Figure:
     epoch = int(params["epoch"]) if params.get("epoch", "").isdigit() and int(params["epoch"]) in epochs else epochs[-1]
     reference = params.get("image", "sample-0")
     pixels = read_image(reference)
-    activations = compute_activations(layers, run.weights(epoch), pixels[None])
+    weights = run.weights(epoch)
+    counts = {one.name: one.output_shape[-1] for one in layers if one.kind == "conv"}
+    off = network_edits.parse_filters(params.get("off", ""), counts)
+    first = next(iter(counts))
+    edited = network_edits.parse_kernels(params.get("edited", ""), weights[f"{first}/kernel"].shape)
+    for number, values in edited.items():
+        weights = replace_kernel(weights, number, values, first)
+    activations = ablate_filters(layers, weights, pixels[None], off)
     signed = next(one.signed for one in layers if one.name == layer)
     grid = render_feature_maps(activations[layer][0], signed=signed)
-    caption = f"{run.title}, epoch {epoch}: all maps of {layer} for {reference}."
+    caption = f"{run.title}, epoch {epoch}: all maps of {layer} for {reference}{describe_changes(off, edited)}."
     return Figure(f"maps-{run.name}-{layer}-{reference}", caption, enlarge(grid.png))
+
+
+def describe_changes(off: Mapping[str, Collection[int]], edited: Collection[int]) -> str:
+    """', with 3 filters of conv1 off, 1 kernel changed'; "" where the network is as trained."""
+    parts = [f"{len(numbers)} filters of {name} off" for name, numbers in off.items()]
+    parts += [f"{len(edited)} kernels of the first layer changed"] if edited else []
+    return f", with {', '.join(parts)}" if parts else ""
 
 
 def read_image(reference: str) -> PixelArray:

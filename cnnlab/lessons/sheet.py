@@ -26,7 +26,8 @@ class Step:
     """One step: a question of one of KINDS.
 
     `page` and `params` are the state of the app that shows the evidence, "" for none. `hidden` are the parts of the app
-    (HIDEABLE) that are not shown before the step is answered. `evidence` are specifications of computed sentences
+    (HIDEABLE) and the controls (`lessons.controls`) that are not shown before the step is answered, `locked` the
+    controls that cannot be changed before that. `evidence` are specifications of computed sentences
     (`explanations.lesson_evidence`); `result` is the one whose ranking, curve or answer is laid over a prediction.
     `answer` is the option that the explanation argues for, "" where there is none.
     """
@@ -41,6 +42,7 @@ class Step:
     page: str = ""
     params: Mapping[str, str] = field(default_factory=dict)
     hidden: tuple[str, ...] = ()
+    locked: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
     result: str = ""
     explanation: str = ""
@@ -111,6 +113,7 @@ def check_answer(step: Step, content: Any) -> Any:
 
 
 MAX_ANSWER_CHARACTERS = 4_000
+MAX_PARAMS, MAX_PARAM_CHARACTERS = 40, 2_000  # of a pinned page
 EXPECTED = {
     "text": f"a text of 1 to {MAX_ANSWER_CHARACTERS:,} characters",
     "choice": "one of the options",
@@ -129,7 +132,11 @@ def _is_pin(content: Any) -> bool:
     if not isinstance(content, dict) or content.get("page") not in PAGES or not isinstance(content.get("params"), dict):
         return False
     params = content["params"]
-    return _is_text(content.get("caption")) and len(params) <= 30 and all(len(str(v)) <= 200 for v in params.values())
+    return _is_text(content.get("caption")) and _are_params(params)
+
+
+def _are_params(params: Mapping[str, Any]) -> bool:
+    return len(params) <= MAX_PARAMS and all(len(str(value)) <= MAX_PARAM_CHARACTERS for value in params.values())
 
 
 def _is_sketch(step: Step, content: Any) -> bool:

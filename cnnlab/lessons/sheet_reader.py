@@ -15,7 +15,8 @@ question = "Order these networks."    # Markdown, as explanation and hint
 options = ["2-conv", "3-conv"]        # of choice and order
 page = "compare"                      # the state of the app: a page and its URL parameters
 params = { view = "maps" }
-hidden = ["conclusions"]              # not shown before the answer
+hidden = ["train", "more"]            # parts of the app (sheet.HIDEABLE) and controls not shown before the answer
+locked = ["depth"]                    # controls (lessons.controls) that cannot be changed before the answer
 evidence = ["claim: 3"]               # computed sentences, shown after the answer
 result = "ranking: validation, 3"     # laid over the prediction
 explanation = "..."
@@ -28,6 +29,7 @@ from itertools import pairwise
 from typing import Any
 
 from cnnlab.explanations import lesson_evidence
+from cnnlab.lessons.controls import CONTROL_NAMES
 from cnnlab.lessons.run_conditions import ConditionError, parse_condition
 from cnnlab.lessons.sheet import HIDEABLE, KINDS, PAGES, Chapter, Sheet, Sketch, Step
 from cnnlab.lessons.table_reader import Mistake, SheetError, TableReader
@@ -50,6 +52,7 @@ STEP_FIELDS = {  # the type of each field of a step
     "page": str,
     "params": dict,
     "hidden": list,
+    "locked": list,
     "evidence": list,
     "result": str,
     "explanation": str,
@@ -149,6 +152,7 @@ class Reader(TableReader):
             question=found["question"],
             options=tuple(found.get("options", ())),
             hidden=tuple(found.get("hidden", ())),
+            locked=tuple(found.get("locked", ())),
             evidence=tuple(found.get("evidence", ())),
             params={str(name): str(value) for name, value in found.get("params", {}).items()},
             sketch=self.axes(found, line),
@@ -199,10 +203,11 @@ class Reader(TableReader):
             self.mistake(line, "page", f"Choose a page from {', '.join(PAGES)}. Received: {found['page'][:40]!r}")
         if found.get("params") and not found.get("page"):
             self.mistake(line, "params", "Params need a page: add a line page = ...")
-        for name in found.get("hidden", ()):
-            if name not in HIDEABLE:
-                message = f"Choose what is hidden from {', '.join(HIDEABLE)}. Received: {str(name)[:40]!r}"
-                self.mistake(line, "hidden", message)
+        for field, allowed in (("hidden", {*HIDEABLE, *CONTROL_NAMES}), ("locked", CONTROL_NAMES)):
+            for name in found.get(field, ()):
+                if name not in allowed:
+                    names = ", ".join(sorted(allowed))
+                    self.mistake(line, field, f"Choose what is {field} from {names}. Received: {str(name)[:40]!r}")
 
     def check_evidence(self, found: Mapping[str, Any], line: int) -> None:
         """Each specification of evidence is one."""

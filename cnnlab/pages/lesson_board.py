@@ -1,9 +1,7 @@
 """The teacher's board of a class: code and QR code, votes with their tally, the students' places, answers as CSV."""
 
 import time
-from urllib.parse import urlsplit
 
-import segno
 import streamlit as st
 
 from cnnlab.experiment import Experiment
@@ -14,7 +12,7 @@ from cnnlab.lessons.classes import LessonClass, Vote
 from cnnlab.lessons.lesson_schema import LessonError
 from cnnlab.lessons.sheet import Sheet, Step
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.ui import app_shell, cache, lesson_charts, lesson_results, lesson_store, query_state
+from cnnlab.ui import app_shell, cache, lesson_charts, lesson_results, lesson_store, query_state, share_link
 from cnnlab.ui.selection import parse_experiment
 from cnnlab.ui.state import session_key, url_param
 
@@ -22,14 +20,14 @@ BOARD_PARAM = url_param("board")  # the code of a class
 POLL_SECONDS = 2.0
 STUCK_MINUTES = 6
 SESSION_NAMES = session_key("lesson_board.names")
-SESSION_PRESENTER = session_key("lesson_board.presenter")
+PRESENTER_PARAM = url_param("presenter")
 PRESENTER_STYLE = "<style>:root { font-size: 24px !important; } [data-testid='stHeader'] { opacity: 0.4; }</style>"
 
 
 def page() -> None:
     """Draw the board, for a teacher."""
     st.title("Class", anchor=False)
-    query_state.drop_unknown_params({BOARD_PARAM})
+    query_state.drop_unknown_params({BOARD_PARAM, PRESENTER_PARAM})
     if not app_shell.is_teacher():
         st.info("The board is for teachers: type the teacher's key on the page Admin, or sign in as a teacher.")
         app_shell.page_link("admin", "Open Admin", {})
@@ -48,7 +46,8 @@ def page() -> None:
 
 def board(lesson_class: LessonClass, sheet: Sheet) -> None:
     """All parts; in presenter size without those that only the teacher needs."""
-    presenter = st.toggle("Presenter size", key=SESSION_PRESENTER, help="Larger letters, fewer controls, no names")
+    help_ = "Larger letters, fewer controls, no names"
+    presenter = query_state.toggle_param(PRESENTER_PARAM, "Presenter size", help=help_)
     if presenter:
         st.html(PRESENTER_STYLE)
     left, right = st.columns([2, 1], gap="large")
@@ -63,19 +62,11 @@ def board(lesson_class: LessonClass, sheet: Sheet) -> None:
         answers_and_deletion(lesson_class, sheet)
 
 
-def join_address(code: str) -> str:
-    """The address that opens the sheet in this class, as students reach it."""
-    parts = urlsplit(str(st.context.url or ""))
-    base = parts.path.rsplit("/", 1)[0]
-    return f"{parts.scheme}://{parts.netloc}{base}/lesson?join={code}"
-
-
 def invitation(lesson_class: LessonClass) -> None:
     """The code in large letters, the address, its QR code."""
-    address = join_address(lesson_class.code)
+    address = share_link.page_address("lesson", {"join": lesson_class.code})
     st.metric("Code of the class, on the page Lesson", lesson_class.code)
-    picture = segno.make(address, error="m").png_data_uri(scale=6, border=3)
-    st.html(f'<img src="{picture}" width="220" alt="QR code of the address below">')
+    share_link.qr_code(address)
     st.caption(escape_markdown(address))
 
 
@@ -160,7 +151,7 @@ def members_table(code: str, sheet: Sheet) -> None:
         return
     found = classes.members(file, lesson_class)
     st.header(f"{len(found)} students", anchor=False)
-    presenter = st.session_state.get(SESSION_PRESENTER, False)
+    presenter = query_state.read_option(PRESENTER_PARAM, query_state.SWITCH) == "yes"
     names = not presenter and st.toggle("Show nicknames", key=SESSION_NAMES, help="Off on the projector.")
     rows = []
     for number, member in enumerate(found, start=1):

@@ -19,6 +19,8 @@ from cnnlab.inspect import (
     filter_ablation,
     image_controls,
     kernels,
+    network,
+    network_changes,
     perturbation,
     prediction,
     probes,
@@ -46,6 +48,7 @@ VIEW_STYLE = """<style>@media (max-width: 640px) {
 }</style>"""
 VIEWS: dict[str, tuple[str, Callable[[InspectContext], None]]] = {
     "maps": ("All maps", feature_maps.feature_maps_view),
+    "network": ("Network", network.network_view),
     "blocks": ("Blocks", blocks.blocks_view),
     "map": ("One map", feature_map.feature_map_view),
     "kernels": ("Kernels", kernels.kernels_view),
@@ -88,7 +91,7 @@ def selected_context(runs: list[Run]) -> InspectContext | None:
     default = next((run for run in runs if run.name == DEFAULT_RUN), runs[0])
     run = selected_network.open_network(wanted.run, default)
     if run is None:
-        selected_network.unavailable_network("is not trained yet.", runs, select_other_run)
+        selected_network.unavailable_network("is not trained yet.", runs, network_changes.select_run)
         return None
     fitted, problems, epoch = usable_epoch(wanted, run)
     damaged_runs.damage_notice(run)
@@ -96,7 +99,7 @@ def selected_context(runs: list[Run]) -> InspectContext | None:
         if not run.damages():
             finished = run.record.state == "done"
             reason = "came without its weights." if finished else "has no weights yet: its first epoch has not ended."
-            selected_network.unavailable_network(reason, runs, select_other_run)
+            selected_network.unavailable_network(reason, runs, network_changes.select_run)
         return None
     image_set = load_image_set(run.experiment.dataset)
     found = select_image(upload.displayed_image_name(wanted.image), image_set)
@@ -120,11 +123,6 @@ def usable_epoch(wanted: Selection, run: Run) -> tuple[Selection, list[str], int
             continue
         return fitted, problems, epoch
     return wanted, [], None
-
-
-def select_other_run(name: str) -> None:
-    """Show this run instead."""
-    selection.update_selection(run=name, epoch=None, map=None)
 
 
 def resolved_selection(wanted: Selection, fitted: Selection, run: Run, image: str) -> Selection:

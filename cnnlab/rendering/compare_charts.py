@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from cnnlab.analysis.seed_curves import CURVES, SeedCurve, seed_curve
 from cnnlab.array_types import History
+from cnnlab.explanations.series_table import regularizer_label
 from cnnlab.formatting import percent
 from cnnlab.rendering.charts import Spec, cached_spec, rank_order, with_data
+from cnnlab.series_results import SeriesResult
 
 EMPTY_ROW: dict[str, Any] = {
     "kind": "", "panel": 0, "name": "", "network": "", "color": "", "line": "", "epoch": 0.0, "value": 0.0, "low": 0.0,
@@ -138,6 +140,22 @@ class RankedNetwork:
     high: float
     seeds: Sequence[float] = ()
     report: float = float("nan")
+
+
+def ranked_network(
+    one: SeriesResult, results: Sequence[SeriesResult], report: Mapping[str, float] | None, as_points: bool
+) -> RankedNetwork:
+    """The mark of one result in a ranking."""
+    estimate = one.gap if as_points else one.accuracy
+    return RankedNetwork(
+        title=f"{one.model.experiment.depth}-conv, {regularizer_label(one, results)}",
+        regularizer=one.model.experiment.regularizer,
+        value=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        seeds=one.gaps if as_points else one.accuracies,
+        report=report[one.model.name] if report and not one.reestimated else float("nan"),
+    )
 
 
 def ranking_chart(networks: Sequence[RankedNetwork], points: bool = False) -> Spec:

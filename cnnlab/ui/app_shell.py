@@ -1,4 +1,4 @@
-"""The frame around every page: navigation, the corner with the trainings, and who is signed in.
+"""The frame around every page: navigation, the corner with the link and the trainings, and who is signed in.
 
 A class shares one server. Each browser is one person in the queue (`jobs.fair_scheduling`), named after the signed
 token in its cookie (`ui.browser_identity`) or after its account (`ui.auth`).
@@ -19,7 +19,7 @@ from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.rendering.palette import BACKGROUND, SHADOW, TEXT_ON_PRIMARY
 from cnnlab.settings import SettingsError
 from cnnlab.storage.runs import UnknownRun
-from cnnlab.ui import auth, browser_identity, cache, presence, streamlit_patches
+from cnnlab.ui import auth, browser_identity, cache, control_locks, presence, share_link, streamlit_patches
 from cnnlab.ui.state import session_key
 
 SESSION_TEACHER_KEY = session_key("admin.teacher_key")  # as typed on the page Admin
@@ -30,10 +30,12 @@ BUTTON_TEXT = f"light-dark({TEXT_ON_PRIMARY['light']}, {TEXT_ON_PRIMARY['dark']}
 TOOLBARS = '[data-testid="stFullScreenFrame"]:not(:hover, :focus-within) [data-testid="stElementToolbarButton"]'
 STYLE = f"""<style>
 button[data-testid^="stBaseButton-primary"] {{ color: {BUTTON_TEXT}; }}
-.st-key-running {{ position: fixed; top: 0.95rem; right: 3.6rem; z-index: 1000000; width: auto !important; }}
-.st-key-running p {{ font-size: 0.9rem; white-space: nowrap; }}
+.st-key-corner {{ position: fixed; top: 0.95rem; right: 3.6rem; z-index: 1000000; width: auto !important;
+  flex-wrap: nowrap; }}
+.st-key-corner > *, .st-key-link, .st-key-running {{ width: auto !important; }}
+.st-key-corner p {{ font-size: 0.9rem; white-space: nowrap; }}
 {TOOLBARS}:not(:last-child) {{ visibility: hidden; }}
-.st-key-running button {{ padding: 0 0.4rem; min-height: 1.6rem; color: inherit !important; }}
+.st-key-corner button {{ padding: 0 0.4rem; min-height: 1.6rem; color: inherit !important; }}
 .st-key-notices {{ position: fixed; top: 3.6rem; right: 1rem; z-index: 1000001; width: min(22rem, 92vw) !important; }}
 .st-key-notices > [data-testid="stLayoutWrapper"] {{ background: {PAGE_COLOR}; border-radius: 0.5rem;
   box-shadow: 0 2px 10px {SHADOW}; }}
@@ -45,7 +47,7 @@ button[data-testid^="stBaseButton-primary"] {{ color: {BUTTON_TEXT}; }}
     width: auto; }}
   .st-key-phone_navigation a {{ padding: 0.1rem 0.3rem; }}
   .st-key-phone_navigation p {{ font-size: 0.85rem; white-space: nowrap; }}
-  .st-key-running {{ top: 2.9rem; right: 0.6rem; }}
+  .st-key-corner {{ top: 2.9rem; right: 0.6rem; }}
   .st-key-notices {{ top: 5.2rem; }}
 }}
 </style>"""
@@ -81,6 +83,7 @@ def run_app(pages: Sequence[st.Page], corner: Callable[[], None]) -> None:
         return
     presence.record_page(page.url_path or "train")
     phone_navigation(pages)
+    control_locks.read_address()
     try:
         importlib.import_module("cnnlab.ui.lesson_panel").run_beside(page)  # which uses this module
         page_footer(page)
@@ -91,7 +94,9 @@ def run_app(pages: Sequence[st.Page], corner: Callable[[], None]) -> None:
     except OSError as error:
         reason = escape_markdown(error.strerror or error)
         st.error(f"Something could not be read or written ({reason}): look at the disk of the server.")
-    corner()
+    with st.container(key="corner", horizontal=True, vertical_alignment="center", gap="xsmall"):
+        share_link.link_control(page.url_path)
+        corner()
 
 
 def phone_navigation(pages: Sequence[st.Page]) -> None:

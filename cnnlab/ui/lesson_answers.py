@@ -7,7 +7,7 @@ import streamlit as st
 
 from cnnlab.lessons import answers, run_conditions
 from cnnlab.lessons.lesson_schema import LessonError
-from cnnlab.lessons.sheet import MAX_ANSWER_CHARACTERS, Step
+from cnnlab.lessons.sheet import MAX_ANSWER_CHARACTERS, MAX_PARAM_CHARACTERS, MAX_PARAMS, Step
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.run import UnknownRun
 from cnnlab.ui import cache, lesson_charts, lesson_store, presence
@@ -132,7 +132,7 @@ def pin_form(lesson: OpenLesson, key: str) -> dict[str, Any] | None:
 
 def shown_params() -> dict[str, str]:
     """The parameters of what the page shows: those of the URL, on Train those of the network without any."""
-    params = {name: str(value)[:200] for name, value in list(st.query_params.items())[:30]}
+    params = {name: str(value)[:MAX_PARAM_CHARACTERS] for name, value in list(st.query_params.items())[:MAX_PARAMS]}
     if params or st.session_state.get(presence.SESSION_PAGE) != "train":
         return params
     return dict(st.session_state.get(SESSION_NETWORK, {}))

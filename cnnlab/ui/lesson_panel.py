@@ -13,7 +13,7 @@ from cnnlab.lessons.lesson_schema import LessonError
 from cnnlab.lessons.sheet import Step
 from cnnlab.rendering import palette
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.ui import app_shell, lesson_answers, lesson_results, lesson_store
+from cnnlab.ui import app_shell, control_locks, lesson_answers, lesson_results, lesson_store
 from cnnlab.ui.lesson_store import OpenLesson
 from cnnlab.ui.state import session_key
 
@@ -50,9 +50,11 @@ def run_beside(page: st.Page) -> None:
         st.error(escape_markdown(error))
         lesson = None
     if lesson is None:
-        page.run()
+        control_locks.set_sheet_locks((), ())
+        run_page(page)
         return
     hidden = lesson.hidden_parts
+    control_locks.set_sheet_locks(lesson.locked_controls, hidden)
     st.session_state[lesson_store.SESSION_COVERED] = hidden
     st.html(FOLDED_STYLE if lesson.learner.folded else PANEL_STYLE)
     for part in sorted(hidden & set(COVER_STYLES)):
@@ -61,7 +63,13 @@ def run_beside(page: st.Page) -> None:
     if (page.url_path or "train") in hidden:
         covered_page(lesson)
     else:
-        page.run()
+        run_page(page)
+
+
+def run_page(page: st.Page) -> None:
+    """The sentence about locked and hidden controls, and the page."""
+    control_locks.lock_notice(page.url_path or "train")
+    page.run()
 
 
 def covered_page(lesson: OpenLesson) -> None:

@@ -83,6 +83,11 @@ class OpenLesson:
             answered.discard(self.step.id)
         return self.sheet.hidden_parts(self.step.id, answered)
 
+    @property
+    def locked_controls(self) -> frozenset[str]:
+        """The controls that cannot be changed before this step is answered."""
+        return frozenset() if self.shows_result else frozenset(self.step.locked)
+
 
 def current_lesson() -> OpenLesson | None:
     """What this person works on; None where no sheet is open. Raises LessonError."""

@@ -5,14 +5,18 @@ refuses, and serves a script file only for packages that are installed with a ma
 manifest is registered here, through Streamlit's component manager.
 """
 
+import base64
 from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import numpy as np
 import streamlit as st
 from streamlit.components.v2.get_bidi_component_manager import get_bidi_component_manager
 from streamlit.components.v2.manifest_scanner import ComponentConfig, ComponentManifest
+
+from cnnlab.array_types import Array
 
 STATIC = Path(__file__).parent / "static"
 PACKAGE = "cnnlab"
@@ -43,3 +47,8 @@ def register_scripts(name: str) -> None:
 def _renderer(name: str) -> Any:
     html, css = ((STATIC / f"{name}.{kind}").read_text(encoding="utf-8") for kind in ("html", "css"))
     return st.components.v2.component(f"{PACKAGE}.{name}", html=html, css=css, js=f"{name}.js")
+
+
+def encode(values: Array, kind: str) -> str:
+    """An array as base64 of its bytes, row by row, in the type `kind`, for a script."""
+    return base64.b64encode(np.ascontiguousarray(values, kind).tobytes()).decode()

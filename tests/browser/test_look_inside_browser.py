@@ -366,3 +366,38 @@ def test_the_animation_begins_by_itself_once_and_fits_a_phone(app, new_tab, made
         }"""
     )
     assert sum(rounded) == pytest.approx(1.0, abs=1e-12) and rounded[3] in (1.0, 1.0001)
+
+
+def test_the_network_is_one_picture_in_motion_and_a_block_opens_its_maps(app, new_tab, made):
+    tab = new_tab(reduced_motion="reduce")
+    opened(tab, app, run=made["batchnorm"].name, view="network")
+    picture = tab.locator(".architecture")
+    run, image = made["batchnorm"], sample_images()[0][:1]
+    maps = numpy_forward.compute_activations(network_layers(run.experiment), run.weights(2), image)
+    for when, name in (("before", "conv2"), ("after", "bn2")):
+        values = maps[name].astype(float)
+        picture.get_by_text(f"{when}: mean {values.mean():.2f}, std {values.std():.2f}").wait_for()
+        picture.get_by_role("button", name="Step").click()
+    opened(tab, app, run=made["dropout"].name, view="network")
+    picture.get_by_text("15 \u00d7 15 \u00d7 64").wait_for()
+    picture.get_by_text("random mask 1 of 8").wait_for()
+
+    def dark_cells():
+        told = int(picture.get_by_text("of 225 dropped").inner_text().split()[0])
+        drawn = picture.locator("path.dropped").first.get_attribute("d").count("z")
+        assert told == drawn
+        return drawn
+
+    masks = {dark_cells()}
+    for number in range(2, 5):
+        picture.get_by_role("button", name="Step").click()
+        picture.get_by_text(f"random mask {number} of 8").wait_for()
+        masks.add(dark_cells())
+    assert len(masks) > 1
+    tab.get_by_text("The layers as a table").click()
+    tab.get_by_role("cell", name="112,458").wait_for()
+    tab.set_viewport_size(NARROW)
+    assert not scrolls_sideways(tab)
+    picture.get_by_role("button", name=re.compile("^conv2")).press("Enter")
+    tab.wait_for_url(re.compile("(?=.*view=blocks)(?=.*layer=conv2)"))
+    tab.get_by_text(re.compile("relu2 64 maps, 13x13")).wait_for()

@@ -14,7 +14,7 @@ from PIL import Image
 pytestmark = [pytest.mark.browser, needs_nginx]
 
 PAGES = ["", "compare", "mistakes", "admin", "look_inside"]
-VIEWS = ["blocks", "map", "kernels", "why", "versus", "xray", "whatif", "switches"]
+VIEWS = ["network", "blocks", "map", "kernels", "why", "versus", "xray", "whatif", "switches"]
 WATCH = """
 window.violations = [];
 document.addEventListener('securitypolicyviolation',

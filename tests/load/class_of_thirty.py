@@ -67,8 +67,8 @@ async def comparer(browser: Browser, chance: random.Random) -> None:
     while True:
         await asyncio.sleep(chance.uniform(*THINKING))
         if chance.random() < 0.6:
-            drawn = options(browser, "compare.measure")
-            await browser.choose("compare.measure", chance.choice(drawn), "what is drawn")
+            drawn = options(browser, "url.measure")
+            await browser.choose("url.measure", chance.choice(drawn), "what is drawn")
         else:
             known = options(browser, "overlay runs")
             some = chance.sample(known, chance.randint(1, min(4, len(known))))

@@ -15,11 +15,11 @@ from cnnlab.report_models import REPORT
 from cnnlab.series_results import SeriesResult, series_results
 from cnnlab.storage import epoch_times
 from cnnlab.storage.epoch_times import EpochTimes
-from cnnlab.ui import cache
+from cnnlab.ui import cache, query_state
 from cnnlab.ui.chart_download import chart_with_download
-from cnnlab.ui.state import session_key
+from cnnlab.ui.state import url_param
 
-SESSION_COST = session_key("compare.cost")
+COST_PARAM = url_param("cost")
 COSTS = {
     "seconds": ("seconds an epoch", ".0f"),
     "multiply_adds": ("million multiply-adds an image", ".2f"),
@@ -35,11 +35,8 @@ def cost(table: Sequence[ReportRow]) -> None:
         return
     st.header("What does depth cost?", anchor=False)
     times = load_times()
-    choices = [name for name in COSTS if name != "seconds" or times]
-    if st.session_state.get(SESSION_COST) not in choices:
-        st.session_state[SESSION_COST] = choices[0]
-    st.segmented_control("Cost", choices, format_func=lambda name: COSTS[name][0], required=True, key=SESSION_COST)
-    which = str(st.session_state[SESSION_COST])
+    choices = {name: label for name, (label, _) in COSTS.items() if name != "seconds" or times}
+    which = query_state.segmented_param(COST_PARAM, "Cost", choices)
     costs = network_costs(which, times)
     points = [cost_point(one, costs[one.model.name]) for one in results if one.model.name in costs]
     title, form = COSTS[which]

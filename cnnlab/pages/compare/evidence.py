@@ -13,7 +13,6 @@ from cnnlab.explanations.series_table import (
     describe_gap_of,
     describe_intervals,
     describe_series,
-    regularizer_label,
     series_csv,
     statistics_label,
 )
@@ -21,7 +20,7 @@ from cnnlab.formatting import percent, points
 from cnnlab.pages.compare.measures import describe_gap_measure, is_reported
 from cnnlab.pages.compare.tables import missing_result
 from cnnlab.rendering import charts, palette
-from cnnlab.rendering.compare_charts import RankedNetwork, ranking_chart
+from cnnlab.rendering.compare_charts import ranked_network, ranking_chart
 from cnnlab.report import ReportRow
 from cnnlab.series_results import SeriesResult, series_results
 from cnnlab.ui import app_shell
@@ -134,20 +133,4 @@ def ranking(
     spec = ranking_chart(networks, as_points)
     chart_with_download(
         spec, alt=words, key=f"ranking {title}", name=file, title=f"{title}: dot, mean; line, 95 % interval"
-    )
-
-
-def ranked_network(
-    one: SeriesResult, results: Sequence[SeriesResult], report: Mapping[str, float] | None, as_points: bool
-) -> RankedNetwork:
-    """The mark of one result in a ranking."""
-    estimate = one.gap if as_points else one.accuracy
-    return RankedNetwork(
-        title=f"{one.model.experiment.depth}-conv, {regularizer_label(one, results)}",
-        regularizer=one.model.experiment.regularizer,
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        seeds=one.gaps if as_points else one.accuracies,
-        report=report[one.model.name] if report and not one.reestimated else float("nan"),
     )

@@ -7,7 +7,7 @@ import streamlit as st
 from cnnlab import settings
 from cnnlab.array_types import History
 from cnnlab.explanations.curves import describe_seed_panels
-from cnnlab.pages.compare.measures import SESSION_MEASURE, TRAINING_MEASURES, is_reported
+from cnnlab.pages.compare.measures import TRAINING_MEASURES, chosen_measure, is_reported
 from cnnlab.pages.compare.tables import missing_result
 from cnnlab.rendering import palette
 from cnnlab.rendering.charts import Spec
@@ -18,30 +18,29 @@ from cnnlab.report_models import REPORT
 from cnnlab.storage import runs
 from cnnlab.storage.runs import Run
 from cnnlab.storage.series import find_series
-from cnnlab.ui import app_shell, cache
+from cnnlab.ui import app_shell, cache, query_state
 from cnnlab.ui.chart_download import chart_with_download
 from cnnlab.ui.selection import experiment_params
-from cnnlab.ui.state import session_key
+from cnnlab.ui.state import url_param
 
-SESSION_CURVES = session_key("compare.curves")  # "accuracy" or "loss"
+CURVES_PARAM = url_param("curves")
 CURVES = {"accuracy": "accuracy", "loss": "loss"}
 
 
 def learning_curves(table: Sequence[ReportRow]) -> None:
     """The eight, then the final two, which are measured on the test images."""
     st.header("What do the learning curves say?", anchor=False)
-    st.session_state.setdefault(SESSION_CURVES, "accuracy")
-    st.segmented_control("Curves of", list(CURVES), required=True, key=SESSION_CURVES)
+    query_state.segmented_param(CURVES_PARAM, "Curves of", CURVES)
     for split in ("validation", "test"):
         panels([row for row in table if row.model.experiment.split == split], split)
 
 
 def panels(rows: Sequence[ReportRow], split: str) -> None:
     """One panel a network with a run, in the report's order; the others are links to their training."""
-    what = str(st.session_state[SESSION_CURVES])
+    what = query_state.read_option(CURVES_PARAM, CURVES)
     drawn = {row.model.name: histories for row in rows if (histories := series_runs(row))}
     if drawn:
-        training = TRAINING_MEASURES[str(st.session_state[SESSION_MEASURE])]
+        training = TRAINING_MEASURES[chosen_measure()]
         seeds = {name: len(found) for name, found in drawn.items()}
         band = describe_band(list(seeds.values()))
         st.html(palette.legend_html(f"training, {training}", split, band=band))

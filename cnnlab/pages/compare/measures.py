@@ -1,11 +1,10 @@
 """The training accuracy that the page Compare counts with: in inference mode, or as Keras reports it."""
 
-import streamlit as st
-
-from cnnlab.ui.state import session_key
+from cnnlab.ui import query_state
+from cnnlab.ui.state import url_param
 
 TRAINING_MEASURES = {"measured": "after the epoch, dropout off", "reported": "averaged during the epoch (Keras)"}
-SESSION_MEASURE = session_key("compare.measure")  # which training accuracy is drawn
+MEASURE_PARAM = url_param("measure")  # which training accuracy is drawn
 MEASURE_EXPLANATION = {
     "measured": "The gap is training minus validation accuracy, both after the epoch with dropout off.",
     "reported": "The gap is Keras's training accuracy, as in the report, minus validation accuracy. Keras averages "
@@ -15,21 +14,19 @@ MEASURE_EXPLANATION = {
 
 def measure_control() -> None:
     """The choice of the training accuracy, for all of the page."""
-    st.session_state.setdefault(SESSION_MEASURE, "measured")
-    st.segmented_control(
-        "Training accuracy",
-        list(TRAINING_MEASURES),
-        format_func=TRAINING_MEASURES.__getitem__,
-        required=True,
-        key=SESSION_MEASURE,
-    )
+    query_state.segmented_param(MEASURE_PARAM, "Training accuracy", TRAINING_MEASURES)
+
+
+def chosen_measure() -> str:
+    """The key of TRAINING_MEASURES that is chosen."""
+    return query_state.read_option(MEASURE_PARAM, TRAINING_MEASURES)
 
 
 def is_reported() -> bool:
     """Whether the training accuracy is chosen as Keras reports it, which is how the report measured."""
-    return bool(st.session_state[SESSION_MEASURE] == "reported")
+    return chosen_measure() == "reported"
 
 
 def describe_gap_measure() -> str:
     """What the gap is with the training accuracy that was chosen."""
-    return MEASURE_EXPLANATION[str(st.session_state[SESSION_MEASURE])]
+    return MEASURE_EXPLANATION[chosen_measure()]

@@ -9,15 +9,15 @@ from cnnlab.explanations import curves
 from cnnlab.rendering import palette
 from cnnlab.rendering.compare_charts import overlay_chart
 from cnnlab.storage.runs import Run
-from cnnlab.ui import cache, selected_network
+from cnnlab.ui import cache, query_state, selected_network
 from cnnlab.ui.chart_download import chart_with_download
 from cnnlab.ui.selection import quoted, show_problems, write_params
-from cnnlab.ui.state import session_key, url_param
+from cnnlab.ui.state import url_param
 
 MAX_OVERLAY_RUNS = 8  # runs in one chart that can still be told apart
 OVERLAY_PARAM = url_param("add")  # the word of the address that names added runs
 DEFAULT_OVERLAY = ("3conv-none", "3conv-dropout")  # in the overlay, until somebody chooses
-SESSION_OVERLAY = session_key("compare.overlay")
+SHOW_PARAM = url_param("show")
 OVERLAY_MEASURES = {"accuracy": "accuracy", "gap": "gap", "loss": "loss"}
 LEGEND_STYLE = """<style>.runs div { display: flex; align-items: center; gap: 0.6rem; margin: 0.4rem 0; }
 .runs i { flex: 0 0 42px; height: 3px; }</style>"""
@@ -33,9 +33,7 @@ def overlay() -> None:
     chosen = choose_runs(known)
     if not chosen:
         return
-    st.session_state.setdefault(SESSION_OVERLAY, "accuracy")
-    st.segmented_control("Show", list(OVERLAY_MEASURES), required=True, key=SESSION_OVERLAY)
-    what = str(st.session_state[SESSION_OVERLAY])
+    what = query_state.segmented_param(SHOW_PARAM, "Show", OVERLAY_MEASURES)
     if len({run.experiment.dataset for run in chosen}) > 1:
         st.caption("Some were trained on CIFAR-10 and some on Shapes: compare how they run, not how high they come.")
     chart, side = st.columns([3, 1], vertical_alignment="center")
@@ -100,13 +98,19 @@ def choose_runs(known: dict[str, Run]) -> list[Run]:
         max_selections=MAX_OVERLAY_RUNS,
         key="overlay runs",
     )
-    write_params({OVERLAY_PARAM: ",".join(picked)} if picked and picked != default else {}, [OVERLAY_PARAM])
+    usual = not picked or picked == usual_overlay(known)  # else another session, with another network, draws others
+    write_params({} if usual else {OVERLAY_PARAM: ",".join(picked)}, [OVERLAY_PARAM])
     return [known[name] for name in picked]
 
 
 def default_overlay(known: dict[str, Run]) -> list[str]:
-    """The plain network and the one with dropout; where another one is selected, that one too."""
-    names = [name for name in DEFAULT_OVERLAY if name in known] or list(known)[:2]
+    """The usual ones; where another network is selected, that one too."""
+    names = usual_overlay(known)
     experiment = selected_network.selected_experiment()
     run = cache.find_run(experiment) if experiment else None
     return names if run is None or run.name not in known or run.name in names else [*names, run.name]
+
+
+def usual_overlay(known: dict[str, Run]) -> list[str]:
+    """The plain network and the one with dropout."""
+    return [name for name in DEFAULT_OVERLAY if name in known] or list(known)[:2]

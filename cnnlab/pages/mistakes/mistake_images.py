@@ -8,9 +8,12 @@ from numpy.typing import NDArray
 
 from cnnlab.ui import image_grid, query_state, test_results
 from cnnlab.ui.image_grid import GridImage
+from cnnlab.ui.state import session_key, url_param
 from cnnlab.ui.test_results import TestResults
 
 ORDERS = {"surest": "most confident first", "unsure": "least confident first"}
+PAGE_PARAM = url_param("page")
+SESSION_SHOWN = session_key("mistakes.images.shown")  # the selection whose images were drawn last
 ANY_CLASS = "any"
 IMAGES_PER_PAGE = 15
 
@@ -43,8 +46,11 @@ def image_pages(
         return
     page_count = -(-len(available) // IMAGES_PER_PAGE)
     container = st.container()
-    key = f"images of {results.run.name} {selection_name}"
-    page = st.pagination(page_count, key=key) if page_count > 1 else 1
+    shown = f"{results.run.name} {selection_name}"
+    if st.session_state.setdefault(SESSION_SHOWN, shown) != shown:  # of another selection: from its first page
+        st.session_state[SESSION_SHOWN] = shown
+        query_state.set_param(PAGE_PARAM, None)
+    page = query_state.page_param(PAGE_PARAM, page_count)
     tiles = []
     for number in available[(page - 1) * IMAGES_PER_PAGE : page * IMAGES_PER_PAGE].tolist():
         lines, alt = caption(number)

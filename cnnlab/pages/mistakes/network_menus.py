@@ -3,7 +3,7 @@
 import streamlit as st
 
 from cnnlab.storage.runs import Run
-from cnnlab.ui import cache, selection, test_results
+from cnnlab.ui import cache, control_locks, selection, test_results
 from cnnlab.ui.test_results import TestResults
 
 
@@ -51,6 +51,8 @@ def select_other_run(name: str) -> None:
 def run_menu(field: str, label: str, runs: list[Run], name: str, none_title: str = "") -> None:
     """A menu of networks that writes one field of the selection."""
     titles = ({"": none_title} if none_title else {}) | {run.name: run.title for run in runs}
+    if control_locks.is_hidden(field):
+        return
     key = f"mistakes {field}"
     st.session_state[key] = name
     st.selectbox(
@@ -61,6 +63,7 @@ def run_menu(field: str, label: str, runs: list[Run], name: str, none_title: str
         on_change=on_run_selected,
         args=(field, key),
         width=300,
+        disabled=control_locks.is_locked(field),
     )
 
 

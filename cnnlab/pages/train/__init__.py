@@ -11,11 +11,12 @@ import streamlit as st
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.job import RUNNING
 from cnnlab.jobs.queue_schema import QueueError
+from cnnlab.pages.train import network
 from cnnlab.pages.train.form import experiment_form
 from cnnlab.pages.train.requested_experiment import is_first_visit, requested_experiment
 from cnnlab.pages.train.result import result_area
 from cnnlab.pages.train.welcome import remember_default, welcome_panel
-from cnnlab.ui import app_shell, architecture_diagram
+from cnnlab.ui import app_shell
 from cnnlab.ui.selection import experiment_params
 
 MAX_OTHER_TRAININGS = 5
@@ -38,7 +39,7 @@ def page() -> None:
         other_trainings(experiment)
     with right:
         result_area(experiment)
-    architecture_diagram.architecture_diagram(experiment)
+    network.network_area(experiment)
 
 
 def other_trainings(experiment: Experiment) -> None:

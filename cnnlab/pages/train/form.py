@@ -17,7 +17,7 @@ from cnnlab.experiment import (
 from cnnlab.jobs.precision import bfloat16_hint
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.ui import selected_network
+from cnnlab.ui import control_locks, selected_network
 from cnnlab.ui.augmentation_preview import augmentation_preview
 from cnnlab.ui.state import session_key
 
@@ -47,35 +47,45 @@ def experiment_form(experiment: Experiment) -> None:
     The fields have no bounds: with a number out of bounds a browser sends nothing and does not say why.
     """
     fill_form(experiment)
-    st.segmented_control(
-        "Data set",
-        list(formatting.DATASET_NAMES),
-        key=DATASET,
-        format_func=formatting.DATASET_NAMES.__getitem__,
-        required=True,
-        width="stretch",
-        on_change=on_change_dataset,
-    )
-    st.segmented_control(
-        "Depth, in convolutions", [1, 2, 3, 4], key="f_depth", required=True, width="stretch", on_change=on_change
-    )
-    st.radio(
-        "Regularizer",
-        list(REGULARIZERS),
-        key=REGULARIZER,
-        format_func=regularizer_label,
-        on_change=on_change_regularizer,
-    )
-    strength_field(st.session_state[REGULARIZER])
-    with st.expander("More"), st.container(height=MORE_HEIGHT, border=False):
-        advanced_fields()
+    for name, field in MAIN_FIELDS.items():
+        if not control_locks.is_hidden(name):
+            field(control_locks.is_locked(name))
+    if not (control_locks.is_hidden("more") or control_locks.is_locked("more")):
+        with st.expander("More"), st.container(height=MORE_HEIGHT, border=False):
+            advanced_fields()
     if problem := st.session_state.pop(SESSION_FORM_ERROR, None):
         st.error(escape_markdown(problem))
 
 
-def strength_field(regularizer: str) -> None:
+def dataset_field(locked: bool) -> None:
+    """The control of the data set."""
+    names = formatting.DATASET_NAMES
+    st.segmented_control(
+        "Data set", list(names), key=DATASET, format_func=names.__getitem__, required=True, width="stretch",
+        on_change=on_change_dataset, disabled=locked,
+    )  # fmt: skip
+
+
+def depth_field(locked: bool) -> None:
+    """The control of the depth."""
+    st.segmented_control(
+        "Depth, in convolutions", [1, 2, 3, 4], key="f_depth", required=True, width="stretch", on_change=on_change,
+        disabled=locked,
+    )  # fmt: skip
+
+
+def regularizer_field(locked: bool) -> None:
+    """The control of the regularizer."""
+    names = list(REGULARIZERS)
+    st.radio(
+        "Regularizer", names, key=REGULARIZER, format_func=regularizer_label, on_change=on_change_regularizer,
+        disabled=locked,
+    )  # fmt: skip
+
+
+def strength_field(locked: bool) -> None:
     """The field of the regularizer's strength, empty for the report's value; nothing for one without a strength."""
-    entry = REGULARIZERS[regularizer]
+    entry = REGULARIZERS[st.session_state[REGULARIZER]]
     if entry.strength:
         st.number_input(
             "Strength",
@@ -86,7 +96,16 @@ def strength_field(regularizer: str) -> None:
             placeholder=f"{format_decimal(entry.strength.default)}, as in the report",
             help=entry.hint,
             on_change=on_change,
+            disabled=locked,
         )
+
+
+MAIN_FIELDS = {
+    "dataset": dataset_field,
+    "depth": depth_field,
+    "regularizer": regularizer_field,
+    "strength": strength_field,
+}
 
 
 def regularizer_label(name: str) -> str:

@@ -10,13 +10,13 @@ const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 let playedByItself = false; // once for each page that is loaded
 
 class Animation {
-  constructor(root, choosePixel) {
+  constructor(root) {
     this.root = root;
     this.find = (name) => root.querySelector(`.${name}`);
     this.find("play").onclick = () => (this.timer ? this.pause() : this.play());
     this.find("back").onclick = () => this.step(-1);
     this.find("forward").onclick = () => this.step(1);
-    this.find("choose").onclick = () => choosePixel([this.row, this.column]);
+    this.find("choose").onclick = () => this.choosePixel([this.row, this.column]);
     this.find("speed").onchange = () => { if (this.timer) this.play(); };
     root.onkeydown = (event) => this.onKey(event);
     this.resized = new ResizeObserver(() => this.drawLinks());
@@ -241,7 +241,8 @@ class Animation {
 export default function ({ parentElement, data, setTriggerValue }) {
   const root = parentElement.querySelector(".convolution");
   let animation = animations.get(root);
-  if (!animation) animations.set(root, (animation = new Animation(root, (pixel) => setTriggerValue("pixel", pixel))));
+  if (!animation) animations.set(root, (animation = new Animation(root)));
+  animation.choosePixel = (pixel) => setTriggerValue("pixel", pixel);
   const version = JSON.stringify(data);
   if (animation.version !== version) animation.load(data);
   animation.version = version;

@@ -1,0 +1,69 @@
+"""Controls that a teacher has locked or hidden: by the step of a lab sheet, or by a URL.
+
+    /?dataset=shapes&depth=3&lock=depth,regularizer&hide=more
+
+The URL's names hold for the session, on every page, until it opens a URL with other ones; `lock=none` ends them. They
+keep a class at one question. They are no protection: a student can open another URL.
+"""
+
+from collections.abc import Collection
+
+import streamlit as st
+
+from cnnlab.lessons.controls import CONTROLS, split_names
+from cnnlab.ui.selection import quoted, show_problems
+from cnnlab.ui.state import session_key, url_param
+
+LOCK_PARAM, HIDE_PARAM = url_param("lock"), url_param("hide")
+PARAMS = (LOCK_PARAM, HIDE_PARAM)
+NONE = "none"
+SESSION_ADDRESS = session_key("control_locks.address")  # names by parameter, of the URL that was opened last
+SESSION_SHEET = session_key("control_locks.sheet")  # the same, of the step of the sheet
+MAX_NAMES = 40
+
+
+def read_address() -> None:
+    """Take over what the URL locks and hides; where it names no such control, a sentence says so."""
+    if not any(name in st.query_params for name in PARAMS):
+        return
+    found: dict[str, frozenset[str]] = {}
+    unknown: list[str] = []
+    for param in PARAMS:
+        names = [name for name in st.query_params.get(param, "").split(",")[:MAX_NAMES] if name and name != NONE]
+        found[param], others = split_names(names)
+        unknown += others
+    st.session_state[SESSION_ADDRESS] = found
+    if unknown:
+        shown = ", ".join(map(quoted, unknown[:5]))
+        show_problems([f"This address locks or hides controls that do not exist: {shown}."])
+
+
+def set_sheet_locks(locked: Collection[str], hidden: Collection[str]) -> None:
+    """Lock and hide these controls, and no others, for the step of the sheet that is open."""
+    st.session_state[SESSION_SHEET] = {LOCK_PARAM: split_names(locked)[0], HIDE_PARAM: split_names(hidden)[0]}
+
+
+def is_locked(name: str) -> bool:
+    """Whether the control can be seen and not changed."""
+    return name in _names(LOCK_PARAM)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether the control is not drawn."""
+    return name in _names(HIDE_PARAM)
+
+
+def lock_notice(url_path: str) -> None:
+    """A sentence that names the locked controls of this page, and says that others are hidden."""
+    here = CONTROLS.get(url_path, ())
+    locked = [name for name in here if is_locked(name)]
+    hidden = [name for name in here if is_hidden(name) and name not in locked]
+    parts = [f"Locked by your teacher: {', '.join(locked)}."] if locked else []
+    parts += [f"Hidden by your teacher: {', '.join(hidden)}."] if hidden else []
+    if parts:
+        st.caption(f":material/lock: {' '.join(parts).replace('_', ' ')}")
+
+
+def _names(param: str) -> frozenset[str]:
+    sources = (st.session_state.get(name) or {} for name in (SESSION_ADDRESS, SESSION_SHEET))
+    return frozenset().union(*(source.get(param, frozenset()) for source in sources))
