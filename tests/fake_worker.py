@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -167,7 +168,8 @@ def wait_for(condition: Callable[[], object], seconds: float = 60, tell: Callabl
 
 
 def alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0]
-    except OSError:
-        return False
+    """Whether the process runs; one that has ended and was not waited for does not."""
+    is_windows = shutil.which("ps") is None
+    command = ["tasklist", "/FI", f"PID eq {pid}"] if is_windows else ["ps", "-o", "stat=", "-p", str(pid)]
+    told = subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
+    return str(pid) in told if is_windows else bool(told) and not told.startswith("Z")

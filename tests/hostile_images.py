@@ -13,6 +13,7 @@ from PIL import Image
 
 from cnnlab.data import photo_preprocessing
 from cnnlab.photo_decoding.process import Limits, read_answer
+from cnnlab.storage.limited_process import limited_environment
 
 ROW_BYTES = 2**20  # of zeros, compressed at a time
 
@@ -134,7 +135,7 @@ def decoded_with_meter(data: bytes) -> Usage:
     """Decode a file with the app's own command, environment and limits."""
     limits = Limits(64, photo_preprocessing.DECODER_MEMORY, photo_preprocessing.DECODER_CPU_SECONDS)
     command = json.dumps(photo_preprocessing._decoder_command(limits))
-    environment = json.dumps(photo_preprocessing._decoder_environment())
+    environment = json.dumps(limited_environment())
     meter = [sys.executable, "-I", "-S", "-c", METER, command, environment]
     done = subprocess.run(meter, input=data, capture_output=True, check=True)
     code, seconds, megabytes = json.loads(done.stderr.splitlines()[-1])

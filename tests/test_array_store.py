@@ -77,6 +77,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+@pytest.mark.posix
 def test_a_replacement_killed_at_any_step_leaves_the_old_or_the_new_data_set(tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED, str(tmp_path)]
     told = json.loads(subprocess.check_output(command, cwd=settings.REPOSITORY, text=True))
@@ -106,6 +107,7 @@ def test_a_replacement_that_fails_at_its_last_step_leaves_the_old_data_set(
     assert sorted(os.listdir(folder.parent)) == [".data.lock", "data"]
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("moment", range(1, 5))
 def test_who_reads_while_it_is_replaced_gets_no_mixture(
     folder: Path, monkeypatch: pytest.MonkeyPatch, moment: int

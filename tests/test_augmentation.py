@@ -1,7 +1,6 @@
 """Augmentation and label noise: what they change, what they leave, and that the seed alone decides."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -140,7 +139,7 @@ def test_an_augmented_training_that_was_killed_ends_with_the_same_history_to_the
     process = start(SMALL, tmp_path)
     while process.poll() is None and not (history.exists() and len(history.read_text().splitlines()) > 3):
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
     assert start(SMALL, tmp_path).wait(timeout=240) == 0
     assert history.read_bytes() == (run.path / "history.csv").read_bytes()

@@ -394,6 +394,7 @@ def test_a_home_that_is_a_file_is_one_sentence(batches: dict[str, bytes], tmp_pa
         cifar10.prepare(pack(tmp_path / "a.tar.gz", batches))
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("moment", [1, 2, 3, 4, 5, 6])
 @pytest.mark.slow
 def test_an_import_killed_at_any_moment_leaves_nothing_that_is_trusted(home: Path, moment: int) -> None:

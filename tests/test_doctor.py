@@ -52,6 +52,7 @@ def test_a_dispatcher_at_work_is_found_and_one_that_hangs_is_not_taken_for_it(ho
         )
 
 
+@pytest.mark.posix
 def test_a_real_dispatcher_is_well_and_one_that_is_held_up_is_not(home: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(settings.REPOSITORY)}
     process = subprocess.Popen([sys.executable, "-m", "cnnlab", "dispatch"], env=environment, stdout=subprocess.DEVNULL)

@@ -7,12 +7,12 @@ import pytest
 from history_factories import write_report
 
 from cnnlab import settings
-from cnnlab.analysis.network_cost import multiply_adds
 from cnnlab.bench import epochs
 from cnnlab.bench.options import BenchOptions
 from cnnlab.experiment import Experiment
 from cnnlab.explanations.epoch_times import describe_extremes, describe_measurement
 from cnnlab.models.architecture import network_layers
+from cnnlab.models.network_cost import multiply_adds
 from cnnlab.report_models import REPORT
 from cnnlab.storage.epoch_times import (
     EPOCH_TIMES_FILE,

@@ -83,6 +83,7 @@ def test_a_run_that_is_trained_already_is_watched_and_not_trained_twice(lab: Dis
     assert lab.starts(job) == [worker.pid] and lab.has_whole_history(job) and lab.has_whole_history(other)
 
 
+@pytest.mark.posix
 def test_ctrl_c_stops_the_workers_and_the_same_call_resumes_them(lab: DispatcherHarness) -> None:
     jobs = [lab.ask(seed, epochs=100) for seed in range(2)]
     first = start(lab, *jobs)

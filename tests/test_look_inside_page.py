@@ -757,7 +757,7 @@ print(private() - before)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel of a Linux machine")
+@pytest.mark.linux
 def test_a_large_array_that_nobody_needs_any_more_leaves_the_process():
     command = [sys.executable, "-c", FREED]
     kept = {asked: int(subprocess.check_output([*command, asked], cwd=settings.REPOSITORY)) for asked in ("yes", "no")}

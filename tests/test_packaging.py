@@ -168,6 +168,7 @@ def test_an_installed_wheel_knows_its_runs_and_says_how_to_get_tensorflow(instal
     assert "note  training" in checked.stdout and all("dispatcher" in line for line in failed)
 
 
+@pytest.mark.posix
 @pytest.mark.slow
 def test_an_installed_wheel_serves_the_app_without_tensorflow(installed):
     environment, home = installed

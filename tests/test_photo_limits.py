@@ -23,6 +23,7 @@ from cnnlab.operating_system import processes
 from cnnlab.photo_decoding.decoder import DAMAGED, FORMAT_MEGAPIXELS, PhotoError
 from cnnlab.photo_decoding.process import Limits
 from cnnlab.storage import process_lock
+from cnnlab.storage.limited_process import limited_environment
 
 pytestmark = [
     pytest.mark.slow,
@@ -76,6 +77,7 @@ def decoding(data: bytes) -> Iterator[threading.Thread]:
 # What it may take
 
 
+@pytest.mark.linux
 @pytest.mark.slow
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_no_picture_takes_more_than_its_two_seconds_or_300_mb(attack: str) -> None:
@@ -102,6 +104,7 @@ def largest(kind: str) -> bytes:
     return saved(Image.new("RGB" if kind == "BMP" else "P", (size[0], size[1] // (4 if kind == "BMP" else 1))), kind)
 
 
+@pytest.mark.linux
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", FORMAT_MEGAPIXELS)
 def test_the_largest_picture_of_each_format_fits_the_limits(kind: str) -> None:
@@ -111,6 +114,7 @@ def test_the_largest_picture_of_each_format_fits_the_limits(kind: str) -> None:
     assert used.cpu_seconds <= 2.0
 
 
+@pytest.mark.linux
 @pytest.mark.slow
 def test_a_jpeg_of_60_million_pixels_is_decoded_smaller() -> None:
     used = decoded_with_meter(saved(Image.new("RGB", (10_000, 6000), "red"), "JPEG"))
@@ -126,6 +130,7 @@ def test_the_process_that_takes_too_long_is_ended_with_a_sentence() -> None:
     assert time.process_time() - started[0] < 1.0
 
 
+@pytest.mark.linux
 def test_a_process_that_needs_too_much_memory_ends_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(photo_preprocessing, "DECODER_MEMORY", 60 * 10**6)
     with pytest.raises(PhotoError, match=r"too much memory|damaged"):
@@ -134,7 +139,7 @@ def test_a_process_that_needs_too_much_memory_ends_with_a_sentence(monkeypatch: 
 
 def test_the_process_knows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CNNLAB_TEACHER_KEY", "correct horse battery")
-    assert not [name for name in photo_preprocessing._decoder_environment() if name.startswith("CNNLAB")]
+    assert not [name for name in limited_environment() if name.startswith("CNNLAB")]
 
 
 def test_without_resource_limits_a_picture_is_decoded_all_the_same() -> None:
@@ -167,6 +172,7 @@ def test_an_answer_that_makes_no_sense_is_a_damaged_picture(output: bytes, monke
 # How many there are, and when they end
 
 
+@pytest.mark.linux
 def test_two_pictures_are_decoded_at_once_and_the_third_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(photo_preprocessing, "QUEUE_TIMEOUT", 0.2)
     most = 0
@@ -179,6 +185,7 @@ def test_two_pictures_are_decoded_at_once_and_the_third_waits(monkeypatch: pytes
     assert decode_photo(saved(Image.new("RGB", (9, 9)), "PNG")).size == (9, 9)  # the places are free again
 
 
+@pytest.mark.linux
 def test_a_decoder_that_is_killed_leaves_its_place() -> None:
     for _ in range(3):
         with decoding(slow_picture()):
@@ -188,6 +195,7 @@ def test_a_decoder_that_is_killed_leaves_its_place() -> None:
     assert decode_photo(saved(Image.new("RGB", (9, 9)), "PNG")).size == (9, 9)
 
 
+@pytest.mark.linux
 def test_the_place_is_held_until_the_decoder_has_ended_though_its_starter_was_killed(home: Path) -> None:
     code = "import sys; from cnnlab.data.photo_preprocessing import decode_photo; decode_photo(sys.stdin.buffer.read())"
     starter = subprocess.Popen(
@@ -209,6 +217,7 @@ class PageWasClosedError(BaseException):
     """As Streamlit ends the run of a page."""
 
 
+@pytest.mark.linux
 def test_the_decoder_is_killed_when_the_page_goes() -> None:
     polls = []
 

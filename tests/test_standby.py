@@ -16,7 +16,7 @@ from cnnlab.jobs.devices import CPU, DeviceSlots
 from cnnlab.jobs.standby import StandbyPool, StandbyWorker
 from cnnlab.storage import process_lock, run_record
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.posix]
 
 WORKER = """if True:
     import sys, time

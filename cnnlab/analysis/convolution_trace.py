@@ -12,7 +12,8 @@ import numpy as np
 from cnnlab.analysis.pixel_trace import batchnorm_parameters, pointwise_layers
 from cnnlab.array_types import Array, Weights
 from cnnlab.models.architecture import Layer, find_layer
-from cnnlab.models.numpy_forward import extract_patches, input_name, zero_pad
+from cnnlab.models.numpy_forward import extract_patches, input_name
+from cnnlab.models.windows import pad_border
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,8 @@ def trace_convolution(
     """The parts of one map, with the `shown` channels that add most to it by mean magnitude, strongest first.
 
     Where there are no more channels than that, all of them, in their own order. activations: the result of
-    `compute_activations`; `image` is an index into its batch. Raises ValueError for a layer that is no convolution.
+    `compute_activations`; `image` is an index into its batch. Only stride 1 and centered padding are covered. Raises
+    ValueError for a layer that is no convolution.
     """
     layer = find_layer(layers, layer_name, "conv")
     source = input_name(layers, activations, layer)
@@ -100,7 +102,8 @@ def trace_convolution(
 
 def channel_sums(maps: Array, kernel: Array, padding: int) -> Array:
     """What each channel of maps (h, w, c) adds through a kernel (k, k, c): float64 (height, width, c)."""
-    padded = zero_pad(maps[None].astype(np.float64), padding, padding)
+    border = (padding, padding)
+    padded = pad_border(maps[None].astype(np.float64), border, border)
     patches = extract_patches(padded, *kernel.shape[:2])[0]
     return np.asarray(np.einsum("hwijc,ijc->hwc", patches, kernel.astype(np.float64)))
 

@@ -14,7 +14,8 @@ import numpy as np
 from cnnlab.analysis.receptive_field import Box, input_region, pixel_box
 from cnnlab.array_types import Array, Weights
 from cnnlab.models.architecture import Layer, find_layer
-from cnnlab.models.numpy_forward import EPSILON, input_name, layer_index, zero_pad
+from cnnlab.models.numpy_forward import input_name, layer_index
+from cnnlab.models.windows import pad_windows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +73,9 @@ class PixelTrace:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PoolTrace:
-    """The 2x2 square that a pooled pixel was taken from.
+    """The window, mostly a 2x2 square, that a pooled pixel was taken from.
 
-    input_box: its position in the activation `input_name`; values: float32 (2, 2); winner: row and column in
+    input_box: its position in the activation `input_name`; values: float32 (h, w); winner: row and column in
     `input_name` of the largest (the first one, where several are equal); value: the largest.
     """
 
@@ -141,7 +142,7 @@ def trace_pool(
     source = input_name(layers, activations, layer)
     box = input_region(layer, pixel_box(layers, layer_name, row, column), activations[source].shape[1:])
     values = activations[source][image, box.top : box.bottom, box.left : box.right, filter]
-    down, right = divmod(int(values.argmax()), 2)
+    down, right = divmod(int(values.argmax()), values.shape[1])
     return PoolTrace(
         layer=layer_name,
         input_name=source,
@@ -161,10 +162,9 @@ def _check_layer(layers: Sequence[Layer], name: str, kind: str, filter: int) -> 
 
 def _patch(layer: Layer, source: Array, position: Box) -> Array:
     """The values under the kernel, float64 (k, k, channels), with the zeros of 'same' padding."""
-    border = layer.kernel // 2 if layer.padding == "same" else 0
-    padded = zero_pad(source[None], border, border)[0]
-    patch = padded[position.top : position.top + layer.kernel, position.left : position.left + layer.kernel]
-    return np.asarray(patch, np.float64)
+    padded = pad_windows(source[None], (layer.kernel, layer.kernel), layer.stride, layer.padding)[0]
+    top, left = position.top * layer.stride, position.left * layer.stride
+    return np.asarray(padded[top : top + layer.kernel, left : left + layer.kernel], np.float64)
 
 
 def _steps(
@@ -189,4 +189,4 @@ def pointwise_layers(layers: Sequence[Layer], name: str) -> list[Layer]:
 def batchnorm_parameters(weights: Weights, layer: Layer, filter: int) -> dict[str, float]:
     """What a batch normalization does to one channel: gamma, beta, mean, variance and epsilon."""
     values = {role.removeprefix("moving_"): float(weights[f"{layer.name}/{role}"][filter]) for role in layer.variables}
-    return values | {"epsilon": float(EPSILON)}
+    return values | {"epsilon": layer.epsilon}

@@ -1,8 +1,8 @@
 """Which part of the image a pixel of a feature map depends on: its receptive field.
 
 The list of layers is enough, no weights are needed. Start with the pixel and walk back to the image: a convolution with
-a kernel of size k makes the window k - 1 wider, a 2x2 pooling makes it twice as large, every other layer reads the same
-position. At the border of a map the window is clipped.
+a kernel of size k makes the window k - 1 wider, a 2x2 pooling makes it twice as large, as every stride of 2 does, every
+other layer reads the same position. At the border of a map the window is clipped.
 
 This is the theoretical receptive field. How much each position in it counts is another question; the center usually
 counts most (Luo et al., "Understanding the effective receptive field in deep convolutional neural networks", 2016).
@@ -12,6 +12,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from cnnlab.models.architecture import INPUT, Layer, find_layer
+from cnnlab.models.windows import window_padding
+
+WINDOW_KINDS = ("conv", "pool")  # layers of which a pixel reads a window of their input
 
 
 class Box(NamedTuple):
@@ -66,14 +69,19 @@ def pixel_box(layers: Sequence[Layer], layer_name: str, row: int, column: int) -
 
 def input_region(layer: Layer, box: Box, input_shape: tuple[int, ...]) -> Box:
     """The part of a layer's input, of shape `input_shape` (h, w, c), that a box of its output is computed from."""
-    top, left, bottom, right = box
-    if layer.kind == "pool":
-        top, left, bottom, right = 2 * top, 2 * left, 2 * bottom, 2 * right
-    if layer.kind == "conv":
-        before = layer.kernel // 2 if layer.padding == "same" else 0
-        behind = layer.kernel - 1 - before
-        top, left, bottom, right = top - before, left - before, bottom + behind, right + behind
-    return Box(max(top, 0), max(left, 0), min(bottom, input_shape[0]), min(right, input_shape[1]))
+    if layer.kind not in WINDOW_KINDS:
+        return box
+    (top, bottom), (left, right) = (
+        _input_range(layer, first, end, size)
+        for first, end, size in ((box.top, box.bottom, input_shape[0]), (box.left, box.right, input_shape[1]))
+    )
+    return Box(top, left, bottom, right)
+
+
+def _input_range(layer: Layer, first: int, end: int, size: int) -> tuple[int, int]:
+    """The rows (or columns) of an input of `size` that the rows first..end - 1 of the output are computed from."""
+    before, _ = window_padding(size, layer.kernel, layer.stride, layer.padding)
+    return max(first * layer.stride - before, 0), min((end - 1) * layer.stride - before + layer.kernel, size)
 
 
 def receptive_field_centers(layers: Sequence[Layer], layer_name: str, count: int) -> list[float]:
@@ -83,8 +91,9 @@ def receptive_field_centers(layers: Sequence[Layer], layer_name: str, count: int
     """
     first, step = 0.0, 1.0
     for layer in _path_to_input(layers, layer_name):
-        if layer.kind == "pool":
-            first, step = 2 * first + 0.5, 2 * step
-        if layer.kind == "conv" and layer.padding == "valid":
-            first += (layer.kernel - 1) / 2
+        if layer.kind in WINDOW_KINDS:
+            size = layer_shape(layers, layer.inputs[0])[0]
+            before, _ = window_padding(size, layer.kernel, layer.stride, layer.padding)
+            first = layer.stride * first - before + (layer.kernel - 1) / 2
+            step *= layer.stride
     return [first + step * index for index in range(count)]

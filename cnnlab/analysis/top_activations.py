@@ -14,7 +14,6 @@ import numpy as np
 from cnnlab.analysis.activation_stats import dead_filters
 from cnnlab.analysis.batched_activations import ProgressCallback, reduce_activations
 from cnnlab.array_types import Array, Weights
-from cnnlab.models import architecture
 from cnnlab.models.architecture import Layer
 
 
@@ -70,7 +69,8 @@ def max_activations(
     feature maps; every ReLU by default. progress(done, total) is called after every batch; an exception from it ends
     the computation.
     """
-    names = architecture.layer_names(layers, "relu") if layer_names is None else list(layer_names)
+    relus = [layer.name for layer in layers if layer.kind == "relu" and layer.has_feature_maps]
+    names = relus if layer_names is None else list(layer_names)
     parts = reduce_activations(layers, weights, images, names, _max_pixels, batch, progress)
     return {name: _concatenated(batches) for name, batches in parts.items()}
 

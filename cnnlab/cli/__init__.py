@@ -20,11 +20,13 @@ from cnnlab.cli.output import TIMESTAMP_FORMAT, configure_logging, print_error
 from cnnlab.experiment import ExperimentError
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.settings import SettingsError
+from cnnlab.storage import process_lock
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status; errors are one sentence on the standard error stream."""
     try:
+        process_lock.take_expected_lock()
         status = commands.main(arguments, prog_name="cnnlab", standalone_mode=False)
     except (ExperimentError, SettingsError, LookupError) as error:
         return print_error(error.args[0], 2)
@@ -48,5 +50,5 @@ def commands(context: click.Context) -> int:
     return 0 if context.invoked_subcommand else int(context.invoke(services.start))
 
 
-for command in (*training.COMMANDS, *sweep.COMMANDS, data.data, data.runs, lesson.lesson, *services.COMMANDS):
+for command in (*training.COMMANDS, *sweep.COMMANDS, *data.COMMANDS, lesson.lesson, *services.COMMANDS):
     commands.add_command(command)

@@ -1,4 +1,4 @@
-"""The commands for data: data import, data download, data status, runs import."""
+"""The commands for data: data import, data download, data status, runs import, networks import, list and remove."""
 
 from pathlib import Path
 
@@ -74,3 +74,64 @@ def import_runs(path: Path) -> int:
         problem = f"not imported: {result.problem}"
         click.echo(f"imported {result.run.title}, {result.run.key}" if result.run else problem)
     return 0 if any(result.run for result in results) else 1
+
+
+@click.group()
+def networks() -> None:
+    """Bring in networks that were made elsewhere with Keras, list or remove them."""
+
+
+@networks.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--title", help="its name in the menus (default: that of the file)")
+@click.option("--classes", "class_names", default="", help="names of its classes, separated by commas, in their order")
+@click.option("--pixels", default="0-1", show_default=True, help="range of its input: 0-1, 0-255 or -1-1")
+def import_network(file: Path, title: str | None, class_names: str, pixels: str) -> int:
+    """Bring in a .keras file, so that Look inside and Mistakes show it. Nothing in the file is run."""
+    from cnnlab.jobs import own_networks
+    from cnnlab.storage.network_import import MAX_FILE_BYTES, NetworkImportError, default_title
+
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(MAX_FILE_BYTES + 1)
+        description = own_networks.describe(content, title or default_title(file.name), "", class_names, pixels)
+        network = own_networks.import_for_person(content, description)
+        click.echo(f"imported {network.title}, {network.name}")
+        if own_networks.can_be_tested(network):
+            click.echo(f"{own_networks.write_predictions(network):.1%} of the test images are classified correctly")
+    except NetworkImportError as error:
+        return print_error(str(error), 1)
+    return 0
+
+
+@networks.command("list")
+def list_networks() -> None:
+    """Print the networks that were brought in, one a line."""
+    from cnnlab.storage import imported_networks
+
+    for network in imported_networks.list_imported():
+        click.echo(f"{network.name}  {network.title}")
+
+
+@networks.command("remove")
+@click.argument("name")
+@click.confirmation_option(prompt="Remove this network? Its .keras file is not kept here.")
+def remove_network(name: str) -> None:
+    """Remove a network that was brought in."""
+    from cnnlab.storage import imported_networks
+
+    imported_networks.remove_imported(name)
+
+
+@networks.command("test")
+@click.argument("name")
+def test_network(name: str) -> None:
+    """Compute its predictions on the test images, which the page Mistakes shows."""
+    from cnnlab.jobs import own_networks
+    from cnnlab.storage import imported_networks
+
+    accuracy = own_networks.write_predictions(imported_networks.open_imported(name))
+    click.echo(f"{accuracy:.1%} of the test images are classified correctly")
+
+
+COMMANDS = (data, runs, networks)

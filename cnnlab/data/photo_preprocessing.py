@@ -20,10 +20,8 @@ Left out: color profiles (a wide-gamut photo comes out slightly pale), animation
 
 import json
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import PIL
@@ -38,6 +36,7 @@ from cnnlab.photo_decoding.decoder import DecodedPhoto, PhotoError
 from cnnlab.photo_decoding.process import Limits, read_answer
 from cnnlab.storage import files, process_lock
 from cnnlab.storage.background_process import run_to_end
+from cnnlab.storage.limited_process import isolated_command, limited_environment
 from cnnlab.storage.process_lock import ProcessLock
 
 IMAGE_SIZE = 32
@@ -48,7 +47,6 @@ DECODER_CPU_SECONDS = 2.0
 DECODER_TIMEOUT = 15.0  # seconds of wall-clock time, for a busy host
 QUEUE_TIMEOUT = 20.0  # seconds to wait for other pictures
 TOO_SLOW = "This picture takes too long to read: save it smaller, or as a plain JPEG, and choose it again."
-DECODER_VARIABLES = ("LD_LIBRARY_PATH", "SYSTEMROOT")  # all that the decoding process inherits
 EXIF_TRANSFORMS = {
     2: (Image.Transpose.FLIP_LEFT_RIGHT, "mirrored"),
     3: (Image.Transpose.ROTATE_180, "turned upside down"),
@@ -126,7 +124,7 @@ def decode_photo(data: bytes, poll: Callable[[], None] = lambda: None) -> Decode
     limits = Limits(settings.current().upload_megapixels, DECODER_MEMORY, DECODER_CPU_SECONDS)
     try:
         with _wait_for_decoder(poll) as lock:
-            command, variables = _decoder_command(limits), _decoder_environment()
+            command, variables = _decoder_command(limits), limited_environment()
             code, output = run_to_end(
                 command, data, environment=variables, timeout=DECODER_TIMEOUT, poll=poll, lock=lock
             )
@@ -156,14 +154,7 @@ def _wait_for_decoder(poll: Callable[[], None]) -> ProcessLock:
 
 
 def _decoder_command(limits: Limits) -> list[str]:
-    packages = {str(Path(str(module.__file__)).parent.parent) for module in (PIL, np)}
-    return [*decoding_process.COMMAND, json.dumps(limits._asdict()), str(settings.REPOSITORY), *packages]
-
-
-def _decoder_environment() -> dict[str, str]:
-    """No secrets, and one thread: threads take address space, which is limited."""
-    inherited = {name: os.environ[name] for name in DECODER_VARIABLES if name in os.environ}
-    return inherited | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+    return isolated_command(decoding_process.__name__, [json.dumps(limits._asdict())], (PIL, np))
 
 
 # From a picture to 32x32

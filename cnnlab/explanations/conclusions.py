@@ -97,7 +97,8 @@ def describe_chance(result: ClaimResult) -> list[str]:
     if result.claim == AGREEMENT_CLAIM:  # two sets of images: more seeds do not make them more
         return [f"The 95 % interval of validation against test: chance of both sets of {images:,} images."]
     names = {
-        "images": f"95 % intervals with fewer than {MIN_SEEDS} seeds: chance of the {images:,} images, not of the seed.",
+        "images": f"95 % intervals with fewer than {MIN_SEEDS} seeds: chance of the {images:,} images, not of the"
+        " seed.",
         "seeds": f"95 % intervals with {MIN_SEEDS} seeds or more: chance of the seed.",
     }
     return [names[kind] for kind in sorted(kinds) if kind in names]

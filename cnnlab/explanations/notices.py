@@ -103,13 +103,20 @@ def comparison_notice(conv: str, titles: tuple[str, str], inactive: tuple[int, i
     return f"inactive maps of {conv} on this image: {parts[0]}, {parts[1]}."
 
 
-def receptive_field_notice(before: EffectiveReceptiveField, after: EffectiveReceptiveField) -> str:
-    """The size of the effective receptive field of the last layer before and after training, beside the theoretical."""
-    whole = before.theoretical_pixel_count
+def receptive_field_notice(before: EffectiveReceptiveField | None, after: EffectiveReceptiveField) -> str:
+    """The size of the effective receptive field of the last layer before and after training, beside the theoretical.
+
+    before: None for a network that was trained elsewhere.
+    """
+    whole = after.theoretical_pixel_count
+    found = (
+        f"**{after.pixel_count}** of them."
+        if before is None
+        else f"**{before.pixel_count}** of them before training and on **{after.pixel_count}** at this epoch."
+    )
     return (
         f"a pixel of {after.layer_name} reads {whole} pixels of the image, but {percent(SHARE)} of the squared "
-        f"gradient "
-        f"falls on **{before.pixel_count}** of them before training and on **{after.pixel_count}** at this epoch."
+        f"gradient falls on {found}"
     )
 
 

@@ -21,7 +21,7 @@ LAYER_EFFECTS = {
     "bn": "Batch normalization: each map is scaled and shifted by its own four numbers. {negative} of the "
     "numbers are below zero.",
     "relu": "ReLU: numbers below zero become zero. {zero} of the numbers are zero.",
-    "pool": "Pooling: the largest number of each 2x2 square. {zero} of the numbers are zero.",
+    "pool": "Pooling: the largest number of each {kernel}x{kernel} square. {zero} of the numbers are zero.",
 }
 OTHER_EFFECT = "{inputs} in, {negative} of the numbers below zero, {zero} zero."  # of a kind that is not listed
 
@@ -69,10 +69,11 @@ def layer_grid(layer: Layer, conv: str, grid: FeatureMapGrid, number: int | None
         inputs=" and ".join(layer.inputs),
         negative=formatting.percent(grid.negative_share),
         zero=formatting.percent(grid.zero_share),
+        kernel=layer.kernel,
     )
     clickable_image.clickable_image(
         clickable_image.from_feature_maps(grid),
-        key=f"block {layer.kind}",
+        key=f"block {layer.name}",
         alt=(
             f"{grid.count} maps of {layer.name},"
             f" {formatting.format_range(grid.minimum.min(), grid.maximum.max())}. {description}"

@@ -52,7 +52,7 @@ def comparison_sentence(context: InspectContext, other: InspectContext) -> str:
 def describe_filter_matching(context: InspectContext, other: InspectContext) -> str:
     """Whether filters with the same number correspond to each other in these two runs."""
     one, two = (each.weights[FIRST] for each in (context, other))
-    together = one.shape == two.shape and have_same_initialization(context.run, other.run)
+    together = one.shape == two.shape and have_same_initialization(context.trained_run, other.trained_run)
     return inspection.explain_filter_matching(
         together, filter_matching.count_same_index_matches(one, two) if together else 0, one.shape[-1]
     )
@@ -68,7 +68,7 @@ def have_same_initialization(run: Run, other: Run) -> bool:
 
 def second_run_menu(context: InspectContext) -> InspectContext | None:
     """The menu of second runs on the same data set; None, with a sentence on the page, where there is none."""
-    same = context.run.experiment.dataset
+    same = context.trained_run.experiment.dataset
     others = [
         run for run in cache.inspectable_runs() if run.experiment.dataset == same and run.name != context.run.name
     ]
@@ -77,7 +77,7 @@ def second_run_menu(context: InspectContext) -> InspectContext | None:
         return None
     names = {run.name: run for run in others}
     wanted, _ = selection.parse_selection(dict(st.query_params))
-    run = names.get(wanted.versus) or default_second_run(context.run, others)
+    run = names.get(wanted.versus) or default_second_run(context.trained_run, others)
     if not control_locks.is_hidden("versus"):
         st.session_state[VERSUS] = run.name
         st.selectbox(
@@ -89,7 +89,7 @@ def second_run_menu(context: InspectContext) -> InspectContext | None:
             width=560,
             disabled=control_locks.is_locked("versus"),
         )
-    return context.with_run(run, matching_epoch(context.epoch, context.run, run))
+    return context.with_run(run, matching_epoch(context.epoch, context.trained_run, run))
 
 
 def default_second_run(run: Run, others: list[Run]) -> Run:

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from cnnlab.array_types import PixelArray, Weights
 from cnnlab.models import architecture, numpy_forward
-from cnnlab.models.architecture import Layer, network_layers
+from cnnlab.models.architecture import Layer
 from cnnlab.models.numpy_forward import Activations
-from cnnlab.storage.runs import Run
+from cnnlab.storage.imported_networks import ImportedNetwork, Network
+from cnnlab.storage.runs import Run, UnknownRun
 from cnnlab.ui import cache
-from cnnlab.ui.image_source import CLASSES, SelectedImage
+from cnnlab.ui.image_source import CLASSES, SelectedImage, network_classes
 from cnnlab.ui.state import url_param
 
 VIEW_PARAM = url_param("view")  # which of the page's views is open
@@ -25,19 +26,31 @@ VIEW_PARAM = url_param("view")  # which of the page's views is open
 class InspectContext:
     """A run at an epoch and an image. Everything is float32; `activations` holds batches of one."""
 
-    run: Run
+    run: Network
     epoch: int
     selected_image: SelectedImage
 
     @property
     def layers(self) -> tuple[Layer, ...]:
         """The network, first layer to last."""
-        return network_layers(self.run.experiment)
+        return self.run.layers
+
+    @property
+    def trained_run(self) -> Run:
+        """The run, for what needs its experiment. Raises UnknownRun for a network that was trained elsewhere."""
+        if isinstance(self.run, ImportedNetwork):
+            raise UnknownRun("This view needs the training of the network, which took place elsewhere.")
+        return self.run
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The ten classes that the network knows."""
-        return CLASSES[self.run.experiment.dataset]
+        """The names of the classes that the network knows, by output."""
+        return network_classes(self.run)
+
+    @property
+    def image_classes(self) -> tuple[str, ...]:
+        """The names of the classes of the images that it is shown."""
+        return CLASSES[self.run.dataset]
 
     @property
     def image(self) -> PixelArray:
@@ -56,7 +69,7 @@ class InspectContext:
 
     @property
     def probabilities(self) -> NDArray[np.float32]:
-        """The predicted probabilities, (10,), with sum 1."""
+        """The predicted probabilities, (classes,), with sum 1."""
         return np.asarray(numpy_forward.softmax(self.activations["logits"])[0])
 
     @property
@@ -80,6 +93,6 @@ class InspectContext:
         """The same run and image after another epoch."""
         return InspectContext(run=self.run, epoch=epoch, selected_image=self.selected_image)
 
-    def with_run(self, run: Run, epoch: int) -> "InspectContext":
+    def with_run(self, run: Network, epoch: int) -> "InspectContext":
         """The same image in another run."""
         return InspectContext(run=run, epoch=epoch, selected_image=self.selected_image)

@@ -3,6 +3,7 @@
 The browser gets the incoming channels, the kernel and the sums once and computes every pixel by itself.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -26,6 +27,9 @@ ANIMATION = session_key("inspect.convolution_animation.component")
 def convolution_animation(context: InspectContext, layer: Layer, number: int, pixel: tuple[int, int]) -> None:
     """The animation of map `number`, up to `layer` of its block; it begins at `pixel` of that layer."""
     conv = context.convolution_name(layer.name)
+    if not can_be_animated(context.block_layers(conv)):
+        st.caption("The animation of the kernel covers convolutions with stride 1 and pooling of 2x2 squares only.")
+        return
     trace = convolution_trace.trace_convolution(
         context.layers, context.weights, context.activations, conv, number, MAX_CHANNELS_SHOWN
     )
@@ -36,6 +40,16 @@ def convolution_animation(context: InspectContext, layer: Layer, number: int, pi
     data = animation_data(context, trace, layer) | {"start": list(start_pixel(context, layer, number, pixel))}
     script_component("convolution", data, key=ANIMATION, on_pixel_change=lambda: _on_pixel_chosen(layer))
     st.caption(describe_animation(trace))
+
+
+def can_be_animated(block: Sequence[Layer]) -> bool:
+    """Whether the windows of a block are those that the animation draws: a network from elsewhere may have others."""
+    windows = {layer.kind: layer for layer in block if layer.kind in ("conv", "pool")}
+    conv, pool = windows["conv"], windows.get("pool")
+    centered = conv.padding == "valid" or conv.kernel % 2 == 1
+    return (
+        conv.stride == 1 and centered and (pool is None or (pool.kernel, pool.stride, pool.padding) == (2, 2, "valid"))
+    )
 
 
 def start_pixel(context: InspectContext, layer: Layer, number: int, pixel: tuple[int, int]) -> tuple[int, int]:

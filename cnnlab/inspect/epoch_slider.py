@@ -14,6 +14,7 @@ from cnnlab.formatting import percent
 from cnnlab.inspect.context import InspectContext
 from cnnlab.rendering import charts
 from cnnlab.rendering.feature_map_grid import shared_vmax
+from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, control_locks, query_state, selection
 from cnnlab.ui.state import session_key, url_param
 
@@ -33,7 +34,9 @@ SHARED_SCALE_OPTIONS = {"no": "one scale an epoch", "yes": "one scale for all ep
 
 
 def epoch_controls(context: InspectContext) -> None:
-    """The slider, Play, and the learning curve with a line at this epoch."""
+    """The slider, Play, and the learning curve with a line at this epoch; none for a network from elsewhere."""
+    if not isinstance(context.run, Run):
+        return
     kept = context.run.snapshot_epochs()
     if control_locks.is_hidden("epoch") or control_locks.is_locked("epoch"):
         st.caption(f"After epoch {context.epoch}")
@@ -97,7 +100,7 @@ def play_timer(kept: list[int]) -> None:
 
 def learning_curve(context: InspectContext) -> None:
     """The learning curve, small, with a line at this epoch."""
-    history = cache.history(context.run)
+    history = cache.history(context.trained_run)
     if len(history["epoch"]) < 2:
         return
     figures = {"epoch": history["epoch"], "training": history["train_eval_accuracy"]}
@@ -105,13 +108,13 @@ def learning_curve(context: InspectContext) -> None:
     here, description = np.flatnonzero(history["epoch"] == context.epoch), f"Epoch {context.epoch}"
     if len(here):
         training, unseen = (history[name][here[0]] for name in ("train_eval_accuracy", "val_accuracy"))
-        split = context.run.experiment.split  # what the dashed curve is measured on: validation or test
+        split = context.trained_run.experiment.split  # what the dashed curve is measured on: validation or test
         description = f"{description}: training {percent(training)}, {split} {percent(unseen)}"
     alt = f"Learning curve with a line at {description[0].lower()}{description[1:]}."
-    spec = charts.cached_spec("chart_specs.epoch_cursor", context.run.experiment.epochs)
+    spec = charts.cached_spec("chart_specs.epoch_cursor", context.trained_run.experiment.epochs)
     st.vega_lite_chart(spec=charts.with_data(spec, **figures), key="epoch curve", alt=alt, width="stretch")
     st.caption(f"{description} (dashed)".replace(" %", "\N{NO-BREAK SPACE}%") if len(here) else description)
-    if context.run.path.is_relative_to(settings.PRETRAINED) and context.epoch != context.run.experiment.epochs:
+    if context.run.path.is_relative_to(settings.PRETRAINED) and context.epoch != context.trained_run.experiment.epochs:
         st.caption(ROUNDED_SNAPSHOT)
 
 

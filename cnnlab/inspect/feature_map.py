@@ -44,8 +44,11 @@ def strongest_map(context: InspectContext) -> int:
 
 
 def layer_control(context: InspectContext, conv: str) -> Layer:
-    """The control for the layer of the block: ReLU by default."""
-    block = {layer.kind: layer for layer in context.block_layers(conv)}
+    """The control for the layer of the block up to its pooling: ReLU by default."""
+    block: dict[str, Layer] = {}
+    for layer in context.block_layers(conv):
+        if "pool" not in block:
+            block.setdefault(layer.kind, layer)
     options = {kind: name for kind, name in LAYER_KIND_TITLES.items() if kind in block}
     return block[query_state.segmented_param(STAGE_PARAM, "Stage", options)]
 

@@ -57,7 +57,7 @@ def grid_controls(context: InspectContext, order: str) -> None:
         query_state.select_param(ORDER_PARAM, "Order", ORDERS, width=190)
         if order == "class":
             query_state.select_param(
-                CLASS_PARAM, "Class", {str(label): name for label, name in enumerate(context.classes)}, width=150
+                CLASS_PARAM, "Class", {str(label): name for label, name in enumerate(context.image_classes)}, width=150
             )
         map_controls.map_controls(context)
     if order == "class" and top_activations.load_top_activations(context.run) is None:
@@ -87,9 +87,8 @@ def map_order(context: InspectContext, conv: str, order: str) -> NDArray[np.int6
     if order in ("mean", "max"):
         return activation_stats.rank_feature_maps(context.activations[stage][0], order)
     if order == "class" and (found := top_activations.load_top_activations(context.run)) is not None:
-        return np.argsort(
-            -found.selectivity[stage][query_state.read_index(CLASS_PARAM, len(context.classes)) or 0], kind="stable"
-        )
+        label = query_state.read_index(CLASS_PARAM, len(context.image_classes)) or 0
+        return np.argsort(-found.selectivity[stage][label], kind="stable")
     return None
 
 

@@ -65,7 +65,7 @@ def heatmap_table(context: InspectContext, cams: list[tuple[str, GradCam, float]
 def shape_mask(context: InspectContext) -> np.ndarray | None:
     """The part of the image that the shape covers; None for images that are not drawn on this machine."""
     index = context.selected_image.index
-    return _shape_mask(index) if context.run.experiment.dataset == "shapes" and index is not None else None
+    return _shape_mask(index) if context.run.dataset == "shapes" and index is not None else None
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

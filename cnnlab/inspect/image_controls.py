@@ -4,14 +4,15 @@ The widgets of a closed popover do not receive new values: the browser sends the
 their values are read only while the popover is open.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import streamlit as st
 
-from cnnlab.inspect import network_changes, upload
+from cnnlab.inspect import network_changes, own_network, upload
 from cnnlab.inspect.context import InspectContext
 from cnnlab.rendering.color_scale import png_data_uri
-from cnnlab.storage.runs import Run
+from cnnlab.storage.imported_networks import ImportedNetwork, Network
 from cnnlab.ui import clickable_image, control_locks, query_state, selection
 from cnnlab.ui.image_source import ImageSet, load_image_set, thumbnails
 from cnnlab.ui.state import session_key, url_param
@@ -25,11 +26,13 @@ SOURCES = {"test": "number", "gallery": "gallery", "upload": "my image", "camera
 COLUMNS, ROWS = 10, 4  # of the gallery
 
 
-def run_and_image_controls(context: InspectContext, runs: list[Run]) -> None:
-    """One row: the menu of runs, and the popover with the controls for the image."""
+def run_and_image_controls(context: InspectContext, runs: Sequence[Network]) -> None:
+    """One row: the menu of networks, and the popovers with the form for one's own and the controls for the image."""
     with st.container(horizontal=True, wrap=False, vertical_alignment="bottom", width=800):
         if not control_locks.is_hidden("run"):
             run_menu(context, runs)
+            if not control_locks.is_locked("run"):
+                own_network.own_network_popover()
         if control_locks.is_hidden("image"):
             return
         with st.popover(
@@ -45,7 +48,7 @@ def run_and_image_controls(context: InspectContext, runs: list[Run]) -> None:
 
 def image_picker(context: InspectContext) -> None:
     """Where the image comes from, and which one it is: a class and a number, the gallery, or a photo."""
-    image_set = load_image_set(context.run.experiment.dataset)
+    image_set = load_image_set(context.run.dataset)
     source = query_state.segmented_param(
         upload.IMAGE_SOURCE_PARAM, "Image from", SOURCES, is_active=is_picker_open, wrap=True
     )
@@ -62,9 +65,10 @@ def image_picker(context: InspectContext) -> None:
         gallery(context, image_set, numbers)
 
 
-def run_menu(context: InspectContext, runs: list[Run]) -> None:
+def run_menu(context: InspectContext, runs: Sequence[Network]) -> None:
     """Any run that has weights."""
-    names = {run.name: run_title(run) for run in runs}
+    own = own_network.visible_networks(context.run.name)
+    names = {run.name: run_title(run) for run in (*own, *runs)}
     names.setdefault(context.run.name, run_title(context.run))
     st.session_state[RUN] = context.run.name
     st.selectbox(
@@ -78,9 +82,10 @@ def run_menu(context: InspectContext, runs: list[Run]) -> None:
     )
 
 
-def run_title(run: Run) -> str:
+def run_title(run: Network) -> str:
     """'3-conv, dropout 0.1', and whether it is still learning."""
-    return run.title + (" (training now)" if run.is_live else "")
+    kind = " (your own network)" if isinstance(run, ImportedNetwork) else ""
+    return run.title + kind + (" (training now)" if run.is_live else "")
 
 
 def class_menu(image_set: ImageSet) -> int | None:
@@ -119,7 +124,7 @@ def neighbor_buttons(context: InspectContext) -> None:
     """Under the image: the one before and the one after, among those of the chosen class."""
     if control_locks.is_hidden("image") or control_locks.is_locked("image"):
         return
-    image_set = load_image_set(context.run.experiment.dataset)
+    image_set = load_image_set(context.run.dataset)
     label = chosen_class(image_set)
     here = context.selected_image.index or 0
     with st.container(horizontal=True, wrap=False, gap="xsmall"):

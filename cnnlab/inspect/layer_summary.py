@@ -77,7 +77,7 @@ def layer_table(context: InspectContext, rows: list[LayerRow]) -> None:
 def describe_filter(context: InspectContext, conv: str, number: int) -> str:
     """'12 (frog 5 of 9)': the most frequent class among the test images that activate the map most; '12' if unknown."""
     known = top_images.load_top_images(context.run)
-    images = load_image_set(context.run.experiment.dataset)
+    images = load_image_set(context.run.dataset)
     if known is None or not images.complete:
         return f"{number}"
     relu = context.relu_name(conv)
@@ -85,4 +85,4 @@ def describe_filter(context: InspectContext, conv: str, number: int) -> str:
         return f"{number} (dead)"
     chosen = known.examples[relu].images[number]
     label, count = most_frequent_class(images.labels[chosen])
-    return f"{number} ({context.classes[label]} {count} of {len(chosen)})"
+    return f"{number} ({images.classes[label]} {count} of {len(chosen)})"

@@ -6,9 +6,8 @@ from cnnlab.analysis import activation_maximization
 from cnnlab.analysis.activation_maximization import MaximizedActivation
 from cnnlab.explanations import notices
 from cnnlab.inspect.context import InspectContext
-from cnnlab.models.architecture import network_layers
 from cnnlab.rendering.color_scale import upscaled_png
-from cnnlab.storage.runs import Run
+from cnnlab.storage.imported_networks import Network
 from cnnlab.ui import cache, query_state
 from cnnlab.ui.state import url_param
 
@@ -43,6 +42,6 @@ def signed_layer(context: InspectContext, conv: str) -> str:
 
 
 @st.cache_data(max_entries=64, show_spinner="Gradient ascent")
-def _maximized(path: str, epoch: int, layer_name: str, number: int, _run: Run) -> MaximizedActivation:
-    layers = network_layers(_run.experiment)
+def _maximized(path: str, epoch: int, layer_name: str, number: int, _run: Network) -> MaximizedActivation:
+    layers = _run.layers
     return activation_maximization.maximize_activation(layers, cache.weights(_run, epoch), layer_name, number)

@@ -22,9 +22,9 @@ TITLES = {"rescale": "pixels"}
 
 def probes_view(context: InspectContext) -> None:
     """The accuracies of the probes as a chart, or the button that computes them."""
-    found = probe_job.load(context.run)
+    found = probe_job.load(context.trained_run)
     if found is None:
-        offer_computation(context.run)
+        offer_computation(context.trained_run)
         return
     notice(notices.probe_notice(found.trained, found.untrained, found.test_images))
     probe_chart(found)

@@ -8,8 +8,8 @@ from cnnlab.explanations import notices
 from cnnlab.inspect import feature_maps
 from cnnlab.inspect.context import InspectContext
 from cnnlab.inspect.notice import notice
-from cnnlab.models.architecture import network_layers
 from cnnlab.rendering.color_scale import colorbar_uri, colorize, png_data_uri, upscaled_png
+from cnnlab.storage.imported_networks import Network
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, clickable_image
 from cnnlab.ui.image_source import load_image_set
@@ -23,9 +23,11 @@ def receptive_fields_view(context: InspectContext) -> None:
     epochs = list(dict.fromkeys((first, context.epoch)))
     found = compute_all(context, epochs)
     last = context.convolution_names[-1]
-    notice(notices.receptive_field_notice(found[first, last], found[context.epoch, last]))
+    trained_here = isinstance(context.run, Run)
+    notice(notices.receptive_field_notice(found[first, last] if trained_here else None, found[context.epoch, last]))
     for epoch in epochs:
-        st.markdown(f"**Epoch {epoch}**{', before training' if epoch == 0 else ''}")
+        if trained_here:
+            st.markdown(f"**Epoch {epoch}**{', before training' if epoch == 0 else ''}")
         cells = feature_maps.grid_cells(len(context.convolution_names))
         for conv, cell in zip(context.convolution_names, cells, strict=True):
             with cell:
@@ -51,9 +53,9 @@ def compute_all(context: InspectContext, epochs: list[int]) -> dict[tuple[int, s
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _effective_receptive_field(path: str, epoch: int, conv: str, _run: Run) -> EffectiveReceptiveField:
-    layers = network_layers(_run.experiment)
-    images = load_image_set(_run.experiment.dataset).images[:IMAGE_COUNT]
+def _effective_receptive_field(path: str, epoch: int, conv: str, _run: Network) -> EffectiveReceptiveField:
+    layers = _run.layers
+    images = load_image_set(_run.dataset).images[:IMAGE_COUNT]
     return analysis.effective_receptive_field(layers, cache.weights(_run, epoch), images, conv)
 
 

@@ -35,7 +35,7 @@ def regularizer_view(context: InspectContext) -> None:
             "Some weights of this epoch are not numbers, as after a training that diverged: choose an earlier epoch."
         )
         return
-    SECTIONS[REGULARIZERS[context.run.experiment.regularizer].view](context)
+    SECTIONS[REGULARIZERS[context.trained_run.experiment.regularizer].view](context)
 
 
 # ---- dropout --------------------------------------------------------------------------------------------------------
@@ -43,7 +43,7 @@ def regularizer_view(context: InspectContext) -> None:
 
 def dropout_section(context: InspectContext) -> None:
     """Predictions with thirty random dropout masks, and the feature maps with one of them."""
-    rate = context.run.experiment.strength
+    rate = context.trained_run.experiment.strength
     if not rate:
         st.info("The dropout rate of this run is 0, so nothing is dropped.")
         return
@@ -105,9 +105,9 @@ def _on_new_dropout() -> None:
 
 def weights_section(context: InspectContext) -> None:
     """Histogram and norm of every layer's weights; for a penalty on weights beside those of the unregularized run."""
-    regularizer = REGULARIZERS[context.run.experiment.regularizer]
+    regularizer = REGULARIZERS[context.trained_run.experiment.regularizer]
     penalized = regularizer.penalizes_weights
-    plain = unregularized_run(context.run) if penalized else None
+    plain = unregularized_run(context.trained_run) if penalized else None
     own, other = context.weights, None
     if plain is not None:
         other = cache.weights(plain, nearest_epoch(plain, context.epoch))
@@ -126,7 +126,8 @@ def weights_section(context: InspectContext) -> None:
             "Open a run with dropout, L2 or batch normalization to see its effect."
         )
     else:
-        st.markdown(f"This network was trained with {context.run.experiment.regularizer_title}. Its weights are these.")
+        title = context.trained_run.experiment.regularizer_title
+        st.markdown(f"This network was trained with {title}. Its weights are these.")
     layer = query_state.segmented_param(WEIGHTS_PARAM, "Layer", {one.layer: one.layer for one in mine}, wrap=True)
     beside = {one.layer: one for one in theirs}
     one = next(one for one in mine if one.layer == layer)

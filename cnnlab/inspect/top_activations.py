@@ -12,7 +12,7 @@ from cnnlab.jobs import top_activations_file, top_activations_job
 from cnnlab.jobs.top_activations_file import TopActivations, TopActivationsError
 from cnnlab.rendering.color_scale import png_data_uri
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.storage.runs import Run
+from cnnlab.storage.imported_networks import Network
 from cnnlab.ui import cache, clickable_image, selection
 from cnnlab.ui.image_source import ImageSet, load_image_set, thumbnails
 from cnnlab.ui.state import session_key
@@ -26,7 +26,7 @@ def top_activations_section(context: InspectContext, conv: str, number: int) -> 
     """Nine images of each kind, with the receptive field of the strongest pixel framed; a click opens an image."""
     st.markdown(f"## Test images that activate map {number} of {conv}")
     known = load_top_activations(context.run)
-    image_set = load_image_set(context.run.experiment.dataset)
+    image_set = load_image_set(context.run.dataset)
     if not image_set.complete:
         st.caption("This needs all test images, which are not on this machine: prepare CIFAR-10 on the page Train.")
         return
@@ -97,9 +97,9 @@ def _on_image_clicked(reference: str) -> None:
 SESSION_START_ERROR = session_key("inspect.top_activations.start_error")
 
 
-def load_top_activations(run: Run) -> TopActivations | None:
+def load_top_activations(run: Network) -> TopActivations | None:
     """The stored top activations, or None where they are not computed yet."""
-    name = run.experiment.dataset
+    name = run.dataset
     moment = cache.modified_ns(top_activations_file.result_directory(run) / top_activations_file.FILE)
     data = cache.dataset(name).fingerprint if is_dataset_available(name) else ""
     return _load_top_activations(run.name, moment, data, tuple(run.snapshot_epochs()), run) if moment else None
@@ -107,12 +107,12 @@ def load_top_activations(run: Run) -> TopActivations | None:
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _load_top_activations(
-    name: str, moment: int, data: str, epochs: tuple[int, ...], _run: Run
+    name: str, moment: int, data: str, epochs: tuple[int, ...], _run: Network
 ) -> TopActivations | None:
     return top_activations_file.load(_run)
 
 
-def offer_computation(run: Run, why: str) -> None:
+def offer_computation(run: Network, why: str) -> None:
     """Say what is computed, with a button that starts the worker; while it works, its progress."""
     now = top_activations_job.job_status(run)
     if now is not None and now.is_live:
@@ -124,7 +124,7 @@ def offer_computation(run: Run, why: str) -> None:
     st.button("Compute on all test images", icon=":material/play_arrow:", on_click=_on_start, args=(run,))
 
 
-def _on_start(run: Run) -> None:
+def _on_start(run: Network) -> None:
     """Start the worker. An error is kept for the page: Streamlit shows none of a callback."""
     try:
         top_activations_job.start(run)
@@ -133,7 +133,7 @@ def _on_start(run: Run) -> None:
 
 
 @st.fragment(run_every=0.5)
-def computation_progress(run: Run) -> None:
+def computation_progress(run: Network) -> None:
     """Drawn again twice a second; the end draws the page once more."""
     now = top_activations_job.job_status(run)
     if now is None or not now.is_live:

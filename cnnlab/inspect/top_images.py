@@ -14,7 +14,8 @@ from cnnlab.inspect.context import InspectContext
 from cnnlab.inspect.notice import notice
 from cnnlab.jobs import shipped_top_images
 from cnnlab.jobs.shipped_top_images import TopImages
-from cnnlab.models.architecture import CLASS_COUNT, network_layers
+from cnnlab.models.architecture import CLASS_COUNT
+from cnnlab.storage.imported_networks import Network
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, query_state, selection
 from cnnlab.ui.image_source import ImageSet, load_image_set
@@ -25,7 +26,7 @@ MAP = session_key("inspect.top_images.map.")  # and the layer
 
 def top_images_view(context: InspectContext) -> None:
     """One cell for each convolution: the menu of maps, and the images with the receptive field framed."""
-    image_set = load_image_set(context.run.experiment.dataset)
+    image_set = load_image_set(context.run.dataset)
     found = load_top_images(context.run)
     epoch = context.run.snapshot_epochs()[-1]
     if found is None and image_set.complete:
@@ -38,14 +39,15 @@ def top_images_view(context: InspectContext) -> None:
     for conv, cell in zip(context.convolution_names, cells, strict=True):
         with cell:
             layer_images(context, image_set, found, conv)
+    when = f", at epoch {epoch}" if isinstance(context.run, Run) else ""
     chosen_from = f"all {found.images:,} test images" if image_set.complete else f"the {found.images} sample images"
     st.caption(
-        f"Chosen from {chosen_from} by the largest pixel of the map after ReLU, at epoch {epoch}. The frame is the "
+        f"Chosen from {chosen_from} by the largest pixel of the map after ReLU{when}. The frame is the "
         "receptive field of that pixel. Click an image to select it."
     )
 
 
-def load_top_images(run: Run) -> TopImages | None:
+def load_top_images(run: Network) -> TopImages | None:
     """The stored results of the run, computed here or shipped; None where there are none for this data set."""
     known = top_activations.load_top_activations(run)
     if known is not None:
@@ -54,9 +56,9 @@ def load_top_images(run: Run) -> TopImages | None:
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
-def _sample_top_images(path: str, epoch: int, _run: Run) -> TopImages:
-    images = load_image_set(_run.experiment.dataset).images
-    maxima = analysis.max_activations(network_layers(_run.experiment), cache.weights(_run, epoch), images)
+def _sample_top_images(path: str, epoch: int, _run: Network) -> TopImages:
+    images = load_image_set(_run.dataset).images
+    maxima = analysis.max_activations(_run.layers, cache.weights(_run, epoch), images)
     examples = {name: analysis.select_examples(one) for name, one in maxima.items()}
     return TopImages(
         {name: one.top for name, one in examples.items()},
@@ -88,7 +90,7 @@ def layer_images(context: InspectContext, image_set: ImageSet, found: TopImages,
         return
     label, count = most_frequent_class(image_set.labels[found.examples[relu].images[number]])
     total = found.examples[relu].images.shape[1]
-    st.markdown(f"**{conv}**, map {number}: **{count} of {total}** show the class {context.classes[label]}")
+    st.markdown(f"**{conv}**, map {number}: **{count} of {total}** show the class {image_set.classes[label]}")
     top_activations.example_images(context, image_set, conv, number, found.examples[relu], "top")
 
 

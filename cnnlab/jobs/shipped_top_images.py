@@ -13,10 +13,9 @@ from cnnlab.analysis.top_activations import SelectedImages
 from cnnlab.array_types import Array
 from cnnlab.data import DatasetMissing
 from cnnlab.jobs.top_activations_file import TopActivations, last_epoch
-from cnnlab.models.architecture import network_layers
 from cnnlab.storage.bounded_files import read_npz
 from cnnlab.storage.files import write_npz
-from cnnlab.storage.runs import Run
+from cnnlab.storage.imported_networks import Network
 
 FILE = "top_images.npz"
 MAX_FILE_BYTES = 1_000_000
@@ -42,7 +41,7 @@ def from_top_activations(found: TopActivations) -> TopImages:
     return TopImages(examples, {name: one.dead for name, one in found.examples.items()}, found.images)
 
 
-def save(found: TopActivations, run: Run) -> None:
+def save(found: TopActivations, run: Network) -> None:
     """Write the file into the directory of a run that is to be shipped. Raises OSError."""
     arrays: dict[str, Array] = {"epoch": np.array(found.epoch), "images": np.array(found.images)}
     arrays["fingerprint"] = np.array(found.fingerprint)
@@ -52,16 +51,16 @@ def save(found: TopActivations, run: Run) -> None:
     write_npz(run.path / FILE, arrays, compress=True)
 
 
-def load(run: Run) -> TopImages | None:
+def load(run: Network) -> TopImages | None:
     """The content of the file; None where it is missing, damaged, or of another epoch or data set."""
-    shapes = {layer.name: layer.output_shape for layer in network_layers(run.experiment) if layer.kind == "relu"}
+    shapes = {layer.name: layer.output_shape for layer in run.layers if layer.kind == "relu" and layer.has_feature_maps}
     try:
         arrays = read_npz(run.path / FILE, MAX_FILE_BYTES)
         found = _from_arrays(arrays, shapes)
         epoch, fingerprint = int(arrays["epoch"].item()), str(arrays["fingerprint"].item())
     except (OSError, ValueError, KeyError):
         return None
-    return found if epoch == last_epoch(run) and _matches(run.experiment.dataset, fingerprint) else None
+    return found if epoch == last_epoch(run) and _matches(run.dataset, fingerprint) else None
 
 
 def _matches(dataset: str, fingerprint: str) -> bool:

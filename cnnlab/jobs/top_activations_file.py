@@ -14,10 +14,10 @@ from cnnlab import data, settings
 from cnnlab.analysis.top_activations import FilterExamples, SelectedImages
 from cnnlab.array_types import Array
 from cnnlab.data import DatasetMissing
-from cnnlab.models.architecture import CLASS_COUNT, network_layers
+from cnnlab.models.architecture import CLASS_COUNT
 from cnnlab.storage.bounded_files import read_npz
 from cnnlab.storage.files import write_npz
-from cnnlab.storage.runs import Run
+from cnnlab.storage.imported_networks import Network
 
 FILE = "top.npz"
 FORMAT = 2
@@ -46,12 +46,12 @@ class TopActivations:
     fingerprint: str
 
 
-def result_directory(run: Run) -> Path:
+def result_directory(run: Network) -> Path:
     """The directory of the run's file."""
     return settings.home() / "top" / run.key if run.is_pretrained else run.path
 
 
-def load(run: Run) -> TopActivations | None:
+def load(run: Network) -> TopActivations | None:
     """The results for the run's last weights on the data set of this machine, or None where they have to be computed.
 
     Without a data set on this machine nothing can be computed again, so the stored results count.
@@ -60,7 +60,7 @@ def load(run: Run) -> TopActivations | None:
         found = _from_arrays(read_npz(result_directory(run) / FILE, MAX_FILE_BYTES), run)
     except (OSError, ValueError, KeyError):  # missing, or damaged
         return None
-    if found.epoch != last_epoch(run) or not _matches_local_data(run.experiment.dataset, found.fingerprint):
+    if found.epoch != last_epoch(run) or not _matches_local_data(run.dataset, found.fingerprint):
         return None
     return found
 
@@ -73,12 +73,12 @@ def _matches_local_data(name: str, fingerprint: str) -> bool:
         return True
 
 
-def save(found: TopActivations, run: Run) -> None:
+def save(found: TopActivations, run: Network) -> None:
     """Write the results of the run. Raises OSError."""
     write_npz(result_directory(run) / FILE, _to_arrays(found))
 
 
-def last_epoch(run: Run) -> int:
+def last_epoch(run: Network) -> int:
     """The newest epoch whose weights the run keeps. Raises TopActivationsError where it keeps none yet."""
     epochs = run.snapshot_epochs()
     if not epochs:
@@ -102,10 +102,10 @@ def _to_arrays(found: TopActivations) -> dict[str, Array]:
     return arrays
 
 
-def _from_arrays(arrays: dict[str, Array], run: Run) -> TopActivations:
+def _from_arrays(arrays: dict[str, Array], run: Network) -> TopActivations:
     """What `_to_arrays` wrote for the run's network. Raises KeyError, ValueError where that is something else."""
-    layers = network_layers(run.experiment)
-    shapes = {layer.name: layer.output_shape for layer in layers if layer.kind == "relu"}
+    layers = run.layers
+    shapes = {layer.name: layer.output_shape for layer in layers if layer.kind == "relu" and layer.has_feature_maps}
     if arrays["format"].item() != FORMAT:
         raise ValueError(f"Expected format {FORMAT}. Received: {arrays['format']}")
     found = TopActivations(

@@ -28,10 +28,10 @@ from cnnlab.array_types import Array
 from cnnlab.data import Dataset
 from cnnlab.jobs import top_activations_file
 from cnnlab.jobs.top_activations_file import TopActivations, TopActivationsError, last_epoch, result_directory
-from cnnlab.models.architecture import CLASS_COUNT, network_layers
+from cnnlab.models.architecture import CLASS_COUNT
 from cnnlab.storage import files, process_lock
 from cnnlab.storage.background_process import BackgroundStatus, StatusFile, cnnlab_command, start_detached
-from cnnlab.storage.runs import Run, open_run
+from cnnlab.storage.imported_networks import Network, open_network
 
 ProgressCallback = Callable[[int, int], None]
 
@@ -53,14 +53,14 @@ class JobStatus(BackgroundStatus):
     total: int = 0
 
 
-def status_file(run: Run) -> StatusFile[JobStatus]:
+def status_file(run: Network) -> StatusFile[JobStatus]:
     """Where the worker of this run writes its status."""
     folder = result_directory(run)
     message = "The worker was interrupted: start it again."
     return StatusFile(folder / PROGRESS, folder / LOCK, JobStatus, message)
 
 
-def job_status(run: Run) -> JobStatus | None:
+def job_status(run: Network) -> JobStatus | None:
     """The status of the worker, or of the last one; None where there never was one."""
     status = status_file(run).read()
     if status is None and process_lock.is_locked(result_directory(run) / LOCK):
@@ -68,7 +68,7 @@ def job_status(run: Run) -> JobStatus | None:
     return status
 
 
-def start(run: Run) -> None:
+def start(run: Network) -> None:
     """Start the worker as a detached process, unless one computes for this run. It outlives the process that starts it.
 
     Raises TopActivationsError, one sentence, where the disk is full.
@@ -79,20 +79,20 @@ def start(run: Run) -> None:
             _start(run, lock)
 
 
-def _start(run: Run, lock: process_lock.ProcessLock) -> None:
+def _start(run: Network, lock: process_lock.ProcessLock) -> None:
     with lock:
         status_file(run).write(JobStatus("waiting"))
         command, environment = cnnlab_command("top-images", run.name), {"OPENBLAS_NUM_THREADS": "1"}
         start_detached(command, environment=environment, lock=lock, niceness=NICENESS)
 
 
-def run_job(run: Run | str, progress: ProgressCallback | None = None) -> TopActivations:
+def run_job(run: Network | str, progress: ProgressCallback | None = None) -> TopActivations:
     """Compute the results for a run (or the run of this name), write them, and return them; the body of the worker.
 
     Raises UnknownRun, or TopActivationsError, one sentence, where another worker computes them, the data set is
     missing, or the disk is full.
     """
-    run = open_run(run) if isinstance(run, str) else run
+    run = open_network(run) if isinstance(run, str) else run
     with _disk_errors_as_messages(result_directory(run)):
         lock = process_lock.acquire(result_directory(run) / LOCK)
     if lock is None:
@@ -109,7 +109,7 @@ def run_job(run: Run | str, progress: ProgressCallback | None = None) -> TopActi
 
 
 @contextlib.contextmanager
-def _turn(run: Run) -> Iterator[None]:
+def _turn(run: Network) -> Iterator[None]:
     """Wait until no other worker of this home computes. Raises TopActivationsError where MAX_WAITING wait or work."""
     folder = settings.home() / "top"
     with _disk_errors_as_messages(folder), contextlib.ExitStack() as held:
@@ -123,10 +123,10 @@ def _turn(run: Run) -> Iterator[None]:
         yield
 
 
-def _compute_and_write(run: Run, progress: ProgressCallback | None) -> TopActivations:
+def _compute_and_write(run: Network, progress: ProgressCallback | None) -> TopActivations:
     with _disk_errors_as_messages(result_directory(run)):
         report = _StatusWriter(status_file(run), progress)
-        found = compute(run, data.load_dataset(run.experiment.dataset), report)
+        found = compute(run, data.load_dataset(run.dataset), report)
         top_activations_file.save(found, run)
         status_file(run).write(JobStatus("done", found.images, found.images))
     return found
@@ -141,7 +141,7 @@ def _disk_errors_as_messages(place: Path) -> Iterator[None]:
         raise TopActivationsError(files.disk_error_message(error, place, megabytes=1)) from error
 
 
-def compute(run: Run, dataset: Dataset, progress: ProgressCallback | None = None) -> TopActivations:
+def compute(run: Network, dataset: Dataset, progress: ProgressCallback | None = None) -> TopActivations:
     """The results for the run's last weights on all test images. `progress(done, of)` is called for each slice."""
     epoch = last_epoch(run)
     weights, count = run.weights(epoch), len(dataset.x_test)
@@ -150,7 +150,7 @@ def compute(run: Run, dataset: Dataset, progress: ProgressCallback | None = None
 
     def slice_of(first: int) -> dict[str, MaxActivations]:
         images = dataset.x_test[first : first + SLICE_IMAGES]
-        found = top_activations.max_activations(network_layers(run.experiment), weights, images)
+        found = top_activations.max_activations(run.layers, weights, images)
         done.add(len(images))
         return found
 

@@ -10,7 +10,7 @@ open are explained in `training.keras_model`.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cnnlab.experiment import Experiment
 from cnnlab.regularizers import REGULARIZERS
@@ -18,6 +18,7 @@ from cnnlab.regularizers import REGULARIZERS
 INPUT = "input"  # the name under which the network's first layer reads the images
 IMAGE_SHAPE = (32, 32, 3)
 CLASS_COUNT = 10
+BATCHNORM_EPSILON = 1e-3  # Keras's default
 VARIABLES = {  # of each kind of layer with weights, in the order in which Keras stores them
     "conv": ("kernel", "bias"),
     "dense": ("kernel", "bias"),
@@ -46,6 +47,9 @@ class Layer:
     output_shape: of its activation for one image, (height, width, channels) or (units,).
     block: the number of the convolution block that it belongs to, from 1; 0 outside the blocks.
     signed: whether its activation has values on both sides of zero.
+    kernel, stride, padding: the side of the window of a convolution or a pooling, the distance between two windows, and
+    'valid' or 'same', as in Keras. epsilon: of batch normalization. scale, offset: `rescale` returns pixels * scale +
+    offset.
     is_output: whether its activation is the network's result, the logits.
     parameters: how many numbers it stores (for batch normalization the moving mean and variance too, as in Keras's
     summary); parameter_formula spells the count out.
@@ -62,7 +66,11 @@ class Layer:
     parameter_formula: str = ""
     filters: int = 0
     kernel: int = 0
+    stride: int = 1
     padding: str = "valid"
+    epsilon: float = BATCHNORM_EPSILON
+    scale: float = 1 / 255
+    offset: float = 0.0
     rate: float = 0.0
     activation: str = "linear"
 
@@ -106,19 +114,26 @@ def _block(experiment: Experiment, layer_order: LayerOrder, block: int, source: 
     yield (last := _after(last, f"relu{block}", "relu"))
     if regularizer == "bn" and layer_order.batchnorm == "after_relu":
         yield (last := _batch_norm(block, last))
-    height, width, channels = last.output_shape
-    if height > 1:  # a map of one pixel cannot be pooled
-        yield (last := _after(last, f"pool{block}", "pool", (height // 2, width // 2, channels), last.signed))
+    if last.output_shape[0] > 1:  # a map of one pixel cannot be pooled
+        yield (last := _max_pool(last))
     if regularizer == "bn" and layer_order.batchnorm == "after_pool":
         yield (last := _batch_norm(block, last))
     if regularizer == "dropout" and layer_order.dropout != "after_dense":
         yield _dropout(f"dropout{block}", experiment, last)
 
 
-def _after(source: Layer, name: str, kind: str, shape: tuple[int, ...] | None = None, signed: bool = False) -> Layer:
-    """A layer without weights that reads `source`; its shape is the source's unless given."""
-    shape = source.output_shape if shape is None else shape
-    return Layer(name=name, kind=kind, inputs=(source.name,), output_shape=shape, block=source.block, signed=signed)
+def _after(source: Layer, name: str, kind: str) -> Layer:
+    """A layer without weights that reads `source` and has its shape."""
+    shape, block = source.output_shape, source.block
+    return Layer(name=name, kind=kind, inputs=(source.name,), output_shape=shape, block=block)
+
+
+def _max_pool(source: Layer) -> Layer:
+    """The largest of each 2x2 square."""
+    height, width, channels = source.output_shape
+    layer = _after(source, f"pool{source.block}", "pool")
+    shape = (height // 2, width // 2, channels)
+    return replace(layer, output_shape=shape, signed=source.signed, kernel=2, stride=2)
 
 
 def _convolution(experiment: Experiment, block: int, source: Layer) -> Layer:
@@ -158,15 +173,7 @@ def _batch_norm(block: int, source: Layer) -> Layer:
 
 
 def _dropout(name: str, experiment: Experiment, source: Layer) -> Layer:
-    return Layer(
-        name=name,
-        kind="dropout",
-        inputs=(source.name,),
-        output_shape=source.output_shape,
-        block=source.block,
-        signed=source.signed,
-        rate=experiment.strength or 0.0,
-    )
+    return replace(_after(source, name, "dropout"), signed=source.signed, rate=experiment.strength or 0.0)
 
 
 def _head(experiment: Experiment, layer_order: LayerOrder, last: Layer) -> Iterator[Layer]:

@@ -12,15 +12,13 @@ import numpy as np
 from cnnlab.array_types import Array, Weights
 from cnnlab.models.architecture import INPUT, Layer
 from cnnlab.models.numpy_forward import (
-    EPSILON,
-    PIXEL_SCALE,
     Activations,
     conv2d,
     input_name,
     iter_activations,
     layer_index,
-    zero_pad,
 )
+from cnnlab.models.windows import pad_border, pad_windows, window_padding, window_pixels
 
 
 def gradient(
@@ -108,39 +106,58 @@ def backward_layer(layer: Layer, weights: Weights, grad: Array, inputs: Array, o
         case "flatten":
             return grad.reshape(inputs.shape)
         case "pool":
-            return max_pool_backward(grad, inputs)
+            return max_pool_backward(grad, inputs, layer.kernel, layer.stride, layer.padding)
         case "relu":
             return np.asarray(grad * (outputs > 0))
         case "bn":
-            std = np.sqrt(weights[f"{layer.name}/moving_variance"] + EPSILON)
+            std = np.sqrt(weights[f"{layer.name}/moving_variance"] + np.float32(layer.epsilon))
             return np.asarray(grad * (weights[f"{layer.name}/gamma"] / std))
         case "conv":
-            return conv2d_backward(grad, weights[f"{layer.name}/kernel"], layer.padding)
+            kernel, size = weights[f"{layer.name}/kernel"], inputs.shape[1:3]
+            return conv2d_backward(grad, kernel, size, layer.padding, layer.stride)
         case "rescale":
-            return np.asarray(grad * PIXEL_SCALE)
+            return np.asarray(grad * np.float32(layer.scale))
     raise ValueError(f"Expected a kind of layer that this backward pass knows. Received: kind={layer.kind!r}")
 
 
-def conv2d_backward(grad: Array, kernel: Array, padding: str = "valid") -> Array:
-    """The backward pass of a convolution is a convolution: grad (n, h', w', f) -> (n, h, w, c).
+def conv2d_backward(
+    grad: Array, kernel: Array, size: tuple[int, ...], padding: str = "valid", stride: int = 1
+) -> Array:
+    """The backward pass of a convolution is a convolution: grad (n, h', w', f) -> (n, h, w, c), `size` is (h, w).
 
-    The kernel (kh, kw, c, f) is rotated by 180 degrees and its input and output channels are exchanged.
+    The kernel (kh, kw, c, f) is rotated by 180 degrees and its input and output channels are exchanged. A stride puts
+    zeros between the gradients. Pixels that no window read have the gradient 0.
     """
     rotated = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
     kh, kw, channels, _ = kernel.shape
-    no_bias = np.zeros(channels, np.float32)
-    if padding == "same":
-        return conv2d(grad, rotated, no_bias, "same")
-    return conv2d(zero_pad(grad, kh - 1, kw - 1), rotated, no_bias)
+    around = pad_border(_spread(grad, stride), (kh - 1, kh - 1), (kw - 1, kw - 1))
+    padded = conv2d(around, rotated, np.zeros(channels, np.float32))
+    before = [window_padding(side, k, stride, padding)[0] for side, k in zip(size, (kh, kw), strict=True)]
+    inside = padded[:, before[0] : before[0] + size[0], before[1] : before[1] + size[1]]
+    rows, columns = ((0, side - found) for side, found in zip(size, inside.shape[1:3], strict=True))
+    return pad_border(inside, rows, columns)
 
 
-def max_pool_backward(grad: Array, maps: Array) -> Array:
-    """The gradient goes to the largest of each 2x2 square: grad (n, h // 2, w // 2, c) -> (n, h, w, c) as maps."""
-    n, h, w, channels = grad.shape
-    squares = maps[:, : 2 * h, : 2 * w].reshape(n, h, 2, w, 2, channels)
-    squares = squares.transpose(0, 1, 3, 5, 2, 4).reshape(n, h, w, channels, 4)
-    is_largest = np.arange(4) == squares.argmax(axis=-1)[..., None]
-    spread = (grad[..., None] * is_largest).reshape(n, h, w, channels, 2, 2).transpose(0, 1, 4, 2, 5, 3)
-    out = np.zeros(maps.shape, np.float32)
-    out[:, : 2 * h, : 2 * w] = spread.reshape(n, 2 * h, 2 * w, channels)
-    return out
+def _spread(grad: Array, stride: int) -> Array:
+    """The gradients with stride - 1 zeros between them."""
+    if stride == 1:
+        return grad
+    n, height, width, filters = grad.shape
+    spread = np.zeros((n, (height - 1) * stride + 1, (width - 1) * stride + 1, filters), np.float32)
+    spread[:, ::stride, ::stride] = grad
+    return spread
+
+
+def max_pool_backward(grad: Array, maps: Array, size: int = 2, stride: int = 2, padding: str = "valid") -> Array:
+    """The gradient goes to the largest of each window: grad (n, h', w', c) -> (n, h, w, c) as maps.
+
+    Where several are equal, to the first, as in TensorFlow.
+    """
+    padded = pad_windows(maps, (size, size), stride, padding, -np.inf)
+    pixels = np.stack([values for _, _, values in window_pixels(padded, size, stride)])
+    largest = pixels.argmax(axis=0)
+    out = np.zeros(padded.shape, np.float32)
+    for number, (_, _, target) in enumerate(window_pixels(out, size, stride)):
+        np.add(target, grad * (largest == number), out=target)  # a view of `out`
+    top, left = (window_padding(side, size, stride, padding)[0] for side in maps.shape[1:3])
+    return out[:, top : top + maps.shape[1], left : left + maps.shape[2]]

@@ -6,14 +6,14 @@ has the backward pass of Grad-CAM.
 
     activations = compute_activations(layers, weights, images)     # layers = architecture.network_layers(experiment)
     activations["conv1"]                                            # (n, 30, 30, 64)
-    softmax(activations["logits"])                                  # (n, 10), each row sums to 1
+    softmax(activations["logits"])                                  # (n, classes), each row sums to 1
 
 The functions keep no state: weights are an argument. So the same image can go through the weights of another epoch, a
 filter can be set to zero (`hook`), a kernel replaced (`weights | {"conv1/kernel": ...}`), or the pass continued from a
 changed activation in the middle (`forward_from`). Threads can share them without a lock.
 
-Not covered: training (gradients of the weights, batch statistics, random masks), strides, even kernels with 'same'
-padding, and kinds of layers that `models.architecture` does not build.
+Not covered: training (gradients of the weights, batch statistics, random masks), windows that are not square, and kinds
+of layers that `models.architecture` does not know.
 
 Images and feature maps are (n, height, width, channels), float32. Convolution is, as in every deep-learning library, a
 cross-correlation: the kernel is not flipped.
@@ -21,22 +21,28 @@ cross-correlation: the kernel is not flipped.
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from cnnlab.array_types import Array, Weights
-from cnnlab.models.architecture import INPUT, Layer
+from cnnlab.models.architecture import BATCHNORM_EPSILON, INPUT, Layer
+from cnnlab.models.windows import pad_windows, window_pixels
 
 Activations = dict[str, Array]  # a layer's output, by the layer's name
 Hook = Callable[[Layer, Array], Array]
 
-PIXEL_SCALE = np.float32(1 / 255)
-EPSILON = np.float32(1e-3)  # Keras's default; keeps batch normalization from dividing by zero
 BATCH_SIZE = 4  # images at a time in `logits`: small enough for one activation to stay in the processor's cache
 
 
 # ---- the layers -----------------------------------------------------------------------------------------------------
+
+
+def rescale(pixels: Array, scale: float, offset: float = 0.0) -> Array:
+    """The pixels, 0..255, in the range that the network was trained with, float32; the shape stays."""
+    scaled: Array = pixels * np.float32(scale)
+    return scaled + np.float32(offset) if offset else scaled
 
 
 def extract_patches(maps: Array, height: int, width: int) -> Array:
@@ -44,35 +50,31 @@ def extract_patches(maps: Array, height: int, width: int) -> Array:
     return sliding_window_view(maps, (height, width), axis=(1, 2)).transpose(0, 1, 2, 4, 5, 3)
 
 
-def zero_pad(maps: Array, rows: int, columns: int) -> Array:
-    """A border of zeros around every map: (n, h, w, c) -> (n, h + 2 * rows, w + 2 * columns, c)."""
-    return np.pad(maps, ((0, 0), (rows, rows), (columns, columns), (0, 0)))
-
-
-def conv2d(maps: Array, kernel: Array, bias: Array, padding: str = "valid") -> Array:
-    """Convolution with stride 1: maps (n, h, w, c), kernel (kh, kw, c, f), bias (f,).
+def conv2d(maps: Array, kernel: Array, bias: Array, padding: str = "valid", stride: int = 1) -> Array:
+    """Convolution: maps (n, h, w, c), kernel (kh, kw, c, f), bias (f,).
 
     Each window becomes one row of a tall matrix, each filter one column of another; their product is every output
-    pixel of every filter at once. 'valid' uses the windows inside the map and gives (n, h - kh + 1, w - kw + 1, f);
-    'same' pads the map with zeros first and gives (n, h, w, f).
+    pixel of every filter at once. 'valid' uses the windows inside the map and gives (n, h - kh + 1, w - kw + 1, f) with
+    stride 1; 'same' pads the map with zeros first and gives (n, h, w, f).
     """
     kh, kw, channels, filters = kernel.shape
-    if padding == "same":
-        maps = zero_pad(maps, kh // 2, kw // 2)
-    windows = extract_patches(maps, kh, kw)
+    maps = pad_windows(maps, (kh, kw), stride, padding)
+    windows = extract_patches(maps, kh, kw)[:, ::stride, ::stride]
     n, height, width = windows.shape[:3]
     out: Array = windows.reshape(n * height * width, kh * kw * channels) @ kernel.reshape(-1, filters)
     out += bias
     return out.reshape(n, height, width, filters)
 
 
-def batch_norm(maps: Array, gamma: Array, beta: Array, mean: Array, variance: Array) -> Array:
+def batch_norm(
+    maps: Array, gamma: Array, beta: Array, mean: Array, variance: Array, epsilon: float = BATCHNORM_EPSILON
+) -> Array:
     """Batch normalization at inference: every channel is scaled and shifted by four learned numbers, each (c,).
 
     gamma * (maps - mean) / sqrt(variance + epsilon) + beta, rearranged to one product and one sum. Ioffe and Szegedy,
     "Batch Normalization", 2015; mean and variance are the moving averages of training.
     """
-    scale = gamma / np.sqrt(variance + EPSILON)
+    scale = gamma / np.sqrt(variance + np.float32(epsilon))
     out: Array = maps * scale
     out += beta - mean * scale
     return out
@@ -83,12 +85,13 @@ def relu(values: Array) -> Array:
     return np.maximum(values, 0)
 
 
-def max_pool(maps: Array) -> Array:
-    """The largest of each 2x2 square: (n, h, w, c) -> (n, h // 2, w // 2, c). An odd last row or column is dropped."""
-    h, w = maps.shape[1] // 2 * 2, maps.shape[2] // 2 * 2
-    upper = np.maximum(maps[:, 0:h:2, 0:w:2], maps[:, 0:h:2, 1:w:2])
-    lower = np.maximum(maps[:, 1:h:2, 0:w:2], maps[:, 1:h:2, 1:w:2])
-    return np.maximum(upper, lower)
+def max_pool(maps: Array, size: int = 2, stride: int = 2, padding: str = "valid") -> Array:
+    """The largest of each window: (n, h, w, c) -> (n, h // 2, w // 2, c) with 2x2 squares side by side.
+
+    With 'valid' padding the rows and columns behind the last whole window are dropped.
+    """
+    maps = pad_windows(maps, (size, size), stride, padding, -np.inf)
+    return reduce(np.maximum, (pixels for _, _, pixels in window_pixels(maps, size, stride)))
 
 
 def dense(values: Array, kernel: Array, bias: Array) -> Array:
@@ -115,16 +118,17 @@ def apply_layer(layer: Layer, weights: Weights, *inputs: Array) -> Array:
     values, variables = inputs[0], [weights[name] for name in layer.weight_names]
     match layer.kind:
         case "rescale":
-            return values * PIXEL_SCALE
+            return rescale(values, layer.scale, layer.offset)
         case "conv":
             kernel, bias = variables
-            return conv2d(values, kernel, bias, layer.padding)
+            return conv2d(values, kernel, bias, layer.padding, layer.stride)
         case "bn":
-            return batch_norm(values, *variables)
+            gamma, beta, mean, variance = variables
+            return batch_norm(values, gamma, beta, mean, variance, layer.epsilon)
         case "relu":
             return relu(values)
         case "pool":
-            return max_pool(values)
+            return max_pool(values, layer.kernel, layer.stride, layer.padding)
         case "dropout":
             return values
         case "flatten":
@@ -167,7 +171,7 @@ def compute_activations(
 
     images: uint8 (n, 32, 32, 3), or float on the same 0..255 scale. The result begins with "input", the images
     themselves; "rescale" is the same as float32 in 0..1; feature maps are float32 (n, h, w, channels), dense layers
-    (n, units), "logits" (n, 10). Dropout layers are left out, unless `hook` changes their activation.
+    (n, units), "logits" (n, classes). Dropout layers are left out, unless `hook` changes their activation.
 
     Raises ValueError where the images have another shape, or where the weights belong to another network.
     """
@@ -196,7 +200,7 @@ def _named_activations(steps: Iterator[tuple[Layer, Array]], previous: Array) ->
 
 
 def logits(layers: Sequence[Layer], weights: Weights, images: Array, hook: Hook | None = None) -> Array:
-    """The logits of the ten classes, float32 (n, 10), for any number of images, BATCH_SIZE at a time.
+    """The logits of the classes, float32 (n, classes), for any number of images, BATCH_SIZE at a time.
 
     Keeps no activation, so it is the function to use for many images. A `hook` sees batches of BATCH_SIZE.
     """

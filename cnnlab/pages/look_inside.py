@@ -21,6 +21,7 @@ from cnnlab.inspect import (
     kernels,
     network,
     network_changes,
+    own_network,
     perturbation,
     prediction,
     probes,
@@ -31,13 +32,13 @@ from cnnlab.inspect import (
     upload,
 )
 from cnnlab.inspect.context import VIEW_PARAM, InspectContext
-from cnnlab.models.architecture import network_layers
 from cnnlab.operating_system.c_library import limit_malloc_cache
 from cnnlab.rendering.color_scale import upscaled_png
 from cnnlab.rendering.markdown import escape_markdown
+from cnnlab.storage.imported_networks import Network
 from cnnlab.storage.runs import DamagedRun, Run, UnknownRun
 from cnnlab.ui import cache, damaged_runs, query_state, selected_network, selection
-from cnnlab.ui.image_source import SelectedImage, load_image_set, select_image
+from cnnlab.ui.image_source import SelectedImage, load_image_set, network_classes, select_image
 from cnnlab.ui.selection import Selection
 from cnnlab.ui.state import url_params_of
 
@@ -61,6 +62,7 @@ VIEWS: dict[str, tuple[str, Callable[[InspectContext], None]]] = {
     "xray": ("Regularizer", regularizer.regularizer_view),
     "whatif": ("What if", perturbation.perturbation_view),
 }
+NEED_TRAINING = ("probes", "versus", "xray")  # views that a network from elsewhere does not have
 
 
 def page() -> None:
@@ -81,6 +83,7 @@ def page() -> None:
         image_and_prediction(context)
         with st.container(gap="xsmall"):
             epoch_slider.epoch_controls(context)
+            own_network.own_network_facts(context)
     with right:
         open_view(context.run, context.epoch, context.selected_image)
 
@@ -94,28 +97,31 @@ def selected_context(runs: list[Run]) -> InspectContext | None:
         selected_network.unavailable_network("is not trained yet.", runs, network_changes.select_run)
         return None
     fitted, problems, epoch = usable_epoch(wanted, run)
-    damaged_runs.damage_notice(run)
+    if isinstance(run, Run):
+        damaged_runs.damage_notice(run)
     if epoch is None:
-        if not run.damages():
+        if isinstance(run, Run) and not run.damages():
             finished = run.record.state == "done"
             reason = "came without its weights." if finished else "has no weights yet: its first epoch has not ended."
             selected_network.unavailable_network(reason, runs, network_changes.select_run)
         return None
-    image_set = load_image_set(run.experiment.dataset)
+    image_set = load_image_set(run.dataset)
     found = select_image(upload.displayed_image_name(wanted.image), image_set)
+    if network_classes(run) != image_set.classes:  # the true class of the image is none of the network's
+        found = replace(found, true_class=None)
     selection.show_problems(problems + [found.problem] * bool(found.problem))
     reference = wanted.image if found.index is None else image_set.image_name(found.index)
     selection.store_selection(resolved_selection(wanted, fitted, run, reference))
     return InspectContext(run=run, epoch=epoch, selected_image=found)
 
 
-def usable_epoch(wanted: Selection, run: Run) -> tuple[Selection, list[str], int | None]:
+def usable_epoch(wanted: Selection, run: Network) -> tuple[Selection, list[str], int | None]:
     """The selection as far as it exists, what does not, and an epoch whose weights can be read (None: there is none).
 
     Weights that cannot be read when they are opened are no longer among `run.snapshot_epochs`.
     """
     while kept := run.snapshot_epochs():
-        fitted, problems = selection.fit_selection(wanted, network_layers(run.experiment), kept)
+        fitted, problems = selection.fit_selection(wanted, run.layers, kept)
         epoch = fitted.epoch if fitted.epoch is not None else kept[-1]
         try:
             cache.weights(run, epoch)
@@ -125,7 +131,7 @@ def usable_epoch(wanted: Selection, run: Run) -> tuple[Selection, list[str], int
     return wanted, [], None
 
 
-def resolved_selection(wanted: Selection, fitted: Selection, run: Run, image: str) -> Selection:
+def resolved_selection(wanted: Selection, fitted: Selection, run: Network, image: str) -> Selection:
     """What goes into the address: the run and the image always, the rest where somebody chose it and it exists."""
     epoch = fitted.epoch if wanted.epoch is not None else None
     layer = fitted.layer if wanted.layer else ""
@@ -150,12 +156,13 @@ def image_and_prediction(context: InspectContext) -> None:
         prediction.probability_bars(context.probabilities, context.classes, truth, key="image bars")
     if truth is None:
         st.caption(
-            f"The network knows only ten classes ({', '.join(context.classes)}). It always predicts one of them."
+            f"The network knows only {len(context.classes)} classes ({', '.join(context.classes)}). "
+            "It always predicts one of them."
         )
 
 
 @st.fragment
-def open_view(run: Run, epoch: int, subject: SelectedImage) -> None:
+def open_view(run: Network, epoch: int, subject: SelectedImage) -> None:
     """The view that is open. What is clicked inside it draws only this part anew.
 
     A session keeps the arguments of a fragment for as long as it lives: it gets no `InspectContext`, whose maps are 600
@@ -163,7 +170,7 @@ def open_view(run: Run, epoch: int, subject: SelectedImage) -> None:
     """
     if st.session_state.pop(top_activations.SESSION_IMAGE_SELECTED, False):
         st.rerun()  # another image was chosen in here: the whole page is about it
-    titles = {name: title for name, (title, _) in VIEWS.items()}
+    titles = {name: title for name, (title, _) in VIEWS.items() if isinstance(run, Run) or name not in NEED_TRAINING}
     st.html(VIEW_STYLE)
     view = query_state.segmented_param(VIEW_PARAM, "Look at", titles, wrap=True, label_visibility="collapsed")
     try:

@@ -1,8 +1,8 @@
 """The process that decodes one uploaded picture within limits, and its answer.
 
-The command is `COMMAND` with two arguments or more: a JSON object with the fields of `Limits`, and the directories of
-cnnlab, Pillow and NumPy. Standard input is the file; standard output is one line of JSON, {"error": sentence} or the
-fields of `DecodedPhoto`, its image's size in the place of the image, followed by the RGB bytes.
+`storage.limited_process` makes the command; its first argument is a JSON object with the fields of `Limits`. Standard
+input is the file; standard output is one line of JSON, {"error": sentence} or the fields of `DecodedPhoto`, its image's
+size in the place of the image, followed by the RGB bytes.
 
 Where Python has no `resource` module the process sets no limits on itself; those on pixels and on wall-clock time,
 which the caller keeps, remain.
@@ -16,15 +16,6 @@ from PIL import Image
 
 from cnnlab.operating_system.resource_limits import limit_resources
 from cnnlab.photo_decoding.decoder import DAMAGED, TOO_MUCH_MEMORY, DecodedPhoto, PhotoError, decode
-
-# Isolated from the environment and without site-packages' start-up files, which take longer than a small picture.
-COMMAND = (
-    sys.executable,
-    "-I",
-    "-S",
-    "-c",
-    "import sys; sys.path += sys.argv[2:]; from cnnlab.photo_decoding.process import main; main()",
-)
 
 
 class Limits(NamedTuple):

@@ -113,7 +113,11 @@ def archive_members(file: BinaryIO, max_bytes: int) -> list[zipfile.ZipInfo]:
 
 def read_archive(path: Path, max_bytes: int) -> dict[str, bytes]:
     """The members of a zip archive by name. Each is expanded to the size that the directory states, and no further."""
-    content = read_file(path, max_bytes)
+    return expand_archive(read_file(path, max_bytes), max_bytes)
+
+
+def expand_archive(content: bytes, max_bytes: int) -> dict[str, bytes]:
+    """The members of a zip archive in memory, as by `read_archive`."""
     members = archive_members(io.BytesIO(content), max_bytes)
     return {member.filename: _expand(content, member) for member in members}
 

@@ -22,6 +22,9 @@ VARIABLE_NAMES = {  # of each class of layer, in the order in which Keras stores
     "Dense": ("kernel", "bias"),
     "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),
 }
+OPTIONAL_VARIABLES = {"bias": "use_bias", "gamma": "scale", "beta": "center"}  # and the field that leaves each out
+MAX_CONFIG_NESTING = 64
+NOT_KERAS = "is not what Keras writes"
 
 
 def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]], max_bytes: int) -> Weights:
@@ -30,19 +33,46 @@ def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]], max_bytes: i
     The archive expands to at most `max_bytes`. Raises FileNotFoundError; DamagedFile where the file has another
     structure than Keras writes, or the weights of another network.
     """
-    import h5py
-
     members = bounded_files.read_archive(path, max_bytes)
     try:
-        config = bounded_files.parse_json_object(members["config.json"], max_nesting=64)
-        paths = dataset_paths(config["config"]["layers"])
-        with h5py.File(io.BytesIO(members["model.weights.h5"]), "r") as file:
-            check_shapes({name: file[place].shape for name, place in paths.items()}, shapes)
-            return {name: np.asarray(file[place], np.float32) for name, place in paths.items()}
+        config = bounded_files.parse_json_object(members["config.json"], max_nesting=MAX_CONFIG_NESTING)
+        return read_datasets(members["model.weights.h5"], dataset_paths(config["config"]["layers"]), shapes)
     except DamagedFile:
         raise
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError, RuntimeError, OSError):
-        raise DamagedFile("is not what Keras writes") from None
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError):
+        raise DamagedFile(NOT_KERAS) from None
+
+
+def read_datasets(content: bytes, paths: Mapping[str, str], shapes: Mapping[str, tuple[int, ...]]) -> Weights:
+    """The datasets of an HDF5 file at these paths, float32 by name, of exactly these shapes. Raises DamagedFile.
+
+    A link to another file, or a dataset whose numbers lie in another file, is not followed.
+    """
+    import h5py
+
+    try:
+        with h5py.File(io.BytesIO(content), "r") as file:
+            found = {name: _own_dataset(file, place) for name, place in paths.items()}
+            check_shapes({name: dataset.shape for name, dataset in found.items()}, shapes)
+            return {name: np.asarray(dataset, np.float32) for name, dataset in found.items()}
+    except DamagedFile:
+        raise
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError, RuntimeError, OSError, MemoryError):
+        raise DamagedFile(NOT_KERAS) from None
+
+
+def _own_dataset(file: Any, place: str) -> Any:
+    """The dataset of floating-point numbers at this path, reached by hard links and stored in the file itself."""
+    import h5py
+
+    parts = place.split("/")
+    for depth in range(1, len(parts) + 1):
+        if not isinstance(file.get("/".join(parts[:depth]), getlink=True), h5py.HardLink):
+            raise DamagedFile(NOT_KERAS)
+    dataset = file[place]
+    if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual or dataset.dtype.kind != "f":
+        raise DamagedFile(NOT_KERAS)
+    return dataset
 
 
 def check_shapes(found: Mapping[str, Any], expected: Mapping[str, tuple[int, ...]]) -> None:
@@ -61,11 +91,16 @@ def dataset_paths(layers: list[dict[str, Any]]) -> dict[str, str]:
     counts: dict[str, int] = {}
     paths: dict[str, str] = {}
     for layer in layers:
-        names = VARIABLE_NAMES.get(layer["class_name"], ())
         group = _group_name(layer["class_name"], counts)
-        for index, name in enumerate(names):
+        for index, name in enumerate(variable_names(layer)):
             paths[f"{layer['config']['name']}/{name}"] = f"layers/{group}/vars/{index}"
     return paths
+
+
+def variable_names(layer: Mapping[str, Any]) -> list[str]:
+    """The variables that this layer of a config stores, in their order."""
+    known = VARIABLE_NAMES.get(layer["class_name"], ())
+    return [name for name in known if layer["config"].get(OPTIONAL_VARIABLES.get(name, ""), True)]
 
 
 def _group_name(class_name: str, counts: dict[str, int]) -> str:

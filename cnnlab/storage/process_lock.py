@@ -33,9 +33,11 @@ from cnnlab.operating_system import file_locks
 
 INHERITED_LOCK_VARIABLE = "CNNLAB_LOCK_FD"  # how a child learns the number of the open file that it was given
 EXPECTED_LOCK_VARIABLE = "CNNLAB_LOCK_PATH"  # how a child that inherits no open file learns which lock it shall take
-START_WINDOW_SECONDS = 60.0  # in which such a child takes its lock; loading TensorFlow takes most of it
+START_WINDOW_SECONDS = 20.0  # in which such a child takes its lock, for a machine that starts Python slowly
 RETRY_SECONDS = 0.01  # seconds between two attempts
 HANDED, STARTING, TAKEN = "handed", "starting", "taken"
+
+_taken_early: dict[str, "ProcessLock"] = {}
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def acquire(path: Path, *, timeout: float = 0.5, write_owner: bool = True) -> Pr
 
     `timeout` is how many seconds to try: `is_locked` of another process may hold the lock for a moment.
     """
-    if lock := _inherited(path):
+    if lock := _taken_early.pop(os.path.abspath(path), None) or _inherited(path):
         return lock
     is_expected = _is_expected(path)
     deadline = time.monotonic() + (START_WINDOW_SECONDS if is_expected else timeout)
@@ -170,6 +172,16 @@ def _inherited(path: Path) -> ProcessLock | None:
     lock = ProcessLock(path, descriptor)
     lock.write_owner(os.getpid(), inherited=True)
     return lock
+
+
+def take_expected_lock() -> None:
+    """Take the lock that this process was started for, if any, and keep it for `acquire`.
+
+    Called at the start of a program, so that the lock is not free while TensorFlow is loaded. Raises OSError.
+    """
+    path = os.environ.get(EXPECTED_LOCK_VARIABLE)
+    if path and (lock := acquire(Path(path))):
+        _taken_early[path] = lock
 
 
 def _is_expected(path: Path) -> bool:

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from cnnlab import settings
 from cnnlab.array_types import Weights
 from cnnlab.experiment import Experiment
+from cnnlab.models.architecture import Layer, network_layers
 from cnnlab.report_models import shipped_name
 from cnnlab.storage import files, run_damage, run_files
 from cnnlab.storage.bounded_files import DamagedFile
@@ -61,6 +62,16 @@ class Run:
     @property
     def key(self) -> str:
         return self.experiment.key
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers of its network, first to last."""
+        return network_layers(self.experiment)
+
+    @property
+    def dataset(self) -> str:
+        """The name of the data set that it is trained on."""
+        return self.experiment.dataset
 
     @property
     def title(self) -> str:

@@ -190,7 +190,7 @@ def _parse_weights(path: Path, experiment: Experiment) -> Weights:
     return {name: values.astype(np.float32) for name, values in arrays.items()}
 
 
-def read_predictions(path: Path, experiment: Experiment) -> dict[str, NDArray[Any]]:
+def read_predictions(path: Path, experiment: Experiment | None = None) -> dict[str, NDArray[Any]]:
     """Logits (n, 10) and labels (n,) on the test images, and on the validation images where there are any."""
     return _read_large(_parse_predictions, path)
 

@@ -19,6 +19,7 @@ from cnnlab.jobs.queue import Queue
 from cnnlab.report import ReportRow
 from cnnlab.settings import data_dir, home
 from cnnlab.storage import history_file, runs
+from cnnlab.storage.imported_networks import ImportedNetwork, Network, list_imported
 from cnnlab.storage.runs import DamagedFolder, DamagedRun, Run
 
 LISTING_SECONDS = 2.0
@@ -70,8 +71,8 @@ def _damaged_folders(place: Path) -> list[DamagedFolder]:
 
 
 def forget_listings() -> None:
-    """Clear the cached lists of runs and damaged runs: a run was removed."""
-    for listing in (_list_runs, _damaged_runs, _damaged_folders):
+    """Clear the cached lists of runs, damaged runs and imported networks: one was removed or came in."""
+    for listing in (_list_runs, _damaged_runs, _damaged_folders, _imported_networks):
         listing.clear()
 
 
@@ -83,6 +84,16 @@ def find_run(experiment: Experiment) -> Run | None:
 def inspectable_runs() -> list[Run]:
     """The runs that Look inside can show: those with the weights of at least one epoch."""
     return [run for run in list_runs() if run.snapshot_epochs()]
+
+
+def imported_networks() -> list[ImportedNetwork]:
+    """Every imported network, the newest first; read from the disk at most every two seconds."""
+    return _imported_networks(home())
+
+
+@st.cache_resource(ttl=LISTING_SECONDS, max_entries=2, show_spinner=False)
+def _imported_networks(place: Path) -> list[ImportedNetwork]:
+    return list_imported()
 
 
 def history(run: Run) -> dict[str, NDArray[np.float64]]:
@@ -104,24 +115,24 @@ def _report_rows(place: Path, moments: tuple[tuple[Path, int], ...]) -> list[Rep
     return report.report_rows()
 
 
-def weights(run: Run, epoch: int) -> Weights:
+def weights(run: Network, epoch: int) -> Weights:
     """`run.weights(epoch)`. One copy for all sessions: do not change the arrays. Raises UnknownRun, DamagedRun."""
     file = run.path / "weights" / f"{epoch:03}.npz"
     return _weights(run.path, epoch, modified_ns(file) or modified_ns(run.path / "model.keras"), run)
 
 
 @st.cache_resource(max_entries=10, show_spinner=False)  # eight epochs of one run and the last ones of two; 1 MB each
-def _weights(path: Path, epoch: int, moment: int, _run: Run) -> Weights:
+def _weights(path: Path, epoch: int, moment: int, _run: Network) -> Weights:
     return _run.weights(epoch)
 
 
-def predictions(run: Run) -> dict[str, NDArray[Any]]:
+def predictions(run: Network) -> dict[str, NDArray[Any]]:
     """`run.predictions()`. One copy for all sessions: do not change the arrays. Raises DamagedRun."""
     return _predictions(run.path, modified_ns(run.path / "predictions.npz"), run)
 
 
 @st.cache_resource(max_entries=20, show_spinner=False)
-def _predictions(path: Path, moment: int, _run: Run) -> dict[str, NDArray[Any]]:
+def _predictions(path: Path, moment: int, _run: Network) -> dict[str, NDArray[Any]]:
     return _run.predictions()
 
 

@@ -14,11 +14,17 @@ from cnnlab.array_types import PixelArray
 from cnnlab.data import cifar10, is_dataset_available, shapes
 from cnnlab.data.samples import sample_images
 from cnnlab.rendering.color_scale import image_grid_png
+from cnnlab.storage.imported_networks import ImportedNetwork, Network
 from cnnlab.storage.uploads import UnknownUpload, load_upload
 from cnnlab.ui import cache
 
 CLASSES = {"cifar10": cifar10.CLASSES, "shapes": shapes.CLASSES}
 TEST_IMAGE_PREFIXES = {"cifar10": "test", "shapes": "shapes"}  # the word in the address for a data set's test images
+
+
+def network_classes(network: Network) -> tuple[str, ...]:
+    """The names of the network's classes by output."""
+    return network.classes if isinstance(network, ImportedNetwork) else CLASSES[network.dataset]
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,12 +6,13 @@ run and keeps its experiment. A page that cannot show the selected network says 
 (`unavailable_network`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
 from cnnlab.experiment import Experiment
 from cnnlab.storage import runs
+from cnnlab.storage.imported_networks import ImportedNetwork, Network
 from cnnlab.storage.runs import Run, UnknownRun
 from cnnlab.ui import app_shell, cache
 from cnnlab.ui.selection import (
@@ -55,8 +56,8 @@ def show_experiment(experiment: Experiment) -> Experiment:
     return experiment
 
 
-def open_network(reference: str, default: Run) -> Run | None:
-    """The run of this reference, which is the network of every page from now on.
+def open_network(reference: str, default: Network) -> Network | None:
+    """The run or imported network of this reference, which is the network of every page from now on.
 
     None where the reference is the key of the selected network and that has no run. Where it names no run at all, a
     sentence on the page and `default`; so too, without a sentence, for "".
@@ -65,7 +66,10 @@ def open_network(reference: str, default: Run) -> Run | None:
     if experiment is not None and experiment.key == reference and not is_run(reference):
         return None
     run = open_selected_run(reference, default) or default
-    st.session_state[SESSION_NETWORK] = experiment_params(run.experiment)
+    if isinstance(run, Run):
+        st.session_state[SESSION_NETWORK] = experiment_params(run.experiment)
+    else:  # it has no experiment that the page Train could show
+        st.session_state.pop(SESSION_NETWORK, None)
     return run
 
 
@@ -77,8 +81,17 @@ def is_run(reference: str) -> bool:
         return False
 
 
-def unavailable_network(reason: str, available: list[Run], on_choose: Callable[[str], None]) -> None:
-    """Say why the page cannot show the selected network; offer its training, and the networks that can be shown."""
+def unavailable_network(
+    reason: str, available: Sequence[Network], on_choose: Callable[[str], None], network: Network | None = None
+) -> None:
+    """Say why the page cannot show the selected network; offer its training, and the networks that can be shown.
+
+    network: the selected one where it was trained elsewhere.
+    """
+    if isinstance(network, ImportedNetwork):
+        st.info(f"**{network.title}** {reason}", icon=":material/hourglass_empty:")
+        other_networks_menu(available, on_choose)
+        return
     experiment = selected_experiment()
     if experiment is None:
         return
@@ -90,7 +103,7 @@ def unavailable_network(reason: str, available: list[Run], on_choose: Callable[[
         other_networks_menu(available, on_choose)
 
 
-def other_networks_menu(available: list[Run], on_choose: Callable[[str], None]) -> None:
+def other_networks_menu(available: Sequence[Network], on_choose: Callable[[str], None]) -> None:
     """A menu of these runs, none of which is chosen; `on_choose` gets the name of one."""
     titles = {run.name: run.title for run in available}
     st.session_state[OTHER_NETWORK] = None

@@ -20,7 +20,8 @@ from cnnlab.experiment import NUMERIC_FIELDS, Experiment, ExperimentError
 from cnnlab.models.architecture import Layer
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import runs
-from cnnlab.storage.runs import DamagedRun, Run, UnknownRun
+from cnnlab.storage.imported_networks import Network, open_network
+from cnnlab.storage.runs import DamagedRun, UnknownRun
 from cnnlab.ui.state import session_key, url_param
 
 IMAGE_PATTERN = re.compile(r"(?P<kind>sample|test|shapes)-(?P<number>[0-9]{1,5})|photo-[0-9a-f]{16}")
@@ -239,12 +240,12 @@ def write_params(params: Mapping[str, str], names: Collection[str]) -> None:
         st.query_params.from_dict(new)
 
 
-def open_selected_run(reference: str, default: Run | None) -> Run | None:
-    """The run of this reference; where there is none, report it on the page and return `otherwise`."""
+def open_selected_run(reference: str, default: Network | None) -> Network | None:
+    """The run or imported network of this reference; where there is none, report it and return `default`."""
     if not reference:
         return default
     try:
-        return runs.open_run(reference)
+        return open_network(reference)
     except UnknownRun as problem:
         shown = f"{default.title} is shown instead" if default else ""
         if isinstance(problem, DamagedRun):

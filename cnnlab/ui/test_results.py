@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from cnnlab.analysis import metrics
 from cnnlab.analysis.metrics import Predictions
+from cnnlab.storage.imported_networks import Network
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, image_source
 from cnnlab.ui.image_source import ImageSet
@@ -27,7 +28,7 @@ OTHER_ORDER = (
 class TestResults:
     """A network's logits (n, 10) on the test images, their labels (n,), and its predictions."""
 
-    run: Run
+    run: Network
     logits: NDArray[Any]
     labels: NDArray[Any]
     predictions: Predictions
@@ -35,7 +36,12 @@ class TestResults:
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of the classes by label."""
-        return image_source.CLASSES[self.run.experiment.dataset]
+        return image_source.network_classes(self.run)
+
+    @property
+    def regularizer(self) -> str:
+        """The regularizer that gives the network its color; "none" for one from elsewhere."""
+        return self.run.experiment.regularizer if isinstance(self.run, Run) else "none"
 
     @property
     def confusion(self) -> NDArray[np.int64]:
@@ -43,7 +49,7 @@ class TestResults:
         return metrics.confusion_matrix(self.logits, self.labels, len(self.classes))
 
 
-def load_test_results(run: Run) -> TestResults | None:
+def load_test_results(run: Network) -> TestResults | None:
     """The test results of a run; None where its predictions are missing."""
     kept = cache.predictions(run)
     if "test" not in kept:
@@ -54,7 +60,7 @@ def load_test_results(run: Run) -> TestResults | None:
 
 def available_images(results: TestResults) -> tuple[ImageSet | None, str]:
     """The test images on this machine, and a sentence where some are missing; None where the order differs."""
-    here = image_source.load_image_set(results.run.experiment.dataset)
+    here = image_source.load_image_set(results.run.dataset)
     if not np.array_equal(here.labels, results.labels[: len(here.labels)]):
         return None, OTHER_ORDER
     return here, "" if here.complete else ONLY_SAMPLES

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import streamlit as st
 
 from cnnlab import settings
-from cnnlab.analysis.network_cost import multiply_adds
 from cnnlab.explanations.epoch_times import describe_cost_chart, describe_extremes, describe_measurement
 from cnnlab.models.architecture import network_layers, parameter_count
+from cnnlab.models.network_cost import multiply_adds
 from cnnlab.rendering.compare_charts import CostPoint, cost_chart
 from cnnlab.report import ReportRow
 from cnnlab.report_models import REPORT

@@ -6,15 +6,18 @@ network, so the counts are there without the data set; only the images need it.
 
 import streamlit as st
 
+from cnnlab.inspect import own_network
 from cnnlab.pages.mistakes.network_comparison import comparison_sections
 from cnnlab.pages.mistakes.network_menus import select_other_run, selected_results
 from cnnlab.pages.mistakes.single_network import single_network_sections
 from cnnlab.rendering.markdown import escape_markdown
+from cnnlab.storage.imported_networks import Network
 from cnnlab.storage.runs import DamagedRun, Run
 from cnnlab.ui import cache, damaged_runs, selected_network, selection
 
 DEFAULT_RUN = "final-3conv-dropout"
 NOT_TRAINED = "is not trained yet."
+NOT_TESTED = "has no predictions on the test images: Look inside says whether they are being computed."
 NO_PREDICTIONS = "has no predictions on the test images: they are written at the end of a training."
 
 
@@ -22,17 +25,18 @@ def page() -> None:
     """Draw the page: the menus of networks, then one network or the comparison of two."""
     st.title("Which images does the network get wrong, and how confident was it?", anchor=False)
     st.caption("All counts are of test images, which no network was trained on. Click an image to look inside.")
-    runs = [run for run in cache.list_runs() if is_tested(run)]
+    wanted = selection.current_selection()
+    everything: list[Network] = [*cache.list_runs(), *own_network.visible_networks(wanted.run)]
+    runs = [run for run in everything if is_tested(run)]
     if not runs:
         st.info("No network has been trained to its end here yet: train one on the page Train, then see its mistakes.")
         return
-    wanted = selection.current_selection()
     default = next((run for run in runs if run.name == DEFAULT_RUN), runs[0])
     try:
         run = selected_network.open_network(wanted.run, default)
         if run is None or "test" not in cache.predictions(run):
-            reason = NO_PREDICTIONS if run else NOT_TRAINED
-            selected_network.unavailable_network(reason, runs, select_other_run)
+            reason = NOT_TRAINED if run is None else NO_PREDICTIONS if isinstance(run, Run) else NOT_TESTED
+            selected_network.unavailable_network(reason, runs, select_other_run, run)
             return
         mine, other = selected_results(run, runs, wanted.versus)
     except DamagedRun as damage:
@@ -44,6 +48,6 @@ def page() -> None:
         single_network_sections(mine)
 
 
-def is_tested(run: Run) -> bool:
-    """Whether the training ended and wrote its predictions on the test images."""
-    return run.record.state == "done" and (run.path / "predictions.npz").exists()
+def is_tested(run: Network) -> bool:
+    """Whether the training ended, here or elsewhere, and the predictions on the test images are written."""
+    return (not isinstance(run, Run) or run.record.state == "done") and (run.path / "predictions.npz").exists()

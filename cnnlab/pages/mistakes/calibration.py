@@ -26,7 +26,7 @@ def calibration_section(results: Mapping[str, TestResults]) -> None:
         error = expected_calibration_error(one.logits, one.labels)
         st.write(explanations.describe_calibration(name, one.predictions, error))
     curves = {name: metrics.calibration(one.logits, one.labels) for name, one in results.items()}
-    colors = mistake_charts.regularizer_colors([one.run.experiment.regularizer for one in results.values()])
+    colors = mistake_charts.regularizer_colors([one.regularizer for one in results.values()])
     st.vega_lite_chart(
         spec=mistake_charts.calibration_chart(curves, colors),
         key="calibration",

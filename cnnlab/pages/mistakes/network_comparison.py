@@ -8,13 +8,15 @@ from cnnlab.pages.mistakes.calibration import calibration_section
 from cnnlab.pages.mistakes.mistake_images import ANY_CLASS, image_pages, is_confident_first, true_class_menu
 from cnnlab.pages.mistakes.network_menus import train_images
 from cnnlab.rendering import mistake_charts
+from cnnlab.storage.imported_networks import Network
+from cnnlab.storage.runs import Run
 from cnnlab.ui import query_state
 from cnnlab.ui.test_results import TestResults
 
 
 def comparison_sections(mine: TestResults, other: TestResults) -> None:
     """Draw the comparison: counts, class by class, the images, and the calibration of both."""
-    names = explanations.distinguishing_titles(mine.run.experiment, other.run.experiment)
+    names = network_names(mine.run, other.run)
     try:
         groups = metrics.compare_predictions(mine.predictions, other.predictions)
     except ValueError:
@@ -37,10 +39,17 @@ def comparison_sections(mine: TestResults, other: TestResults) -> None:
         calibration_section(dict(zip(names, (mine, other), strict=True)))
 
 
+def network_names(mine: Network, other: Network) -> tuple[str, str]:
+    """What the sentences call the two networks: what differs between two experiments, or the titles."""
+    if isinstance(mine, Run) and isinstance(other, Run):
+        return explanations.distinguishing_titles(mine.experiment, other.experiment)
+    return mine.title, other.title
+
+
 def training_size_warning(mine: TestResults, other: TestResults, names: tuple[str, str]) -> None:
     """A warning where the two networks were trained on different numbers of images."""
     counts = train_images(mine.run), train_images(other.run)
-    if counts[0] != counts[1]:
+    if None not in counts and counts[0] != counts[1]:
         st.warning(
             f"{names[0]} was trained on {counts[0]:,} images and {names[1]} on {counts[1]:,}: part of the difference"
             " may come from that."

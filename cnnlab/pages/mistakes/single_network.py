@@ -89,7 +89,7 @@ def class_accuracies(results: TestResults) -> None:
     """The accuracy of each class as bars."""
     st.header("Accuracy per class", anchor=False)
     shares = metrics.class_accuracy(results.confusion)
-    (color,) = mistake_charts.regularizer_colors([results.run.experiment.regularizer])
+    (color,) = mistake_charts.regularizer_colors([results.regularizer])
     st.vega_lite_chart(
         spec=mistake_charts.class_accuracy_chart(shares, results.classes, color),
         key="classes",

@@ -8,6 +8,7 @@ from cnnlab import data
 from cnnlab.experiment import Experiment, ExperimentError
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.report_models import REPORT
+from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell, cache, selected_network
 from cnnlab.ui.selection import (
     EXPERIMENT_PARAMS,
@@ -32,7 +33,7 @@ def requested_experiment() -> Experiment:
     A session without a selected network opens a training that this person has asked for, as in a second tab.
     """
     words = {name: st.query_params[name] for name in EXPERIMENT_PARAMS if name in st.query_params}
-    if not words and (run := open_selected_run(st.query_params.get("run", ""), None)):
+    if not words and isinstance(run := open_selected_run(st.query_params.get("run", ""), None), Run):
         return selected_network.show_experiment(run.experiment)
     if not words:
         return selected_network.show_experiment(

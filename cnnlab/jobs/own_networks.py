@@ -1,0 +1,92 @@
+"""Import of somebody's own network, within quotas, and its predictions on the test images.
+
+    python -m cnnlab networks test NAME
+
+A page imports (`import_for_person`) and starts the test as a process of its own (`start_test`), which writes
+`predictions.npz`; then the page Mistakes shows the network.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from cnnlab import data
+from cnnlab.data import DatasetMissing, cifar10, shapes
+from cnnlab.models import numpy_forward
+from cnnlab.storage import files, imported_networks, process_lock
+from cnnlab.storage.background_process import cnnlab_command, start_detached
+from cnnlab.storage.imported_networks import PREDICTIONS_FILE, ImportedNetwork
+from cnnlab.storage.network_import import NetworkDescription, NetworkImportError, import_network, output_count
+from cnnlab.storage.run_retention import directory_bytes
+
+MAX_OF_ONE_PERSON = 10
+MAX_BYTES = 2 * 10**9  # of all imported networks
+LOCK = "test.lock"
+NICENESS = 5  # that of a training
+KNOWN_CLASSES = {"cifar10": cifar10.CLASSES, "shapes": shapes.CLASSES}
+
+
+def describe(content: bytes, title: str, owner: str, class_names: str, pixels: str) -> NetworkDescription:
+    """The description with the classes that the names, separated by commas, say; "" for CIFAR-10's ten.
+
+    Raises NetworkImportError.
+    """
+    classes = tuple(" ".join(name.split()) for name in class_names.split(",")) if class_names.strip() else ()
+    if not classes:
+        outputs = output_count(content, pixels)
+        if outputs != len(cifar10.CLASSES):
+            raise NetworkImportError(f"Name the {outputs} classes of this network in their order, separated by commas.")
+        classes = cifar10.CLASSES
+    dataset = next((name for name, known in KNOWN_CLASSES.items() if known == classes), "cifar10")
+    return NetworkDescription(title=title, owner=owner, classes=classes, dataset=dataset, pixels=pixels)
+
+
+def import_for_person(
+    content: bytes, description: NetworkDescription, poll: Callable[[], None] = lambda: None
+) -> ImportedNetwork:
+    """Import the network for its owner, within the quotas. Raises NetworkImportError, OSError."""
+    mine = [network for network in imported_networks.list_imported() if network.owner == description.owner]
+    if description.owner and len(mine) >= MAX_OF_ONE_PERSON:
+        raise NetworkImportError(f"You have {len(mine)} networks here, as many as one person may: remove one first.")
+    if directory_bytes(imported_networks.directory()) > MAX_BYTES:
+        raise NetworkImportError(
+            f"The networks here take {MAX_BYTES / 1e9:.0f} GB, all that they may: remove one first."
+        )
+    return import_network(content, description, poll)
+
+
+def can_be_tested(network: ImportedNetwork) -> bool:
+    """Whether the test images of the network's classes are on this machine."""
+    return network.classes == KNOWN_CLASSES[network.dataset] and data.is_dataset_available(network.dataset)
+
+
+def start_test(network: ImportedNetwork) -> None:
+    """Start the test as a detached process, where it is possible and none runs. Raises OSError."""
+    if not can_be_tested(network):
+        return
+    lock = process_lock.acquire(network.path / LOCK, write_owner=False)
+    if lock is not None:
+        with lock:
+            command = cnnlab_command("networks", "test", network.name)
+            start_detached(command, environment={"OPENBLAS_NUM_THREADS": "1"}, lock=lock, niceness=NICENESS)
+
+
+def write_predictions(network: ImportedNetwork) -> float:
+    """Write the predictions on all test images and return the accuracy, 0 to 1.
+
+    Raises DatasetMissing where the images are not here or have other classes, DamagedRun, NetworkImportError where
+    another process tests it.
+    """
+    if not can_be_tested(network):
+        raise DatasetMissing(f"There are no test images here with the classes of {network.title}.")
+    lock = process_lock.acquire(network.path / LOCK)
+    if lock is None:
+        raise NetworkImportError(f"{network.title} is being tested already.")
+    with lock:
+        dataset = data.load_dataset(network.dataset)
+        logits = numpy_forward.logits(network.layers, network.weights(), dataset.x_test)
+        labels = np.asarray(dataset.y_test)
+        if not network.path.is_dir():
+            raise DatasetMissing(f"{network.title} was removed while it was tested.")
+        files.write_npz(network.path / PREDICTIONS_FILE, {"test": logits, "test_labels": labels})
+    return float((logits.argmax(axis=1) == labels).mean())

@@ -1,0 +1,120 @@
+"""Look inside and Mistakes for a network that somebody brought in: its maps, its classes, and its removal."""
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cnnlab import settings
+from cnnlab.data import shapes
+from cnnlab.inspect import own_network
+from cnnlab.pages import look_inside
+from cnnlab.storage import files, imported_networks
+from cnnlab.storage.network_import import NetworkDescription, import_network
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="module")
+def shapes_file(tmp_path_factory):
+    """The weights of a shipped network as somebody's own file."""
+    return (settings.PRETRAINED / "3conv-batchnorm" / "model.keras").read_bytes()
+
+
+def bring_in(content, owner="", classes=shapes.CLASSES, dataset="shapes", title="my net"):
+    description = NetworkDescription(title=title, owner=owner, classes=classes, dataset=dataset, pixels="0-255")
+    return import_network(content, description)
+
+
+def opened(page, **address):
+    def script():
+        import importlib
+
+        import streamlit as st
+
+        importlib.import_module(f"cnnlab.pages.{st.session_state['page']}").page()
+
+    test = AppTest.from_function(script, default_timeout=90)
+    test.session_state["page"] = page
+    for name, value in address.items():
+        test.query_params[name] = str(value)
+    test.run()
+    assert not test.exception, test.exception[0].message
+    return test
+
+
+def words(test):
+    return " ".join(one.value for kind in ("markdown", "caption", "info", "header", "error") for one in test.get(kind))
+
+
+def test_views_of_look_inside_show_it_and_those_that_need_a_training_are_not_offered(shapes_file):
+    network = bring_in(shapes_file)
+    test = opened("look_inside", run=network.name)
+    for view in ("blocks", "map", "field"):
+        test.query_params["view"] = view
+        test.run()
+        assert not test.exception and not test.error and "Your own network" in words(test)
+    assert set(look_inside.NEED_TRAINING) < set(look_inside.VIEWS)
+
+
+def test_classes_of_its_own_are_predicted_and_no_image_has_a_true_class(shapes_file):
+    network = bring_in(shapes_file, classes=tuple(f"kind {n}" for n in range(10)), dataset="cifar10")
+    shown = words(opened("look_inside", run=network.name))
+    assert "Prediction: **kind " in shown and "True class" not in shown
+    assert "The network knows only 10 classes (kind 0," in shown
+
+
+def test_its_menu_entry_is_its_owners_alone_and_a_link_opens_it_for_everybody(shapes_file):
+    network = bring_in(shapes_file, owner="somebody else")
+    menu = opened("look_inside").selectbox(key="inspect.image_controls.run").options
+    assert not [title for title in menu if "my net" in title]
+    test = opened("look_inside", run=network.name)
+    assert "my net (your own network)" in test.selectbox(key="inspect.image_controls.run").options
+    assert not [button for button in test.button if button.label == "Yes, remove it"]
+
+
+def test_its_owner_removes_it_after_a_question(shapes_file, monkeypatch):
+    monkeypatch.setattr(own_network.app_shell, "current_person", lambda: "ann")
+    network = bring_in(shapes_file, owner="ann")
+    test = opened("look_inside", run=network.name)
+    assert "Remove **my net** from this server?" in words(test)
+    next(button for button in test.button if button.label == "Yes, remove it").click().run()
+    assert not test.exception and not imported_networks.list_imported()
+    assert test.query_params["run"] != [network.name]
+
+
+def test_a_file_that_is_refused_costs_one_sentence_and_changes_nothing(home, monkeypatch):
+    test = AppTest.from_function(bring_in_page, default_timeout=60)
+    test.run()
+    assert not test.exception
+    (problem,) = test.error
+    assert problem.value == "This file is no whole zip archive; expected a .keras file, saved by Keras 3."
+    assert not imported_networks.list_imported()
+
+
+def bring_in_page():
+    from cnnlab.inspect import own_network
+
+    own_network.bring_in(b"not a zip", "mine", "", "0-1")
+
+
+def test_mistakes_shows_its_predictions_and_compares_it_with_a_run(shapes_file, monkeypatch):
+    network = bring_in(shapes_file)
+    assert "has no predictions" in words(opened("mistakes", run=network.name))
+    labels = np.arange(1000) % 10
+    logits = np.eye(10, dtype=np.float32)[np.where(np.arange(1000) < 250, (labels + 1) % 10, labels)] * 5
+    files.write_npz(network.path / "predictions.npz", {"test": logits, "test_labels": labels.astype(np.uint8)})
+    assert "my net misclassifies 250 of 1,000 test images" in words(opened("mistakes", run=network.name))
+    assert "**75.0 %** of 1,000 test images correct" in words(opened("look_inside", run=network.name))
+
+
+def test_the_page_train_opens_after_it_with_an_experiment_of_its_own(shapes_file):
+    network = bring_in(shapes_file)
+    test = opened("look_inside", run=network.name)
+    test.query_params.clear()
+    test.session_state["page"] = "train"
+    test.run()
+    assert not test.exception and not test.error
