@@ -134,13 +134,13 @@ class Animation {
     const words = describe(found, row, column);
     this.output.area.setAttribute("aria-valuenow", row * network.output.width + column);
     this.output.area.setAttribute("aria-valuetext", words);
-    if (!this.timer) this.tell(words);
+    this.tell(words);
   }
 
-  // A screen reader reads the value of the focused map by itself.
+  // A screen reader reads the value of the focused map by itself, and not every pixel of the animation.
   tell(words) {
     const focused = this.root.getRootNode().activeElement === this.output.area;
-    this.find("status").setAttribute("aria-live", focused ? "off" : "polite");
+    this.find("status").setAttribute("aria-live", focused || this.timer ? "off" : "polite");
     this.find("status").textContent = words;
   }
 
