@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -39,7 +40,8 @@ def test_the_server_answers_while_the_pages_are_imported(monkeypatch):
             assert await asyncio.to_thread(begun.wait, 20) and not go_on.is_set()
             go_on.set()
 
-    asyncio.run(serve())
+    with ThreadPoolExecutor() as pool:  # Playwright's event loop may run in this thread
+        pool.submit(asyncio.run, serve()).result()
 
 
 def test_a_module_that_cannot_be_imported_costs_one_line(monkeypatch, caplog):

@@ -11,7 +11,7 @@ from cnnlab.claims import (
     DEPTH_CLAIM,
     ClaimResult,
 )
-from cnnlab.comparison import ACCURACY, Comparison, compare
+from cnnlab.comparison import ACCURACY, MIN_SEEDS, Comparison, compare
 from cnnlab.formatting import percent, points
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.report import LAST_EPOCHS, ReportRow
@@ -40,7 +40,7 @@ def describe_notes(result: ClaimResult) -> str:
     """What the intervals of a claim vary over, and what else to know about its comparisons."""
     if result.missing:
         return f"It waits for {', '.join(map(model_label, result.missing))}."
-    sentences = [f"95 % intervals: {describe_chance(result)}."]
+    sentences = describe_chance(result)
     if result.claim == DEPTH_CLAIM:
         sentences.append(f"{describe_depth_confounds()}.")
     elif result.claim == AGREEMENT_CLAIM:
@@ -90,12 +90,18 @@ def describe_seeds(result: ClaimResult) -> str:
     return f"{few} seed{'s' if few > 1 else ''}" if few == many else f"{few} to {many} seeds"
 
 
-def describe_chance(result: ClaimResult) -> str:
-    """What the intervals of a claim vary over: images, seeds, or both."""
+def describe_chance(result: ClaimResult) -> list[str]:
+    """What the intervals of a claim vary over, a sentence each: images with few seeds, else seeds."""
     kinds = {one.estimate.chance for judgment in result.judgments for one in judgment.comparisons}
     images = REPORT["3conv-none"].experiment.validation_images
-    names = {"images": f"chance of the {images:,} images, not of the seed", "seeds": "chance of the seed"}
-    return " or ".join(names[kind] for kind in sorted(kinds) if kind in names)
+    if result.claim == AGREEMENT_CLAIM:  # two sets of images: more seeds do not make them more
+        return [f"The 95 % interval of validation against test: chance of both sets of {images:,} images."]
+    names = {
+        "images": f"95 % intervals with fewer than {MIN_SEEDS} seeds: chance of the {images:,} images, not of the"
+        " seed.",
+        "seeds": f"95 % intervals with {MIN_SEEDS} seeds or more: chance of the seed.",
+    }
+    return [names[kind] for kind in sorted(kinds) if kind in names]
 
 
 def describe_uncertainty(table: Sequence[ReportRow]) -> str:

@@ -91,7 +91,7 @@ def test_two_students_and_a_teacher_predict_reveal_and_vote_again(app, new_tab):
     teacher.goto(app.at("admin"))
     teacher.get_by_label("Or type the teacher's key").fill(KEY)
     teacher.get_by_role("button", name="Open").click()
-    teacher.get_by_text("Take new trainings").wait_for()
+    teacher.get_by_text("Accept new trainings").wait_for()
     teacher.get_by_test_id("stTopNavLink").filter(has_text="Lesson").click()
     press(teacher, "lesson_class_taster")
     teacher.get_by_text("0 students").wait_for()

@@ -82,7 +82,7 @@ def test_a_photo_of_ones_own_goes_through_all_steps(app, tab, made, tmp_path):
     file = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 120, 3), np.uint8)).save(file, "JPEG")
     opened(tab, app, run=made["l2"].name)
-    tab.get_by_role("button", name="Image").click()
+    tab.get_by_role("button", name="Image", exact=True).click()
     tab.get_by_text("my image").click()
     tab.set_input_files("input[type=file]", {"name": "me.jpg", "mimeType": "image/jpeg", "buffer": file.getvalue()})
     tab.wait_for_url(re.compile("image=photo-[0-9a-f]{16}"))
@@ -96,7 +96,7 @@ def test_a_photo_of_ones_own_goes_through_all_steps(app, tab, made, tmp_path):
 
 def test_a_square_that_is_moved_costs_the_browsers_history_one_entry(app, tab, made):
     opened(tab, app, run=made["l2"].name, image="sample-3")
-    tab.get_by_role("button", name="Image").click()
+    tab.get_by_role("button", name="Image", exact=True).click()
     tab.get_by_text("my image").click()
     tab.wait_for_url(re.compile("from=upload"))
     file = io.BytesIO()
@@ -128,7 +128,7 @@ def test_a_square_that_is_moved_costs_the_browsers_history_one_entry(app, tab, m
 
 def test_the_next_picture_stays_after_a_number_was_typed(app, tab, made):
     opened(tab, app, run=made["none"].name)
-    tab.get_by_role("button", name="Image").click()
+    tab.get_by_role("button", name="Image", exact=True).click()
     number = tab.get_by_role("spinbutton", name=re.compile("Number"))
     number.fill("5")
     number.press("Enter")

@@ -76,7 +76,7 @@ def test_a_page_works_under_the_policy_and_asks_no_other_server(secure: App, wat
 def test_a_photo_is_uploaded_and_shown_under_the_policy(secure: App, watched) -> None:
     watched.goto(f"{secure.url}/look_inside")
     settled(watched)
-    watched.get_by_role("button", name="Image").first.click()
+    watched.get_by_role("button", name="Image", exact=True).first.click()
     watched.get_by_text("my image").click()
     picture = BytesIO()
     Image.new("RGB", (64, 64), (200, 30, 20)).save(picture, "PNG")

@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import os
 import sys
+import tomllib
 from dataclasses import dataclass, field
 
 from browser_protocol import Browser, NotAnswered
@@ -20,8 +21,11 @@ from load_report import Findings
 from server import Lab, fresh_lab, memory
 from tally import CRASH, OK, SENTENCE, Tally
 
+from cnnlab import settings
+
 PAGES = ("", "compare", "look_inside")
-EXPIRY_SECONDS = 20.0  # server.disconnectedSessionTTL of .streamlit/config.toml and more
+CONFIG = tomllib.loads((settings.APP_FILES / ".streamlit" / "config.toml").read_text())
+EXPIRY_SECONDS = CONFIG["server"]["disconnectedSessionTTL"] + 10.0  # after which a closed session is given up
 
 
 @dataclass

@@ -32,7 +32,8 @@ def page() -> None:
     first = is_first_visit()
     experiment = requested_experiment()
     remember_default(experiment, first)
-    welcome_panel(experiment)
+    with st.container():  # stays when the panel goes: a browser that finds the form in another place closes its More
+        welcome_panel(experiment)
     left, right = st.columns([1, 3.2], gap="large")
     with left:
         experiment_form(experiment)
