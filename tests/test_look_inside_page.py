@@ -598,7 +598,7 @@ def test_an_upload_is_shown_step_by_step_and_named_in_the_address(made):
     name = test.query_params["image"]
     assert name.startswith("photo-")
     assert uploads.load_upload(name[6:]).shape == (32, 32, 3)
-    assert "only ten classes" in words(test)
+    assert "only 10 classes" in words(test)
     alts = [image.alt for element in test.get("image") for image in element.proto.imgs]
     steps = [alt for alt in alts if alt.startswith("Step")]
     assert [alt[:7] for alt in steps] == ["Step 1:", "Step 2:", "Step 3:", "Step 4:"]
