@@ -85,7 +85,7 @@ def test_a_run_that_is_trained_already_is_watched_and_not_trained_twice(lab: Dis
 
 @pytest.mark.posix
 def test_ctrl_c_stops_the_workers_and_the_same_call_resumes_them(lab: DispatcherHarness) -> None:
-    jobs = [lab.ask(seed, epochs=100) for seed in range(2)]
+    jobs = [lab.ask(seed, epochs=200) for seed in range(2)]
     first = start(lab, *jobs)
     wait_for(lambda: lab.read(jobs[0], "history.json"))
     first.send_signal(signal.SIGINT)

@@ -325,7 +325,7 @@ if (file := st.file_uploader("file", key="file")) is not None:
 
 
 def test_of_a_file_that_is_discarded_no_copy_of_streamlit_is_left():
-    test = AppTest.from_string(DISCARD).run()
+    test = AppTest.from_string(DISCARD, default_timeout=60).run()
     marked = b"only here" + bytes(2**20)
     test.file_uploader(key="file").upload("photo.png", marked).run()
     assert test.text[0].value == f"{len(marked)} bytes"

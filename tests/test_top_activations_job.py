@@ -235,7 +235,7 @@ def test_a_click_that_cannot_start_the_work_gets_the_reason_and_no_error_page(ru
         top_activations.offer_computation(runs.open_run(name), "Why?")
 
     monkeypatch.setattr(top_activations_job, "start", full)
-    page = AppTest.from_function(script, kwargs={"name": run.name}).run()
+    page = AppTest.from_function(script, kwargs={"name": run.name}, default_timeout=60).run()
     page.button[0].click().run()
     assert not page.exception
     assert [warning.value for warning in page.warning] == ["The disk is full: free about 1 MB."]
