@@ -33,6 +33,7 @@ def fill_in(tab, label, value):
     field.press("Tab")
 
 
+@pytest.mark.timeout(600)
 def test_a_training_started_in_the_browser_grows_survives_a_reload_and_a_stop_and_finishes(app, tab, new_tab):
     tab.goto(app.at(dataset="shapes", depth=2, regularizer="none"))
     settled(tab)
@@ -68,7 +69,7 @@ def test_a_training_started_in_the_browser_grows_survives_a_reload_and_a_stop_an
     tab.get_by_role("button", name="Continue").click()
     second.get_by_test_id("stProgress").wait_for()
     assert second.get_by_role("button", name="Stop").count() == 0
-    tab.locator(".st-key-notices").get_by_text("has finished training").wait_for()
+    tab.locator(".st-key-notices").get_by_text("has finished training").wait_for(timeout=240_000)
     tab.get_by_role("button", name="Download model.keras").wait_for()
     wait_until(lambda: grown(tab) == EPOCHS, "the whole curve is drawn")
     with (app.home / "runs" / WATCHED.key / "history.csv").open() as file:
