@@ -60,7 +60,7 @@ def upload_controls(source: str) -> None:
     """The upload or the camera, the square to cut, and the four steps."""
     with st.container(border=True):
         st.caption(
-            ":material/info: The network knows the classes of its training only. Whatever it is shown, it answers with one of them."
+            ":material/info: The network knows only its own classes. Whatever it is shown, it answers with one of them."
         )
         if source == "camera" and not is_camera_allowed(st.context.url):
             st.info(NO_CAMERA, icon=":material/no_photography:")
