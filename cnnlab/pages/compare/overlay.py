@@ -98,19 +98,21 @@ def choose_runs(known: dict[str, Run]) -> list[Run]:
         max_selections=MAX_OVERLAY_RUNS,
         key="overlay runs",
     )
-    usual = not picked or picked == usual_overlay(known)  # else another session, with another network, draws others
-    write_params({} if usual else {OVERLAY_PARAM: ",".join(picked)}, [OVERLAY_PARAM])
+    is_default = not picked or picked == available_default_overlay(
+        known
+    )  # else another session, with another network, draws others
+    write_params({} if is_default else {OVERLAY_PARAM: ",".join(picked)}, [OVERLAY_PARAM])
     return [known[name] for name in picked]
 
 
 def default_overlay(known: dict[str, Run]) -> list[str]:
-    """The usual ones; where another network is selected, that one too."""
-    names = usual_overlay(known)
+    """The default ones; where another network is selected, that one too."""
+    names = available_default_overlay(known)
     experiment = selected_network.selected_experiment()
     run = cache.find_run(experiment) if experiment else None
     return names if run is None or run.name not in known or run.name in names else [*names, run.name]
 
 
-def usual_overlay(known: dict[str, Run]) -> list[str]:
+def available_default_overlay(known: dict[str, Run]) -> list[str]:
     """The plain network and the one with dropout."""
     return [name for name in DEFAULT_OVERLAY if name in known] or list(known)[:2]
