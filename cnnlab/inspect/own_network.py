@@ -60,7 +60,8 @@ def import_form(place: DeltaGenerator, number: int) -> None:
     """File, title, classes and range of the pixels; a file that can be read is shown at once, a problem in `place`."""
     with st.form(FORM, border=False):
         most = MAX_FILE_BYTES // 10**6
-        given = st.file_uploader("Keras file", type="keras", key=f"{FILE}{number}", max_upload_size=most)
+        # Of any type: Streamlit answers a wrong one with an exception, the reader with a sentence.
+        given = st.file_uploader("Keras file", key=f"{FILE}{number}", max_upload_size=most)
         title = st.text_input("Title", key=f"{TITLE}{number}", max_chars=MAX_TITLE, placeholder="that of the file")
         class_names = st.text_input(
             "Classes", key=f"{CLASSES}{number}", max_chars=400, placeholder="CIFAR-10's ten classes",

@@ -17,14 +17,17 @@ from cnnlab.ui import app_shell, control_locks, lesson_answers, lesson_results, 
 from cnnlab.ui.lesson_store import OpenLesson
 from cnnlab.ui.state import session_key
 
-PANEL, FOLDED = "lesson_panel", "lesson_panel_folded"
+PANEL, FOLDED, STEP_BUTTONS = "lesson_panel", "lesson_panel_folded", "lesson_step_buttons"
 CLASS_POLL_SECONDS = 3.0
 SESSION_OPENED = session_key("lesson_panel.opened_step")  # the step of the class whose state was opened last
 NARROW = "@media (max-width: 768px)"
 PANEL_STYLE = f"""<style>
 .st-key-{PANEL} {{ position: fixed; right: 0; top: 3.75rem; bottom: 0; width: 23rem; z-index: 990; overflow-y: auto;
-  padding: 0.5rem 1rem 2rem; background: {palette.PANEL_BACKGROUND};
+  padding: 0.5rem 1rem 0; background: {palette.PANEL_BACKGROUND};
   border-left: 1px solid {palette.PANEL_BORDER}; }}
+[data-testid="stLayoutWrapper"]:has(> .st-key-{STEP_BUTTONS}) {{
+  position: sticky; bottom: 0; margin-top: auto; z-index: 1; padding: 0.5rem 0 1rem;
+  background: {palette.PANEL_BACKGROUND}; border-top: 1px solid {palette.PANEL_BORDER}; }}
 [data-testid="stMainBlockContainer"] {{ padding-right: 24.5rem; }}
 {NARROW} {{
   .st-key-{PANEL} {{ top: auto; width: 100%; left: 0; height: 45vh; border-left: 0;
@@ -122,9 +125,21 @@ def folded_panel(lesson: OpenLesson) -> None:
 
 
 def open_panel(lesson: OpenLesson) -> None:
-    """Heading, question, answer, result, explanation, and the buttons to other steps."""
-    sheet, step = lesson.sheet, lesson.step
-    number = sheet.index(step.id) + 1
+    """The step, and below it the buttons to other steps.
+
+    The buttons are drawn first and stay at the lower edge, so that a click counts while the result is being drawn.
+    """
+    number = lesson.sheet.index(lesson.step.id) + 1
+    content, buttons = st.container(gap="small"), st.container(key=STEP_BUTTONS)
+    with buttons:
+        step_buttons(lesson, number)
+    with content:
+        step_content(lesson, number)
+
+
+def step_content(lesson: OpenLesson, number: int) -> None:
+    """Heading, question, answer, result and explanation."""
+    step = lesson.step
     heading(lesson, number)
     st.markdown(step.question)
     if lesson.is_frozen:
@@ -140,7 +155,6 @@ def open_panel(lesson: OpenLesson) -> None:
     elif lesson.answer is not None:
         st.info("Saved. Your teacher shows the result to all at once.", icon=":material/lock:")
     state_link(lesson)
-    step_buttons(lesson, number)
 
 
 def heading(lesson: OpenLesson, number: int) -> None:
