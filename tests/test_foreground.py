@@ -85,13 +85,14 @@ def test_a_run_that_is_trained_already_is_watched_and_not_trained_twice(lab: Dis
 
 @pytest.mark.posix
 def test_ctrl_c_stops_the_workers_and_the_same_call_resumes_them(lab: DispatcherHarness) -> None:
-    jobs = [lab.ask(seed, epochs=200) for seed in range(2)]
+    jobs = [lab.ask(seed, hold=2) for seed in range(2)]
     first = start(lab, *jobs)
-    wait_for(lambda: lab.read(jobs[0], "history.json"))
+    wait_for(lambda: lab.waits(jobs[0]))
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=30)
     assert json.loads(lab.read(jobs[0], "record.json"))["state"] == "stopped"
     assert not any(process_lock.is_locked(settings.runs_dir() / job.key / "lock") for job in jobs)
+    lab.let_go(*jobs)
     assert train_all([task(lab, job) for job in jobs]) == []
     assert len(lab.starts(jobs[0])) == 2 and all(lab.has_whole_history(job) for job in jobs)
 

@@ -140,6 +140,20 @@ def settled(tab) -> None:
     )
 
 
+def steady_box(element) -> dict[str, float]:
+    """The bounding box of an element in the middle of the screen, once it stands still: charts above it may move it."""
+    boxes = []
+
+    def is_still() -> bool:
+        element.evaluate("element => element.scrollIntoView({block: 'center'})")
+        element.page.wait_for_timeout(200)
+        boxes.append(element.bounding_box())
+        return len(boxes) > 3 and boxes[-1] is not None and boxes[-1] == boxes[-2] == boxes[-3]
+
+    wait_until(is_still, "it stands still")
+    return boxes[-1]
+
+
 def scrolls_sideways(tab) -> bool:
     """Whether anything but its own little boxes is wider than the window."""
     return tab.evaluate(

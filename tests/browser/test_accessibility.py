@@ -182,12 +182,12 @@ def test_all_words_of_a_chart_are_in_the_color_of_the_page(app, tab, name, schem
 def test_tab_stops_at_one_button_of_a_chart_and_from_there_reaches_the_others(app, tab, name):
     opened(tab, app, ADDRESSES[name])
     tab.mouse.move(0, 0)
-    toolbars = tab.locator("[data-testid=stElementToolbar]").count()
-    stops = tab.evaluate(
-        "() => [...document.querySelectorAll('[data-testid=stElementToolbar] button')]"
-        ".filter(button => getComputedStyle(button).visibility === 'visible').length"
-    )
-    assert 0 < stops == toolbars
+    tab.wait_for_function("""() => {
+      const toolbars = [...document.querySelectorAll('[data-testid=stElementToolbar]')];
+      const isStop = button => getComputedStyle(button).visibility === 'visible';
+      const stops = toolbars.flatMap(toolbar => [...toolbar.querySelectorAll('button')].filter(isStop));
+      return toolbars.length && stops.length === toolbars.length;
+    }""")
     toolbar = tab.locator("[data-testid=stFullScreenFrame]").filter(has=tab.locator("svg.marks")).first
     toolbar.get_by_role("button", name=re.compile("^Fullscreen")).focus()
     tab.keyboard.press("Shift+Tab")

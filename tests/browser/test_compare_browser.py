@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from chrome import NARROW, scrolls_sideways, served, settled
+from chrome import NARROW, scrolls_sideways, served, settled, steady_box
 from history_factories import history, write, write_report
 
 from cnnlab.experiment import Experiment
@@ -73,9 +73,7 @@ def test_a_click_on_a_panel_opens_its_network(app, tab):
     tab.goto(app.at("compare"))
     settled(tab)
     curves = tab.get_by_test_id("stVegaLiteChart").nth(2)
-    curves.scroll_into_view_if_needed()
-    tab.wait_for_timeout(500)  # the browser draws it at its width
-    box = curves.bounding_box()
+    box = steady_box(curves)
     tab.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + 0.25 * box["height"])
     tab.wait_for_url("**/?*depth=3*")  # the fourth of the seven that are trained
     assert "regularizer=none" in tab.url
@@ -86,7 +84,9 @@ def test_a_figure_is_saved_as_png_and_svg_without_its_own_menu(app, new_tab):
     tab.goto(app.at("compare"))
     settled(tab)
     for form, head in (("png", b"\x89PNG"), ("svg", b"<svg")):
-        tab.get_by_role("button", name="Save figure").first.click()
+        save = tab.get_by_role("button", name="Save figure").first
+        steady_box(save)
+        save.click()
         with tab.expect_download() as download:
             tab.get_by_role("button", name=f"validation accuracies.{form}").click()
         assert download.value.path().read_bytes().startswith(head)

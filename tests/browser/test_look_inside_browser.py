@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from chrome import CONTRAST, NARROW, WIDE, scrolls_sideways, served, settled, wait_until
+from chrome import CONTRAST, NARROW, WIDE, scrolls_sideways, served, settled, steady_box, wait_until
 from PIL import Image
 from run_factories import write_home, write_run
 
@@ -43,10 +43,7 @@ def opened(tab, app, **words):
 
 def click_square(tab, key: str, number: int, columns: int = 8) -> None:
     """Click one square of a picture made of squares."""
-    picture = tab.locator(f".st-key-{key} svg.marks")
-    picture.wait_for()
-    picture.scroll_into_view_if_needed()
-    box = picture.bounding_box()
+    box = steady_box(tab.locator(f".st-key-{key} svg.marks"))
     row, column = divmod(number, columns)
     side = box["width"] / columns
     tab.mouse.click(box["x"] + (column + 0.4) * side, box["y"] + (row + 0.4) * side)
@@ -67,7 +64,7 @@ def test_the_cats_walls_appear_and_a_click_enlarges_a_map(app, tab, made):
 
 def test_under_the_pointer_a_map_says_its_number_and_range(app, tab, made):
     opened(tab, app, run=made["none"].name)
-    box = tab.locator(".st-key-grid-conv1 svg.marks").bounding_box()
+    box = steady_box(tab.locator(".st-key-grid-conv1 svg.marks"))
     tab.mouse.move(box["x"] + 10, box["y"] + 10)
     said = tab.locator("#vg-tooltip-element")
     said.get_by_text("map 0").wait_for()

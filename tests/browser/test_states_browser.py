@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from chrome import NARROW, WIDE, scrolls_sideways, served, settled, wait_until
+from chrome import NARROW, WIDE, scrolls_sideways, served, settled, steady_box, wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -40,18 +40,13 @@ def drawn(tab, key):
 
 
 def at_rest(tab, chart):
-    """The chart in the middle of the screen, once nothing above it moves it any more."""
-    seen = []
-
-    def is_still():
-        chart.evaluate("chart => chart.scrollIntoView({block: 'center'})")
-        tab.wait_for_timeout(400)
-        seen.append(chart.bounding_box())
-        return chart.locator("svg.marks").count() and len(seen) > 3 and seen[-1] == seen[-2] == seen[-3]
-
+    """The chart in the middle of the screen, once it is drawn and nothing above it moves it any more."""
     settled(tab)
-    wait_until(is_still, "the chart is drawn and stands still")
-    return chart.locator("svg.marks")
+    steady_box(chart)
+    marks = chart.locator("svg.marks")
+    marks.wait_for()
+    steady_box(marks)
+    return marks
 
 
 def click_at(tab, marks, across, down):
@@ -100,7 +95,7 @@ def test_eight_networks_in_one_chart_leave_room_for_their_curves(app, new_tab):
 def test_on_a_phone_the_pages_are_in_a_row_that_covers_nothing(app, new_tab):
     tab = new_tab(NARROW)
     opened(tab, app, "compare")
-    assert tab.get_by_test_id("stExpandSidebarButton").is_hidden()
+    tab.get_by_test_id("stExpandSidebarButton").wait_for(state="hidden")
     links = tab.locator(".st-key-phone_navigation a")
     links.nth(4).wait_for()
     assert [link.inner_text() for link in links.all()] == [
