@@ -41,13 +41,22 @@ class Verdict(StrEnum):
     MISSING = "cannot be said yet"
 
 
+class Finding(StrEnum):
+    """What one comparison of a claim says, with its p value adjusted for the number of comparisons of the claim."""
+
+    AS_CLAIMED = "as claimed"
+    OPPOSITE = "the opposite"
+    CHANCE = "not beyond chance"
+
+
 @dataclass(frozen=True)
 class Judgment:
-    """The verdict by one measure, and the comparisons that it is based on."""
+    """The verdict by one measure, and the comparisons that it is based on, each with its finding where it has one."""
 
     measure: str
     verdict: Verdict
     comparisons: tuple[Comparison, ...]
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,19 +83,23 @@ class ClaimResult:
 def judge(measure: str, comparisons: Sequence[Comparison]) -> Judgment:
     """One verdict over all comparisons, whose p values are adjusted for their number."""
     adjusted = adjust_for_multiple_comparisons([comparison.estimate for comparison in comparisons])
-    significant = [
-        estimate.is_significant and comparison.is_steady
+    findings = tuple(
+        Finding.CHANCE
+        if not (estimate.is_significant and comparison.is_steady)
+        else Finding.AS_CLAIMED
+        if estimate.value > 0
+        else Finding.OPPOSITE
         for estimate, comparison in zip(adjusted, comparisons, strict=True)
-    ]
-    if any(is_significant and one.value < 0 for is_significant, one in zip(significant, adjusted, strict=True)):
+    )
+    if Finding.OPPOSITE in findings:
         verdict = Verdict.FAILS
-    elif not all(significant):
+    elif Finding.CHANCE in findings:
         verdict = Verdict.UNDECIDED
     elif all(comparison.agreeing_seeds == comparison.seeds for comparison in comparisons):
         verdict = Verdict.HOLDS
     else:
         verdict = Verdict.MOSTLY
-    return Judgment(measure, verdict, tuple(comparisons))
+    return Judgment(measure, verdict, tuple(comparisons), findings)
 
 
 @dataclass(frozen=True)

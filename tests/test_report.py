@@ -136,6 +136,18 @@ def test_a_difference_that_changes_its_sign_from_epoch_to_epoch_is_not_beyond_ch
     unsteady = steady.judgments[0].comparisons[-1]
     assert (unsteady.agreeing_epochs, unsteady.epochs) == (6, 10)
     assert "in only 6 of the last 10 epochs" in evidence_rows(steady)[-2][2]
+    assert [row[-1] for row in evidence_rows(steady)] == [*["as claimed"] * 3, "not beyond chance", ""]
+    assert [row[1] for row in evidence_rows(steady)] == ["not beyond chance", "", "", "", "holds"]
+
+
+def test_a_comparison_against_the_claim_is_told_from_those_for_it():
+    rows = table(train_eval=dict.fromkeys(REPORT, 0.8) | {"2conv-dropout": 0.99, "3conv-dropout": 0.75})
+    by_inference = check_claims(rows)[0].judgments[0]
+    found = zip(by_inference.comparisons, by_inference.findings, strict=True)
+    against = [one.name for one, finding in found if finding == "the opposite"]
+    assert by_inference.verdict is Verdict.FAILS
+    assert against == ["2conv-none", "2conv-l2", "2conv-batchnorm"]
+    assert [row[-1] for row in evidence_rows(check_claims(rows)[0])[:2]] == ["the opposite", "as claimed"]
 
 
 def test_from_three_seeds_on_chance_is_that_of_the_seed():
@@ -167,6 +179,7 @@ def test_many_comparisons_of_one_claim_need_smaller_p_values():
     one = Comparison("a", "b", estimate, (0,), (0,))
     assert judge("accuracy", [one]).verdict is Verdict.HOLDS
     assert judge("accuracy", [one] * 6).verdict is Verdict.UNDECIDED
+    assert {*judge("accuracy", [one] * 6).findings} == {"not beyond chance"} != {*judge("accuracy", [one]).findings}
 
 
 def test_validation_and_test_are_compared_on_the_same_weights():

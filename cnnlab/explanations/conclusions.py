@@ -11,11 +11,17 @@ from cnnlab.claims import (
     DEPTH_CLAIM,
     ClaimResult,
 )
-from cnnlab.comparison import ACCURACY, MIN_SEEDS, Comparison, compare
+from cnnlab.comparison import ACCURACY, MIN_AGREEING_EPOCHS, MIN_SEEDS, Comparison, compare
 from cnnlab.formatting import percent, points
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.report import LAST_EPOCHS, ReportRow
 from cnnlab.report_models import REPORT
+
+DECISION_RULE = (
+    "A comparison is beyond chance where its p value, adjusted for the number of comparisons of the claim (Holm), is"
+    f" below 5 %, so an interval that just excludes 0 can be chance; with fewer than {MIN_SEEDS} seeds the sign must"
+    f" also be the same in {MIN_AGREEING_EPOCHS} of the last {LAST_EPOCHS} epochs."
+)
 
 
 def describe_verdict(result: ClaimResult) -> str:
@@ -41,6 +47,8 @@ def describe_notes(result: ClaimResult) -> str:
     if result.missing:
         return f"It waits for {', '.join(map(model_label, result.missing))}."
     sentences = describe_chance(result)
+    if result.claim != AGREEMENT_CLAIM:
+        sentences.append(DECISION_RULE)
     if result.claim == DEPTH_CLAIM:
         sentences.append(f"{describe_depth_confounds()}.")
     elif result.claim == AGREEMENT_CLAIM:

@@ -12,7 +12,7 @@ from cnnlab.explanations.conclusions import (
 )
 from cnnlab.formatting import points
 
-HEADS = ("measure", "verdict", "closest comparison", "seeds", "effect", "95 % interval")
+HEADS = ("measure", "verdict", "closest comparison", "seeds", "effect", "95 % interval", "this comparison")
 
 
 def verdict_table(results: Sequence[ClaimResult]) -> str:
@@ -35,7 +35,7 @@ def evidence_rows(result: ClaimResult) -> list[list[str]]:
     """The cells under HEADS; the last row is the verdict on the report's own figures."""
     rows = [row for judgment in result.judgments for row in _judgment_rows(judgment)]
     report = result.report.verdict.value.removesuffix(" in all seeds")
-    return [*rows, ["the report's own figures", report, "", "", "", ""]]
+    return [*rows, ["the report's own figures", report, "", "", "", "", ""]]
 
 
 def describe_all_notes(results: Sequence[ClaimResult]) -> str:
@@ -50,16 +50,19 @@ def _sentences(text: str) -> list[str]:
 
 
 def _judgment_rows(judgment: Judgment) -> list[list[str]]:
+    """The measure and its verdict stand in the first row only: they are those of all its comparisons."""
+    findings = dict(zip(judgment.comparisons, judgment.findings, strict=False))
+    heads = [[judgment.measure, judgment.verdict.value], *[["", ""] for _ in judgment.comparisons]]
     return [
         [
-            judgment.measure,
-            judgment.verdict.value,
+            *head,
             describe_comparison(one),
             str(len(one.seeds)),
             points(one.estimate.value, sign=True),
             describe_ends(one.estimate),
+            findings[one].value if one in findings else "",
         ]
-        for one in closest_comparisons(judgment.comparisons)
+        for head, one in zip(heads, closest_comparisons(judgment.comparisons), strict=False)
     ]
 
 
