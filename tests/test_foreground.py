@@ -23,11 +23,12 @@ from cnnlab.storage.run_record import RunRecord
 
 pytestmark = pytest.mark.slow
 PROGRAM = """
-import json, sys
+import json, signal, sys
 from pathlib import Path
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.foreground import TrainingTask, train_all
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in its background without it
 tasks = [TrainingTask(name, Experiment.from_json(text), Path(folder), command)
          for name, text, folder, command in json.loads(sys.argv[1])]
 print(train_all(tasks))

@@ -77,7 +77,7 @@ def test_a_standby_worker_takes_over_the_lock_and_the_log_of_its_job(home, worke
     process = hand_over(pool, home)
     log, lock = home / "run" / "worker.log", home / "run" / "lock"
     assert process_lock.is_locked(lock)  # from the moment of the hand-over
-    wait_for(lambda: log.read_text() == "trains {} True\n", tell=log.read_text)
+    wait_for(lambda: log.read_text().endswith("trains {} True\n"), tell=log.read_text)
     owner = process_lock.lock_owner(lock)
     assert owner.pid == process.pid and owner.inherited
     process.kill()
