@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 
 import pytest
 
@@ -24,6 +25,16 @@ print([name for name in names if name in sys.modules])
 def test_pages_and_altair_are_imported_and_neither_the_entry_point_nor_tensorflow():
     done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "['cnnlab.pages.look_inside', 'cnnlab.pages.compare', 'altair']"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not find_spec(warm_up.UNUSED_GRAMMAR), reason="JupyterLab's packages are not installed")
+@pytest.mark.parametrize(("first", "grammar"), [("import altair", "lark"), (LOADED, "None")], ids=["altair", "pages"])
+def test_altair_alone_compiles_a_grammar_that_the_server_does_without(first, grammar):
+    """If Altair alone does not, the line in `import_pages` is no longer needed."""
+    program = f"{first}\nprint('lark' if 'lark' in sys.modules else sys.modules['rfc3987_syntax'])"
+    done = subprocess.run([sys.executable, "-c", f"import sys\n{program}"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == grammar
 
 
 def test_the_server_answers_while_the_pages_are_imported(monkeypatch):

@@ -8,10 +8,12 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from cnnlab import settings
@@ -28,6 +30,7 @@ VIEW_INTERVAL = 5  # every fifth shows the next view, the others the next image
 BROWSER_TIMEOUT_MS = 120_000
 SERVER_START_SECONDS = 60.0
 POLL_SECONDS = 0.05
+EMPTY_APP = 'import streamlit as st\nst.title("empty")\n'
 
 
 def bench_page(options: BenchOptions) -> None:
@@ -37,11 +40,7 @@ def bench_page(options: BenchOptions) -> None:
     with sync_playwright() as playwright:
         chromium = os.environ.get("CNNLAB_CHROMIUM") or shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_FLAGS))
-        seconds = []
-        for number in range(options.rounds):
-            seconds.append(time_first_page(browser))
-            print_progress(f"first page {number + 1} of {options.rounds}: {seconds[-1]:.2f} s")
-        print(f"first page visible after {statistics.median(seconds):.2f} s (median of {len(seconds)})")
+        print_first_page(browser, options.rounds)
         with server() as (address, process):
             tab = browser.new_page(viewport={"width": 1280, "height": 900})
             tab.set_default_timeout(BROWSER_TIMEOUT_MS)
@@ -50,13 +49,30 @@ def bench_page(options: BenchOptions) -> None:
             print_memory_growth(tab, address, process.pid)
 
 
+def print_first_page(browser: Any, rounds: int) -> None:
+    """Print the median seconds until the first page is visible, of this app and of an empty one, in turns."""
+    ours, empty = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "empty.py"
+        script.write_text(EMPTY_APP)
+        for number in range(rounds):
+            empty.append(time_first_page(browser, str(script)))
+            ours.append(time_first_page(browser))
+            print_progress(f"first page {number + 1} of {rounds}: {ours[-1]:.2f} s, of an empty app {empty[-1]:.2f} s")
+    median, reference = statistics.median(ours), statistics.median(empty)
+    print(
+        f"first page visible after {median:.2f} s, that of an empty Streamlit app after {reference:.2f} s "
+        f"(ratio {median / reference:.2f}, medians of {rounds})"
+    )
+
+
 @contextlib.contextmanager
-def server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run the app on a free port with `streamlit run`; yields its address and its process, and stops it at the end."""
+def server(script: str = "streamlit_app.py") -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run a script on a free port with `streamlit run`; yields its address and its process, and stops it at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
     command += ["--server.address", "127.0.0.1"]
     process = subprocess.Popen(command, cwd=settings.REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -67,11 +83,11 @@ def server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         process.wait()
 
 
-def time_first_page(browser: Any) -> float:
+def time_first_page(browser: Any, script: str = "streamlit_app.py") -> float:
     """Seconds from `streamlit run` to the heading of the first page, in a browser that is already open."""
     tab = browser.new_page()
     started = time.perf_counter()
-    with server() as (address, _):
+    with server(script) as (address, _):
         tab.goto(address)
         tab.get_by_role("heading").first.wait_for()
         seconds = time.perf_counter() - started

@@ -8,6 +8,7 @@ import contextlib
 import importlib
 import logging
 import pkgutil
+import sys
 import threading
 from collections.abc import AsyncIterator
 
@@ -15,10 +16,17 @@ from cnnlab.operating_system.c_library import limit_malloc_cache
 
 logger = logging.getLogger("cnnlab.warm_up")
 PACKAGES = ("cnnlab.pages", "cnnlab.rendering")
+# Altair imports jsonschema, and that, where this package is installed (JupyterLab brings it), compiles a grammar of
+# international addresses: two seconds, for a format that no chart has. jsonschema does without it.
+UNUSED_GRAMMAR = "rfc3987_syntax"
 
 
 def import_pages() -> None:
-    """Import every module of PACKAGES but the entry point, which Streamlit runs; one log line where one fails."""
+    """Import every module of PACKAGES but the entry point, which Streamlit runs; one log line where one fails.
+
+    UNUSED_GRAMMAR is not imported in this process, unless it was before.
+    """
+    sys.modules.setdefault(UNUSED_GRAMMAR, None)  # type: ignore[arg-type]  # the import system's own "not there"
     for package in PACKAGES:
         folders = importlib.import_module(package).__path__
         for module in pkgutil.walk_packages(folders, f"{package}."):
