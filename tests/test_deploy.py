@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -431,6 +432,14 @@ def test_a_backup_taken_while_everything_goes_on_brings_back_queue_runs_settings
     secret = signing_key().secret
     (old / "data").mkdir()
     (old / "data" / "large.npy").write_bytes(bytes(1000))
+    for name in ("lessons/own.toml", "networks/own-1/network.json", "sweeps/own.json"):
+        (old / name).parent.mkdir(parents=True)
+        (old / name).write_text(name)
+    answers = sqlite3.connect(old / "lessons.sqlite")
+    answers.execute("PRAGMA journal_mode = WAL")
+    answers.execute("CREATE TABLE answers (text)")
+    answers.execute("INSERT INTO answers VALUES ('the gap grows')")
+    answers.commit()  # stays open as well
     queue.submit(waiting, "ada")  # stays open, its last change in the WAL only
     assert backup(old, str(archive)).returncode == 0
     with tarfile.open(archive) as content:
@@ -444,6 +453,11 @@ def test_a_backup_taken_while_everything_goes_on_brings_back_queue_runs_settings
     assert run_retention.is_pinned(done.key)
     assert settings.current().jobs_per_person == 7
     assert signing_key().secret == secret
+    assert sqlite3.connect(new / "lessons.sqlite").execute("SELECT text FROM answers").fetchall() == [
+        ("the gap grows",)
+    ]
+    for name in ("lessons/own.toml", "networks/own-1/network.json", "sweeps/own.json"):
+        assert (new / name).read_text() == name
 
 
 def test_a_backup_is_never_restored_over_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,7 @@ def test_what_sets_up_is_what_the_readme_says():
 
 
 @pytest.mark.slow
+@pytest.mark.posix
 @pytest.mark.parametrize(("page", "block"), RUNS, ids=[block.splitlines()[0] for _, block in RUNS])
 def test_the_commands_on_a_page_run(page, block, clone):
     if ARCHIVE in block and not (clone / ARCHIVE).exists():
@@ -85,6 +86,7 @@ def test_the_commands_on_a_page_run(page, block, clone):
 
 
 @pytest.mark.slow
+@pytest.mark.posix
 @pytest.mark.parametrize(("page", "block"), STARTS, ids=[block for _, block in STARTS])
 def test_a_command_that_starts_the_app_starts_it(page, block, clone):
     port = free_port()
