@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cnnlab.analysis.statistics import adjust_for_multiple_comparisons, unpaired_difference
+from cnnlab.analysis.statistics import Estimate, adjust_for_multiple_comparisons, unpaired_difference
 from cnnlab.comparison import (
     ACCURACY,
     INFERENCE_GAP,
@@ -84,12 +84,7 @@ def judge(measure: str, comparisons: Sequence[Comparison]) -> Judgment:
     """One verdict over all comparisons, whose p values are adjusted for their number."""
     adjusted = adjust_for_multiple_comparisons([comparison.estimate for comparison in comparisons])
     findings = tuple(
-        Finding.CHANCE
-        if not (estimate.is_significant and comparison.is_steady)
-        else Finding.AS_CLAIMED
-        if estimate.value > 0
-        else Finding.OPPOSITE
-        for estimate, comparison in zip(adjusted, comparisons, strict=True)
+        _finding(estimate, comparison.is_steady) for estimate, comparison in zip(adjusted, comparisons, strict=True)
     )
     if Finding.OPPOSITE in findings:
         verdict = Verdict.FAILS
@@ -100,6 +95,12 @@ def judge(measure: str, comparisons: Sequence[Comparison]) -> Judgment:
     else:
         verdict = Verdict.MOSTLY
     return Judgment(measure, verdict, tuple(comparisons), findings)
+
+
+def _finding(adjusted: Estimate, is_steady: bool) -> Finding:
+    if not (adjusted.is_significant and is_steady):
+        return Finding.CHANCE
+    return Finding.AS_CLAIMED if adjusted.value > 0 else Finding.OPPOSITE
 
 
 @dataclass(frozen=True)
