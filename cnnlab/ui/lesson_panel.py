@@ -109,7 +109,7 @@ def follow_class(lesson: OpenLesson) -> None:
     follows = lesson.lesson_class.follow and st.session_state.get(SESSION_OPENED) != opened
     st.session_state[SESSION_OPENED] = opened
     if follows:
-        open_state(lesson.step, lesson.shows_result)
+        open_state(lesson.step, lesson.may_see_page(lesson.step))
     if st.session_state.get(lesson_store.SESSION_COVERED) != lesson.hidden_parts:
         st.rerun()
 
@@ -149,7 +149,7 @@ def step_content(lesson: OpenLesson, number: int) -> None:
     if lesson_answers.answer_form(lesson):
         learners.move(lesson_store.lesson_file(), lesson.learner, step.id)
         now = lesson_store.current_lesson()
-        open_state(step, now is not None and now.shows_result)
+        open_state(step, now is not None and now.may_see_page(step))
     if lesson.shows_result:
         lesson_results.draw_result(lesson)
     elif lesson.answer is not None:
@@ -197,8 +197,7 @@ def step_buttons(lesson: OpenLesson, number: int) -> None:
 def go_to(lesson: OpenLesson, step: Step) -> NoReturn:
     """Go to a step and open its state, where it has one that may be seen already."""
     learners.move(lesson_store.lesson_file(), lesson.learner, step.id)
-    answered = bool(lesson.answers.get(step.id))
-    open_state(step, answered or not step.is_prediction)
+    open_state(step, lesson.may_see_page(step))
 
 
 def open_state(step: Step, may_be_seen: bool) -> NoReturn:

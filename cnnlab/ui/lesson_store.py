@@ -78,10 +78,27 @@ class OpenLesson:
     @property
     def hidden_parts(self) -> set[str]:
         """The parts of the app that are hidden at this moment."""
-        answered = {step for step, given in self.answers.items() if given}
-        if self.answer is None or not self.shows_result:
-            answered.discard(self.step.id)
-        return self.sheet.hidden_parts(self.step.id, answered)
+        return self.hidden_at(self.step)
+
+    def hidden_at(self, step: Step) -> set[str]:
+        """The parts of the app that are hidden for who is at this step with the answers so far."""
+        answered = {name for name, given in self.answers.items() if given}
+        if step == self.step and not self.shows_result:
+            answered.discard(step.id)
+        return self.sheet.hidden_parts(step.id, answered)
+
+    def may_see_page(self, step: Step) -> bool:
+        """Whether the page of this step may be seen by who is there with the answers so far."""
+        return step.page not in self.hidden_at(step)
+
+    def sketch_before(self, step: Step) -> tuple[Step, list[float]] | None:
+        """The last sketch without a result of its own before this step, in its chapter, as it was answered."""
+        steps = self.sheet.chapter_of(step).steps
+        for earlier in reversed(steps[: steps.index(step)]):
+            given = self.answers.get(earlier.id)
+            if earlier.kind == "sketch" and not earlier.result and given:
+                return earlier, list(given[-1].content)
+        return None
 
     @property
     def locked_controls(self) -> frozenset[str]:
