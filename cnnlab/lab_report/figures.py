@@ -16,6 +16,7 @@ from cnnlab.data.samples import sample_images
 from cnnlab.explanations.curves import describe_accuracy
 from cnnlab.models.architecture import network_layers
 from cnnlab.rendering import chart_export, charts
+from cnnlab.rendering.color_scale import png_data_uri
 from cnnlab.rendering.feature_map_grid import render_feature_maps
 from cnnlab.storage.run import Run
 
@@ -24,12 +25,12 @@ MIN_GRID_PIXELS = 600  # of the longer side of an enlarged grid
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure: the name of its files, a caption in plain words, PNG, and SVG where it is a chart ("" otherwise)."""
+    """A figure: the name of its files, a caption in plain words, PNG and SVG; the SVG of a wall holds its PNG."""
 
     name: str
     caption: str
     png: bytes
-    svg: str = ""
+    svg: str
 
 
 def run_figure(run: Run) -> Figure:
@@ -64,7 +65,8 @@ def maps_figure(run: Run, params: Mapping[str, str]) -> Figure:
     signed = next(one.signed for one in layers if one.name == layer)
     grid = render_feature_maps(activations[layer][0], signed=signed)
     caption = f"{run.title}, epoch {epoch}: all maps of {layer} for {reference}{describe_changes(off, edited)}."
-    return Figure(f"maps-{run.name}-{layer}-{reference}", caption, enlarge(grid.png))
+    png = enlarge(grid.png)
+    return Figure(f"maps-{run.name}-{layer}-{reference}", caption, png, image_svg(png))
 
 
 def describe_changes(off: Mapping[str, Collection[int]], edited: Collection[int]) -> str:
@@ -92,3 +94,12 @@ def enlarge(png: bytes) -> bytes:
     output = io.BytesIO()
     large.save(output, "PNG")
     return output.getvalue()
+
+
+def image_svg(png: bytes) -> str:
+    """An SVG of the size of this image that holds it and loads nothing; its pixels stay squares at any size."""
+    with Image.open(io.BytesIO(png)) as image:
+        size = f'width="{image.width}" height="{image.height}"'
+        box = f"0 0 {image.width} {image.height}"
+    picture = f'<image {size} style="image-rendering: pixelated" href="{png_data_uri(png)}"/>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="{box}">{picture}</svg>'

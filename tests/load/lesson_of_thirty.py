@@ -75,9 +75,11 @@ class Lesson:
 
     async def hold(self) -> None:
         """Everybody arrives; the teacher leads through the steps."""
-        await self.board.open("admin")
-        await self.board.press("Open", "the key", **{"Or type the teacher's key": KEY})
-        await self.board.close()
+        teacher = Browser(self.lab.url)
+        await teacher.open("admin")
+        await teacher.press("Open", "the key", **{"Or type the teacher's key": KEY})
+        await teacher.close()
+        self.board.token = teacher.token
         await self.board.open("lesson_board", board=self.code)
         people = [asyncio.create_task(student.attend()) for student in self.students]
         await asyncio.sleep(12)
