@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
-from cnnlab.jobs import dispatcher_process
+from cnnlab.jobs import dispatcher_process, nicknames
 from cnnlab.jobs.queue import Queue
 from cnnlab.lessons import answers, classes, learners
 from cnnlab.lessons.lesson_file import LessonFile
@@ -103,6 +103,17 @@ def test_a_text_that_is_saved_says_so_and_can_be_changed(file, saved):
     app = drawn(FORM)
     assert (lesson_answers.SAVED in said(app)) == saved
     assert app.text_area[0].value == ("Memorizing works on known images only." if saved else "")
+
+
+@pytest.mark.slow
+def test_a_person_has_one_nickname_beside_trainings_and_answers(file):
+    nicknames.set_nickname(Queue(), "ada", "Ada")
+    app = drawn("from cnnlab.pages import lesson\nlesson.page()")
+    app.button(key="lesson_open_taster").click().run()
+    assert learners.find_learner(file, "ada").nickname == "Ada"
+    app.text_input[0].set_value("Ada L")
+    next(button for button in app.button if button.label == "Save").click().run()
+    assert learners.find_learner(file, "ada").nickname == nicknames.read_nickname(Queue(), "ada") == "Ada L"
 
 
 def test_the_board_knows_the_trainings_of_a_student_on_every_device(file, home):

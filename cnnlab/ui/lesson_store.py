@@ -1,11 +1,14 @@
 """The lesson of who is looking: the file of answers, the sheet that is open, its class."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
+from cnnlab.jobs import nicknames
+from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.lessons import answers, classes, learners, sheet_files
 from cnnlab.lessons.answers import Answer
 from cnnlab.lessons.classes import LessonClass, Vote
@@ -14,7 +17,7 @@ from cnnlab.lessons.lesson_file import LessonFile
 from cnnlab.lessons.sheet import Sheet, Step
 from cnnlab.lessons.sheet_files import SheetFile, UnknownSheet
 from cnnlab.settings import home
-from cnnlab.ui import app_shell
+from cnnlab.ui import app_shell, cache
 from cnnlab.ui.state import session_key
 
 SESSION_COVERED = session_key("lesson_store.covered")  # what was hidden when the page was last drawn
@@ -126,12 +129,27 @@ def current_lesson() -> OpenLesson | None:
 
 
 def begin(sheet: Sheet, lesson_class: LessonClass | None = None) -> Learner:
-    """Open a sheet for who is looking, in a class where there is one. Raises LessonError."""
-    file = lesson_file()
-    learner = learners.open_sheet(file, app_shell.current_person(), sheet.name, sheet.steps[0].id)
+    """Open a sheet for who is looking, in a class where there is one; with their nickname. Raises LessonError."""
+    file, person = lesson_file(), app_shell.current_person()
+    learner = learners.open_sheet(file, person, sheet.name, sheet.steps[0].id)
+    if not learner.nickname:
+        with suppress(QueueError):
+            learners.set_nickname(file, learner, nicknames.read_nickname(cache.open_queue(), person))
     if lesson_class:
         classes.join_class(file, learner, lesson_class)
     return learner
+
+
+def set_nickname(text: str) -> None:
+    """Give who is looking this nickname, in the lesson and beside their trainings.
+
+    Raises NicknameError, LessonError, QueueError.
+    """
+    person = app_shell.current_person()
+    nickname = nicknames.set_nickname(cache.open_queue(), person, text)
+    file = lesson_file()
+    if file.path.exists() and (learner := learners.find_learner(file, person)):
+        learners.set_nickname(file, learner, nickname)
 
 
 def minutes_since(moment: float | None) -> int:
