@@ -7,12 +7,14 @@ from streamlit.testing.v1 import AppTest
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
+from cnnlab.formatting import percent
 from cnnlab.jobs import dispatcher_process, nicknames
 from cnnlab.jobs.queue import Queue
 from cnnlab.lessons import answers, classes, learners
 from cnnlab.lessons.lesson_file import LessonFile
 from cnnlab.lessons.sheet_files import open_sheet
 from cnnlab.pages.lesson_board import members
+from cnnlab.storage import runs
 from cnnlab.ui import app_shell, lesson_answers, lesson_store
 
 QUESTIONS, TASTER = open_sheet("seven-questions"), open_sheet("taster")
@@ -114,6 +116,40 @@ def test_a_person_has_one_nickname_beside_trainings_and_answers(file):
     app.text_input[0].set_value("Ada L")
     next(button for button in app.button if button.label == "Save").click().run()
     assert learners.find_learner(file, "ada").nickname == nicknames.read_nickname(Queue(), "ada") == "Ada L"
+
+
+PAGES = {
+    "compare": "compare.page()",
+    "train": "st.query_params.update(dataset='cifar10', depth='3', regularizer='dropout', split='test')\ntrain.page()",
+    "look_inside": "st.query_params.update(run='final-3conv-dropout')\nlook_inside.page()",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("covered", [True, False], ids=["covered", "uncovered"])
+def test_results_on_the_test_images_are_not_drawn_while_the_sheet_covers_them(page, covered):
+    parts = QUESTIONS.hidden_parts("q1-predict", set()) - {"compare"} if covered else set()
+    script = f"""
+import streamlit as st
+from cnnlab.pages import {page}
+from cnnlab.ui import control_locks
+control_locks.set_sheet_locks((), {parts!r})
+{PAGES[page]}
+"""
+    app = drawn(script)
+    text = "\n".join([said(app), *(str(element.proto) for element in walk(app._tree.root))])
+    test = runs.open_run("final-3conv-dropout").history()["val_accuracy"][-1]
+    shown = {percent(test, digits) for digits in (1, 2)} | {f"test {percent(test)}", "73.61 %"}
+    found = [words for words in shown if words in text or words.replace(" %", "\N{NO-BREAK SPACE}%") in text]
+    assert bool(found) != covered, found
+
+
+def walk(block):
+    """Every element and block of a page that has a message of its own."""
+    for child in block.children.values():
+        yield from [child] if getattr(child, "proto", None) is not None else []
+        yield from walk(child) if hasattr(child, "children") else []
 
 
 def test_the_board_knows_the_trainings_of_a_student_on_every_device(file, home):

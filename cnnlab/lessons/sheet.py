@@ -7,7 +7,8 @@ from typing import Any
 KINDS = ("text", "choice", "order", "sketch", "run", "pin")
 PREDICTION_KINDS = ("choice", "order", "sketch")  # an answer of these locks once it is given
 PAGES = ("train", "compare", "look_inside", "mistakes")
-HIDEABLE = (*PAGES, "final_models", "train_controls")  # pages, and parts of Compare and Train
+TEST_RESULTS = "final_models"  # every result on the test images, wherever a page shows one
+HIDEABLE = (*PAGES, TEST_RESULTS, "train_controls")  # pages, and parts of them
 
 
 @dataclass(frozen=True, kw_only=True)

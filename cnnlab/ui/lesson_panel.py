@@ -40,7 +40,6 @@ FOLDED_STYLE = f"""<style>
 [data-testid="stMainBlockContainer"] {{ padding-bottom: 5rem; }}
 </style>"""
 COVER_STYLES = {  # parts of a page that are drawn and not shown; `visibility` takes them from the keyboard too
-    "final_models": '[class*="st-key-table2"], [class*="st-key-panel-final"] { visibility: hidden; }',
     "train_controls": '[class*="st-key-f_"], .st-key-train_it, .st-key-train_again { visibility: hidden; }',
 }
 

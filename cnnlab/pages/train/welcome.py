@@ -15,7 +15,7 @@ from cnnlab.pages.train.requested_experiment import on_set_experiment
 from cnnlab.rendering.color_scale import png_data_uri, upscaled_png
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report_models import REPORT, ReportModel
-from cnnlab.ui import cache, class_code
+from cnnlab.ui import cache, class_code, control_locks
 from cnnlab.ui.state import session_key
 from cnnlab.ui.training_request import missing_packages_hint, submit_or_join
 from cnnlab.ui.training_times import expected_duration
@@ -81,7 +81,8 @@ def best_network_button(best: ReportModel) -> None:
         args=(best.experiment,),
     )
     accuracy = percent(best.validation_accuracy, 2)
-    st.caption(f"{best.experiment.title}: {accuracy} of the test images correct in the report.")
+    figure = "" if control_locks.covers_test_results() else f": {accuracy} of the test images correct in the report"
+    st.caption(f"{best.experiment.title}{figure}.")
 
 
 def best_model() -> ReportModel:
