@@ -73,4 +73,6 @@ KINDS = {
     "more_images": Kind((("dropout", "batchnorm"),), data.more_images),
     "time": Kind((), data.time),
     "layers": Kind((MODELS,), layers.layers),
+    "filters": Kind((MODELS,), layers.filters),
+    "probes": Kind((MODELS,), layers.probes),
 }
