@@ -101,6 +101,15 @@ def test_pinned_and_chosen_runs_bring_figures_history_model_and_program(archive)
     assert {row["seed"] for row in results} == {"0"} and all("to" in row["gap (95 % interval)"] for row in results)
 
 
+def test_a_sketch_is_drawn_with_the_measured_curve_over_it(archive):
+    drawn = archive.read("figures/sketch-memorize.svg").decode()
+    assert drawn.count('class="mark-line') == 2  # the sketch and the measured curve
+    assert "Dashed with points: your prediction. Solid: measured." in archive.read("report.html").decode()
+    own = open_sheet("seven-questions").steps[0]  # no measured curve is laid over this one
+    made = make_report(open_sheet("seven-questions"), {own.id: [Answer(own.id, 0, [50.0] * 5, 1.0)]}, "", ())
+    assert made.entries[0].figures[0].svg.count('class="mark-line') == 1
+
+
 def test_the_notebook_runs_in_the_unpacked_folder(archive, tmp_path, monkeypatch):
     archive.extractall(tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -1,6 +1,6 @@
 """`Sheet`, `Chapter` and `Step`: a lab sheet after its file was read and checked."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,10 @@ class Sketch:
     high: float
     x_label: str
     y_label: str
+
+    def within(self, curve: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+        """The part of a curve between the first and the last of `x`."""
+        return [(x, y) for x, y in curve if self.x[0] <= x <= self.x[-1]]
 
 
 @dataclass(frozen=True, kw_only=True)
