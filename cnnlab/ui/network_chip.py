@@ -26,6 +26,7 @@ STYLE = """<style>
   max-width: min(20rem, 45vw); {picture} }}
 .st-key-network_chip button p {{ overflow: hidden; text-overflow: ellipsis; }}
 @media (max-width: 1000px) {{ .st-key-network_chip button {{ max-width: min(11rem, 42vw); }} }}
+@media (min-width: 769px) and (max-width: 900px) {{ .st-key-network_chip button {{ max-width: 6rem; }} }}
 </style>"""
 PICTURE_STYLE = (
     "background: url({uri}) no-repeat 0.3rem center / {size}px; image-rendering: pixelated;"
