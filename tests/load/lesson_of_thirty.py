@@ -92,7 +92,9 @@ class Lesson:
 
     async def lead(self, number: int, step: Step) -> None:
         """One step: time to answer, the tally, the result; then the next step."""
-        print(f"step {number + 1}: {step.kind}, load {os.getloadavg()[0]:.1f}", flush=True)
+        confirmed = sum(len(student.confirmed) for student in self.students)
+        so_far = f"{confirmed} answers confirmed, load {os.getloadavg()[0]:.1f}"
+        print(f"step {number + 1}: {step.kind}, {so_far}", flush=True)
         if number == KILLED_STEP:
             await asyncio.sleep(min(4.0, self.step_seconds / 2))
             await self.kill()
