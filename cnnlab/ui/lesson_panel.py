@@ -7,13 +7,14 @@ sheet nothing is drawn. A page that the sheet covers is not run at all, so neith
 from typing import NoReturn
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from cnnlab.lessons import learners
 from cnnlab.lessons.lesson_schema import LessonError
-from cnnlab.lessons.sheet import Step
+from cnnlab.lessons.sheet import PAGES, Step
 from cnnlab.rendering import palette
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.ui import app_shell, control_locks, lesson_answers, lesson_results, lesson_store
+from cnnlab.ui import app_shell, control_locks, lesson_answers, lesson_results, lesson_store, presence
 from cnnlab.ui.lesson_store import OpenLesson
 from cnnlab.ui.state import session_key
 
@@ -57,7 +58,7 @@ def run_beside(page: st.Page) -> None:
         return
     hidden = lesson.hidden_parts
     control_locks.set_sheet_locks(lesson.locked_controls, hidden)
-    st.session_state[lesson_store.SESSION_COVERED] = hidden
+    st.session_state[lesson_store.SESSION_COVERED] = covered_here(lesson)
     st.html(FOLDED_STYLE if lesson.learner.folded else PANEL_STYLE)
     for part in sorted(hidden & set(COVER_STYLES)):
         st.html(f"<style>{COVER_STYLES[part]}</style>")
@@ -91,6 +92,8 @@ def draw_panel() -> None:
         if lesson is None:
             st.rerun()
         follow_class(lesson)
+        if st.session_state.get(lesson_store.SESSION_COVERED) != covered_here(lesson):
+            st.rerun()  # the page beside shows what is covered now, or covers what is not
         if lesson.learner.folded:
             folded_panel(lesson)
         else:
@@ -101,16 +104,21 @@ def draw_panel() -> None:
 
 
 def follow_class(lesson: OpenLesson) -> None:
-    """Open the state of the class's step, and draw the page again where the teacher has covered or uncovered it."""
+    """Open the page of the class's step, once for each step and once for its result."""
     if lesson.lesson_class is None:
         return
     opened = (lesson.step.id, lesson.shows_result)
     follows = lesson.lesson_class.follow and st.session_state.get(SESSION_OPENED) != opened
     st.session_state[SESSION_OPENED] = opened
     if follows:
-        open_state(lesson.step, lesson.may_see_page(lesson.step))
-    if st.session_state.get(lesson_store.SESSION_COVERED) != lesson.hidden_parts:
-        st.rerun()
+        open_page(lesson.step, lesson.may_see_page(lesson.step))
+
+
+def covered_here(lesson: OpenLesson) -> tuple[frozenset[str], frozenset[str]]:
+    """What the sheet covers of the page that is shown, and the controls that it locks."""
+    here = st.session_state.get(presence.SESSION_PAGE)
+    hidden = frozenset(part for part in lesson.hidden_parts if part == here or part not in PAGES)
+    return hidden, lesson.locked_controls
 
 
 def folded_panel(lesson: OpenLesson) -> None:
@@ -200,8 +208,17 @@ def go_to(lesson: OpenLesson, step: Step) -> NoReturn:
 
 
 def open_state(step: Step, may_be_seen: bool) -> NoReturn:
-    """Open the page of a step with its parameters; the page at hand again where there is none."""
+    """Open the page of a step where it may be seen; draw the panel again."""
+    open_page(step, may_be_seen)
+    try:
+        st.rerun(scope="fragment")
+    except StreamlitAPIException:  # the whole page is being drawn, and the panel with it
+        st.rerun()
+
+
+def open_page(step: Step, may_be_seen: bool) -> None:
+    """Open the page of a step with its parameters, where it may be seen and is not what is shown already."""
     pages = st.session_state.get(app_shell.SESSION_PAGES, {})
-    if may_be_seen and step.page in pages:
+    is_shown = st.session_state.get(presence.SESSION_PAGE) == step.page and st.query_params.to_dict() == step.params
+    if may_be_seen and step.page in pages and not is_shown:
         st.switch_page(pages[step.page], query_params=dict(step.params))
-    st.rerun()

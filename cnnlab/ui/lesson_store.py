@@ -20,7 +20,7 @@ from cnnlab.settings import home
 from cnnlab.ui import app_shell, cache
 from cnnlab.ui.state import session_key
 
-SESSION_COVERED = session_key("lesson_store.covered")  # what was hidden when the page was last drawn
+SESSION_COVERED = session_key("lesson_store.covered")  # what was covered and locked when the page was last drawn
 SHEETS_SECONDS = 2.0
 
 

@@ -70,6 +70,7 @@ class Browser:
         self.texts: list[str] = []  # what the page says in its alerts and exceptions, since the last whole run
         self.query = self.page = self.path = ""
         self.charts = 0  # drawn by the last whole run
+        self.step = ""  # 'Step 3 of 22', of the lesson panel
         self.asked: list[Asked] = []
         self.timers: dict[str, tuple[float, asyncio.Task[None]]] = {}
         self.kept: dict[str, list[Any]] = {}  # large messages by hash: message, run of the last use
@@ -142,7 +143,7 @@ class Browser:
         """Give several widgets other values by key, in one message."""
         for key, value in changes.items():
             self._set(self._existing(key), value)
-        return await self._ask(what, None)
+        return await self._ask(what, "")
 
     async def pick(self, chart: str, number: int, what: str) -> float:
         """Click on a square of a picture of maps."""
@@ -270,6 +271,8 @@ class Browser:
         elif kind == "imgs":
             for picture in element.imgs:
                 self._fetch(picture.url)
+        elif kind == "progress" and element.text.startswith("Step "):
+            self.step = element.text
         self.charts += kind == "vega_lite_chart"
         if getattr(element, "id", ""):
             self.drawn.add(element.id)

@@ -61,6 +61,7 @@ class Lesson:
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.recovery: dict[str, list[float]] = defaultdict(list)  # the same soon after the kill
         self.killed_at = self.answering_again = 0.0  # monotonic seconds
+        self.own_seconds = self.own_share = self.web_share = 0.0  # of the processor, since the server is back
         self.back: list[float] = []  # when each student's page was back
         self.trouble: list[str] = []
         self.students = [Student(self, number) for number in range(students)]
@@ -86,6 +87,9 @@ class Lesson:
         await self.board.choose(f"lesson_board_follow_{self.code}", True, "follow me")
         for number, step in enumerate(self.steps):
             await self.lead(number, step)
+        lasted = time.monotonic() - self.answering_again
+        self.own_share = (cpu_seconds(os.getpid()) - self.own_seconds) / lasted
+        self.web_share = cpu_seconds(self.lab.web_pid) / lasted
         for person in people:
             person.cancel()
         self.trouble += [repr(end) for end in await asyncio.gather(*people, return_exceptions=True) if failed(end)]
@@ -113,7 +117,7 @@ class Lesson:
         os.kill(self.lab.web_pid, signal.SIGKILL)
         self.killed_at = time.monotonic()
         await asyncio.to_thread(self.lab.start_web)
-        self.answering_again = time.monotonic()
+        self.answering_again, self.own_seconds = time.monotonic(), cpu_seconds(os.getpid())
         await self.board.reconnect()
 
     def unanswered(self) -> int:
@@ -140,22 +144,23 @@ def describe(held: Lesson, training: bool) -> int:
     for what, values in sorted(held.recovery.items()):
         found.tell(f"within {RECOVERY_SECONDS:.0f} s of the kill: {what}", told(sorted(values)))
     found.tell("from SIGKILL to the restarted server's first answer", f"{held.answering_again - held.killed_at:.1f} s")
-    found.tell(
-        "from SIGKILL to the last student's page", f"{max(held.back) - held.killed_at:.1f} s (n={len(held.back)})"
-    )
+    last = max(held.back, default=float("nan")) - held.killed_at
+    found.tell("from SIGKILL to the last student's page", f"{last:.1f} s (n={len(held.back)})")
     confirmed = sum(len(student.confirmed) for student in students)
     lost = [one for student in students for one in student.lost(held.file)]
     found.tell("confirmed answers lost", f"{len(lost)} of {confirmed}", "none", not lost)
     found.tell("answers sent twice, the first not confirmed", sum(student.again for student in students))
     found.tell("answers missing at the end", held.unanswered(), "none", held.unanswered() == 0)
-    asked = [student.asked_for for student in students if student.asked_for]
-    gone = [one for one in asked if held.lab.queue.for_key(one.key) is None]
-    found.tell("trainings asked for and lost", f"{len(gone)} of {len(asked)}", "none", not gone and bool(asked))
-    done = sum(job.state == "done" for one in asked if (job := held.lab.queue.for_key(one.key)))
+    late = sum(student.too_late for student in students)
+    found.tell("answers sent while the teacher went on to the next step, not confirmed", late)
+    queue = held.lab.queue
+    asked = [queue.jobs_for(student.person) for student in students if student.has_asked]
+    gone = sum(not jobs for jobs in asked)
+    found.tell("trainings asked for and lost", f"{gone} of {len(asked)}", "none", not gone and bool(asked))
+    done = sum(any(job.state == "done" for job in jobs) for jobs in asked)
     found.tell("of them trained by the end", done if training else "not asked of this measurement")
-    found.tell(
-        "web process", f"{memory(held.lab.web_pid)[0]:.0f} MB, {cpu_seconds(held.lab.web_pid):.0f} s of processor"
-    )
+    share = f"{memory(held.lab.web_pid)[0]:.0f} MB, {held.web_share:.0%} of a core; this script {held.own_share:.0%}"
+    found.tell("the restarted web process", share)
     complaints = held.lab.complaints()
     found.tell("lines of the logs with an error", len(complaints), "none", not complaints)
     found.tell("pages that say something is wrong", len(held.trouble), "none", not held.trouble)

@@ -43,8 +43,9 @@ class Student:
         self.lesson, self.number, self.chance = lesson, number, random.Random(number)
         self.browser = Browser(lesson.lab.url, lesson.note)
         self.confirmed: dict[tuple[str, int], Any] = {}  # content by step and round
-        self.asked_for: Experiment | None = None
+        self.wants_training, self.has_asked = number < RUNNERS, False
         self.sent: set[tuple[str, int]] = set()
+        self.too_late = 0  # answers after which the page showed another step
         self.again = 0  # how often an answer was given twice, because the first was not confirmed
 
     async def attend(self) -> None:
@@ -56,6 +57,8 @@ class Student:
                 await self.work()
             except (NotAnswered, OSError, ConnectionClosed):
                 await self.come_back()
+            except LookupError as error:  # a page was drawn anew between two looks at it
+                self.lesson.trouble.append(f"student {self.number}: {error}")
 
     async def come_back(self) -> None:
         """Connect again, as often as it takes."""
@@ -75,7 +78,7 @@ class Student:
             await asyncio.sleep(self.chance.uniform(*THINKING))
             if self.form() == asked:
                 await self.answer(*asked)
-        elif self.asked_for is None and self.number < RUNNERS and self.may_train():
+        elif self.wants_training and self.may_train():
             await self.train()
         elif self.chance.random() < 0.1 and self.browser.find("inspect.image_controls.next"):
             await self.browser.press("inspect.image_controls.next", "another picture")
@@ -111,23 +114,33 @@ class Student:
         self.sent.add(sent)
         await self.browser.press(button, f"answer: {step.kind}", **fields)
         self.lesson.trouble += self.browser.texts
-        if not self.browser.texts and (not step.is_prediction or self.button(key) is None):
+        place = f"Step {self.lesson.sheet.index(step_id) + 1} of"
+        if not self.browser.step.startswith(place):  # the class went on in the meantime, so nothing tells whether
+            self.too_late += 1  # the answer was taken
+        elif not self.browser.texts and (not step.is_prediction or self.button(key) is None):
             self.confirmed[sent] = content
 
     async def train(self) -> None:
-        """Ask for a training with a seed of one's own."""
-        await self.browser.choose("f_seed", float(100 + self.number), "another seed")
+        """Ask for a training with a seed of one's own, once."""
+        self.wants_training = False
+        await self.browser.fill("another seed", f_dataset="Shapes", f_seed=float(100 + self.number))
         if self.browser.find("Train it"):
             await self.browser.press("Train it", "asking for a training")
-            if not self.browser.texts:
-                self.asked_for = Experiment(dataset="shapes", depth=2, seed=100 + self.number)
+            self.has_asked = not self.browser.texts
+
+    @property
+    def person(self) -> str:
+        """The name of this browser in the queue and in the lesson."""
+        return person_name(token_subject(self.browser.token) or "")
 
     def lost(self, file: LessonFile) -> list[tuple[str, int]]:
         """The confirmed answers that the file does not hold."""
-        learner = learners.find_learner(file, person_name(token_subject(self.browser.token) or ""))
+        learner = learners.find_learner(file, self.person)
         kept = answers.answers_of(file, learner, self.lesson.sheet.name) if learner else {}
         stored = {(one.step, one.round): one.content for given in kept.values() for one in given}
-        return [sent for sent, content in self.confirmed.items() if not same(stored.get(sent), content)]
+        lost = [sent for sent, content in self.confirmed.items() if not same(stored.get(sent), content)]
+        self.lesson.trouble += [f"{one}: {self.confirmed[one]} was sent, {stored.get(one)} is stored" for one in lost]
+        return lost
 
 
 def same(stored: Any, sent: Any) -> bool:
