@@ -8,6 +8,7 @@ import pytest
 import segno
 from chrome import CONTRAST, NARROW, WIDE, scrolls_sideways, served, settled, steady_box, wait_until
 from PIL import Image
+from playwright.sync_api import expect
 from run_factories import write_home, write_run
 
 from cnnlab.data.samples import sample_images
@@ -184,7 +185,7 @@ def test_the_link_opens_filters_kernel_and_what_if_for_somebody_else(app, new_ta
     second.goto(link)
     settled(second)
     second.get_by_text("test image 4: frog").wait_for()
-    assert second.get_by_role("slider", name="Brighter").get_attribute("aria-valuenow") == "5"
+    expect(second.get_by_role("slider", name="Brighter")).to_have_value("5")
     assert (
         second.get_by_role("switch", name="Mirrored").or_(second.get_by_role("checkbox", name="Mirrored")).is_checked()
     )
