@@ -29,11 +29,11 @@ PANEL_STYLE = f"""<style>
 [data-testid="stLayoutWrapper"]:has(> .st-key-{STEP_BUTTONS}) {{
   position: sticky; bottom: 0; margin-top: auto; z-index: 1; padding: 0.5rem 0 1rem;
   background: {palette.PANEL_BACKGROUND}; border-top: 1px solid {palette.PANEL_BORDER}; }}
-[data-testid="stMainBlockContainer"] {{ padding-right: 24.5rem; }}
+[data-testid="stMainBlockContainer"] {{ padding-right: 24.5rem; padding-left: 2rem; }}
 {NARROW} {{
   .st-key-{PANEL} {{ top: auto; width: 100%; left: 0; height: 45vh; border-left: 0;
     border-top: 1px solid {palette.PANEL_BORDER}; }}
-  [data-testid="stMainBlockContainer"] {{ padding-right: 1rem; padding-bottom: 50vh; }}
+  [data-testid="stMainBlockContainer"] {{ padding-right: 1rem; padding-left: 1rem; padding-bottom: 50vh; }}
 }}
 </style>"""
 FOLDED_STYLE = f"""<style>

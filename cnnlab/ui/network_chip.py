@@ -21,16 +21,15 @@ WITHOUT_CHIP = ("admin", "lesson_board")  # pages of the teacher, which are abou
 PICTURE_PIXELS = 20
 LINKS = {"look_inside": ("Look inside", ":material/visibility:"), "mistakes": ("Its mistakes", ":material/close:")}
 STYLE = """<style>
-.st-key-network_chip {{ width: auto !important; }}
-.st-key-network_chip button {{ border-left: 0.35rem solid {color} !important; border-radius: 0.3rem;
-  max-width: min(20rem, 45vw); {picture} }}
-.st-key-network_chip button p {{ overflow: hidden; text-overflow: ellipsis; }}
-@media (max-width: 1000px) {{ .st-key-network_chip button {{ max-width: min(11rem, 42vw); }} }}
-@media (min-width: 769px) and (max-width: 900px) {{ .st-key-network_chip button {{ max-width: 6rem; }} }}
+.st-key-corner > * {{ flex: 0 0 auto !important; }}
+.st-key-network_chip {{ width: auto !important; border-left: 0.35rem solid {color}; border-radius: 0.3rem; {picture} }}
+.st-key-network_chip button p {{ max-width: min(18rem, 30vw); overflow: hidden; text-overflow: ellipsis; }}
+@media (max-width: 1000px) {{ .st-key-network_chip button p {{ max-width: min(9rem, 28vw); }} }}
+@media (min-width: 769px) and (max-width: 900px) {{ .st-key-network_chip button p {{ max-width: 4rem; }} }}
 </style>"""
 PICTURE_STYLE = (
     "background: url({uri}) no-repeat 0.3rem center / {size}px; image-rendering: pixelated;"
-    " padding-left: calc({size}px + 0.6rem) !important;"
+    " padding-left: calc({size}px + 0.3rem);"
 )
 
 
