@@ -13,20 +13,13 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+from cnnlab.datasets import DATASETS, DatasetInfo
 from cnnlab.regularizers import REGULARIZERS
 
-DATASETS = ("cifar10", "shapes")
 SPLITS = ("validation", "test")
 OPTIMIZERS = ("adam", "sgd", "rmsprop")
 PRECISIONS = ("float32", "bfloat16")
 AUGMENTATIONS = ("none", "flip_shift")  # of the training images, see `data.augmentation`
-TRAIN_IMAGE_COUNTS = {  # (default, maximum), for each data set and split
-    ("cifar10", "validation"): (40_000, 40_000),
-    ("cifar10", "test"): (50_000, 50_000),
-    ("shapes", "validation"): (2_000, 10_000),
-    ("shapes", "test"): (2_000, 10_000),
-}
-VALIDATION_IMAGE_COUNTS = {"cifar10": 10_000, "shapes": 1_000}  # of the validation set and of the test set alike
 TRAIN_EVAL_IMAGES = 5_000  # the first training images, at most so many, evaluated after each epoch in inference mode
 INTEGER_RANGES = {  # field: (minimum, maximum)
     "depth": (1, 4),
@@ -45,7 +38,7 @@ NUMERIC_FIELDS = {  # every field that is a number, with its type on the command
     "label_noise": float,
 }
 CHOICES = {
-    "dataset": DATASETS,
+    "dataset": tuple(DATASETS),
     "split": SPLITS,
     "regularizer": tuple(REGULARIZERS),
     "optimizer": OPTIMIZERS,
@@ -115,12 +108,18 @@ class Experiment:
         strength = default_strength if self.strength is None else self.strength
         self._set_normalized("strength", check_float("strength", strength, low_strength, high_strength))
         self._set_normalized("label_noise", check_float("label_noise", self.label_noise, *LABEL_NOISE_RANGE))
-        default_images, max_images = TRAIN_IMAGE_COUNTS[self.dataset, self.split]
-        images = default_images if self.train_images is None else self.train_images
-        self._set_normalized("train_images", check_integer("train_images", images, 1, max_images))
+        info = self.dataset_info
+        images = info.usual_train_images(self.split) if self.train_images is None else self.train_images
+        most = info.max_train_images(self.split)
+        self._set_normalized("train_images", check_integer("train_images", images, 1, most))
 
     def _set_normalized(self, name: str, value: float) -> None:
         object.__setattr__(self, name, value)  # the dataclass is frozen; called in __post_init__ only
+
+    @property
+    def dataset_info(self) -> DatasetInfo:
+        """What is known of its data set without the images."""
+        return DATASETS[self.dataset]
 
     @property
     def train_eval_images(self) -> int:
@@ -130,7 +129,8 @@ class Experiment:
     @property
     def validation_images(self) -> int:
         """How many images the validation accuracy is measured on: of the test set for split "test"."""
-        return VALIDATION_IMAGE_COUNTS[self.dataset]
+        info = self.dataset_info
+        return info.test_images if self.split == "test" else info.validation_images
 
     def without_regularizer(self) -> "Experiment":
         """The same experiment without a regularizer: the plain network that this one is compared with."""
@@ -202,7 +202,7 @@ class Experiment:
 
     def _non_default_parts(self) -> list[str]:
         default = Experiment(dataset=self.dataset, split=self.split)
-        parts = ["shapes"] if self.dataset == "shapes" else []
+        parts = [self.dataset_info.word] if self.dataset != "cifar10" else []
         parts += ["final"] if self.split == "test" else []
         for name, unit in (("train_images", "images"), ("epochs", "epochs"), ("filters", "filters")):
             if (value := getattr(self, name)) != getattr(default, name):

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from cnnlab import data, formatting, settings, training_packages
 from cnnlab.data import download, shapes
+from cnnlab.datasets import DATASETS
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import conclusions, curves, training_progress
 from cnnlab.jobs import dispatcher_process, nicknames
@@ -231,7 +232,7 @@ def test_the_samples_of_the_first_visit_are_one_of_each_class():
     images, names = welcome.shape_samples()
     assert names == shapes.CLASSES and images.shape == (10, 32, 32, 3)
     assert len({image.tobytes() for image in images}) == 10
-    assert welcome.samples_html("Shapes", images, names).count("<img") == 10
+    assert welcome.samples_html(DATASETS["shapes"], images, names).count("<img") == 10
 
 
 @pytest.mark.parametrize(

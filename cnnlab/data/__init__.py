@@ -8,9 +8,8 @@ import importlib
 from dataclasses import dataclass
 
 from cnnlab.array_types import PixelArray
-from cnnlab.experiment import DATASETS, Experiment
-
-VALIDATION_START = {"cifar10": 40_000, "shapes": 10_000}
+from cnnlab.datasets import DATASETS
+from cnnlab.experiment import Experiment
 
 
 class DatasetMissing(LookupError):
@@ -68,7 +67,7 @@ def split_dataset(dataset: Dataset, experiment: Experiment) -> DataSplit:
     The report's split: train on the first 40,000 training images, validate on the last 10,000; its final models train
     on all 50,000 and are validated, as in the report, on the 10,000 test images.
     """
-    end, start = experiment.train_images, VALIDATION_START[dataset.name]
+    end, start = experiment.train_images, experiment.dataset_info.train_images
     if experiment.split == "test":
         x_val, y_val = dataset.x_test, dataset.y_test
     else:

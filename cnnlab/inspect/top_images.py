@@ -14,7 +14,6 @@ from cnnlab.inspect.context import InspectContext
 from cnnlab.inspect.notice import notice
 from cnnlab.jobs import shipped_top_images
 from cnnlab.jobs.shipped_top_images import TopImages
-from cnnlab.models.architecture import CLASS_COUNT
 from cnnlab.storage.imported_networks import Network
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, query_state, selection
@@ -75,8 +74,9 @@ def purity_sentence(context: InspectContext, found: TopImages, image_set: ImageS
         relu = context.relu_name(conv)
         purities.append(class_purity(image_set.labels, found.examples[relu].images[~found.dead[relu]]))
     count = found.examples[context.relu_name(names[0])].images.shape[1]
-    chance = expected_purity(count, CLASS_COUNT) if image_set.complete else None
-    return notices.purity_notice(names, (purities[0], purities[1]), count, chance)
+    classes = len(image_set.classes)
+    chance = expected_purity(count, classes) if image_set.complete else None
+    return notices.purity_notice(names, (purities[0], purities[1]), count, classes, chance)
 
 
 def layer_images(context: InspectContext, image_set: ImageSet, found: TopImages, conv: str) -> None:

@@ -13,6 +13,7 @@ from cnnlab.analysis.kernels import replace_kernel
 from cnnlab.array_types import PixelArray
 from cnnlab.data import load_dataset
 from cnnlab.data.samples import sample_images
+from cnnlab.datasets import DATASETS
 from cnnlab.explanations.curves import describe_accuracy
 from cnnlab.models.architecture import network_layers
 from cnnlab.rendering import chart_export, charts
@@ -79,8 +80,9 @@ def read_image(reference: str) -> PixelArray:
     kind, _, number = reference.partition("-")
     if kind == "sample":
         return np.asarray(sample_images()[0][int(number)])
-    if kind in ("test", "shapes"):
-        return np.asarray(load_dataset("cifar10" if kind == "test" else "shapes").x_test[int(number)])
+    for name, info in DATASETS.items():
+        if kind == info.image_prefix:
+            return np.asarray(load_dataset(name).x_test[int(number)])
     raise ValueError(f"Expected an image of a data set. Received: {reference[:40]!r}")
 
 

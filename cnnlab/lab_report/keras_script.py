@@ -12,7 +12,6 @@ labels, test_labels = labels[:, 0], test_labels[:, 0]""",
     "shapes": """data = np.load(Path(__file__).with_name("shapes.npz"))
 images, labels, test_images, test_labels = (data[name] for name in ("x_train", "y_train", "x_test", "y_test"))""",
 }
-VALIDATION_START = {"cifar10": 40_000, "shapes": 10_000}
 TEMPLATE = '''"""{title}: trained as in CNN Lab. Run: python {file} [--epochs N]"""
 
 import argparse
@@ -60,7 +59,7 @@ if __name__ == "__main__":
 def keras_script(experiment: Experiment, file: str) -> str:
     """The program of an experiment, to be saved under the name `file`."""
     layers = network_layers(experiment)
-    start = VALIDATION_START[experiment.dataset]
+    start = experiment.dataset_info.train_images
     held_out = f"images[{start}:], labels[{start}:]"
     return TEMPLATE.format(
         title=experiment.title,

@@ -11,20 +11,18 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cnnlab.array_types import PixelArray
-from cnnlab.data import cifar10, is_dataset_available, shapes
+from cnnlab.data import is_dataset_available
 from cnnlab.data.samples import sample_images
+from cnnlab.datasets import DATASETS
 from cnnlab.rendering.color_scale import image_grid_png
 from cnnlab.storage.imported_networks import ImportedNetwork, Network
 from cnnlab.storage.uploads import UnknownUpload, load_upload
 from cnnlab.ui import cache
 
-CLASSES = {"cifar10": cifar10.CLASSES, "shapes": shapes.CLASSES}
-TEST_IMAGE_PREFIXES = {"cifar10": "test", "shapes": "shapes"}  # the word in the address for a data set's test images
-
 
 def network_classes(network: Network) -> tuple[str, ...]:
     """The names of the network's classes by output."""
-    return network.classes if isinstance(network, ImportedNetwork) else CLASSES[network.dataset]
+    return network.classes if isinstance(network, ImportedNetwork) else network.dataset_info.classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +37,7 @@ class ImageSet:
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of the classes by label."""
-        return CLASSES[self.dataset]
+        return DATASETS[self.dataset].classes
 
     def indices(self, label: int | None) -> NDArray[np.int64]:
         """The images of this class, or all, as numbers."""
@@ -47,7 +45,7 @@ class ImageSet:
 
     def image_name(self, number: int) -> str:
         """The image's name in the address."""
-        return f"{TEST_IMAGE_PREFIXES[self.dataset] if self.complete else 'sample'}-{number}"
+        return f"{DATASETS[self.dataset].image_prefix if self.complete else 'sample'}-{number}"
 
     def neighbor(self, number: int, label: int | None, by: int) -> int:
         """The index of the image `by` steps further in the class, cyclic; `number` itself where the class is empty."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import streamlit as st
 
+from cnnlab.datasets import DATASETS
 from cnnlab.experiment import NUMERIC_FIELDS, Experiment, ExperimentError
 from cnnlab.models.architecture import Layer
 from cnnlab.rendering.markdown import escape_markdown
@@ -25,7 +26,7 @@ from cnnlab.storage.runs import DamagedRun, UnknownRun
 from cnnlab.ui.state import session_key, url_param
 
 IMAGE_PATTERN = re.compile(r"(?P<kind>sample|test|shapes)-(?P<number>[0-9]{1,5})|photo-[0-9a-f]{16}")
-IMAGE_COUNT = {"sample": 20, "test": 10_000, "shapes": 1_000}
+IMAGE_COUNT = {"sample": 20} | {info.image_prefix: info.test_images for info in DATASETS.values()}
 SESSION_SELECTION = session_key("selection.params")  # where the session keeps the words while another page is open
 SESSION_NETWORK = session_key("selection.network")  # the experiment of the selected network, as words of an address
 MAX_QUOTED_CHARACTERS = 40  # letters of a wrong word that are repeated to its author

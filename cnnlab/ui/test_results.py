@@ -26,7 +26,7 @@ OTHER_ORDER = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TestResults:
-    """A network's logits (n, 10) on the test images, their labels (n,), and its predictions."""
+    """A network's logits (n, classes) on the test images, their labels (n,), and its predictions."""
 
     run: Network
     logits: NDArray[Any]

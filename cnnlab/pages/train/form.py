@@ -4,12 +4,11 @@ from typing import Any
 
 import streamlit as st
 
-from cnnlab import formatting
+from cnnlab.datasets import DATASETS
 from cnnlab.experiment import (
     AUGMENTATIONS,
     OPTIMIZERS,
     PRECISIONS,
-    TRAIN_IMAGE_COUNTS,
     Experiment,
     ExperimentError,
     format_decimal,
@@ -59,9 +58,9 @@ def experiment_form(experiment: Experiment) -> None:
 
 def dataset_field(locked: bool) -> None:
     """The control of the data set."""
-    names = formatting.DATASET_NAMES
+    titles = {name: info.title for name, info in DATASETS.items()}
     st.segmented_control(
-        "Data set", list(names), key=DATASET, format_func=names.__getitem__, required=True, width="stretch",
+        "Data set", list(titles), key=DATASET, format_func=titles.__getitem__, required=True, width="stretch",
         on_change=on_change_dataset, disabled=locked,
     )  # fmt: skip
 
@@ -171,7 +170,7 @@ def fill_form(experiment: Experiment) -> None:
     shown: dict[str, Any] = experiment.to_dict()
     if REGULARIZERS[experiment.regularizer].strength is None:
         shown["strength"] = None
-    if experiment.train_images == TRAIN_IMAGE_COUNTS[experiment.dataset, experiment.split][0]:
+    if experiment.train_images == experiment.dataset_info.usual_train_images(experiment.split):
         shown["train_images"] = None
     st.session_state.update({f"f_{name}": value for name, value in shown.items()})
     st.session_state[SESSION_FORM_KEY] = experiment.key
