@@ -1,6 +1,16 @@
-"""`DATASETS`: what is known of each data set without its images: name, title, classes, numbers of images."""
+"""`DATASETS`: what is known of each data set without its images: name, title, classes, numbers of images.
 
+A data set of one's own pictures is no entry of the table: its name is "own-<12 hex digits>-<title>", the digits a
+digest of its pictures and class names, and `own_dataset_info` describes it.
+"""
+
+import re
 from dataclasses import dataclass
+
+OWN_NAME = re.compile(r"own-[0-9a-f]{12}-(?P<title>[A-Za-z0-9][A-Za-z0-9-]{0,23})")
+MIN_CLASSES, MAX_CLASSES = 2, 10
+MAX_CLASS_NAME = 30  # characters
+MAX_PICTURES = 60_000  # of a data set of one's own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,3 +77,50 @@ DATASETS = {
         ),
     )
 }
+
+
+def is_own_dataset(name: str) -> bool:
+    """Whether this is the name of a data set of one's own pictures, be it on this machine or not."""
+    return OWN_NAME.fullmatch(name) is not None
+
+
+def is_class_name(name: str) -> bool:
+    """Whether it has 1 to MAX_CLASS_NAME letters, digits, single spaces and hyphens, the first no hyphen.
+
+    Such a name means nothing in Markdown, HTML, a file name or an address.
+    """
+    plain = all(letter.isalnum() or letter in " -" for letter in name)
+    return plain and 1 <= len(name) <= MAX_CLASS_NAME and name == " ".join(name.split()) and name[0] != "-"
+
+
+def own_dataset_info(name: str, class_names: str, image_counts: str) -> DatasetInfo:
+    """The description of a data set of one's own, from the fields of an experiment.
+
+    class_names: the names by label, separated by commas; image_counts: how many training, validation and test images
+    there are, as "420/90/90". Raises ValueError for anything else.
+    """
+    match, classes = OWN_NAME.fullmatch(name), tuple(class_names.split(","))
+    if match is None or not re.fullmatch(r"[1-9][0-9]{0,4}(/[1-9][0-9]{0,4}){2}", image_counts):
+        raise ValueError(name)
+    train, validation, test = map(int, image_counts.split("/"))
+    fits = MIN_CLASSES <= len(classes) <= MAX_CLASSES and train + validation + test <= MAX_PICTURES
+    if not fits or len(set(classes)) < len(classes) or not all(map(is_class_name, classes)):
+        raise ValueError(name)
+    return DatasetInfo(
+        name=name,
+        title=match["title"],
+        word=match["title"],
+        classes=classes,
+        train_images=train,
+        validation_images=validation,
+        test_images=test,
+        image_prefix="own",
+    )
+
+
+def experiment_fields(info: DatasetInfo) -> dict[str, str]:
+    """The fields of an experiment on this data set: its name and, for one's own, classes and numbers of images."""
+    if not is_own_dataset(info.name):
+        return {"dataset": info.name, "class_names": "", "image_counts": ""}
+    counts = f"{info.train_images}/{info.validation_images}/{info.test_images}"
+    return {"dataset": info.name, "class_names": ",".join(info.classes), "image_counts": counts}

@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from cnnlab.datasets import DATASETS, DatasetInfo
+from cnnlab.datasets import DATASETS, DatasetInfo, experiment_fields, is_own_dataset, own_dataset_info
 from cnnlab.regularizers import REGULARIZERS
 
 SPLITS = ("validation", "test")
@@ -75,6 +75,10 @@ class Experiment:
     Numbers are stored in one form (learning rate 1 becomes 1.0), so equal experiments have equal keys. A new field is
     declared with `added_field`.
 
+    An experiment on one's own pictures has the class names and the numbers of images of its data set too
+    (`datasets.own_dataset_info`), so that a run can be read where the pictures are missing; `data.dataset_fields` gives
+    these three fields.
+
     Raises ExperimentError for a value outside its range.
     """
 
@@ -95,10 +99,14 @@ class Experiment:
     precision: str = "float32"
     augment: str = added_field("none")
     label_noise: float = added_field(0.0)
+    class_names: str = added_field("")
+    image_counts: str = added_field("")
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
-            check_choice(name, getattr(self, name), allowed)
+            if not (name == "dataset" and self._is_on_own_pictures()):
+                check_choice(name, getattr(self, name), allowed)
+        self._check_dataset_fields()
         for name, (low, high) in INTEGER_RANGES.items():
             self._set_normalized(name, check_integer(name, getattr(self, name), low, high))
         if self.kernel % 2 == 0:
@@ -116,10 +124,33 @@ class Experiment:
     def _set_normalized(self, name: str, value: float) -> None:
         object.__setattr__(self, name, value)  # the dataclass is frozen; called in __post_init__ only
 
-    @property
+    def _is_on_own_pictures(self) -> bool:
+        return isinstance(self.dataset, str) and is_own_dataset(self.dataset)
+
+    def _check_dataset_fields(self) -> None:
+        """Raise ExperimentError where class names and numbers of images do not describe the data set."""
+        own = self._is_on_own_pictures()
+        try:
+            if own or self.class_names != "" or self.image_counts != "":
+                own_dataset_info(self.dataset, self.class_names, self.image_counts)
+        except (ValueError, AttributeError, TypeError):
+            raise ExperimentError(
+                "Only an experiment on one's own pictures has class_names, like cat,dog, and image_counts, like"
+                f" 420/90/90. Received: dataset={self.dataset!r:.60}, class_names={self.class_names!r:.60},"
+                f" image_counts={self.image_counts!r:.30}"
+            ) from None
+
+    @cached_property
     def dataset_info(self) -> DatasetInfo:
         """What is known of its data set without the images."""
+        if self._is_on_own_pictures():
+            return own_dataset_info(self.dataset, self.class_names, self.image_counts)
         return DATASETS[self.dataset]
+
+    @property
+    def dataset_fields(self) -> dict[str, str]:
+        """The fields that say which data set it is: for an experiment on the same images."""
+        return experiment_fields(self.dataset_info)
 
     @property
     def train_eval_images(self) -> int:
@@ -201,7 +232,7 @@ class Experiment:
         return ", ".join([f"{self.depth}-conv", self.regularizer_title, *self._non_default_parts()])
 
     def _non_default_parts(self) -> list[str]:
-        default = Experiment(dataset=self.dataset, split=self.split)
+        default = Experiment(**self.dataset_fields, split=self.split)
         parts = [self.dataset_info.word] if self.dataset != "cifar10" else []
         parts += ["final"] if self.split == "test" else []
         for name, unit in (("train_images", "images"), ("epochs", "epochs"), ("filters", "filters")):

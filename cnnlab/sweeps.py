@@ -134,7 +134,7 @@ def create_sweep(base: Experiment, axes: Mapping[str, Sequence[Value]]) -> Sweep
 
 def _first_values(base: Experiment, axes: Mapping[str, Sequence[Value]]) -> dict[str, Any]:
     """Values for the varied fields of `base` that are the same for equal sweeps: those of the defaults."""
-    default = Experiment(dataset=base.dataset, regularizer=base.regularizer)
+    default = Experiment(**base.dataset_fields, regularizer=base.regularizer)
     return {field: getattr(default, field) for field in axes} | {"split": "validation"}
 
 

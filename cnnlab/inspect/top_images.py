@@ -17,7 +17,7 @@ from cnnlab.jobs.shipped_top_images import TopImages
 from cnnlab.storage.imported_networks import Network
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, query_state, selection
-from cnnlab.ui.image_source import ImageSet, load_image_set
+from cnnlab.ui.image_source import ImageSet, load_image_set, missing_images
 from cnnlab.ui.state import session_key
 
 MAP = session_key("inspect.top_images.map.")  # and the layer
@@ -26,6 +26,9 @@ MAP = session_key("inspect.top_images.map.")  # and the layer
 def top_images_view(context: InspectContext) -> None:
     """One cell for each convolution: the menu of maps, and the images with the receptive field framed."""
     image_set = load_image_set(context.run.dataset)
+    if image_set.dataset != context.run.dataset:
+        st.info(missing_images(context.run))
+        return
     found = load_top_images(context.run)
     epoch = context.run.snapshot_epochs()[-1]
     if found is None and image_set.complete:

@@ -4,6 +4,8 @@ from typing import Any
 
 import streamlit as st
 
+from cnnlab import data
+from cnnlab.data import DatasetMissing
 from cnnlab.datasets import DATASETS
 from cnnlab.experiment import (
     AUGMENTATIONS,
@@ -58,7 +60,14 @@ def experiment_form(experiment: Experiment) -> None:
 
 def dataset_field(locked: bool) -> None:
     """The control of the data set."""
-    titles = {name: info.title for name, info in DATASETS.items()}
+    shown = selected_network.selected_experiment() or Experiment()
+    titles = {info.name: info.title for info in (*data.known_datasets().values(), shown.dataset_info)}
+    if len(titles) > len(DATASETS):  # with data sets of one's own there may be many
+        st.selectbox(
+            "Data set", list(titles), key=DATASET, format_func=titles.__getitem__, on_change=on_change_dataset,
+            disabled=locked,
+        )  # fmt: skip
+        return
     st.segmented_control(
         "Data set", list(titles), key=DATASET, format_func=titles.__getitem__, required=True, width="stretch",
         on_change=on_change_dataset, disabled=locked,
@@ -195,8 +204,10 @@ def on_change() -> None:
     if REGULARIZERS[fields["regularizer"]].strength is None:
         fields["strength"] = None
     try:
+        same = fields["dataset"] == before.dataset
+        fields |= before.dataset_fields if same else data.dataset_fields(fields["dataset"])
         experiment = Experiment.from_dict(fields)
-    except ExperimentError as error:
+    except (ExperimentError, DatasetMissing) as error:
         st.session_state[SESSION_FORM_ERROR] = str(error)
         return
     st.session_state[SESSION_FORM_KEY] = None
