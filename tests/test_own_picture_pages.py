@@ -5,7 +5,7 @@ import subprocess
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
-from test_own_pictures import CLASSES, write_pictures
+from test_own_pictures import CLASSES, write_pictures, zipped
 
 from cnnlab.data import dataset_fields, load_dataset, own_pictures
 from cnnlab.data.picture_import import import_pictures
@@ -146,3 +146,22 @@ def test_the_keras_script_of_its_run_reads_the_archive_of_its_pictures(trained):
     script = keras_script(experiment, "x.py")
     assert f'with_name("{info.name}.npz")' in script and "Dense(3, " in script
     compile(script, "x.py", "exec")
+
+
+def test_an_uploaded_archive_is_selected_and_removed_after_a_question_by_who_brought_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))
+    test = opened("train", dataset="shapes", depth=2, regularizer="none")
+    archive = zipped(write_pictures(tmp_path / "pictures"))
+    (name,) = [one for one in test.text_input if one.label == "Name"]
+    (file,) = test.get("file_uploader")
+    name.set_value("trees")
+    file.set_value(("pictures.zip", archive, "application/zip"))
+    (submit,) = [one for one in test.button if one.label == "Import them"]
+    submit.click().run()
+    assert not test.exception and not test.error
+    (info,) = own_pictures.list_datasets()
+    assert test.query_params["dataset"] == info.name and "3 classes" in words(test)
+    assert own_pictures.owner(info.name)
+    (remove,) = [one for one in test.button if one.label == "Yes, remove them"]
+    remove.click().run()
+    assert not test.exception and own_pictures.list_datasets() == [] and test.query_params["dataset"] == "shapes"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import zipfile
 import zlib
 
 import numpy as np
@@ -22,6 +23,7 @@ from cnnlab.data import (
 from cnnlab.data.picture_folder import PictureImportError
 from cnnlab.data.picture_import import import_pictures
 from cnnlab.experiment import Experiment, ExperimentError
+from cnnlab.jobs import picture_uploads
 from cnnlab.models.architecture import network_layers
 from cnnlab.report_models import REPORT
 
@@ -271,3 +273,77 @@ def test_the_command_line_imports_lists_and_removes_after_a_question(pictures, c
     assert cli.main(["data", "remove", "leaves"]) == 130 and len(own_pictures.list_datasets()) == 1
     assert cli.main(["data", "remove", "leaves", "--yes"]) == 0 and own_pictures.list_datasets() == []
     assert cli.main(["data", "remove", "leaves", "--yes"]) == 1 and "no such data set" in capsys.readouterr().err
+
+
+def zipped(folder, prefix="", extra=()):
+    """The files of a folder as a ZIP archive, each name after `prefix`, and `extra` ones (name, content)."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in sorted(folder.glob("*/*")):
+            archive.write(path, f"{prefix}{path.relative_to(folder).as_posix()}")
+        for name, content in extra:
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def upload(content, title="leaves", person="ada"):
+    return picture_uploads.import_archive(content, title, person, lambda step, share: None)
+
+
+def test_a_zip_archive_gives_the_data_set_of_its_folder_whatever_system_packed_it(pictures):
+    expected = import_pictures(pictures, "leaves").info
+    for content in (
+        zipped(pictures),
+        zipped(pictures, "my pictures/", [("__MACOSX/my pictures/oak/._1.jpg", b"x"), ("my pictures/.DS_Store", b"x")]),
+        zipped(pictures, "", [("readme.txt", b"x"), ("oak/Thumbs.db", b"x"), ("../../x/1.png", b"x")]),
+    ):
+        own_pictures.remove(expected.name)
+        assert upload(content).info == expected
+
+
+BAD_ARCHIVES = {
+    "no archive": (b"no archive", "no whole zip archive"),
+    "nothing": (b"", "no whole zip archive"),
+    "too large": (bytes(25_000_001), "at most 25 MB"),
+    "a bomb": ("bomb", "expected at most 100,000,000"),
+    "no folders": ("flat", "Pack one folder"),
+    "too deep": ("a/b/c/", "Pack one folder"),
+}
+
+
+@pytest.mark.parametrize(("content", "sentence"), BAD_ARCHIVES.values(), ids=BAD_ARCHIVES)
+def test_a_bad_archive_is_refused_and_nothing_is_kept(tmp_path, few, content, sentence):
+    folder = write_pictures(tmp_path / "f", ["oak", "maple"], 4)
+    if content == "bomb":
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("oak/1.png", bytes(100_000_001))
+        content = packed.getvalue()
+    elif content == "flat":
+        content = zipped(tmp_path / "none", "", [("1.png", b"x"), ("2.png", b"x")])
+    elif isinstance(content, str):
+        content = zipped(folder, content)
+    with pytest.raises(PictureImportError, match=sentence) as caught:
+        upload(content)
+    assert str(caught.value).count("\n") == 0 and kept() == []
+
+
+def test_one_person_has_a_quota_and_sees_and_removes_only_their_own(tmp_path, pictures, monkeypatch):
+    content = zipped(pictures)
+    info = upload(content).info
+    import_pictures(write_pictures(tmp_path / "other", seed=1), "shared")
+    menus = {
+        person: [one.title for one in picture_uploads.visible_datasets(person, False)] for person in ("ada", "bob")
+    }
+    assert menus == {"ada": ["leaves", "shared"], "bob": ["shared"]}
+    assert len(picture_uploads.visible_datasets("bob", True)) == 2
+    with pytest.raises(DatasetMissing, match="who brought these pictures in"):
+        picture_uploads.remove_own(info.name, "bob")
+    monkeypatch.setattr(picture_uploads, "MAX_OF_ONE_PERSON", 1)
+    with pytest.raises(PictureImportError, match="You have 1 data sets"):
+        upload(content, "more")
+    monkeypatch.setattr(picture_uploads, "MAX_BYTES", 10)
+    with pytest.raises(PictureImportError, match="all that they may"):
+        upload(content, "more", "bob")
+    picture_uploads.remove_own(info.name, "ada")
+    assert [one.title for one in own_pictures.list_datasets()] == ["shared"]

@@ -14,11 +14,20 @@ from cnnlab import settings
 from cnnlab.data import Dataset, DatasetMissing, array_store
 from cnnlab.datasets import DatasetInfo, is_own_dataset, own_dataset_info
 from cnnlab.operating_system import file_operations
+from cnnlab.storage import bounded_files
+from cnnlab.storage.bounded_files import DamagedFile
+
+MAX_MANIFEST_BYTES = 10_000
 
 
 def read_info(name: str) -> DatasetInfo:
     """The description of the data set of this name. Raises DatasetMissing."""
-    return _info(name, _read(name)[1])
+    return _info(name, _manifest(name))
+
+
+def owner(name: str) -> str:
+    """The person who brought these pictures in, "" for the command line. Raises DatasetMissing."""
+    return str(_manifest(name).get("owner", ""))
 
 
 def load(name: str) -> Dataset:
@@ -59,6 +68,17 @@ def remove(name: str) -> None:
     bin_ = folder.with_name(f".removed-{name}-{time.time_ns()}")
     file_operations.replace(folder, bin_)
     shutil.rmtree(bin_, ignore_errors=True)
+
+
+def _manifest(name: str) -> dict[str, Any]:
+    """What is known of the pictures, without opening their arrays. Raises DatasetMissing."""
+    if not is_own_dataset(name):
+        raise _missing(name)
+    try:
+        content = bounded_files.read_file(settings.data_dir() / name / "manifest.json", MAX_MANIFEST_BYTES)
+        return bounded_files.parse_json_object(content)
+    except (OSError, DamagedFile):
+        raise _missing(name) from None
 
 
 def _read(name: str) -> tuple[array_store.Arrays, dict[str, Any]]:

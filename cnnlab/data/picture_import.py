@@ -21,12 +21,13 @@ from cnnlab.data import array_store, own_pictures, photo_preprocessing
 from cnnlab.data.photo_batches import decode_photos
 from cnnlab.data.picture_folder import (
     MIN_PICTURES,
+    Classes,
+    PictureFile,
     PictureImportError,
     check_title,
     list_classes,
     name_some,
     quote,
-    read_picture,
 )
 from cnnlab.datasets import DatasetInfo
 from cnnlab.photo_decoding.decoder import PhotoError
@@ -55,18 +56,35 @@ def import_pictures(
     progress: ProgressCallback = lambda step, share: None,
     poll: Callable[[], None] = lambda: None,
 ) -> ImportedPictures:
-    """Keep the pictures of a folder as a data set of this title, or leave everything as it is.
+    """`import_classes` of the classes in a folder."""
+    check_title(title)
+    return import_classes(
+        list_classes(folder), title, folder.name, skip_unreadable=skip_unreadable, progress=progress, poll=poll
+    )
 
-    Equal pictures within a class are kept once. With `skip_unreadable`, files that are no picture are left out instead
-    of refused. `progress` is called with the step and the share done, 0..1; `poll` often: what it raises ends the
-    import. Raises PictureImportError, one sentence.
+
+def import_classes(
+    classes: Classes,
+    title: str,
+    source: str,
+    owner: str = "",
+    *,
+    skip_unreadable: bool = False,
+    progress: ProgressCallback = lambda step, share: None,
+    poll: Callable[[], None] = lambda: None,
+) -> ImportedPictures:
+    """Keep these pictures as a data set of this title, or leave everything as it is.
+
+    `source` is where they come from, `owner` the person who brings them, "" for the command line. Equal pictures within
+    a class are kept once. With `skip_unreadable`, files that are no picture are left out instead of refused. `progress`
+    is called with the step and the share done, 0..1; `poll` often: what it raises ends the import. Raises
+    PictureImportError, one sentence.
     """
     check_title(title)
     if same := [info for info in own_pictures.list_datasets() if info.title.lower() == title.lower()]:
         raise PictureImportError(
             f"There is a data set called {same[0].title} already: remove it, or take another name."
         )
-    classes = list_classes(folder)
     pictures, problems = _read_classes(classes, progress, poll)
     if problems and not skip_unreadable:
         raise PictureImportError(
@@ -76,13 +94,13 @@ def import_pictures(
     read = sum(len(images) for images in pictures.values())
     unique = {name: _without_duplicates(images) for name, images in pictures.items()}
     _check_pictures(unique)
-    info = _store(folder, title, unique)
+    info = _store({"source": source, "owner": owner}, title, unique)
     progress("Ready", 1.0)
     return ImportedPictures(info, read - sum(map(len, unique.values())), len(problems))
 
 
 def _read_classes(
-    classes: Mapping[str, Sequence[Path]], progress: ProgressCallback, poll: Callable[[], None]
+    classes: Classes, progress: ProgressCallback, poll: Callable[[], None]
 ) -> tuple[dict[str, list[PixelArray]], list[str]]:
     """The pictures of each class, uint8 (32, 32, 3), and a text for each file that is none: 'oak/a.jpg: why'."""
     pictures: dict[str, list[PixelArray]] = {name: [] for name in classes}
@@ -91,26 +109,25 @@ def _read_classes(
     for name, files in classes.items():
         for batch in _batches(files):
             progress(f"Reading {name}", done / total)
-            for path, photo in zip(batch, decode_photos([read_picture(path) for path in batch], poll), strict=True):
+            for file, photo in zip(batch, decode_photos([file.read() for file in batch], poll), strict=True):
                 if isinstance(photo, PhotoError):
-                    problems.append(f"{quote(f'{path.parent.name}/{path.name}')} ({str(photo).rstrip('.')})")
+                    problems.append(f"{quote(file.label)} ({str(photo).rstrip('.')})")
                 else:
                     pictures[name].append(photo_preprocessing.crop_photo(photo).pixels)
             done += len(batch)
     return pictures, problems
 
 
-def _batches(files: Sequence[Path]) -> Iterator[list[Path]]:
+def _batches(files: Sequence[PictureFile]) -> Iterator[list[PictureFile]]:
     """The files in groups of at most BATCH_PICTURES and, beyond the first of a group, BATCH_BYTES."""
-    batch: list[Path] = []
+    batch: list[PictureFile] = []
     size = 0
-    for path in files:
-        length = path.stat().st_size
-        if batch and (len(batch) == BATCH_PICTURES or size + length > BATCH_BYTES):
+    for file in files:
+        if batch and (len(batch) == BATCH_PICTURES or size + file.size > BATCH_BYTES):
             yield batch
             batch, size = [], 0
-        batch.append(path)
-        size += length
+        batch.append(file)
+        size += file.size
     if batch:
         yield batch
 
@@ -135,12 +152,12 @@ def _check_pictures(pictures: Mapping[str, Sequence[PixelArray]]) -> None:
                 )
 
 
-def _store(folder: Path, title: str, pictures: Mapping[str, Sequence[PixelArray]]) -> DatasetInfo:
+def _store(origin: Mapping[str, str], title: str, pictures: Mapping[str, Sequence[PixelArray]]) -> DatasetInfo:
     arrays, counts = split_pictures(pictures)
     digest = hashlib.sha256("\n".join((array_store.fingerprint(arrays), *pictures)).encode()).hexdigest()[:12]
     name = f"own-{digest}-{title}"
     manifest = {
-        "source": folder.name,
+        **origin,
         "prepared": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "classes": list(pictures),
         "image_counts": counts,

@@ -15,10 +15,12 @@ from cnnlab.experiment import (
     ExperimentError,
     format_decimal,
 )
+from cnnlab.jobs import picture_uploads
 from cnnlab.jobs.precision import bfloat16_hint
+from cnnlab.pages.train import own_pictures
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.ui import control_locks, selected_network
+from cnnlab.ui import app_shell, control_locks, selected_network
 from cnnlab.ui.augmentation_preview import augmentation_preview
 from cnnlab.ui.state import session_key
 
@@ -60,9 +62,18 @@ def experiment_form(experiment: Experiment) -> None:
 
 def dataset_field(locked: bool) -> None:
     """The control of the data set."""
+    with st.container(horizontal=True, wrap=False, vertical_alignment="bottom"):
+        dataset_menu(locked)
+        if not locked:
+            own_pictures.own_pictures_popover()
+
+
+def dataset_menu(locked: bool) -> None:
+    """The built-in data sets beside each other; a menu where there are own ones, which may be many."""
     shown = selected_network.selected_experiment() or Experiment()
-    titles = {info.name: info.title for info in (*data.known_datasets().values(), shown.dataset_info)}
-    if len(titles) > len(DATASETS):  # with data sets of one's own there may be many
+    own = picture_uploads.visible_datasets(app_shell.current_person(), app_shell.is_teacher())
+    titles = {info.name: info.title for info in (*DATASETS.values(), *own, shown.dataset_info)}
+    if len(titles) > len(DATASETS):
         st.selectbox(
             "Data set", list(titles), key=DATASET, format_func=titles.__getitem__, on_change=on_change_dataset,
             disabled=locked,
