@@ -165,3 +165,10 @@ def test_an_uploaded_archive_is_selected_and_removed_after_a_question_by_who_bro
     (remove,) = [one for one in test.button if one.label == "Yes, remove them"]
     remove.click().run()
     assert not test.exception and own_pictures.list_datasets() == [] and test.query_params["dataset"] == "shapes"
+
+
+def test_own_pictures_are_not_taken_before_the_class_code(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CNNLAB_CLASS_CODE", "open sesame")
+    test = opened("train", dataset="shapes", depth=2, regularizer="none")
+    assert "Type the class code first" in words(test) and not test.get("file_uploader")

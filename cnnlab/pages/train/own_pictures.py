@@ -38,7 +38,9 @@ def own_pictures_popover() -> None:
     with st.popover(label, icon=":material/add_photo_alternate:", help=how, key=f"{POPOVER}{number}"):
         st.markdown("**Train on your own pictures**")
         st.caption(EXPLANATION)
-        if class_code.require_class_code():
+        if class_code.is_class_code_needed():
+            st.caption("Type the class code first, beside the button that trains a network.")
+        else:
             import_form(st.container(), number)
             removal_rows(picture_uploads.datasets_of(app_shell.current_person()))
     if problem := st.session_state.pop(SESSION_PROBLEM, None):
