@@ -6,6 +6,7 @@ digest of its pictures and class names, and `own_dataset_info` describes it.
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 OWN_NAME = re.compile(r"own-[0-9a-f]{12}-(?P<title>[A-Za-z0-9][A-Za-z0-9-]{0,23})")
 MIN_CLASSES, MAX_CLASSES = 2, 10
@@ -118,7 +119,7 @@ def own_dataset_info(name: str, class_names: str, image_counts: str) -> DatasetI
     )
 
 
-def experiment_fields(info: DatasetInfo) -> dict[str, str]:
+def experiment_fields(info: DatasetInfo) -> dict[str, Any]:
     """The fields of an experiment on this data set: its name and, for one's own, classes and numbers of images."""
     if not is_own_dataset(info.name):
         return {"dataset": info.name, "class_names": "", "image_counts": ""}

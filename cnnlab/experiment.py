@@ -148,7 +148,7 @@ class Experiment:
         return DATASETS[self.dataset]
 
     @property
-    def dataset_fields(self) -> dict[str, str]:
+    def dataset_fields(self) -> dict[str, Any]:
         """The fields that say which data set it is: for an experiment on the same images."""
         return experiment_fields(self.dataset_info)
 

@@ -32,8 +32,9 @@ def import_data(path: str, name: str | None, skip_unreadable: bool) -> int:
 
 def import_own_pictures(folder: Path, name: str, skip_unreadable: bool) -> int:
     """Import a folder of classes and print what it has become; Ctrl-C ends it and leaves everything as it was."""
-    from cnnlab.data.photo_preprocessing import PhotoError
-    from cnnlab.data.picture_import import PictureImportError, import_pictures
+    from cnnlab.data.picture_folder import PictureImportError
+    from cnnlab.data.picture_import import import_pictures
+    from cnnlab.photo_decoding.decoder import PhotoError
 
     try:
         made = import_pictures(folder.expanduser(), name, skip_unreadable=skip_unreadable, progress=print_step)

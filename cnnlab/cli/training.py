@@ -30,8 +30,8 @@ def experiment_options(command: Command) -> Command:
     for name, kind in reversed(NUMERIC_FIELDS.items()):
         command = click.option(flag(name), type=kind)(command)
     for name, allowed in reversed(CHOICES.items()):
-        kind = None if name == "dataset" else click.Choice(allowed)  # one's own pictures are data sets too
-        command = click.option(flag(name), type=kind)(command)
+        choice = None if name == "dataset" else click.Choice(allowed)  # one's own pictures are data sets too
+        command = click.option(flag(name), type=choice)(command)
     return click.option("--json", "json_text", metavar="EXPERIMENT", help="the whole experiment as JSON")(command)
 
 

@@ -6,6 +6,7 @@ is written into the record of every run trained on it.
 
 import importlib
 from dataclasses import dataclass
+from typing import Any
 
 from cnnlab.array_types import PixelArray
 from cnnlab.datasets import DATASETS, DatasetInfo, experiment_fields, is_own_dataset
@@ -70,7 +71,7 @@ def known_datasets() -> dict[str, DatasetInfo]:
     return DATASETS | {info.name: info for info in own_pictures.list_datasets()}
 
 
-def dataset_fields(name: str) -> dict[str, str]:
+def dataset_fields(name: str) -> dict[str, Any]:
     """The fields of an experiment on the data set of this name, or of this title: "shapes", "own-...-leaves", "leaves".
 
     Raises DatasetMissing where there is none.

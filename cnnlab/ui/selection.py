@@ -166,7 +166,7 @@ def parse_experiment(params: Mapping[str, str], default: Experiment) -> tuple[Ex
         return default, [f"This address describes no experiment; the default one is shown. {error}"]
 
 
-def _dataset_fields(named: Mapping[str, str]) -> dict[str, str]:
+def _dataset_fields(named: Mapping[str, str]) -> dict[str, Any]:
     """The fields of the data set that is named: those in the address, else those of the pictures on this machine."""
     name = named.get("dataset", "")
     if not is_own_dataset(name):
