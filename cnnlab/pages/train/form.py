@@ -62,7 +62,7 @@ def experiment_form(experiment: Experiment) -> None:
 
 def dataset_field(locked: bool) -> None:
     """The control of the data set."""
-    with st.container(horizontal=True, wrap=False, vertical_alignment="bottom"):
+    with st.container(gap="xsmall"):
         dataset_menu(locked)
         if not locked:
             own_pictures.own_pictures_popover()

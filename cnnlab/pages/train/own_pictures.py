@@ -34,8 +34,8 @@ EXPLANATION = (
 def own_pictures_popover() -> None:
     """The button that opens the form for a ZIP file, and the data sets that this person brought in."""
     number = st.session_state.get(SESSION_IMPORTED, 0)  # in every key, so that a form that was used is closed and empty
-    label, how = "Yours", "Train on your own pictures"
-    with st.popover(label, icon=":material/add_photo_alternate:", help=how, key=f"{POPOVER}{number}"):
+    icon, key = ":material/add_photo_alternate:", f"{POPOVER}{number}"
+    with st.popover("Your own pictures", icon=icon, type="tertiary", key=key):
         st.markdown("**Train on your own pictures**")
         st.caption(EXPLANATION)
         if class_code.is_class_code_needed():
