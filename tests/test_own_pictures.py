@@ -170,7 +170,7 @@ def bomb():
 
 
 @pytest.mark.slow
-def test_files_that_are_no_picture_are_named_and_can_be_left_out(tmp_path, few):
+def test_files_that_are_no_picture_are_named_and_can_be_left_out(tmp_path, few, capsys):
     folder = write_pictures(tmp_path / "f", ["oak", "maple"], 4)
     (folder / "oak" / "notes.txt").write_text("hello")
     (folder / "oak" / "empty.png").write_bytes(b"")
@@ -178,7 +178,9 @@ def test_files_that_are_no_picture_are_named_and_can_be_left_out(tmp_path, few):
     (folder / "maple" / "half.jpg").write_bytes((folder / "maple" / "001.jpg").read_bytes()[:300])
     told = refusal(folder)
     assert "4 of 12 files cannot be used" in told and "maple/bomb.png" in told and "900 million" in told
-    assert "and 1 more" in told and "--skip-unreadable" in told
+    assert "and 1 more" in told
+    assert cli.main(["data", "import", str(folder), "--name", "leaves"]) == 1
+    assert capsys.readouterr().err.endswith("Leave them out with --skip-unreadable.\n")
     made = import_pictures(folder, "leaves", skip_unreadable=True)
     assert made.unreadable == 4 and made.info.train_images + made.info.validation_images + made.info.test_images == 8
 

@@ -32,14 +32,15 @@ def import_data(path: str, name: str | None, skip_unreadable: bool) -> int:
 
 def import_own_pictures(folder: Path, name: str, skip_unreadable: bool) -> int:
     """Import a folder of classes and print what it has become; Ctrl-C ends it and leaves everything as it was."""
-    from cnnlab.data.picture_folder import PictureImportError
+    from cnnlab.data.picture_folder import PictureImportError, UnreadablePictures
     from cnnlab.data.picture_import import import_pictures
     from cnnlab.photo_decoding.decoder import PhotoError
 
     try:
         made = import_pictures(folder.expanduser(), name, skip_unreadable=skip_unreadable, progress=print_step)
     except (PictureImportError, PhotoError) as error:
-        return print_error(str(error), 1)
+        hint = " Leave them out with --skip-unreadable." if isinstance(error, UnreadablePictures) else ""
+        return print_error(f"{error}{hint}", 1)
     except KeyboardInterrupt:
         return print_error("Stopped: nothing was imported.", 130)
     left_out = [f"{made.duplicates:,} duplicates"] * bool(made.duplicates)

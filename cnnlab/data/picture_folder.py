@@ -23,6 +23,10 @@ class PictureImportError(ValueError):
     """A folder that cannot be imported. The message is one sentence with what to do."""
 
 
+class UnreadablePictures(PictureImportError):
+    """Files of the folder are no pictures; the import can leave them out instead."""
+
+
 @dataclass(frozen=True)
 class PictureFile:
     """A file that should be a picture: its class and name for a sentence, its size in bytes, and its content.
@@ -42,8 +46,8 @@ def check_title(title: str) -> None:
     """Raise PictureImportError unless the title has the letters that the name of a data set may have."""
     if not OWN_NAME.fullmatch(f"own-{'0' * 12}-{title}") or title.lower() in ("shapes", "cifar10", "cifar-10"):
         raise PictureImportError(
-            "Name the data set with 1 to 24 letters from A to Z, digits and hyphens, and not like one that is here"
-            f" already: --name leaves. Received: {quote(title)}"
+            "Name the data set with 1 to 24 letters from A to Z, digits and hyphens, like leaves, and not cifar10 or"
+            f" shapes. Received: {quote(title)}"
         )
 
 

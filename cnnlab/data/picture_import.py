@@ -24,6 +24,7 @@ from cnnlab.data.picture_folder import (
     Classes,
     PictureFile,
     PictureImportError,
+    UnreadablePictures,
     check_title,
     list_classes,
     name_some,
@@ -87,9 +88,8 @@ def import_classes(
         )
     pictures, problems = _read_classes(classes, progress, poll)
     if problems and not skip_unreadable:
-        raise PictureImportError(
+        raise UnreadablePictures(
             f"{len(problems)} of {sum(map(len, classes.values())):,} files cannot be used: {name_some(problems)}."
-            " Remove them, or leave them out with --skip-unreadable."
         )
     read = sum(len(images) for images in pictures.values())
     unique = {name: _without_duplicates(images) for name, images in pictures.items()}

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from cnnlab import data, settings
 from cnnlab.data import DatasetMissing
@@ -41,21 +40,23 @@ def own_pictures_popover() -> None:
         if class_code.is_class_code_needed():
             st.caption("Type the class code first, beside the button that trains a network.")
         else:
-            import_form(st.container(), number)
+            import_form(number)
             removal_rows(picture_uploads.datasets_of(app_shell.current_person()))
     if problem := st.session_state.pop(SESSION_PROBLEM, None):
         st.error(escape_markdown(problem))
 
 
-def import_form(place: DeltaGenerator, number: int) -> None:
-    """File and name; the progress, and a problem in one sentence, stand in `place`."""
+def import_form(number: int) -> None:
+    """File and name; below the button the progress, or a problem in one sentence."""
     with st.form(FORM, border=False):
         # Of any type: Streamlit answers a wrong one with an exception, the reader with a sentence.
         given = st.file_uploader("ZIP file", key=f"{FILE}{number}", max_upload_size=MAX_ARCHIVE_BYTES // 10**6)
         name = st.text_input("Name", key=f"{NAME}{number}", max_chars=24, placeholder="leaves")
-        if st.form_submit_button("Import them", type="primary") and given is not None:
-            with place:
-                bring_in(given.getvalue(), name.strip())
+        asked = st.form_submit_button("Import them", type="primary")
+    if asked and given is None:
+        st.error("Choose a ZIP file first.", icon=":material/block:")
+    elif asked and given is not None:
+        bring_in(given.getvalue(), name.strip())
 
 
 def bring_in(content: bytes, name: str) -> None:
