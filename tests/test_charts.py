@@ -92,6 +92,9 @@ def look_inside_charts():
         "dots": with_columns("inspect_chart_specs.probability_dots", of="name share whole"),
         "histogram": with_columns("inspect_chart_specs.histogram", "weight", of="value count run color"),
         "probes": with_columns("inspect_chart_specs.probe_accuracies", of="name network accuracy low high"),
+        "moving averages": with_columns(
+            "inspect_chart_specs.moving_averages", ("a", "b"), 30, of="epoch statistics accuracy cursor"
+        ),
         "channels": with_columns("inspect_chart_specs.channel_ranges", of="place channel low middle high"),
         "image": clickable(False, False),
         "clickable image with a legend": clickable(True, True),
