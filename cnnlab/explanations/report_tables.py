@@ -1,13 +1,11 @@
 """Markdown tables of the report's figures beside ours, and the conclusions, as `cnnlab reproduce` prints them."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 
 from cnnlab.claims import check_claims
 from cnnlab.explanations.conclusions import describe_uncertainty
 from cnnlab.explanations.verdict_table import describe_all_notes, verdict_table
-from cnnlab.formatting import exact_duration, percent, points
+from cnnlab.formatting import csv_text, exact_duration, percent, points
 from cnnlab.report import ReportRow
 
 CSV_HEADS = [
@@ -57,15 +55,13 @@ def markdown_table(table: Iterable[ReportRow], measured: str) -> str:
 
 def report_csv(table: Iterable[ReportRow]) -> str:
     """The same as CSV: accuracies as fractions, durations in seconds; empty where a model is not trained."""
-    sink = io.StringIO()
-    writer = csv.writer(sink, lineterminator="\n")
-    writer.writerow(CSV_HEADS)
+    rows: list[list[object]] = []
     for row in table:
         report, ours = row.report, row.ours
         figures = (ours.train, ours.best_train, ours.validation, ours.best_validation) if ours else ()
         cells = [f"{value:.4f}" for value in figures] or [""] * 4
         seconds = f"{ours.seconds:.0f}" if ours else ""
-        writer.writerow(
+        rows.append(
             [row.model.number, row.model.name, report.train, report.validation, report.seconds, *cells, seconds]
         )
-    return sink.getvalue()
+    return csv_text([CSV_HEADS, *rows])
