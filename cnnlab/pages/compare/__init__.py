@@ -9,10 +9,11 @@ from cnnlab.pages.compare.conclusions import conclusions
 from cnnlab.pages.compare.cost import cost
 from cnnlab.pages.compare.evidence import evidence
 from cnnlab.pages.compare.learning_curves import learning_curves
-from cnnlab.pages.compare.measures import measure_control
+from cnnlab.pages.compare.measures import dataset_control, measure_control
+from cnnlab.pages.compare.new_seeds import watch_trainings
 from cnnlab.pages.compare.overlay import overlay
 from cnnlab.pages.compare.predictions import predictions
-from cnnlab.pages.compare.tables import results_table
+from cnnlab.pages.compare.tables import report_tables
 from cnnlab.ui import cache, damaged_runs
 from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS, write_params
 
@@ -26,20 +27,20 @@ def page() -> None:
     st.title("Which network would you trust?", anchor=False)
     st.caption(
         "The most accurate one on new images, or the one whose training figure you can believe: the smallest gap. "
-        "*The report* is a lab report on CIFAR-10 whose ten networks are trained again here."
+        "*The report* is a lab report on CIFAR-10 whose ten networks are trained again here; eight also on Shapes."
     )
     write_params({}, [*SELECTION_PARAMS, *EXPERIMENT_PARAMS])
     damaged_runs.damaged_runs_notice()
-    table = cache.report_rows()
-    eight = [row for row in table if row.model.experiment.split == "validation"]
-    final = [row for row in table if row.model.experiment.split == "test"]
     st.html(STYLE)
-    measure_control()
+    with st.container(horizontal=True):
+        dataset = dataset_control()
+        measure_control()
+    table = cache.report_rows(dataset)
+    watch_trainings(table)
     evidence(table)
     conclusions(table)
     learning_curves(table)
     cost(table)
     predictions(table)
     overlay()
-    results_table("Table 1: eight networks, 40,000 images to learn from", eight, "Validation")
-    results_table("Table 2: the final two, 50,000 images, measured on the test set", final, "Test")
+    report_tables([row for row in table if row.model.is_in_report])

@@ -23,7 +23,8 @@ VERDICT_ICONS = {
 
 def conclusions(table: Sequence[ReportRow]) -> None:
     """One line a conclusion, which opens to the comparisons that its verdict is based on."""
-    st.header("What the report concludes, and whether it holds in our runs", anchor=False)
+    where = "in our runs" if all(row.model.is_in_report for row in table) else "on Shapes"
+    st.header(f"What the report concludes, and whether it holds {where}", anchor=False)
     for number, result in enumerate(check_claims(table)):
         conclusion(number, result)
 

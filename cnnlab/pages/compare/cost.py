@@ -34,7 +34,7 @@ def cost(table: Sequence[ReportRow]) -> None:
     if not results:
         return
     st.header("What does depth cost?", anchor=False)
-    times = load_times()
+    times = load_times() if all(row.model.is_in_report for row in table) else None  # measured on CIFAR-10's images
     choices = {name: label for name, (label, _) in COSTS.items() if name != "seconds" or times}
     which = query_state.segmented_param(COST_PARAM, "Cost", choices)
     costs = network_costs(which, times)

@@ -1,6 +1,7 @@
-"""The training accuracy that the page Compare counts with: in inference mode, or as Keras reports it."""
+"""What the page Compare counts with: the data set, and which training accuracy."""
 
 from cnnlab.ui import query_state
+from cnnlab.ui.network_links import DATASET_PARAM, DATASETS
 from cnnlab.ui.state import url_param
 
 TRAINING_MEASURES = {"measured": "after the epoch, dropout off", "reported": "averaged during the epoch (Keras)"}
@@ -10,6 +11,11 @@ MEASURE_EXPLANATION = {
     "reported": "The gap is Keras's training accuracy, as in the report, minus validation accuracy. Keras averages "
     "over the epoch with dropout on, which makes dropout's gap look smaller.",
 }
+
+
+def dataset_control() -> str:
+    """The choice of the data set that the networks were trained on, for all of the page; returns its name."""
+    return query_state.segmented_param(DATASET_PARAM, "Data set", DATASETS)
 
 
 def measure_control() -> None:

@@ -27,6 +27,7 @@ def overlay() -> None:
     """The choice of runs and of what is drawn, the chart, and its legend at the side."""
     st.header("Put any networks into one chart", anchor=False)
     known = {run.name: run for run in cache.list_runs() if len(cache.history(run)["epoch"])}
+    known |= {run.name: run for run in cache.shipped_seeds() if run.name not in known}
     if not known:
         st.write("Nothing is trained yet.")
         return
