@@ -270,6 +270,15 @@ def test_a_form_that_makes_no_experiment_says_so_and_keeps_what_was_typed():
     assert "kernel" not in app.query_params
 
 
+@pytest.mark.slow
+def test_augmentation_is_shown_as_pictures_also_beside_a_field_that_is_out_of_bounds():
+    app = opened(**small(augment="flip_shift"))
+    shown = [str(one.proto.body) for one in app.get("html")]
+    assert any("eight random variants" in body and "data:image/png" in body for body in shown)
+    app.number_input(key="f_seed").set_value(-1).run()
+    assert not app.exception and len(app.error) == 1
+
+
 @pytest.mark.parametrize("words", [{"depth": "99"}, {"regularizer": "<b>"}, {"epochs": "many"}, {"depth": "1" * 500}])
 @pytest.mark.slow
 def test_nonsense_in_the_address_is_one_sentence(words):
