@@ -253,6 +253,20 @@ def test_a_click_on_a_panel_names_its_network():
     assert set(table(spec)["network"]) == {"3conv-none", ""}
 
 
+def test_one_hover_shows_the_epoch_under_the_pointer_in_every_panel():
+    """The pointer selects an epoch, not a panel's point, and all panels listen to it."""
+    spec = all_charts()["learning curves"]
+    assert selections(spec)["epoch"] == ["epoch"]
+    listening = [layer for layer in spec["layer"] if layer.get("encoding", {}).get("opacity", {}).get("condition")]
+    assert {layer["encoding"]["opacity"]["condition"]["param"] for layer in listening} == {"epoch"}
+
+
+def test_the_overlay_has_its_axis_where_the_data_are_and_its_legend_beside_it():
+    spec = all_charts()["overlay"]
+    assert all(layer["encoding"]["y"]["scale"] == {"zero": False} for layer in spec["layer"])
+    assert all(layer["encoding"]["color"]["legend"] is None for layer in spec["layer"])  # the page draws it
+
+
 def test_a_gap_in_the_overlay_is_training_minus_validation_in_points():
     rows = table(compare_charts.overlay_chart({"a": MEMORIZES}, ["#111111"], 2, "gap"))
     assert rows["value"] == pytest.approx([0, 10, 25])
@@ -428,6 +442,10 @@ def test_a_chart_in_words_has_its_figures():
     assert "0.80" in curves.describe_loss(MEMORIZES, "x")
     sentence = charts.describe_ranking(["a", "b"], [0.1, 0.3], points=True)
     assert sentence == "Gaps, smallest first: a 10.0 points, b 30.0 points."
+
+
+def test_the_words_for_overfitting_are_told_with_their_thresholds():
+    assert "weak below 33 % and strong above 67 % of the gap" in curves.describe_thresholds()
 
 
 @pytest.mark.parametrize(("validation", "early"), [(0.29, True), (0.32, False)])

@@ -819,6 +819,7 @@ def test_the_overlay_offers_shipped_seeds_too():
     shipped_results(SMALL, LEARNED)
     app = at("compare", add=SMALL.key)
     assert app.multiselect(key="overlay runs").value == [SMALL.key] and not app.exception
+    assert any('class="runs"' in one.proto.body and SMALL.title in one.proto.body for one in app.get("html"))
 
 
 def test_the_leader_is_named_with_whom_the_report_names():

@@ -72,6 +72,14 @@ def describe_interval(experiment: Experiment) -> str:
     )
 
 
+def describe_thresholds() -> str:
+    """From which share of the gap without a regularizer on overfitting is called weak, some or strong."""
+    return (
+        f"Overfitting is called weak below {percent(WEAK_OVERFITTING)} and strong above {percent(STRONG_OVERFITTING)}"
+        " of the gap of the same network without a regularizer."
+    )
+
+
 def describe_reestimated(train: float, validation: float, experiment: Experiment) -> str:
     """The accuracies after the last epoch with re-estimated batch normalization, beside those that Keras evaluates."""
     gap = generalization_gap(train, experiment.train_eval_images, validation, experiment.validation_images)

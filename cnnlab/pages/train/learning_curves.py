@@ -27,13 +27,15 @@ def summary_metrics(experiment: Experiment, history: History) -> None:
     reading = curve_summary.summarize_curves(history)
     if reading is None:
         return
-    verdict = curves.verdict(reading, experiment, plain_summary(experiment), series_accuracy(experiment))
+    plain = plain_summary(experiment)
+    verdict = curves.verdict(reading, experiment, plain, series_accuracy(experiment))
     st.header(verdict, anchor=False)
     with st.container(horizontal=True):
         st.metric("Training accuracy", formatting.percent(reading.training, 1), width=155)
         st.metric(f"{evaluation_set(experiment)} accuracy", formatting.percent(reading.validation, 1), width=155)
         st.metric(", ".join(filter(None, ("Gap", reading.trend))), formatting.points(reading.gap), width=155)
-    st.caption(curves.describe_interval(experiment))
+    thresholds = curves.describe_thresholds() if "of the gap without" in verdict else ""
+    st.caption(f"{curves.describe_interval(experiment)} {thresholds}")
 
 
 def plain_summary(experiment: Experiment) -> curve_summary.CurveSummary | None:
