@@ -292,6 +292,15 @@ def test_from_three_seeds_on_the_interval_is_over_the_seeds(home):
     assert result.accuracy.chance == "seeds" and result.gap.value == pytest.approx(0.18)
 
 
+def test_points_with_few_and_with_many_seeds_have_the_chance_of_each_named(home):
+    sweep = create_sweep(BASE, {"label_noise": (0, 0.4), "seed": (0, 1, 2)})
+    for one in sweep.experiments():
+        if one.seed == 0 or one.label_noise:
+            finish_run(home, one)
+    told = sentences.describe_intervals(sweep, sweep_results(sweep))
+    assert "of points with 3 seeds or more chance of the seed, of the others chance of the 1,000" in told
+
+
 def test_two_points_are_compared_on_the_same_images(home):
     rng = np.random.default_rng(0)
     outcomes = [rng.random(1000) < share for share in (0.6, 0.7)]

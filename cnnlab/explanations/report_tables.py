@@ -4,9 +4,11 @@ from collections.abc import Iterable, Sequence
 
 from cnnlab.claims import check_claims
 from cnnlab.explanations.conclusions import describe_uncertainty
+from cnnlab.explanations.series_table import describe_intervals, series_markdown
 from cnnlab.explanations.verdict_table import describe_all_notes, verdict_table
 from cnnlab.formatting import csv_text, exact_duration, percent, points
 from cnnlab.report import ReportRow
+from cnnlab.series_results import series_results
 
 CSV_HEADS = [
     "number", "model", "report_train", "report_validation", "report_seconds", "train", "best_train", "validation",
@@ -30,6 +32,21 @@ def format_report(table: Sequence[ReportRow]) -> str:
         describe_uncertainty(table),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def format_series_report(table: Sequence[ReportRow]) -> str:
+    """The report's models on another data set, over their seeds, and its conclusions judged there; in Markdown."""
+    results, judged = series_results(table), check_claims(table)
+    if not results:
+        return "None of the report's networks is trained on this data set.\n"
+    parts = [
+        series_markdown(results),
+        describe_intervals(results),
+        "What the report concludes, and what these runs say:",
+        verdict_table(judged),
+        describe_all_notes(judged),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def markdown_table(table: Iterable[ReportRow], measured: str) -> str:

@@ -47,6 +47,18 @@ def statistics_label(one: SeriesResult, results: Sequence[SeriesResult]) -> str:
     return "re-estimated" if one.reestimated else "moving averages"
 
 
+def series_markdown(results: Sequence[SeriesResult]) -> str:
+    """One row a model and measure in Markdown: seeds, accuracy, gap, and both against the plain network."""
+    heads = ["network", "seeds", "validation", "against no regularizer", "gap", "against no regularizer"]
+    lines = [f"| {' | '.join(heads)} |", f"| --- |{' ---: |' * (len(heads) - 1)}"]
+    for one in results:
+        depth = one.model.experiment.depth
+        cells = [f"{depth}-conv, {regularizer_label(one, results)}", str(len(one.seeds)), describe_accuracy_of(one)]
+        cells += [describe_difference(one.accuracy_difference, one.accuracy_differs), describe_gap_of(one)]
+        lines.append(f"| {' | '.join([*cells, describe_difference(one.gap_difference, one.gap_differs)])} |")
+    return "\n".join(lines)
+
+
 def series_csv(results: Sequence[SeriesResult]) -> str:
     """One row a model and measure: fractions, with the ends of their 95 % intervals."""
     heads = ["network", "depth", "regularizer", "batch_norm_statistics", "seeds"]

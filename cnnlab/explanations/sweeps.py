@@ -40,6 +40,8 @@ def describe_intervals(sweep: Sweep, results: Sequence[PointResult]) -> str:
         f"chance of the {experiment.validation_images:,} {sweep.measured_on} images of the first seed, not of the seed"
     )
     by_chance = f"chance of the seed ({seeds[0]} seeds)" if seeds[0] >= MIN_SEEDS else images
+    if seeds[0] < MIN_SEEDS <= seeds[-1]:
+        by_chance = f"of points with {MIN_SEEDS} seeds or more chance of the seed, of the others {images}"
     noisy = " (labels as they were trained with)" if sweep.kind == "label_noise" else ""
     averages = " Batch normalization with Keras's moving averages." if sweep.base.regularizer == "batchnorm" else ""
     return (
