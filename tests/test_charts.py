@@ -20,8 +20,9 @@ from cnnlab.analysis import curve_summary
 from cnnlab.analysis.metrics import PairedOutcomes
 from cnnlab.experiment import REGULARIZERS, Experiment
 from cnnlab.explanations import curves
-from cnnlab.rendering import chart_export, charts, compare_charts, mistake_charts, palette
-from cnnlab.rendering.compare_charts import CostPoint, CurvePanel, RankedNetwork
+from cnnlab.rendering import chart_export, charts, compare_charts, cost_charts, mistake_charts, palette
+from cnnlab.rendering.compare_charts import CurvePanel, RankedNetwork
+from cnnlab.rendering.cost_charts import CostPoint
 from cnnlab.report_models import REPORT
 from cnnlab.storage import runs
 from cnnlab.ui import clickable_image
@@ -58,7 +59,7 @@ def compare_page_charts(named, colours):
         "overlay of gaps": compare_charts.overlay_chart(named, colours, 30, "gap"),
         "ranking": compare_charts.ranking_chart(networks),
         "gaps": compare_charts.ranking_chart(networks, points=True),
-        "cost": compare_charts.cost_chart(points, "seconds an epoch", ".0f"),
+        "cost": cost_charts.cost_chart(points, "seconds an epoch", ".0f"),
         "agreement": compare_charts.agreement_chart(["a", "b"], np.array([[1, 0.6], [0.6, 1]])),
     }
 
@@ -245,6 +246,21 @@ def test_the_lowest_loss_is_the_best_epoch_of_a_loss_curve():
     overfits = columns([0.1, 0.7, 0.9], [0.1, 0.65, 0.6])
     rows = table(compare_charts.learning_curves_chart([dataclasses.replace(PANEL, histories=[overfits])], "loss", 2))
     assert rows["epoch"][rows["kind"].index("best")] == 1
+
+
+def test_marks_of_equal_cost_and_their_labels_do_not_hide_each_other():
+    accuracies = {"none": 0.70, "l2": 0.701, "dropout": 0.75}
+    points = [
+        CostPoint(title=f"{d}-conv, {name}", regularizer=name, depth=d, cost=d, accuracy=a, low=a - 0.01, high=a + 0.01)
+        for d in (2, 3)
+        for name, a in accuracies.items()
+    ]
+    rows = table(cost_charts.cost_chart(points, "cost", ".0f"))
+    assert rows["cost"] == [2, 2, 2, 3, 3, 3] and rows["accuracy"] == [0.70, 0.701, 0.75] * 2
+    assert len(set(rows["place"])) == 6 and np.mean(rows["place"][:3]) == pytest.approx(2)
+    heights = rows["label_height"][:3]
+    assert heights[0] == 0.70 and heights[2] == 0.75 and heights[1] - heights[0] > 0.004  # a line of text
+    assert set(rows["label_place"]) == {min(rows["place"]), max(rows["place"])}
 
 
 def test_a_click_on_a_panel_names_its_network():

@@ -9,7 +9,7 @@ from cnnlab import settings
 from cnnlab.explanations.epoch_times import describe_cost_chart, describe_extremes, describe_measurement
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.models.network_cost import multiply_adds
-from cnnlab.rendering.compare_charts import CostPoint, cost_chart
+from cnnlab.rendering.cost_charts import CostPoint, cost_chart
 from cnnlab.report import ReportRow
 from cnnlab.report_models import REPORT
 from cnnlab.series_results import SeriesResult, series_results
@@ -25,7 +25,10 @@ COSTS = {
     "multiply_adds": ("million multiply-adds an image", ".2f"),
     "parameters": ("parameters", ",.0f"),
 }
-MARKS = "Square: 2 convolution layers, circle: 3. Vertical line: 95 % interval of the accuracy."
+MARKS = (
+    "Square: 2 convolution layers, circle: 3; side by side where they cost the same. Vertical line: 95 % interval of"
+    " the accuracy."
+)
 
 
 def cost(table: Sequence[ReportRow]) -> None:
