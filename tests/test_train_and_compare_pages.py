@@ -21,11 +21,13 @@ from cnnlab.jobs import dispatcher_process, nicknames
 from cnnlab.jobs.next_seed import submit_next_seed
 from cnnlab.jobs.queue import Queue
 from cnnlab.operating_system import machine
+from cnnlab.pages.compare import new_seeds
 from cnnlab.pages.train import welcome
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report_models import REPORT, models_on
 from cnnlab.storage import files, process_lock, runs
 from cnnlab.storage.run_record import RunRecord
+from cnnlab.storage.series import series_experiment
 from cnnlab.ui import browser_identity, training_corner, training_status
 from cnnlab.ui.selection import experiment_params
 
@@ -813,6 +815,21 @@ def test_a_class_that_trains_seeds_on_shapes_sees_its_interval_on_compare():
     assert "2 of the report's eight networks are trained here" in text(app) and "Table 1" not in text(app)
     app.button_group(key="url.data").set_value("cifar10").run()
     assert "data" not in app.query_params and "Table 1" in text(app)
+
+
+def test_compare_draws_itself_again_when_a_training_of_its_networks_ends(monkeypatch):
+    plain = models_on("shapes")["2conv-none"].experiment
+    series, reruns = {series_experiment(plain).key}, []
+    monkeypatch.setattr(new_seeds.st, "rerun", lambda: reruns.append(1))
+    job = Queue().submit(dataclasses.replace(plain, seed=7), "somebody")
+    Queue().submit(SMALL, "somebody")  # another network
+    seen = new_seeds.active_keys(series)
+    assert seen == {job.key}
+    new_seeds.watch(series, seen)
+    assert not reruns
+    Queue().cancel(job, "somebody")
+    new_seeds.watch(series, seen)
+    assert reruns == [1]
 
 
 def test_the_overlay_offers_shipped_seeds_too():
