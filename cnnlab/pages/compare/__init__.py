@@ -14,11 +14,8 @@ from cnnlab.pages.compare.overlay import overlay
 from cnnlab.pages.compare.predictions import predictions
 from cnnlab.pages.compare.tables import results_table
 from cnnlab.ui import cache, damaged_runs
-from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS, write_params
-
-# On a phone a table scrolls, not the page.
-STYLE = """<style>[class*=st-key-table] { overflow-x: auto; }
-[class*=st-key-table] td, [class*=st-key-table] th { white-space: nowrap; }</style>"""
+from cnnlab.ui.page_address import write_params
+from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS
 
 
 def page() -> None:
@@ -33,7 +30,6 @@ def page() -> None:
     table = cache.report_rows()
     eight = [row for row in table if row.model.experiment.split == "validation"]
     final = [row for row in table if row.model.experiment.split == "test"]
-    st.html(STYLE)
     measure_control()
     evidence(table)
     conclusions(table)
