@@ -105,9 +105,10 @@ def describe_chance(result: ClaimResult) -> list[str]:
     if result.claim == AGREEMENT_CLAIM:  # two sets of images: more seeds do not make them more
         return [f"The 95 % interval of validation against test: chance of both sets of {images:,} images."]
     names = {
-        "images": f"95 % intervals with fewer than {MIN_SEEDS} seeds: chance of the {images:,} images, not of the"
-        " seed.",
-        "seeds": f"95 % intervals with {MIN_SEEDS} seeds or more: chance of the seed.",
+        "images": f"With fewer than {MIN_SEEDS} seeds, effect and 95 % interval are those of the first seed: chance of"
+        f" the {images:,} images, not of the seed.",
+        "seeds": f"With {MIN_SEEDS} seeds or more, the effect is the mean over the seeds, the 95 % interval chance of"
+        " the seed.",
     }
     return [names[kind] for kind in sorted(kinds) if kind in names]
 

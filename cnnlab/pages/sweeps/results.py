@@ -12,6 +12,7 @@ from cnnlab.sweep_results import PointResult, early_stopping, label_noise_result
 from cnnlab.sweeps import Sweep, describe_value
 from cnnlab.ui import cache
 from cnnlab.ui.query_state import select_param
+from cnnlab.ui.scrolling_table import scrolling_table
 from cnnlab.ui.state import url_param
 
 LEVEL_PARAM = url_param("noise")  # the share of replaced labels whose curves are drawn
@@ -25,11 +26,8 @@ def result_area(sweep: Sweep) -> None:
         return
     {"train_images": size_area, "strength": strength_area, "label_noise": noise_area}[sweep.kind](sweep, results)
     st.caption(sentences.describe_intervals(sweep, results))
-    with st.expander("All figures"), st.container(key="table_sweep"):
-        st.html(
-            "<style>.st-key-table_sweep { overflow-x: auto; } .st-key-table_sweep td { white-space: nowrap; }</style>"
-        )
-        st.markdown(sentences.sweep_table(sweep, results))
+    with st.expander("All figures"):
+        scrolling_table(sentences.sweep_table(sweep, results), "sweep")
 
 
 # -- size and augmentation ---------------------------------------------------------------------------------------------
