@@ -1,6 +1,9 @@
 """Statistics against published examples, tables, brute force and simulations."""
 
+import importlib
+import inspect
 import math
+import re
 
 import numpy as np
 import pytest
@@ -16,6 +19,28 @@ def outcomes(both, first, second, neither):
     """Two arrays of outcomes with these counts."""
     pairs = [(True, True)] * both + [(True, False)] * first + [(False, True)] * second + [(False, False)] * neither
     return np.array(pairs).T
+
+
+# -- the rules ---------------------------------------------------------------------------------------------------------
+
+RULED = re.findall(r"^\| [^|]+ \| `([\w.]+)` \| [^|]+ \|$", statistics.__doc__, re.MULTILINE)
+
+
+def test_the_page_of_rules_has_a_row_for_every_interval_that_the_package_makes():
+    makes = {
+        name
+        for name in statistics.__all__
+        if inspect.isfunction(made := getattr(statistics, name))
+        and inspect.signature(made).return_annotation is statistics.Estimate
+    }
+    assert len(makes) > 6 and makes <= set(RULED)
+
+
+def test_every_function_that_the_page_of_rules_names_exists():
+    for name in RULED:
+        module, _, function = name.rpartition(".")
+        owner = importlib.import_module(f"cnnlab.{module}") if module else statistics
+        assert callable(getattr(owner, function)), name
 
 
 # -- distributions -----------------------------------------------------------------------------------------------------

@@ -157,16 +157,16 @@ def _paired_margin(table: Sequence[ReportRow]) -> float | None:
 
 
 def best_sentence(
-    names: Sequence[str], values: Sequence[float], report: Mapping[str, float] | None, *, as_points: bool
+    names: Sequence[str], estimates: Sequence[Estimate], report: Mapping[str, float] | None, *, as_points: bool
 ) -> str:
     """The best network in ours and in the report: highest accuracy or, with `as_points`, smallest gap (fractions).
 
     `report` has the report's figures by name; None where it does not state this measure.
     """
     choose = min if as_points else max
-    ours = choose(range(len(names)), key=lambda index: values[index])
+    ours = choose(range(len(names)), key=lambda index: estimates[index].value)
     rank = "smallest gap" if as_points else "highest accuracy"
-    best = f"**{names[ours]}** has the {rank}, {_ranked_value(values[ours], as_points)}"
+    best = f"**{names[ours]}** has the {rank}, {_with_margin(estimates[ours], as_points)}"
     if report is None:
         return f"{best}; the report has no figure of this measure."
     report_best = choose(report, key=lambda name: report[name])
@@ -174,6 +174,13 @@ def best_sentence(
     if report_best == names[ours]:
         return f"{best}; it leads in the report too, with {in_report}."
     return f"{best}; in the report it is {report_best}, with {in_report}."
+
+
+def _with_margin(one: Estimate, as_points: bool) -> str:
+    """'74.93 % ± 0.5 (3 seeds)'."""
+    seeds = one.n[0] if one.chance == "seeds" else 1
+    margin = f"± {100 * one.margin:.1f}"
+    return f"{_ranked_value(one.value, as_points)} {margin} ({seeds} seed{'s' if seeds > 1 else ''})"
 
 
 def _ranked_value(value: float, as_points: bool) -> str:

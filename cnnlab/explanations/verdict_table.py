@@ -39,7 +39,7 @@ def evidence_rows(result: ClaimResult) -> list[list[str]]:
     """The cells under HEADS; the last row is the verdict on the report's own figures."""
     rows = [row for judgment in result.judgments for row in _judgment_rows(judgment)]
     report = result.report.verdict.value.removesuffix(" in all seeds")
-    return [*rows, [REPORT_FIGURES, report, "", "", "", "", ""]]
+    return [*rows, [REPORT_FIGURES, report, "", "1", "", "", ""]]
 
 
 def comparison_table(result: ClaimResult) -> str:

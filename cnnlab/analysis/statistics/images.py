@@ -61,8 +61,8 @@ def generalization_gap(
 
     The interval is about the accuracy on all training images, of which `train_n` were evaluated, and about validation
     images in general. As the evaluated ones are a large share of all training images (5,000 of 40,000), it is wider
-    than it need be, by at most 6 % of its width. Keras's running mean of an epoch is no accuracy of one network; do
-    not put it in here. Raises as `accuracy_interval`.
+    than it need be, by at most 6 % of its width. Keras's running mean of an epoch is no accuracy of one network:
+    with it the interval is only approximate. Raises as `accuracy_interval`.
     """
     return unpaired_difference(train_accuracy, train_n, validation_accuracy, validation_n, confidence)
 
