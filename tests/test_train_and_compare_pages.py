@@ -17,6 +17,7 @@ from cnnlab.analysis.statistics import accuracy_interval, seed_mean
 from cnnlab.data import download, shapes
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import conclusions, curves, training_progress
+from cnnlab.explanations.conclusions import WHAT_THE_REPORT_IS
 from cnnlab.jobs import dispatcher_process, nicknames
 from cnnlab.jobs.next_seed import submit_next_seed
 from cnnlab.jobs.queue import Queue
@@ -219,6 +220,7 @@ def test_the_first_visit_trains_a_small_network_in_one_click_and_a_class_watches
 def test_the_first_visit_opens_the_network_with_the_highest_test_accuracy_of_the_report():
     write_report(settings.PRETRAINED)
     app = opened()
+    assert sum(WHAT_THE_REPORT_IS in one.value for one in app.caption) == 1  # where the report is first named
     button(app, "Open the report's best network").click().run()
     best = max(
         REPORT["final-3conv-dropout"], REPORT["final-3conv-batchnorm"], key=lambda model: model.validation_accuracy

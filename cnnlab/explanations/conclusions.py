@@ -17,6 +17,7 @@ from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.report import LAST_EPOCHS, ReportRow
 from cnnlab.report_models import REPORT
 
+WHAT_THE_REPORT_IS = "*The report* is a lab report on CIFAR-10 whose ten networks are trained again here."
 DECISION_RULE = (
     "A comparison is beyond chance where its p value, adjusted for the number of comparisons of the claim (Holm), is"
     f" below 5 %, so an interval that just excludes 0 can be chance; with fewer than {MIN_SEEDS} seeds the sign must"

@@ -56,9 +56,11 @@ def test_the_cats_walls_appear_and_a_click_enlarges_a_map(app, tab, made):
         tab.get_by_text(re.compile(f"{layer} 64 of 64 maps, {size}")).wait_for()
         tab.locator(f".st-key-grid-{layer} svg.marks image").first.wait_for()
     for number in (19, 42):  # a second click finds the first one's map still open
+        entries = tab.evaluate("history.length")
         click_square(tab, "grid-conv2", number)
         tab.get_by_text(f"Map {number} of conv2").wait_for()
         tab.wait_for_url(re.compile(f"layer=conv2&map={number}"))
+        assert tab.evaluate("history.length") == entries + 1
     tab.get_by_text(re.compile(r"of 64 maps number \d+ by mean|inactive on this image")).wait_for()
 
 

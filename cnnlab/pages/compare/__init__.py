@@ -5,6 +5,7 @@ A model that is not trained yet says so and leaves its place empty. Every senten
 
 import streamlit as st
 
+from cnnlab.explanations.conclusions import WHAT_THE_REPORT_IS
 from cnnlab.pages.compare.conclusions import conclusions
 from cnnlab.pages.compare.cost import cost
 from cnnlab.pages.compare.evidence import evidence
@@ -23,7 +24,7 @@ def page() -> None:
     st.title("Which network would you trust?", anchor=False)
     st.caption(
         "The most accurate one on new images, or the one whose training figure you can believe: the smallest gap. "
-        "*The report* is a lab report on CIFAR-10 whose ten networks are trained again here."
+        f"{WHAT_THE_REPORT_IS}"
     )
     write_params({}, [*SELECTION_PARAMS, *EXPERIMENT_PARAMS])
     damaged_runs.damaged_runs_notice()

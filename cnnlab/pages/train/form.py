@@ -93,7 +93,7 @@ def strength_field(locked: bool) -> None:
             key=STRENGTH,
             step=entry.strength.step,
             format="%.7g",
-            placeholder=f"{format_decimal(entry.strength.default)}, as in the report",
+            placeholder=f"{format_decimal(entry.strength.default)}, as in the lab report",
             help=entry.hint,
             on_change=on_change,
             disabled=locked,
