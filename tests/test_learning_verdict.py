@@ -39,7 +39,7 @@ def test_two_measures_that_disagree_decide_nothing():
     assert "with weak overfitting" in words and "with strong overfitting" in words
 
 
-def test_while_the_moving_averages_lag_what_was_learned_is_judged_by_the_other_measure():
+def test_while_the_moving_averages_lag_the_other_measure_judges_what_was_learned():
     """On Shapes at epoch 5: 15 % with moving averages, 82 % with those of the population."""
     words = verdict((0.16, 0.15), (0.82, 0.72), reported=0.82)
     assert words.startswith("It learns, with ") and "guesses" not in words

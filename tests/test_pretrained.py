@@ -103,7 +103,7 @@ def test_early_snapshots_still_predict_about_as_well_as_the_history_says(name):
 @pytest.mark.cifar
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("name", REPORT)
-def test_a_rounded_snapshot_is_as_accurate_as_the_history_within_what_the_page_states(name, home_with_cifar10):
+def test_a_rounded_snapshot_is_as_accurate_as_the_page_states(name, home_with_cifar10):
     run = runs.open_run(name)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CNNLAB_HOME", str(home_with_cifar10))

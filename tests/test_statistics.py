@@ -185,6 +185,21 @@ def test_the_interval_of_a_gap_is_that_of_a_difference_on_different_images():
     assert gap.n == (5000, 10_000) and gap.is_significant
 
 
+def test_the_interval_of_a_difference_of_gaps_covers_at_least_95_percent():
+    """Two networks on the same images: the interval takes the images for different ones, so it is rather too wide."""
+    rng, covered = np.random.default_rng(3), 0
+    shares = {"train": (0.9, 0.8), "validation": (0.7, 0.65)}
+    for _ in range(400):
+        gaps = []
+        easy = {name: rng.random(500) for name in shares}  # one threshold of difficulty for both networks
+        for network in (0, 1):
+            train, validation = (float((easy[name] < share[network]).mean()) for name, share in shares.items())
+            gaps.append(statistics.generalization_gap(train, 500, validation, 500))
+        one = statistics.gap_difference(*gaps)
+        covered += one.low <= (0.9 - 0.7) - (0.8 - 0.65) <= one.high
+    assert covered / 400 >= 0.95
+
+
 @pytest.mark.parametrize(("accuracy", "n"), [(1.2, 100), (-0.1, 100), (float("nan"), 100), (0.5, 0)])
 def test_an_accuracy_that_is_no_share_is_refused(accuracy, n):
     with pytest.raises(ValueError, match="Received"):

@@ -18,7 +18,7 @@ The rules: which interval belongs to which figure.
 | generalization gap (training minus validation, inference mode) | `generalization_gap` | Newcombe's |
 | mean of a series (one experiment, several seeds) | `seed_mean` | t; the range where there are fewer than 3 seeds |
 | two series | `seed_difference` | t of the differences by seed; the range for fewer than 3 common seeds |
-| difference of two gaps | `comparison.inference_gap_difference` | Newcombe's method again, of two gaps: wide |
+| difference of two gaps | `gap_difference` | Newcombe's method again, of two gaps: wide |
 | gap as Keras reports it | `comparison.gap_estimate` | Newcombe's, approximate |
 | whether two accuracies agree | `claims.check_agreement` | Newcombe's: they do where it lies within the tolerance |
 | accuracy of several networks' average, of a larger training set | `paired_difference` | Tango's |
@@ -52,6 +52,7 @@ from cnnlab.analysis.statistics.ensembles import agreement, ensemble_logits
 from cnnlab.analysis.statistics.estimate import Estimate, InsufficientData, adjust_for_multiple_comparisons, holm
 from cnnlab.analysis.statistics.images import (
     accuracy_interval,
+    gap_difference,
     generalization_gap,
     paired_difference,
     paired_difference_from_counts,
@@ -69,6 +70,7 @@ __all__ = [
     "ensemble_logits",
     "expected_calibration_error",
     "fit_temperature",
+    "gap_difference",
     "generalization_gap",
     "holm",
     "paired_difference",

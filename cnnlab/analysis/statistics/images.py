@@ -67,6 +67,27 @@ def generalization_gap(
     return unpaired_difference(train_accuracy, train_n, validation_accuracy, validation_n, confidence)
 
 
+def gap_difference(gap: Estimate, other_gap: Estimate) -> Estimate:
+    """`gap` - `other_gap`, two estimates of `generalization_gap` for two networks, in 95 % intervals.
+
+    The limits of both are squared and added (Newcombe 1998), as if all four accuracies were measured on different
+    images; too wide where the images are the same. The p value takes half of the interval for 1.96 standard errors.
+    """
+    value = gap.value - other_gap.value
+    low = value - math.hypot(gap.value - gap.low, other_gap.high - other_gap.value)
+    high = value + math.hypot(gap.high - gap.value, other_gap.value - other_gap.low)
+    error = (high - low) / (2 * normal_quantile(0.975))
+    return Estimate(
+        value=value,
+        low=low,
+        high=high,
+        n=gap.n,
+        chance="images",
+        method="newcombe",
+        p_value=two_sided_normal_p(value / error),
+    )
+
+
 def paired_difference(correct: ArrayLike, other_correct: ArrayLike, confidence: float = 0.95) -> Estimate:
     """The difference of the accuracies of two networks on the same images, `correct` minus `other_correct`, bool (n,).
 
