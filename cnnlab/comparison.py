@@ -5,18 +5,17 @@ With at least MIN_SEEDS seeds of both networks the interval is over seeds. With 
 `analysis.statistics`.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cnnlab.analysis.statistics import (
     Estimate,
+    gap_difference,
     generalization_gap,
     paired_difference,
     seed_difference,
     unpaired_difference,
 )
-from cnnlab.analysis.statistics.distributions import normal_quantile, two_sided_normal_p
 from cnnlab.report import LAST_EPOCHS, ModelResults
 
 MIN_SEEDS = 3  # from so many common seeds on, the interval is over seeds
@@ -88,23 +87,6 @@ def gap_estimate(results: ModelResults, reported: bool) -> Estimate:
     else:
         train, images = results.train_eval, counts.evaluated
     return generalization_gap(train, images, results.validation, counts.validation)
-
-
-def gap_difference(first: Estimate, second: Estimate) -> Estimate:
-    """The difference of two gaps as if measured on different images; conservative where the images are the same."""
-    value = first.value - second.value
-    low = value - math.hypot(first.value - first.low, second.high - second.value)
-    high = value + math.hypot(first.high - first.value, second.value - second.low)
-    error = (high - low) / (2 * normal_quantile(0.975))
-    return Estimate(
-        value=value,
-        low=low,
-        high=high,
-        n=first.n,
-        chance="images",
-        method="newcombe",
-        p_value=two_sided_normal_p(value / error),
-    )
 
 
 ACCURACY = Measure("validation accuracy", lambda results: results.validation, accuracy_difference)

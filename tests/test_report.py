@@ -23,7 +23,7 @@ from cnnlab.analysis.statistics import (
 from cnnlab.claims import Verdict, check_claims, judge
 from cnnlab.cli import main
 from cnnlab.comparison import ACCURACY, Comparison, compare
-from cnnlab.explanations import curves
+from cnnlab.explanations import learning_verdict
 from cnnlab.explanations.conclusions import (
     describe_measures,
     describe_notes,
@@ -32,7 +32,7 @@ from cnnlab.explanations.conclusions import (
 )
 from cnnlab.explanations.report_tables import format_report, report_csv
 from cnnlab.explanations.series_table import describe_difference, describe_series, regularizer_label, series_csv
-from cnnlab.explanations.verdict_table import evidence_rows
+from cnnlab.explanations.verdict_table import comparison_table, count_comparisons, evidence_rows, evidence_table
 from cnnlab.formatting import exact_duration
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.report import (
@@ -155,6 +155,39 @@ def test_a_comparison_against_the_claim_is_told_from_those_for_it():
     assert by_inference.verdict is Verdict.FAILS
     assert against == ["2conv-none", "2conv-l2", "2conv-batchnorm"]
     assert [row[-1] for row in evidence_rows(check_claims(rows)[0])[:2]] == ["the opposite", "as claimed"]
+
+
+def cells_of(markdown):
+    """The cells of a Markdown table, by row, without its head."""
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in markdown.splitlines()[2:]]
+
+
+def test_every_comparison_behind_a_verdict_can_be_read_with_its_adjusted_p_value():
+    rows = table(train_eval={name: 0.85 if "dropout" in name else 0.8 for name in REPORT})
+    claim = check_claims(rows)[0]
+    cells = cells_of(comparison_table(claim))
+    assert len(cells) == count_comparisons(claim) == 3 * 6  # two measures and the report; 3 rivals at 2 depths
+    measured = claim.judgments[0].comparisons
+    smallest_first = sorted(one.estimate.p_value for one in measured)
+    by_hand = [min(1, max(p * (6 - rank) for rank, p in enumerate(smallest_first[: place + 1]))) for place in range(6)]
+    shown = [cells[index][5] for index in sorted(range(6), key=lambda index: measured[index].estimate.p_value)]
+    assert shown == ["<0.001" if p < 0.001 else f"{p:.3f}" for p in by_hand]
+    assert len(set(shown)) > 1
+    for row in cells[:6]:
+        is_small = row[5].startswith("<") or float(row[5]) <= 0.05
+        assert is_small == (row[6] != "not beyond chance")
+    named = {cell for row in cells_of(evidence_table(claim)) for cell in row if " against " in cell}
+    assert named < {row[1] for row in cells}  # the closest ones are among them
+
+
+def test_with_fewer_than_three_seeds_the_effect_is_said_to_be_that_of_the_first():
+    two = {
+        "3conv-none": {0: results(0.9, 0.70), 1: results(0.9, 0.60)},
+        "2conv-none": {0: results(0.9, 0.6), 1: results(0.9, 0.5)},
+    }
+    claim = check_claims(table(seeds=two))[2]
+    assert claim.judgments[0].comparisons[0].estimate.value == pytest.approx(0.10)
+    assert "With fewer than 3 seeds, effect and 95 % interval are those of the first seed" in describe_notes(claim)
 
 
 def test_from_three_seeds_on_chance_is_that_of_the_seed():
@@ -467,7 +500,7 @@ def test_batch_norm_is_named_only_where_both_of_its_measures_agree():
 
 def test_a_batch_norm_result_shows_both_figures_on_train():
     figures = reestimated_accuracies(runs.open_run("3conv-batchnorm"))
-    sentence = curves.describe_reestimated(
+    sentence = learning_verdict.describe_reestimated(
         figures["train_eval_accuracy"], figures["val_accuracy"], REPORT["3conv-batchnorm"].experiment
     )
     assert "training 97.6 %, validation 73.6 %, gap 23.9 points" in sentence

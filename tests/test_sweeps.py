@@ -26,6 +26,7 @@ from cnnlab.sweep_results import (
     accuracy_difference,
     changed_count,
     early_stopping,
+    gap_change,
     label_noise_result,
     strength_effects,
     sweep_results,
@@ -349,6 +350,19 @@ def test_the_file_of_a_sweep_has_coordinates_and_fractions(home):
     assert (row["train_images"], row["augment"], row["seeds"], row["measured_on"]) == ("500", "none", "0", "validation")
     assert (row["training"], row["accuracy"], row["gap"]) == ("0.9000", "0.7000", "0.2000")
     assert float(row["accuracy_low"]) == pytest.approx(accuracy_interval(0.7, 1000).low, abs=1e-4)
+
+
+def test_the_change_of_a_gap_by_augmentation_has_its_interval(home):
+    sweep = create_sweep(BASE, {"train_images": (2000,), "augment": ("none", "flip_shift")})
+    for one, training in zip(sweep.experiments(), (0.9, 0.8), strict=True):
+        finish_run(home, one, training, 0.7)
+    plain, augmented = sweep_results(sweep)
+    expected = gap_change(augmented, plain)
+    assert expected.value == pytest.approx(-0.1)
+    variances = [share * (1 - share) / n for share, n in ((0.9, 2000), (0.7, 1000), (0.8, 2000), (0.7, 1000))]
+    assert expected.margin == pytest.approx(1.96 * np.sqrt(sum(variances)), rel=0.02)
+    (sentence,) = sentences.describe_sizes(sweep, [plain, augmented])
+    assert f"gap -10.0 points ({100 * expected.low:.1f} to {100 * expected.high:.1f})" in sentence
 
 
 def test_a_sweep_with_a_point_on_the_test_images_is_measured_on_them_throughout(home):

@@ -13,10 +13,11 @@ from history_factories import columns, history, write, write_report
 from streamlit.testing.v1 import AppTest
 
 from cnnlab import data, formatting, settings, training_packages
-from cnnlab.analysis.statistics import seed_difference, seed_mean
+from cnnlab.analysis.statistics import accuracy_interval, seed_difference, seed_mean
 from cnnlab.data import download, shapes
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import conclusions, curves, training_progress
+from cnnlab.explanations.conclusions import WHAT_THE_REPORT_IS
 from cnnlab.jobs import dispatcher_process, nicknames
 from cnnlab.jobs.next_seed import submit_next_seed
 from cnnlab.jobs.queue import Queue
@@ -221,6 +222,7 @@ def test_the_first_visit_trains_a_small_network_in_one_click_and_a_class_watches
 def test_the_first_visit_opens_the_network_with_the_highest_test_accuracy_of_the_report():
     write_report(settings.PRETRAINED)
     app = opened()
+    assert sum(WHAT_THE_REPORT_IS in one.value for one in app.caption) == 1  # where the report is first named
     button(app, "Open the report's best network").click().run()
     best = max(
         REPORT["final-3conv-dropout"], REPORT["final-3conv-batchnorm"], key=lambda model: model.validation_accuracy
@@ -731,7 +733,10 @@ def test_compare_sets_ours_beside_the_report():
     write_report(settings.PRETRAINED)
     app = at("compare")
     assert not app.exception
-    assert "**3-conv, batch norm** has the highest accuracy, 73.02 %; it leads in the report too" in text(app)
+    assert (
+        "**3-conv, batch norm** has the highest accuracy, 73.02 % ± 0.9 (1 seed); it leads in the report too"
+        in text(app)
+    )
     assert "**3-conv, dropout 0.1** has the smallest gap" in text(app)
     verdicts = [one.label for one in app.expander if one.label.startswith("**")]
     assert [verdict.partition("**:")[0] for verdict in verdicts] == [
@@ -840,8 +845,12 @@ def test_the_overlay_offers_shipped_seeds_too():
 
 
 def test_the_leader_is_named_with_whom_the_report_names():
-    said = conclusions.best_sentence(["a", "b"], [0.7, 0.6], {"a": 0.5, "b": 0.8}, as_points=False)
-    assert said == "**a** has the highest accuracy, 70.00 %; in the report it is b, with 80.00 %."
+    ours = [seed_mean({0: 0.69, 1: 0.70, 2: 0.71}), accuracy_interval(0.6, 10_000)]
+    said = conclusions.best_sentence(["a", "b"], ours, {"a": 0.5, "b": 0.8}, as_points=False)
+    # t of two degrees, 4.303, times 0.01 / sqrt(3)
+    assert said == "**a** has the highest accuracy, 70.00 % ± 2.5 (3 seeds); in the report it is b, with 80.00 %."
+    said = conclusions.best_sentence(["a", "b"], ours, None, as_points=True)
+    assert said.startswith("**b** has the smallest gap, 60.0 points ± 1.0 (1 seed)")
 
 
 @pytest.mark.slow

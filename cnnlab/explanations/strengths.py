@@ -24,8 +24,8 @@ def describe_strengths(
         f" {points(best.gap.value)}.",
         f"Smallest gap: {point_name(sweep, smallest)}, {points(smallest.gap.value)}, {sweep.measured_on} accuracy"
         f" {percent(smallest.accuracy.value, 1)}.",
-        f"The highest of {len(results)} figures, chosen on the images that it is measured on, is too high: a new set of"
-        " images would give a lower one.",
+        f"The highest of {len(results)} figures, chosen on the images that it is measured on, is too high: on a new set"
+        " of images it would on average be lower.",
     ]
 
 

@@ -13,6 +13,7 @@ from cnnlab.sweep_results import (
     PointResult,
     Predictions,
     accuracy_difference,
+    gap_change,
 )
 from cnnlab.sweeps import Sweep, Value, describe_value
 
@@ -97,10 +98,10 @@ def describe_sizes(
     if both:
         size = both[-1]
         change = accuracy_difference(augmented[size], plain[size], sweep.measured_on, predictions)
-        gap = augmented[size].gap.value - plain[size].gap.value
+        gap = gap_change(augmented[size], plain[size])
         sentences.append(
             f"**Augmentation** (flip and shift) with {size:,.0f} training images: {sweep.measured_on} accuracy"
-            f" {describe_change(change)}, gap {points(gap, sign=True)}."
+            f" {describe_change(change)}; gap {describe_change(gap)}."
         )
     if len(both) > 1:
         sentences.append(compare_size_and_augmentation(sweep, plain, augmented, both[-2], both[-1], predictions))

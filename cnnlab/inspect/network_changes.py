@@ -15,10 +15,11 @@ from cnnlab.inspect.context import InspectContext
 from cnnlab.models.numpy_forward import Activations
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.ui import query_state, selection
-from cnnlab.ui.state import session_key, url_param
+from cnnlab.ui.state import network_params, session_key, url_param
 
-OFF_PARAM = url_param("off")  # the filters that are off, as `network_edits.format_filters` writes them
-EDITED_PARAM = url_param("edited")  # the changed kernels of the first layer, as `network_edits.format_kernels` does
+OFF_PARAM = url_param("off", of_network=True)  # the filters that are off, as `network_edits.format_filters` writes them
+# the changed kernels of the first layer, as `network_edits.format_kernels` writes them
+EDITED_PARAM = url_param("edited", of_network=True)
 SESSION_REFUSED = session_key("inspect.network_changes.refused")  # why the last change was not made
 
 
@@ -86,8 +87,7 @@ def write_changes(changes: NetworkChanges) -> None:
 
 def select_run(name: str) -> None:
     """Show another run, without what was changed in the run at hand."""
-    own = (OFF_PARAM, EDITED_PARAM, map_controls.TOP_MAPS_PARAM)
-    selection.update_selection(run=name, epoch=None, map=None, **dict.fromkeys(own))
+    selection.update_selection(run=name, epoch=None, map=None, **dict.fromkeys(network_params()))
 
 
 def _drop(name: str, what: str, problem: ValueError) -> None:

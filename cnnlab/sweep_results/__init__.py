@@ -13,11 +13,12 @@ from cnnlab.sweep_results.points import (
     RunResult,
     accuracy_difference,
     correct_images,
+    gap_change,
     point_result,
     run_result,
     sweep_results,
 )
-from cnnlab.sweep_results.strengths import StrengthEffect, point_gap_difference, strength_effects
+from cnnlab.sweep_results.strengths import StrengthEffect, strength_effects
 
 __all__ = [
     "EarlyStopping",
@@ -30,8 +31,8 @@ __all__ = [
     "changed_count",
     "correct_images",
     "early_stopping",
+    "gap_change",
     "label_noise_result",
-    "point_gap_difference",
     "point_result",
     "run_result",
     "strength_effects",

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cnnlab.analysis.statistics import Estimate, adjust_for_multiple_comparisons, seed_difference
-from cnnlab.comparison import MIN_SEEDS, gap_difference
+from cnnlab.analysis.statistics import Estimate, adjust_for_multiple_comparisons
 from cnnlab.storage.run import Run
-from cnnlab.sweep_results.points import PointResult, Predictions, accuracy_difference
+from cnnlab.sweep_results.points import PointResult, Predictions, accuracy_difference, gap_change
 
 
 @dataclass(frozen=True)
@@ -21,15 +20,6 @@ class StrengthEffect:
     gap: Estimate
 
 
-def point_gap_difference(first: PointResult, second: PointResult) -> Estimate:
-    """The gap of `first` minus that of `second`: over common seeds from MIN_SEEDS on, else by chance of the images."""
-    common = sorted(set(first.by_seed) & set(second.by_seed))
-    if len(common) >= MIN_SEEDS:
-        ours, theirs = ({seed: point.by_seed[seed].gap for seed in common} for point in (first, second))
-        return seed_difference(ours, theirs)
-    return gap_difference(first.gap, second.gap)
-
-
 def strength_effects(
     results: Sequence[PointResult], measured_on: str, predictions: Predictions = Run.predictions
 ) -> list[StrengthEffect]:
@@ -41,7 +31,7 @@ def strength_effects(
         if one.value("strength") and (depth := dict(one.coordinates).get("depth")) in plain
     ]
     accuracies = [accuracy_difference(one, other, measured_on, predictions) for one, other in pairs]
-    gaps = [point_gap_difference(one, other) for one, other in pairs]
+    gaps = [gap_change(one, other) for one, other in pairs]
     return [
         StrengthEffect(one, accuracy, gap)
         for (one, _), accuracy, gap in zip(

@@ -13,7 +13,7 @@ from cnnlab.lessons.lesson_schema import LessonError
 from cnnlab.lessons.sheet import Step
 from cnnlab.rendering import palette
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.ui import app_shell, control_locks, lesson_answers, lesson_results, lesson_store
+from cnnlab.ui import app_shell, control_locks, lesson_answers, lesson_results, lesson_store, page_address
 from cnnlab.ui.lesson_store import OpenLesson
 from cnnlab.ui.state import session_key
 
@@ -54,8 +54,11 @@ def run_beside(page: st.Page) -> None:
         lesson = None
     if lesson is None:
         control_locks.set_sheet_locks((), ())
+        page_address.return_to(page.url_path or "train")
         run_page(page)
         return
+    if lesson.step.page != (page.url_path or "train") or lesson.step.params:  # else its bare address is meant
+        page_address.return_to(page.url_path or "train")
     hidden = lesson.hidden_parts
     control_locks.set_sheet_locks(lesson.locked_controls, hidden)
     st.session_state[lesson_store.SESSION_COVERED] = hidden

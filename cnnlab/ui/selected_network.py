@@ -15,15 +15,14 @@ from cnnlab.storage import runs
 from cnnlab.storage.imported_networks import ImportedNetwork, Network
 from cnnlab.storage.runs import Run, UnknownRun
 from cnnlab.ui import app_shell, cache
+from cnnlab.ui.page_address import SESSION_SELECTION, write_params
 from cnnlab.ui.selection import (
     EXPERIMENT_PARAMS,
     SELECTION_PARAMS,
     SESSION_NETWORK,
-    SESSION_SELECTION,
     experiment_params,
     open_selected_run,
     parse_experiment,
-    write_params,
 )
 from cnnlab.ui.state import session_key
 

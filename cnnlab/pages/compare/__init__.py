@@ -5,6 +5,7 @@ A model that is not trained yet says so and leaves its place empty. Every senten
 
 import streamlit as st
 
+from cnnlab.explanations.conclusions import WHAT_THE_REPORT_IS
 from cnnlab.pages.compare.conclusions import conclusions
 from cnnlab.pages.compare.cost import cost
 from cnnlab.pages.compare.evidence import evidence
@@ -15,11 +16,8 @@ from cnnlab.pages.compare.overlay import overlay
 from cnnlab.pages.compare.predictions import predictions
 from cnnlab.pages.compare.tables import report_tables
 from cnnlab.ui import cache, damaged_runs
-from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS, write_params
-
-# On a phone a table scrolls, not the page.
-STYLE = """<style>[class*=st-key-table] { overflow-x: auto; }
-[class*=st-key-table] td, [class*=st-key-table] th { white-space: nowrap; }</style>"""
+from cnnlab.ui.page_address import write_params
+from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS
 
 
 def page() -> None:
@@ -27,11 +25,10 @@ def page() -> None:
     st.title("Which network would you trust?", anchor=False)
     st.caption(
         "The most accurate one on new images, or the one whose training figure you can believe: the smallest gap. "
-        "*The report* is a lab report on CIFAR-10 whose ten networks are trained again here; eight also on Shapes."
+        f"{WHAT_THE_REPORT_IS}"
     )
     write_params({}, [*SELECTION_PARAMS, *EXPERIMENT_PARAMS])
     damaged_runs.damaged_runs_notice()
-    st.html(STYLE)
     with st.container(horizontal=True):
         dataset = dataset_control()
         measure_control()

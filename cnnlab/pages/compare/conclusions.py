@@ -6,7 +6,7 @@ import streamlit as st
 
 from cnnlab.claims import ClaimResult, Verdict, check_claims
 from cnnlab.explanations.conclusions import describe_measures, describe_notes, describe_verdict
-from cnnlab.explanations.verdict_table import evidence_table
+from cnnlab.explanations.verdict_table import comparison_table, count_comparisons, evidence_table
 from cnnlab.report import ReportRow
 from cnnlab.ui.scrolling_table import scrolling_table
 
@@ -37,3 +37,5 @@ def conclusion(number: int, result: ClaimResult) -> None:
     with st.expander(label, icon=icon):
         scrolling_table(evidence_table(result), f"claim{number}")
         st.caption(describe_notes(result))
+        with st.expander(f"All {count_comparisons(result)} comparisons that these verdicts are based on"):
+            scrolling_table(comparison_table(result), f"comparisons{number}")

@@ -9,7 +9,8 @@ MEASURE_PARAM = url_param("measure")  # which training accuracy is drawn
 MEASURE_EXPLANATION = {
     "measured": "The gap is training minus validation accuracy, both after the epoch with dropout off.",
     "reported": "The gap is Keras's training accuracy, as in the report, minus validation accuracy. Keras averages "
-    "over the epoch with dropout on, which makes dropout's gap look smaller.",
+    "over the epoch with dropout on, which makes dropout's gap look smaller. Such an average is no accuracy of one "
+    "network, so the interval of this gap is only approximate.",
 }
 
 

@@ -11,7 +11,8 @@ from cnnlab.rendering.compare_charts import overlay_chart
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, query_state, selected_network
 from cnnlab.ui.chart_download import chart_with_download
-from cnnlab.ui.selection import quoted, show_problems, write_params
+from cnnlab.ui.page_address import write_params
+from cnnlab.ui.selection import quoted, show_problems
 from cnnlab.ui.state import url_param
 
 MAX_OVERLAY_RUNS = 8  # runs in one chart that can still be told apart

@@ -5,7 +5,7 @@ import streamlit as st
 from cnnlab import formatting
 from cnnlab.analysis import curve_summary
 from cnnlab.experiment import Experiment
-from cnnlab.explanations import curves, training_progress
+from cnnlab.explanations import learning_verdict, training_progress
 from cnnlab.pages.train.learning_curves import evaluation_set, learning_curves, summary_metrics
 from cnnlab.pages.train.live_training import NOTICE_SECONDS, TICK_SECONDS, watch_for_start, watch_training
 from cnnlab.pages.train.seeds import seeds_panel
@@ -52,10 +52,10 @@ def shipped_result(experiment: Experiment) -> None:
 def finished_result(run: Run) -> None:
     """The verdict, the figures, the curves, and what can be done with the trained network."""
     history, record = cache.history(run), run.record
-    summary_metrics(run.experiment, history)
+    summary_metrics(run, history)
     if figures := reestimated_accuracies(run):
         train, validation = figures["train_eval_accuracy"], figures["val_accuracy"]
-        st.markdown(curves.describe_reestimated(train, validation, run.experiment))
+        st.markdown(learning_verdict.describe_reestimated(train, validation, run.experiment))
     learning_curves(run.experiment, history)
     best = curve_summary.summarize_curves(history)
     test = record.test_accuracy

@@ -11,6 +11,7 @@ from cnnlab.array_types import PixelArray
 from cnnlab.data import cifar10, samples, shapes
 from cnnlab.data.shape_drawing import generate
 from cnnlab.experiment import Experiment
+from cnnlab.explanations.conclusions import WHAT_THE_REPORT_IS
 from cnnlab.formatting import percent
 from cnnlab.models.architecture import CLASS_COUNT
 from cnnlab.pages.train.requested_experiment import on_set_experiment
@@ -81,7 +82,7 @@ def best_network_button(best: ReportModel) -> None:
         args=(best.experiment,),
     )
     accuracy = percent(best.validation_accuracy, 2)
-    st.caption(f"{best.experiment.title}: {accuracy} of the test images correct in the report.")
+    st.caption(f"{best.experiment.title}: {accuracy} of the test images correct in the report. {WHAT_THE_REPORT_IS}")
 
 
 def best_model() -> ReportModel:
