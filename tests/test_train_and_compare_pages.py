@@ -206,7 +206,7 @@ def test_the_first_visit_trains_a_small_network_in_one_click_and_a_class_watches
     for app in (first, second):
         button(app, "Train a small network now").click().run()
         assert app.query_params["dataset"] == "shapes"
-        assert "Next in line" in text(app)
+        assert "Next in the queue" in text(app)
         assert not [one for one in app.button if "small network" in one.label]
     [job] = Queue().active()
     assert len(job.requesters) == 2
@@ -303,7 +303,7 @@ def test_asking_for_a_training_puts_it_in_line_once():
     job = Queue().for_key(SMALL.key)
     assert job.state == "queued"
     assert len(job.requesters) == 1
-    assert "Next in line" in text(app)
+    assert "Next in the queue" in text(app)
     opened(**small())
     assert len(Queue().active()) == 1
 
@@ -313,7 +313,7 @@ def test_who_comes_later_is_told_the_place_and_the_time():
     for seed in (1, 2):
         Queue().submit(Experiment(dataset="shapes", depth=2, epochs=4, seed=seed), "somebody")
     app = opened(**small(seed="3"))
-    assert button(app, "Train it: about 2 min, 3rd in line")
+    assert button(app, "Train it: about 2 min, 3rd in the queue")
 
 
 def test_the_time_of_an_imported_run_is_not_that_of_this_machine():
@@ -359,7 +359,7 @@ def test_thirty_people_who_ask_for_a_series_at_once_get_thirty_seeds():
 def test_only_who_asked_can_leave_the_line():
     Queue().submit(SMALL, "somebody-else")
     app = opened(**small())
-    assert "Next in line" in text(app)
+    assert "Next in the queue" in text(app)
     assert not [one for one in app.button if "Leave" in one.label or "Stop" in one.label]
 
 
@@ -410,7 +410,7 @@ def test_who_presses_the_button_wants_the_training_although_somebody_was_faster(
     Queue().submit(SMALL, "somebody")
     button(app, label).click().run()
     assert len(Queue().for_key(SMALL.key).requesters) == 2
-    assert "in line" in text(app)
+    assert "in the queue" in text(app)
 
 
 def test_a_worker_that_never_came_to_write_anything_says_why():
@@ -599,7 +599,7 @@ def test_my_trainings_lists_state_result_and_link_of_mine_only():
     Queue().submit(dataclasses.replace(SMALL, depth=4), "somebody-else")
     rows = [one.proto.label for one in app.run().get("page_link")]
     assert [row for row in rows if ": " in row and "conv" in row] == [
-        f"2nd in line: {deeper.title}",  # somebody who has had no turn yet is before it
+        f"2nd in the queue: {deeper.title}",  # somebody who has had no turn yet is before it
         f"validation 62.0 %: {SMALL.title}",
     ]
 
