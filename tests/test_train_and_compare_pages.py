@@ -722,6 +722,16 @@ def test_the_gap_can_be_read_with_training_measured_like_validation():
     assert "3-conv, dropout 0.1** has the smallest gap, 2.3 points" in text(app)
 
 
+def test_train_and_compare_show_one_gap_of_a_network_by_default_and_say_on_which_images():
+    write_report(settings.PRETRAINED)
+    compared = text(at("compare"))
+    assert "3-conv, dropout 0.1** has the smallest gap, 4.3 points" in compared
+    assert "the training accuracy on the first 5,000 training images" in compared
+    app = opened(dataset="cifar10", depth=3, regularizer="dropout")
+    assert [one.value for one in app.metric if one.label.startswith("Gap")] == ["4.3 points"]
+    assert "5,000 training and 10,000 validation images" in text(app)
+
+
 def test_the_report_marks_stand_only_beside_the_measure_of_the_report():
     """The report's gaps are Keras's: beside gaps in inference mode there is no line and no sentence about them."""
     write_report(settings.PRETRAINED)
