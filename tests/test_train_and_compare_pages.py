@@ -208,7 +208,7 @@ def test_the_first_visit_trains_a_small_network_in_one_click_and_a_class_watches
     for app in (first, second):
         button(app, "Train a small network now").click().run()
         assert app.query_params["dataset"] == "shapes"
-        assert "Next in line" in text(app)
+        assert "Next in the queue" in text(app)
         assert not [one for one in app.button if "small network" in one.label]
     [job] = Queue().active()
     assert len(job.requesters) == 2
@@ -314,7 +314,7 @@ def test_asking_for_a_training_puts_it_in_line_once():
     job = Queue().for_key(SMALL.key)
     assert job.state == "queued"
     assert len(job.requesters) == 1
-    assert "Next in line" in text(app)
+    assert "Next in the queue" in text(app)
     opened(**small())
     assert len(Queue().active()) == 1
 
@@ -324,7 +324,7 @@ def test_who_comes_later_is_told_the_place_and_the_time():
     for seed in (1, 2):
         Queue().submit(Experiment(dataset="shapes", depth=2, epochs=4, seed=seed), "somebody")
     app = opened(**small(seed="3"))
-    assert button(app, "Train it: about 2 min, 3rd in line")
+    assert button(app, "Train it: about 2 min, 3rd in the queue")
 
 
 def test_the_time_of_an_imported_run_is_not_that_of_this_machine():
@@ -401,7 +401,7 @@ def test_overfitting_is_relative_to_a_plain_network_that_only_came_as_results():
 def test_only_who_asked_can_leave_the_line():
     Queue().submit(SMALL, "somebody-else")
     app = opened(**small())
-    assert "Next in line" in text(app)
+    assert "Next in the queue" in text(app)
     assert not [one for one in app.button if "Leave" in one.label or "Stop" in one.label]
 
 
@@ -452,7 +452,7 @@ def test_who_presses_the_button_wants_the_training_although_somebody_was_faster(
     Queue().submit(SMALL, "somebody")
     button(app, label).click().run()
     assert len(Queue().for_key(SMALL.key).requesters) == 2
-    assert "in line" in text(app)
+    assert "in the queue" in text(app)
 
 
 def test_a_worker_that_never_came_to_write_anything_says_why():
@@ -641,7 +641,7 @@ def test_my_trainings_lists_state_result_and_link_of_mine_only():
     Queue().submit(dataclasses.replace(SMALL, depth=4), "somebody-else")
     rows = [one.proto.label for one in app.run().get("page_link")]
     assert [row for row in rows if ": " in row and "conv" in row] == [
-        f"2nd in line: {deeper.title}",  # somebody who has had no turn yet is before it
+        f"2nd in the queue: {deeper.title}",  # somebody who has had no turn yet is before it
         f"validation 62.0 %: {SMALL.title}",
     ]
 
@@ -762,6 +762,16 @@ def test_the_gap_can_be_read_with_training_measured_like_validation():
     assert "3-conv, dropout 0.1** has the smallest gap, 4.3 points" in text(app)
     app.button_group(key="url.measure").set_value("reported").run()
     assert "3-conv, dropout 0.1** has the smallest gap, 2.3 points" in text(app)
+
+
+def test_train_and_compare_show_one_gap_of_a_network_by_default_and_say_on_which_images():
+    write_report(settings.PRETRAINED)
+    compared = text(at("compare"))
+    assert "3-conv, dropout 0.1** has the smallest gap, 4.3 points" in compared
+    assert "the training accuracy on the first 5,000 training images" in compared
+    app = opened(dataset="cifar10", depth=3, regularizer="dropout")
+    assert [one.value for one in app.metric if one.label.startswith("Gap")] == ["4.3 points"]
+    assert "5,000 training and 10,000 validation images" in text(app)
 
 
 def test_the_report_marks_stand_only_beside_the_measure_of_the_report():

@@ -180,7 +180,11 @@ def describe_label_noise(result: LabelNoiseResult) -> str:
     if not result.changed_images:
         return f"No label is changed: validation accuracy {percent(result.validation, 1)} after epoch {result.epoch}."
     memorized = result.changed >= MEMORIZED
-    found = "It has memorized the changed labels" if memorized else "It has not memorized most of the changed labels"
+    found = (
+        "It has memorized most of the changed labels"
+        if memorized
+        else "It has not memorized most of the changed labels"
+    )
     images = result.images - result.changed_images
     clean = f"correct on {percent(result.clean, 1)} of {images:,} clean labels and on" if images else "correct on"
     return (
