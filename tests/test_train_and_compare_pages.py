@@ -14,7 +14,8 @@ from streamlit.testing.v1 import AppTest
 
 from cnnlab import data, formatting, settings, training_packages
 from cnnlab.analysis.statistics import accuracy_interval, seed_difference, seed_mean
-from cnnlab.data import download, shapes
+from cnnlab.data import cifar10, download, shapes
+from cnnlab.data.samples import sample_images
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import conclusions, curves, training_progress
 from cnnlab.explanations.conclusions import WHAT_THE_REPORT_IS
@@ -236,7 +237,14 @@ def test_the_samples_of_the_first_visit_are_one_of_each_class():
     images, names = welcome.shape_samples()
     assert names == shapes.CLASSES and images.shape == (10, 32, 32, 3)
     assert len({image.tobytes() for image in images}) == 10
-    assert welcome.samples_html("Shapes", images, names).count("<img") == 10
+    assert welcome.samples_html("Shapes", images, names, shapes.CLASSES).count("<img") == 10
+
+
+def test_a_class_without_a_picture_here_is_named_all_the_same():
+    images, names = welcome.first_of_each_class(*sample_images(), cifar10.CLASSES)
+    page = welcome.samples_html("CIFAR-10", images, names, cifar10.CLASSES)
+    assert page.count("<img") == 8 and page.count("<figure>") == 10
+    assert "2 of them without a picture here" in page and ">bird<" in page and ">deer<" in page
 
 
 @pytest.mark.parametrize(

@@ -29,3 +29,4 @@ def page() -> None:
     with right:
         stored_runs.stored_runs()
         machine.open_pages()
+    access.forget_key_button()

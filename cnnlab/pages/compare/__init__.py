@@ -15,7 +15,7 @@ from cnnlab.pages.compare.new_seeds import watch_trainings
 from cnnlab.pages.compare.overlay import overlay
 from cnnlab.pages.compare.predictions import predictions
 from cnnlab.pages.compare.tables import report_tables
-from cnnlab.ui import cache, damaged_runs
+from cnnlab.ui import cache, control_locks, damaged_runs
 from cnnlab.ui.page_address import write_params
 from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS
 
@@ -34,10 +34,15 @@ def page() -> None:
         measure_control()
     table = cache.report_rows(dataset)
     watch_trainings(table)
+    covered = control_locks.covers_test_results()
+    shown = [row for row in table if row.model.experiment.split == "validation"] if covered else table
     evidence(table)
-    conclusions(table)
-    learning_curves(table)
+    conclusions(table, with_test=not covered)
+    learning_curves(shown)
     cost(table)
-    predictions(table)
+    if covered:
+        control_locks.test_results_notice()
+    else:
+        predictions(table)
     overlay()
-    report_tables([row for row in table if row.model.is_in_report])
+    report_tables([row for row in shown if row.model.is_in_report])
