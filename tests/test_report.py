@@ -24,7 +24,13 @@ from cnnlab.explanations.conclusions import (
     describe_verdict,
 )
 from cnnlab.explanations.report_tables import format_report, report_csv
-from cnnlab.explanations.series_table import describe_difference, describe_series, regularizer_label, series_csv
+from cnnlab.explanations.series_table import (
+    describe_averages,
+    describe_difference,
+    describe_series,
+    regularizer_label,
+    series_csv,
+)
 from cnnlab.explanations.verdict_table import comparison_table, count_comparisons, evidence_rows, evidence_table
 from cnnlab.formatting import exact_duration
 from cnnlab.models.architecture import network_layers, parameter_count
@@ -436,6 +442,14 @@ def test_the_mean_of_three_seeds_has_the_interval_of_the_seeds():
     assert series.seeds == (0, 1, 2) and series.accuracy.value == pytest.approx(0.71)
     assert series.accuracy.margin == pytest.approx(4.303 * 0.01 / math.sqrt(3), abs=1e-4)
     assert by_name["3conv-l2"].accuracy.chance == "images"
+
+
+def test_an_accuracy_with_moving_averages_says_so_and_names_the_reestimated_one():
+    words = describe_averages(series_results(report_rows()))
+    assert "moving averages" in words
+    assert all(f"at {depth} layers" in words for depth in (2, 3))
+    assert "73.6 %" in words  # 3-conv, seed 0, as recomputed with Keras
+    assert describe_averages(series_results(table())) == ""
 
 
 def test_batch_norm_is_named_only_where_both_of_its_measures_agree():

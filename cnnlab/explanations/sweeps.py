@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cnnlab.analysis.statistics import Estimate
+from cnnlab.explanations.series_table import MOVING_AVERAGES
 from cnnlab.formatting import percent, points
 from cnnlab.storage.run import Run
 from cnnlab.sweep_results import (
@@ -41,7 +42,7 @@ def describe_intervals(sweep: Sweep, results: Sequence[PointResult]) -> str:
     )
     by_chance = f"chance of the seed ({seeds[0]} seeds)" if seeds[0] >= MIN_SEEDS else images
     noisy = " (labels as they were trained with)" if sweep.kind == "label_noise" else ""
-    averages = " Batch normalization with Keras's moving averages." if sweep.base.regularizer == "batchnorm" else ""
+    averages = f" {MOVING_AVERAGES}" if sweep.base.regularizer == "batchnorm" else ""
     return (
         f"After the last epoch. Training accuracy in inference mode on at most 5,000 training images{noisy}; the gap is"
         f" training minus {sweep.measured_on} accuracy. 95 % intervals: {by_chance}.{averages}"
