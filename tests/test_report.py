@@ -14,7 +14,7 @@ from run_factories import write_run
 
 from cnnlab import settings
 from cnnlab.analysis.statistics import paired_difference
-from cnnlab.claims import Verdict, check_claims, judge
+from cnnlab.claims import AGREEMENT_TOLERANCE, Verdict, check_claims, judge
 from cnnlab.comparison import ACCURACY, Comparison, compare
 from cnnlab.explanations import learning_verdict
 from cnnlab.explanations.conclusions import (
@@ -232,6 +232,14 @@ def test_validation_and_test_are_compared_on_the_same_weights():
     ):
         assert check_claims(with_test(rows, test))[3].verdict is verdict
     assert check_claims(rows)[3].missing == ("3conv-dropout",)
+
+
+def test_the_tolerance_within_which_two_accuracies_agree_is_stated():
+    """A fixed tolerance let 2.0 points with z = 3.2 pass; now the whole interval must lie within it."""
+    agreement = check_claims(with_test(table(), 0.7161))[3]
+    assert f"the interval must lie within {100 * AGREEMENT_TOLERANCE:.1f} points" in describe_notes(agreement)
+    estimate = agreement.judgments[0].comparisons[0].estimate
+    assert max(abs(estimate.low), abs(estimate.high)) <= AGREEMENT_TOLERANCE
 
 
 def test_depth_is_said_to_differ_in_parameters_and_dense_layers():

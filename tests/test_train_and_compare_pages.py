@@ -752,6 +752,13 @@ def test_both_readings_of_the_report_columns_are_shown_and_the_choice_on_the_tes
     assert text(app).count("chosen on the test images") == 1
 
 
+def test_wall_times_are_not_compared_and_the_overlay_names_the_images_it_is_measured_on():
+    write_report(settings.PRETRAINED)
+    said = text(at("compare", add="final-3conv-dropout"))
+    assert said.count("which network is faster") == 2  # under both tables
+    assert "**Test accuracy**" in said and "**Validation accuracy**" not in said
+
+
 def test_what_a_final_model_is_measured_on_is_called_the_test_set():
     write_report(settings.PRETRAINED)
     app = at("train", **experiment_params(REPORT["final-3conv-dropout"].experiment))
