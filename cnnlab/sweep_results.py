@@ -161,7 +161,8 @@ def gap_change(first: PointResult, second: PointResult) -> Estimate:
     """The gap of `first` minus that of `second`: over common seeds from MIN_SEEDS on, else over the images."""
     common = sorted(set(first.by_seed) & set(second.by_seed))
     if len(common) >= MIN_SEEDS:
-        return seed_difference(*({seed: one.by_seed[seed].gap for seed in common} for one in (first, second)))
+        ours, theirs = ({seed: one.by_seed[seed].gap for seed in common} for one in (first, second))
+        return seed_difference(ours, theirs)
     return gap_difference(first.gap, second.gap)
 
 
