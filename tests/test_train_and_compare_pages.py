@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from cnnlab import data, formatting, settings, training_packages
 from cnnlab.analysis.statistics import accuracy_interval, seed_mean
 from cnnlab.data import download, shapes
+from cnnlab.datasets import DATASETS
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import conclusions, curves, training_progress
 from cnnlab.explanations.conclusions import WHAT_THE_REPORT_IS
@@ -234,7 +235,7 @@ def test_the_samples_of_the_first_visit_are_one_of_each_class():
     images, names = welcome.shape_samples()
     assert names == shapes.CLASSES and images.shape == (10, 32, 32, 3)
     assert len({image.tobytes() for image in images}) == 10
-    assert welcome.samples_html("Shapes", images, names).count("<img") == 10
+    assert welcome.samples_html(DATASETS["shapes"], images, names).count("<img") == 10
 
 
 @pytest.mark.parametrize(

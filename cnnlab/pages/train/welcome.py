@@ -8,12 +8,12 @@ import streamlit as st
 
 from cnnlab import data
 from cnnlab.array_types import PixelArray
-from cnnlab.data import cifar10, samples, shapes
+from cnnlab.data import samples
 from cnnlab.data.shape_drawing import generate
+from cnnlab.datasets import DATASETS, DatasetInfo
 from cnnlab.experiment import Experiment
 from cnnlab.explanations.conclusions import WHAT_THE_REPORT_IS
 from cnnlab.formatting import percent
-from cnnlab.models.architecture import CLASS_COUNT
 from cnnlab.pages.train.requested_experiment import on_set_experiment
 from cnnlab.rendering.color_scale import upscaled_png
 from cnnlab.rendering.markdown import escape_markdown
@@ -47,10 +47,10 @@ def welcome_panel(experiment: Experiment) -> None:
     st.html(STYLE)
     left, right = st.columns(2)
     with left, st.container(border=True, height="stretch"):
-        st.html(samples_html("Shapes", *shape_samples()))
+        st.html(samples_html(DATASETS["shapes"], *shape_samples()))
         quick_training_button()
     with right, st.container(border=True, height="stretch"):
-        st.html(samples_html("CIFAR-10", *cifar10_samples()))
+        st.html(samples_html(DATASETS["cifar10"], *cifar10_samples()))
         best_network_button(best_model())
 
 
@@ -91,30 +91,31 @@ def best_model() -> ReportModel:
     return max(tested, key=lambda model: model.validation_accuracy)
 
 
-def samples_html(title: str, images: PixelArray, names: tuple[str, ...]) -> str:
+def samples_html(info: DatasetInfo, images: PixelArray, names: tuple[str, ...]) -> str:
     """One image of each class with the name of the class; `images` uint8 (n, 32, 32, 3)."""
     figures = "".join(
         f'<figure><img src="data:image/png;base64,{b64encode(upscaled_png(image, 1)).decode()}" alt="">'
         f"<figcaption>{escape(name)}</figcaption></figure>"
         for image, name in zip(images, names, strict=True)
     )
-    count = f"{len(names)} of its {CLASS_COUNT} classes" if len(names) < CLASS_COUNT else "ten classes"
-    return f"<b>{escape(title)}</b>: {count}<div class='samples'>{figures}</div>"
+    classes = info.class_count
+    count = f"{len(names)} of its {classes} classes" if len(names) < classes else "ten classes"
+    return f"<b>{escape(info.title)}</b>: {count}<div class='samples'>{figures}</div>"
 
 
 @st.cache_data(max_entries=1, show_spinner=False)
 def shape_samples() -> tuple[PixelArray, tuple[str, ...]]:
     """One generated image of each class of Shapes, uint8 (10, 32, 32, 3), and the names."""
     images, labels = generate(SAMPLE_COUNT, SAMPLE_SEED)
-    return first_of_each_class(images, labels, shapes.CLASSES)
+    return first_of_each_class(images, labels, DATASETS["shapes"].classes)
 
 
 def cifar10_samples() -> tuple[PixelArray, tuple[str, ...]]:
     """One test image of each class of CIFAR-10; without the data set, of those among the shipped images."""
     if data.is_dataset_available("cifar10"):
         dataset = cache.dataset("cifar10")
-        return first_of_each_class(dataset.x_test[:200], dataset.y_test[:200], cifar10.CLASSES)
-    return first_of_each_class(*samples.sample_images(), cifar10.CLASSES)
+        return first_of_each_class(dataset.x_test[:200], dataset.y_test[:200], DATASETS["cifar10"].classes)
+    return first_of_each_class(*samples.sample_images(), DATASETS["cifar10"].classes)
 
 
 def first_of_each_class(
