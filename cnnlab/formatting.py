@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-DATASET_NAMES = {"cifar10": "CIFAR-10", "shapes": "Shapes"}
 ORDINAL_SUFFIXES = {1: "st", 2: "nd", 3: "rd"}
 
 

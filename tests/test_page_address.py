@@ -13,7 +13,7 @@ def script():
 
     from cnnlab.ui import page_address, query_state
 
-    page_address.return_to(st.session_state["page"])
+    page_address.return_to(st.session_state["page"], **st.session_state["exact"])
     if st.session_state["page"] == "compare":
         st.write(query_state.segmented_param("measure", "Measure", {"measured": "a", "reported": "b"}))
         st.write(str(query_state.slider_param("patch", "Patch", 2, 16, 8)))
@@ -21,13 +21,13 @@ def script():
 
 def opened(page, **address):
     app = AppTest.from_function(script, default_timeout=60)
-    app.session_state["page"] = page
+    app.session_state["page"], app.session_state["exact"] = page, {}
     app.query_params.update(address)
     return app.run()
 
 
-def go(app, page, **address):
-    app.session_state["page"] = page
+def go(app, page, exact=(), **address):
+    app.session_state["page"], app.session_state["exact"] = page, dict.fromkeys(exact, True)
     app.query_params.clear()
     app.query_params.update(address)
     return app.run()
@@ -47,9 +47,29 @@ def test_a_page_whose_address_is_bare_comes_back_as_it_was_left():
     assert shown(go(go(app, "mistakes", run="x"), "compare", lock="depth")) == ["reported", "4"]
 
 
-def test_an_address_that_says_something_is_shown_as_it_is():
+def test_an_address_wins_where_it_says_something_and_the_rest_comes_back():
     app = opened("compare", measure="reported", patch="4")
-    assert shown(go(go(app, "mistakes"), "compare", patch="6")) == ["measured", "6"]
+    assert shown(go(go(app, "mistakes"), "compare", patch="6")) == ["reported", "6"]
+
+
+def test_the_state_of_a_lessons_step_is_shown_as_its_address_says():
+    app = opened("compare", measure="reported", patch="4")
+    assert shown(go(go(app, "mistakes"), "compare", ["is_exact"], patch="6")) == ["measured", "6"]
+    app = opened("compare", measure="reported", patch="4")
+    assert shown(go(go(app, "mistakes"), "compare", ["is_exact"])) == ["reported", "4"]
+    app = opened("compare", measure="reported", patch="4")
+    assert shown(go(go(app, "mistakes"), "compare", ["is_bare_exact"])) == ["measured", "8"]
+    app.button_group(key="url.measure").select("reported").run()
+    assert go(app, "mistakes").query_params.get("measure") is None  # what is set here is kept for this page only
+    assert shown(go(app, "compare")) == ["reported", "8"]
+
+
+def test_on_the_same_page_a_setting_without_a_word_has_its_default():
+    """The same page again: its address is its state, so a setting without a word has its default."""
+    app = opened("compare", measure="reported", patch="4")
+    app.query_params.clear()
+    app.query_params["patch"] = "4"
+    assert shown(app.run()) == ["measured", "4"]
 
 
 def test_a_setting_that_was_put_back_to_its_default_stays_there():
@@ -86,8 +106,11 @@ OF_ONE_NETWORK = (
 
 def test_what_belongs_to_one_network_comes_back_for_that_one_only():
     kept = {name: word for name, word in LEFT.items() if name not in ("run", "image")}
-    assert returning_words(LEFT, {"run": "a", "image": "sample-7"}) == kept  # the page writes run and image itself
-    assert returning_words(LEFT, {"run": "b"}) == {"view": "off"}
+    assert returning_words(LEFT, {"run": "a", "image": "sample-7"}, {}) == kept  # the page writes run and image itself
+    assert returning_words(LEFT, {"run": "b"}, {}) == {"view": "off"}
+    assert returning_words(LEFT, {"run": "a"}, {"run": "b"}) == {"view": "off"}
+    without_view = {name: word for name, word in kept.items() if name != "view"}
+    assert returning_words(LEFT, {"run": "b"}, {"run": "a", "view": "why"}) == without_view
     assert set(OF_ONE_NETWORK) >= set(kept) - {"view"}
 
 
@@ -96,5 +119,5 @@ def test_what_belongs_to_one_network_comes_back_for_that_one_only():
     [({"run": "a", "versus": "b"}, True), ({"run": "c", "versus": "b"}, False), ({"run": "a"}, False)],
 )
 def test_a_second_network_is_named_again_beside_the_same_first_one(selected, asked_for):
-    words = returning_words({"run": "a", "versus": "b", "group": "broke"}, selected)
+    words = returning_words({"run": "a", "versus": "b", "group": "broke"}, selected, {})
     assert ("versus" in words) == asked_for and words["group"] == "broke"

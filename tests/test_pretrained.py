@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from cnnlab import settings
 from cnnlab.analysis import metrics
@@ -116,6 +117,20 @@ def test_a_rounded_snapshot_is_as_accurate_as_the_page_states(name, home_with_ci
         ]
         stated = history["val_accuracy"][history["epoch"] == epoch][0]
         assert abs(metrics.accuracy(np.concatenate(parts), labels) - stated) < ROUNDING_DIFFERENCE + 0.0005
+
+
+@pytest.mark.parametrize(("epoch", "rounded"), [(10, True), (30, False)])
+def test_the_page_says_where_the_weights_of_an_epoch_are_rounded(epoch, rounded):
+    def script():
+        from cnnlab.pages.look_inside import page
+
+        page()
+
+    app = AppTest.from_function(script, default_timeout=90)
+    app.query_params.update(run="3conv-none", epoch=str(epoch))
+    said = " ".join(one.value for one in app.run().caption)
+    assert ("rounded to six significant bits" in said) is rounded
+    assert (f"by up to {100 * ROUNDING_DIFFERENCE:.1f} points" in said) is rounded
 
 
 def test_the_ten_of_the_report_are_shipped_and_further_seeds_and_nothing_else():

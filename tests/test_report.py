@@ -20,7 +20,7 @@ from cnnlab.analysis.statistics import (
     seed_difference,
     unpaired_difference,
 )
-from cnnlab.claims import Verdict, check_claims, judge
+from cnnlab.claims import AGREEMENT_TOLERANCE, Verdict, check_claims, judge
 from cnnlab.cli import main
 from cnnlab.comparison import ACCURACY, Comparison, compare
 from cnnlab.explanations import learning_verdict
@@ -31,7 +31,13 @@ from cnnlab.explanations.conclusions import (
     describe_verdict,
 )
 from cnnlab.explanations.report_tables import format_report, report_csv
-from cnnlab.explanations.series_table import describe_difference, describe_series, regularizer_label, series_csv
+from cnnlab.explanations.series_table import (
+    describe_averages,
+    describe_difference,
+    describe_series,
+    regularizer_label,
+    series_csv,
+)
 from cnnlab.explanations.verdict_table import comparison_table, count_comparisons, evidence_rows, evidence_table
 from cnnlab.formatting import exact_duration
 from cnnlab.models.architecture import network_layers, parameter_count
@@ -233,6 +239,14 @@ def test_validation_and_test_are_compared_on_the_same_weights():
     ):
         assert check_claims(with_test(rows, test))[3].verdict is verdict
     assert check_claims(rows)[3].missing == ("3conv-dropout",)
+
+
+def test_the_tolerance_within_which_two_accuracies_agree_is_stated():
+    """A fixed tolerance let 2.0 points with z = 3.2 pass; now the whole interval must lie within it."""
+    agreement = check_claims(with_test(table(), 0.7161))[3]
+    assert f"the interval must lie within {100 * AGREEMENT_TOLERANCE:.1f} points" in describe_notes(agreement)
+    estimate = agreement.judgments[0].comparisons[0].estimate
+    assert max(abs(estimate.low), abs(estimate.high)) <= AGREEMENT_TOLERANCE
 
 
 def test_depth_is_said_to_differ_in_parameters_and_dense_layers():
@@ -475,6 +489,14 @@ def test_the_mean_of_three_seeds_has_the_interval_of_the_seeds():
     assert series.seeds == (0, 1, 2) and series.accuracy.value == pytest.approx(0.71)
     assert series.accuracy.margin == pytest.approx(4.303 * 0.01 / math.sqrt(3), abs=1e-4)
     assert by_name["3conv-l2"].accuracy.chance == "images"
+
+
+def test_an_accuracy_with_moving_averages_says_so_and_names_the_reestimated_one():
+    words = describe_averages(series_results(report_rows()))
+    assert "moving averages" in words
+    assert all(f"at {depth} layers" in words for depth in (2, 3))
+    assert "73.6 %" in words  # 3-conv, seed 0, as recomputed with Keras
+    assert describe_averages(series_results(table())) == ""
 
 
 def test_batch_norm_is_named_only_where_both_of_its_measures_agree():

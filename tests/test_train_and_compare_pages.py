@@ -16,6 +16,7 @@ from cnnlab import data, formatting, settings, training_packages
 from cnnlab.analysis.statistics import accuracy_interval, seed_difference, seed_mean
 from cnnlab.data import cifar10, download, shapes
 from cnnlab.data.samples import sample_images
+from cnnlab.datasets import DATASETS
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import conclusions, curves, training_progress
 from cnnlab.explanations.conclusions import WHAT_THE_REPORT_IS
@@ -237,12 +238,12 @@ def test_the_samples_of_the_first_visit_are_one_of_each_class():
     images, names = welcome.shape_samples()
     assert names == shapes.CLASSES and images.shape == (10, 32, 32, 3)
     assert len({image.tobytes() for image in images}) == 10
-    assert welcome.samples_html("Shapes", images, names, shapes.CLASSES).count("<img") == 10
+    assert welcome.samples_html(DATASETS["shapes"], images, names).count("<img") == 10
 
 
 def test_a_class_without_a_picture_here_is_named_all_the_same():
     images, names = welcome.first_of_each_class(*sample_images(), cifar10.CLASSES)
-    page = welcome.samples_html("CIFAR-10", images, names, cifar10.CLASSES)
+    page = welcome.samples_html(DATASETS["cifar10"], images, names)
     assert page.count("<img") == 8 and page.count("<figure>") == 10
     assert "2 of them without a picture here" in page and ">bird<" in page and ">deer<" in page
 
@@ -800,6 +801,13 @@ def test_both_readings_of_the_report_columns_are_shown_and_the_choice_on_the_tes
     row = next(line for line in text(app).splitlines() if line.startswith("| 1 |") and "73.61 %" in line)
     assert "| 73.61 % | 73.61 % | +0.0 points | 80.00 % | +6.4 points |" in row
     assert text(app).count("chosen on the test images") == 1
+
+
+def test_wall_times_are_not_compared_and_the_overlay_names_the_images_it_is_measured_on():
+    write_report(settings.PRETRAINED)
+    said = text(at("compare", add="final-3conv-dropout"))
+    assert said.count("which network is faster") == 2  # under both tables
+    assert "**Test accuracy**" in said and "**Validation accuracy**" not in said
 
 
 def test_what_a_final_model_is_measured_on_is_called_the_test_set():

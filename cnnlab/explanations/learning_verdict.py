@@ -4,7 +4,6 @@ from cnnlab.analysis.curve_summary import CurveSummary
 from cnnlab.analysis.statistics import Estimate, accuracy_interval, generalization_gap
 from cnnlab.experiment import Experiment
 from cnnlab.formatting import percent, points
-from cnnlab.models.architecture import CLASS_COUNT
 from cnnlab.regularizers import REGULARIZERS
 
 WEAK_OVERFITTING, STRONG_OVERFITTING = 1 / 3, 2 / 3  # of the plain network's gap: weak below the first, strong above
@@ -35,7 +34,7 @@ def verdict(
     if reestimated is None and averages_lag(summary, experiment):
         return describe_lag(summary)
     judged = reestimated or summary
-    if is_early(judged, series_accuracy):
+    if is_early(judged, chance_accuracy(experiment), series_accuracy):
         reached = percent(series_accuracy or 0)
         return f"It is still learning: {describe_figures(judged)}; finished, this network reached {reached}."
     if reestimated is not None:
@@ -89,9 +88,13 @@ def describe_both_measures(
     )
 
 
-def is_early(summary: CurveSummary, series_accuracy: float | None) -> bool:
+def chance_accuracy(experiment: Experiment) -> float:
+    """The accuracy of a guess: one class of the data set's."""
+    return 1 / experiment.dataset_info.class_count
+
+
+def is_early(summary: CurveSummary, chance: float, series_accuracy: float | None) -> bool:
     """Whether the validation accuracy is less than half of the way from chance level to that of its finished series."""
-    chance = 1 / CLASS_COUNT
     if series_accuracy is None or series_accuracy <= chance:
         return False
     return summary.validation - chance < EARLY_SHARE * (series_accuracy - chance)
@@ -160,10 +163,10 @@ def describe_learning(
     """How well it has learned, and how strongly it overfits; its accuracies are not in it."""
     overfits = gap.is_significant and gap.value > 0
     interval = accuracy_interval(summary.validation, experiment.validation_images)
-    if interval.low <= 1 / CLASS_COUNT:
+    if interval.low <= chance_accuracy(experiment):
         return "It knows its training images only" if overfits else "It guesses"
     if not overfits:
-        is_low = summary.validation < WEAK_FACTOR / CLASS_COUNT
+        is_low = summary.validation < WEAK_FACTOR * chance_accuracy(experiment)
         return "It has learned a little" if is_low else f"It {learning_verb(summary)} without overfitting"
     return f"It {learning_verb(summary)}, with {describe_overfitting(gap, experiment, plain, with_share)}"
 

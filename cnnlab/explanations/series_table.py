@@ -8,6 +8,7 @@ from cnnlab.formatting import csv_text, percent, points
 from cnnlab.series_results import SeriesResult
 
 PLAIN = "no regularizer: what the others are compared with"
+MOVING_AVERAGES = "Batch normalization with Keras's moving averages, which lag behind the weights."
 
 
 def describe_accuracy_of(one: SeriesResult) -> str:
@@ -57,6 +58,14 @@ def series_markdown(results: Sequence[SeriesResult]) -> str:
         cells += [describe_difference(one.accuracy_difference, one.accuracy_differs), describe_gap_of(one)]
         lines.append(f"| {' | '.join([*cells, describe_difference(one.gap_difference, one.gap_differs)])} |")
     return "\n".join(lines)
+
+
+def describe_averages(results: Sequence[SeriesResult]) -> str:
+    """That batch normalization is shown with moving averages, and its re-estimated accuracies; "" without it."""
+    anew = [
+        f"{percent(one.accuracy.value, 1)} at {one.model.experiment.depth} layers" for one in results if one.reestimated
+    ]
+    return f"{MOVING_AVERAGES} Re-estimated, its accuracy is {' and '.join(anew)}." if anew else ""
 
 
 def series_csv(results: Sequence[SeriesResult]) -> str:

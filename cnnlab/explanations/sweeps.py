@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from cnnlab.analysis.statistics import Estimate
 from cnnlab.comparison import MIN_SEEDS
-from cnnlab.explanations.series_table import estimate_ends
+from cnnlab.explanations.series_table import MOVING_AVERAGES, estimate_ends
 from cnnlab.formatting import csv_text, percent, points
 from cnnlab.storage.run import Run
 from cnnlab.sweep_results import (
@@ -44,7 +44,7 @@ def describe_intervals(sweep: Sweep, results: Sequence[PointResult]) -> str:
     if seeds[0] < MIN_SEEDS <= seeds[-1]:
         by_chance = f"of points with {MIN_SEEDS} seeds or more chance of the seed, of the others {images}"
     noisy = " (labels as they were trained with)" if sweep.kind == "label_noise" else ""
-    averages = " Batch normalization with Keras's moving averages." if sweep.base.regularizer == "batchnorm" else ""
+    averages = f" {MOVING_AVERAGES}" if sweep.base.regularizer == "batchnorm" else ""
     return (
         f"After the last epoch. Training accuracy in inference mode on at most 5,000 training images{noisy}; the gap is"
         f" training minus {sweep.measured_on} accuracy. 95 % intervals: {by_chance}.{averages}"
@@ -175,8 +175,8 @@ def describe_axis_value(field: str, value: Value, depth_unit: str = " conv") -> 
 # -- noisy labels ------------------------------------------------------------------------------------------------------
 
 
-def describe_label_noise(result: LabelNoiseResult) -> str:
-    """Whether the network has memorized the changed labels, and what that costs."""
+def describe_label_noise(result: LabelNoiseResult, classes: int) -> str:
+    """Whether the network has memorized the changed labels, and what that costs; `classes` of its data set."""
     if not result.changed_images:
         return f"No label is changed: validation accuracy {percent(result.validation, 1)} after epoch {result.epoch}."
     memorized = result.changed >= MEMORIZED
@@ -189,9 +189,9 @@ def describe_label_noise(result: LabelNoiseResult) -> str:
     clean = f"correct on {percent(result.clean, 1)} of {images:,} clean labels and on" if images else "correct on"
     return (
         f"{found}: after epoch {result.epoch} it is {clean} {percent(result.changed, 1)} of"
-        f" {result.changed_images:,} changed labels, which nothing in the image tells; by chance it would be 10 %."
-        f" It predicts the true class of {percent(result.true, 1)} of these images. Validation accuracy, with true"
-        f" labels: {percent(result.validation, 1)}."
+        f" {result.changed_images:,} changed labels, which nothing in the image tells; by chance it would be"
+        f" {percent(1 / classes)}. It predicts the true class of {percent(result.true, 1)} of these images."
+        f" Validation accuracy, with true labels: {percent(result.validation, 1)}."
     )
 
 

@@ -65,8 +65,10 @@ def run_beside(page: st.Page) -> None:
         page_address.return_to(page.url_path or "train")
         run_page(page)
         return
-    if lesson.step.page != (page.url_path or "train") or lesson.step.params:  # else its bare address is meant
-        page_address.return_to(page.url_path or "train")
+    is_state = lesson.step.page == (page.url_path or "train")  # of the step: its address is meant as it is
+    page_address.return_to(
+        page.url_path or "train", is_exact=is_state, is_bare_exact=is_state and not lesson.step.params
+    )
     hidden = lesson.hidden_parts
     control_locks.set_sheet_locks(lesson.locked_controls, hidden)
     st.session_state[lesson_store.SESSION_COVERED] = covered_here(lesson)

@@ -102,7 +102,8 @@ def noise_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
     run = point.first.run
     history, stop = cache.history(run), early_stopping(cache.history(run))
     result = label_noise_result(history, run.experiment.train_eval_images)
-    st.markdown(sentences.describe_label_noise(result))
+    described = sentences.describe_label_noise(result, run.dataset_info.class_count)
+    st.markdown(described)
     if stop:
         st.markdown(sentences.describe_early_stopping(stop, run.experiment.validation_images))
     st.html(palette.label_noise_legend_html())
@@ -112,7 +113,7 @@ def noise_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
         spec = sweep_charts.label_noise_chart(history, run.experiment.epochs, stop)
         chart_with_download(
             spec,
-            alt=sentences.describe_label_noise(result),
+            alt=described,
             key="noise curves",
             name="label noise over epochs",
             title=f"{options[word]}: {palette.LABEL_NOISE_WORDS}",
@@ -126,7 +127,8 @@ def noise_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
             for one in results
         }
         words = " ".join(
-            f"{percent(share)} replaced: {sentences.describe_label_noise(level)}" for share, level in levels.items()
+            f"{percent(share)} replaced: {sentences.describe_label_noise(level, run.dataset_info.class_count)}"
+            for share, level in levels.items()
         )
         chart_with_download(
             sweep_charts.label_noise_levels_chart(levels),

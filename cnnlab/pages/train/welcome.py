@@ -7,8 +7,9 @@ import streamlit as st
 
 from cnnlab import data
 from cnnlab.array_types import PixelArray
-from cnnlab.data import cifar10, samples, shapes
+from cnnlab.data import samples
 from cnnlab.data.shape_drawing import generate
+from cnnlab.datasets import DATASETS, DatasetInfo
 from cnnlab.experiment import Experiment
 from cnnlab.explanations.conclusions import WHAT_THE_REPORT_IS
 from cnnlab.formatting import percent
@@ -47,10 +48,10 @@ def welcome_panel(experiment: Experiment) -> None:
     st.html(STYLE)
     left, right = st.columns(2)
     with left, st.container(border=True, height="stretch"):
-        st.html(samples_html("Shapes", *shape_samples(), shapes.CLASSES))
+        st.html(samples_html(DATASETS["shapes"], *shape_samples()))
         quick_training_button()
     with right, st.container(border=True, height="stretch"):
-        st.html(samples_html("CIFAR-10", *cifar10_samples(), cifar10.CLASSES))
+        st.html(samples_html(DATASETS["cifar10"], *cifar10_samples()))
         best_network_button(best_model())
 
 
@@ -92,12 +93,16 @@ def best_model() -> ReportModel:
     return max(tested, key=lambda model: model.validation_accuracy)
 
 
-def samples_html(title: str, images: PixelArray, names: tuple[str, ...], classes: tuple[str, ...]) -> str:
-    """The classes, each with its name and an image of it where `names` has one; `images` uint8 (n, 32, 32, 3)."""
+def samples_html(info: DatasetInfo, images: PixelArray, names: tuple[str, ...]) -> str:
+    """Each class with its name, and an image of it where `names` has one; `images` uint8 (n, 32, 32, 3)."""
     pictures = dict(zip(names, images, strict=True))
-    figures = "".join(f"<figure>{picture_html(pictures.get(name))}{caption_html(name)}</figure>" for name in classes)
-    without = "" if len(names) == len(classes) else f", {len(classes) - len(names)} of them without a picture here"
-    return f"<b>{escape(title)}</b>: ten classes{without}<div class='samples'>{figures}</div>"
+    figures = "".join(
+        f"<figure>{picture_html(pictures.get(name))}<figcaption>{escape(name)}</figcaption></figure>"
+        for name in info.classes
+    )
+    missing = info.class_count - len(names)
+    without = f", {missing} of them without a picture here" if missing else ""
+    return f"<b>{escape(info.title)}</b>: ten classes{without}<div class='samples'>{figures}</div>"
 
 
 def picture_html(image: PixelArray | None) -> str:
@@ -107,24 +112,19 @@ def picture_html(image: PixelArray | None) -> str:
     return f'<img src="{png_data_uri(upscaled_png(image, 1))}" alt="">'
 
 
-def caption_html(name: str) -> str:
-    """The name of a class below its image."""
-    return f"<figcaption>{escape(name)}</figcaption>"
-
-
 @st.cache_data(max_entries=1, show_spinner=False)
 def shape_samples() -> tuple[PixelArray, tuple[str, ...]]:
     """One generated image of each class of Shapes, uint8 (10, 32, 32, 3), and the names."""
     images, labels = generate(SAMPLE_COUNT, SAMPLE_SEED)
-    return first_of_each_class(images, labels, shapes.CLASSES)
+    return first_of_each_class(images, labels, DATASETS["shapes"].classes)
 
 
 def cifar10_samples() -> tuple[PixelArray, tuple[str, ...]]:
     """One test image of each class of CIFAR-10; without the data set, of those among the shipped images."""
     if data.is_dataset_available("cifar10"):
         dataset = cache.dataset("cifar10")
-        return first_of_each_class(dataset.x_test[:200], dataset.y_test[:200], cifar10.CLASSES)
-    return first_of_each_class(*samples.sample_images(), cifar10.CLASSES)
+        return first_of_each_class(dataset.x_test[:200], dataset.y_test[:200], DATASETS["cifar10"].classes)
+    return first_of_each_class(*samples.sample_images(), DATASETS["cifar10"].classes)
 
 
 def first_of_each_class(
