@@ -5,6 +5,7 @@ Its menu chooses another network for all pages and links to those that show it.
 
 import streamlit as st
 
+from cnnlab.data import DatasetMissing
 from cnnlab.experiment import Experiment
 from cnnlab.rendering import palette
 from cnnlab.rendering.color_scale import png_data_uri, upscaled_png
@@ -108,4 +109,7 @@ def chosen_picture(experiment: Experiment) -> SelectedImage | None:
     words: dict[str, str] = st.session_state.get(SESSION_SELECTION, {})
     if "image" not in words:
         return None
-    return select_image(parse_selection(words)[0].image, load_image_set(experiment.dataset))
+    try:
+        return select_image(parse_selection(words)[0].image, load_image_set(experiment.dataset))
+    except DatasetMissing:
+        return None

@@ -1,7 +1,7 @@
 """Links between a network on the page Train and its place on the page Compare, and the parameters that they need."""
 
-from cnnlab.experiment import CHOICES, Experiment
-from cnnlab.formatting import DATASET_NAMES
+from cnnlab import datasets
+from cnnlab.experiment import Experiment
 from cnnlab.report_models import models_on
 from cnnlab.storage.series import series_experiment
 from cnnlab.ui import app_shell
@@ -10,13 +10,13 @@ from cnnlab.ui.state import url_param
 
 DATASET_PARAM = url_param("data")  # of Compare
 SHIPPED_PARAM = url_param("shipped")  # of Train: whether a result that came with the program without weights is shown
-DATASETS = {
-    name: DATASET_NAMES[name] for name in sorted(CHOICES["dataset"])
-}  # the report's CIFAR-10 first, the default
+DATASETS = {name: info.title for name, info in sorted(datasets.DATASETS.items())}  # the report's CIFAR-10 first
 
 
 def compare_link(experiment: Experiment) -> None:
     """A link to Compare with the data set of this experiment; nothing where no seed of it is compared there."""
+    if experiment.dataset not in DATASETS:
+        return
     compared = {model.experiment for model in models_on(experiment.dataset).values()}
     if series_experiment(experiment) in compared:
         params = {} if experiment.dataset == next(iter(DATASETS)) else {DATASET_PARAM: experiment.dataset}

@@ -28,7 +28,7 @@ from collections import defaultdict
 from contextlib import nullcontext, suppress
 from typing import Any
 
-from browser_protocol import Browser
+from browser_protocol import Browser, NotAnswered
 from class_of_thirty import keep_writing, percentile, told, written_by_hand
 from lesson_student import EARLIER, Student
 from load_report import Findings
@@ -104,13 +104,21 @@ class Lesson:
             await self.kill()
         await asyncio.sleep(self.step_seconds)
         if step.is_prediction and number == AGAIN_STEP:
-            await self.board.press("lesson_board_again", "vote again")
+            await self.click("lesson_board_again", "vote again")
             await asyncio.sleep(self.step_seconds)
         if step.is_prediction:
-            await self.board.press("lesson_board_reveal", "reveal")
+            await self.click("lesson_board_reveal", "reveal")
             await asyncio.sleep(4)
         if number + 1 < len(self.steps):
-            await self.board.press("lesson_board_next", "next step")
+            await self.click("lesson_board_next", "next step")
+
+    async def click(self, name: str, what: str) -> None:
+        """Press a button of the board; where nothing comes of it, once more, as a person does."""
+        try:
+            await self.board.press(name, what)
+        except NotAnswered as error:
+            self.trouble.append(f"board: {error}")
+            await self.board.press(name, what)
 
     async def kill(self) -> None:
         """End the web server with SIGKILL, start it again, and connect the board again."""

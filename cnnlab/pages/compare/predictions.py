@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from cnnlab.claims import check_claims
-from cnnlab.experiment import VALIDATION_IMAGE_COUNTS
+from cnnlab.datasets import DATASETS
 from cnnlab.explanations import predictions as sentences
 from cnnlab.explanations.conclusions import model_label
 from cnnlab.prediction_results import PredictionResults, prediction_results
@@ -67,7 +67,7 @@ def agreements(results: PredictionResults, dataset: str) -> None:
         st.write(sentences.describe_agreements(results))
         if results.ensemble:
             st.write(sentences.describe_ensemble(results.ensemble))
-        images = VALIDATION_IMAGE_COUNTS[dataset]
+        images = DATASETS[dataset].test_images
         st.caption(f"Seed 0 of each network, all on the {images:,} test images, which none was trained on.")
 
 
