@@ -14,7 +14,8 @@ from streamlit.testing.v1 import AppTest
 
 from cnnlab import data, formatting, settings, training_packages
 from cnnlab.analysis.statistics import accuracy_interval, seed_mean
-from cnnlab.data import download, shapes
+from cnnlab.data import cifar10, download, shapes
+from cnnlab.data.samples import sample_images
 from cnnlab.datasets import DATASETS
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import conclusions, curves, training_progress
@@ -236,6 +237,13 @@ def test_the_samples_of_the_first_visit_are_one_of_each_class():
     assert names == shapes.CLASSES and images.shape == (10, 32, 32, 3)
     assert len({image.tobytes() for image in images}) == 10
     assert welcome.samples_html(DATASETS["shapes"], images, names).count("<img") == 10
+
+
+def test_a_class_without_a_picture_here_is_named_all_the_same():
+    images, names = welcome.first_of_each_class(*sample_images(), cifar10.CLASSES)
+    page = welcome.samples_html(DATASETS["cifar10"], images, names)
+    assert page.count("<img") == 8 and page.count("<figure>") == 10
+    assert "2 of them without a picture here" in page and ">bird<" in page and ">deer<" in page
 
 
 @pytest.mark.parametrize(

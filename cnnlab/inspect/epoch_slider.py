@@ -102,7 +102,9 @@ def play_timer(kept: list[int]) -> None:
 
 
 def learning_curve(context: InspectContext) -> None:
-    """The learning curve, small, with a line at this epoch."""
+    """The learning curve, small, with a line at this epoch; not drawn where a sheet covers it."""
+    if context.trained_run.experiment.split == "test" and control_locks.covers_test_results():
+        return
     history = cache.history(context.trained_run)
     if len(history["epoch"]) < 2:
         return

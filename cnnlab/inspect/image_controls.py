@@ -9,11 +9,11 @@ from typing import Literal
 
 import streamlit as st
 
-from cnnlab.inspect import network_changes, own_network, upload
+from cnnlab.inspect import own_network, upload
 from cnnlab.inspect.context import InspectContext
 from cnnlab.rendering.color_scale import png_data_uri
 from cnnlab.storage.imported_networks import ImportedNetwork, Network
-from cnnlab.ui import clickable_image, control_locks, query_state, selection
+from cnnlab.ui import clickable_image, control_locks, query_state, selected_network, selection
 from cnnlab.ui.image_source import ImageSet, load_image_set, thumbnails
 from cnnlab.ui.state import session_key, url_param
 
@@ -191,7 +191,7 @@ def select_neighbor(reference: str) -> None:
 
 
 def _on_run_selected() -> None:
-    network_changes.select_run(st.session_state[RUN])
+    selected_network.select_run(st.session_state[RUN])
 
 
 def is_picker_open() -> bool:

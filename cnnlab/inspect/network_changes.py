@@ -15,7 +15,7 @@ from cnnlab.inspect.context import InspectContext
 from cnnlab.models.numpy_forward import Activations
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.ui import query_state, selection
-from cnnlab.ui.state import network_params, session_key, url_param
+from cnnlab.ui.state import session_key, url_param
 
 OFF_PARAM = url_param("off", of_network=True)  # the filters that are off, as `network_edits.format_filters` writes them
 # the changed kernels of the first layer, as `network_edits.format_kernels` writes them
@@ -83,11 +83,6 @@ def write_changes(changes: NetworkChanges) -> None:
         return
     off = network_edits.format_filters(changes.ablated)
     query_state.set_params({OFF_PARAM: off or None, EDITED_PARAM: edited or None})
-
-
-def select_run(name: str) -> None:
-    """Show another run, without what was changed in the run at hand."""
-    selection.update_selection(run=name, epoch=None, map=None, **dict.fromkeys(network_params()))
 
 
 def _drop(name: str, what: str, problem: ValueError) -> None:

@@ -5,8 +5,10 @@ import re
 
 import numpy as np
 import pytest
+import segno
 from chrome import CONTRAST, NARROW, WIDE, scrolls_sideways, served, settled, steady_box, wait_until
 from PIL import Image
+from playwright.sync_api import expect
 from run_factories import write_home, write_run
 
 from cnnlab.data.samples import sample_images
@@ -161,6 +163,49 @@ def test_a_copied_link_opens_the_same_view(app, new_tab, made):
     second.get_by_text("test image 4: frog").wait_for()
     assert second.get_by_role("radio", name="compare strength").is_checked()
     assert second.get_by_role("slider", name="After epoch").get_attribute("aria-valuetext") == "1"
+
+
+def test_the_link_opens_filters_kernel_and_what_if_for_somebody_else(app, new_tab, made):
+    first = new_tab()
+    opened(first, app, run=made["none"].name, image="sample-4", view="off")
+    click_square(first, "switches", 9)
+    first.get_by_text(re.compile("Filters off: 1 of conv1")).wait_for()
+    first.get_by_role("combobox", name="Ready-made").click()
+    first.get_by_role("option", name="blur").click()
+    first.get_by_text(re.compile("kernel 0 of conv1 changed")).wait_for()
+    show_view(first, "What if")
+    first.get_by_role("slider", name="Brighter").press("ArrowRight")
+    first.wait_for_url(re.compile("change_brightness=5"))
+    first.get_by_text("Mirrored", exact=True).click()
+    first.wait_for_url(re.compile("change_mirrored=yes"))
+    settled(first)
+    first.get_by_role("button", name="Link").click()
+    link = first.get_by_test_id("stCode").inner_text().strip()
+    code = first.get_by_role("img", name="QR code").get_attribute("src")
+    assert segno.make(link, error="l").png_data_uri(scale=6, border=3) == code
+    second = new_tab(NARROW)
+    second.goto(link)
+    settled(second)
+    second.get_by_text("test image 4: frog").wait_for()
+    expect(second.get_by_role("slider", name="Brighter")).to_have_value("5")
+    assert (
+        second.get_by_role("switch", name="Mirrored").or_(second.get_by_role("checkbox", name="Mirrored")).is_checked()
+    )
+    assert changed_prediction(second) == changed_prediction(first)
+    show_view(second, "Switch off")
+    second.get_by_text("Filters off: 1 of conv1; kernel 0 of conv1 changed.").wait_for()
+    assert second.get_by_role("combobox", name="Ready-made").input_value() == "blur"
+
+
+def show_view(tab, name: str) -> None:
+    """Choose a view of the page."""
+    tab.locator(".st-key-url-view").get_by_role("radio", name=name, exact=True).click()
+    settled(tab)
+
+
+def changed_prediction(tab) -> str | None:
+    """What the chart of the prediction for the changed image says."""
+    return tab.locator(".st-key-perturbation-now [role=graphics-document]").get_attribute("aria-label")
 
 
 def test_a_click_on_a_pixel_shows_the_sum_that_made_it(app, tab, made):

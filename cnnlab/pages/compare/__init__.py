@@ -14,7 +14,7 @@ from cnnlab.pages.compare.measures import measure_control
 from cnnlab.pages.compare.overlay import overlay
 from cnnlab.pages.compare.predictions import predictions
 from cnnlab.pages.compare.tables import results_table
-from cnnlab.ui import cache, damaged_runs
+from cnnlab.ui import cache, control_locks, damaged_runs
 from cnnlab.ui.page_address import write_params
 from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS
 
@@ -33,10 +33,15 @@ def page() -> None:
     final = [row for row in table if row.model.experiment.split == "test"]
     measure_control()
     evidence(table)
-    conclusions(table)
-    learning_curves(table)
+    covered = control_locks.covers_test_results()
+    conclusions(table, with_test=not covered)
+    learning_curves(eight if covered else table)
     cost(table)
-    predictions(table)
+    if covered:
+        control_locks.test_results_notice()
+    else:
+        predictions(table)
     overlay()
     results_table("Table 1: eight networks, 40,000 images to learn from", eight, "Validation")
-    results_table("Table 2: the final two, 50,000 images, measured on the test set", final, "Test")
+    if not covered:
+        results_table("Table 2: the final two, 50,000 images, measured on the test set", final, "Test")

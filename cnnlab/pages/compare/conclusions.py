@@ -21,10 +21,14 @@ VERDICT_ICONS = {
 }
 
 
-def conclusions(table: Sequence[ReportRow]) -> None:
-    """One line a conclusion, which opens to the comparisons that its verdict is based on."""
+def conclusions(table: Sequence[ReportRow], *, with_test: bool = True) -> None:
+    """One line a conclusion, which opens to the comparisons that its verdict is based on.
+
+    with_test: also the last one, which compares validation with the test images.
+    """
     st.header("What the report concludes, and whether it holds in our runs", anchor=False)
-    for number, result in enumerate(check_claims(table)):
+    results = check_claims(table)
+    for number, result in enumerate(results if with_test else results[:-1]):
         conclusion(number, result)
 
 
