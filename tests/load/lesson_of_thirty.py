@@ -159,8 +159,9 @@ def describe(held: Lesson, training: bool) -> int:
     found.tell("confirmed answers lost", f"{len(lost)} of {confirmed}", "none", not lost)
     found.tell("answers sent twice, the first not confirmed", sum(student.again for student in students))
     found.tell("answers missing at the end", held.unanswered(), "none", held.unanswered() == 0)
-    late = sum(student.too_late for student in students)
-    found.tell("answers sent while the teacher went on to the next step, not confirmed", late)
+    late = [(student, sent) for student in students for sent in student.late]
+    kept = sum(sent in student.stored(held.file) for student, sent in late)
+    found.tell("answers sent while the teacher went on to the next step", f"{len(late)}, of them stored {kept}")
     queue = held.lab.queue
     asked = [queue.jobs_for(student.person) for student in students if student.has_asked]
     gone = sum(not jobs for jobs in asked)
