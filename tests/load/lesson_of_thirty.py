@@ -113,12 +113,17 @@ class Lesson:
             await self.click("lesson_board_next", "next step")
 
     async def click(self, name: str, what: str) -> None:
-        """Press a button of the board; where nothing comes of it, once more, as a person does."""
-        try:
-            await self.board.press(name, what)
-        except NotAnswered as error:
-            self.trouble.append(f"board: {error}")
-            await self.board.press(name, what)
+        """Press a button of the board once it is there; where nothing comes of it, once more, as a person does."""
+        for _ in range(2):
+            for _ in range(40):
+                if self.board.find(name):
+                    break
+                await asyncio.sleep(0.5)
+            try:
+                await self.board.press(name, what)
+                return
+            except (NotAnswered, LookupError) as error:
+                self.trouble.append(f"board: {error}")
 
     async def kill(self) -> None:
         """End the web server with SIGKILL, start it again, and connect the board again."""
