@@ -51,12 +51,16 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True)
 class Judgment:
-    """The verdict by one measure, and the comparisons that it is based on, each with its finding where it has one."""
+    """The verdict by one measure, and the comparisons that it is based on.
+
+    Of a claim with several: `findings`, and `p_values` adjusted by Holm (None without a test), one a comparison.
+    """
 
     measure: str
     verdict: Verdict
     comparisons: tuple[Comparison, ...]
     findings: tuple[Finding, ...] = ()
+    p_values: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def judge(measure: str, comparisons: Sequence[Comparison]) -> Judgment:
         verdict = Verdict.HOLDS
     else:
         verdict = Verdict.MOSTLY
-    return Judgment(measure, verdict, tuple(comparisons), findings)
+    return Judgment(measure, verdict, tuple(comparisons), findings, tuple(one.p_value for one in adjusted))
 
 
 def _finding(adjusted: Estimate, is_steady: bool) -> Finding:

@@ -5,18 +5,17 @@ With at least MIN_SEEDS seeds of both networks the interval is over seeds. With 
 `analysis.statistics`.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cnnlab.analysis.statistics import (
     Estimate,
+    gap_difference,
     generalization_gap,
     paired_difference,
     seed_difference,
     unpaired_difference,
 )
-from cnnlab.analysis.statistics.distributions import normal_quantile, two_sided_normal_p
 from cnnlab.report import LAST_EPOCHS, ModelResults
 from cnnlab.report_models import REPORT
 
@@ -74,12 +73,12 @@ def accuracy_difference(first: ModelResults, second: ModelResults, name: str, ot
 
 def inference_gap_difference(first: ModelResults, second: ModelResults, name: str, other: str) -> Estimate:
     """The difference of two gaps with the training accuracy in inference mode."""
-    return _gap_difference(gap_estimate(first, name, reported=False), gap_estimate(second, other, reported=False))
+    return gap_difference(gap_estimate(first, name, reported=False), gap_estimate(second, other, reported=False))
 
 
 def reported_gap_difference(first: ModelResults, second: ModelResults, name: str, other: str) -> Estimate:
     """The difference of two gaps with Keras's training accuracy: a running mean over all training images."""
-    return _gap_difference(gap_estimate(first, name, reported=True), gap_estimate(second, other, reported=True))
+    return gap_difference(gap_estimate(first, name, reported=True), gap_estimate(second, other, reported=True))
 
 
 def gap_estimate(results: ModelResults, name: str, reported: bool) -> Estimate:
@@ -90,23 +89,6 @@ def gap_estimate(results: ModelResults, name: str, reported: bool) -> Estimate:
     else:
         train, images = results.train_eval, experiment.train_eval_images
     return generalization_gap(train, images, results.validation, experiment.validation_images)
-
-
-def _gap_difference(first: Estimate, second: Estimate) -> Estimate:
-    """The difference of two gaps as if measured on different images; conservative where the images are the same."""
-    value = first.value - second.value
-    low = value - math.hypot(first.value - first.low, second.high - second.value)
-    high = value + math.hypot(first.high - first.value, second.value - second.low)
-    error = (high - low) / (2 * normal_quantile(0.975))
-    return Estimate(
-        value=value,
-        low=low,
-        high=high,
-        n=first.n,
-        chance="images",
-        method="newcombe",
-        p_value=two_sided_normal_p(value / error),
-    )
 
 
 ACCURACY = Measure("validation accuracy", lambda results: results.validation, accuracy_difference)

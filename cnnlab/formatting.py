@@ -3,7 +3,6 @@
 import math
 from datetime import datetime
 
-DATASET_NAMES = {"cifar10": "CIFAR-10", "shapes": "Shapes"}
 ORDINAL_SUFFIXES = {1: "st", 2: "nd", 3: "rd"}
 
 
@@ -48,8 +47,8 @@ def ordinal(number: int) -> str:
 
 
 def queue_position(place: int) -> str:
-    """'next in line', '2nd in line'."""
-    return "next in line" if place == 1 else f"{ordinal(place)} in line"
+    """'next in the queue', '2nd in the queue'."""
+    return "next in the queue" if place == 1 else f"{ordinal(place)} in the queue"
 
 
 def duration(seconds: float) -> str:

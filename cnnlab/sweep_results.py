@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cnnlab.analysis.statistics import (
     Estimate,
     accuracy_interval,
+    gap_difference,
     generalization_gap,
     paired_difference,
     seed_difference,
@@ -154,6 +155,15 @@ def accuracy_difference(
         return paired_difference(correct[0], correct[1])
     images = ours.run.experiment.validation_images
     return unpaired_difference(ours.accuracy, images, theirs.accuracy, images)
+
+
+def gap_change(first: PointResult, second: PointResult) -> Estimate:
+    """The gap of `first` minus that of `second`: over common seeds from MIN_SEEDS on, else over the images."""
+    common = sorted(set(first.by_seed) & set(second.by_seed))
+    if len(common) >= MIN_SEEDS:
+        ours, theirs = ({seed: one.by_seed[seed].gap for seed in common} for one in (first, second))
+        return seed_difference(ours, theirs)
+    return gap_difference(first.gap, second.gap)
 
 
 def correct_images(run: Run, measured_on: str, predictions: Predictions) -> NDArray[np.bool_] | None:

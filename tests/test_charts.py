@@ -19,7 +19,7 @@ from cnnlab import settings
 from cnnlab.analysis import curve_summary
 from cnnlab.analysis.metrics import PairedOutcomes
 from cnnlab.experiment import REGULARIZERS, Experiment
-from cnnlab.explanations import curves
+from cnnlab.explanations import curves, learning_verdict
 from cnnlab.rendering import chart_export, charts, compare_charts, mistake_charts, palette
 from cnnlab.rendering.compare_charts import CostPoint, CurvePanel, RankedNetwork
 from cnnlab.report_models import REPORT
@@ -332,7 +332,7 @@ def verdict(training, validation, experiment=DROPOUT, plain=None, reported=None)
     if reported is not None:
         history["accuracy"][-1] = reported
     of_plain = curve_summary.summarize_curves(columns([0.1, plain[0]], [0.1, plain[1]])) if plain else None
-    return curves.verdict(curve_summary.summarize_curves(history), experiment, of_plain)
+    return learning_verdict.verdict(curve_summary.summarize_curves(history), experiment, of_plain)
 
 
 @pytest.mark.parametrize(
@@ -362,7 +362,7 @@ def test_no_shipped_network_is_said_to_memorize_and_dropout_overfits_less():
     for name in ("3conv-none", "3conv-dropout", "2conv-dropout"):
         run, plain = runs.open_run(name), runs.open_run(f"{name[0]}conv-none")
         summaries = [curve_summary.summarize_curves(one.history()) for one in (run, plain)]
-        words[name] = curves.verdict(summaries[0], run.experiment, summaries[1])
+        words[name] = learning_verdict.verdict(summaries[0], run.experiment, summaries[1])
     assert "some overfitting (54 %" in words["3conv-dropout"]  # (0.8732 - 0.7496) / (0.9236 - 0.6957)
     assert "strong overfitting (81 %" in words["2conv-dropout"]  # (0.9496 - 0.7074) / (0.9704 - 0.6726)
     assert not any("memorizes" in one for one in words.values())
@@ -387,13 +387,13 @@ def test_batch_norm_whose_moving_averages_lag_is_not_said_to_guess():
 def test_a_validation_accuracy_that_still_rises_is_still_learning():
     rising = columns([0.1, 0.3, 0.4, 0.5, 0.6], [0.1, 0.3, 0.4, 0.5, 0.6])
     level = columns([0.1, *[0.6] * 8], [0.1, *[0.6] * 8])
-    words = [curves.verdict(curve_summary.summarize_curves(one), DROPOUT) for one in (rising, level)]
+    words = [learning_verdict.verdict(curve_summary.summarize_curves(one), DROPOUT) for one in (rising, level)]
     assert words[0].startswith("It is still learning") and words[1].startswith("It learns")
 
 
 def test_before_the_first_epoch_nothing_was_learned():
     summary = curve_summary.summarize_curves(columns([0.1], [0.1]))
-    assert "not been trained yet" in curves.verdict(summary, DROPOUT)
+    assert "not been trained yet" in learning_verdict.verdict(summary, DROPOUT)
 
 
 def test_the_penalty_is_told_as_a_share_of_what_training_makes_small():
@@ -431,6 +431,6 @@ def test_a_chart_in_words_has_its_figures():
 def test_half_of_the_way_to_what_the_series_reached_it_is_still_learning(validation, early):
     """From chance level, 10 %, to 50 %: the half is at 30 %."""
     summary = curve_summary.summarize_curves(columns([0.1, 0.45], [0.1, validation]))
-    words = curves.verdict(summary, DROPOUT, series_accuracy=0.5)
+    words = learning_verdict.verdict(summary, DROPOUT, series_accuracy=0.5)
     assert words.startswith("It is still learning") is early
     assert ("reached 50 %" in words) is early

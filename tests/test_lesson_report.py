@@ -1,5 +1,6 @@
 """The report of a lesson: it loads nothing, repeats what was answered, and its programs train the same network."""
 
+import base64
 import csv
 import io
 import json
@@ -9,13 +10,14 @@ import subprocess
 import sys
 import zipfile
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from cnnlab import report
 from cnnlab.experiment import Experiment
-from cnnlab.lab_report.archive import report_zip, shapes_npz
+from cnnlab.lab_report.archive import dataset_npz, report_zip
 from cnnlab.lab_report.content import make_report
 from cnnlab.lab_report.html_page import markdown_html
 from cnnlab.lab_report.keras_script import keras_script
@@ -86,11 +88,26 @@ def test_pinned_and_chosen_runs_bring_figures_history_model_and_program(archive)
     for run in ("3conv-dropout", "2conv-none"):
         folder = {f"histories/{run}.csv", f"models/{run}.keras", f"scripts/{run}.py", f"figures/curves-{run}.svg"}
         assert folder <= names
-    assert "figures/maps-3conv-dropout-relu2-sample-3.png" in names
+    figures = {name for name in names if name.startswith("figures/")}
+    assert "figures/maps-3conv-dropout-relu2-sample-3.png" in figures
+    stems = [{name.rpartition(".")[0] for name in figures if name.endswith(kind)} for kind in (".png", ".svg")]
+    assert stems[0] == stems[1]
+    wall = ElementTree.fromstring(archive.read("figures/maps-3conv-dropout-relu2-sample-3.svg"))
+    png = base64.b64decode(wall[0].attrib["href"].partition("base64,")[2])
+    assert png == archive.read("figures/maps-3conv-dropout-relu2-sample-3.png")
     rows = list(csv.DictReader(io.StringIO(archive.read("histories/2conv-none.csv").decode())))
     assert float(rows[-1]["val_accuracy"]) == pytest.approx(runs.open_run("2conv-none").history()["val_accuracy"][-1])
     results = list(csv.DictReader(io.StringIO(archive.read("results.csv").decode())))
     assert {row["seed"] for row in results} == {"0"} and all("to" in row["gap (95 % interval)"] for row in results)
+
+
+def test_a_sketch_is_drawn_with_the_measured_curve_over_it(archive):
+    drawn = archive.read("figures/sketch-memorize.svg").decode()
+    assert drawn.count('class="mark-line') == 2  # the sketch and the measured curve
+    assert "Dashed with points: your prediction. Solid: measured." in archive.read("report.html").decode()
+    own = open_sheet("seven-questions").steps[0]  # no measured curve is laid over this one
+    made = make_report(open_sheet("seven-questions"), {own.id: [Answer(own.id, 0, [50.0] * 5, 1.0)]}, "", ())
+    assert made.entries[0].figures[0].svg.count('class="mark-line') == 1
 
 
 def test_the_notebook_runs_in_the_unpacked_folder(archive, tmp_path, monkeypatch):
@@ -178,7 +195,7 @@ def test_the_program_trains_the_network_of_the_run(tmp_path, monkeypatch, regula
     experiment = Experiment(dataset="shapes", depth=2, regularizer=regularizer)
     run = known[experiment]
     (tmp_path / "script.py").write_text(keras_script(experiment, "script.py"))
-    (tmp_path / "shapes.npz").write_bytes(shapes_npz())
+    (tmp_path / "shapes.npz").write_bytes(dataset_npz("shapes"))
     command = [sys.executable, str(tmp_path / "script.py"), "--epochs", "1"]
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
@@ -192,5 +209,5 @@ def test_the_program_trains_the_network_of_the_run(tmp_path, monkeypatch, regula
 
 def test_the_images_for_the_program_are_those_of_shapes(monkeypatch, tmp_path):
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
-    arrays = np.load(io.BytesIO(shapes_npz()))
+    arrays = np.load(io.BytesIO(dataset_npz("shapes")))
     assert arrays["x_train"].shape == (11_000, 32, 32, 3) and arrays["y_test"].shape == (1_000,)

@@ -23,6 +23,7 @@ from cnnlab.sweep_results import (
     accuracy_difference,
     changed_count,
     early_stopping,
+    gap_change,
     label_noise_result,
     sweep_results,
 )
@@ -302,6 +303,19 @@ def test_two_points_are_compared_on_the_same_images(home):
     assert f"{100 * expected.value:+.1f} points" in sentence and "500" in sentence and "1,000" in sentence
 
 
+def test_the_change_of_a_gap_by_augmentation_has_its_interval(home):
+    sweep = create_sweep(BASE, {"train_images": (2000,), "augment": ("none", "flip_shift")})
+    for one, training in zip(sweep.experiments(), (0.9, 0.8), strict=True):
+        finish_run(home, one, training, 0.7)
+    plain, augmented = sweep_results(sweep)
+    expected = gap_change(augmented, plain)
+    assert expected.value == pytest.approx(-0.1)
+    variances = [share * (1 - share) / n for share, n in ((0.9, 2000), (0.7, 1000), (0.8, 2000), (0.7, 1000))]
+    assert expected.margin == pytest.approx(1.96 * np.sqrt(sum(variances)), rel=0.02)
+    (sentence,) = sentences.describe_sizes(sweep, [plain, augmented])
+    assert f"gap -10.0 points ({100 * expected.low:.1f} to {100 * expected.high:.1f})" in sentence
+
+
 def test_a_sweep_with_a_point_on_the_test_images_is_measured_on_them_throughout(home):
     sweep = create_sweep(Experiment(depth=3, epochs=3), {"train_images": (1000, 50_000)})
     for one in sweep.experiments():
@@ -326,9 +340,9 @@ def test_label_noise_is_told_apart_by_clean_and_changed_labels():
     result = label_noise_result(found, 2000)
     assert (result.clean, result.changed, result.true, result.validation) == (1.0, 0.9, 0.1, 0.5)
     assert result.changed_images == changed_count(found, 2000) == 720
-    assert sentences.describe_label_noise(result).startswith("It has memorized the changed labels")
+    assert sentences.describe_label_noise(result, 10).startswith("It has memorized most of the changed labels")
     little = dataclasses.replace(result, changed=0.3)
-    assert sentences.describe_label_noise(little).startswith("It has not memorized")
+    assert sentences.describe_label_noise(little, 10).startswith("It has not memorized")
 
 
 def test_without_label_noise_all_labels_are_clean():

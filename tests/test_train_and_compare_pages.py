@@ -13,9 +13,13 @@ from history_factories import columns, history, write, write_report
 from streamlit.testing.v1 import AppTest
 
 from cnnlab import data, formatting, settings, training_packages
-from cnnlab.data import download, shapes
+from cnnlab.analysis.statistics import accuracy_interval, seed_mean
+from cnnlab.data import cifar10, download, shapes
+from cnnlab.data.samples import sample_images
+from cnnlab.datasets import DATASETS
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import conclusions, curves, training_progress
+from cnnlab.explanations.conclusions import WHAT_THE_REPORT_IS
 from cnnlab.jobs import dispatcher_process, nicknames
 from cnnlab.jobs.next_seed import submit_next_seed
 from cnnlab.jobs.queue import Queue
@@ -204,7 +208,7 @@ def test_the_first_visit_trains_a_small_network_in_one_click_and_a_class_watches
     for app in (first, second):
         button(app, "Train a small network now").click().run()
         assert app.query_params["dataset"] == "shapes"
-        assert "Next in line" in text(app)
+        assert "Next in the queue" in text(app)
         assert not [one for one in app.button if "small network" in one.label]
     [job] = Queue().active()
     assert len(job.requesters) == 2
@@ -218,6 +222,7 @@ def test_the_first_visit_trains_a_small_network_in_one_click_and_a_class_watches
 def test_the_first_visit_opens_the_network_with_the_highest_test_accuracy_of_the_report():
     write_report(settings.PRETRAINED)
     app = opened()
+    assert sum(WHAT_THE_REPORT_IS in one.value for one in app.caption) == 1  # where the report is first named
     button(app, "Open the report's best network").click().run()
     best = max(
         REPORT["final-3conv-dropout"], REPORT["final-3conv-batchnorm"], key=lambda model: model.validation_accuracy
@@ -231,7 +236,14 @@ def test_the_samples_of_the_first_visit_are_one_of_each_class():
     images, names = welcome.shape_samples()
     assert names == shapes.CLASSES and images.shape == (10, 32, 32, 3)
     assert len({image.tobytes() for image in images}) == 10
-    assert welcome.samples_html("Shapes", images, names).count("<img") == 10
+    assert welcome.samples_html(DATASETS["shapes"], images, names).count("<img") == 10
+
+
+def test_a_class_without_a_picture_here_is_named_all_the_same():
+    images, names = welcome.first_of_each_class(*sample_images(), cifar10.CLASSES)
+    page = welcome.samples_html(DATASETS["cifar10"], images, names)
+    assert page.count("<img") == 8 and page.count("<figure>") == 10
+    assert "2 of them without a picture here" in page and ">bird<" in page and ">deer<" in page
 
 
 @pytest.mark.parametrize(
@@ -300,7 +312,7 @@ def test_asking_for_a_training_puts_it_in_line_once():
     job = Queue().for_key(SMALL.key)
     assert job.state == "queued"
     assert len(job.requesters) == 1
-    assert "Next in line" in text(app)
+    assert "Next in the queue" in text(app)
     opened(**small())
     assert len(Queue().active()) == 1
 
@@ -310,7 +322,7 @@ def test_who_comes_later_is_told_the_place_and_the_time():
     for seed in (1, 2):
         Queue().submit(Experiment(dataset="shapes", depth=2, epochs=4, seed=seed), "somebody")
     app = opened(**small(seed="3"))
-    assert button(app, "Train it: about 2 min, 3rd in line")
+    assert button(app, "Train it: about 2 min, 3rd in the queue")
 
 
 def test_the_time_of_an_imported_run_is_not_that_of_this_machine():
@@ -356,7 +368,7 @@ def test_thirty_people_who_ask_for_a_series_at_once_get_thirty_seeds():
 def test_only_who_asked_can_leave_the_line():
     Queue().submit(SMALL, "somebody-else")
     app = opened(**small())
-    assert "Next in line" in text(app)
+    assert "Next in the queue" in text(app)
     assert not [one for one in app.button if "Leave" in one.label or "Stop" in one.label]
 
 
@@ -407,7 +419,7 @@ def test_who_presses_the_button_wants_the_training_although_somebody_was_faster(
     Queue().submit(SMALL, "somebody")
     button(app, label).click().run()
     assert len(Queue().for_key(SMALL.key).requesters) == 2
-    assert "in line" in text(app)
+    assert "in the queue" in text(app)
 
 
 def test_a_worker_that_never_came_to_write_anything_says_why():
@@ -596,7 +608,7 @@ def test_my_trainings_lists_state_result_and_link_of_mine_only():
     Queue().submit(dataclasses.replace(SMALL, depth=4), "somebody-else")
     rows = [one.proto.label for one in app.run().get("page_link")]
     assert [row for row in rows if ": " in row and "conv" in row] == [
-        f"2nd in line: {deeper.title}",  # somebody who has had no turn yet is before it
+        f"2nd in the queue: {deeper.title}",  # somebody who has had no turn yet is before it
         f"validation 62.0 %: {SMALL.title}",
     ]
 
@@ -688,7 +700,10 @@ def test_compare_sets_ours_beside_the_report():
     write_report(settings.PRETRAINED)
     app = at("compare")
     assert not app.exception
-    assert "**3-conv, batch norm** has the highest accuracy, 73.02 %; it leads in the report too" in text(app)
+    assert (
+        "**3-conv, batch norm** has the highest accuracy, 73.02 % ± 0.9 (1 seed); it leads in the report too"
+        in text(app)
+    )
     assert "**3-conv, dropout 0.1** has the smallest gap" in text(app)
     verdicts = [one.label for one in app.expander if one.label.startswith("**")]
     assert [verdict.partition("**:")[0] for verdict in verdicts] == [
@@ -716,6 +731,16 @@ def test_the_gap_can_be_read_with_training_measured_like_validation():
     assert "3-conv, dropout 0.1** has the smallest gap, 2.3 points" in text(app)
 
 
+def test_train_and_compare_show_one_gap_of_a_network_by_default_and_say_on_which_images():
+    write_report(settings.PRETRAINED)
+    compared = text(at("compare"))
+    assert "3-conv, dropout 0.1** has the smallest gap, 4.3 points" in compared
+    assert "the training accuracy on the first 5,000 training images" in compared
+    app = opened(dataset="cifar10", depth=3, regularizer="dropout")
+    assert [one.value for one in app.metric if one.label.startswith("Gap")] == ["4.3 points"]
+    assert "5,000 training and 10,000 validation images" in text(app)
+
+
 def test_the_report_marks_stand_only_beside_the_measure_of_the_report():
     """The report's gaps are Keras's: beside gaps in inference mode there is no line and no sentence about them."""
     write_report(settings.PRETRAINED)
@@ -734,6 +759,13 @@ def test_both_readings_of_the_report_columns_are_shown_and_the_choice_on_the_tes
     row = next(line for line in text(app).splitlines() if line.startswith("| 1 |") and "73.61 %" in line)
     assert "| 73.61 % | 73.61 % | +0.0 points | 80.00 % | +6.4 points |" in row
     assert text(app).count("chosen on the test images") == 1
+
+
+def test_wall_times_are_not_compared_and_the_overlay_names_the_images_it_is_measured_on():
+    write_report(settings.PRETRAINED)
+    said = text(at("compare", add="final-3conv-dropout"))
+    assert said.count("which network is faster") == 2  # under both tables
+    assert "**Test accuracy**" in said and "**Validation accuracy**" not in said
 
 
 def test_what_a_final_model_is_measured_on_is_called_the_test_set():
@@ -756,8 +788,12 @@ def test_ones_own_run_joins_the_chart_and_the_address():
 
 
 def test_the_leader_is_named_with_whom_the_report_names():
-    said = conclusions.best_sentence(["a", "b"], [0.7, 0.6], {"a": 0.5, "b": 0.8}, as_points=False)
-    assert said == "**a** has the highest accuracy, 70.00 %; in the report it is b, with 80.00 %."
+    ours = [seed_mean({0: 0.69, 1: 0.70, 2: 0.71}), accuracy_interval(0.6, 10_000)]
+    said = conclusions.best_sentence(["a", "b"], ours, {"a": 0.5, "b": 0.8}, as_points=False)
+    # t of two degrees, 4.303, times 0.01 / sqrt(3)
+    assert said == "**a** has the highest accuracy, 70.00 % ± 2.5 (3 seeds); in the report it is b, with 80.00 %."
+    said = conclusions.best_sentence(["a", "b"], ours, None, as_points=True)
+    assert said.startswith("**b** has the smallest gap, 60.0 points ± 1.0 (1 seed)")
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import pkgutil
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from importlib.util import find_spec
 
 import pytest
 
+from cnnlab import photo_decoding
 from cnnlab.ui import warm_up
 
 LOADED = """
@@ -66,4 +68,4 @@ def test_a_module_that_cannot_be_imported_costs_one_line(monkeypatch, caplog):
     )
     with caplog.at_level(logging.WARNING):
         warm_up.import_pages()
-    assert len(caplog.records) == 3
+    assert len(caplog.records) == len(list(pkgutil.iter_modules(photo_decoding.__path__))) > 1

@@ -17,6 +17,7 @@ from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.report import LAST_EPOCHS, ReportRow
 from cnnlab.report_models import REPORT
 
+WHAT_THE_REPORT_IS = "*The report* is a lab report on CIFAR-10 whose ten networks are trained again here."
 DECISION_RULE = (
     "A comparison is beyond chance where its p value, adjusted for the number of comparisons of the claim (Holm), is"
     f" below 5 %, so an interval that just excludes 0 can be chance; with fewer than {MIN_SEEDS} seeds the sign must"
@@ -105,9 +106,10 @@ def describe_chance(result: ClaimResult) -> list[str]:
     if result.claim == AGREEMENT_CLAIM:  # two sets of images: more seeds do not make them more
         return [f"The 95 % interval of validation against test: chance of both sets of {images:,} images."]
     names = {
-        "images": f"95 % intervals with fewer than {MIN_SEEDS} seeds: chance of the {images:,} images, not of the"
-        " seed.",
-        "seeds": f"95 % intervals with {MIN_SEEDS} seeds or more: chance of the seed.",
+        "images": f"With fewer than {MIN_SEEDS} seeds, effect and 95 % interval are those of the first seed: chance of"
+        f" the {images:,} images, not of the seed.",
+        "seeds": f"With {MIN_SEEDS} seeds or more, the effect is the mean over the seeds, the 95 % interval chance of"
+        " the seed.",
     }
     return [names[kind] for kind in sorted(kinds) if kind in names]
 
@@ -156,16 +158,16 @@ def _paired_margin(table: Sequence[ReportRow]) -> float | None:
 
 
 def best_sentence(
-    names: Sequence[str], values: Sequence[float], report: Mapping[str, float] | None, *, as_points: bool
+    names: Sequence[str], estimates: Sequence[Estimate], report: Mapping[str, float] | None, *, as_points: bool
 ) -> str:
     """The best network in ours and in the report: highest accuracy or, with `as_points`, smallest gap (fractions).
 
     `report` has the report's figures by name; None where it does not state this measure.
     """
     choose = min if as_points else max
-    ours = choose(range(len(names)), key=lambda index: values[index])
+    ours = choose(range(len(names)), key=lambda index: estimates[index].value)
     rank = "smallest gap" if as_points else "highest accuracy"
-    best = f"**{names[ours]}** has the {rank}, {_ranked_value(values[ours], as_points)}"
+    best = f"**{names[ours]}** has the {rank}, {_with_margin(estimates[ours], as_points)}"
     if report is None:
         return f"{best}; the report has no figure of this measure."
     report_best = choose(report, key=lambda name: report[name])
@@ -173,6 +175,13 @@ def best_sentence(
     if report_best == names[ours]:
         return f"{best}; it leads in the report too, with {in_report}."
     return f"{best}; in the report it is {report_best}, with {in_report}."
+
+
+def _with_margin(one: Estimate, as_points: bool) -> str:
+    """'74.93 % ± 0.5 (3 seeds)'."""
+    seeds = one.n[0] if one.chance == "seeds" else 1
+    margin = f"± {100 * one.margin:.1f}"
+    return f"{_ranked_value(one.value, as_points)} {margin} ({seeds} seed{'s' if seeds > 1 else ''})"
 
 
 def _ranked_value(value: float, as_points: bool) -> str:

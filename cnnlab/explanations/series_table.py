@@ -10,6 +10,7 @@ from cnnlab.formatting import percent, points
 from cnnlab.series_results import SeriesResult
 
 PLAIN = "no regularizer: what the others are compared with"
+MOVING_AVERAGES = "Batch normalization with Keras's moving averages, which lag behind the weights."
 
 
 def describe_accuracy_of(one: SeriesResult) -> str:
@@ -47,6 +48,14 @@ def statistics_label(one: SeriesResult, results: Sequence[SeriesResult]) -> str:
     if sum(other.model == one.model for other in results) == 1:
         return ""
     return "re-estimated" if one.reestimated else "moving averages"
+
+
+def describe_averages(results: Sequence[SeriesResult]) -> str:
+    """That batch normalization is shown with moving averages, and its re-estimated accuracies; "" without it."""
+    anew = [
+        f"{percent(one.accuracy.value, 1)} at {one.model.experiment.depth} layers" for one in results if one.reestimated
+    ]
+    return f"{MOVING_AVERAGES} Re-estimated, its accuracy is {' and '.join(anew)}." if anew else ""
 
 
 def series_csv(results: Sequence[SeriesResult]) -> str:

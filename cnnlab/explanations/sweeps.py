@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cnnlab.analysis.statistics import Estimate
+from cnnlab.explanations.series_table import MOVING_AVERAGES
 from cnnlab.formatting import percent, points
 from cnnlab.storage.run import Run
 from cnnlab.sweep_results import (
@@ -12,6 +13,7 @@ from cnnlab.sweep_results import (
     PointResult,
     Predictions,
     accuracy_difference,
+    gap_change,
 )
 from cnnlab.sweeps import Sweep, Value, describe_value
 
@@ -40,7 +42,7 @@ def describe_intervals(sweep: Sweep, results: Sequence[PointResult]) -> str:
     )
     by_chance = f"chance of the seed ({seeds[0]} seeds)" if seeds[0] >= MIN_SEEDS else images
     noisy = " (labels as they were trained with)" if sweep.kind == "label_noise" else ""
-    averages = " Batch normalization with Keras's moving averages." if sweep.base.regularizer == "batchnorm" else ""
+    averages = f" {MOVING_AVERAGES}" if sweep.base.regularizer == "batchnorm" else ""
     return (
         f"After the last epoch. Training accuracy in inference mode on at most 5,000 training images{noisy}; the gap is"
         f" training minus {sweep.measured_on} accuracy. 95 % intervals: {by_chance}.{averages}"
@@ -77,10 +79,10 @@ def describe_sizes(
     if both:
         size = both[-1]
         change = accuracy_difference(augmented[size], plain[size], sweep.measured_on, predictions)
-        gap = augmented[size].gap.value - plain[size].gap.value
+        gap = gap_change(augmented[size], plain[size])
         sentences.append(
             f"**Augmentation** (flip and shift) with {size:,.0f} training images: {sweep.measured_on} accuracy"
-            f" {describe_change(change)}, gap {points(gap, sign=True)}."
+            f" {describe_change(change)}; gap {describe_change(gap)}."
         )
     if len(both) > 1:
         sentences.append(compare_size_and_augmentation(sweep, plain, augmented, both[-2], both[-1], predictions))
@@ -159,8 +161,8 @@ def describe_strengths(sweep: Sweep, results: Sequence[PointResult]) -> list[str
         f" {points(best.gap.value)}.",
         f"Smallest gap: {point_name(sweep, smallest)}, {points(smallest.gap.value)}, {sweep.measured_on} accuracy"
         f" {percent(smallest.accuracy.value, 1)}.",
-        f"The highest of {len(results)} figures, chosen on the images that it is measured on, is too high: a new set of"
-        " images would give a lower one.",
+        f"The highest of {len(results)} figures, chosen on the images that it is measured on, is too high: on a new set"
+        " of images it would on average be lower.",
     ]
 
 
@@ -178,19 +180,23 @@ def describe_axis_value(field: str, value: Value, depth_unit: str = " conv") -> 
 # -- noisy labels ------------------------------------------------------------------------------------------------------
 
 
-def describe_label_noise(result: LabelNoiseResult) -> str:
-    """Whether the network has memorized the changed labels, and what that costs."""
+def describe_label_noise(result: LabelNoiseResult, classes: int) -> str:
+    """Whether the network has memorized the changed labels, and what that costs; `classes` of its data set."""
     if not result.changed_images:
         return f"No label is changed: validation accuracy {percent(result.validation, 1)} after epoch {result.epoch}."
     memorized = result.changed >= MEMORIZED
-    found = "It has memorized the changed labels" if memorized else "It has not memorized most of the changed labels"
+    found = (
+        "It has memorized most of the changed labels"
+        if memorized
+        else "It has not memorized most of the changed labels"
+    )
     images = result.images - result.changed_images
     clean = f"correct on {percent(result.clean, 1)} of {images:,} clean labels and on" if images else "correct on"
     return (
         f"{found}: after epoch {result.epoch} it is {clean} {percent(result.changed, 1)} of"
-        f" {result.changed_images:,} changed labels, which nothing in the image tells; by chance it would be 10 %."
-        f" It predicts the true class of {percent(result.true, 1)} of these images. Validation accuracy, with true"
-        f" labels: {percent(result.validation, 1)}."
+        f" {result.changed_images:,} changed labels, which nothing in the image tells; by chance it would be"
+        f" {percent(1 / classes)}. It predicts the true class of {percent(result.true, 1)} of these images."
+        f" Validation accuracy, with true labels: {percent(result.validation, 1)}."
     )
 
 

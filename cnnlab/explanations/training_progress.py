@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cnnlab.comparison import MIN_SEEDS
 from cnnlab.formatting import duration, format_date
 from cnnlab.storage.run_record import RunRecord
 
@@ -36,16 +37,18 @@ def describe_progress(progress: Mapping[str, Any], epochs_done: int, epochs: int
     return 0.0, "starting: loading TensorFlow and the images"
 
 
-def describe_seeds(seeds: Sequence[int]) -> str:
-    """Which seeds of an experiment have a finished training: 'Finished seeds: 0, 1 (2). ...'."""
+def describe_seeds(seeds: Sequence[int], is_compared: bool) -> str:
+    """Which seeds of an experiment have a finished training: 'Finished seeds: 0, 1 (2). ...'.
+
+    is_compared: whether the page Compare has this network over its seeds, which are the report's models.
+    """
     if not seeds:
         return "No seed of this network has finished training yet."
     listed = ", ".join(map(str, seeds))
-    return (
-        f"Finished seeds: {listed} ({len(seeds)}). The page Compare shows their mean and interval."
-        if len(seeds) > 1
-        else f"Finished seeds: {listed}. One seed does not show how much another one would differ."
-    )
+    if len(seeds) == 1:
+        return f"Finished seeds: {listed}. One seed does not show how much another one would differ."
+    shows = "shows their mean and interval" if len(seeds) >= MIN_SEEDS else f"shows a mean from {MIN_SEEDS} seeds on"
+    return f"Finished seeds: {listed} ({len(seeds)})." + (f" The page Compare {shows}." if is_compared else "")
 
 
 def describe_time_limit(seconds: float | None, limit_minutes: float, epochs: int) -> str:

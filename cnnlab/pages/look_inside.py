@@ -20,7 +20,6 @@ from cnnlab.inspect import (
     image_controls,
     kernels,
     network,
-    network_changes,
     own_network,
     perturbation,
     prediction,
@@ -38,7 +37,7 @@ from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.imported_networks import Network
 from cnnlab.storage.runs import DamagedRun, Run, UnknownRun
 from cnnlab.ui import cache, damaged_runs, query_state, selected_network, selection
-from cnnlab.ui.image_source import SelectedImage, load_image_set, network_classes, select_image
+from cnnlab.ui.image_source import SelectedImage, load_image_set, missing_images, network_classes, select_image
 from cnnlab.ui.selection import Selection
 from cnnlab.ui.state import url_params_of
 
@@ -94,7 +93,7 @@ def selected_context(runs: list[Run]) -> InspectContext | None:
     default = next((run for run in runs if run.name == DEFAULT_RUN), runs[0])
     run = selected_network.open_network(wanted.run, default)
     if run is None:
-        selected_network.unavailable_network("is not trained yet.", runs, network_changes.select_run)
+        selected_network.unavailable_network("is not trained yet.", runs, selected_network.select_run)
         return None
     fitted, problems, epoch = usable_epoch(wanted, run)
     if isinstance(run, Run):
@@ -103,13 +102,14 @@ def selected_context(runs: list[Run]) -> InspectContext | None:
         if isinstance(run, Run) and not run.damages():
             finished = run.record.state == "done"
             reason = "came without its weights." if finished else "has no weights yet: its first epoch has not ended."
-            selected_network.unavailable_network(reason, runs, network_changes.select_run)
+            selected_network.unavailable_network(reason, runs, selected_network.select_run)
         return None
     image_set = load_image_set(run.dataset)
     found = select_image(upload.displayed_image_name(wanted.image), image_set)
     if network_classes(run) != image_set.classes:  # the true class of the image is none of the network's
         found = replace(found, true_class=None)
-    selection.show_problems(problems + [found.problem] * bool(found.problem))
+    missing = missing_images(run) if image_set.dataset != run.dataset else ""
+    selection.show_problems([*problems, *filter(None, (missing, found.problem))])
     reference = wanted.image if found.index is None else image_set.image_name(found.index)
     selection.store_selection(resolved_selection(wanted, fitted, run, reference))
     return InspectContext(run=run, epoch=epoch, selected_image=found)

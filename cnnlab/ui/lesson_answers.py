@@ -15,6 +15,7 @@ from cnnlab.ui.lesson_store import OpenLesson
 from cnnlab.ui.selection import SESSION_NETWORK
 
 LOCKED = "Your prediction is saved and stays as it is."
+SAVED = "Saved. You can change it and save it again."
 
 
 def answer_form(lesson: OpenLesson) -> bool:
@@ -23,6 +24,8 @@ def answer_form(lesson: OpenLesson) -> bool:
     if given is not None and step.is_prediction:
         show_prediction(step, given.content)
         return False
+    if given is not None:
+        st.caption(f":material/check: {SAVED}")
     content = FORMS[step.kind](lesson, f"lesson_answer_{lesson.sheet.name}_{step.id}_{lesson.vote.round}")
     if content is None:
         return False

@@ -7,6 +7,7 @@ import streamlit as st
 
 from cnnlab import settings
 from cnnlab.explanations.epoch_times import describe_cost_chart, describe_extremes, describe_measurement
+from cnnlab.explanations.series_table import describe_averages
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.models.network_cost import multiply_adds
 from cnnlab.rendering.compare_charts import CostPoint, cost_chart
@@ -30,7 +31,8 @@ MARKS = "Square: 2 convolution layers, circle: 3. Vertical line: 95 % interval o
 
 def cost(table: Sequence[ReportRow]) -> None:
     """A scatter of validation accuracy against the cost that is chosen."""
-    results = [one for one in series_results(table) if not one.reestimated]
+    everything = series_results(table)
+    results = [one for one in everything if not one.reestimated]
     if not results:
         return
     st.header("What does depth cost?", anchor=False)
@@ -46,7 +48,7 @@ def cost(table: Sequence[ReportRow]) -> None:
     chart_with_download(
         cost_chart(points, title, form), alt=words, key="cost", name=f"accuracy and {title}", title=MARKS
     )
-    st.caption(describe_cost(which, times))
+    st.caption(f"{describe_cost(which, times)} {describe_averages(everything)}")
 
 
 def describe_cost(which: str, times: EpochTimes | None) -> str:

@@ -127,7 +127,8 @@ def ranking(
     }
     by_title = {titles[name]: value for name, value in report.items() if name in titles} if report else None
     st.subheader(title, anchor=False)
-    st.write(best_sentence([one.title for one in networks], values, by_title, as_points=as_points))
+    estimates = [one.gap if as_points else one.accuracy for one in results]
+    st.write(best_sentence([one.title for one in networks], estimates, by_title, as_points=as_points))
     words = charts.describe_ranking([one.title for one in networks], values, as_points)
     file = "gaps" if as_points else "validation accuracies"
     spec = ranking_chart(networks, as_points)

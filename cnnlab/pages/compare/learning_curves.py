@@ -7,8 +7,10 @@ import streamlit as st
 from cnnlab import settings
 from cnnlab.array_types import History
 from cnnlab.explanations.curves import describe_seed_panels
+from cnnlab.explanations.series_table import MOVING_AVERAGES
 from cnnlab.pages.compare.measures import TRAINING_MEASURES, chosen_measure, is_reported
 from cnnlab.pages.compare.tables import missing_result
+from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering import palette
 from cnnlab.rendering.charts import Spec
 from cnnlab.rendering.compare_charts import CurvePanel, learning_curves_chart
@@ -51,6 +53,8 @@ def panels(rows: Sequence[ReportRow], split: str) -> None:
             on_select="rerun", selection_mode="pick",
         )  # fmt: skip
         open_picked(event)
+        if any(REGULARIZERS[REPORT[name].experiment.regularizer].layer_kind == "bn" for name in drawn):
+            st.caption(MOVING_AVERAGES)
     for row in rows:
         if row.model.name not in drawn:
             label = f"{row.title}: {missing_result(row)}, train it"

@@ -9,9 +9,10 @@ from cnnlab.explanations import curves
 from cnnlab.rendering import palette
 from cnnlab.rendering.compare_charts import overlay_chart
 from cnnlab.storage.runs import Run
-from cnnlab.ui import cache, query_state, selected_network
+from cnnlab.ui import cache, control_locks, query_state, selected_network
 from cnnlab.ui.chart_download import chart_with_download
-from cnnlab.ui.selection import quoted, show_problems, write_params
+from cnnlab.ui.page_address import write_params
+from cnnlab.ui.selection import quoted, show_problems
 from cnnlab.ui.state import url_param
 
 MAX_OVERLAY_RUNS = 8  # runs in one chart that can still be told apart
@@ -26,7 +27,10 @@ LEGEND_STYLE = """<style>.runs div { display: flex; align-items: center; gap: 0.
 def overlay() -> None:
     """The choice of runs and of what is drawn, the chart, and its legend at the side."""
     st.header("Put any networks into one chart", anchor=False)
-    known = {run.name: run for run in cache.list_runs() if len(cache.history(run)["epoch"])}
+    runs = [
+        run for run in cache.list_runs() if run.experiment.split != "test" or not control_locks.covers_test_results()
+    ]
+    known = {run.name: run for run in runs if len(cache.history(run)["epoch"])}
     if not known:
         st.write("Nothing is trained yet.")
         return
@@ -34,8 +38,11 @@ def overlay() -> None:
     if not chosen:
         return
     what = query_state.segmented_param(SHOW_PARAM, "Show", OVERLAY_MEASURES)
-    if len({run.experiment.dataset for run in chosen}) > 1:
-        st.caption("Some were trained on CIFAR-10 and some on Shapes: compare how they run, not how high they come.")
+    if len(titles := list(dict.fromkeys(run.dataset_info.title for run in chosen))) > 1:
+        st.caption(
+            f"They were trained on {', '.join(titles[:-1])} and {titles[-1]}: compare how they run, not how high they"
+            " come."
+        )
     chart, side = st.columns([3, 1], vertical_alignment="center")
     with chart:
         st.markdown(f"**{overlay_measure(chosen, what)}**")

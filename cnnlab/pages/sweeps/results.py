@@ -12,6 +12,7 @@ from cnnlab.sweep_results import PointResult, early_stopping, label_noise_result
 from cnnlab.sweeps import Sweep, describe_value
 from cnnlab.ui import cache
 from cnnlab.ui.query_state import select_param
+from cnnlab.ui.scrolling_table import scrolling_table
 from cnnlab.ui.state import url_param
 
 LEVEL_PARAM = url_param("noise")  # the share of replaced labels whose curves are drawn
@@ -25,11 +26,8 @@ def result_area(sweep: Sweep) -> None:
         return
     {"train_images": size_area, "strength": strength_area, "label_noise": noise_area}[sweep.kind](sweep, results)
     st.caption(sentences.describe_intervals(sweep, results))
-    with st.expander("All figures"), st.container(key="table_sweep"):
-        st.html(
-            "<style>.st-key-table_sweep { overflow-x: auto; } .st-key-table_sweep td { white-space: nowrap; }</style>"
-        )
-        st.markdown(sentences.sweep_table(sweep, results))
+    with st.expander("All figures"):
+        scrolling_table(sentences.sweep_table(sweep, results), "sweep")
 
 
 # -- size and augmentation ---------------------------------------------------------------------------------------------
@@ -88,7 +86,8 @@ def noise_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
     run = point.first.run
     history, stop = cache.history(run), early_stopping(cache.history(run))
     result = label_noise_result(history, run.experiment.train_eval_images)
-    st.markdown(sentences.describe_label_noise(result))
+    described = sentences.describe_label_noise(result, run.dataset_info.class_count)
+    st.markdown(described)
     if stop:
         st.markdown(sentences.describe_early_stopping(stop, run.experiment.validation_images))
     st.html(palette.label_noise_legend_html())
@@ -96,7 +95,7 @@ def noise_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
     with left:
         st.markdown("**Accuracy over the epochs**; the line marks the highest validation accuracy")
         spec = sweep_charts.label_noise_chart(history, run.experiment.epochs, stop)
-        st.vega_lite_chart(spec=spec, alt=sentences.describe_label_noise(result), key="noise curves")
+        st.vega_lite_chart(spec=spec, alt=described, key="noise curves")
     with right:
         st.markdown("**After the last epoch**, by the share of replaced labels")
         levels = {
@@ -106,6 +105,7 @@ def noise_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
             for one in results
         }
         words = " ".join(
-            f"{percent(share)} replaced: {sentences.describe_label_noise(level)}" for share, level in levels.items()
+            f"{percent(share)} replaced: {sentences.describe_label_noise(level, run.dataset_info.class_count)}"
+            for share, level in levels.items()
         )
         st.vega_lite_chart(spec=sweep_charts.label_noise_levels_chart(levels), alt=words, key="noise levels")

@@ -4,20 +4,23 @@ from typing import Any
 
 import streamlit as st
 
-from cnnlab import formatting
+from cnnlab import data
+from cnnlab.data import DatasetMissing
+from cnnlab.datasets import DATASETS
 from cnnlab.experiment import (
     AUGMENTATIONS,
     OPTIMIZERS,
     PRECISIONS,
-    TRAIN_IMAGE_COUNTS,
     Experiment,
     ExperimentError,
     format_decimal,
 )
+from cnnlab.jobs import picture_uploads
 from cnnlab.jobs.precision import bfloat16_hint
+from cnnlab.pages.train import own_pictures
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.ui import control_locks, selected_network
+from cnnlab.ui import app_shell, control_locks, selected_network
 from cnnlab.ui.augmentation_preview import augmentation_preview
 from cnnlab.ui.state import session_key
 
@@ -50,18 +53,34 @@ def experiment_form(experiment: Experiment) -> None:
     for name, field in MAIN_FIELDS.items():
         if not control_locks.is_hidden(name):
             field(control_locks.is_locked(name))
-    if not (control_locks.is_hidden("more") or control_locks.is_locked("more")):
+    if not control_locks.is_hidden("more"):
         with st.expander("More"), st.container(height=MORE_HEIGHT, border=False):
-            advanced_fields()
+            advanced_fields(control_locks.is_locked("more"))
     if problem := st.session_state.pop(SESSION_FORM_ERROR, None):
         st.error(escape_markdown(problem))
 
 
 def dataset_field(locked: bool) -> None:
     """The control of the data set."""
-    names = formatting.DATASET_NAMES
+    with st.container(gap="xsmall"):
+        dataset_menu(locked)
+        if not locked:
+            own_pictures.own_pictures_popover()
+
+
+def dataset_menu(locked: bool) -> None:
+    """The built-in data sets beside each other; a menu where there are own ones, which may be many."""
+    shown = selected_network.selected_experiment() or Experiment()
+    own = picture_uploads.visible_datasets(app_shell.current_person(), app_shell.is_teacher())
+    titles = {info.name: info.title for info in (*DATASETS.values(), *own, shown.dataset_info)}
+    if len(titles) > len(DATASETS):
+        st.selectbox(
+            "Data set", list(titles), key=DATASET, format_func=titles.__getitem__, on_change=on_change_dataset,
+            disabled=locked,
+        )  # fmt: skip
+        return
     st.segmented_control(
-        "Data set", list(names), key=DATASET, format_func=names.__getitem__, required=True, width="stretch",
+        "Data set", list(titles), key=DATASET, format_func=titles.__getitem__, required=True, width="stretch",
         on_change=on_change_dataset, disabled=locked,
     )  # fmt: skip
 
@@ -93,7 +112,7 @@ def strength_field(locked: bool) -> None:
             key=STRENGTH,
             step=entry.strength.step,
             format="%.7g",
-            placeholder=f"{format_decimal(entry.strength.default)}, as in the report",
+            placeholder=f"{format_decimal(entry.strength.default)}, as in the lab report",
             help=entry.hint,
             on_change=on_change,
             disabled=locked,
@@ -113,28 +132,23 @@ def regularizer_label(name: str) -> str:
     return REGULARIZERS[name].label
 
 
-def advanced_fields() -> None:
+def advanced_fields(locked: bool) -> None:
     """Every other setting that affects the result; an empty field means the default."""
-    st.selectbox("Evaluate on", list(SPLITS), key="f_split", format_func=SPLITS.__getitem__, on_change=on_change)
+    how: dict[str, Any] = {"on_change": on_change, "disabled": locked}
+    st.selectbox("Evaluate on", list(SPLITS), key="f_split", format_func=SPLITS.__getitem__, **how)
     st.number_input(
-        "Training images",
-        value=None,
-        key=TRAIN_IMAGES,
-        step=100,
-        format="%d",
-        placeholder="all of them",
-        on_change=on_change,
+        "Training images", value=None, key=TRAIN_IMAGES, step=100, format="%d", placeholder="all of them", **how
     )
-    training_image_fields()
+    training_image_fields(how)
     for name, label in INTEGER_FIELDS.items():
-        st.number_input(label, key=f"f_{name}", step=2 if name == "kernel" else 1, on_change=on_change)
-    st.selectbox("Optimizer", OPTIMIZERS, key="f_optimizer", on_change=on_change)
-    st.number_input("Learning rate", key="f_learning_rate", step=LEARNING_RATE_STEP, format="%.7g", on_change=on_change)
-    st.number_input("Seed", key="f_seed", step=1, on_change=on_change)
-    precision_field()
+        st.number_input(label, key=f"f_{name}", step=2 if name == "kernel" else 1, **how)
+    st.selectbox("Optimizer", OPTIMIZERS, key="f_optimizer", **how)
+    st.number_input("Learning rate", key="f_learning_rate", step=LEARNING_RATE_STEP, format="%.7g", **how)
+    st.number_input("Seed", key="f_seed", step=1, **how)
+    precision_field(how)
 
 
-def precision_field() -> None:
+def precision_field(how: dict[str, Any]) -> None:
     """The precision; bfloat16 only where it is faster on this machine, or where the network on the page has it."""
     hint, chosen = bfloat16_hint(), st.session_state.get("f_precision")
     st.selectbox(
@@ -143,15 +157,13 @@ def precision_field() -> None:
         key="f_precision",
         format_func=PRECISION_NAMES.__getitem__,
         help=hint or None,
-        on_change=on_change,
+        **how,
     )
 
 
-def training_image_fields() -> None:
-    """Augmentation, with pictures of what it does, and label noise."""
-    st.selectbox(
-        "Augmentation", AUGMENTATIONS, key=AUGMENT, format_func=AUGMENTATION_NAMES.__getitem__, on_change=on_change
-    )
+def training_image_fields(how: dict[str, Any]) -> None:
+    """Augmentation, with pictures of what it does, and label noise. `how`: on_change and disabled of the widgets."""
+    st.selectbox("Augmentation", AUGMENTATIONS, key=AUGMENT, format_func=AUGMENTATION_NAMES.__getitem__, **how)
     if st.session_state[AUGMENT] != "none":
         augmentation_preview(st.session_state[DATASET], int(st.session_state.get("f_seed") or 0))
     st.number_input(
@@ -160,7 +172,7 @@ def training_image_fields() -> None:
         step=LABEL_NOISE_STEP,
         format="%.7g",
         help="The share of training labels, from 0 to 1, that are replaced by a random class.",
-        on_change=on_change,
+        **how,
     )
 
 
@@ -171,7 +183,7 @@ def fill_form(experiment: Experiment) -> None:
     shown: dict[str, Any] = experiment.to_dict()
     if REGULARIZERS[experiment.regularizer].strength is None:
         shown["strength"] = None
-    if experiment.train_images == TRAIN_IMAGE_COUNTS[experiment.dataset, experiment.split][0]:
+    if experiment.train_images == experiment.dataset_info.usual_train_images(experiment.split):
         shown["train_images"] = None
     st.session_state.update({f"f_{name}": value for name, value in shown.items()})
     st.session_state[SESSION_FORM_KEY] = experiment.key
@@ -196,8 +208,10 @@ def on_change() -> None:
     if REGULARIZERS[fields["regularizer"]].strength is None:
         fields["strength"] = None
     try:
+        same = fields["dataset"] == before.dataset
+        fields |= before.dataset_fields if same else data.dataset_fields(fields["dataset"])
         experiment = Experiment.from_dict(fields)
-    except ExperimentError as error:
+    except (ExperimentError, DatasetMissing) as error:
         st.session_state[SESSION_FORM_ERROR] = str(error)
         return
     st.session_state[SESSION_FORM_KEY] = None

@@ -7,10 +7,12 @@ from cnnlab import formatting
 from cnnlab.analysis import curve_summary
 from cnnlab.array_types import History
 from cnnlab.experiment import Experiment
-from cnnlab.explanations import curves, sweeps
+from cnnlab.explanations import curves, learning_verdict, sweeps
 from cnnlab.pages.train.live_feature_maps import live_feature_maps
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering import charts, palette, sweep_charts
+from cnnlab.report import reestimated_accuracies
+from cnnlab.storage.history_file import REESTIMATED
 from cnnlab.storage.runs import Run
 from cnnlab.storage.series import find_series
 from cnnlab.sweep_results import early_stopping, label_noise_result
@@ -19,18 +21,33 @@ from cnnlab.ui import cache
 LIVE_CHART_NOTE = " while it trains; the figures above it are those of the last epoch"
 
 
-def summary_metrics(experiment: Experiment, history: History) -> None:
+def summary_metrics(run: Run, history: History) -> None:
     """The verdict in one sentence, and its three figures: training accuracy, validation accuracy, gap."""
-    reading = curve_summary.summarize_curves(history)
+    reading, experiment = curve_summary.summarize_curves(history), run.experiment
     if reading is None:
         return
-    verdict = curves.verdict(reading, experiment, plain_summary(experiment), series_accuracy(experiment))
+    plain, anew = plain_summary(experiment), reestimated_reading(run, history, reading)
+    verdict = learning_verdict.verdict(reading, experiment, plain, series_accuracy(experiment), anew)
     st.header(verdict, anchor=False)
     with st.container(horizontal=True):
         st.metric("Training accuracy", formatting.percent(reading.training, 1), width=155)
         st.metric(f"{evaluation_set(experiment)} accuracy", formatting.percent(reading.validation, 1), width=155)
         st.metric(", ".join(filter(None, ("Gap", reading.trend))), formatting.points(reading.gap), width=155)
-    st.caption(curves.describe_interval(experiment))
+    notes = (learning_verdict.describe_interval(experiment), learning_verdict.describe_cuts(experiment, plain))
+    st.caption(" ".join(filter(None, notes)))
+
+
+def reestimated_reading(
+    run: Run, history: History, reading: curve_summary.CurveSummary
+) -> curve_summary.CurveSummary | None:
+    """The figures of the last epoch with re-estimated batch normalization, None where they are not known."""
+    evaluated, names = curve_summary.evaluated_epochs(history), ("train_eval_accuracy", "val_accuracy")
+    figures = {name: float(evaluated[name + REESTIMATED][-1]) for name in names}
+    if not np.isfinite(list(figures.values())).all():
+        figures = reestimated_accuracies(run) if run.state == "done" else {}
+    if not figures:
+        return None
+    return curve_summary.reestimated_summary(reading, *(figures[name] for name in names))
 
 
 def plain_summary(experiment: Experiment) -> curve_summary.CurveSummary | None:
@@ -121,7 +138,9 @@ def label_noise_curves(experiment: Experiment, history: History) -> None:
         return
     stop = early_stopping(evaluated)
     result = label_noise_result(evaluated, experiment.train_eval_images)
-    st.markdown(f"**Clean and changed labels**. {sweeps.describe_label_noise(result)}")
+    st.markdown(
+        f"**Clean and changed labels**. {sweeps.describe_label_noise(result, experiment.dataset_info.class_count)}"
+    )
     st.html(palette.label_noise_legend_html())
     st.vega_lite_chart(
         spec=sweep_charts.label_noise_chart(evaluated, experiment.epochs, stop),

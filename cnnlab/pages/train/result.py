@@ -5,7 +5,7 @@ import streamlit as st
 from cnnlab import formatting
 from cnnlab.analysis import curve_summary
 from cnnlab.experiment import Experiment
-from cnnlab.explanations import curves, training_progress
+from cnnlab.explanations import learning_verdict, training_progress
 from cnnlab.pages.train.learning_curves import evaluation_set, learning_curves, summary_metrics
 from cnnlab.pages.train.live_training import NOTICE_SECONDS, TICK_SECONDS, watch_for_start, watch_training
 from cnnlab.pages.train.seeds import seeds_panel
@@ -13,12 +13,15 @@ from cnnlab.pages.train.start import damaged_panel, interrupted_panel, start_pan
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report import reestimated_accuracies
 from cnnlab.storage.runs import Run
-from cnnlab.ui import app_shell, cache, damaged_runs, training_request
+from cnnlab.ui import app_shell, cache, control_locks, damaged_runs, training_request
 from cnnlab.ui.training_status import training_status
 
 
 def result_area(experiment: Experiment) -> None:
-    """Draw the result, the live training, or the button that starts it."""
+    """Draw the result, the live training, or the button that starts it; what a sheet covers is not drawn."""
+    if experiment.split == "test" and control_locks.covers_test_results():
+        control_locks.test_results_notice()
+        return
     training_request.show_refusal()
     now = training_status(experiment)
     if now.is_active:
@@ -37,10 +40,10 @@ def result_area(experiment: Experiment) -> None:
 def finished_result(run: Run) -> None:
     """The verdict, the figures, the curves, and what can be done with the trained network."""
     history, record = cache.history(run), run.record
-    summary_metrics(run.experiment, history)
+    summary_metrics(run, history)
     if figures := reestimated_accuracies(run):
         train, validation = figures["train_eval_accuracy"], figures["val_accuracy"]
-        st.markdown(curves.describe_reestimated(train, validation, run.experiment))
+        st.markdown(learning_verdict.describe_reestimated(train, validation, run.experiment))
     learning_curves(run.experiment, history)
     best = curve_summary.summarize_curves(history)
     test = record.test_accuracy
@@ -53,7 +56,8 @@ def finished_result(run: Run) -> None:
         if best
         else []
     )
-    told += [f"accuracy on the test set {formatting.percent(test, 1)}"] if test is not None else []
+    if test is not None and not control_locks.covers_test_results():
+        told.append(f"accuracy on the test set {formatting.percent(test, 1)}")
     st.caption(f"{run.title}: {escape_markdown('; '.join(told))}.")
     if sentence := damaged_runs.damage_sentence(run):
         st.warning(f"{escape_markdown(sentence)} The figures above are complete.", icon=damaged_runs.ICON)

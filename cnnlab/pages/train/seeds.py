@@ -1,10 +1,13 @@
 """Which seeds of the experiment are trained, and the button that trains another one."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from cnnlab import data
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import training_progress
+from cnnlab.report_models import shipped_name
 from cnnlab.storage import runs
 from cnnlab.storage.series import find_series
 from cnnlab.ui import cache
@@ -25,4 +28,5 @@ def seeds_panel(experiment: Experiment) -> None:
                 args=(experiment,),
                 help="The same network with other random initial weights and another order of the images.",
             )
-        st.caption(training_progress.describe_seeds(series.seeds))
+        is_compared = shipped_name(replace(experiment, seed=0)) is not None and experiment.split == "validation"
+        st.caption(training_progress.describe_seeds(series.seeds, is_compared))

@@ -28,7 +28,7 @@ def start_panel(experiment: Experiment) -> None:
             icon=":material/category:",
         )
         st.caption(f"Ten kinds of shapes, generated on this server: {expected_duration(instead)}.")
-        download_panel.download_panel()
+        download_panel.missing_dataset(experiment.dataset_info)
         return
     if not class_code.require_class_code():
         return
@@ -63,7 +63,7 @@ def interrupted_panel(experiment: Experiment, now: TrainingStatus) -> None:
         st.button("Continue", type="primary", icon=":material/play_arrow:", on_click=submit_training, args=args)
     if now.run:
         history = cache.history(now.run)
-        summary_metrics(experiment, history)
+        summary_metrics(now.run, history)
         learning_curves(experiment, history)
 
 
@@ -95,14 +95,14 @@ def damaged_panel(run: Run) -> None:
         )
     history = cache.history(run)
     if len(history["epoch"]):
-        summary_metrics(run.experiment, history)
+        summary_metrics(run, history)
         learning_curves(run.experiment, history)
 
 
 def train_again_button(run: Run) -> None:
     """The button that trains a damaged run again; where its images are missing, how to get them."""
     if not data.is_dataset_available(run.experiment.dataset):
-        download_panel.download_panel()
+        download_panel.missing_dataset(run.dataset_info)
         return
     st.button(
         f"Train it again: {expected_duration(run.experiment)}",

@@ -1,6 +1,5 @@
 """The first visit: sample images of both data sets, a small training in one click, and the report's best network."""
 
-from base64 import b64encode
 from html import escape
 
 import numpy as np
@@ -8,16 +7,17 @@ import streamlit as st
 
 from cnnlab import data
 from cnnlab.array_types import PixelArray
-from cnnlab.data import cifar10, samples, shapes
+from cnnlab.data import samples
 from cnnlab.data.shape_drawing import generate
+from cnnlab.datasets import DATASETS, DatasetInfo
 from cnnlab.experiment import Experiment
+from cnnlab.explanations.conclusions import WHAT_THE_REPORT_IS
 from cnnlab.formatting import percent
-from cnnlab.models.architecture import CLASS_COUNT
 from cnnlab.pages.train.requested_experiment import on_set_experiment
-from cnnlab.rendering.color_scale import upscaled_png
+from cnnlab.rendering.color_scale import png_data_uri, upscaled_png
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report_models import REPORT, ReportModel
-from cnnlab.ui import cache, class_code
+from cnnlab.ui import cache, class_code, control_locks
 from cnnlab.ui.state import session_key
 from cnnlab.ui.training_request import missing_packages_hint, submit_or_join
 from cnnlab.ui.training_times import expected_duration
@@ -29,6 +29,8 @@ STYLE = """<style>
 .samples { display: grid; grid-template-columns: repeat(10, minmax(0, 1fr)); gap: 0.25rem; }
 .samples figure { margin: 0; text-align: center; font-size: 0.6rem; line-height: 1.2; overflow: hidden; }
 .samples img { width: 100%; max-width: 44px; image-rendering: pixelated; border-radius: 3px; }
+.samples .missing { display: inline-block; width: 100%; max-width: 44px; aspect-ratio: 1; box-sizing: border-box;
+  border: 1px dashed currentColor; border-radius: 3px; opacity: 0.5; vertical-align: middle; }
 @media (max-width: 1000px) { .samples { grid-template-columns: repeat(5, minmax(0, 1fr)); } }
 </style>"""
 
@@ -46,10 +48,10 @@ def welcome_panel(experiment: Experiment) -> None:
     st.html(STYLE)
     left, right = st.columns(2)
     with left, st.container(border=True, height="stretch"):
-        st.html(samples_html("Shapes", *shape_samples()))
+        st.html(samples_html(DATASETS["shapes"], *shape_samples()))
         quick_training_button()
     with right, st.container(border=True, height="stretch"):
-        st.html(samples_html("CIFAR-10", *cifar10_samples()))
+        st.html(samples_html(DATASETS["cifar10"], *cifar10_samples()))
         best_network_button(best_model())
 
 
@@ -81,7 +83,8 @@ def best_network_button(best: ReportModel) -> None:
         args=(best.experiment,),
     )
     accuracy = percent(best.validation_accuracy, 2)
-    st.caption(f"{best.experiment.title}: {accuracy} of the test images correct in the report.")
+    figure = "" if control_locks.covers_test_results() else f": {accuracy} of the test images correct in the report"
+    st.caption(f"{best.experiment.title}{figure}. {WHAT_THE_REPORT_IS}")
 
 
 def best_model() -> ReportModel:
@@ -90,30 +93,38 @@ def best_model() -> ReportModel:
     return max(tested, key=lambda model: model.validation_accuracy)
 
 
-def samples_html(title: str, images: PixelArray, names: tuple[str, ...]) -> str:
-    """One image of each class with the name of the class; `images` uint8 (n, 32, 32, 3)."""
+def samples_html(info: DatasetInfo, images: PixelArray, names: tuple[str, ...]) -> str:
+    """Each class with its name, and an image of it where `names` has one; `images` uint8 (n, 32, 32, 3)."""
+    pictures = dict(zip(names, images, strict=True))
     figures = "".join(
-        f'<figure><img src="data:image/png;base64,{b64encode(upscaled_png(image, 1)).decode()}" alt="">'
-        f"<figcaption>{escape(name)}</figcaption></figure>"
-        for image, name in zip(images, names, strict=True)
+        f"<figure>{picture_html(pictures.get(name))}<figcaption>{escape(name)}</figcaption></figure>"
+        for name in info.classes
     )
-    count = f"{len(names)} of its {CLASS_COUNT} classes" if len(names) < CLASS_COUNT else "ten classes"
-    return f"<b>{escape(title)}</b>: {count}<div class='samples'>{figures}</div>"
+    missing = info.class_count - len(names)
+    without = f", {missing} of them without a picture here" if missing else ""
+    return f"<b>{escape(info.title)}</b>: ten classes{without}<div class='samples'>{figures}</div>"
+
+
+def picture_html(image: PixelArray | None) -> str:
+    """An image uint8 (32, 32, 3); an empty frame for None."""
+    if image is None:
+        return '<span class="missing"></span>'
+    return f'<img src="{png_data_uri(upscaled_png(image, 1))}" alt="">'
 
 
 @st.cache_data(max_entries=1, show_spinner=False)
 def shape_samples() -> tuple[PixelArray, tuple[str, ...]]:
     """One generated image of each class of Shapes, uint8 (10, 32, 32, 3), and the names."""
     images, labels = generate(SAMPLE_COUNT, SAMPLE_SEED)
-    return first_of_each_class(images, labels, shapes.CLASSES)
+    return first_of_each_class(images, labels, DATASETS["shapes"].classes)
 
 
 def cifar10_samples() -> tuple[PixelArray, tuple[str, ...]]:
     """One test image of each class of CIFAR-10; without the data set, of those among the shipped images."""
     if data.is_dataset_available("cifar10"):
         dataset = cache.dataset("cifar10")
-        return first_of_each_class(dataset.x_test[:200], dataset.y_test[:200], cifar10.CLASSES)
-    return first_of_each_class(*samples.sample_images(), cifar10.CLASSES)
+        return first_of_each_class(dataset.x_test[:200], dataset.y_test[:200], DATASETS["cifar10"].classes)
+    return first_of_each_class(*samples.sample_images(), DATASETS["cifar10"].classes)
 
 
 def first_of_each_class(
