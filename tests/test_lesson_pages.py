@@ -165,7 +165,7 @@ def test_the_board_knows_the_trainings_of_a_student_on_every_device(file, home):
     write_run(settings.runs_dir() / OWN.key, OWN, epochs=(0, 4), final={"val_accuracy": 0.3})
     Queue().finish(finished, "done")
     Queue().submit(Experiment(dataset="shapes", depth=1), "ada")
-    assert members.training_results(home, member.persons) == "next in line, validation 30.0 %"
+    assert members.training_results(home, member.persons) == "next in the queue, validation 30.0 %"
 
 
 @pytest.mark.slow
