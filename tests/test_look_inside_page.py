@@ -34,6 +34,8 @@ from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
 from cnnlab.pages.look_inside import VIEWS
 from cnnlab.storage import files, process_lock, uploads
+from cnnlab.storage.history_file import REESTIMATED_COLUMNS
+from cnnlab.storage.run import REESTIMATED_FILE
 from cnnlab.ui import clickable_image
 
 
@@ -313,6 +315,17 @@ def test_every_view_opens_and_its_charts_have_alternative_texts(made, regularize
     test = opened(run=key(made, regularizer), view=view)
     assert all(len(alt) > 15 for alt in charts(test).values())
     assert not test.warning and not test.error
+
+
+def test_batch_norm_shows_both_accuracies_of_the_epoch_where_they_are_known(made):
+    run = made["batchnorm"]
+    assert "Why the validation curve jumps" not in words(opened(run=run.name, view="xray"))
+    row = dict.fromkeys(REESTIMATED_COLUMNS, 0.25)
+    files.write_json(run.path / REESTIMATED_FILE, {"epochs": [row | {"epoch": epoch} for epoch in EPOCHS]})
+    test = opened(run=run.name, view="xray", epoch=EPOCHS[-1])
+    assert f"After epoch {EPOCHS[-1]} the network is correct on" in words(test) and "on **25.0 %**" in words(test)
+    assert any(alt.startswith("Accuracy with moving averages") for alt in charts(test).values())
+    (run.path / REESTIMATED_FILE).unlink()
 
 
 @pytest.mark.parametrize("view", ["maps", "blocks", "kernels", "versus", "off", "map"])

@@ -13,8 +13,15 @@ from history_factories import history, write
 from run_factories import write_run
 
 from cnnlab import settings
-from cnnlab.analysis.statistics import paired_difference
+from cnnlab.analysis.statistics import (
+    accuracy_interval,
+    generalization_gap,
+    paired_difference,
+    seed_difference,
+    unpaired_difference,
+)
 from cnnlab.claims import AGREEMENT_TOLERANCE, Verdict, check_claims, judge
+from cnnlab.cli import main
 from cnnlab.comparison import ACCURACY, Comparison, compare
 from cnnlab.explanations import learning_verdict
 from cnnlab.explanations.conclusions import (
@@ -42,7 +49,7 @@ from cnnlab.report import (
     report_rows,
     run_results,
 )
-from cnnlab.report_models import REPORT
+from cnnlab.report_models import REPORT, models_on
 from cnnlab.reproduce import missing_models, publish, publishable_models, train_missing
 from cnnlab.series_results import series_results
 from cnnlab.storage import files, runs
@@ -298,6 +305,38 @@ def test_predictions_that_cannot_be_read_leave_the_other_figures_of_a_run(tmp_pa
         assert 71 not in seeds or seeds[71].correct is None
     files.write_npz(folder / "predictions.npz", {"validation": np.eye(10), "validation_labels": np.arange(10)})
     assert 71 not in seeds_of_model_5() or seeds_of_model_5()[71].correct is None  # ten of ten thousand
+
+
+def test_the_models_on_shapes_are_judged_with_the_numbers_of_shapes_images(tmp_path, monkeypatch):
+    """Shapes has 2,000 training images, all evaluated, and 1,000 validation images: the intervals are wider."""
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
+    for name, validation in (("2conv-none", 0.70), ("2conv-dropout", 0.75)):
+        experiment = models_on("shapes")[name].experiment
+        rows = history_factories.history([0.1, *[0.9] * 30], [0.1, *[validation] * 30])
+        history_factories.write(settings.runs_dir() / experiment.key, experiment, rows)
+    assert len(report_rows("shapes")) == 8 and len(report_rows()) == 10
+    plain, dropout = series_results(report_rows("shapes"))
+    assert plain.accuracy == accuracy_interval(0.70, 1_000)
+    assert dropout.gap == generalization_gap(0.9, 2_000, 0.75, 1_000)
+    assert dropout.accuracy_difference.estimate == unpaired_difference(0.75, 1_000, 0.70, 1_000)
+
+
+def test_the_models_on_shapes_are_printed_with_their_own_figures(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
+    command = ["reproduce", "--tables", "--dataset", "shapes"]
+    assert main(command) == 0 and capsys.readouterr().out.startswith("None of the report's networks")
+    for name, accuracies in {"2conv-none": (0.60, 0.62, 0.64), "2conv-dropout": (0.65, 0.68, 0.68)}.items():
+        for seed, accuracy in enumerate(accuracies):
+            one = dataclasses.replace(models_on("shapes")[name].experiment, seed=seed)
+            rows = history_factories.history([0.1, *[0.9] * 30], [0.1, *[accuracy] * 30])
+            history_factories.write(settings.runs_dir() / one.key, one, rows)
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    difference = seed_difference({0: 0.65, 1: 0.68, 2: 0.68}, {0: 0.60, 1: 0.62, 2: 0.64})
+    row = next(line for line in printed.splitlines() if line.startswith("| 2-conv, dropout 0.1 | 3 | 67.0 %"))
+    assert f"| +5.0 ± {100 * difference.margin:.1f} points, beyond chance |" in row and "Table 1" not in printed
 
 
 def test_two_seeds_that_disagree_decide_nothing():

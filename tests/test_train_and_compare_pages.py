@@ -13,7 +13,7 @@ from history_factories import columns, history, write, write_report
 from streamlit.testing.v1 import AppTest
 
 from cnnlab import data, formatting, settings, training_packages
-from cnnlab.analysis.statistics import accuracy_interval, seed_mean
+from cnnlab.analysis.statistics import accuracy_interval, seed_difference, seed_mean
 from cnnlab.data import cifar10, download, shapes
 from cnnlab.data.samples import sample_images
 from cnnlab.datasets import DATASETS
@@ -24,11 +24,13 @@ from cnnlab.jobs import dispatcher_process, nicknames
 from cnnlab.jobs.next_seed import submit_next_seed
 from cnnlab.jobs.queue import Queue
 from cnnlab.operating_system import machine
+from cnnlab.pages.compare import new_seeds
 from cnnlab.pages.train import welcome
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.report_models import REPORT
+from cnnlab.report_models import REPORT, models_on
 from cnnlab.storage import files, process_lock, runs
 from cnnlab.storage.run_record import RunRecord
+from cnnlab.storage.series import series_experiment
 from cnnlab.ui import browser_identity, training_corner, training_status
 from cnnlab.ui.selection import experiment_params
 
@@ -281,6 +283,15 @@ def test_a_form_that_makes_no_experiment_says_so_and_keeps_what_was_typed():
     assert "kernel" not in app.query_params
 
 
+@pytest.mark.slow
+def test_augmentation_is_shown_as_pictures_also_beside_a_field_that_is_out_of_bounds():
+    app = opened(**small(augment="flip_shift"))
+    shown = [str(one.proto.body) for one in app.get("html")]
+    assert any("eight random variants" in body and "data:image/png" in body for body in shown)
+    app.number_input(key="f_seed").set_value(-1).run()
+    assert not app.exception and len(app.error) == 1
+
+
 @pytest.mark.parametrize("words", [{"depth": "99"}, {"regularizer": "<b>"}, {"epochs": "many"}, {"depth": "1" * 500}])
 @pytest.mark.slow
 def test_nonsense_in_the_address_is_one_sentence(words):
@@ -343,12 +354,16 @@ def test_a_training_beyond_the_time_limit_says_so_before_the_click(monkeypatch, 
 
 @pytest.mark.slow
 def test_another_seed_is_the_smallest_that_nobody_has_trained_or_queued():
-    for seed in (0, 1, 4):
+    accuracies = {0: 0.60, 1: 0.62, 4: 0.66}
+    for seed, accuracy in accuracies.items():
         member = dataclasses.replace(SMALL, seed=seed)
-        write(settings.runs_dir() / member.key, member, LEARNED)
+        rows = history([0.1, 0.4, 0.6, 0.7, 0.75], [0.1, 0.4, 0.55, 0.6, accuracy])
+        write(settings.runs_dir() / member.key, member, rows)
     Queue().submit(dataclasses.replace(SMALL, seed=2), "somebody")
     app = opened(**small())
-    assert "Finished seeds: 0, 1, 4 (3)." in text(app)
+    mean = seed_mean(accuracies)
+    told = f"Finished seeds: 0, 1, 4 (3). Validation accuracy: {100 * mean.value:.1f} % ± {100 * mean.margin:.1f}"
+    assert told in text(app)
     button(app, "Train another seed").click().run()
     assert app.query_params["seed"] == "3"
     assert Queue().for_key(dataclasses.replace(SMALL, seed=3).key).state == "queued"
@@ -363,6 +378,33 @@ def test_thirty_people_who_ask_for_a_series_at_once_get_thirty_seeds():
         asked = [threads.submit(submit_next_seed, queues[n % 6], SMALL, f"person{n}") for n in range(30)]
         seeds = sorted(one.result().experiment.seed for one in asked)
     assert seeds == [1, *range(3, 32)]
+
+
+def shipped_results(experiment, rows):
+    """Results that come with the program without weights."""
+    write(settings.PRETRAINED / "seeds" / experiment.key, experiment, rows, test_accuracy=0.61)
+
+
+@pytest.mark.slow
+def test_shipped_results_without_weights_are_shown_at_a_switch_and_can_be_trained():
+    """Not at once: a lesson asks for a prediction before anything is shown."""
+    shipped_results(SMALL, LEARNED)
+    app = opened(**small())
+    assert "is not trained yet" in text(app) and "62 % of new ones" not in text(app)
+    app.toggle(key="url.shipped").set_value(True).run()
+    assert "62 % of new ones" in text(app) and "it came with the program" in text(app)
+    assert "train it here to look inside" in text(app) and button(app, "Train it")
+    assert app.query_params["shipped"] == "yes"
+    assert "Look inside this network" not in {one.proto.label for one in app.get("page_link")}
+
+
+@pytest.mark.slow
+def test_overfitting_is_relative_to_a_plain_network_that_only_came_as_results():
+    shipped_results(SMALL, history([0.1, 0.5, 0.8, 0.9, 0.95], [0.1, 0.4, 0.5, 0.5, 0.5]))
+    dropout = dataclasses.replace(SMALL, regularizer="dropout", strength=None)
+    trained_here(dropout)
+    app = opened(**small(regularizer="dropout"))
+    assert "(29 % of the gap without a regularizer)" in text(app)  # 13 points of 45
 
 
 def test_only_who_asked_can_leave_the_line():
@@ -785,6 +827,47 @@ def test_ones_own_run_joins_the_chart_and_the_address():
     again = at("compare", add=f"3conv-none,{SMALL.key},gone")
     assert again.multiselect(key="overlay runs").value == ["3conv-none", SMALL.key]
     assert [warning.value for warning in again.warning] == ["There is no run called 'gone' here; the others are shown."]
+
+
+@pytest.mark.slow
+def test_a_class_that_trains_seeds_on_shapes_sees_its_interval_on_compare():
+    models = models_on("shapes")
+    for name, accuracies in {"2conv-none": (0.60, 0.62, 0.64), "2conv-dropout": (0.65, 0.68, 0.68)}.items():
+        for seed, accuracy in enumerate(accuracies):
+            member = dataclasses.replace(models[name].experiment, seed=seed)
+            write(settings.runs_dir() / member.key, member, history([0.1, *[0.9] * 30], [0.1, *[accuracy] * 30]))
+    Queue().submit(dataclasses.replace(models["2conv-none"].experiment, seed=3), "somebody")
+    Queue().submit(REPORT["2conv-l2"].experiment, "somebody")
+    app = at("compare", data="shapes")
+    shown = "\n".join(str(one.proto.body) for one in app.get("html"))
+    difference = seed_difference({0: 0.65, 1: 0.68, 2: 0.68}, {0: 0.60, 1: 0.62, 2: 0.64})
+    assert f"against none +5.0 ± {100 * difference.margin:.1f} points" in shown and "Report:" not in shown
+    assert "1 training of these networks under way" in text(app)
+    assert "2 of the report's eight networks are trained here" in text(app) and "Table 1" not in text(app)
+    app.button_group(key="url.data").set_value("cifar10").run()
+    assert "data" not in app.query_params and "Table 1" in text(app)
+
+
+def test_compare_draws_itself_again_when_a_training_of_its_networks_ends(monkeypatch):
+    plain = models_on("shapes")["2conv-none"].experiment
+    series, reruns = {series_experiment(plain).key}, []
+    monkeypatch.setattr(new_seeds.st, "rerun", lambda: reruns.append(1))
+    job = Queue().submit(dataclasses.replace(plain, seed=7), "somebody")
+    Queue().submit(SMALL, "somebody")  # another network
+    seen = new_seeds.active_keys(series)
+    assert seen == {job.key}
+    new_seeds.watch(series, seen)
+    assert not reruns
+    Queue().cancel(job, "somebody")
+    new_seeds.watch(series, seen)
+    assert reruns == [1]
+
+
+def test_the_overlay_offers_shipped_seeds_too():
+    shipped_results(SMALL, LEARNED)
+    app = at("compare", add=SMALL.key)
+    assert app.multiselect(key="overlay runs").value == [SMALL.key] and not app.exception
+    assert any('class="runs"' in one.proto.body and SMALL.title in one.proto.body for one in app.get("html"))
 
 
 def test_the_leader_is_named_with_whom_the_report_names():

@@ -1,19 +1,25 @@
-"""Sentences about trainings: how many seeds there are, and what another page shows of them."""
+"""Sentences about trainings: how many seeds there are, and what they say together."""
 
 import pytest
 
-from cnnlab.comparison import MIN_SEEDS
+from cnnlab.analysis.statistics import seed_mean
 from cnnlab.explanations.training_progress import describe_seeds
 
 
 @pytest.mark.parametrize(
-    ("seeds", "is_compared", "ends"),
+    ("accuracies", "told"),
     [
-        ((0,), True, "One seed does not show how much another one would differ."),
-        ((0, 1), True, f"The page Compare shows a mean from {MIN_SEEDS} seeds on."),
-        ((0, 1, 2), True, "The page Compare shows their mean and interval."),
-        ((0, 1, 2), False, "Finished seeds: 0, 1, 2 (3)."),
+        ({}, "No seed of this network has finished training yet."),
+        ({0: 0.7}, "Finished seeds: 0. One seed does not show how much another one would differ."),
+        ({0: 0.7, 2: 0.74}, "0, 2 (2). Validation accuracy: 72.0 % on average, 70.0 to 74.0; 3 seeds give a 95 %"),
     ],
 )
-def test_a_mean_is_promised_only_where_the_page_compare_shows_one(seeds, is_compared, ends):
-    assert describe_seeds(seeds, is_compared).endswith(ends)
+def test_one_or_two_seeds_have_no_interval(accuracies, told):
+    assert told in describe_seeds(accuracies, "validation")
+
+
+def test_three_seeds_have_a_mean_with_the_interval_of_the_seeds():
+    accuracies = {0: 0.70, 1: 0.72, 5: 0.77}
+    mean = seed_mean(accuracies)
+    told = describe_seeds(accuracies, "test")
+    assert f"0, 1, 5 (3). Test accuracy: 73.0 % ± {100 * mean.margin:.1f}" in told and "chance of the seed" in told

@@ -17,7 +17,9 @@ from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.report import LAST_EPOCHS, ReportRow
 from cnnlab.report_models import REPORT
 
-WHAT_THE_REPORT_IS = "*The report* is a lab report on CIFAR-10 whose ten networks are trained again here."
+WHAT_THE_REPORT_IS = (
+    "*The report* is a lab report on CIFAR-10 whose ten networks are trained again here; eight also on Shapes."
+)
 DECISION_RULE = (
     "A comparison is beyond chance where its p value, adjusted for the number of comparisons of the claim (Holm), is"
     f" below 5 %, so an interval that just excludes 0 can be chance; with fewer than {MIN_SEEDS} seeds the sign must"
@@ -101,8 +103,9 @@ def describe_seeds(result: ClaimResult) -> str:
 
 def describe_chance(result: ClaimResult) -> list[str]:
     """What the intervals of a claim vary over, a sentence each: images with few seeds, else seeds."""
-    kinds = {one.estimate.chance for judgment in result.judgments for one in judgment.comparisons}
-    images = REPORT["3conv-none"].experiment.validation_images
+    estimates = [one.estimate for judgment in result.judgments for one in judgment.comparisons]
+    kinds = {one.chance for one in estimates}
+    images = max(one.n[-1] for one in estimates if one.chance == "images") if "images" in kinds else 0
     if result.claim == AGREEMENT_CLAIM:  # two sets of images: more seeds do not make them more
         return [f"The 95 % interval of validation against test: chance of both sets of {images:,} images."]
     names = {
@@ -134,11 +137,14 @@ def describe_margins(table: Sequence[ReportRow]) -> str:
     results = [row.ours for row in table if row.ours]
     validation = float(np.median([one.validation for one in results]))
     training = float(np.median([one.train if one.train_eval is None else one.train_eval for one in results]))
-    ours = f"of two of ours {points(paired)}, " if (paired := _paired_margin(table)) else ""
+    differences = [f"of two of ours {points(paired)}"] if (paired := _paired_margin(table)) else []
+    if table[0].model.is_in_report:
+        unpaired = unpaired_difference(validation, images, validation, images).margin
+        differences.append(f"of ours and the report's {points(unpaired)}")
+    told = f" a difference {', '.join(differences)};" if differences else ""
     return (
         f"{images:,} images give an accuracy to within {points(accuracy_interval(validation, images).margin)} (95 %);"
-        f" a difference {ours}of ours and the report's"
-        f" {points(unpaired_difference(validation, images, validation, images).margin)}; a gap"
+        f"{told} a gap"
         f" {points(generalization_gap(training, train_images, validation, images).margin)}."
         " Differences between seeds are not included."
     )
@@ -162,7 +168,8 @@ def best_sentence(
 ) -> str:
     """The best network in ours and in the report: highest accuracy or, with `as_points`, smallest gap (fractions).
 
-    `report` has the report's figures by name; None where it does not state this measure.
+    `report` has the report's figures by name; None where it does not state this measure, empty where it has nothing
+    about these networks.
     """
     choose = min if as_points else max
     ours = choose(range(len(names)), key=lambda index: estimates[index].value)
@@ -170,6 +177,8 @@ def best_sentence(
     best = f"**{names[ours]}** has the {rank}, {_with_margin(estimates[ours], as_points)}"
     if report is None:
         return f"{best}; the report has no figure of this measure."
+    if not report:
+        return f"{best}."
     report_best = choose(report, key=lambda name: report[name])
     in_report = _ranked_value(report[report_best], as_points)
     if report_best == names[ours]:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from cnnlab.analysis.statistics import Estimate
-from cnnlab.explanations.series_table import MOVING_AVERAGES
-from cnnlab.formatting import percent, points
+from cnnlab.comparison import MIN_SEEDS
+from cnnlab.explanations.series_table import MOVING_AVERAGES, estimate_ends
+from cnnlab.formatting import csv_text, percent, points
 from cnnlab.storage.run import Run
 from cnnlab.sweep_results import (
-    MIN_SEEDS,
     EarlyStopping,
     LabelNoiseResult,
     PointResult,
@@ -41,6 +41,8 @@ def describe_intervals(sweep: Sweep, results: Sequence[PointResult]) -> str:
         f"chance of the {experiment.validation_images:,} {sweep.measured_on} images of the first seed, not of the seed"
     )
     by_chance = f"chance of the seed ({seeds[0]} seeds)" if seeds[0] >= MIN_SEEDS else images
+    if seeds[0] < MIN_SEEDS <= seeds[-1]:
+        by_chance = f"of points with {MIN_SEEDS} seeds or more chance of the seed, of the others {images}"
     noisy = " (labels as they were trained with)" if sweep.kind == "label_noise" else ""
     averages = f" {MOVING_AVERAGES}" if sweep.base.regularizer == "batchnorm" else ""
     return (
@@ -63,6 +65,23 @@ def sweep_table(sweep: Sweep, results: Sequence[PointResult]) -> str:
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def sweep_csv(sweep: Sweep, results: Sequence[PointResult]) -> str:
+    """One row a point: its coordinates, and the figures as fractions with the ends of their 95 % intervals."""
+    fields = [field for field, _ in sweep.axes if field != "seed"]
+    heads = [*fields, "seeds", "measured_on"]
+    heads += [f"{figure}{end}" for figure in ("training", "accuracy", "gap") for end in ("", "_low", "_high")]
+    rows = [
+        [
+            *(one.value(field) for field in fields),
+            " ".join(map(str, sorted(one.by_seed))),
+            sweep.measured_on,
+            *(cell for figure in (one.training, one.accuracy, one.gap) for cell in estimate_ends(figure)),
+        ]
+        for one in results
+    ]
+    return csv_text([heads, *rows])
 
 
 # -- size of the training set and augmentation -------------------------------------------------------------------------
@@ -146,30 +165,6 @@ def compare_size_and_augmentation(
         f" {sweep.measured_on} accuracy {with_interval(change, as_points=True)}: {verdict}. The two differ:"
         " more images add new ones, augmentation changes those that are there."
     )
-
-
-# -- strength ----------------------------------------------------------------------------------------------------------
-
-
-def describe_strengths(sweep: Sweep, results: Sequence[PointResult]) -> list[str]:
-    """The point of the highest accuracy and that of the smallest gap, and why the first figure is too high."""
-    if not results:
-        return []
-    best, smallest = max(results, key=lambda one: one.accuracy.value), min(results, key=lambda one: one.gap.value)
-    return [
-        f"Highest {sweep.measured_on} accuracy: {point_name(sweep, best)}, {with_interval(best.accuracy)}, gap"
-        f" {points(best.gap.value)}.",
-        f"Smallest gap: {point_name(sweep, smallest)}, {points(smallest.gap.value)}, {sweep.measured_on} accuracy"
-        f" {percent(smallest.accuracy.value, 1)}.",
-        f"The highest of {len(results)} figures, chosen on the images that it is measured on, is too high: on a new set"
-        " of images it would on average be lower.",
-    ]
-
-
-def point_name(sweep: Sweep, point: PointResult) -> str:
-    """'3-conv, dropout 0.3'."""
-    experiment = point.first.run.experiment
-    return f"{experiment.depth}-conv, {experiment.regularizer_title}"
 
 
 def describe_axis_value(field: str, value: Value, depth_unit: str = " conv") -> str:

@@ -3,12 +3,10 @@
 Columns of numbers are aligned to the right in the Markdown (`---:`).
 """
 
-import csv
-import io
-
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from cnnlab.formatting import csv_text
 from cnnlab.rendering.markdown import WORD_JOINER
 
 WORDS_WIDTH = "6.5rem"  # at least, of a column of words: below it the table scrolls
@@ -24,8 +22,10 @@ def table_container(key: str) -> DeltaGenerator:
     return st.container(key=key)
 
 
-def scrolling_table(markdown: str, key: str) -> None:
+def scrolling_table(markdown: str, key: str, figures: str = "") -> None:
     """Draw the table and a button that saves it as CSV, in a container whose key is "table_" and `key`.
+
+    `figures` is the content of the file where it has more than the cells.
 
     The button is inside the container that scrolls: while it has the focus, the arrow keys scroll the table.
     """
@@ -33,7 +33,7 @@ def scrolling_table(markdown: str, key: str) -> None:
         st.markdown(markdown)
         st.download_button(
             "Save table (CSV)",
-            table_csv(markdown),
+            figures or table_csv(markdown),
             f"{key}.csv",
             "text/csv",
             key=f"save_{key}",
@@ -46,9 +46,7 @@ def scrolling_table(markdown: str, key: str) -> None:
 def table_csv(markdown: str) -> str:
     """The cells of a Markdown table as CSV: without the line of dashes, emphasis and escapes."""
     head, _, *rows = markdown.strip().splitlines()
-    file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows(_cells(line) for line in (head, *rows))
-    return file.getvalue()
+    return csv_text(_cells(line) for line in (head, *rows))
 
 
 def _cells(line: str) -> list[str]:

@@ -26,7 +26,8 @@ def conclusions(table: Sequence[ReportRow], *, with_test: bool = True) -> None:
 
     with_test: also the last one, which compares validation with the test images.
     """
-    st.header("What the report concludes, and whether it holds in our runs", anchor=False)
+    where = "in our runs" if all(row.model.is_in_report for row in table) else "on Shapes"
+    st.header(f"What the report concludes, and whether it holds {where}", anchor=False)
     results = check_claims(table)
     for number, result in enumerate(results if with_test else results[:-1]):
         conclusion(number, result)

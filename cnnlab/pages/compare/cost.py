@@ -10,7 +10,7 @@ from cnnlab.explanations.epoch_times import describe_cost_chart, describe_extrem
 from cnnlab.explanations.series_table import describe_averages
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.models.network_cost import multiply_adds
-from cnnlab.rendering.compare_charts import CostPoint, cost_chart
+from cnnlab.rendering.cost_charts import CostPoint, cost_chart
 from cnnlab.report import ReportRow
 from cnnlab.report_models import REPORT
 from cnnlab.series_results import SeriesResult, series_results
@@ -26,7 +26,10 @@ COSTS = {
     "multiply_adds": ("million multiply-adds an image", ".2f"),
     "parameters": ("parameters", ",.0f"),
 }
-MARKS = "Square: 2 convolution layers, circle: 3. Vertical line: 95 % interval of the accuracy."
+MARKS = (
+    "Square: 2 convolution layers, circle: 3; side by side where they cost the same. Vertical line: 95 % interval of"
+    " the accuracy."
+)
 
 
 def cost(table: Sequence[ReportRow]) -> None:
@@ -36,7 +39,7 @@ def cost(table: Sequence[ReportRow]) -> None:
     if not results:
         return
     st.header("What does depth cost?", anchor=False)
-    times = load_times()
+    times = load_times() if all(row.model.is_in_report for row in table) else None  # measured on CIFAR-10's images
     choices = {name: label for name, (label, _) in COSTS.items() if name != "seconds" or times}
     which = query_state.segmented_param(COST_PARAM, "Cost", choices)
     costs = network_costs(which, times)

@@ -1,7 +1,8 @@
-"""The training accuracy that the page Compare counts with: in inference mode, or as Keras reports it."""
+"""What the page Compare counts with: the data set, and which training accuracy."""
 
 from cnnlab.report_models import REPORT
 from cnnlab.ui import query_state
+from cnnlab.ui.network_links import DATASET_PARAM, DATASETS
 from cnnlab.ui.state import url_param
 
 TRAINING_MEASURES = {"measured": "after the epoch, dropout off", "reported": "averaged during the epoch (Keras)"}
@@ -14,6 +15,11 @@ MEASURE_EXPLANATION = {
     "over the epoch with dropout on, which makes dropout's gap look smaller. Such an average is no accuracy of one "
     "network, so the interval of this gap is only approximate.",
 }
+
+
+def dataset_control() -> str:
+    """The choice of the data set that the networks were trained on, for all of the page; returns its name."""
+    return query_state.segmented_param(DATASET_PARAM, "Data set", DATASETS)
 
 
 def measure_control() -> None:

@@ -14,6 +14,17 @@ from cnnlab.ui.scrolling_table import table_container
 MISSING, DAMAGED = "not trained yet", "damaged"
 
 
+def report_tables(rows: Sequence[ReportRow]) -> None:
+    """Tables 1 and 2 of the report's networks; nothing without rows."""
+    titles = {
+        "validation": ("Table 1: eight networks, 40,000 images to learn from", "Validation"),
+        "test": ("Table 2: the final two, 50,000 images, measured on the test set", "Test"),
+    }
+    for split, (title, measured) in titles.items():
+        if those := [row for row in rows if row.model.experiment.split == split]:
+            results_table(title, those, measured)
+
+
 def results_table(title: str, rows: Sequence[ReportRow], measured: str) -> None:
     """Ours beside the report's, as a table that scrolls by itself on a phone, and the same as a file."""
     st.header(title, anchor=False)

@@ -165,7 +165,7 @@ def training_image_fields(how: dict[str, Any]) -> None:
     """Augmentation, with pictures of what it does, and label noise. `how`: on_change and disabled of the widgets."""
     st.selectbox("Augmentation", AUGMENTATIONS, key=AUGMENT, format_func=AUGMENTATION_NAMES.__getitem__, **how)
     if st.session_state[AUGMENT] != "none":
-        augmentation_preview(st.session_state[DATASET], int(st.session_state.get("f_seed") or 0))
+        augmentation_preview(selected_network.selected_experiment() or Experiment())  # the fields may make none
     st.number_input(
         "Label noise",
         key="f_label_noise",

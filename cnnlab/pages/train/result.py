@@ -12,8 +12,10 @@ from cnnlab.pages.train.seeds import seeds_panel
 from cnnlab.pages.train.start import damaged_panel, interrupted_panel, start_panel, train_again_button
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report import reestimated_accuracies
+from cnnlab.storage import runs
 from cnnlab.storage.runs import Run
-from cnnlab.ui import app_shell, cache, control_locks, damaged_runs, training_request
+from cnnlab.ui import app_shell, cache, control_locks, damaged_runs, query_state, training_request
+from cnnlab.ui.network_links import SHIPPED_PARAM
 from cnnlab.ui.training_status import training_status
 
 
@@ -32,9 +34,22 @@ def result_area(experiment: Experiment) -> None:
     else:
         if now.phase == "damaged" and now.run:
             damaged_panel(now.run)
+        elif now.phase == "broken":
+            interrupted_panel(experiment, now)
         else:
-            interrupted_panel(experiment, now) if now.phase == "broken" else start_panel(experiment)
+            start_panel(experiment)
+            shipped_result(experiment)
         st.fragment(watch_for_start, run_every=NOTICE_SECONDS)(experiment, now.phase)
+
+
+def shipped_result(experiment: Experiment) -> None:
+    """A switch that shows the result that came with the program without weights; nothing where none came.
+
+    Off at first: a lesson asks for a prediction before anything is shown.
+    """
+    run = runs.find_results(experiment)
+    if run and query_state.toggle_param(SHIPPED_PARAM, "Show its result that came with the program"):
+        finished_result(run)
 
 
 def finished_result(run: Run) -> None:
@@ -63,6 +78,9 @@ def finished_result(run: Run) -> None:
         st.warning(f"{escape_markdown(sentence)} The figures above are complete.", icon=damaged_runs.ICON)
         train_again_button(run)
     seeds_panel(run.experiment)
+    if not run.snapshot_epochs():
+        st.caption(training_progress.describe_missing_weights(run.is_pretrained))
+        return
     with st.container(horizontal=True, vertical_alignment="center"):
         app_shell.page_link("look_inside", "Look inside this network", {"run": run.name}, icon=":material/grid_view:")
         model = run.path / "model.keras"

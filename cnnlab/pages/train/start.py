@@ -104,6 +104,8 @@ def train_again_button(run: Run) -> None:
     if not data.is_dataset_available(run.experiment.dataset):
         download_panel.missing_dataset(run.dataset_info)
         return
+    if notice := time_limit_notice(run.experiment):
+        st.warning(notice, icon=":material/timer:")
     st.button(
         f"Train it again: {expected_duration(run.experiment)}",
         icon=":material/replay:",
