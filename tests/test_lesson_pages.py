@@ -108,6 +108,71 @@ def test_a_text_that_is_saved_says_so_and_can_be_changed(file, saved):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["layers", "smallest-gap", "memorize", "own-words", "pin-map"])
+def test_an_answer_counts_although_the_class_went_on_a_moment_before(file, name):
+    school, step = classes.start_class(file, TASTER), step_of(TASTER, name)
+    ada = at(file, TASTER, TASTER.steps[0])
+    classes.join_class(file, ada, school)
+    classes.lead(file, school, step=name, follow=True)
+    app = AppTest.from_string(FORM, default_timeout=60)
+    app.session_state["presence.page"] = "look_inside"
+    app.run()
+    key, expected = f"lesson_answer_taster_{name}_0", fill(app, step)
+    classes.lead(file, school, step="own-words" if name != "own-words" else "layers")
+    next(one for one in app.button if one.key == f"{key}_save" or f"{key}_form" in str(one.proto.id)).click().run()
+    assert not app.exception and not app.error
+    [answer] = answers.answers_of(file, ada, "taster")[name]
+    assert answer.content == expected
+    assert lesson_answers.SAVED_BEFORE in said(app)
+
+
+def fill(app, step):
+    """Fill in the form of a step; the content of the answer."""
+    match step.kind:
+        case "choice":
+            app.radio[0].set_value(step.options[1]).run()
+            return step.options[1]
+        case "order":
+            app.multiselect[0].set_value(list(step.options)).run()
+            return list(step.options)
+        case "sketch":
+            app.slider[1].set_value(70.0)
+            return [50.0, 70.0, 50.0, 50.0, 50.0]
+        case "text":
+            app.text_area[0].set_value("Known images only.")
+            return "Known images only."
+    app.text_area[0].set_value("Edges.")
+    return {"page": "look_inside", "params": {}, "caption": "Edges."}
+
+
+@pytest.mark.slow
+def test_a_class_that_was_frozen_a_moment_before_takes_no_answer(file):
+    school, step = classes.start_class(file, TASTER), step_of(TASTER, "layers")
+    ada = at(file, TASTER, step)
+    classes.join_class(file, ada, school)
+    app = drawn(FORM)
+    fill(app, step)
+    classes.lead(file, school, frozen=True)
+    app.button(key="lesson_answer_taster_layers_0_save").click().run()
+    assert answers.answers_of(file, ada, "taster") == {}
+    assert app.error[0].value == "Your teacher takes no answers at the moment."
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("accuracy", "met"), [(0.5, True), (0.2, False)])
+def test_a_run_counts_only_where_it_meets_the_condition(file, accuracy, met):
+    rows = [dict.fromkeys(runs.HISTORY_COLUMNS, accuracy) | {"epoch": epoch} for epoch in range(2)]
+    run = write_run(settings.runs_dir() / OWN.key, OWN, epochs=(0, 1))
+    runs.write_history(run.path / "history.csv", rows)
+    ada = at(file, QUESTIONS, QUESTIONS.steps[1])
+    app = drawn(FORM)
+    app.button(key="lesson_answer_seven-questions_start-run_0_save").click().run()
+    assert not app.exception
+    assert bool(answers.answers_of(file, ada, "seven-questions")) == met
+    assert (f"validation {100 * accuracy:.0f} > 30" in said(app)) and bool(app.error) != met
+
+
+@pytest.mark.slow
 def test_a_person_has_one_nickname_beside_trainings_and_answers(file):
     nicknames.set_nickname(Queue(), "ada", "Ada")
     app = drawn("from cnnlab.pages import lesson\nlesson.page()")
@@ -165,7 +230,7 @@ def test_the_board_knows_the_trainings_of_a_student_on_every_device(file, home):
     write_run(settings.runs_dir() / OWN.key, OWN, epochs=(0, 4), final={"val_accuracy": 0.3})
     Queue().finish(finished, "done")
     Queue().submit(Experiment(dataset="shapes", depth=1), "ada")
-    assert members.training_results(home, member.persons) == "next in line, validation 30.0 %"
+    assert members.training_results(home, member.persons) == "next in the queue, validation 30.0 %"
 
 
 @pytest.mark.slow

@@ -136,6 +136,13 @@ def test_the_shipped_sheets_have_no_mistakes_and_keep_to_their_times():
     assert len(numbered) == 7
 
 
+def test_a_prediction_about_the_gap_is_resolved_with_the_honest_training_accuracy():
+    sheets = [sheet_files.open_sheet(name) for name in sheet_files.SHIPPED_ORDER]
+    results = [step.result for sheet in sheets for step in sheet.steps if step.result]
+    assert any(result.startswith("ranking: gap") for result in results)
+    assert not [result for result in results if "reported_gap" in result]
+
+
 def test_a_file_of_the_home_appears_and_a_broken_one_is_listed_with_its_error(home):
     (home / "lessons" / "good.toml").write_text(GOOD)
     (home / "lessons" / "broken.toml").write_text("title = ")

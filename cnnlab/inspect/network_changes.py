@@ -14,12 +14,12 @@ from cnnlab.inspect import map_controls
 from cnnlab.inspect.context import InspectContext
 from cnnlab.models.numpy_forward import Activations
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.ui import query_state, selected_network, selection
+from cnnlab.ui import query_state, selection
 from cnnlab.ui.state import session_key, url_param
 
-OFF_PARAM = url_param("off")  # the filters that are off, as `network_edits.format_filters` writes them
-EDITED_PARAM = url_param("edited")  # the changed kernels of the first layer, as `network_edits.format_kernels` does
-selected_network.forget_with_network(OFF_PARAM, EDITED_PARAM, map_controls.TOP_MAPS_PARAM)
+OFF_PARAM = url_param("off", of_network=True)  # the filters that are off, as `network_edits.format_filters` writes them
+# the changed kernels of the first layer, as `network_edits.format_kernels` writes them
+EDITED_PARAM = url_param("edited", of_network=True)
 SESSION_REFUSED = session_key("inspect.network_changes.refused")  # why the last change was not made
 
 

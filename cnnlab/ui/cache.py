@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from cnnlab import data, report
+from cnnlab import data, report, settings
 from cnnlab.array_types import Weights
 from cnnlab.data import Dataset
 from cnnlab.experiment import Experiment
@@ -104,15 +104,25 @@ def history(run: Run) -> dict[str, NDArray[np.float64]]:
         return history_file.empty_history()
 
 
-def report_rows() -> list[ReportRow]:
-    """`report.report_rows()`, read again only where a run has finished. Do not change the rows."""
-    known = [run for run in [*runs.shipped_seeds(), *list_runs()] if run.record.state == "done"]
-    return _report_rows(home(), tuple((run.path, modified_ns(run.path / "record.json")) for run in known))
+def report_rows(dataset: str = "cifar10") -> list[ReportRow]:
+    """`report.report_rows()` on this data set, read again only where a run has finished. Do not change the rows."""
+    known = [run for run in [*shipped_seeds(), *list_runs()] if run.record.state == "done"]
+    return _report_rows(home(), dataset, tuple((run.path, modified_ns(run.path / "record.json")) for run in known))
 
 
-@st.cache_resource(max_entries=2, show_spinner="Comparing the networks")
-def _report_rows(place: Path, moments: tuple[tuple[Path, int], ...]) -> list[ReportRow]:
-    return report.report_rows()
+@st.cache_resource(max_entries=4, show_spinner="Comparing the networks")
+def _report_rows(place: Path, dataset: str, moments: tuple[tuple[Path, int], ...]) -> list[ReportRow]:
+    return report.report_rows(dataset)
+
+
+def shipped_seeds() -> list[Run]:
+    """The further seeds that came with the program, read from the disk at most once a minute."""
+    return _shipped_seeds(settings.PRETRAINED)
+
+
+@st.cache_resource(ttl=60.0, max_entries=2, show_spinner=False)
+def _shipped_seeds(place: Path) -> list[Run]:
+    return runs.shipped_seeds()
 
 
 def weights(run: Network, epoch: int) -> Weights:

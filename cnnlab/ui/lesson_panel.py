@@ -14,7 +14,15 @@ from cnnlab.lessons.lesson_schema import LessonError
 from cnnlab.lessons.sheet import PAGES, Step
 from cnnlab.rendering import palette
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.ui import app_shell, control_locks, lesson_answers, lesson_results, lesson_store, presence
+from cnnlab.ui import (
+    app_shell,
+    control_locks,
+    lesson_answers,
+    lesson_results,
+    lesson_store,
+    page_address,
+    presence,
+)
 from cnnlab.ui.lesson_store import OpenLesson
 from cnnlab.ui.state import session_key
 
@@ -54,8 +62,13 @@ def run_beside(page: st.Page) -> None:
         lesson = None
     if lesson is None:
         control_locks.set_sheet_locks((), ())
+        page_address.return_to(page.url_path or "train")
         run_page(page)
         return
+    is_state = lesson.step.page == (page.url_path or "train")  # of the step: its address is meant as it is
+    page_address.return_to(
+        page.url_path or "train", is_exact=is_state, is_bare_exact=is_state and not lesson.step.params
+    )
     hidden = lesson.hidden_parts
     control_locks.set_sheet_locks(lesson.locked_controls, hidden)
     st.session_state[lesson_store.SESSION_COVERED] = covered_here(lesson)

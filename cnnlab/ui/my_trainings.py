@@ -82,7 +82,7 @@ def training_rows(person: str) -> list[TrainingRow]:
 
 
 def describe_state(job: Job) -> str:
-    """'running', '2nd in line', 'validation 62.0 %', 'failed', 'stopped'."""
+    """'running', '2nd in the queue', 'validation 62.0 %', 'failed', 'stopped'."""
     if job.state == QUEUED:
         return queue_position(cache.open_queue().position(job) or 1)
     if job.state != DONE:

@@ -13,7 +13,8 @@ from cnnlab.storage.imported_networks import open_network
 from cnnlab.storage.runs import UnknownRun
 from cnnlab.ui import app_shell, cache, control_locks, presence, selected_network
 from cnnlab.ui.image_source import SelectedImage, load_image_set, select_image
-from cnnlab.ui.selection import SESSION_SELECTION, experiment_params, parse_selection
+from cnnlab.ui.page_address import SESSION_SELECTION
+from cnnlab.ui.selection import experiment_params, parse_selection
 from cnnlab.ui.state import session_key
 
 CHIP, MENU = session_key("network_chip.popover"), session_key("network_chip.network")

@@ -15,22 +15,20 @@ from cnnlab.storage import runs
 from cnnlab.storage.imported_networks import ImportedNetwork, Network
 from cnnlab.storage.runs import Run, UnknownRun
 from cnnlab.ui import app_shell, cache
+from cnnlab.ui.page_address import SESSION_SELECTION, write_params
 from cnnlab.ui.selection import (
     EXPERIMENT_PARAMS,
     SELECTION_PARAMS,
     SESSION_NETWORK,
-    SESSION_SELECTION,
     experiment_params,
     open_selected_run,
     parse_experiment,
     update_selection,
-    write_params,
 )
-from cnnlab.ui.state import session_key
+from cnnlab.ui.state import network_params, session_key
 
 OTHER_NETWORK = session_key("selected_network.other")
 RUN_PAGES = ("look_inside", "mistakes")  # whose addresses name a run
-network_params: set[str] = set()  # see `forget_with_network`
 
 
 def selected_experiment() -> Experiment | None:
@@ -52,14 +50,9 @@ def select_network(experiment: Experiment) -> None:
     st.session_state[SESSION_NETWORK] = params
 
 
-def forget_with_network(*names: str) -> None:
-    """Declare URL parameters that belong to one network: `select_run` takes them out of the address."""
-    network_params.update(names)
-
-
 def select_run(name: str) -> None:
     """Show another run on a page whose address names a run, without what was chosen in the run at hand."""
-    update_selection(run=name, epoch=None, map=None, **dict.fromkeys(network_params))
+    update_selection(run=name, epoch=None, map=None, **dict.fromkeys(network_params()))
 
 
 def choose_run(name: str, page: str) -> None:

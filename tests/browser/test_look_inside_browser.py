@@ -58,9 +58,11 @@ def test_the_cats_walls_appear_and_a_click_enlarges_a_map(app, tab, made):
         tab.get_by_text(re.compile(f"{layer} 64 of 64 maps, {size}")).wait_for()
         tab.locator(f".st-key-grid-{layer} svg.marks image").first.wait_for()
     for number in (19, 42):  # a second click finds the first one's map still open
+        entries = tab.evaluate("history.length")
         click_square(tab, "grid-conv2", number)
         tab.get_by_text(f"Map {number} of conv2").wait_for()
         tab.wait_for_url(re.compile(f"layer=conv2&map={number}"))
+        assert tab.evaluate("history.length") == entries + 1
     tab.get_by_text(re.compile(r"of 64 maps number \d+ by mean|inactive on this image")).wait_for()
 
 
@@ -269,6 +271,20 @@ def test_filters_are_switched_off_and_one_click_brings_them_back(app, tab, made)
     tab.get_by_role("button", name="Reset").click()
     tab.get_by_text(re.compile("64 of 64 filters on")).wait_for()
     tab.get_by_text("All filters are on, as trained").wait_for()
+
+
+def test_what_was_set_inside_is_there_again_after_another_page(app, tab, made):
+    opened(tab, app, run=made["none"].name, view="off", layer="conv2")
+    click_square(tab, "switches", 9)
+    tab.get_by_text(re.compile("Filters off: 1 of conv2")).wait_for()
+    left = tab.url.partition("?")[2]
+    assert "off=conv2" in left and "view=off" in left
+    tab.get_by_role("link", name="Mistakes").click()
+    tab.get_by_role("heading", name="Which images does the network get wrong").wait_for()
+    assert "view" not in tab.url
+    tab.get_by_role("link", name="Look inside").click()
+    tab.get_by_text(re.compile("Filters off: 1 of conv2")).wait_for()
+    tab.wait_for_url(lambda url: sorted(url.partition("?")[2].split("&")) == sorted(left.split("&")))
 
 
 def test_two_runs_stand_side_by_side_on_one_scale(app, tab, made):

@@ -4,22 +4,23 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from cnnlab import settings
 from cnnlab.array_types import History
 from cnnlab.explanations.curves import describe_seed_panels
+from cnnlab.explanations.series_table import MOVING_AVERAGES
 from cnnlab.pages.compare.measures import TRAINING_MEASURES, chosen_measure, is_reported
 from cnnlab.pages.compare.tables import missing_result
+from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering import palette
 from cnnlab.rendering.charts import Spec
 from cnnlab.rendering.compare_charts import CurvePanel, learning_curves_chart
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report import ReportRow
 from cnnlab.report_models import REPORT
-from cnnlab.storage import runs
 from cnnlab.storage.runs import Run
 from cnnlab.storage.series import find_series
 from cnnlab.ui import app_shell, cache, query_state
 from cnnlab.ui.chart_download import chart_with_download
+from cnnlab.ui.network_links import result_params
 from cnnlab.ui.selection import experiment_params
 from cnnlab.ui.state import url_param
 
@@ -50,7 +51,9 @@ def panels(rows: Sequence[ReportRow], split: str) -> None:
             title=f"{what}: blue, training, {training}; red, {split}; ring, best epoch{'; ' if band else ''}{band}",
             on_select="rerun", selection_mode="pick",
         )  # fmt: skip
-        open_picked(event)
+        open_picked(event, rows)
+        if any(REGULARIZERS[REPORT[name].experiment.regularizer].layer_kind == "bn" for name in drawn):
+            st.caption(MOVING_AVERAGES)
     for row in rows:
         if row.model.name not in drawn:
             label = f"{row.title}: {missing_result(row)}, train it"
@@ -62,22 +65,12 @@ def panels(rows: Sequence[ReportRow], split: str) -> None:
 
 def series_runs(row: ReportRow) -> list[Run]:
     """The finished runs of a model, one a seed; where there is none, its run so far if it has a history."""
-    known = [*cache.list_runs(), *shipped_seeds()]
+    known = [*cache.list_runs(), *cache.shipped_seeds()]
     found = [run for run in find_series(row.model.experiment, known).runs.values() if len(cache.history(run)["epoch"])]
     if found:
         return found
     run = cache.find_run(row.model.experiment)
     return [run] if run and len(cache.history(run)["epoch"]) else []
-
-
-@st.cache_resource(ttl=60.0, max_entries=2, show_spinner=False)
-def _shipped_seeds(place: str) -> list[Run]:
-    return runs.shipped_seeds()
-
-
-def shipped_seeds() -> list[Run]:
-    """The further seeds that came with the program, read from the disk at most once a minute."""
-    return _shipped_seeds(str(settings.PRETRAINED))
 
 
 def moments(drawn: dict[str, list[Run]]) -> tuple[tuple[str, int], ...]:
@@ -131,11 +124,12 @@ def describe_band(seeds: Sequence[int]) -> str:
     return f"mean of {count} seeds, band: smallest to largest"
 
 
-def open_picked(event: object) -> None:
+def open_picked(event: object, rows: Sequence[ReportRow]) -> None:
     """Open the network whose panel was clicked on the page Train."""
     selection = getattr(event, "selection", None)
     picked = selection.get("pick") if selection else None
     name = str(picked[0].get("network", "")) if picked else ""
     page = st.session_state.get(app_shell.SESSION_PAGES, {}).get("train")
-    if page and name in REPORT:
-        st.switch_page(page, query_params=experiment_params(REPORT[name].experiment))
+    params = {row.model.name: result_params(row.model.experiment) for row in rows}
+    if page and name in params:
+        st.switch_page(page, query_params=params[name])

@@ -11,6 +11,7 @@ from cnnlab.data import samples
 from cnnlab.data.shape_drawing import generate
 from cnnlab.datasets import DATASETS, DatasetInfo
 from cnnlab.experiment import Experiment
+from cnnlab.explanations.conclusions import WHAT_THE_REPORT_IS
 from cnnlab.formatting import percent
 from cnnlab.pages.train.requested_experiment import on_set_experiment
 from cnnlab.rendering.color_scale import png_data_uri, upscaled_png
@@ -83,7 +84,7 @@ def best_network_button(best: ReportModel) -> None:
     )
     accuracy = percent(best.validation_accuracy, 2)
     figure = "" if control_locks.covers_test_results() else f": {accuracy} of the test images correct in the report"
-    st.caption(f"{best.experiment.title}{figure}.")
+    st.caption(f"{best.experiment.title}{figure}. {WHAT_THE_REPORT_IS}")
 
 
 def best_model() -> ReportModel:
