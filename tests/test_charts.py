@@ -1,11 +1,15 @@
 """The charts hold what they are given, and their words say what the figures say."""
 
 import dataclasses
+import importlib
 import io
 import json
+import os
 import re
 import subprocess
 import sys
+import threading
+import time
 from itertools import pairwise
 
 import altair as alt
@@ -143,6 +147,35 @@ print(sorted({"altair", "pandas"} & set(sys.modules)))
 """
     imported = subprocess.check_output([sys.executable, "-c", script], text=True, cwd=settings.REPOSITORY)
     assert imported.splitlines() == ["[]", "['altair']"]
+
+
+@pytest.mark.slow
+def test_no_page_for_students_imports_pandas(tmp_path):
+    script = """
+import sys
+from streamlit.testing.v1 import AppTest
+for page in ("train", "compare", "look_inside", "mistakes", "sweeps", "lesson"):
+    drawn = AppTest.from_string(f"from cnnlab.pages import {page}; {page}.page()", default_timeout=60).run()
+    print(page, [error.message for error in drawn.exception], "pandas" in sys.modules)
+"""
+    environment = os.environ | {"CNNLAB_HOME": str(tmp_path)}
+    drawn = subprocess.check_output([sys.executable, "-c", script], text=True, cwd=settings.REPOSITORY, env=environment)
+    pages = ("train", "compare", "look_inside", "mistakes", "sweeps", "lesson")
+    assert drawn.splitlines() == [f"{page} [] False" for page in pages]
+
+
+def test_a_chart_waits_for_pandas_that_another_thread_is_importing(tmp_path, monkeypatch):
+    (tmp_path / "pandas.py").write_text("import time; time.sleep(0.5)\nclass Timestamp: pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "pandas", raising=False)
+    importing = threading.Thread(target=importlib.import_module, args=("pandas",))
+    importing.start()
+    while "pandas" not in sys.modules:
+        time.sleep(0.01)
+    charts.cached_spec("clickable_image_specs.clickable_image", 7, 11, True, True, True)
+    assert hasattr(sys.modules["pandas"], "Timestamp")
+    importing.join()
+    del sys.modules["pandas"]
 
 
 def test_every_color_is_in_the_palette_or_the_table_of_regularizers():

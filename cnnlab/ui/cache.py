@@ -4,6 +4,8 @@ The result for a file is cached under the file's path and modification time, so 
 only after a change. The state of a training run changes all the time and is never cached.
 """
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +15,33 @@ from numpy.typing import NDArray
 
 from cnnlab import data, report
 from cnnlab.array_types import Weights
+from cnnlab.claims import ClaimResult, check_claims
 from cnnlab.data import Dataset
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.queue import Queue
 from cnnlab.report import ReportRow
-from cnnlab.settings import data_dir, home
+from cnnlab.series_results import SeriesResult, series_results
+from cnnlab.settings import PRETRAINED, data_dir, home
 from cnnlab.storage import history_file, runs
 from cnnlab.storage.imported_networks import ImportedNetwork, Network, list_imported
 from cnnlab.storage.runs import DamagedFolder, DamagedRun, Run
 
-LISTING_SECONDS = 2.0
+LISTING_SECONDS, SHIPPED_SECONDS = 2.0, 60.0
 
 
 def open_queue() -> Queue:
     """The queue of this home, opened once for all sessions."""
-    return _open_queue(home() / "jobs.sqlite")
+    return _open_queue(str(home() / "jobs.sqlite"))  # Streamlit hashes text ten times faster than a Path
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _open_queue(path: Path) -> Queue:
-    return Queue(path)
+def _open_queue(path: str) -> Queue:
+    return Queue(Path(path))
 
 
 def list_runs() -> list[Run]:
     """Every run, the shipped ones first; read from the disk at most every two seconds. Do not change the list."""
-    return _list_runs(home())
+    return _list_runs(str(home()))
 
 
 def forget_listing() -> None:
@@ -46,28 +50,38 @@ def forget_listing() -> None:
 
 
 @st.cache_resource(ttl=LISTING_SECONDS, max_entries=2, show_spinner=False)
-def _list_runs(place: Path) -> list[Run]:
+def _list_runs(place: str) -> list[Run]:
     return runs.list_runs()
 
 
 def damaged_runs() -> list[Run]:
     """The runs with a file that cannot be used; read from the disk at most every two seconds."""
-    return _damaged_runs(home())
+    return _damaged_runs(str(home()))
 
 
 @st.cache_resource(ttl=LISTING_SECONDS, max_entries=2, show_spinner=False)
-def _damaged_runs(place: Path) -> list[Run]:
+def _damaged_runs(place: str) -> list[Run]:
     return [run for run in list_runs() if run.damages()]
 
 
 def damaged_folders() -> list[DamagedFolder]:
     """The run directories whose experiment is not known; read from the disk at most every two seconds."""
-    return _damaged_folders(home())
+    return _damaged_folders(str(home()))
 
 
 @st.cache_resource(ttl=LISTING_SECONDS, max_entries=2, show_spinner=False)
-def _damaged_folders(place: Path) -> list[DamagedFolder]:
+def _damaged_folders(place: str) -> list[DamagedFolder]:
     return runs.damaged_folders()
+
+
+def shipped_seeds() -> list[Run]:
+    """The further seeds that came with the program, read from the disk at most once a minute."""
+    return _shipped_seeds(str(PRETRAINED))
+
+
+@st.cache_resource(ttl=SHIPPED_SECONDS, max_entries=2, show_spinner=False)
+def _shipped_seeds(place: str) -> list[Run]:
+    return runs.shipped_seeds()
 
 
 def forget_listings() -> None:
@@ -88,11 +102,11 @@ def inspectable_runs() -> list[Run]:
 
 def imported_networks() -> list[ImportedNetwork]:
     """Every imported network, the newest first; read from the disk at most every two seconds."""
-    return _imported_networks(home())
+    return _imported_networks(str(home()))
 
 
 @st.cache_resource(ttl=LISTING_SECONDS, max_entries=2, show_spinner=False)
-def _imported_networks(place: Path) -> list[ImportedNetwork]:
+def _imported_networks(place: str) -> list[ImportedNetwork]:
     return list_imported()
 
 
@@ -104,47 +118,72 @@ def history(run: Run) -> dict[str, NDArray[np.float64]]:
         return history_file.empty_history()
 
 
+@dataclass(frozen=True)
+class ReportResults:
+    """The report's ten networks beside ours, and what is computed from all of them. Do not change the lists.
+
+    series: by whether the gap is that of the training accuracy as Keras reports it.
+    """
+
+    rows: list[ReportRow]
+    claims: list[ClaimResult]
+    series: Mapping[bool, list[SeriesResult]]
+
+
 def report_rows() -> list[ReportRow]:
     """`report.report_rows()`, read again only where a run has finished. Do not change the rows."""
-    known = [run for run in [*runs.shipped_seeds(), *list_runs()] if run.record.state == "done"]
-    return _report_rows(home(), tuple((run.path, modified_ns(run.path / "record.json")) for run in known))
+    return report_results().rows
+
+
+def report_results() -> ReportResults:
+    """The rows, the claims and the series, computed again only where a run has finished."""
+    known = [run for run in [*shipped_seeds(), *list_runs()] if run.record.state == "done"]
+    return _report_results(str(home()), modified_times(run.path / "record.json" for run in known))
 
 
 @st.cache_resource(max_entries=2, show_spinner="Comparing the networks")
-def _report_rows(place: Path, moments: tuple[tuple[Path, int], ...]) -> list[ReportRow]:
-    return report.report_rows()
+def _report_results(place: str, moments: str) -> ReportResults:
+    rows = report.report_rows()
+    return ReportResults(
+        rows, check_claims(rows), {reported: series_results(rows, reported) for reported in (False, True)}
+    )
 
 
 def weights(run: Network, epoch: int) -> Weights:
     """`run.weights(epoch)`. One copy for all sessions: do not change the arrays. Raises UnknownRun, DamagedRun."""
     file = run.path / "weights" / f"{epoch:03}.npz"
-    return _weights(run.path, epoch, modified_ns(file) or modified_ns(run.path / "model.keras"), run)
+    return _weights(str(run.path), epoch, modified_ns(file) or modified_ns(run.path / "model.keras"), run)
 
 
 @st.cache_resource(max_entries=10, show_spinner=False)  # eight epochs of one run and the last ones of two; 1 MB each
-def _weights(path: Path, epoch: int, moment: int, _run: Network) -> Weights:
+def _weights(path: str, epoch: int, moment: int, _run: Network) -> Weights:
     return _run.weights(epoch)
 
 
 def predictions(run: Network) -> dict[str, NDArray[Any]]:
     """`run.predictions()`. One copy for all sessions: do not change the arrays. Raises DamagedRun."""
-    return _predictions(run.path, modified_ns(run.path / "predictions.npz"), run)
+    return _predictions(str(run.path), modified_ns(run.path / "predictions.npz"), run)
 
 
 @st.cache_resource(max_entries=20, show_spinner=False)
-def _predictions(path: Path, moment: int, _run: Network) -> dict[str, NDArray[Any]]:
+def _predictions(path: str, moment: int, _run: Network) -> dict[str, NDArray[Any]]:
     return _run.predictions()
 
 
 def dataset(name: str) -> Dataset:
     """The data set, its arrays memory-mapped. Raises DatasetMissing."""
     folder = data_dir() / name
-    return _dataset(name, folder, modified_ns(folder / "manifest.json"))
+    return _dataset(name, str(folder), modified_ns(folder / "manifest.json"))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Getting the pictures ready")
-def _dataset(name: str, folder: Path, moment: int) -> Dataset:
+def _dataset(name: str, folder: str, moment: int) -> Dataset:
     return data.load_dataset(name)
+
+
+def modified_times(paths: Iterable[Path]) -> str:
+    """The files, each with the time of its last change, as a key of a cache: Streamlit hashes one text fast."""
+    return "\n".join(f"{path}:{modified_ns(path)}" for path in paths)
 
 
 def modified_ns(path: Path) -> int:

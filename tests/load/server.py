@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -136,6 +137,7 @@ def is_done(one: Experiment) -> bool:
     return read_record(settings.runs_dir() / one.key).state == "done"
 
 
+@lru_cache
 def undisturbed(one: Experiment) -> bytes:
     """The history that this experiment has where nobody is killed."""
     with tempfile.TemporaryDirectory() as home:

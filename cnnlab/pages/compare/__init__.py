@@ -9,7 +9,7 @@ from cnnlab.pages.compare.conclusions import conclusions
 from cnnlab.pages.compare.cost import cost
 from cnnlab.pages.compare.evidence import evidence
 from cnnlab.pages.compare.learning_curves import learning_curves
-from cnnlab.pages.compare.measures import measure_control
+from cnnlab.pages.compare.measures import is_reported, measure_control
 from cnnlab.pages.compare.overlay import overlay
 from cnnlab.pages.compare.predictions import predictions
 from cnnlab.pages.compare.tables import results_table
@@ -30,16 +30,17 @@ def page() -> None:
     )
     write_params({}, [*SELECTION_PARAMS, *EXPERIMENT_PARAMS])
     damaged_runs.damaged_runs_notice()
-    table = cache.report_rows()
+    results = cache.report_results()
+    table = results.rows
     eight = [row for row in table if row.model.experiment.split == "validation"]
     final = [row for row in table if row.model.experiment.split == "test"]
     st.html(STYLE)
     measure_control()
-    evidence(table)
-    conclusions(table)
+    evidence(table, results.series[is_reported()])
+    conclusions(results.claims)
     learning_curves(table)
-    cost(table)
-    predictions(table)
+    cost(results.series[False])
+    predictions(table, results.claims)
     overlay()
     results_table("Table 1: eight networks, 40,000 images to learn from", eight, "Validation")
     results_table("Table 2: the final two, 50,000 images, measured on the test set", final, "Test")

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from cnnlab.claims import ClaimResult, Verdict, check_claims
+from cnnlab.claims import ClaimResult, Verdict
 from cnnlab.explanations.conclusions import describe_measures, describe_notes, describe_verdict
 from cnnlab.explanations.verdict_table import evidence_table
-from cnnlab.report import ReportRow
 from cnnlab.ui.scrolling_table import scrolling_table
 
 VERDICT_ICONS = {
@@ -21,10 +20,10 @@ VERDICT_ICONS = {
 }
 
 
-def conclusions(table: Sequence[ReportRow]) -> None:
+def conclusions(claims: Sequence[ClaimResult]) -> None:
     """One line a conclusion, which opens to the comparisons that its verdict is based on."""
     st.header("What the report concludes, and whether it holds in our runs", anchor=False)
-    for number, result in enumerate(check_claims(table)):
+    for number, result in enumerate(claims):
         conclusion(number, result)
 
 

@@ -10,9 +10,8 @@ from cnnlab.explanations.epoch_times import describe_cost_chart, describe_extrem
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.models.network_cost import multiply_adds
 from cnnlab.rendering.compare_charts import CostPoint, cost_chart
-from cnnlab.report import ReportRow
 from cnnlab.report_models import REPORT
-from cnnlab.series_results import SeriesResult, series_results
+from cnnlab.series_results import SeriesResult
 from cnnlab.storage import epoch_times
 from cnnlab.storage.epoch_times import EpochTimes
 from cnnlab.ui import cache, query_state
@@ -28,9 +27,9 @@ COSTS = {
 MARKS = "Square: 2 convolution layers, circle: 3. Vertical line: 95 % interval of the accuracy."
 
 
-def cost(table: Sequence[ReportRow]) -> None:
+def cost(series: Sequence[SeriesResult]) -> None:
     """A scatter of validation accuracy against the cost that is chosen."""
-    results = [one for one in series_results(table) if not one.reestimated]
+    results = [one for one in series if not one.reestimated]
     if not results:
         return
     st.header("What does depth cost?", anchor=False)

@@ -22,7 +22,7 @@ from cnnlab.pages.compare.tables import missing_result
 from cnnlab.rendering import charts, palette
 from cnnlab.rendering.compare_charts import ranked_network, ranking_chart
 from cnnlab.report import ReportRow
-from cnnlab.series_results import SeriesResult, series_results
+from cnnlab.series_results import SeriesResult
 from cnnlab.ui import app_shell
 from cnnlab.ui.chart_download import chart_with_download
 from cnnlab.ui.selection import experiment_params
@@ -33,10 +33,9 @@ CELL_STYLE = """<style>.effect { display: grid; grid-template-columns: auto 1fr;
 .effect .color { grid-column: 1 / 3; height: 5px; border-radius: 3px; margin-bottom: 0.3rem; }</style>"""
 
 
-def evidence(table: Sequence[ReportRow]) -> None:
+def evidence(table: Sequence[ReportRow], results: Sequence[SeriesResult]) -> None:
     """The grid, the sentence that sums it up, and both measures as charts of means and intervals."""
     rows = [row for row in table if row.model.experiment.split == "validation"]
-    results = series_results(table, is_reported())
     trained = sum(bool(row.by_seed) for row in rows)
     st.header("Does regularization help?", anchor=False)
     if trained < len(rows):

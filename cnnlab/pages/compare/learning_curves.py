@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from cnnlab import settings
 from cnnlab.array_types import History
 from cnnlab.explanations.curves import describe_seed_panels
 from cnnlab.pages.compare.measures import TRAINING_MEASURES, chosen_measure, is_reported
@@ -15,7 +14,6 @@ from cnnlab.rendering.compare_charts import CurvePanel, learning_curves_chart
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report import ReportRow
 from cnnlab.report_models import REPORT
-from cnnlab.storage import runs
 from cnnlab.storage.runs import Run
 from cnnlab.storage.series import find_series
 from cnnlab.ui import app_shell, cache, query_state
@@ -62,7 +60,7 @@ def panels(rows: Sequence[ReportRow], split: str) -> None:
 
 def series_runs(row: ReportRow) -> list[Run]:
     """The finished runs of a model, one a seed; where there is none, its run so far if it has a history."""
-    known = [*cache.list_runs(), *shipped_seeds()]
+    known = [*cache.list_runs(), *cache.shipped_seeds()]
     found = [run for run in find_series(row.model.experiment, known).runs.values() if len(cache.history(run)["epoch"])]
     if found:
         return found
@@ -70,27 +68,15 @@ def series_runs(row: ReportRow) -> list[Run]:
     return [run] if run and len(cache.history(run)["epoch"]) else []
 
 
-@st.cache_resource(ttl=60.0, max_entries=2, show_spinner=False)
-def _shipped_seeds(place: str) -> list[Run]:
-    return runs.shipped_seeds()
-
-
-def shipped_seeds() -> list[Run]:
-    """The further seeds that came with the program, read from the disk at most once a minute."""
-    return _shipped_seeds(str(settings.PRETRAINED))
-
-
-def moments(drawn: dict[str, list[Run]]) -> tuple[tuple[str, int], ...]:
+def moments(drawn: dict[str, list[Run]]) -> str:
     """When each history was last written: the chart is built anew only where one was."""
-    return tuple(
-        (str(run.path), cache.modified_ns(run.path / "history.csv")) for found in drawn.values() for run in found
-    )
+    return cache.modified_times(run.path / "history.csv" for found in drawn.values() for run in found)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def panels_chart(
     names: tuple[str, ...],
-    when: tuple[tuple[str, int], ...],
+    when: str,
     what: str,
     reported: bool,
     split: str,

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from cnnlab.claims import check_claims
+from cnnlab.claims import ClaimResult
 from cnnlab.explanations import predictions as sentences
 from cnnlab.explanations.conclusions import model_label
-from cnnlab.pages.compare.learning_curves import shipped_seeds
 from cnnlab.prediction_results import PredictionResults, prediction_results
 from cnnlab.rendering.compare_charts import agreement_chart
 from cnnlab.report import ReportRow
@@ -20,12 +19,12 @@ from cnnlab.ui.scrolling_table import scrolling_table
 AGREEMENT = "Share of the test images for which two networks predict the same class"
 
 
-def predictions(table: Sequence[ReportRow]) -> None:
+def predictions(table: Sequence[ReportRow], claims: Sequence[ClaimResult]) -> None:
     """Both sections; nothing where no run has predictions."""
     results = load_results()
     if not results.names:
         return
-    validation_and_test(table, results)
+    validation_and_test(table, claims[-1], results)
     st.header("Do the networks make the same mistakes?", anchor=False)
     if len(results.names) > 1:
         agreements(results)
@@ -35,9 +34,8 @@ def predictions(table: Sequence[ReportRow]) -> None:
         st.caption(sentences.describe_temperatures(results.temperatures))
 
 
-def validation_and_test(table: Sequence[ReportRow], results: PredictionResults) -> None:
+def validation_and_test(table: Sequence[ReportRow], agreement: ClaimResult, results: PredictionResults) -> None:
     """Model 7 on both sets of images with the same weights, and each final model beside its smaller training set."""
-    agreement = check_claims(table)[-1]
     model_7 = next(row for row in table if row.model.name == "3conv-dropout")
     lines = [sentences.describe_validation_and_test(one, model_7.by_seed) for one in agreement.judgments]
     lines += [sentences.describe_set_size(one) for one in results.set_sizes]
@@ -69,11 +67,11 @@ def agreements(results: PredictionResults) -> None:
 
 def load_results() -> PredictionResults:
     """The results of the finished runs of the report's models; computed anew only where one has finished."""
-    known = [run for run in [*cache.list_runs(), *shipped_seeds()] if run.record.state == "done"]
-    moments = tuple((str(run.path), cache.modified_ns(run.path / "predictions.npz")) for run in known)
+    known = [run for run in [*cache.list_runs(), *cache.shipped_seeds()] if run.record.state == "done"]
+    moments = cache.modified_times(run.path / "predictions.npz" for run in known)
     return _load_results(str(home()), moments, known)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Comparing the predictions")
-def _load_results(place: str, moments: tuple[tuple[str, int], ...], _known: list[Run]) -> PredictionResults:
+def _load_results(place: str, moments: str, _known: list[Run]) -> PredictionResults:
     return prediction_results(_known)

@@ -5,7 +5,6 @@ import streamlit as st
 from cnnlab import data
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import training_progress
-from cnnlab.storage import runs
 from cnnlab.storage.series import find_series
 from cnnlab.ui import cache
 from cnnlab.ui.training_request import submit_next_seed
@@ -14,7 +13,7 @@ from cnnlab.ui.training_times import expected_duration
 
 def seeds_panel(experiment: Experiment) -> None:
     """The trained seeds of this experiment in one sentence, and the button; no button where the images are missing."""
-    series = find_series(experiment, [*runs.shipped_seeds(), *cache.list_runs()])
+    series = find_series(experiment, [*cache.shipped_seeds(), *cache.list_runs()])
     with st.container(horizontal=True, vertical_alignment="center"):
         if data.is_dataset_available(experiment.dataset):
             st.button(
