@@ -15,6 +15,7 @@ from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.ui import app_shell, cache, lesson_charts, lesson_results, lesson_store, query_state, share_link
 from cnnlab.ui.selection import parse_experiment
 from cnnlab.ui.state import session_key, url_param
+from cnnlab.ui.streamlit_internals import rerun_fragment
 
 BOARD_PARAM = url_param("board")  # the code of a class
 POLL_SECONDS = 2.0
@@ -95,6 +96,7 @@ def lead_controls(lesson_class: LessonClass, sheet: Sheet) -> None:
         classes.lead(file, lesson_class, follow=follow, frozen=frozen)
 
 
+@app_shell.errors_as_sentences()
 def live_vote(code: str, sheet: Sheet) -> None:
     """The step's question, how many have answered, reveal and vote again; the tally after the reveal, or on request."""
     file = lesson_store.lesson_file()
@@ -112,10 +114,10 @@ def live_vote(code: str, sheet: Sheet) -> None:
     with st.container(horizontal=True):
         if st.button("Reveal", key="lesson_board_reveal", type="primary", disabled=vote.revealed):
             classes.reveal(file, code, step.id)
-            st.rerun(scope="fragment")
+            rerun_fragment()
         if st.button("Vote again", key="lesson_board_again", disabled=not given):
             classes.vote_again(file, code, step.id)
-            st.rerun(scope="fragment")
+            rerun_fragment()
     show_tally(step, vote, given)
     if vote.round:
         previous = classes.contents(file, lesson_class, step.id, vote.round - 1)
@@ -143,6 +145,7 @@ def tally_words(step: Step, given: list[object]) -> str:
     return ", ".join(rows) or f"{len(given)} answers"
 
 
+@app_shell.errors_as_sentences()
 def members_table(code: str, sheet: Sheet) -> None:
     """Who is at which step since when; nicknames only where the teacher asks for them."""
     file = lesson_store.lesson_file()
