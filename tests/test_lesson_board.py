@@ -1,4 +1,4 @@
-"""The teacher's board: a click that comes with a run of the whole page, and parts that fail while they run alone."""
+"""Parts of Lesson and Admin that run by themselves: what cannot be read is a sentence, whatever a click comes with."""
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -8,7 +8,8 @@ from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.lessons import classes
 from cnnlab.lessons.lesson_schema import LessonError
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.ui import lesson_store
+from cnnlab.storage.runs import DamagedRun
+from cnnlab.ui import app_shell, lesson_panel, lesson_store
 from cnnlab.ui.app_shell import SESSION_TEACHER_KEY
 
 KEY = "the key of the test"
@@ -49,6 +50,18 @@ def test_a_part_of_the_board_whose_answers_cannot_be_read_says_so(part, lesson_c
     monkeypatch.setattr(classes, "find_class", fail)
     app = AppTest.from_string(f"from cnnlab.pages import lesson_board; lesson_board.{part}('ABCDE', None)").run()
     assert not app.exception and [error.value for error in app.error] == [escape_markdown("Unreadable: ![x](y)")]
+
+
+def test_the_panel_of_a_lesson_about_a_run_that_is_damaged_says_so(lesson_class, monkeypatch):
+    def fail(lesson):
+        raise DamagedRun("The run 2-conv is damaged: history.csv is empty.")
+
+    monkeypatch.setattr(lesson_panel, "open_panel", fail)
+    sheet = lesson_store.find_sheet(lesson_class.sheet)
+    monkeypatch.setattr(app_shell, "current_person", lambda: "somebody")
+    lesson_store.begin(sheet, None)
+    app = AppTest.from_string("from cnnlab.ui import lesson_panel; lesson_panel.draw_panel()").run()
+    assert not app.exception and "history.csv is empty" in app.error[0].value
 
 
 @pytest.mark.parametrize("part", ["machine.machine_metrics", "trainings.active_trainings"])

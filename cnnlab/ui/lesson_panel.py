@@ -85,20 +85,18 @@ def covered_page(lesson: OpenLesson) -> None:
         st.info("This page shows results that the lesson uncovers at a later step.")
 
 
+@app_shell.errors_as_sentences()
 def draw_panel() -> None:
     """The panel; a fragment, so an answer does not draw the page again."""
-    try:
-        lesson = lesson_store.current_lesson()
-        if lesson is None:
-            st.rerun()
-        follow_class(lesson)
-        if lesson.learner.folded:
-            folded_panel(lesson)
-        else:
-            with st.container(key=PANEL, gap="small"):
-                open_panel(lesson)
-    except LessonError as error:
-        st.error(escape_markdown(error))
+    lesson = lesson_store.current_lesson()
+    if lesson is None:
+        st.rerun()
+    follow_class(lesson)
+    if lesson.learner.folded:
+        folded_panel(lesson)
+    else:
+        with st.container(key=PANEL, gap="small"):
+            open_panel(lesson)
 
 
 def follow_class(lesson: OpenLesson) -> None:
