@@ -2,11 +2,12 @@
 
     python tests/load/kills.py [--times 20] [--seed 0] [--quick]
 
-Three people (with `--quick` one, who asks for shorter trainings) each have a page open and ask for one small training after another, until all kills are done. The web
-server is started again a second after it was killed, as a service would; nobody starts the dispatcher or a worker but
-the product itself, and the only thing that a person does is to press the button that the page offers. A training is
-resumed three times by itself, so one that is hit more often waits for somebody to press Continue: the table counts how
-often that was needed. Afterwards the same trainings are run once more, each alone and in peace.
+Three people (with `--quick` one, who asks for shorter trainings) each have a page open and ask for one small training
+after another, until all kills are done. The web server is started again a second after it was killed, as a service
+would; nobody starts the dispatcher or a worker but the product itself, and the only thing that a person does is to
+press the button that the page offers. A training is resumed three times by itself, so one that is hit more often waits
+for somebody to press Continue: the table counts how often that was needed. Afterwards the same trainings are run once
+more, each alone and in peace.
 
 Targets: every training is done, its history equals the undisturbed one's to the last digit, the queue's file is whole.
 """
