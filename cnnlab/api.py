@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnlab import training_packages
+from cnnlab import data, training_packages
 from cnnlab.analysis import metrics, receptive_field
 from cnnlab.analysis.receptive_field import Box
 from cnnlab.analysis.statistics import Estimate, paired_difference, seed_difference
@@ -83,7 +83,7 @@ class Network:
         return activations if batch is images else {name: values[0] for name, values in activations.items()}
 
     def predict(self, images: PixelArray) -> Array:
-        """The probabilities of the ten classes, float32 (10,), for a batch (n, 10); each row sums to 1.
+        """The probabilities of the classes, float32 (classes,), for a batch (n, classes); each row sums to 1.
 
         >>> import cnnlab
         >>> images, labels = cnnlab.sample_images()
@@ -211,17 +211,20 @@ def train(**fields: Any) -> Network:
     """Train an experiment in a process of its own, and wait for it; the progress is logged. Needs `cnnlab[train]`.
 
     `fields` are those of `Experiment`: depth, regularizer, strength, dataset, epochs, seed, ...; what is left out is as
-    in the report. A finished run is returned at once; an interrupted one is continued.
+    in the report. `dataset` may be the name of your own pictures. A finished run is returned at once; an interrupted
+    one is continued.
 
     >>> import cnnlab
     >>> network = cnnlab.train(dataset="shapes", depth=2, train_images=64, epochs=1)
     >>> len(network.history["val_accuracy"])
     2
 
-    Raises ExperimentError for a field or value that no experiment has, TrainingError.
+    Raises ExperimentError for a field or value that no experiment has, DatasetMissing, TrainingError.
     """
     from cnnlab import reproduce
 
+    if "dataset" in fields:
+        fields |= data.dataset_fields(str(fields["dataset"])) if "class_names" not in fields else {}
     experiment = Experiment.from_dict(fields)
     found = runs.find_run(experiment)
     if found is None or found.state != "done":

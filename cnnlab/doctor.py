@@ -135,12 +135,18 @@ def check_gpus() -> Iterator[Finding]:
 
 
 def check_data() -> Iterator[Finding]:
-    """CIFAR-10, Shapes, and the shipped runs."""
+    """CIFAR-10, Shapes, own pictures, and the shipped runs."""
     status = cifar10.status()
     remedy = "" if status.ready else "python -m cnnlab data download, or data import PATH; Shapes needs neither"
     yield Finding("CIFAR-10", OK if status.ready else NOTE, status.message, remedy)
     if not data.is_dataset_available("shapes"):
         yield Finding("Shapes", FAIL, "its images cannot be drawn", "reinstall NumPy and Pillow")
+    for folder in sorted(settings.data_dir().glob("own-*")):
+        if data.is_dataset_available(folder.name):
+            yield Finding("pictures", OK, f"{folder.name} is whole")
+        else:
+            remedy = "remove that folder, then python -m cnnlab data import FOLDER --name NAME"
+            yield Finding("pictures", NOTE, f"{folder.name} is damaged", remedy)
     shipped = sum((settings.PRETRAINED / name / "experiment.json").exists() for name in REPORT)
     message, complete = (
         f"{shipped} of the report's {len(REPORT)} networks in {settings.PRETRAINED}",

@@ -13,20 +13,13 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+from cnnlab.datasets import DATASETS, DatasetInfo, experiment_fields, is_own_dataset, own_dataset_info
 from cnnlab.regularizers import REGULARIZERS
 
-DATASETS = ("cifar10", "shapes")
 SPLITS = ("validation", "test")
 OPTIMIZERS = ("adam", "sgd", "rmsprop")
 PRECISIONS = ("float32", "bfloat16")
 AUGMENTATIONS = ("none", "flip_shift")  # of the training images, see `data.augmentation`
-TRAIN_IMAGE_COUNTS = {  # (default, maximum), for each data set and split
-    ("cifar10", "validation"): (40_000, 40_000),
-    ("cifar10", "test"): (50_000, 50_000),
-    ("shapes", "validation"): (2_000, 10_000),
-    ("shapes", "test"): (2_000, 10_000),
-}
-VALIDATION_IMAGE_COUNTS = {"cifar10": 10_000, "shapes": 1_000}  # of the validation set and of the test set alike
 TRAIN_EVAL_IMAGES = 5_000  # the first training images, at most so many, evaluated after each epoch in inference mode
 INTEGER_RANGES = {  # field: (minimum, maximum)
     "depth": (1, 4),
@@ -45,7 +38,7 @@ NUMERIC_FIELDS = {  # every field that is a number, with its type on the command
     "label_noise": float,
 }
 CHOICES = {
-    "dataset": DATASETS,
+    "dataset": tuple(DATASETS),
     "split": SPLITS,
     "regularizer": tuple(REGULARIZERS),
     "optimizer": OPTIMIZERS,
@@ -82,6 +75,10 @@ class Experiment:
     Numbers are stored in one form (learning rate 1 becomes 1.0), so equal experiments have equal keys. A new field is
     declared with `added_field`.
 
+    An experiment on one's own pictures has the class names and the numbers of images of its data set too
+    (`datasets.own_dataset_info`), so that a run can be read where the pictures are missing; `data.dataset_fields` gives
+    these three fields.
+
     Raises ExperimentError for a value outside its range.
     """
 
@@ -102,10 +99,14 @@ class Experiment:
     precision: str = "float32"
     augment: str = added_field("none")
     label_noise: float = added_field(0.0)
+    class_names: str = added_field("")
+    image_counts: str = added_field("")
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
-            check_choice(name, getattr(self, name), allowed)
+            if not (name == "dataset" and self._is_on_own_pictures()):
+                check_choice(name, getattr(self, name), allowed)
+        self._check_dataset_fields()
         for name, (low, high) in INTEGER_RANGES.items():
             self._set_normalized(name, check_integer(name, getattr(self, name), low, high))
         if self.kernel % 2 == 0:
@@ -115,12 +116,41 @@ class Experiment:
         strength = default_strength if self.strength is None else self.strength
         self._set_normalized("strength", check_float("strength", strength, low_strength, high_strength))
         self._set_normalized("label_noise", check_float("label_noise", self.label_noise, *LABEL_NOISE_RANGE))
-        default_images, max_images = TRAIN_IMAGE_COUNTS[self.dataset, self.split]
-        images = default_images if self.train_images is None else self.train_images
-        self._set_normalized("train_images", check_integer("train_images", images, 1, max_images))
+        info = self.dataset_info
+        images = info.usual_train_images(self.split) if self.train_images is None else self.train_images
+        most = info.max_train_images(self.split)
+        self._set_normalized("train_images", check_integer("train_images", images, 1, most))
 
     def _set_normalized(self, name: str, value: float) -> None:
         object.__setattr__(self, name, value)  # the dataclass is frozen; called in __post_init__ only
+
+    def _is_on_own_pictures(self) -> bool:
+        return isinstance(self.dataset, str) and is_own_dataset(self.dataset)
+
+    def _check_dataset_fields(self) -> None:
+        """Raise ExperimentError where class names and numbers of images do not describe the data set."""
+        own = self._is_on_own_pictures()
+        try:
+            if own or self.class_names != "" or self.image_counts != "":
+                own_dataset_info(self.dataset, self.class_names, self.image_counts)
+        except (ValueError, AttributeError, TypeError):
+            raise ExperimentError(
+                "Only an experiment on one's own pictures has class_names, like cat,dog, and image_counts, like"
+                f" 420/90/90. Received: dataset={self.dataset!r:.60}, class_names={self.class_names!r:.60},"
+                f" image_counts={self.image_counts!r:.30}"
+            ) from None
+
+    @cached_property
+    def dataset_info(self) -> DatasetInfo:
+        """What is known of its data set without the images."""
+        if self._is_on_own_pictures():
+            return own_dataset_info(self.dataset, self.class_names, self.image_counts)
+        return DATASETS[self.dataset]
+
+    @property
+    def dataset_fields(self) -> dict[str, Any]:
+        """The fields that say which data set it is: for an experiment on the same images."""
+        return experiment_fields(self.dataset_info)
 
     @property
     def train_eval_images(self) -> int:
@@ -130,7 +160,8 @@ class Experiment:
     @property
     def validation_images(self) -> int:
         """How many images the validation accuracy is measured on: of the test set for split "test"."""
-        return VALIDATION_IMAGE_COUNTS[self.dataset]
+        info = self.dataset_info
+        return info.test_images if self.split == "test" else info.validation_images
 
     def without_regularizer(self) -> "Experiment":
         """The same experiment without a regularizer: the plain network that this one is compared with."""
@@ -201,8 +232,8 @@ class Experiment:
         return ", ".join([f"{self.depth}-conv", self.regularizer_title, *self._non_default_parts()])
 
     def _non_default_parts(self) -> list[str]:
-        default = Experiment(dataset=self.dataset, split=self.split)
-        parts = ["shapes"] if self.dataset == "shapes" else []
+        default = Experiment(**self.dataset_fields, split=self.split)
+        parts = [self.dataset_info.word] if self.dataset != "cifar10" else []
         parts += ["final"] if self.split == "test" else []
         for name, unit in (("train_images", "images"), ("epochs", "epochs"), ("filters", "filters")):
             if (value := getattr(self, name)) != getattr(default, name):

@@ -3,7 +3,6 @@
 import math
 from datetime import datetime
 
-DATASET_NAMES = {"cifar10": "CIFAR-10", "shapes": "Shapes"}
 ORDINAL_SUFFIXES = {1: "st", 2: "nd", 3: "rd"}
 
 

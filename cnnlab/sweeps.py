@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from cnnlab.experiment import TRAIN_IMAGE_COUNTS, Experiment, ExperimentError, canonical_json, format_decimal
+from cnnlab.experiment import Experiment, ExperimentError, canonical_json, format_decimal
 from cnnlab.report_models import REPORT
 
 MAX_EXPERIMENTS = 100
@@ -104,7 +104,7 @@ def point_experiment(base: Experiment, changes: Mapping[str, Value]) -> Experime
     if fields.get("strength") == 0:
         fields |= {"regularizer": "none", "strength": None}
     images = fields.get("train_images")
-    if images is not None and images > TRAIN_IMAGE_COUNTS[base.dataset, "validation"][1]:
+    if images is not None and images > base.dataset_info.max_train_images("validation"):
         fields["split"] = "test"
     return dataclasses.replace(base, **fields)
 
@@ -134,7 +134,7 @@ def create_sweep(base: Experiment, axes: Mapping[str, Sequence[Value]]) -> Sweep
 
 def _first_values(base: Experiment, axes: Mapping[str, Sequence[Value]]) -> dict[str, Any]:
     """Values for the varied fields of `base` that are the same for equal sweeps: those of the defaults."""
-    default = Experiment(dataset=base.dataset, regularizer=base.regularizer)
+    default = Experiment(**base.dataset_fields, regularizer=base.regularizer)
     return {field: getattr(default, field) for field in axes} | {"split": "validation"}
 
 

@@ -10,8 +10,11 @@ import pytest
 import streamlit as st
 from history_factories import history, write
 from streamlit.testing.v1 import AppTest
+from test_own_pictures import write_pictures
 
 from cnnlab import settings
+from cnnlab.data import own_pictures
+from cnnlab.data.picture_import import import_pictures
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import dispatcher_process
 from cnnlab.jobs.job import Job
@@ -282,3 +285,13 @@ def test_a_refusal_is_one_sentence_on_the_page() -> None:
     assert not app.exception
     assert "No new trainings are accepted at the moment: the teacher has closed the queue." in text(app)
     assert Queue().active() == []
+
+
+def test_a_teacher_removes_own_pictures_after_a_question(teacher: None, tmp_path: Path) -> None:
+    import_pictures(write_pictures(tmp_path / "pictures"), "leaves")
+    page = opened()
+    assert "**leaves**: 3 classes, 72 pictures (birch tree, maple, oak)" in [one.value for one in page.markdown]
+    assert any("No run was trained on them." in one.value for one in page.markdown)
+    button(page, "Yes, remove them").click().run()
+    assert not page.exception and own_pictures.list_datasets() == []
+    assert "Own pictures" not in [one.value for one in page.header]

@@ -83,15 +83,15 @@ LABELS = np.arange(20_000, dtype=np.uint8) % 10
 
 
 def test_without_noise_every_label_stays_and_the_given_array_is_never_changed():
-    np.testing.assert_array_equal(noisy_labels(LABELS, 0.0, seed=0), LABELS)
+    np.testing.assert_array_equal(noisy_labels(LABELS, 10, 0.0, seed=0), LABELS)
     before = LABELS.copy()
-    noisy_labels(LABELS, 1.0, seed=0)
+    noisy_labels(LABELS, 10, 1.0, seed=0)
     np.testing.assert_array_equal(LABELS, before)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.4, 1.0])
 def test_nine_tenths_of_the_replaced_labels_change_to_any_other_class(share):
-    noisy = noisy_labels(LABELS, share, seed=0)
+    noisy = noisy_labels(LABELS, 10, share, seed=0)
     changed = noisy != LABELS
     assert changed.mean() == pytest.approx(0.9 * share, abs=0.01)
     distances = np.bincount((noisy[changed].astype(int) - LABELS[changed]) % 10, minlength=10)
@@ -101,14 +101,14 @@ def test_nine_tenths_of_the_replaced_labels_change_to_any_other_class(share):
 
 
 def test_the_seed_decides_which_labels_change():
-    first = noisy_labels(LABELS, 0.4, seed=1)
-    np.testing.assert_array_equal(first, noisy_labels(LABELS, 0.4, seed=1))
-    assert (first != noisy_labels(LABELS, 0.4, seed=2)).mean() > 0.3
+    first = noisy_labels(LABELS, 10, 0.4, seed=1)
+    np.testing.assert_array_equal(first, noisy_labels(LABELS, 10, 0.4, seed=1))
+    assert (first != noisy_labels(LABELS, 10, 0.4, seed=2)).mean() > 0.3
 
 
 def test_a_share_outside_0_to_1_is_refused():
     with pytest.raises(ValueError, match="between 0 and 1"):
-        noisy_labels(LABELS, 1.2, seed=0)
+        noisy_labels(LABELS, 10, 1.2, seed=0)
 
 
 # -- in a training ----------------------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ def test_the_history_keeps_clean_and_changed_labels_apart(whole, monkeypatch):
     run, home = whole
     monkeypatch.setenv("CNNLAB_HOME", str(home))
     history, true = run.history(), load_dataset("shapes").y_train[: SMALL.train_images]
-    clean = noisy_labels(true, SMALL.label_noise, SMALL.seed) == true
+    clean = noisy_labels(true, 10, SMALL.label_noise, SMALL.seed) == true
     shares = [history[f"train_eval_accuracy_{name}"] for name in ("clean", "changed", "true")]
     assert all(np.isfinite(share).all() and (share >= 0).all() and (share <= 1).all() for share in shares)
     mean = clean.mean() * shares[0] + (~clean).mean() * shares[1]

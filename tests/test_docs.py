@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from nginx_server import free_port, wait_for
+from test_own_pictures import write_pictures
 
 from cnnlab import settings
 from cnnlab.settings import subprocess_environment
@@ -49,6 +50,7 @@ def clone(tmp_path: Path) -> Path:
     (tmp_path / "home").mkdir()
     [sheet] = [block for block in blocks("teachers.md", "toml") if block.startswith("title = ")]
     (tmp_path / "my-sheet.toml").write_text(sheet)
+    write_pictures(tmp_path / "my-pictures")
     if archive := os.environ.get("CNNLAB_TEST_ARCHIVE"):
         (tmp_path / ARCHIVE).symlink_to(archive)
     return tmp_path

@@ -11,8 +11,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from test_own_pictures import write_pictures
 
 from cnnlab import doctor, settings
+from cnnlab.data.picture_import import import_pictures
 from cnnlab.doctor import FAIL, NOTE, OK, Finding
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import devices, dispatcher_process
@@ -175,3 +177,15 @@ def test_a_reader_that_leaves_early_gets_no_traceback(tmp_path: Path) -> None:
     done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 1
     assert [line for line in done.stderr.splitlines() if not line.startswith("Asking Keras")] == []
+
+
+def test_own_pictures_are_found_whole_or_damaged(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))
+    info = import_pictures(write_pictures(tmp_path / "pictures"), "leaves").info
+
+    def own():
+        return [(one.state, one.message) for one in doctor.check_data() if one.subject == "pictures"]
+
+    assert own() == [(OK, f"{info.name} is whole")]
+    (settings.data_dir() / info.name / "x_test.npy").write_bytes(b"x")
+    assert own() == [(NOTE, f"{info.name} is damaged")]

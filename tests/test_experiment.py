@@ -35,8 +35,11 @@ def test_every_field_changes_the_key():
     other |= {"learning_rate": 0.01, "train_images": 100, "label_noise": 0.4}
     keys = {Experiment(**{name: value}).key for name, value in other.items()} | {Experiment().key}
     keys.add(Experiment(regularizer="l2", strength=0.5e-5).key)
-    assert len(keys) == len(other) + 2
-    assert set(other) | {"strength"} == set(Experiment().to_dict())
+    own = {"dataset": "own-0123456789ab-leaves", "class_names": "maple,oak", "image_counts": "30/6/6"}
+    for changed in ({}, {"class_names": "maple,birch"}, {"image_counts": "30/7/6"}):
+        keys.add(Experiment(**own | changed, train_images=30).key)
+    assert len(keys) == len(other) + 5
+    assert set(other) | {"strength", *own} == set(Experiment().to_dict())
 
 
 def test_json_there_and_back_gives_the_same_experiment():

@@ -15,7 +15,7 @@ import pytest
 
 from cnnlab import report
 from cnnlab.experiment import Experiment
-from cnnlab.lab_report.archive import report_zip, shapes_npz
+from cnnlab.lab_report.archive import dataset_npz, report_zip
 from cnnlab.lab_report.content import make_report
 from cnnlab.lab_report.html_page import markdown_html
 from cnnlab.lab_report.keras_script import keras_script
@@ -178,7 +178,7 @@ def test_the_program_trains_the_network_of_the_run(tmp_path, monkeypatch, regula
     experiment = Experiment(dataset="shapes", depth=2, regularizer=regularizer)
     run = known[experiment]
     (tmp_path / "script.py").write_text(keras_script(experiment, "script.py"))
-    (tmp_path / "shapes.npz").write_bytes(shapes_npz())
+    (tmp_path / "shapes.npz").write_bytes(dataset_npz("shapes"))
     command = [sys.executable, str(tmp_path / "script.py"), "--epochs", "1"]
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
@@ -192,5 +192,5 @@ def test_the_program_trains_the_network_of_the_run(tmp_path, monkeypatch, regula
 
 def test_the_images_for_the_program_are_those_of_shapes(monkeypatch, tmp_path):
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
-    arrays = np.load(io.BytesIO(shapes_npz()))
+    arrays = np.load(io.BytesIO(dataset_npz("shapes")))
     assert arrays["x_train"].shape == (11_000, 32, 32, 3) and arrays["y_test"].shape == (1_000,)

@@ -326,9 +326,9 @@ def test_label_noise_is_told_apart_by_clean_and_changed_labels():
     result = label_noise_result(found, 2000)
     assert (result.clean, result.changed, result.true, result.validation) == (1.0, 0.9, 0.1, 0.5)
     assert result.changed_images == changed_count(found, 2000) == 720
-    assert sentences.describe_label_noise(result).startswith("It has memorized the changed labels")
+    assert sentences.describe_label_noise(result, 10).startswith("It has memorized the changed labels")
     little = dataclasses.replace(result, changed=0.3)
-    assert sentences.describe_label_noise(little).startswith("It has not memorized")
+    assert sentences.describe_label_noise(little, 10).startswith("It has not memorized")
 
 
 def test_without_label_noise_all_labels_are_clean():

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import pkgutil
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ import pytest
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from cnnlab import settings
+from cnnlab import photo_decoding, settings
 from cnnlab.ui import warm_up
 from cnnlab.ui.streamlit_script_context import run_without_browser
 
@@ -70,7 +71,7 @@ def test_a_module_that_cannot_be_imported_costs_one_line(monkeypatch, caplog):
     )
     with caplog.at_level(logging.WARNING):
         warm_up.import_pages()
-    assert len(caplog.records) == 3
+    assert len(caplog.records) == len(list(pkgutil.iter_modules(photo_decoding.__path__))) > 1
 
 
 @st.cache_resource

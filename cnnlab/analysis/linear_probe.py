@@ -12,7 +12,7 @@ import numpy as np
 
 from cnnlab.analysis.batched_activations import ProgressCallback, reduce_activations
 from cnnlab.array_types import Array, Weights
-from cnnlab.models.architecture import CLASS_COUNT, Layer
+from cnnlab.models.architecture import Layer
 
 GRID = 4  # cells in a row and in a column
 PENALTY = 0.01  # of ridge regression, times the number of images, on standardized features
@@ -67,7 +67,7 @@ def probe_accuracy(features: Array, labels: Array, penalty: float = PENALTY) -> 
     mean, std = train.mean(axis=0), train.std(axis=0)
     used = std > 1e-6
     train = (train[:, used] - mean[used]) / std[used]
-    targets = np.where(np.asarray(labels)[:split, None] == np.arange(CLASS_COUNT), 1.0, -1.0)
+    targets = np.where(np.asarray(labels)[:split, None] == np.arange(np.max(labels) + 1), 1.0, -1.0)
     offset = targets.mean(axis=0)
     penalized = train.T @ train + penalty * split * np.eye(train.shape[1])
     kernel = np.linalg.solve(penalized, train.T @ (targets - offset))

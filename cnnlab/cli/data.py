@@ -1,28 +1,86 @@
-"""The commands for data: data import, data download, data status, runs import, networks import, list and remove."""
+"""The commands for data: data import, download, status, list and remove; runs import; networks import, list, remove."""
 
 from pathlib import Path
 
 import click
 
 from cnnlab.cli.output import print_error
+from cnnlab.datasets import DatasetInfo
 
 
 @click.group()
 def data() -> None:
-    """Download CIFAR-10, import it, or print its status."""
+    """Download CIFAR-10, import it or a folder of your own pictures, list and remove these."""
 
 
 @data.command("import")
 @click.argument("path")
-def import_data(path: str) -> int:
-    """Import CIFAR-10 from its archive, its extracted folder, or train/<class>/*.png."""
+@click.option("--name", help="import a folder of your own pictures, PATH/<class>/*.jpg, under this name")
+@click.option("--skip-unreadable", is_flag=True, help="with --name: leave out files that are no picture")
+def import_data(path: str, name: str | None, skip_unreadable: bool) -> int:
+    """Import CIFAR-10 from its archive, its extracted folder, or train/<class>/*.png; your own pictures with --name."""
     from cnnlab.data import cifar10
 
+    if name is not None:
+        return import_own_pictures(Path(path), name, skip_unreadable)
     try:
-        cifar10.prepare(path, lambda step, share: click.echo(f"{share:4.0%} {step}", err=True))
+        cifar10.prepare(path, print_step)
     except cifar10.CifarError as error:
         return print_error(str(error), 1)
     return print_data_status()
+
+
+def import_own_pictures(folder: Path, name: str, skip_unreadable: bool) -> int:
+    """Import a folder of classes and print what it has become; Ctrl-C ends it and leaves everything as it was."""
+    from cnnlab.data.picture_folder import PictureImportError, UnreadablePictures
+    from cnnlab.data.picture_import import import_pictures
+    from cnnlab.photo_decoding.decoder import PhotoError
+
+    try:
+        made = import_pictures(folder.expanduser(), name, skip_unreadable=skip_unreadable, progress=print_step)
+    except (PictureImportError, PhotoError) as error:
+        hint = " Leave them out with --skip-unreadable." if isinstance(error, UnreadablePictures) else ""
+        return print_error(f"{error}{hint}", 1)
+    except KeyboardInterrupt:
+        return print_error("Stopped: nothing was imported.", 130)
+    left_out = [f"{made.duplicates:,} duplicates"] * bool(made.duplicates)
+    left_out += [f"{made.unreadable:,} unreadable files"] * bool(made.unreadable)
+    click.echo(describe_own_pictures(made.info) + (f"; left out: {', '.join(left_out)}" if left_out else ""))
+    return 0
+
+
+def print_step(step: str, share: float) -> None:
+    """Print the progress of an import."""
+    click.echo(f"{share:4.0%} {step}", err=True)
+
+
+def describe_own_pictures(info: DatasetInfo) -> str:
+    """One line about a data set of one's own pictures."""
+    counts = f"{info.train_images:,} training, {info.validation_images:,} validation, {info.test_images:,} test images"
+    return f"{info.title}  {info.class_count} classes ({', '.join(info.classes)}), {counts}"
+
+
+@data.command("list")
+def list_data() -> None:
+    """Print the data sets of your own pictures, one a line."""
+    from cnnlab.data import own_pictures
+
+    for info in own_pictures.list_datasets():
+        click.echo(describe_own_pictures(info))
+
+
+@data.command("remove")
+@click.argument("name")
+@click.confirmation_option(prompt="Remove the pictures of this data set? Runs that were trained on it stay.")
+def remove_data(name: str) -> int:
+    """Remove a data set of your own pictures; its runs stay."""
+    from cnnlab.data import DatasetMissing, dataset_fields, own_pictures
+
+    try:
+        own_pictures.remove(dataset_fields(name)["dataset"])
+    except DatasetMissing as error:
+        return print_error(str(error), 1)
+    return 0
 
 
 @data.command("download")

@@ -8,6 +8,7 @@ import click
 
 from cnnlab import settings, training_packages
 from cnnlab.cli.output import MESSAGE_FORMAT, configure_logging, print_error, print_event
+from cnnlab.data import dataset_fields
 from cnnlab.experiment import CHOICES, NUMERIC_FIELDS, Experiment, ExperimentError
 from cnnlab.jobs import thread_measurement
 from cnnlab.jobs.precision import slow_precision
@@ -29,14 +30,17 @@ def experiment_options(command: Command) -> Command:
     for name, kind in reversed(NUMERIC_FIELDS.items()):
         command = click.option(flag(name), type=kind)(command)
     for name, allowed in reversed(CHOICES.items()):
-        command = click.option(flag(name), type=click.Choice(allowed))(command)
+        choice = None if name == "dataset" else click.Choice(allowed)  # one's own pictures are data sets too
+        command = click.option(flag(name), type=choice)(command)
     return click.option("--json", "json_text", metavar="EXPERIMENT", help="the whole experiment as JSON")(command)
 
 
 def chosen_experiment(json_text: str | None, fields: dict[str, Any]) -> Experiment:
-    """The experiment that the options describe. Raises ExperimentError."""
+    """The experiment that the options describe. Raises ExperimentError, DatasetMissing."""
     given = {name: value for name, value in fields.items() if value is not None}
     if json_text is None:
+        if "dataset" in given and given["dataset"] not in CHOICES["dataset"]:
+            given |= dataset_fields(given["dataset"])
         return Experiment.from_dict(given)
     if given:
         raise ExperimentError(f"--json is the whole experiment: leave out {', '.join(map(flag, given))}.")

@@ -34,10 +34,11 @@ from PIL import Image
 
 from cnnlab.array_types import PixelArray
 from cnnlab.data import array_store
+from cnnlab.datasets import DATASETS
 
 ProgressCallback = Callable[[str, float], None]
 
-CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+CLASSES = DATASETS["cifar10"].classes
 TRAIN_IMAGES, TEST_IMAGES = 50_000, 10_000
 MIN_DIFFERENT = 0.95  # share of different images in CIFAR-10, at least; really all but a few are
 BATCHES_DIRECTORY = "cifar-10-batches-py"

@@ -121,28 +121,42 @@ def decode_photo(data: bytes, poll: Callable[[], None] = lambda: None) -> Decode
     `upload_megapixels` and the limits of its format, or that cannot be decoded within the process's limits.
     """
     _check_bytes(data)
-    limits = Limits(settings.current().upload_megapixels, DECODER_MEMORY, DECODER_CPU_SECONDS)
+    return read_answer(run_decoder(data, poll))
+
+
+def run_decoder(
+    data: bytes, poll: Callable[[], None], module: str = decoding_process.__name__, pictures: int = 1
+) -> bytes:
+    """The output of a decoding process: `main` of `module`, with the processor time of so many pictures.
+
+    Raises DecodersBusy, PhotoError.
+    """
+    limits = Limits(settings.current().upload_megapixels, DECODER_MEMORY, DECODER_CPU_SECONDS * pictures)
+    command, variables = _decoder_command(limits, module), limited_environment()
+    timeout = DECODER_TIMEOUT + DECODER_CPU_SECONDS * (pictures - 1)
     try:
         with _wait_for_decoder(poll) as lock:
-            command, variables = _decoder_command(limits), limited_environment()
-            code, output = run_to_end(
-                command, data, environment=variables, timeout=DECODER_TIMEOUT, poll=poll, lock=lock
-            )
+            code, output = run_to_end(command, data, environment=variables, timeout=timeout, poll=poll, lock=lock)
     except TimeoutError as error:
         raise PhotoError(TOO_SLOW) from error
     except OSError as error:
         raise PhotoError(files.disk_error_message(error, settings.home(), 1)) from error
     if code in limit_exit_codes():
         raise PhotoError(TOO_SLOW)
-    return read_answer(output)
+    return output
 
 
 def _check_bytes(data: bytes) -> None:
-    if not data:
-        raise PhotoError("This file is empty: choose a picture.")
+    if problem := bytes_problem(data):
+        raise PhotoError(problem)
+
+
+def bytes_problem(data: bytes) -> str:
+    """What is wrong with the size of a file; "" for nothing."""
     most = settings.current().upload_megabytes
     if len(data) > most * 10**6:
-        raise PhotoError(f"Choose a picture file of at most {most:g} MB. Received: {math.ceil(len(data) / 10**6)} MB")
+        return f"Choose a picture file of at most {most:g} MB. Received: {math.ceil(len(data) / 10**6)} MB"
+    return "" if data else "This file is empty: choose a picture."
 
 
 def _wait_for_decoder(poll: Callable[[], None]) -> ProcessLock:
@@ -153,8 +167,8 @@ def _wait_for_decoder(poll: Callable[[], None]) -> ProcessLock:
     raise DecodersBusy("Many pictures are being read at this moment: choose this one again in half a minute.")
 
 
-def _decoder_command(limits: Limits) -> list[str]:
-    return isolated_command(decoding_process.__name__, [json.dumps(limits._asdict())], (PIL, np))
+def _decoder_command(limits: Limits, module: str = decoding_process.__name__) -> list[str]:
+    return isolated_command(module, [json.dumps(limits._asdict())], (PIL, np))
 
 
 # From a picture to 32x32

@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnlab.array_types import PixelArray
+from cnnlab.datasets import DATASETS
 
 Floats = NDArray[np.floating[Any]]  # float32 throughout
 Corners = tuple[tuple[float, float], ...]
 
-CLASSES = ("circle", "ring", "crescent", "heart", "square", "triangle", "hexagon", "star", "cross", "arrow")
+CLASSES = DATASETS["shapes"].classes
 IMAGE_SIZE = 32
 CHUNK_SIZE = 250  # images drawn together: few enough to stay in the processor's cache
 

@@ -30,8 +30,10 @@ from cnnlab import settings
 from cnnlab.data import Dataset, array_store
 from cnnlab.data.shape_drawing import CLASSES as CLASSES
 from cnnlab.data.shape_drawing import Floats, generate, shape_mask
+from cnnlab.datasets import DATASETS
 
-TRAIN_POOL, VALIDATION, TEST = 10_000, 1_000, 1_000
+INFO = DATASETS["shapes"]
+TRAIN_POOL, VALIDATION, TEST = INFO.train_images, INFO.validation_images, INFO.test_images
 SEED = 2026
 VERSION = 2  # of the images: increased when they change, so that stored ones are drawn again
 

@@ -10,7 +10,6 @@ from cnnlab.analysis.statistics import Estimate, accuracy_interval, generalizati
 from cnnlab.array_types import History
 from cnnlab.experiment import Experiment
 from cnnlab.formatting import percent, points
-from cnnlab.models.architecture import CLASS_COUNT
 from cnnlab.regularizers import REGULARIZERS
 
 WEAK_OVERFITTING, STRONG_OVERFITTING = 1 / 3, 2 / 3  # of the plain network's gap: weak below the first, strong above
@@ -43,14 +42,18 @@ def verdict(
         return describe_lag(summary)
     gap = gap_estimate(summary, experiment)
     margin = f"gap {points(gap.value)} ± {100 * gap.margin:.1f}"
-    if is_early(summary, series_accuracy):
+    if is_early(summary, chance_accuracy(experiment), series_accuracy):
         return f"It is still learning: {figures} ones; finished, this network reached {percent(series_accuracy or 0)}."
     return f"{describe_learning(summary, experiment, gap, plain)}: {figures} ones, {margin}."
 
 
-def is_early(summary: CurveSummary, series_accuracy: float | None) -> bool:
+def chance_accuracy(experiment: Experiment) -> float:
+    """The accuracy of a guess: one class of the data set's."""
+    return 1 / experiment.dataset_info.class_count
+
+
+def is_early(summary: CurveSummary, chance: float, series_accuracy: float | None) -> bool:
     """Whether the validation accuracy is less than half of the way from chance level to that of its finished series."""
-    chance = 1 / CLASS_COUNT
     if series_accuracy is None or series_accuracy <= chance:
         return False
     return summary.validation - chance < EARLY_SHARE * (series_accuracy - chance)
@@ -107,10 +110,10 @@ def describe_learning(summary: CurveSummary, experiment: Experiment, gap: Estima
     """The verdict without numbers: how well it has learned, and how strongly it overfits."""
     overfits = gap.is_significant and gap.value > 0
     interval = accuracy_interval(summary.validation, experiment.validation_images)
-    if interval.low <= 1 / CLASS_COUNT:
+    if interval.low <= chance_accuracy(experiment):
         return "It knows its training images only" if overfits else "It guesses"
     if not overfits:
-        is_low = summary.validation < WEAK_FACTOR / CLASS_COUNT
+        is_low = summary.validation < WEAK_FACTOR * chance_accuracy(experiment)
         return "It has learned a little" if is_low else f"It {learning_verb(summary)} without overfitting"
     return f"It {learning_verb(summary)}, with {describe_overfitting(gap, experiment, plain)}"
 

@@ -120,17 +120,19 @@ def receptive_field_notice(before: EffectiveReceptiveField | None, after: Effect
     )
 
 
-def purity_notice(names: tuple[str, str], purities: tuple[float, float], count: int, chance: float | None) -> str:
+def purity_notice(
+    names: tuple[str, str], purities: tuple[float, float], count: int, classes: int, chance: float | None
+) -> str:
     """How many of a filter's top images show one class, on average over the filters of the first and the last layer.
 
-    purities: mean count of the most frequent class; count: images of a filter; chance: the mean for random images,
-    None where the classes are not equally frequent.
+    purities: mean count of the most frequent class; count: images of a filter; classes: of the data set; chance: the
+    mean for random images, None where the classes are not equally frequent.
     """
     if names[0] == names[1]:
         layers = f"**{purities[0]:.1f}** for the filters of {names[0]}"
     else:
         layers = f"**{purities[0]:.1f}** for the filters of {names[0]}, **{purities[1]:.1f}** for those of {names[1]}"
-    compared = "" if chance is None else f"; {chance:.1f} for {count} random images of ten equally frequent classes"
+    compared = "" if chance is None else f"; {chance:.1f} for {count} random ones of {classes} equally frequent classes"
     return f"of the {count} images of a filter, this many show its most frequent class, on average: {layers}{compared}."
 
 

@@ -178,8 +178,8 @@ def describe_axis_value(field: str, value: Value, depth_unit: str = " conv") -> 
 # -- noisy labels ------------------------------------------------------------------------------------------------------
 
 
-def describe_label_noise(result: LabelNoiseResult) -> str:
-    """Whether the network has memorized the changed labels, and what that costs."""
+def describe_label_noise(result: LabelNoiseResult, classes: int) -> str:
+    """Whether the network has memorized the changed labels, and what that costs; `classes` of its data set."""
     if not result.changed_images:
         return f"No label is changed: validation accuracy {percent(result.validation, 1)} after epoch {result.epoch}."
     memorized = result.changed >= MEMORIZED
@@ -188,9 +188,9 @@ def describe_label_noise(result: LabelNoiseResult) -> str:
     clean = f"correct on {percent(result.clean, 1)} of {images:,} clean labels and on" if images else "correct on"
     return (
         f"{found}: after epoch {result.epoch} it is {clean} {percent(result.changed, 1)} of"
-        f" {result.changed_images:,} changed labels, which nothing in the image tells; by chance it would be 10 %."
-        f" It predicts the true class of {percent(result.true, 1)} of these images. Validation accuracy, with true"
-        f" labels: {percent(result.validation, 1)}."
+        f" {result.changed_images:,} changed labels, which nothing in the image tells; by chance it would be"
+        f" {percent(1 / classes)}. It predicts the true class of {percent(result.true, 1)} of these images."
+        f" Validation accuracy, with true labels: {percent(result.validation, 1)}."
     )
 
 

@@ -16,7 +16,7 @@ from cnnlab.models.numpy_forward import Activations
 from cnnlab.storage.imported_networks import ImportedNetwork, Network
 from cnnlab.storage.runs import Run, UnknownRun
 from cnnlab.ui import cache
-from cnnlab.ui.image_source import CLASSES, SelectedImage, network_classes
+from cnnlab.ui.image_source import SelectedImage, load_image_set, network_classes
 from cnnlab.ui.state import url_param
 
 VIEW_PARAM = url_param("view")  # which of the page's views is open
@@ -50,7 +50,7 @@ class InspectContext:
     @property
     def image_classes(self) -> tuple[str, ...]:
         """The names of the classes of the images that it is shown."""
-        return CLASSES[self.run.dataset]
+        return load_image_set(self.run.dataset).classes
 
     @property
     def image(self) -> PixelArray:

@@ -78,7 +78,7 @@ def describe_filter(context: InspectContext, conv: str, number: int) -> str:
     """'12 (frog 5 of 9)': the most frequent class among the test images that activate the map most; '12' if unknown."""
     known = top_images.load_top_images(context.run)
     images = load_image_set(context.run.dataset)
-    if known is None or not images.complete:
+    if known is None or not images.complete or images.dataset != context.run.dataset:
         return f"{number}"
     relu = context.relu_name(conv)
     if known.dead[relu][number]:

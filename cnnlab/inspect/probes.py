@@ -4,7 +4,6 @@ import numpy as np
 import streamlit as st
 
 from cnnlab.analysis.statistics import accuracy_interval
-from cnnlab.data import is_dataset_available
 from cnnlab.explanations import notices
 from cnnlab.formatting import percent
 from cnnlab.inspect.context import InspectContext
@@ -14,6 +13,7 @@ from cnnlab.jobs.probe_job import ProbeError, ProbeResults
 from cnnlab.rendering.charts import cached_spec, with_data
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.runs import Run
+from cnnlab.ui.image_source import missing_images
 from cnnlab.ui.state import session_key
 
 SESSION_START_ERROR = session_key("inspect.probes.start_error")
@@ -56,8 +56,8 @@ def probe_chart(found: ProbeResults) -> None:
 
 def offer_computation(run: Run) -> None:
     """Say what is computed, with a button that starts the worker; while it works, its progress."""
-    if not is_dataset_available(run.experiment.dataset):
-        st.info("This needs the test images: prepare CIFAR-10 on the page Train.")
+    if missing := missing_images(run):
+        st.info(missing)
         return
     now = probe_job.job_status(run)
     if now is not None and now.is_live:

@@ -14,7 +14,7 @@ from cnnlab.rendering.color_scale import png_data_uri
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.imported_networks import Network
 from cnnlab.ui import cache, clickable_image, selection
-from cnnlab.ui.image_source import ImageSet, load_image_set, thumbnails
+from cnnlab.ui.image_source import ImageSet, load_image_set, missing_images, thumbnails
 from cnnlab.ui.state import session_key
 
 COLUMNS = 3
@@ -27,8 +27,8 @@ def top_activations_section(context: InspectContext, conv: str, number: int) -> 
     st.markdown(f"## Test images that activate map {number} of {conv}")
     known = load_top_activations(context.run)
     image_set = load_image_set(context.run.dataset)
-    if not image_set.complete:
-        st.caption("This needs all test images, which are not on this machine: prepare CIFAR-10 on the page Train.")
+    if missing := missing_images(context.run):
+        st.caption(missing)
         return
     if known is None:
         offer_computation(context.run, "Which test images activate a filter most?")

@@ -14,11 +14,10 @@ from cnnlab.inspect.context import InspectContext
 from cnnlab.inspect.notice import notice
 from cnnlab.jobs import shipped_top_images
 from cnnlab.jobs.shipped_top_images import TopImages
-from cnnlab.models.architecture import CLASS_COUNT
 from cnnlab.storage.imported_networks import Network
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, query_state, selection
-from cnnlab.ui.image_source import ImageSet, load_image_set
+from cnnlab.ui.image_source import ImageSet, load_image_set, missing_images
 from cnnlab.ui.state import session_key
 
 MAP = session_key("inspect.top_images.map.")  # and the layer
@@ -27,6 +26,9 @@ MAP = session_key("inspect.top_images.map.")  # and the layer
 def top_images_view(context: InspectContext) -> None:
     """One cell for each convolution: the menu of maps, and the images with the receptive field framed."""
     image_set = load_image_set(context.run.dataset)
+    if image_set.dataset != context.run.dataset:
+        st.info(missing_images(context.run))
+        return
     found = load_top_images(context.run)
     epoch = context.run.snapshot_epochs()[-1]
     if found is None and image_set.complete:
@@ -82,8 +84,9 @@ def purity_sentence(context: InspectContext, found: TopImages, image_set: ImageS
         relu = context.relu_name(conv)
         purities.append(class_purity(image_set.labels, found.examples[relu].images[~found.dead[relu]]))
     count = found.examples[context.relu_name(names[0])].images.shape[1]
-    chance = expected_purity(count, CLASS_COUNT) if image_set.complete else None
-    return notices.purity_notice(names, (purities[0], purities[1]), count, chance)
+    classes = len(image_set.classes)
+    chance = expected_purity(count, classes) if image_set.complete else None
+    return notices.purity_notice(names, (purities[0], purities[1]), count, classes, chance)
 
 
 def layer_images(context: InspectContext, image_set: ImageSet, found: TopImages, conv: str) -> None:

@@ -1,4 +1,4 @@
-"""The actions of a teacher: stop any training, retry a failed one, pin or remove a run, close and open the queue.
+"""The actions of a teacher: stop any training, retry a failed one, pin or remove a run or pictures, close the queue.
 
 A teacher is a person whose account the settings name (`teacher`), or who typed the right `teacher_key`; without these
 settings nobody is one. It is checked here, not in a page. `access_keys.check_teacher_key` limits wrong keys.
@@ -7,6 +7,7 @@ settings nobody is one. It is checked here, not in a page. `access_keys.check_te
 import hmac
 
 from cnnlab import settings
+from cnnlab.data import own_pictures
 from cnnlab.jobs.job import Job
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.quotas import QuotaExceeded
@@ -45,6 +46,10 @@ class Admin:
     def remove(self, name: str) -> None:
         """Remove a run trained here. Raises UnknownRun where there is none, or while it is being trained."""
         run_retention.remove_run(name)
+
+    def remove_pictures(self, name: str) -> None:
+        """Remove a data set of somebody's own pictures; its runs stay. Raises DatasetMissing, OSError."""
+        own_pictures.remove(name)
 
     def set_accepting(self, accepting: bool) -> None:
         """Accept new trainings, or refuse them; jobs that wait or run continue."""

@@ -11,7 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 from cnnlab import data
-from cnnlab.data import DatasetMissing, cifar10, shapes
+from cnnlab.data import DatasetMissing
+from cnnlab.datasets import DATASETS
 from cnnlab.models import numpy_forward
 from cnnlab.storage import files, imported_networks, process_lock
 from cnnlab.storage.background_process import cnnlab_command, start_detached
@@ -23,7 +24,6 @@ MAX_OF_ONE_PERSON = 10
 MAX_BYTES = 2 * 10**9  # of all imported networks
 LOCK = "test.lock"
 NICENESS = 5  # that of a training
-KNOWN_CLASSES = {"cifar10": cifar10.CLASSES, "shapes": shapes.CLASSES}
 
 
 def describe(content: bytes, title: str, owner: str, class_names: str, pixels: str) -> NetworkDescription:
@@ -34,10 +34,10 @@ def describe(content: bytes, title: str, owner: str, class_names: str, pixels: s
     classes = tuple(" ".join(name.split()) for name in class_names.split(",")) if class_names.strip() else ()
     if not classes:
         outputs = output_count(content, pixels)
-        if outputs != len(cifar10.CLASSES):
+        if outputs != len(DATASETS["cifar10"].classes):
             raise NetworkImportError(f"Name the {outputs} classes of this network in their order, separated by commas.")
-        classes = cifar10.CLASSES
-    dataset = next((name for name, known in KNOWN_CLASSES.items() if known == classes), "cifar10")
+        classes = DATASETS["cifar10"].classes
+    dataset = next((name for name, info in DATASETS.items() if info.classes == classes), "cifar10")
     return NetworkDescription(title=title, owner=owner, classes=classes, dataset=dataset, pixels=pixels)
 
 
@@ -57,7 +57,7 @@ def import_for_person(
 
 def can_be_tested(network: ImportedNetwork) -> bool:
     """Whether the test images of the network's classes are on this machine."""
-    return network.classes == KNOWN_CLASSES[network.dataset] and data.is_dataset_available(network.dataset)
+    return network.classes == network.dataset_info.classes and data.is_dataset_available(network.dataset)
 
 
 def start_test(network: ImportedNetwork) -> None:

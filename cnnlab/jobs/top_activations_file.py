@@ -14,7 +14,6 @@ from cnnlab import data, settings
 from cnnlab.analysis.top_activations import FilterExamples, SelectedImages
 from cnnlab.array_types import Array
 from cnnlab.data import DatasetMissing
-from cnnlab.models.architecture import CLASS_COUNT
 from cnnlab.storage.bounded_files import read_npz
 from cnnlab.storage.files import write_npz
 from cnnlab.storage.imported_networks import Network
@@ -116,11 +115,12 @@ def _from_arrays(arrays: dict[str, Array], run: Network) -> TopActivations:
         fingerprint=str(arrays["fingerprint"].item()),
     )
     for layer, shape in shapes.items():
-        _check_examples(found.examples[layer], found.selectivity[layer], found.images, shape)
+        _check_examples(found.examples[layer], found.images, shape)
+        _check_selectivity(found.selectivity[layer], run.dataset_info.class_count, shape[-1])
     return found
 
 
-def _check_examples(examples: FilterExamples, selectivity: Array, images: int, shape: tuple[int, ...]) -> None:
+def _check_examples(examples: FilterExamples, images: int, shape: tuple[int, ...]) -> None:
     """Raises ValueError unless the arrays fit feature maps of `shape`, and name pictures among `images`."""
     height, width, filters = shape
     for selected in (examples.top, examples.middle):
@@ -136,8 +136,12 @@ def _check_examples(examples: FilterExamples, selectivity: Array, images: int, s
     ranges = [getattr(examples, field) for field in RANGE_FIELDS.values()]
     if any(values.shape != (filters,) or not np.isfinite(values).all() for values in ranges):
         raise ValueError(f"Expected a finite range of {filters} filters.")
-    if selectivity.shape != (CLASS_COUNT, filters) or not np.isfinite(selectivity).all():
-        raise ValueError(f"Expected selectivity ({CLASS_COUNT}, {filters}). Received: {selectivity.shape}")
+
+
+def _check_selectivity(selectivity: Array, classes: int, filters: int) -> None:
+    """Raises ValueError unless it is finite, by class and filter."""
+    if selectivity.shape != (classes, filters) or not np.isfinite(selectivity).all():
+        raise ValueError(f"Expected selectivity ({classes}, {filters}). Received: {selectivity.shape}")
 
 
 def _read_examples(arrays: dict[str, Array], layer: str) -> FilterExamples:

@@ -28,7 +28,6 @@ from cnnlab.array_types import Array
 from cnnlab.data import Dataset
 from cnnlab.jobs import top_activations_file
 from cnnlab.jobs.top_activations_file import TopActivations, TopActivationsError, last_epoch, result_directory
-from cnnlab.models.architecture import CLASS_COUNT
 from cnnlab.storage import files, process_lock
 from cnnlab.storage.background_process import BackgroundStatus, StatusFile, cnnlab_command, start_detached
 from cnnlab.storage.imported_networks import Network, open_network
@@ -160,16 +159,16 @@ def compute(run: Network, dataset: Dataset, progress: ProgressCallback | None = 
     whole = {stage: _concatenated([part[stage] for part in parts]) for stage in parts[0]}
     return TopActivations(
         examples={stage: top_activations.select_examples(found) for stage, found in whole.items()},
-        selectivity={stage: _selectivity(found.values, labels) for stage, found in whole.items()},
+        selectivity={stage: _selectivity(found.values, labels, len(dataset.classes)) for stage, found in whole.items()},
         images=count,
         epoch=epoch,
         fingerprint=dataset.fingerprint,
     )
 
 
-def _selectivity(values: Array, labels: Array) -> Array:
+def _selectivity(values: Array, labels: Array, classes: int) -> Array:
     """By class and filter; 0, no preference, for a class that none of the images shows."""
-    found = np.zeros((CLASS_COUNT, values.shape[1]), np.float32)
+    found = np.zeros((classes, values.shape[1]), np.float32)
     for target in np.unique(labels):
         found[target] = activation_stats.class_selectivity(values, labels, int(target))
     return found

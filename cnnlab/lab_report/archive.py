@@ -6,7 +6,7 @@ results.csv            the chosen runs with seeds and intervals
 histories/RUN.csv      a row an epoch
 figures/NAME.png, .svg
 models/RUN.keras
-scripts/RUN.py         trains the experiment again; shapes.npz are its images where it needs them
+scripts/RUN.py         trains the experiment again; shapes.npz, or that of one's own pictures, holds its images
 """
 
 import io
@@ -14,7 +14,7 @@ import zipfile
 
 import numpy as np
 
-from cnnlab.data import load_dataset
+from cnnlab.data import is_dataset_available, load_dataset
 from cnnlab.lab_report.content import LabReport
 from cnnlab.lab_report.html_page import report_html
 from cnnlab.lab_report.keras_script import keras_script
@@ -39,8 +39,9 @@ def report_zip(report: LabReport) -> bytes:
             model = run.path / "model.keras"
             if model.is_file() and model.stat().st_size <= MAX_MODEL_BYTES:
                 archive.write(model, f"models/{run.name}.keras")
-        if any(run.experiment.dataset == "shapes" for run in report.runs):
-            archive.writestr("scripts/shapes.npz", shapes_npz())
+        for name in {run.dataset: None for run in report.runs if run.dataset != "cifar10"}:
+            if is_dataset_available(name):
+                archive.writestr(f"scripts/{name}.npz", dataset_npz(name))
     return output.getvalue()
 
 
@@ -54,9 +55,9 @@ def write_figures(archive: zipfile.ZipFile, report: LabReport) -> None:
             archive.writestr(f"figures/{name}.svg", figure.svg)
 
 
-def shapes_npz() -> bytes:
-    """The images of Shapes as the Keras program reads them."""
-    shapes, output = load_dataset("shapes"), io.BytesIO()
-    arrays = {name: np.asarray(getattr(shapes, name)) for name in ("x_train", "y_train", "x_test", "y_test")}
+def dataset_npz(name: str) -> bytes:
+    """The images of a data set as the Keras program reads them."""
+    dataset, output = load_dataset(name), io.BytesIO()
+    arrays = {name: np.asarray(getattr(dataset, name)) for name in ("x_train", "y_train", "x_test", "y_test")}
     np.savez_compressed(output, allow_pickle=False, **arrays)
     return output.getvalue()

@@ -13,6 +13,7 @@ from cnnlab.analysis.kernels import replace_kernel
 from cnnlab.array_types import PixelArray
 from cnnlab.data import load_dataset
 from cnnlab.data.samples import sample_images
+from cnnlab.datasets import DATASETS, is_own_dataset
 from cnnlab.explanations.curves import describe_accuracy
 from cnnlab.models.architecture import network_layers
 from cnnlab.rendering import chart_export, charts
@@ -52,7 +53,7 @@ def maps_figure(run: Run, params: Mapping[str, str]) -> Figure:
     epochs = run.snapshot_epochs()
     epoch = int(params["epoch"]) if params.get("epoch", "").isdigit() and int(params["epoch"]) in epochs else epochs[-1]
     reference = params.get("image", "sample-0")
-    pixels = read_image(reference)
+    pixels = read_image(reference, run.dataset)
     weights = run.weights(epoch)
     counts = {one.name: one.output_shape[-1] for one in layers if one.kind == "conv"}
     off = network_edits.parse_filters(params.get("off", ""), counts)
@@ -74,13 +75,19 @@ def describe_changes(off: Mapping[str, Collection[int]], edited: Collection[int]
     return f", with {', '.join(parts)}" if parts else ""
 
 
-def read_image(reference: str) -> PixelArray:
-    """The image of a URL's name, uint8 (32, 32, 3). Raises ValueError, DatasetMissing, IndexError."""
+def read_image(reference: str, dataset: str) -> PixelArray:
+    """The image of a URL's name, uint8 (32, 32, 3), for a run on this data set.
+
+    Raises ValueError, DatasetMissing, IndexError.
+    """
     kind, _, number = reference.partition("-")
     if kind == "sample":
         return np.asarray(sample_images()[0][int(number)])
-    if kind in ("test", "shapes"):
-        return np.asarray(load_dataset("cifar10" if kind == "test" else "shapes").x_test[int(number)])
+    prefixes = {name: info.image_prefix for name, info in DATASETS.items()}
+    prefixes |= {dataset: "own"} if is_own_dataset(dataset) else {}
+    for name, prefix in prefixes.items():
+        if kind == prefix:
+            return np.asarray(load_dataset(name).x_test[int(number)])
     raise ValueError(f"Expected an image of a data set. Received: {reference[:40]!r}")
 
 

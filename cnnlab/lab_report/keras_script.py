@@ -9,10 +9,9 @@ from cnnlab.regularizers import REGULARIZERS
 DATA = {
     "cifar10": """(images, labels), (test_images, test_labels) = keras.datasets.cifar10.load_data()
 labels, test_labels = labels[:, 0], test_labels[:, 0]""",
-    "shapes": """data = np.load(Path(__file__).with_name("shapes.npz"))
-images, labels, test_images, test_labels = (data[name] for name in ("x_train", "y_train", "x_test", "y_test"))""",
 }
-VALIDATION_START = {"cifar10": 40_000, "shapes": 10_000}
+ARCHIVE = """data = np.load(Path(__file__).with_name("{dataset}.npz"))
+images, labels, test_images, test_labels = (data[name] for name in ("x_train", "y_train", "x_test", "y_test"))"""
 TEMPLATE = '''"""{title}: trained as in CNN Lab. Run: python {file} [--epochs N]"""
 
 import argparse
@@ -60,15 +59,15 @@ if __name__ == "__main__":
 def keras_script(experiment: Experiment, file: str) -> str:
     """The program of an experiment, to be saved under the name `file`."""
     layers = network_layers(experiment)
-    start = VALIDATION_START[experiment.dataset]
-    held_out = f"images[{start}:], labels[{start}:]"
+    info = experiment.dataset_info
+    held_out = f"images[{info.train_images}:], labels[{info.train_images}:]"
     return TEMPLATE.format(
         title=experiment.title,
         file=file,
         seed=experiment.seed,
         epochs=experiment.epochs,
         batch=experiment.batch,
-        data=DATA[experiment.dataset],
+        data=DATA.get(info.name, ARCHIVE.format(dataset=info.name)),
         train_images=experiment.train_images,
         validation="test_images, test_labels" if experiment.split == "test" else held_out,
         layers="\n".join(f"    {layer_code(layer, experiment)}," for layer in layers),

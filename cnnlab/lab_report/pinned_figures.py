@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from cnnlab.analysis import metrics
-from cnnlab.data import DatasetMissing, cifar10, shapes
+from cnnlab.data import DatasetMissing
 from cnnlab.explanations import curves, mistakes
 from cnnlab.lab_report.figures import Figure, maps_figure
 from cnnlab.rendering import chart_export, compare_charts, mistake_charts, palette
@@ -16,7 +16,6 @@ from cnnlab.series_results import series_results
 from cnnlab.storage import runs
 from cnnlab.storage.run import Run, UnknownRun
 
-CLASSES = {"cifar10": cifar10.CLASSES, "shapes": shapes.CLASSES}
 MATRIX_HEIGHT = 480  # pixels
 MAX_OVERLAY_RUNS = 8
 
@@ -74,7 +73,7 @@ def mistakes_figure(params: Mapping[str, str]) -> Figure:
     Raises UnknownRun, KeyError where a run has no test predictions, ValueError where they are of other images.
     """
     run = runs.open_run(params.get("run", "final-3conv-dropout"))
-    classes = CLASSES[run.experiment.dataset]
+    classes = run.experiment.dataset_info.classes
     logits, labels, predictions = test_predictions(run)
     if params.get("versus"):
         other = runs.open_run(params["versus"])

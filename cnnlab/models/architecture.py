@@ -18,7 +18,6 @@ from cnnlab.regularizers import REGULARIZERS
 
 INPUT = "input"  # the name under which the network's first layer reads the images
 IMAGE_SHAPE = (32, 32, 3)
-CLASS_COUNT = 10
 BATCHNORM_EPSILON = 1e-3  # Keras's default
 VARIABLES = {  # of each kind of layer with weights, in the order in which Keras stores them
     "conv": ("kernel", "bias"),
@@ -185,7 +184,7 @@ def _head(experiment: Experiment, layer_order: LayerOrder, last: Layer) -> Itera
         yield (last := _dense(f"dense{number}", last, experiment.dense, "relu"))
         if dropout:
             yield (last := _dropout(f"drop_dense{number}", experiment, last))
-    yield _dense("logits", last, CLASS_COUNT, "linear")
+    yield _dense("logits", last, experiment.dataset_info.class_count, "linear")
 
 
 def _dense(name: str, source: Layer, units: int, activation: str) -> Layer:

@@ -38,7 +38,7 @@ from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.imported_networks import Network
 from cnnlab.storage.runs import DamagedRun, Run, UnknownRun
 from cnnlab.ui import cache, damaged_runs, query_state, selected_network, selection
-from cnnlab.ui.image_source import SelectedImage, load_image_set, network_classes, select_image
+from cnnlab.ui.image_source import SelectedImage, load_image_set, missing_images, network_classes, select_image
 from cnnlab.ui.selection import Selection
 from cnnlab.ui.state import url_params_of
 
@@ -109,7 +109,8 @@ def selected_context(runs: list[Run]) -> InspectContext | None:
     found = select_image(upload.displayed_image_name(wanted.image), image_set)
     if network_classes(run) != image_set.classes:  # the true class of the image is none of the network's
         found = replace(found, true_class=None)
-    selection.show_problems(problems + [found.problem] * bool(found.problem))
+    missing = missing_images(run) if image_set.dataset != run.dataset else ""
+    selection.show_problems([*problems, *filter(None, (missing, found.problem))])
     reference = wanted.image if found.index is None else image_set.image_name(found.index)
     selection.store_selection(resolved_selection(wanted, fitted, run, reference))
     return InspectContext(run=run, epoch=epoch, selected_image=found)

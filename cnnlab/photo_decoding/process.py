@@ -31,16 +31,21 @@ def main() -> None:
     limits = Limits(**json.loads(sys.argv[1]))
     limit_resources(limits.memory, limits.cpu_seconds)
     Image.MAX_IMAGE_PIXELS = None  # `decode` checks the size itself, before it makes room for the pixels
+    sys.stdout.buffer.write(encode_answer(sys.stdin.buffer.read(), limits.megapixels))
+
+
+def encode_answer(data: bytes, megapixels: float) -> bytes:
+    """The answer about one file, which `read_answer` reads."""
     answer: dict[str, Any]
     pixels = b""
     try:
-        photo = decode(sys.stdin.buffer.read(), limits.megapixels)
+        photo = decode(data, megapixels)
         answer, pixels = photo._asdict() | {"image": photo.image.size}, photo.image.tobytes()
     except PhotoError as error:
         answer = {"error": str(error)}
     except MemoryError:
         answer = {"error": TOO_MUCH_MEMORY}
-    sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n" + pixels)
+    return json.dumps(answer).encode() + b"\n" + pixels
 
 
 def read_answer(output: bytes) -> DecodedPhoto:

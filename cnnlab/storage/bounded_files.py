@@ -96,15 +96,15 @@ def check_archive(path: Path, max_bytes: int) -> None:
         archive_members(file, max_bytes)
 
 
-def archive_members(file: BinaryIO, max_bytes: int) -> list[zipfile.ZipInfo]:
-    """The members of a zip archive by its directory: at most MAX_MEMBERS, at most `max_bytes` expanded."""
+def archive_members(file: BinaryIO, max_bytes: int, max_members: int = MAX_MEMBERS) -> list[zipfile.ZipInfo]:
+    """The members of a zip archive by its directory: at most `max_members`, at most `max_bytes` expanded."""
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, OverflowError, OSError):
         raise DamagedFile("is no whole zip archive") from None
-    if len({member.filename for member in members}) != len(members) or not 0 < len(members) <= MAX_MEMBERS:
-        raise DamagedFile(f"holds {len(members):,} members; expected at most {MAX_MEMBERS}, each name once")
+    if len({member.filename for member in members}) != len(members) or not 0 < len(members) <= max_members:
+        raise DamagedFile(f"holds {len(members):,} members; expected at most {max_members:,}, each name once")
     expanded = sum(member.file_size for member in members)
     if expanded > max_bytes:
         raise DamagedFile(f"expands to {expanded:,} bytes; expected at most {max_bytes:,}")
@@ -119,10 +119,10 @@ def read_archive(path: Path, max_bytes: int) -> dict[str, bytes]:
 def expand_archive(content: bytes, max_bytes: int) -> dict[str, bytes]:
     """The members of a zip archive in memory, as by `read_archive`."""
     members = archive_members(io.BytesIO(content), max_bytes)
-    return {member.filename: _expand(content, member) for member in members}
+    return {member.filename: expand_member(content, member) for member in members}
 
 
-def _expand(content: bytes, member: zipfile.ZipInfo) -> bytes:
+def expand_member(content: bytes, member: zipfile.ZipInfo) -> bytes:
     """One member, checked by its length and CRC. `zipfile` itself expands a bzip2 member without a bound."""
     try:
         *_, name_length, extra_length = LOCAL_HEADER.unpack_from(content, member.header_offset)

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from cnnlab import settings
 from cnnlab.array_types import Weights
+from cnnlab.datasets import DATASETS, DatasetInfo
 from cnnlab.models.architecture import Layer, weight_shapes
 from cnnlab.models.keras_config import (
     MAX_PARAMETERS,
@@ -72,6 +73,11 @@ class ImportedNetwork:
         return self.path.name
 
     @property
+    def dataset_info(self) -> DatasetInfo:
+        """What is known of the data set whose images it is shown."""
+        return DATASETS[self.dataset]
+
+    @property
     def is_being_tested(self) -> bool:
         """Whether its predictions on the test images are being computed."""
         return is_locked(self.path / "test.lock")
@@ -95,9 +101,9 @@ class ImportedNetwork:
         return {name: values.astype(np.float32) for name, values in arrays.items()}
 
     def predictions(self) -> dict[str, NDArray[Any]]:
-        """ "test" logits (n, 10) with "test_labels" (n,); empty where they were not computed. Raises DamagedRun."""
+        """ "test" logits (n, classes) and "test_labels" (n,); empty where they were not computed. Raises DamagedRun."""
         try:
-            return run_files.read_predictions(self.path / PREDICTIONS_FILE)
+            return run_files.read_logits(self.path / PREDICTIONS_FILE, len(self.classes))
         except FileNotFoundError:
             return {}
         except (OSError, DamagedFile) as damage:

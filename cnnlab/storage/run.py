@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from cnnlab import settings
 from cnnlab.array_types import Weights
+from cnnlab.datasets import DatasetInfo
 from cnnlab.experiment import Experiment
 from cnnlab.models.architecture import Layer, network_layers
 from cnnlab.report_models import shipped_name
@@ -72,6 +73,11 @@ class Run:
     def dataset(self) -> str:
         """The name of the data set that it is trained on."""
         return self.experiment.dataset
+
+    @property
+    def dataset_info(self) -> DatasetInfo:
+        """What is known of that data set without its images."""
+        return self.experiment.dataset_info
 
     @property
     def title(self) -> str:
@@ -183,7 +189,7 @@ class Run:
             ) from None
 
     def predictions(self) -> dict[str, NDArray[Any]]:
-        """predictions.npz: "test" and, for a validation split, "validation" logits (n, 10), with "_labels" (n,).
+        """predictions.npz: "test" and, for a validation split, "validation" logits (n, classes), with "_labels" (n,).
 
         Empty while the run has not finished. Raises DamagedRun.
         """

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cnnlab.array_types import Weights
 from cnnlab.experiment import Experiment, ExperimentError
-from cnnlab.models.architecture import CLASS_COUNT, network_layers, parameter_count, weight_shapes
+from cnnlab.models.architecture import network_layers, parameter_count, weight_shapes
 from cnnlab.report_models import REPORT
 from cnnlab.storage import bounded_files, compression, history_file, keras_file, run_record
 from cnnlab.storage.bounded_files import DamagedFile
@@ -190,12 +190,17 @@ def _parse_weights(path: Path, experiment: Experiment) -> Weights:
     return {name: values.astype(np.float32) for name, values in arrays.items()}
 
 
-def read_predictions(path: Path, experiment: Experiment | None = None) -> dict[str, NDArray[Any]]:
-    """Logits (n, 10) and labels (n,) on the test images, and on the validation images where there are any."""
-    return _read_large(_parse_predictions, path)
+def read_predictions(path: Path, experiment: Experiment) -> dict[str, NDArray[Any]]:
+    """Logits (n, classes) and labels (n,) on the test images, and on the validation images where there are any."""
+    return read_logits(path, experiment.dataset_info.class_count)
 
 
-def _parse_predictions(path: Path) -> dict[str, NDArray[Any]]:
+def read_logits(path: Path, classes: int) -> dict[str, NDArray[Any]]:
+    """As `read_predictions`, for a network with this number of classes."""
+    return _read_large(_parse_predictions, path, classes)
+
+
+def _parse_predictions(path: Path, classes: int) -> dict[str, NDArray[Any]]:
     stored = bounded_files.read_npz(path, MAX_PREDICTIONS_BYTES)
     arrays = {name: decode_prediction(name, values) for name, values in stored.items()}
     sets = ["test"] + (["validation"] if {"validation", "validation_labels"} & set(arrays) else [])
@@ -203,14 +208,15 @@ def _parse_predictions(path: Path) -> dict[str, NDArray[Any]]:
         raise DamagedFile(f"lacks {missing[0]}")
     for one in sets:
         logits, labels = arrays[one], arrays[f"{one}_labels"]
-        if logits.ndim != 2 or logits.shape[1] != CLASS_COUNT or not len(logits) or labels.shape != logits.shape[:1]:
+        if logits.ndim != 2 or logits.shape[1] != classes or not len(logits) or labels.shape != logits.shape[:1]:
             raise DamagedFile(
-                f"holds {one} logits of shape {logits.shape} and labels of shape {labels.shape}; expected (n, 10), (n,)"
+                f"holds {one} logits of shape {logits.shape} and labels of shape {labels.shape};"
+                f" expected (n, {classes}), (n,)"
             )
         check_dtypes({one: logits}, "f")
         check_dtypes({f"{one}_labels": labels}, "ui")
-        if labels.min() < 0 or labels.max() >= CLASS_COUNT:
-            raise DamagedFile(f"holds {one} labels outside 0 to {CLASS_COUNT - 1}")
+        if labels.min() < 0 or labels.max() >= classes:
+            raise DamagedFile(f"holds {one} labels outside 0 to {classes - 1}")
         if not np.isfinite(logits).all():
             raise DamagedFile(f"holds {one} logits that are not finite")
     return arrays

@@ -105,9 +105,10 @@ def check_predictions(run: Run) -> None:
     expected = {experiment.split: float(history["val_accuracy"][-1])}
     if experiment.split == "validation":
         expected["test"] = float(run.record.test_accuracy or np.nan)
+    classes = run.dataset_info.class_count
     for name, accuracy in expected.items():
         logits, labels = predictions.get(name), predictions.get(f"{name}_labels")
-        if logits is None or labels is None or logits.shape != (len(labels), 10) or len(labels) == 0:
-            raise RunImportError(f"{run.title}: predictions.npz needs {name} (n, 10) and {name}_labels (n,).")
+        if logits is None or labels is None or logits.shape != (len(labels), classes) or len(labels) == 0:
+            raise RunImportError(f"{run.title}: predictions.npz needs {name} (n, {classes}) and {name}_labels (n,).")
         if not abs(float(np.mean(logits.argmax(axis=1) == labels)) - accuracy) < 0.5 / len(labels):
             raise RunImportError(f"{run.title}: its predictions do not give the {name} accuracy of its history.")

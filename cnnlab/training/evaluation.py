@@ -81,7 +81,7 @@ class Evaluator:
         }
 
     def predict(self, images: InputPipeline, count: int | None = None) -> Any:
-        """Logits float32 (n, 10) of the first `count` images, in inference mode."""
+        """Logits float32 (n, classes) of the first `count` images, in inference mode."""
         return self.float32_model.predict(images.batches(np.arange(len(images))[:count], EVALUATION_BATCH), verbose=0)
 
     def l2_penalty(self) -> float:

@@ -33,7 +33,7 @@ BUILD_STYLES = ("functional", "list", "add")
 def build_model(
     experiment: Experiment, style: str = "functional", layer_order: LayerOrder | None = None, plain: bool = False
 ) -> keras.Model:
-    """The untrained network of an experiment: uint8 (n, 32, 32, 3) in, logits float32 (n, 10) out.
+    """The untrained network of an experiment: uint8 (n, 32, 32, 3) in, logits float32 (n, classes) out.
 
     `style` is one of BUILD_STYLES, three ways of writing the same model in Keras. With `plain`, every layer is Keras's
     own, so that a saved model opens without this package. Weights depend on the experiment's seed alone.

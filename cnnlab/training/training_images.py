@@ -17,7 +17,8 @@ class TrainingImages(InputPipeline):
     """Images uint8 (n, 32, 32, 3) whose `labels` (n,) hold the experiment's label noise; `true_labels` hold none."""
 
     def __init__(self, experiment: Experiment, images: PixelArray, labels: PixelArray):
-        super().__init__(images, noisy_labels(labels, experiment.label_noise, experiment.seed))
+        classes = experiment.dataset_info.class_count
+        super().__init__(images, noisy_labels(labels, classes, experiment.label_noise, experiment.seed))
         self.experiment, self.true_labels = experiment, np.array(labels)
 
     def epoch_batches(self, epoch: int) -> Any:
@@ -32,7 +33,7 @@ class TrainingImages(InputPipeline):
         return augmentation.draw_transforms(len(self), self.experiment.seed, epoch)
 
     def label_noise_accuracies(self, logits: Array) -> dict[str, float]:
-        """The accuracies on clean and on changed labels of the first images, of which these are the logits (n, 10).
+        """The accuracies on clean and on changed labels of the first images, whose logits these are, (n, classes).
 
         Columns of the history, see `storage.history_file`; a column without such an image is left out. Empty without
         label noise.

@@ -171,7 +171,7 @@ def layer_description(layer: Layer) -> str:
         kernel=layer.kernel,
         padded=", zeros around" if layer.padding == "same" else "",
         rate=layer.rate,
-        activation="10 classes" if layer.is_output else "all to all, then ReLU",
+        activation=f"{layer.output_shape[0]} classes" if layer.is_output else "all to all, then ReLU",
         inputs=" and ".join(layer.inputs),
     )
 

@@ -1,16 +1,28 @@
-"""Where CIFAR-10 is missing: the button that downloads it, and the progress of the download."""
+"""Where a data set is missing: how to get it; for CIFAR-10 the button that downloads it, and the progress."""
 
 import time
 
 import streamlit as st
 
 from cnnlab.data import download
+from cnnlab.datasets import DatasetInfo, is_own_dataset
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.settings import home
 from cnnlab.storage.background_process import cnnlab_command, start_detached
 from cnnlab.training_packages import install_hint
 
 TICK_SECONDS = 1.0
+
+
+def missing_dataset(info: DatasetInfo) -> None:
+    """How to get this data set: the download of CIFAR-10, a sentence for one's own pictures."""
+    if not is_own_dataset(info.name):
+        download_panel()
+        return
+    st.write(
+        f"The pictures of {info.title} are not on this machine. Who has them imports them again: `python -m cnnlab data"
+        f" import FOLDER --name {info.title}`."
+    )
 
 
 def download_panel() -> None:

@@ -1,7 +1,8 @@
 """The images that a page can show: ten thousand test images, or the twenty samples where the data set is missing.
 
 Every image has a name in the URL (see `selection`): sample-0 and test-0 are the same cat, because the samples are
-the first twenty of CIFAR-10's test set. A network trained on Shapes gets images of shapes.
+the first twenty of CIFAR-10's test set. A network trained on Shapes gets images of shapes, one trained on one's own
+pictures gets those; where they are not on this machine, it gets CIFAR-10's.
 """
 
 from dataclasses import dataclass
@@ -11,20 +12,18 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cnnlab.array_types import PixelArray
-from cnnlab.data import cifar10, is_dataset_available, shapes
+from cnnlab.data import is_dataset_available
 from cnnlab.data.samples import sample_images
+from cnnlab.datasets import DATASETS, is_own_dataset
 from cnnlab.rendering.color_scale import image_grid_png
 from cnnlab.storage.imported_networks import ImportedNetwork, Network
 from cnnlab.storage.uploads import UnknownUpload, load_upload
 from cnnlab.ui import cache
 
-CLASSES = {"cifar10": cifar10.CLASSES, "shapes": shapes.CLASSES}
-TEST_IMAGE_PREFIXES = {"cifar10": "test", "shapes": "shapes"}  # the word in the address for a data set's test images
-
 
 def network_classes(network: Network) -> tuple[str, ...]:
     """The names of the network's classes by output."""
-    return network.classes if isinstance(network, ImportedNetwork) else CLASSES[network.dataset]
+    return network.classes if isinstance(network, ImportedNetwork) else network.dataset_info.classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,14 +31,17 @@ class ImageSet:
     """Images uint8 (n, 32, 32, 3) and labels (n,) of one data set. `complete`: all test images, not only samples."""
 
     dataset: str
+    classes: tuple[str, ...]
     images: PixelArray
     labels: PixelArray
     complete: bool
 
     @property
-    def classes(self) -> tuple[str, ...]:
-        """The names of the classes by label."""
-        return CLASSES[self.dataset]
+    def prefix(self) -> str:
+        """The word for its images in the address."""
+        if not self.complete:
+            return "sample"
+        return "own" if is_own_dataset(self.dataset) else DATASETS[self.dataset].image_prefix
 
     def indices(self, label: int | None) -> NDArray[np.int64]:
         """The images of this class, or all, as numbers."""
@@ -47,7 +49,7 @@ class ImageSet:
 
     def image_name(self, number: int) -> str:
         """The image's name in the address."""
-        return f"{TEST_IMAGE_PREFIXES[self.dataset] if self.complete else 'sample'}-{number}"
+        return f"{self.prefix}-{number}"
 
     def neighbor(self, number: int, label: int | None, by: int) -> int:
         """The index of the image `by` steps further in the class, cyclic; `number` itself where the class is empty."""
@@ -73,11 +75,23 @@ class SelectedImage:
 
 
 def load_image_set(dataset: str) -> ImageSet:
-    """The images for networks that were trained on this data set."""
+    """The images for networks that were trained on this data set; CIFAR-10's where one's own pictures are missing."""
+    if is_own_dataset(dataset) and not is_dataset_available(dataset):
+        dataset = "cifar10"
     if dataset == "cifar10" and not is_dataset_available("cifar10"):
-        return ImageSet(dataset, *sample_images(), complete=False)
+        return ImageSet(dataset, DATASETS[dataset].classes, *sample_images(), complete=False)
     data = cache.dataset(dataset)
-    return ImageSet(dataset, data.x_test, data.y_test, complete=True)
+    return ImageSet(dataset, data.classes, data.x_test, data.y_test, complete=True)
+
+
+def missing_images(network: Network) -> str:
+    """Which test images a computation lacks on this machine, in one sentence; "" where they are here."""
+    info = network.dataset_info
+    if is_dataset_available(info.name):
+        return ""
+    if is_own_dataset(info.name):
+        return f"The pictures of {info.title} are not on this machine: import them again under that name."
+    return f"This needs all test images, which are not on this machine: prepare {info.title} on the page Train."
 
 
 def select_image(reference: str, image_set: ImageSet) -> SelectedImage:
@@ -88,8 +102,10 @@ def select_image(reference: str, image_set: ImageSet) -> SelectedImage:
             return SelectedImage(pixels=load_upload(rest), true_class=None, title="your image", index=None)
         except UnknownUpload as problem:
             return _test_image(image_set, 0, str(problem))
-    fits = (kind == "shapes") == (image_set.dataset == "shapes")
-    number = int(rest) if fits else 0
+    of_cifar10 = ("sample", DATASETS["cifar10"].image_prefix)  # the samples are the first of them
+    number = int(rest) if kind == image_set.prefix or {kind, image_set.prefix} <= set(of_cifar10) else 0
+    if number >= len(image_set.labels) and is_own_dataset(image_set.dataset):
+        return _test_image(image_set, 0, f"There are {len(image_set.labels):,} test images; the first one is shown.")
     if number >= len(image_set.labels):
         have = f"This machine has only the first {len(image_set.labels)} test images"
         return _test_image(image_set, 0, f"{have}; prepare CIFAR-10 on the page Train to see image {number:,}.")

@@ -16,6 +16,8 @@ from typing import Any
 
 import streamlit as st
 
+from cnnlab.data import DatasetMissing, dataset_fields
+from cnnlab.datasets import DATASETS, MAX_PICTURES, is_own_dataset
 from cnnlab.experiment import NUMERIC_FIELDS, Experiment, ExperimentError
 from cnnlab.models.architecture import Layer
 from cnnlab.rendering.markdown import escape_markdown
@@ -24,8 +26,10 @@ from cnnlab.storage.imported_networks import Network, open_network
 from cnnlab.storage.runs import DamagedRun, UnknownRun
 from cnnlab.ui.state import session_key, url_param
 
-IMAGE_PATTERN = re.compile(r"(?P<kind>sample|test|shapes)-(?P<number>[0-9]{1,5})|photo-[0-9a-f]{16}")
-IMAGE_COUNT = {"sample": 20, "test": 10_000, "shapes": 1_000}
+IMAGE_PATTERN = re.compile(r"(?P<kind>sample|test|shapes|own)-(?P<number>[0-9]{1,5})|photo-[0-9a-f]{16}")
+IMAGE_COUNT = (
+    {"sample": 20} | {info.image_prefix: info.test_images for info in DATASETS.values()} | {"own": MAX_PICTURES}
+)
 SESSION_SELECTION = session_key("selection.params")  # where the session keeps the words while another page is open
 SESSION_NETWORK = session_key("selection.network")  # the experiment of the selected network, as words of an address
 MAX_QUOTED_CHARACTERS = 40  # letters of a wrong word that are repeated to its author
@@ -38,7 +42,8 @@ class Selection:
     """One view: a run, an image, an epoch, a layer, one of its maps, and a second run to compare with.
 
     `run`, `versus`: a key or a shipped run's name, "" for none chosen. `image`: sample-0..19 (shipped), test-0..9999
-    (CIFAR-10's test images), shapes-0..999, or photo-<16 hex digits>. `epoch`, `map`: None for the last epoch, for no
+    (CIFAR-10's test images), shapes-0..999, own-0..59999 (those of one's own pictures, as far as they exist), or
+    photo-<16 hex digits>. `epoch`, `map`: None for the last epoch, for no
     map. `layer`: a layer's name, "" for the first convolution.
     """
 
@@ -154,10 +159,19 @@ def parse_experiment(params: Mapping[str, str], default: Experiment) -> tuple[Ex
     changed |= {"strength": None} if "regularizer" in named else {}
     changed |= {"train_images": None} if {"dataset", "split"} & set(named) else {}
     try:
+        changed |= _dataset_fields(named)
         changed |= {name: _read_number(name, word) if name in NUMERIC_FIELDS else word for name, word in named.items()}
         return Experiment.from_dict(changed), []
-    except ExperimentError as error:
+    except (ExperimentError, DatasetMissing) as error:
         return default, [f"This address describes no experiment; the default one is shown. {error}"]
+
+
+def _dataset_fields(named: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of the data set that is named: those in the address, else those of the pictures on this machine."""
+    name = named.get("dataset", "")
+    if not is_own_dataset(name):
+        return {"class_names": "", "image_counts": ""} if name else {}
+    return {} if "class_names" in named else dataset_fields(name)
 
 
 def _read_number(name: str, word: str) -> float:
@@ -170,7 +184,8 @@ def _read_number(name: str, word: str) -> float:
 
 def experiment_params(experiment: Experiment) -> dict[str, str]:
     """The URL parameters: data set, depth and regularizer, and what differs from their defaults."""
-    always = {name: getattr(experiment, name) for name in ("dataset", "depth", "regularizer")}
+    always: dict[str, Any] = {name: value for name, value in experiment.dataset_fields.items() if value}
+    always |= {name: getattr(experiment, name) for name in ("depth", "regularizer")}
     default = Experiment(**always, split=experiment.split)
     other = {
         name: value

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from cnnlab.analysis import metrics
 from cnnlab.analysis.metrics import Predictions
+from cnnlab.datasets import is_own_dataset
 from cnnlab.storage.imported_networks import Network
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, image_source
@@ -26,7 +27,7 @@ OTHER_ORDER = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TestResults:
-    """A network's logits (n, 10) on the test images, their labels (n,), and its predictions."""
+    """A network's logits (n, classes) on the test images, their labels (n,), and its predictions."""
 
     run: Network
     logits: NDArray[Any]
@@ -60,6 +61,8 @@ def load_test_results(run: Network) -> TestResults | None:
 
 def available_images(results: TestResults) -> tuple[ImageSet | None, str]:
     """The test images on this machine, and a sentence where some are missing; None where the order differs."""
+    if is_own_dataset(results.run.dataset) and (missing := image_source.missing_images(results.run)):
+        return None, f"No image is shown. {missing} The figures are correct."
     here = image_source.load_image_set(results.run.dataset)
     if not np.array_equal(here.labels, results.labels[: len(here.labels)]):
         return None, OTHER_ORDER

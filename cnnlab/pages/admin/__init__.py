@@ -6,7 +6,7 @@ a teacher finds a link at the foot of every page, or opens /admin.
 
 import streamlit as st
 
-from cnnlab.pages.admin import access, log, machine, stored_runs, trainings
+from cnnlab.pages.admin import access, log, machine, own_pictures, stored_runs, trainings
 from cnnlab.ui import app_shell
 
 POLL_SECONDS = 2.0
@@ -28,4 +28,5 @@ def page() -> None:
         log.log_viewer()
     with right:
         stored_runs.stored_runs()
+        own_pictures.own_pictures_list()
         machine.open_pages()

@@ -34,8 +34,11 @@ def overlay() -> None:
     if not chosen:
         return
     what = query_state.segmented_param(SHOW_PARAM, "Show", OVERLAY_MEASURES)
-    if len({run.experiment.dataset for run in chosen}) > 1:
-        st.caption("Some were trained on CIFAR-10 and some on Shapes: compare how they run, not how high they come.")
+    if len(titles := list(dict.fromkeys(run.dataset_info.title for run in chosen))) > 1:
+        st.caption(
+            f"They were trained on {', '.join(titles[:-1])} and {titles[-1]}: compare how they run, not how high they"
+            " come."
+        )
     chart, side = st.columns([3, 1], vertical_alignment="center")
     with chart:
         st.markdown(f"**{overlay_measure(chosen, what)}**")

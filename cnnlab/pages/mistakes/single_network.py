@@ -11,10 +11,11 @@ from cnnlab.ui import query_state
 from cnnlab.ui.test_results import TestResults
 
 MATRIX_HEIGHT = 480  # pixels: each cell is at least 32 high, and on a phone as wide: then the matrix scrolls
-MATRIX_STYLE = """<style>@media (max-width: 640px) {
-  .st-key-matrix_scroll { overflow-x: auto; }
-  .st-key-matrix { min-width: 520px; }
-}</style>"""
+MATRIX_STYLE = """<style>@media (max-width: 640px) {{
+  .st-key-matrix_scroll {{ overflow-x: auto; }}
+  .st-key-matrix {{ min-width: {width}px; }}
+}}</style>"""
+LABEL_WIDTH, CELL_WIDTH = 80, 40  # pixels on a phone
 
 
 def single_network_sections(results: TestResults) -> None:
@@ -37,7 +38,7 @@ def confusion_matrix(results: TestResults) -> None:
     """The confusion matrix. A click on a cell writes its true and its predicted class into the URL."""
     st.header("Which classes does it confuse?", anchor=False)
     spec = mistake_charts.confusion_matrix_chart(results.confusion, results.classes, selected_cell(results.classes))
-    st.html(MATRIX_STYLE)
+    st.html(MATRIX_STYLE.format(width=LABEL_WIDTH + CELL_WIDTH * (len(results.classes) + 1)))
     with st.container(key="matrix_scroll"):
         st.vega_lite_chart(
             spec=spec | {"height": MATRIX_HEIGHT},

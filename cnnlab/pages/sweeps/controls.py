@@ -5,8 +5,8 @@ from contextlib import suppress
 
 import streamlit as st
 
-from cnnlab import formatting
-from cnnlab.experiment import TRAIN_IMAGE_COUNTS, Experiment, ExperimentError
+from cnnlab.datasets import DATASETS
+from cnnlab.experiment import Experiment, ExperimentError
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import sweep_files
@@ -74,15 +74,17 @@ def sweep_menu(sweep: Sweep) -> None:
 def menu_label(sweep: Sweep) -> str:
     """The data set first: 'Shapes: size of the training set, 3-conv, dropout 0.1'."""
     kind, _, network = sweep.title.partition(": ")
-    network = network.replace(", shapes", "")
-    return f"{formatting.DATASET_NAMES[sweep.base.dataset]}: {kind[0].lower()}{kind[1:]}, {network}"
+    info = sweep.base.dataset_info
+    network = network.replace(f", {info.word}", "")
+    return f"{info.title}: {kind[0].lower()}{kind[1:]}, {network}"
 
 
 def menu_title(sweep: Sweep) -> str:
     """The title, with the data set."""
-    if sweep.base.dataset == "shapes":
-        return sweep.title.replace("shapes", formatting.DATASET_NAMES["shapes"])
-    return f"{sweep.title}, {formatting.DATASET_NAMES[sweep.base.dataset]}"
+    info = sweep.base.dataset_info
+    if info.word in sweep.title:
+        return sweep.title.replace(info.word, info.title)
+    return f"{sweep.title}, {info.title}"
 
 
 def new_sweep_form() -> None:
@@ -90,7 +92,7 @@ def new_sweep_form() -> None:
     with st.expander("New sweep"):
         st.selectbox("Setting", list(KINDS), key=KIND, format_func=KINDS.__getitem__)
         kind = st.session_state[KIND]
-        names = formatting.DATASET_NAMES
+        names = {name: info.title for name, info in DATASETS.items()}
         st.segmented_control(
             "Data set", sorted(names, reverse=True), key=DATASET, format_func=names.__getitem__, default="shapes",
             required=True,
@@ -119,7 +121,7 @@ def form_fields(kind: str) -> None:
     if kind == "train_images":
         st.checkbox("with and without augmentation (flip and shift)", value=True, key=AUGMENT)
     else:
-        default_images, _ = TRAIN_IMAGE_COUNTS[dataset, "validation"]
+        default_images = DATASETS[dataset].usual_train_images("validation")
         st.number_input("Training images", value=None, key=IMAGES, step=100, placeholder=f"{default_images:,}")
     st.number_input("Epochs", value=Experiment().epochs, key=EPOCHS, step=1)
     st.number_input("Seeds", value=1, key=SEEDS, step=1, help="From 3 on, intervals say what chance of the seed does.")

@@ -94,8 +94,8 @@ def stop_button(sweep: Sweep) -> None:
 def start_panel(sweep: Sweep, status: SweepStatus) -> None:
     """The button that asks for the missing trainings; where their pictures are missing, the way to get them."""
     if not data.is_dataset_available(sweep.base.dataset):
-        st.write(f"The {len(status.missing)} missing trainings need CIFAR-10.")
-        download_panel.download_panel()
+        st.write(f"The {len(status.missing)} missing trainings need {sweep.base.dataset_info.title}.")
+        download_panel.missing_dataset(sweep.base.dataset_info)
         return
     if not class_code.require_class_code():
         return

@@ -88,7 +88,8 @@ def noise_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
     run = point.first.run
     history, stop = cache.history(run), early_stopping(cache.history(run))
     result = label_noise_result(history, run.experiment.train_eval_images)
-    st.markdown(sentences.describe_label_noise(result))
+    described = sentences.describe_label_noise(result, run.dataset_info.class_count)
+    st.markdown(described)
     if stop:
         st.markdown(sentences.describe_early_stopping(stop, run.experiment.validation_images))
     st.html(palette.label_noise_legend_html())
@@ -96,7 +97,7 @@ def noise_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
     with left:
         st.markdown("**Accuracy over the epochs**; the line marks the highest validation accuracy")
         spec = sweep_charts.label_noise_chart(history, run.experiment.epochs, stop)
-        st.vega_lite_chart(spec=spec, alt=sentences.describe_label_noise(result), key="noise curves")
+        st.vega_lite_chart(spec=spec, alt=described, key="noise curves")
     with right:
         st.markdown("**After the last epoch**, by the share of replaced labels")
         levels = {
@@ -106,6 +107,7 @@ def noise_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
             for one in results
         }
         words = " ".join(
-            f"{percent(share)} replaced: {sentences.describe_label_noise(level)}" for share, level in levels.items()
+            f"{percent(share)} replaced: {sentences.describe_label_noise(level, run.dataset_info.class_count)}"
+            for share, level in levels.items()
         )
         st.vega_lite_chart(spec=sweep_charts.label_noise_levels_chart(levels), alt=words, key="noise levels")

@@ -4,20 +4,23 @@ from typing import Any
 
 import streamlit as st
 
-from cnnlab import formatting
+from cnnlab import data
+from cnnlab.data import DatasetMissing
+from cnnlab.datasets import DATASETS
 from cnnlab.experiment import (
     AUGMENTATIONS,
     OPTIMIZERS,
     PRECISIONS,
-    TRAIN_IMAGE_COUNTS,
     Experiment,
     ExperimentError,
     format_decimal,
 )
+from cnnlab.jobs import picture_uploads
 from cnnlab.jobs.precision import bfloat16_hint
+from cnnlab.pages.train import own_pictures
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.ui import control_locks, selected_network
+from cnnlab.ui import app_shell, control_locks, selected_network
 from cnnlab.ui.augmentation_preview import augmentation_preview
 from cnnlab.ui.state import session_key
 
@@ -59,9 +62,25 @@ def experiment_form(experiment: Experiment) -> None:
 
 def dataset_field(locked: bool) -> None:
     """The control of the data set."""
-    names = formatting.DATASET_NAMES
+    with st.container(gap="xsmall"):
+        dataset_menu(locked)
+        if not locked:
+            own_pictures.own_pictures_popover()
+
+
+def dataset_menu(locked: bool) -> None:
+    """The built-in data sets beside each other; a menu where there are own ones, which may be many."""
+    shown = selected_network.selected_experiment() or Experiment()
+    own = picture_uploads.visible_datasets(app_shell.current_person(), app_shell.is_teacher())
+    titles = {info.name: info.title for info in (*DATASETS.values(), *own, shown.dataset_info)}
+    if len(titles) > len(DATASETS):
+        st.selectbox(
+            "Data set", list(titles), key=DATASET, format_func=titles.__getitem__, on_change=on_change_dataset,
+            disabled=locked,
+        )  # fmt: skip
+        return
     st.segmented_control(
-        "Data set", list(names), key=DATASET, format_func=names.__getitem__, required=True, width="stretch",
+        "Data set", list(titles), key=DATASET, format_func=titles.__getitem__, required=True, width="stretch",
         on_change=on_change_dataset, disabled=locked,
     )  # fmt: skip
 
@@ -171,7 +190,7 @@ def fill_form(experiment: Experiment) -> None:
     shown: dict[str, Any] = experiment.to_dict()
     if REGULARIZERS[experiment.regularizer].strength is None:
         shown["strength"] = None
-    if experiment.train_images == TRAIN_IMAGE_COUNTS[experiment.dataset, experiment.split][0]:
+    if experiment.train_images == experiment.dataset_info.usual_train_images(experiment.split):
         shown["train_images"] = None
     st.session_state.update({f"f_{name}": value for name, value in shown.items()})
     st.session_state[SESSION_FORM_KEY] = experiment.key
@@ -196,8 +215,10 @@ def on_change() -> None:
     if REGULARIZERS[fields["regularizer"]].strength is None:
         fields["strength"] = None
     try:
+        same = fields["dataset"] == before.dataset
+        fields |= before.dataset_fields if same else data.dataset_fields(fields["dataset"])
         experiment = Experiment.from_dict(fields)
-    except ExperimentError as error:
+    except (ExperimentError, DatasetMissing) as error:
         st.session_state[SESSION_FORM_ERROR] = str(error)
         return
     st.session_state[SESSION_FORM_KEY] = None

@@ -121,7 +121,9 @@ def label_noise_curves(experiment: Experiment, history: History) -> None:
         return
     stop = early_stopping(evaluated)
     result = label_noise_result(evaluated, experiment.train_eval_images)
-    st.markdown(f"**Clean and changed labels**. {sweeps.describe_label_noise(result)}")
+    st.markdown(
+        f"**Clean and changed labels**. {sweeps.describe_label_noise(result, experiment.dataset_info.class_count)}"
+    )
     st.html(palette.label_noise_legend_html())
     st.vega_lite_chart(
         spec=sweep_charts.label_noise_chart(evaluated, experiment.epochs, stop),

@@ -35,7 +35,8 @@ def feature_maps_html(name: str, epoch: int, moment: int, _run: Run) -> str:
     pictures = image_source.load_image_set(_run.experiment.dataset)
     image = image_source.select_image(pictures.image_name(0), pictures)
     context = InspectContext(run=_run, epoch=epoch, selected_image=image)
-    figures = [figure_html("input", upscaled_png(image.pixels, 1), f"{context.classes[image.true_class or 0]}", "")]
+    name = pictures.classes[image.true_class or 0]
+    figures = [figure_html("input", upscaled_png(image.pixels, 1), name, "")]
     for conv in context.convolution_names:
         maps = context.activations[context.relu_name(conv)][0]
         grid = render_feature_maps(maps, "map")

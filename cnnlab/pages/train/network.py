@@ -4,8 +4,10 @@ import numpy as np
 import streamlit as st
 
 from cnnlab.array_types import PixelArray
+from cnnlab.data import is_dataset_available
 from cnnlab.data.samples import sample_images
 from cnnlab.data.shape_drawing import generate
+from cnnlab.datasets import is_own_dataset
 from cnnlab.experiment import Experiment
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.models.numpy_forward import Activations, compute_activations
@@ -36,8 +38,15 @@ def sample_activations(experiment: Experiment) -> Activations | None:
     return compute_activations(network_layers(experiment), weights, sample_image(experiment.dataset)[None])
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
 def sample_image(dataset: str) -> PixelArray:
-    """An image of the data set, uint8 (32, 32, 3), that is there on every machine."""
+    """An image of the data set, uint8 (32, 32, 3); a sample of CIFAR-10 where one's own pictures are missing."""
+    if is_own_dataset(dataset) and is_dataset_available(dataset):
+        return np.asarray(cache.dataset(dataset).x_test[0])
+    return _shipped_image(dataset)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _shipped_image(dataset: str) -> PixelArray:
+    """An image that is there on every machine."""
     images = generate(1)[0] if dataset == "shapes" else sample_images()[0]
     return np.asarray(images[0])

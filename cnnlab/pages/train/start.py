@@ -28,7 +28,7 @@ def start_panel(experiment: Experiment) -> None:
             icon=":material/category:",
         )
         st.caption(f"Ten kinds of shapes, generated on this server: {expected_duration(instead)}.")
-        download_panel.download_panel()
+        download_panel.missing_dataset(experiment.dataset_info)
         return
     if not class_code.require_class_code():
         return
@@ -102,7 +102,7 @@ def damaged_panel(run: Run) -> None:
 def train_again_button(run: Run) -> None:
     """The button that trains a damaged run again; where its images are missing, how to get them."""
     if not data.is_dataset_available(run.experiment.dataset):
-        download_panel.download_panel()
+        download_panel.missing_dataset(run.dataset_info)
         return
     st.button(
         f"Train it again: {expected_duration(run.experiment)}",

@@ -8,11 +8,11 @@ import streamlit as st
 
 from cnnlab import data
 from cnnlab.array_types import PixelArray
-from cnnlab.data import cifar10, samples, shapes
+from cnnlab.data import samples
 from cnnlab.data.shape_drawing import generate
+from cnnlab.datasets import DATASETS, DatasetInfo
 from cnnlab.experiment import Experiment
 from cnnlab.formatting import percent
-from cnnlab.models.architecture import CLASS_COUNT
 from cnnlab.pages.train.requested_experiment import on_set_experiment
 from cnnlab.rendering.color_scale import upscaled_png
 from cnnlab.rendering.markdown import escape_markdown
@@ -90,22 +90,23 @@ def best_model() -> ReportModel:
     return max(tested, key=lambda model: model.validation_accuracy)
 
 
-def samples_html(title: str, images: PixelArray, names: tuple[str, ...]) -> str:
+def samples_html(info: DatasetInfo, images: PixelArray, names: tuple[str, ...]) -> str:
     """One image of each class with the name of the class; `images` uint8 (n, 32, 32, 3)."""
     figures = "".join(
         f'<figure><img src="data:image/png;base64,{b64encode(upscaled_png(image, 1)).decode()}" alt="">'
         f"<figcaption>{escape(name)}</figcaption></figure>"
         for image, name in zip(images, names, strict=True)
     )
-    count = f"{len(names)} of its {CLASS_COUNT} classes" if len(names) < CLASS_COUNT else "ten classes"
-    return f"<b>{escape(title)}</b>: {count}<div class='samples'>{figures}</div>"
+    classes = info.class_count
+    count = f"{len(names)} of its {classes} classes" if len(names) < classes else "ten classes"
+    return f"<b>{escape(info.title)}</b>: {count}<div class='samples'>{figures}</div>"
 
 
 @st.cache_data(max_entries=1, show_spinner=False)
 def shapes_html() -> str:
     """One generated image of each class of Shapes."""
     images, labels = generate(SAMPLE_COUNT, SAMPLE_SEED)
-    return samples_html("Shapes", *first_of_each_class(images, labels, shapes.CLASSES))
+    return samples_html(DATASETS["shapes"], *first_of_each_class(images, labels, DATASETS["shapes"].classes))
 
 
 @st.cache_data(max_entries=2, show_spinner=False)
@@ -115,7 +116,7 @@ def cifar10_html(is_available: bool) -> str:
     if is_available:
         dataset = cache.dataset("cifar10")
         images, labels = dataset.x_test[:200], dataset.y_test[:200]
-    return samples_html("CIFAR-10", *first_of_each_class(images, labels, cifar10.CLASSES))
+    return samples_html(DATASETS["cifar10"], *first_of_each_class(images, labels, DATASETS["cifar10"].classes))
 
 
 def first_of_each_class(
