@@ -22,7 +22,7 @@ from cnnlab.comparison import (
     compare,
 )
 from cnnlab.regularizers import REGULARIZERS
-from cnnlab.report import ModelResults, ReportRow
+from cnnlab.report import ModelResults, ReportRow, report_results
 from cnnlab.report_models import REPORT
 
 AGREEMENT_TOLERANCE = 0.02  # validation and test agree where the interval of their difference lies within two points
@@ -51,12 +51,16 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True)
 class Judgment:
-    """The verdict by one measure, and the comparisons that it is based on, each with its finding where it has one."""
+    """The verdict by one measure, and the comparisons that it is based on.
+
+    Of a claim with several: `findings`, and `p_values` adjusted by Holm (None without a test), one a comparison.
+    """
 
     measure: str
     verdict: Verdict
     comparisons: tuple[Comparison, ...]
     findings: tuple[Finding, ...] = ()
+    p_values: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def judge(measure: str, comparisons: Sequence[Comparison]) -> Judgment:
         verdict = Verdict.HOLDS
     else:
         verdict = Verdict.MOSTLY
-    return Judgment(measure, verdict, tuple(comparisons), findings)
+    return Judgment(measure, verdict, tuple(comparisons), findings, tuple(one.p_value for one in adjusted))
 
 
 def _finding(adjusted: Estimate, is_steady: bool) -> Finding:
@@ -188,7 +192,7 @@ AGREEMENT_CLAIM = "validation and test agree for model 7 (3-conv, dropout)"
 def check_claims(table: Sequence[ReportRow]) -> list[ClaimResult]:
     """The report's four conclusions, judged on its own figures and on ours."""
     ours: Results = {row.model.name: row.by_seed for row in table}
-    report: Results = {row.model.name: {0: row.report} for row in table}
+    report: Results = {name: {0: report_results(model)} for name, model in REPORT.items()}
     return [*(claim.check(ours, report) for claim in CLAIMS), check_agreement(ours, report)]
 
 
@@ -213,8 +217,8 @@ def check_agreement(ours: Results, report: Results) -> ClaimResult:
 
 def _judge_agreement(validated: Mapping[int, ModelResults], tested: Mapping[int, float], measure: str) -> Judgment:
     """The mean difference over the seeds, with an interval over images, since all seeds use the same images."""
-    images = REPORT["3conv-dropout"].experiment.validation_images
     seeds = tuple(sorted(tested))
+    images = validated[seeds[0]].images.validation
     validation = sum(validated[seed].validation for seed in seeds) / len(seeds)
     test = sum(tested[seed] for seed in seeds) / len(seeds)
     estimate = unpaired_difference(validation, images, test, images)

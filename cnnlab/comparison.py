@@ -5,20 +5,18 @@ With at least MIN_SEEDS seeds of both networks the interval is over seeds. With 
 `analysis.statistics`.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cnnlab.analysis.statistics import (
     Estimate,
+    gap_difference,
     generalization_gap,
     paired_difference,
     seed_difference,
     unpaired_difference,
 )
-from cnnlab.analysis.statistics.distributions import normal_quantile, two_sided_normal_p
 from cnnlab.report import LAST_EPOCHS, ModelResults
-from cnnlab.report_models import REPORT
 
 MIN_SEEDS = 3  # from so many common seeds on, the interval is over seeds
 MIN_AGREEING_EPOCHS = 9  # of the last ten: by chance nine or ten signs agree with probability 2 %
@@ -55,58 +53,40 @@ class Comparison:
 class Measure:
     """A number that describes a network, and the difference of two networks with its interval over images.
 
-    `difference(a, b, name_a, name_b)` is a - b. `restate` maps a model's results to those that `value` is read from.
+    `difference(a, b)` is a - b. `restate` maps a model's results to those that `value` is read from.
     """
 
     name: str
     value: Callable[[ModelResults], float]
-    difference: Callable[[ModelResults, ModelResults, str, str], Estimate]
+    difference: Callable[[ModelResults, ModelResults], Estimate]
     restate: Callable[[ModelResults], ModelResults] = lambda results: results
 
 
-def accuracy_difference(first: ModelResults, second: ModelResults, name: str, other: str) -> Estimate:
+def accuracy_difference(first: ModelResults, second: ModelResults) -> Estimate:
     """The difference of two validation accuracies: paired by image where the predictions are known."""
     if first.correct is not None and second.correct is not None:
         return paired_difference(first.correct, second.correct)
-    images = REPORT[name].experiment.validation_images
-    return unpaired_difference(first.validation, images, second.validation, images)
+    return unpaired_difference(first.validation, first.images.validation, second.validation, second.images.validation)
 
 
-def inference_gap_difference(first: ModelResults, second: ModelResults, name: str, other: str) -> Estimate:
+def inference_gap_difference(first: ModelResults, second: ModelResults) -> Estimate:
     """The difference of two gaps with the training accuracy in inference mode."""
-    return _gap_difference(gap_estimate(first, name, reported=False), gap_estimate(second, other, reported=False))
+    return gap_difference(gap_estimate(first, reported=False), gap_estimate(second, reported=False))
 
 
-def reported_gap_difference(first: ModelResults, second: ModelResults, name: str, other: str) -> Estimate:
+def reported_gap_difference(first: ModelResults, second: ModelResults) -> Estimate:
     """The difference of two gaps with Keras's training accuracy: a running mean over all training images."""
-    return _gap_difference(gap_estimate(first, name, reported=True), gap_estimate(second, other, reported=True))
+    return gap_difference(gap_estimate(first, reported=True), gap_estimate(second, reported=True))
 
 
-def gap_estimate(results: ModelResults, name: str, reported: bool) -> Estimate:
-    """The gap of one run of model `name`, with the training accuracy as Keras reports it or in inference mode."""
-    experiment = REPORT[name].experiment
+def gap_estimate(results: ModelResults, reported: bool) -> Estimate:
+    """The gap of one run, with the training accuracy as Keras reports it or in inference mode."""
+    counts = results.images
     if reported or results.train_eval is None:
-        train, images = results.train, int(experiment.train_images or 0)
+        train, images = results.train, counts.training
     else:
-        train, images = results.train_eval, experiment.train_eval_images
-    return generalization_gap(train, images, results.validation, experiment.validation_images)
-
-
-def _gap_difference(first: Estimate, second: Estimate) -> Estimate:
-    """The difference of two gaps as if measured on different images; conservative where the images are the same."""
-    value = first.value - second.value
-    low = value - math.hypot(first.value - first.low, second.high - second.value)
-    high = value + math.hypot(first.high - first.value, second.value - second.low)
-    error = (high - low) / (2 * normal_quantile(0.975))
-    return Estimate(
-        value=value,
-        low=low,
-        high=high,
-        n=first.n,
-        chance="images",
-        method="newcombe",
-        p_value=two_sided_normal_p(value / error),
-    )
+        train, images = results.train_eval, counts.evaluated
+    return generalization_gap(train, images, results.validation, counts.validation)
 
 
 ACCURACY = Measure("validation accuracy", lambda results: results.validation, accuracy_difference)
@@ -137,7 +117,7 @@ def compare(name: str, other: str, measure: Measure, results: Results) -> Compar
     if len(seeds) >= MIN_SEEDS:
         estimate = seed_difference(first, second)
     else:
-        estimate = measure.difference(ours[first_seed], others[first_seed], name, other)
+        estimate = measure.difference(ours[first_seed], others[first_seed])
     positive = estimate.value > 0
     pairs = list(zip(ours[first_seed].recent_epochs, others[first_seed].recent_epochs, strict=False))
     return Comparison(

@@ -1,6 +1,9 @@
 """Numbers, durations and dates as text."""
 
+import csv
+import io
 import math
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 ORDINAL_SUFFIXES = {1: "st", 2: "nd", 3: "rd"}
@@ -47,8 +50,8 @@ def ordinal(number: int) -> str:
 
 
 def queue_position(place: int) -> str:
-    """'next in line', '2nd in line'."""
-    return "next in line" if place == 1 else f"{ordinal(place)} in line"
+    """'next in the queue', '2nd in the queue'."""
+    return "next in the queue" if place == 1 else f"{ordinal(place)} in the queue"
 
 
 def duration(seconds: float) -> str:
@@ -65,6 +68,13 @@ def exact_duration(seconds: float) -> str:
     """142 as '2 min 22 s'."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """These rows as the text of a CSV file."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def format_date(iso: str | None) -> str:

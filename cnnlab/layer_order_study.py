@@ -88,8 +88,8 @@ def train_case(
 
 
 def comparison_table(epochs: int, precision: str) -> str:
-    """The comparison in Markdown: the accuracies of each position, and their distance from the report's two figures."""
-    lines = ["| network | place | training | validation | away from the report |", "| --- | --- | --- | --- | --- |"]
+    """The comparison in Markdown: the accuracies of each position, and the sum of their distances from the report's."""
+    lines = ["| network | place | training | validation | both differences |", "| --- | --- | ---: | ---: | ---: |"]
     for name, layer_order in STUDY_CASES:
         position, report = layer_position(name, layer_order).replace("_", " "), REPORT[name]
         run = find_case_run(name, layer_order, epochs, precision)

@@ -1,6 +1,6 @@
 """What the stored predictions of the report's eight networks say together: agreement, their average, temperature.
 
-All figures are on the 10,000 test images, which no network was trained or chosen on.
+All figures are on the test images, which no network was trained or chosen on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from cnnlab.analysis.statistics import (
     paired_difference,
     temperature_scaling,
 )
-from cnnlab.report_models import REPORT
+from cnnlab.report_models import REPORT, models_on
 from cnnlab.storage.runs import DamagedRun, Run
 
 TEMPERATURE_MODELS = ("3conv-none", "3conv-dropout")
@@ -71,12 +71,12 @@ class PredictionResults:
     set_sizes: tuple[SetSizeResult, ...]
 
 
-def prediction_results(known: Sequence[Run]) -> PredictionResults:
-    """The results from the finished runs of the report's models among `known`, further seeds included.
+def prediction_results(known: Sequence[Run], dataset: str = "cifar10") -> PredictionResults:
+    """The results from the finished runs of the report's models on this data set among `known`, all seeds included.
 
     A run whose predictions are missing or damaged is left out, and so is one on other images than the first.
     """
-    stored = load_predictions(known)
+    stored = load_predictions(known, dataset)
     test = {name: by_seed[seed]["test"] for name, by_seed in stored.items() for seed in (REPORT[name].experiment.seed,)
             if seed in by_seed and not name.startswith("final")}  # fmt: skip
     labels = next(
@@ -92,11 +92,11 @@ def prediction_results(known: Sequence[Run]) -> PredictionResults:
     )
 
 
-def load_predictions(known: Sequence[Run]) -> dict[str, dict[int, dict[str, Logits]]]:
+def load_predictions(known: Sequence[Run], dataset: str = "cifar10") -> dict[str, dict[int, dict[str, Logits]]]:
     """The stored logits and labels by model and seed, in the report's order."""
     found: dict[str, dict[int, dict[str, Logits]]] = {}
     labels: Logits | None = None
-    for name, model in REPORT.items():
+    for name, model in models_on(dataset).items():
         series = {**model.experiment.to_dict(), "seed": None}
         for run in known:
             if {**run.experiment.to_dict(), "seed": None} != series or run.state != "done":

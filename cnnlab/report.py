@@ -7,12 +7,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnlab.array_types import History
-from cnnlab.report_models import REPORT, ReportModel
+from cnnlab.experiment import Experiment
+from cnnlab.report_models import REPORT, ReportModel, models_on
 from cnnlab.storage import runs
 from cnnlab.storage.runs import REESTIMATED, DamagedRun, Run
 from cnnlab.storage.series import Series, find_series
 
 LAST_EPOCHS = 10
+
+
+@dataclass(frozen=True)
+class ImageCounts:
+    """How many images accuracies are measured on; by default as for the report's eight.
+
+    `training`: all that Keras's training accuracy averages over; `evaluated`: the training images that are evaluated in
+    inference mode; `validation`: the validation images, or the test images of the split "test".
+    """
+
+    training: int = 40_000
+    evaluated: int = 5_000
+    validation: int = 10_000
 
 
 @dataclass(frozen=True)
@@ -25,7 +39,8 @@ class ModelResults:
     is the highest minus the lowest validation accuracy of the last LAST_EPOCHS epochs, `recent_epochs` the accuracies
     after each of them; `correct`, bool (n,), are the validation images that are classified correctly.
     `reestimated_train` and `reestimated_validation` are the accuracies in inference mode with batch normalization's
-    mean and variance re-estimated from training images; None where not computed.
+    mean and variance re-estimated from training images; None where not computed. `images` counts what they are
+    measured on.
     """
 
     train: float
@@ -38,6 +53,7 @@ class ModelResults:
     recent_range: float | None = None
     reestimated_train: float | None = None
     reestimated_validation: float | None = None
+    images: ImageCounts = ImageCounts()
     correct: NDArray[np.bool_] | None = field(default=None, compare=False, repr=False)
     recent_epochs: "tuple[ModelResults, ...]" = field(default=(), compare=False, repr=False)
 
@@ -93,6 +109,11 @@ class ReportRow:
         return f"{self.model.experiment.depth}-conv, {self.model.experiment.regularizer_title}"
 
 
+def image_counts(experiment: Experiment) -> ImageCounts:
+    """How many images the accuracies of this experiment are measured on."""
+    return ImageCounts(int(experiment.train_images or 0), experiment.train_eval_images, experiment.validation_images)
+
+
 def run_results(run: Run) -> ModelResults:
     """The figures of a finished run."""
     history, record, reestimated = run.history(), run.record, reestimated_accuracies(run)
@@ -108,6 +129,7 @@ def run_results(run: Run) -> ModelResults:
         recent_epochs=tuple(epochs),
         reestimated_train=reestimated.get("train_eval_accuracy"),
         reestimated_validation=reestimated.get("val_accuracy"),
+        images=image_counts(run.experiment),
     )
 
 
@@ -144,13 +166,17 @@ def correct_predictions(run: Run) -> NDArray[np.bool_] | None:
 def report_results(model: ReportModel) -> ModelResults:
     """The report's results; it states one training and one validation accuracy per model."""
     train, validation = model.train_accuracy, model.validation_accuracy
-    return ModelResults(train, train, validation, validation, model.seconds)
+    images = image_counts(REPORT[model.name].experiment)
+    return ModelResults(train, train, validation, validation, model.seconds, images=images)
 
 
-def report_rows() -> list[ReportRow]:
-    """The ten models in the report's order, with every seed of theirs that was trained on the same data."""
+def report_rows(dataset: str = "cifar10") -> list[ReportRow]:
+    """The models in the report's order, with every seed of theirs that was trained on the same data.
+
+    All ten on the report's CIFAR-10, the eight with a validation set on another data set.
+    """
     known = [*runs.list_runs(), *runs.shipped_seeds()]
-    return [report_row(model, find_series(model.experiment, known)) for model in REPORT.values()]
+    return [report_row(model, find_series(model.experiment, known)) for model in models_on(dataset).values()]
 
 
 def report_row(model: ReportModel, series: Series) -> ReportRow:

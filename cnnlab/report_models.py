@@ -1,6 +1,6 @@
 """`REPORT`: the ten experiments of the lab report by name, with the results that the report states."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cnnlab.experiment import Experiment
 
@@ -24,6 +24,11 @@ class ReportModel:
     def gap(self) -> float:
         """The generalization gap: training minus validation accuracy, as printed in the report."""
         return self.train_accuracy - self.validation_accuracy
+
+    @property
+    def is_in_report(self) -> bool:
+        """Whether the results are those of this experiment: not where it is trained on another data set."""
+        return self.experiment.dataset == REPORT[self.name].experiment.dataset
 
 
 def _report_model(
@@ -56,6 +61,20 @@ REPORT: dict[str, ReportModel] = {
         _report_model("final 2", 3, "batchnorm", 0.9466, 0.7353, 175),
     )
 }
+
+
+def models_on(dataset: str) -> dict[str, ReportModel]:
+    """The report's models by name, trained on this data set: on another than CIFAR-10 the eight with a validation set.
+
+    With all training images of that data set; the results stay those of the report, on CIFAR-10.
+    """
+    if dataset == Experiment().dataset:
+        return REPORT
+    return {
+        name: replace(model, experiment=replace(model.experiment, dataset=dataset, train_images=None))
+        for name, model in REPORT.items()
+        if model.experiment.split == "validation"
+    }
 
 
 def shipped_name(experiment: Experiment) -> str | None:

@@ -9,7 +9,7 @@ import numpy as np
 from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.foreground import TrainingTask, train_all
-from cnnlab.report_models import REPORT
+from cnnlab.report_models import REPORT, models_on
 from cnnlab.storage import compression, files, runs
 from cnnlab.storage.background_process import cnnlab_command
 from cnnlab.storage.runs import Run
@@ -38,9 +38,14 @@ def series_experiments(names: Iterable[str], seeds: int, dataset: str = "cifar10
 
     On CIFAR-10 without seed 0, which the report's own models are. Seed by seed, so that each seed becomes whole early.
     """
-    models = [REPORT[name].experiment for name in names if REPORT[name].experiment.split == "validation"]
+    wanted = set(names)
+    models = [
+        model.experiment
+        for name, model in models_on(dataset).items()
+        if name in wanted and model.experiment.split == "validation"
+    ]
     return [
-        replace(model, dataset=dataset, train_images=None, seed=seed)
+        replace(model, seed=seed)
         for seed in range(seeds)
         for model in models
         if dataset != "cifar10" or seed != model.seed

@@ -20,7 +20,7 @@ from cnnlab.comparison import (
     gap_estimate,
 )
 from cnnlab.report import ReportRow
-from cnnlab.report_models import REPORT, ReportModel
+from cnnlab.report_models import ReportModel
 
 
 @dataclass(frozen=True)
@@ -90,17 +90,17 @@ def model_variants(row: ReportRow, measured: Results) -> list[tuple[ReportModel,
     return variants + ([(row.model, {**measured, row.model.name: reestimated}, True)] if reestimated else [])
 
 
-def plain_model(model: ReportModel) -> ReportModel:
-    """The model of the same depth without a regularizer."""
-    return REPORT[f"{model.experiment.depth}conv-none"]
+def plain_model(model: ReportModel) -> str:
+    """The name of the model of the same depth without a regularizer."""
+    return f"{model.experiment.depth}conv-none"
 
 
 def difference_from_plain(model: ReportModel, measure: Measure, results: Results) -> Comparison | None:
     """This model minus the plain one of its depth, None for the plain one and where they share no seed."""
     plain = plain_model(model)
-    if plain == model or not set(results[model.name]) & set(results.get(plain.name, {})):
+    if plain == model.name or not set(results[model.name]) & set(results.get(plain, {})):
         return None
-    return compare(model.name, plain.name, measure, results)
+    return compare(model.name, plain, measure, results)
 
 
 def beyond_chance(comparisons: Sequence[Comparison | None]) -> list[bool]:
@@ -123,4 +123,4 @@ def mean_gap(model: ReportModel, results: Results, measure: Measure = INFERENCE_
     figures = {seed: measure.value(one) for seed, one in results[model.name].items()}
     if len(figures) >= MIN_SEEDS:
         return seed_mean(figures)
-    return gap_estimate(results[model.name][min(figures)], model.name, reported=measure is REPORTED_GAP)
+    return gap_estimate(results[model.name][min(figures)], reported=measure is REPORTED_GAP)

@@ -83,6 +83,21 @@ def test_wrong_tries_of_all_sessions_lock_the_right_key_too_also_after_a_restart
     assert refused("wrong again") == "That is not the teacher's key."  # counted from the start again
 
 
+def test_a_browser_is_a_teachers_for_twelve_hours_and_until_the_key_changes(clock: Clock, home: Path) -> None:
+    queue = Queue()
+    check_teacher_key(queue, KEY, BROWSER)
+    refused("wrong horse battery")
+    clock.now += 12 * 3600 - 1
+    assert access_keys.remembered_teacher_key(queue, BROWSER) == KEY
+    assert access_keys.remembered_teacher_key(queue, "eve") == ""
+    allow(teacher_key="another long key")
+    assert access_keys.remembered_teacher_key(queue, BROWSER) == ""
+    allow(teacher_key=KEY)
+    clock.now += 2
+    assert access_keys.remembered_teacher_key(queue, BROWSER) == ""
+    assert KEY.encode() not in b"".join(path.read_bytes() for path in home.glob("jobs.sqlite*"))
+
+
 def test_the_pause_doubles_up_to_the_longest() -> None:
     assert [TEACHER_KEY.pause(wrong) for wrong in (0, 4, 5, 6, 7, 14, 15, 10_000)] == [0, 0, 1, 2, 4, 512, 900, 900]
 

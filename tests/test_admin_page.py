@@ -1,6 +1,7 @@
 """The teacher's page, signing in, and who is watching: what a teacher sees and may do, and what nobody else does."""
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +21,9 @@ from cnnlab.jobs import dispatcher_process
 from cnnlab.jobs.job import Job
 from cnnlab.jobs.queue import Queue
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.storage import files, process_lock, run_retention
+from cnnlab.storage import files, presence_files, process_lock, run_retention
 from cnnlab.ui import app_shell, auth, presence
+from cnnlab.ui.selection import experiment_params
 
 KEY = "correct horse battery"
 LEARNED = history([0.1, 0.4, 0.6], [0.1, 0.4, 0.5])
@@ -110,6 +112,17 @@ def test_a_wrong_key_opens_nothing_and_the_right_one_does(training: Job) -> None
 
 
 @pytest.mark.slow
+def test_the_key_is_typed_once_and_lasts_over_a_reload_until_it_is_given_back(training: Job) -> None:
+    app = opened()
+    app.text_input[0].set_value(KEY)
+    button(app, "Open").click().run()
+    again = opened()
+    assert "bob" in text(again)
+    button(again, "Leave Admin on this computer").click().run()
+    assert "bob" not in text(again) and "bob" not in text(opened())
+
+
+@pytest.mark.slow
 def test_the_page_stands_in_no_menu_and_a_teacher_finds_a_link_to_it(teacher: None) -> None:
     app = AppTest.from_file(str(settings.REPOSITORY / "cnnlab" / "pages" / "entrypoint.py"), default_timeout=60).run()
     assert not app.exception
@@ -176,6 +189,23 @@ def test_what_failed_stands_there_with_its_reason_and_is_asked_for_again(teacher
 
 
 @pytest.mark.slow
+def test_what_is_done_stands_there_with_result_owner_and_link(teacher: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    links: list[tuple[str, str, dict[str, str]]] = []
+    monkeypatch.setattr(app_shell, "page_link", lambda page, label, words, icon="": links.append((page, label, words)))
+    done, waiting = shapes(6), shapes(7)
+    job = Queue().submit(done, "bob")
+    Queue().claim()
+    write(settings.runs_dir() / done.key, done, LEARNED, final=LEARNED[-1])
+    Queue().finish(job, "done")
+    Queue().submit(waiting, "ada")
+    app = opened()
+    assert not app.exception
+    assert f"**validation {100 * LEARNED[-1]['val_accuracy']:.1f} %**" in text(app) and "for `bob`" in text(app)
+    assert links == [("train", done.title, experiment_params(done))]
+    assert "Done 1 of 2" in text(app)
+
+
+@pytest.mark.slow
 def test_a_log_can_be_read(teacher: None, training: Job) -> None:
     app = opened()
     app.selectbox[0].select_index(1).run()
@@ -217,6 +247,21 @@ def test_a_tab_that_does_not_ask_any_more_is_forgotten(monkeypatch: pytest.Monke
     presence.tab_views()["gone"] = presence.TabView("train", (), time.monotonic() - presence.PRESENCE_SECONDS - 1)
     presence.tab_views()["here"] = presence.TabView("train", (), time.monotonic())
     assert presence.count_tabs() == 1
+
+
+def test_tabs_of_all_web_processes_are_added_up_until_one_ends(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    presence.tab_views().clear()
+    presence.tab_views()["here"] = presence.TabView("train", (), time.monotonic())
+    monkeypatch.setattr(presence_files, "PROCESS", "another")
+    presence_files.write_views(3, {("train", ""): 2, ("compare", ""): 1})
+    (home / "presence" / "broken.json").write_text("{")
+    monkeypatch.setattr(presence_files, "PROCESS", "this")
+    assert presence.count_tabs() == 4
+    assert presence.count_views() == {("train", ""): 3, ("compare", ""): 1}
+    long_ago = time.time() - presence_files.FRESH_SECONDS - 1
+    os.utime(home / "presence" / "another.json", (long_ago, long_ago))
+    assert presence.count_tabs() == 1
+    assert not (home / "presence" / "another.json").exists()
 
 
 # -- signing in ------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from cnnlab.data.augmentation import MAX_SHIFT, augment, draw_transforms
 from cnnlab.data.label_noise import noisy_labels
 from cnnlab.experiment import Experiment
 from cnnlab.storage import runs
+from cnnlab.ui.augmentation_preview import augmented_variants
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (200, 32, 32, 3), dtype=np.uint8)
 
@@ -52,6 +53,14 @@ def test_seed_and_epoch_alone_decide_what_an_image_becomes():
 
 
 @pytest.mark.slow
+def test_the_pictures_on_train_are_those_of_the_first_image_in_the_first_epochs():
+    image = np.random.default_rng(0).integers(256, size=(32, 32, 3), dtype=np.uint8)
+    shown = augmented_variants(image, Experiment(dataset="shapes", train_images=500, seed=3))
+    for epoch, variant in enumerate(shown, start=1):
+        training_set = np.broadcast_to(image, (500, 32, 32, 3))
+        np.testing.assert_array_equal(variant, augment(training_set, draw_transforms(500, 3, epoch))[0])
+
+
 def test_the_pipeline_of_tensorflow_augments_as_numpy_does():
     from cnnlab.training.input_pipeline import InputPipeline, NumpyBatches
 

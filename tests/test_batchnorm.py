@@ -11,6 +11,7 @@ from cnnlab import data
 from cnnlab.analysis import batchnorm, metrics
 from cnnlab.cli import main
 from cnnlab.experiment import Experiment
+from cnnlab.explanations import moving_averages
 from cnnlab.jobs import batchnorm_job
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import LayerOrder, layer_names, network_layers
@@ -268,6 +269,22 @@ def test_a_shipped_run_with_batch_normalization_has_both_accuracies_at_every_kep
     assert [row["epoch"] for row in written["epochs"]] == run.snapshot_epochs()
     assert (written["train_eval_images"], written["val_images"]) == (5_000, 10_000)
     assert name not in [pending.name for pending in batchnorm_job.pending_runs()]
+
+
+def test_both_accuracies_of_an_epoch_are_told_as_the_files_have_them():
+    run = runs.open_run("3conv-batchnorm")
+    lines = (run.path / "history.csv").read_text().splitlines()
+    moving = [float(dict(zip(lines[0].split(","), line.split(","), strict=True))["val_accuracy"]) for line in lines[1:]]
+    rows = json.loads((run.path / runs.REESTIMATED_FILE).read_text())["epochs"]
+    anew = {row["epoch"]: row["val_accuracy_reestimated"] for row in rows}
+    both = run.history(), run.reestimated_history()
+    told = moving_averages.describe_moving_averages(*both, 20, run.experiment)
+    assert f"**{100 * moving[20]:.1f} %** of the 10,000 validation images" in told
+    assert f"**{100 * anew[20]:.1f} %**" in told and f"{100 * (anew[20] - moving[20]):+.1f} points" in told
+    assert moving_averages.describe_moving_averages(*both, 17, run.experiment) == ""  # no weights were kept
+    changes = [100 * (anew[epoch] - moving[epoch]) for epoch in anew if epoch]
+    sentence = moving_averages.describe_differences(*both)
+    assert f"{min(changes):+.1f} points to {max(changes):+.1f} points" in sentence and "At the 7 epochs" in sentence
 
 
 @pytest.mark.cifar

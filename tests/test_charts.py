@@ -23,9 +23,10 @@ from cnnlab import settings
 from cnnlab.analysis import curve_summary
 from cnnlab.analysis.metrics import PairedOutcomes
 from cnnlab.experiment import REGULARIZERS, Experiment
-from cnnlab.explanations import curves
-from cnnlab.rendering import chart_export, chart_specs, charts, compare_charts, mistake_charts, palette
-from cnnlab.rendering.compare_charts import CostPoint, CurvePanel, RankedNetwork
+from cnnlab.explanations import curves, learning_verdict
+from cnnlab.rendering import chart_export, chart_specs, charts, compare_charts, cost_charts, mistake_charts, palette
+from cnnlab.rendering.compare_charts import CurvePanel, RankedNetwork
+from cnnlab.rendering.cost_charts import CostPoint
 from cnnlab.report_models import REPORT
 from cnnlab.storage import runs
 from cnnlab.ui import clickable_image
@@ -62,7 +63,7 @@ def compare_page_charts(named, colours):
         "overlay of gaps": compare_charts.overlay_chart(named, colours, 30, "gap"),
         "ranking": compare_charts.ranking_chart(networks),
         "gaps": compare_charts.ranking_chart(networks, points=True),
-        "cost": compare_charts.cost_chart(points, "seconds an epoch", ".0f"),
+        "cost": cost_charts.cost_chart(points, "seconds an epoch", ".0f"),
         "agreement": compare_charts.agreement_chart(["a", "b"], np.array([[1, 0.6], [0.6, 1]])),
     }
 
@@ -96,6 +97,9 @@ def look_inside_charts():
         "dots": with_columns("inspect_chart_specs.probability_dots", of="name share whole"),
         "histogram": with_columns("inspect_chart_specs.histogram", "weight", of="value count run color"),
         "probes": with_columns("inspect_chart_specs.probe_accuracies", of="name network accuracy low high"),
+        "moving averages": with_columns(
+            "inspect_chart_specs.moving_averages", ("a", "b"), 30, of="epoch statistics accuracy cursor"
+        ),
         "channels": with_columns("inspect_chart_specs.channel_ranges", of="place channel low middle high"),
         "image": clickable(False, False),
         "clickable image with a legend": clickable(True, True),
@@ -277,10 +281,39 @@ def test_the_lowest_loss_is_the_best_epoch_of_a_loss_curve():
     assert rows["epoch"][rows["kind"].index("best")] == 1
 
 
+def test_marks_of_equal_cost_and_their_labels_do_not_hide_each_other():
+    accuracies = {"none": 0.70, "l2": 0.701, "dropout": 0.75}
+    points = [
+        CostPoint(title=f"{d}-conv, {name}", regularizer=name, depth=d, cost=d, accuracy=a, low=a - 0.01, high=a + 0.01)
+        for d in (2, 3)
+        for name, a in accuracies.items()
+    ]
+    rows = table(cost_charts.cost_chart(points, "cost", ".0f"))
+    assert rows["cost"] == [2, 2, 2, 3, 3, 3] and rows["accuracy"] == [0.70, 0.701, 0.75] * 2
+    assert len(set(rows["place"])) == 6 and np.mean(rows["place"][:3]) == pytest.approx(2)
+    heights = rows["label_height"][:3]
+    assert heights[0] == 0.70 and heights[2] == 0.75 and heights[1] - heights[0] > 0.004  # a line of text
+    assert set(rows["label_place"]) == {min(rows["place"]), max(rows["place"])}
+
+
 def test_a_click_on_a_panel_names_its_network():
     spec = all_charts()["learning curves"]
     assert selections(spec)["pick"] == ["network"]
     assert set(table(spec)["network"]) == {"3conv-none", ""}
+
+
+def test_one_hover_shows_the_epoch_under_the_pointer_in_every_panel():
+    """The pointer selects an epoch, not a panel's point, and all panels listen to it."""
+    spec = all_charts()["learning curves"]
+    assert selections(spec)["epoch"] == ["epoch"]
+    listening = [layer for layer in spec["layer"] if layer.get("encoding", {}).get("opacity", {}).get("condition")]
+    assert {layer["encoding"]["opacity"]["condition"]["param"] for layer in listening} == {"epoch"}
+
+
+def test_the_overlay_has_its_axis_where_the_data_are_and_its_legend_beside_it():
+    spec = all_charts()["overlay"]
+    assert all(layer["encoding"]["y"]["scale"] == {"zero": False} for layer in spec["layer"])
+    assert all(layer["encoding"]["color"]["legend"] is None for layer in spec["layer"])  # the page draws it
 
 
 def test_a_gap_in_the_overlay_is_training_minus_validation_in_points():
@@ -365,7 +398,7 @@ def verdict(training, validation, experiment=DROPOUT, plain=None, reported=None)
     if reported is not None:
         history["accuracy"][-1] = reported
     of_plain = curve_summary.summarize_curves(columns([0.1, plain[0]], [0.1, plain[1]])) if plain else None
-    return curves.verdict(curve_summary.summarize_curves(history), experiment, of_plain)
+    return learning_verdict.verdict(curve_summary.summarize_curves(history), experiment, of_plain)
 
 
 @pytest.mark.parametrize(
@@ -395,7 +428,7 @@ def test_no_shipped_network_is_said_to_memorize_and_dropout_overfits_less():
     for name in ("3conv-none", "3conv-dropout", "2conv-dropout"):
         run, plain = runs.open_run(name), runs.open_run(f"{name[0]}conv-none")
         summaries = [curve_summary.summarize_curves(one.history()) for one in (run, plain)]
-        words[name] = curves.verdict(summaries[0], run.experiment, summaries[1])
+        words[name] = learning_verdict.verdict(summaries[0], run.experiment, summaries[1])
     assert "some overfitting (54 %" in words["3conv-dropout"]  # (0.8732 - 0.7496) / (0.9236 - 0.6957)
     assert "strong overfitting (81 %" in words["2conv-dropout"]  # (0.9496 - 0.7074) / (0.9704 - 0.6726)
     assert not any("memorizes" in one for one in words.values())
@@ -420,13 +453,13 @@ def test_batch_norm_whose_moving_averages_lag_is_not_said_to_guess():
 def test_a_validation_accuracy_that_still_rises_is_still_learning():
     rising = columns([0.1, 0.3, 0.4, 0.5, 0.6], [0.1, 0.3, 0.4, 0.5, 0.6])
     level = columns([0.1, *[0.6] * 8], [0.1, *[0.6] * 8])
-    words = [curves.verdict(curve_summary.summarize_curves(one), DROPOUT) for one in (rising, level)]
+    words = [learning_verdict.verdict(curve_summary.summarize_curves(one), DROPOUT) for one in (rising, level)]
     assert words[0].startswith("It is still learning") and words[1].startswith("It learns")
 
 
 def test_before_the_first_epoch_nothing_was_learned():
     summary = curve_summary.summarize_curves(columns([0.1], [0.1]))
-    assert "not been trained yet" in curves.verdict(summary, DROPOUT)
+    assert "not been trained yet" in learning_verdict.verdict(summary, DROPOUT)
 
 
 def test_the_penalty_is_told_as_a_share_of_what_training_makes_small():
@@ -464,6 +497,6 @@ def test_a_chart_in_words_has_its_figures():
 def test_half_of_the_way_to_what_the_series_reached_it_is_still_learning(validation, early):
     """From chance level, 10 %, to 50 %: the half is at 30 %."""
     summary = curve_summary.summarize_curves(columns([0.1, 0.45], [0.1, validation]))
-    words = curves.verdict(summary, DROPOUT, series_accuracy=0.5)
+    words = learning_verdict.verdict(summary, DROPOUT, series_accuracy=0.5)
     assert words.startswith("It is still learning") is early
     assert ("reached 50 %" in words) is early

@@ -50,6 +50,24 @@ def test_a_locked_control_is_drawn_with_its_value_and_takes_no_change():
     assert "Locked by your teacher: measure." in app.caption[0].value
 
 
+def form_script():
+    from cnnlab.experiment import Experiment
+    from cnnlab.pages.train import form
+
+    form.experiment_form(Experiment())
+
+
+@pytest.mark.parametrize("name", ["more", "epoch", "depth"])
+def test_a_locked_box_shows_its_fields_and_none_of_them_can_be_changed(name):
+    app = AppTest.from_function(form_script, default_timeout=60)
+    app.session_state["control_locks.sheet"] = {"lock": {name}}
+    app.run()
+    advanced = [*app.number_input, *app.selectbox]
+    assert len(advanced) > 10
+    assert {one.disabled for one in advanced} == {name == "more"}
+    assert app.button_group(key="f_depth").disabled == (name == "depth")
+
+
 def test_a_hidden_control_keeps_the_value_of_the_address():
     app = opened(hide="measure,patch,sanity", measure="reported", patch="4", sanity="yes")
     assert not app.button_group and not app.slider and not app.toggle

@@ -108,7 +108,7 @@ def test_train_shows_what_is_whole_of_a_damaged_run_and_trains_it_again(home):
     assert len(app.get("vega_lite_chart")) == 2  # the history is whole
     button(app, "Train it again").click().run()
     assert not app.exception and Queue().for_key(VICTIM.key).state == "queued"
-    assert "next in line" in app.info[0].value.lower()
+    assert "next in the queue" in app.info[0].value.lower()
 
 
 def test_train_keeps_the_result_of_a_run_whose_predictions_are_damaged(home):

@@ -42,13 +42,13 @@ def test_reveal_that_comes_with_a_run_of_the_whole_page_reveals(lesson_class):
     assert classes.vote_of(file, lesson_class.code, step).revealed
 
 
-@pytest.mark.parametrize("part", ["live_vote", "members_table"])
+@pytest.mark.parametrize("part", ["vote.live_vote('ABCDE', None)", "members.members_table('ABCDE', None, False)"])
 def test_a_part_of_the_board_whose_answers_cannot_be_read_says_so(part, lesson_class, monkeypatch):
     def fail(*arguments):
         raise LessonError("Unreadable: ![x](y)")
 
     monkeypatch.setattr(classes, "find_class", fail)
-    app = AppTest.from_string(f"from cnnlab.pages import lesson_board; lesson_board.{part}('ABCDE', None)").run()
+    app = AppTest.from_string(f"from cnnlab.pages.lesson_board import members, vote; {part}").run()
     assert not app.exception and [error.value for error in app.error] == [escape_markdown("Unreadable: ![x](y)")]
 
 

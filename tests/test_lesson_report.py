@@ -1,5 +1,6 @@
 """The report of a lesson: it loads nothing, repeats what was answered, and its programs train the same network."""
 
+import base64
 import csv
 import io
 import json
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import zipfile
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -86,11 +88,26 @@ def test_pinned_and_chosen_runs_bring_figures_history_model_and_program(archive)
     for run in ("3conv-dropout", "2conv-none"):
         folder = {f"histories/{run}.csv", f"models/{run}.keras", f"scripts/{run}.py", f"figures/curves-{run}.svg"}
         assert folder <= names
-    assert "figures/maps-3conv-dropout-relu2-sample-3.png" in names
+    figures = {name for name in names if name.startswith("figures/")}
+    assert "figures/maps-3conv-dropout-relu2-sample-3.png" in figures
+    stems = [{name.rpartition(".")[0] for name in figures if name.endswith(kind)} for kind in (".png", ".svg")]
+    assert stems[0] == stems[1]
+    wall = ElementTree.fromstring(archive.read("figures/maps-3conv-dropout-relu2-sample-3.svg"))
+    png = base64.b64decode(wall[0].attrib["href"].partition("base64,")[2])
+    assert png == archive.read("figures/maps-3conv-dropout-relu2-sample-3.png")
     rows = list(csv.DictReader(io.StringIO(archive.read("histories/2conv-none.csv").decode())))
     assert float(rows[-1]["val_accuracy"]) == pytest.approx(runs.open_run("2conv-none").history()["val_accuracy"][-1])
     results = list(csv.DictReader(io.StringIO(archive.read("results.csv").decode())))
     assert {row["seed"] for row in results} == {"0"} and all("to" in row["gap (95 % interval)"] for row in results)
+
+
+def test_a_sketch_is_drawn_with_the_measured_curve_over_it(archive):
+    drawn = archive.read("figures/sketch-memorize.svg").decode()
+    assert drawn.count('class="mark-line') == 2  # the sketch and the measured curve
+    assert "Dashed with points: your prediction. Solid: measured." in archive.read("report.html").decode()
+    own = open_sheet("seven-questions").steps[0]  # no measured curve is laid over this one
+    made = make_report(open_sheet("seven-questions"), {own.id: [Answer(own.id, 0, [50.0] * 5, 1.0)]}, "", ())
+    assert made.entries[0].figures[0].svg.count('class="mark-line') == 1
 
 
 def test_the_notebook_runs_in_the_unpacked_folder(archive, tmp_path, monkeypatch):

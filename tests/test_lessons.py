@@ -1,5 +1,6 @@
 """Lab sheets: each mistake is named with its line, conditions are judged by the run, evidence agrees with the runs."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,15 +8,19 @@ import pytest
 from click.testing import CliRunner
 from run_factories import write_run
 
-from cnnlab import report
+from cnnlab import report, settings
 from cnnlab.analysis import curve_summary
 from cnnlab.cli import commands
+from cnnlab.data.samples import sample_images
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import lesson_evidence
+from cnnlab.explanations.lesson_evidence import layers as layer_evidence
 from cnnlab.lessons import run_conditions, sheet_files, toml_lines
 from cnnlab.lessons.sheet import check_answer
 from cnnlab.lessons.sheet_reader import MAX_BYTES, read_sheet
 from cnnlab.lessons.table_reader import SheetError
+from cnnlab.models import numpy_forward
+from cnnlab.models.architecture import network_layers
 from cnnlab.report_models import REPORT
 from cnnlab.storage import runs
 
@@ -131,6 +136,13 @@ def test_the_shipped_sheets_have_no_mistakes_and_keep_to_their_times():
     assert len(numbered) == 7
 
 
+def test_a_prediction_about_the_gap_is_resolved_with_the_honest_training_accuracy():
+    sheets = [sheet_files.open_sheet(name) for name in sheet_files.SHIPPED_ORDER]
+    results = [step.result for sheet in sheets for step in sheet.steps if step.result]
+    assert any(result.startswith("ranking: gap") for result in results)
+    assert not [result for result in results if "reported_gap" in result]
+
+
 def test_a_file_of_the_home_appears_and_a_broken_one_is_listed_with_its_error(home):
     (home / "lessons" / "good.toml").write_text(GOOD)
     (home / "lessons" / "broken.toml").write_text("title = ")
@@ -225,6 +237,34 @@ def test_every_evidence_of_the_shipped_sheets_is_computed(table):
                 assert lesson_evidence.evidence(step.result, table).answer in step.options
             if step.result and step.kind == "order":
                 assert sorted(lesson_evidence.evidence(step.result, table).ranking) == sorted(step.options)
+
+
+def test_the_evidence_on_filters_agrees_with_kernels_set_to_zero(table):
+    run = runs.open_run("3conv-dropout")
+    layers, weights, image = network_layers(run.experiment), run.weights(30), sample_images()[0][:1]
+
+    def classify(number: int | None) -> int:
+        changed = {name: values.copy() for name, values in weights.items()}
+        if number is not None:
+            changed["conv1/kernel"][..., number] = changed["conv1/bias"][number] = 0
+        return int(numpy_forward.logits(layers, changed, image)[0].argmax())
+
+    different = sum(classify(number) != classify(None) for number in range(64))
+    found = lesson_evidence.evidence("filters: 3conv-dropout", table)
+    assert f"with {different} of them the class changes" in found.sentence
+    step = next(step for step in sheet_files.open_sheet("seven-questions").steps if step.id == "q6-filter")
+    assert found.answer == step.options[1] and different < 32
+    assert {layer_evidence.ablation_answer(*figures) for figures in ((0.9, 0.3), (0.1, 0.02), (0, 0))} == set(
+        step.options
+    )
+
+
+def test_the_evidence_on_probes_is_that_of_the_shipped_results(table):
+    stored = json.loads((settings.PRETRAINED / "3conv-dropout" / "probes.json").read_text())
+    found = lesson_evidence.evidence("probes: 3conv-dropout", table).sentence
+    assert f"{100 * stored['trained']['relu3']:.0f} % from conv3" in found
+    assert f"from the pixels {100 * stored['trained']['rescale']:.0f} %" in found
+    assert f"{100 * stored['untrained']['relu1']:.0f} %" in found and "1,000 test images" in found
 
 
 def test_without_runs_evidence_says_so_instead_of_failing(monkeypatch, tmp_path):

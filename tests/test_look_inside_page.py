@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,8 @@ from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
 from cnnlab.pages.look_inside import VIEWS
 from cnnlab.storage import files, process_lock, uploads
+from cnnlab.storage.history_file import REESTIMATED_COLUMNS
+from cnnlab.storage.run import REESTIMATED_FILE
 from cnnlab.ui import clickable_image
 
 
@@ -46,7 +49,7 @@ def made(tmp_path_factory):
         yield write_home(home)
 
 
-def opened(**address: object) -> AppTest:
+def opened(locked: Collection[str] = (), **address: object) -> AppTest:
     def script():
         from cnnlab.pages.look_inside import page
 
@@ -54,6 +57,7 @@ def opened(**address: object) -> AppTest:
 
     test = AppTest.from_function(script, default_timeout=90)
     test.session_state["inspect.image_controls.picker"] = True  # open, so that what lies in it is listened to
+    test.session_state["control_locks.sheet"] = {"lock": frozenset(locked)}
     for name, value in address.items():
         test.query_params[name] = str(value)
     test.run()
@@ -123,6 +127,14 @@ def test_the_count_on_the_page_is_the_networks_own(made, tmp_path):
     experiment = Experiment(depth=1, filters=7, kernel=5, epochs=2)
     run = write_run(settings.runs_dir() / experiment.key, experiment)
     assert "**conv1** 7 of 7 maps, 28x28" in words(opened(run=run.name))
+
+
+def test_a_locked_epoch_and_a_locked_image_are_shown_and_cannot_be_changed(made):
+    test = opened(locked=("epoch", "image"), run=key(made, "none"), epoch=1)
+    assert test.select_slider(key="inspect.epoch_slider.epoch").disabled
+    assert {one.label: one.disabled for one in test.button if one.label in ("Play", "Back", "Next")} == dict.fromkeys(
+        ("Play", "Back", "Next"), True
+    )
 
 
 def test_an_address_opens_the_view_it_names(made):
@@ -303,6 +315,17 @@ def test_every_view_opens_and_its_charts_have_alternative_texts(made, regularize
     test = opened(run=key(made, regularizer), view=view)
     assert all(len(alt) > 15 for alt in charts(test).values())
     assert not test.warning and not test.error
+
+
+def test_batch_norm_shows_both_accuracies_of_the_epoch_where_they_are_known(made):
+    run = made["batchnorm"]
+    assert "Why the validation curve jumps" not in words(opened(run=run.name, view="xray"))
+    row = dict.fromkeys(REESTIMATED_COLUMNS, 0.25)
+    files.write_json(run.path / REESTIMATED_FILE, {"epochs": [row | {"epoch": epoch} for epoch in EPOCHS]})
+    test = opened(run=run.name, view="xray", epoch=EPOCHS[-1])
+    assert f"After epoch {EPOCHS[-1]} the network is correct on" in words(test) and "on **25.0 %**" in words(test)
+    assert any(alt.startswith("Accuracy with moving averages") for alt in charts(test).values())
+    (run.path / REESTIMATED_FILE).unlink()
 
 
 @pytest.mark.parametrize("view", ["maps", "blocks", "kernels", "versus", "off", "map"])

@@ -134,15 +134,6 @@ def test_every_image_is_in_exactly_one_of_the_four_outcomes():
     assert np.flatnonzero(groups.both_wrong).tolist() == [1]
 
 
-@pytest.mark.parametrize(
-    ("now_correct", "now_wrong", "chance"), [(0, 0, True), (60, 40, True), (61, 39, False), (5, 0, False)]
-)
-def test_a_difference_within_two_standard_deviations_may_be_chance(now_correct, now_wrong, chance):
-    first = np.arange(200) < now_correct
-    second = np.arange(200) >= 200 - now_wrong
-    assert metrics.PairedOutcomes(first, second, ~first & ~second, first & second).within_chance is chance
-
-
 def test_two_networks_are_compared_on_the_same_images_only():
     mine = metrics.classify(LOGITS, LABELS)
     with pytest.raises(ValueError, match="same images"):

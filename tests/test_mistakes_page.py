@@ -305,6 +305,44 @@ def test_calibration_shows_the_error_over_bins_and_not_a_difference_of_means():
     )
 
 
+def outcomes(now_correct, now_wrong, images=200):
+    first, second = np.arange(images) < now_correct, np.arange(images) >= images - now_wrong
+    return metrics.PairedOutcomes(first, second, ~first & ~second, first & second)
+
+
+@pytest.mark.parametrize(
+    ("now_correct", "now_wrong", "chance"), [(0, 0, True), (59, 41, True), (60, 40, False), (3, 0, True), (4, 0, False)]
+)
+def test_a_network_is_called_better_only_beyond_the_chance_of_mcnemars_test(now_correct, now_wrong, chance):
+    """z = (b - c) / sqrt(b + c): 1.8, 2.0, 1.73 and 2.0; 1.96 is the limit."""
+    said = mistakes.comparison_headline("a", "b", outcomes(now_correct, now_wrong))
+    assert ("may be chance" in said) is chance and ("a classifies" in said) is not chance
+
+
+def test_the_difference_of_two_networks_has_its_interval_n_and_one_seed():
+    """Of 1,000 images 60 are correct for the first only, 30 for the second only: +3.0 points, Wald's error 0.94."""
+    said = mistakes.describe_accuracy_difference(outcomes(60, 30, 1000))
+    assert "+3.0 points (+1.2 to +4.9, 95 %, paired over 1,000 images)" in said and "another seed" in said
+
+
+def test_a_class_gained_or_lost_only_beyond_the_chance_of_ten_comparisons():
+    """Ten classes of 100 images; +9 of 9 has p = 0.0027, times ten 0.027; +6 of 6 has 0.014, times nine 0.13."""
+    truth = np.repeat(np.arange(10), 100)
+    now_correct, now_wrong = np.zeros(1000, bool), np.zeros(1000, bool)
+    now_correct[:9] = True
+    now_correct[100:106] = True
+    now_wrong[200:230] = True
+    groups = metrics.PairedOutcomes(now_correct, now_wrong, ~now_correct & ~now_wrong, np.zeros(1000, bool))
+    said = mistakes.describe_class_changes(groups, truth, [f"c{number}" for number in range(10)])
+    assert said == ("Beyond chance (adjusted for 10 classes), these classes gained: c0 (+9); these lost: c2 (-30).")
+
+
+def test_the_accuracy_of_a_class_has_the_interval_of_its_images():
+    table = np.diag([50, 80]) + np.array([[0, 50], [20, 0]])
+    said = mistakes.describe_class_interval(metrics.class_accuracy(table), table)
+    assert said == "100 test images a class: an accuracy is known to within ±9.6 points (95 %)."
+
+
 def test_a_clear_difference_names_the_better_one():
     labels = np.zeros(100, int)
     mine, other = answers(labels, labels), answers(labels, (np.arange(100) < 30).astype(int))

@@ -38,6 +38,12 @@ def test_a_processor_without_them_does_not(processor, flags):
     assert precision.slow_precision(Experiment()) == ""
 
 
+def test_a_system_that_lists_no_instructions_claims_nothing_about_its_processor(processor, monkeypatch):
+    processor()
+    monkeypatch.setattr(precision, "read_cpuinfo", list)  # macOS and Windows have no /proc/cpuinfo
+    assert precision.bfloat16_hint() == precision.UNKNOWN_PROCESSOR
+
+
 def test_a_gpu_that_was_not_measured_does_not(processor, monkeypatch):
     processor("amx_bf16")
     monkeypatch.setattr(devices, "list_gpus", lambda: [devices.Gpu(0, "one", 1, 0)])

@@ -8,7 +8,7 @@ from history_factories import history, write
 
 from cnnlab.explanations import predictions as sentences
 from cnnlab.prediction_results import agreement_matrix, ensemble_result, load_predictions, prediction_results
-from cnnlab.report_models import REPORT
+from cnnlab.report_models import REPORT, models_on
 from cnnlab.storage import files, runs
 
 LABELS = np.arange(10).repeat(1000)
@@ -54,6 +54,17 @@ def test_a_run_without_predictions_or_on_other_images_is_left_out(tmp_path):
     assert list(load_predictions(known)) == ["2conv-none"]
     results = prediction_results(known)
     assert results.names == ("2conv-none",) and results.ensemble is None and results.temperatures == {}
+
+
+def test_networks_on_another_data_set_are_compared_among_themselves(tmp_path):
+    known = [run_with(tmp_path, "2conv-none"), run_with(tmp_path, "2conv-l2")]
+    shapes = models_on("shapes")["3conv-none"].experiment
+    write(tmp_path / "shapes", shapes, ROWS)
+    kept = {"test": logits(LABELS >= 0), "test_labels": LABELS}
+    files.write_npz(tmp_path / "shapes" / "predictions.npz", kept)
+    known.append(runs.read_run(tmp_path / "shapes"))
+    assert prediction_results(known).names == ("2conv-none", "2conv-l2")
+    assert prediction_results(known, "shapes").names == ("3conv-none",)
 
 
 def test_forty_and_fifty_thousand_images_are_compared_on_the_same_test_images(tmp_path):

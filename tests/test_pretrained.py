@@ -7,11 +7,13 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from cnnlab import settings
 from cnnlab.analysis import metrics
-from cnnlab.data import load_dataset
+from cnnlab.data import load_dataset, split_dataset
 from cnnlab.data.samples import sample_images
+from cnnlab.inspect.epoch_slider import ROUNDING_DIFFERENCE
 from cnnlab.jobs import probe_job, shipped_top_images
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
@@ -97,6 +99,38 @@ def test_early_snapshots_still_predict_about_as_well_as_the_history_says(name):
     images, labels = sample_images()
     right = metrics.accuracy(numpy_forward.logits(network_layers(run.experiment), run.weights(20), images), labels)
     assert right > 0.4
+
+
+@pytest.mark.cifar
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", REPORT)
+def test_a_rounded_snapshot_is_as_accurate_as_the_page_states(name, home_with_cifar10):
+    run = runs.open_run(name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CNNLAB_HOME", str(home_with_cifar10))
+        kept = split_dataset(load_dataset("cifar10"), run.experiment)
+    images, labels, history = np.asarray(kept.x_val), np.asarray(kept.y_val), run.history()
+    for epoch in run.snapshot_epochs()[1:-1]:
+        parts = [
+            numpy_forward.logits(network_layers(run.experiment), run.weights(epoch), images[start : start + 500])
+            for start in range(0, len(images), 500)
+        ]
+        stated = history["val_accuracy"][history["epoch"] == epoch][0]
+        assert abs(metrics.accuracy(np.concatenate(parts), labels) - stated) < ROUNDING_DIFFERENCE + 0.0005
+
+
+@pytest.mark.parametrize(("epoch", "rounded"), [(10, True), (30, False)])
+def test_the_page_says_where_the_weights_of_an_epoch_are_rounded(epoch, rounded):
+    def script():
+        from cnnlab.pages.look_inside import page
+
+        page()
+
+    app = AppTest.from_function(script, default_timeout=90)
+    app.query_params.update(run="3conv-none", epoch=str(epoch))
+    said = " ".join(one.value for one in app.run().caption)
+    assert ("rounded to six significant bits" in said) is rounded
+    assert (f"by up to {100 * ROUNDING_DIFFERENCE:.1f} points" in said) is rounded
 
 
 def test_the_ten_of_the_report_are_shipped_and_further_seeds_and_nothing_else():

@@ -10,6 +10,7 @@ import pytest
 from cnnlab import report, settings
 from cnnlab.cli import commands
 from cnnlab.explanations.report_tables import format_report
+from cnnlab.layer_order_study import comparison_table
 
 README = (settings.REPOSITORY / "README.md").read_text()
 IN_CODE = re.findall(r"`([^`\n]+)`", README) + re.findall(r"^\.venv/bin/(python .*)$", README, re.MULTILINE)
@@ -67,6 +68,13 @@ def test_the_tables_are_what_reproduce_prints(monkeypatch, tmp_path):
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
     printed = format_report(report.report_rows())
     assert between("tables") == printed, "put the output of `python -m cnnlab reproduce --tables` between the markers"
+
+
+def test_the_comparison_of_places_is_what_layer_order_prints(monkeypatch, tmp_path):
+    """The runs of the places that are not the default do not come along: only the rows of the default are compared."""
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    printed = [line for line in comparison_table(30, "float32").splitlines() if "not trained yet" not in line]
+    assert len(printed) == 2 + 2 and set(printed) < set(between("placements").splitlines())
 
 
 def test_there_are_two_commands_one_that_starts_and_one_that_tests():

@@ -13,10 +13,17 @@ from history_factories import history, write
 from run_factories import write_run
 
 from cnnlab import settings
-from cnnlab.analysis.statistics import paired_difference
-from cnnlab.claims import Verdict, check_claims, judge
+from cnnlab.analysis.statistics import (
+    accuracy_interval,
+    generalization_gap,
+    paired_difference,
+    seed_difference,
+    unpaired_difference,
+)
+from cnnlab.claims import AGREEMENT_TOLERANCE, Verdict, check_claims, judge
+from cnnlab.cli import main
 from cnnlab.comparison import ACCURACY, Comparison, compare
-from cnnlab.explanations import curves
+from cnnlab.explanations import learning_verdict
 from cnnlab.explanations.conclusions import (
     describe_measures,
     describe_notes,
@@ -24,8 +31,14 @@ from cnnlab.explanations.conclusions import (
     describe_verdict,
 )
 from cnnlab.explanations.report_tables import format_report, report_csv
-from cnnlab.explanations.series_table import describe_difference, describe_series, regularizer_label, series_csv
-from cnnlab.explanations.verdict_table import evidence_rows
+from cnnlab.explanations.series_table import (
+    describe_averages,
+    describe_difference,
+    describe_series,
+    regularizer_label,
+    series_csv,
+)
+from cnnlab.explanations.verdict_table import comparison_table, count_comparisons, evidence_rows, evidence_table
 from cnnlab.formatting import exact_duration
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.report import (
@@ -36,7 +49,7 @@ from cnnlab.report import (
     report_rows,
     run_results,
 )
-from cnnlab.report_models import REPORT
+from cnnlab.report_models import REPORT, models_on
 from cnnlab.reproduce import missing_models, publish, publishable_models, train_missing
 from cnnlab.series_results import series_results
 from cnnlab.storage import files, runs
@@ -150,6 +163,39 @@ def test_a_comparison_against_the_claim_is_told_from_those_for_it():
     assert [row[-1] for row in evidence_rows(check_claims(rows)[0])[:2]] == ["the opposite", "as claimed"]
 
 
+def cells_of(markdown):
+    """The cells of a Markdown table, by row, without its head."""
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in markdown.splitlines()[2:]]
+
+
+def test_every_comparison_behind_a_verdict_can_be_read_with_its_adjusted_p_value():
+    rows = table(train_eval={name: 0.85 if "dropout" in name else 0.8 for name in REPORT})
+    claim = check_claims(rows)[0]
+    cells = cells_of(comparison_table(claim))
+    assert len(cells) == count_comparisons(claim) == 3 * 6  # two measures and the report; 3 rivals at 2 depths
+    measured = claim.judgments[0].comparisons
+    smallest_first = sorted(one.estimate.p_value for one in measured)
+    by_hand = [min(1, max(p * (6 - rank) for rank, p in enumerate(smallest_first[: place + 1]))) for place in range(6)]
+    shown = [cells[index][5] for index in sorted(range(6), key=lambda index: measured[index].estimate.p_value)]
+    assert shown == ["<0.001" if p < 0.001 else f"{p:.3f}" for p in by_hand]
+    assert len(set(shown)) > 1
+    for row in cells[:6]:
+        is_small = row[5].startswith("<") or float(row[5]) <= 0.05
+        assert is_small == (row[6] != "not beyond chance")
+    named = {cell for row in cells_of(evidence_table(claim)) for cell in row if " against " in cell}
+    assert named < {row[1] for row in cells}  # the closest ones are among them
+
+
+def test_with_fewer_than_three_seeds_the_effect_is_said_to_be_that_of_the_first():
+    two = {
+        "3conv-none": {0: results(0.9, 0.70), 1: results(0.9, 0.60)},
+        "2conv-none": {0: results(0.9, 0.6), 1: results(0.9, 0.5)},
+    }
+    claim = check_claims(table(seeds=two))[2]
+    assert claim.judgments[0].comparisons[0].estimate.value == pytest.approx(0.10)
+    assert "With fewer than 3 seeds, effect and 95 % interval are those of the first seed" in describe_notes(claim)
+
+
 def test_from_three_seeds_on_chance_is_that_of_the_seed():
     """Paired differences by hand: mean 0.02, standard deviation 0.01, t with 2 degrees at 97.5 % = 4.303."""
     deep = {0: results(0.9, 0.70), 1: results(0.9, 0.71), 2: results(0.9, 0.72)}
@@ -193,6 +239,14 @@ def test_validation_and_test_are_compared_on_the_same_weights():
     ):
         assert check_claims(with_test(rows, test))[3].verdict is verdict
     assert check_claims(rows)[3].missing == ("3conv-dropout",)
+
+
+def test_the_tolerance_within_which_two_accuracies_agree_is_stated():
+    """A fixed tolerance let 2.0 points with z = 3.2 pass; now the whole interval must lie within it."""
+    agreement = check_claims(with_test(table(), 0.7161))[3]
+    assert f"the interval must lie within {100 * AGREEMENT_TOLERANCE:.1f} points" in describe_notes(agreement)
+    estimate = agreement.judgments[0].comparisons[0].estimate
+    assert max(abs(estimate.low), abs(estimate.high)) <= AGREEMENT_TOLERANCE
 
 
 def test_depth_is_said_to_differ_in_parameters_and_dense_layers():
@@ -251,6 +305,38 @@ def test_predictions_that_cannot_be_read_leave_the_other_figures_of_a_run(tmp_pa
         assert 71 not in seeds or seeds[71].correct is None
     files.write_npz(folder / "predictions.npz", {"validation": np.eye(10), "validation_labels": np.arange(10)})
     assert 71 not in seeds_of_model_5() or seeds_of_model_5()[71].correct is None  # ten of ten thousand
+
+
+def test_the_models_on_shapes_are_judged_with_the_numbers_of_shapes_images(tmp_path, monkeypatch):
+    """Shapes has 2,000 training images, all evaluated, and 1,000 validation images: the intervals are wider."""
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
+    for name, validation in (("2conv-none", 0.70), ("2conv-dropout", 0.75)):
+        experiment = models_on("shapes")[name].experiment
+        rows = history_factories.history([0.1, *[0.9] * 30], [0.1, *[validation] * 30])
+        history_factories.write(settings.runs_dir() / experiment.key, experiment, rows)
+    assert len(report_rows("shapes")) == 8 and len(report_rows()) == 10
+    plain, dropout = series_results(report_rows("shapes"))
+    assert plain.accuracy == accuracy_interval(0.70, 1_000)
+    assert dropout.gap == generalization_gap(0.9, 2_000, 0.75, 1_000)
+    assert dropout.accuracy_difference.estimate == unpaired_difference(0.75, 1_000, 0.70, 1_000)
+
+
+def test_the_models_on_shapes_are_printed_with_their_own_figures(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
+    command = ["reproduce", "--tables", "--dataset", "shapes"]
+    assert main(command) == 0 and capsys.readouterr().out.startswith("None of the report's networks")
+    for name, accuracies in {"2conv-none": (0.60, 0.62, 0.64), "2conv-dropout": (0.65, 0.68, 0.68)}.items():
+        for seed, accuracy in enumerate(accuracies):
+            one = dataclasses.replace(models_on("shapes")[name].experiment, seed=seed)
+            rows = history_factories.history([0.1, *[0.9] * 30], [0.1, *[accuracy] * 30])
+            history_factories.write(settings.runs_dir() / one.key, one, rows)
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    difference = seed_difference({0: 0.65, 1: 0.68, 2: 0.68}, {0: 0.60, 1: 0.62, 2: 0.64})
+    row = next(line for line in printed.splitlines() if line.startswith("| 2-conv, dropout 0.1 | 3 | 67.0 %"))
+    assert f"| +5.0 ± {100 * difference.margin:.1f} points, beyond chance |" in row and "Table 1" not in printed
 
 
 def test_two_seeds_that_disagree_decide_nothing():
@@ -405,6 +491,14 @@ def test_the_mean_of_three_seeds_has_the_interval_of_the_seeds():
     assert by_name["3conv-l2"].accuracy.chance == "images"
 
 
+def test_an_accuracy_with_moving_averages_says_so_and_names_the_reestimated_one():
+    words = describe_averages(series_results(report_rows()))
+    assert "moving averages" in words
+    assert all(f"at {depth} layers" in words for depth in (2, 3))
+    assert "73.6 %" in words  # 3-conv, seed 0, as recomputed with Keras
+    assert describe_averages(series_results(table())) == ""
+
+
 def test_batch_norm_is_named_only_where_both_of_its_measures_agree():
     """The moving averages' accuracy is no better than the plain network's; re-estimated it is."""
     rows = [
@@ -428,7 +522,7 @@ def test_batch_norm_is_named_only_where_both_of_its_measures_agree():
 
 def test_a_batch_norm_result_shows_both_figures_on_train():
     figures = reestimated_accuracies(runs.open_run("3conv-batchnorm"))
-    sentence = curves.describe_reestimated(
+    sentence = learning_verdict.describe_reestimated(
         figures["train_eval_accuracy"], figures["val_accuracy"], REPORT["3conv-batchnorm"].experiment
     )
     assert "training 97.6 %, validation 73.6 %, gap 23.9 points" in sentence

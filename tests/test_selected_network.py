@@ -12,6 +12,7 @@ from cnnlab.experiment import Experiment
 from cnnlab.inspect import compare_runs, upload
 from cnnlab.jobs import dispatcher_process
 from cnnlab.jobs.queue import Queue
+from cnnlab.rendering import palette
 from cnnlab.storage import files, runs
 from cnnlab.ui import app_shell, image_source, training_corner
 from cnnlab.ui.image_source import load_image_set
@@ -99,6 +100,50 @@ def test_the_network_chosen_inside_is_the_one_of_train_and_of_mistakes():
     go(app, "train")
     assert (app.query_params["depth"], app.query_params["regularizer"]) == ("2", "none")
     assert go(app, "mistakes").selectbox(key="mistakes run").value == PLAIN.key
+
+
+def script_with_chip():
+    import importlib
+
+    import streamlit as st
+
+    from cnnlab.ui import network_chip, presence
+
+    page = st.session_state[presence.SESSION_PAGE] = st.session_state["page"]
+    importlib.import_module(f"cnnlab.pages.{page}").page()
+    network_chip.network_chip()
+    if page != "admin":
+        network_chip.network_menu()  # the popover around it is opened by a browser only
+
+
+@pytest.mark.parametrize("page", ["train", "compare", "look_inside", "mistakes"])
+def test_the_chip_chooses_a_network_on_any_page_and_keeps_the_picture(page):
+    app = AppTest.from_function(script_with_chip, default_timeout=60)
+    app.session_state["page"] = "look_inside"
+    app.query_params.update(run=FINAL.key, image="sample-4", off="conv1-3")
+    app.run()
+    go(app, page)
+    menu = app.selectbox(key="network_chip.network")
+    assert (menu.value, len(menu.options)) == (FINAL.key, 4)
+    menu.select(PLAIN.key).run()
+    assert not app.exception
+    assert app.selectbox(key="network_chip.network").value == PLAIN.key
+    assert "off" not in app.query_params
+    go(app, "look_inside")
+    assert (app.query_params["run"], app.query_params["image"]) == (PLAIN.key, "sample-4")
+
+
+def test_the_chip_has_the_color_of_the_regularizer_and_the_picture():
+    app = AppTest.from_function(script_with_chip, default_timeout=60)
+    app.session_state["page"] = "look_inside"
+    app.query_params.update(run=DROPOUT.key)
+    app.run()
+    [style] = [one.proto.body for one in app.get("html") if "network_chip" in one.proto.body]
+    assert palette.REGULARIZER_COLORS["dropout"] in style and "data:image/png;base64," in style
+    app.session_state["page"] = "admin"
+    app.query_params.clear()
+    app.run()
+    assert not [one for one in app.get("html") if "network_chip" in one.proto.body]
 
 
 @pytest.mark.parametrize("page", ["look_inside", "mistakes"])

@@ -14,6 +14,7 @@ DECLARE = {"session key": "session_key", "URL parameter": "url_param"}
 def empty_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "_session_keys", {})
     monkeypatch.setattr(state, "_url_params", {})
+    monkeypatch.setattr(state, "_network_params", set())
 
 
 def module(name: str, function: str) -> Callable[[str], str]:

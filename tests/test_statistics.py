@@ -1,6 +1,9 @@
 """Statistics against published examples, tables, brute force and simulations."""
 
+import importlib
+import inspect
 import math
+import re
 
 import numpy as np
 import pytest
@@ -16,6 +19,28 @@ def outcomes(both, first, second, neither):
     """Two arrays of outcomes with these counts."""
     pairs = [(True, True)] * both + [(True, False)] * first + [(False, True)] * second + [(False, False)] * neither
     return np.array(pairs).T
+
+
+# -- the rules ---------------------------------------------------------------------------------------------------------
+
+RULED = re.findall(r"^\| [^|]+ \| `([\w.]+)` \| [^|]+ \|$", statistics.__doc__, re.MULTILINE)
+
+
+def test_the_page_of_rules_has_a_row_for_every_interval_that_the_package_makes():
+    makes = {
+        name
+        for name in statistics.__all__
+        if inspect.isfunction(made := getattr(statistics, name))
+        and inspect.signature(made).return_annotation is statistics.Estimate
+    }
+    assert len(makes) > 6 and makes <= set(RULED)
+
+
+def test_every_function_that_the_page_of_rules_names_exists():
+    for name in RULED:
+        module, _, function = name.rpartition(".")
+        owner = importlib.import_module(f"cnnlab.{module}") if module else statistics
+        assert callable(getattr(owner, function)), name
 
 
 # -- distributions -----------------------------------------------------------------------------------------------------
@@ -158,6 +183,21 @@ def test_the_interval_of_a_gap_is_that_of_a_difference_on_different_images():
     wald = 1.96 * math.sqrt(0.9114 * 0.0886 / 5000 + 0.6866 * 0.3134 / 10_000)
     assert gap.value == pytest.approx(0.2248) and gap.margin == pytest.approx(wald, rel=0.01)
     assert gap.n == (5000, 10_000) and gap.is_significant
+
+
+def test_the_interval_of_a_difference_of_gaps_covers_at_least_95_percent():
+    """Two networks on the same images: the interval takes the images for different ones, so it is rather too wide."""
+    rng, covered = np.random.default_rng(3), 0
+    shares = {"train": (0.9, 0.8), "validation": (0.7, 0.65)}
+    for _ in range(400):
+        gaps = []
+        easy = {name: rng.random(500) for name in shares}  # one threshold of difficulty for both networks
+        for network in (0, 1):
+            train, validation = (float((easy[name] < share[network]).mean()) for name, share in shares.items())
+            gaps.append(statistics.generalization_gap(train, 500, validation, 500))
+        one = statistics.gap_difference(*gaps)
+        covered += one.low <= (0.9 - 0.7) - (0.8 - 0.65) <= one.high
+    assert covered / 400 >= 0.95
 
 
 @pytest.mark.parametrize(("accuracy", "n"), [(1.2, 100), (-0.1, 100), (float("nan"), 100), (0.5, 0)])

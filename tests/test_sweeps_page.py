@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import streamlit as st
 from history_factories import history, write
@@ -10,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from cnnlab import settings
 from cnnlab.jobs.queue import Queue
 from cnnlab.pages.sweeps import progress
-from cnnlab.storage import sweep_files
+from cnnlab.storage import files, sweep_files
 from cnnlab.storage.history_file import CHANGED_ACCURACY, CLEAN_ACCURACY, TRUE_ACCURACY
 from cnnlab.sweeps import SHIPPED_SWEEPS, create_sweep
 
@@ -56,6 +57,24 @@ def test_a_finished_sweep_is_drawn_and_offers_nothing_to_train(home, name):
     app = open_page(sweep=name)
     assert "train_sweep" not in {button.key for button in app.button}
     assert any("| Network |" in one.value for one in app.markdown)
+    charts, menus = app.get("vega_lite_chart"), [one for one in app.get("popover") if "Save figure" in str(one.proto)]
+    assert len(charts) == len(menus) > 0
+    assert "Save table (CSV)" in {button.label for button in app.get("download_button")}
+
+
+@pytest.mark.parametrize(("minutes", "warned"), [("240", False), ("1", True)])
+def test_trainings_of_a_sweep_beyond_the_time_limit_are_told_before_the_click(home, monkeypatch, minutes, warned):
+    """An epoch with 2,000 images took 30 s here: thirty take 15 minutes."""
+    monkeypatch.setenv("CNNLAB_JOB_MINUTES", minutes)
+    sweep = SHIPPED_SWEEPS["shapes-size"]
+    done = sweep.experiments()[-1]
+    folder = write(
+        home / "runs" / done.key, done, history([0.1, *[0.9] * 30], [0.1, *[0.7] * 30]), epoch_seconds=[30.0] * 30
+    )
+    files.write_npz(folder / "weights" / "000.npz", {"conv1/bias": np.zeros(1, np.float32)})
+    app = open_page(sweep="shapes-size")
+    assert [("missing trainings would be ended" in one.value) for one in app.warning] == [True] * warned
+    assert app.button(key="train_sweep").label.startswith("Train the 7 missing: about ")
 
 
 def test_a_sweep_is_started_and_stopped(home):

@@ -14,18 +14,24 @@ from history_factories import columns, history, write, write_report
 from streamlit.testing.v1 import AppTest
 
 from cnnlab import data, formatting, settings, training_packages
-from cnnlab.data import download, shapes
+from cnnlab.analysis.statistics import accuracy_interval, seed_difference, seed_mean
+from cnnlab.data import cifar10, download, shapes
+from cnnlab.data.samples import sample_images
+from cnnlab.datasets import DATASETS
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import conclusions, curves, training_progress
+from cnnlab.explanations.conclusions import WHAT_THE_REPORT_IS
 from cnnlab.jobs import dispatcher_process, nicknames
 from cnnlab.jobs.next_seed import submit_next_seed
 from cnnlab.jobs.queue import Queue
 from cnnlab.operating_system import machine
+from cnnlab.pages.compare import new_seeds
 from cnnlab.pages.train import welcome
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.report_models import REPORT
+from cnnlab.report_models import REPORT, models_on
 from cnnlab.storage import files, process_lock, runs
 from cnnlab.storage.run_record import RunRecord
+from cnnlab.storage.series import series_experiment
 from cnnlab.ui import browser_identity, training_corner, training_status
 from cnnlab.ui.selection import experiment_params
 
@@ -205,7 +211,7 @@ def test_the_first_visit_trains_a_small_network_in_one_click_and_a_class_watches
     for app in (first, second):
         button(app, "Train a small network now").click().run()
         assert app.query_params["dataset"] == "shapes"
-        assert "Next in line" in text(app)
+        assert "Next in the queue" in text(app)
         assert not [one for one in app.button if "small network" in one.label]
     [job] = Queue().active()
     assert len(job.requesters) == 2
@@ -219,6 +225,7 @@ def test_the_first_visit_trains_a_small_network_in_one_click_and_a_class_watches
 def test_the_first_visit_opens_the_network_with_the_highest_test_accuracy_of_the_report():
     write_report(settings.PRETRAINED)
     app = opened()
+    assert sum(WHAT_THE_REPORT_IS in one.value for one in app.caption) == 1  # where the report is first named
     button(app, "Open the report's best network").click().run()
     best = max(
         REPORT["final-3conv-dropout"], REPORT["final-3conv-batchnorm"], key=lambda model: model.validation_accuracy
@@ -232,6 +239,13 @@ def test_the_samples_of_the_first_visit_are_one_of_each_class():
     html = welcome.shapes_html()
     assert re.findall("<figcaption>(.*?)</figcaption>", html) == list(shapes.CLASSES)
     assert len(set(re.findall(r'src="(data:image/png;base64,[^"]+)"', html))) == 10
+
+
+def test_a_class_without_a_picture_here_is_named_all_the_same():
+    images, names = welcome.first_of_each_class(*sample_images(), cifar10.CLASSES)
+    page = welcome.samples_html(DATASETS["cifar10"], images, names)
+    assert page.count("<img") == 8 and page.count("<figure>") == 10
+    assert "2 of them without a picture here" in page and ">bird<" in page and ">deer<" in page
 
 
 @pytest.mark.parametrize(
@@ -269,6 +283,15 @@ def test_a_form_that_makes_no_experiment_says_so_and_keeps_what_was_typed():
     assert "kernel" not in app.query_params
 
 
+@pytest.mark.slow
+def test_augmentation_is_shown_as_pictures_also_beside_a_field_that_is_out_of_bounds():
+    app = opened(**small(augment="flip_shift"))
+    shown = [str(one.proto.body) for one in app.get("html")]
+    assert any("eight random variants" in body and "data:image/png" in body for body in shown)
+    app.number_input(key="f_seed").set_value(-1).run()
+    assert not app.exception and len(app.error) == 1
+
+
 @pytest.mark.parametrize("words", [{"depth": "99"}, {"regularizer": "<b>"}, {"epochs": "many"}, {"depth": "1" * 500}])
 @pytest.mark.slow
 def test_nonsense_in_the_address_is_one_sentence(words):
@@ -300,7 +323,7 @@ def test_asking_for_a_training_puts_it_in_line_once():
     job = Queue().for_key(SMALL.key)
     assert job.state == "queued"
     assert len(job.requesters) == 1
-    assert "Next in line" in text(app)
+    assert "Next in the queue" in text(app)
     opened(**small())
     assert len(Queue().active()) == 1
 
@@ -310,7 +333,7 @@ def test_who_comes_later_is_told_the_place_and_the_time():
     for seed in (1, 2):
         Queue().submit(Experiment(dataset="shapes", depth=2, epochs=4, seed=seed), "somebody")
     app = opened(**small(seed="3"))
-    assert button(app, "Train it: about 2 min, 3rd in line")
+    assert button(app, "Train it: about 2 min, 3rd in the queue")
 
 
 def test_the_time_of_an_imported_run_is_not_that_of_this_machine():
@@ -331,12 +354,16 @@ def test_a_training_beyond_the_time_limit_says_so_before_the_click(monkeypatch, 
 
 @pytest.mark.slow
 def test_another_seed_is_the_smallest_that_nobody_has_trained_or_queued():
-    for seed in (0, 1, 4):
+    accuracies = {0: 0.60, 1: 0.62, 4: 0.66}
+    for seed, accuracy in accuracies.items():
         member = dataclasses.replace(SMALL, seed=seed)
-        write(settings.runs_dir() / member.key, member, LEARNED)
+        rows = history([0.1, 0.4, 0.6, 0.7, 0.75], [0.1, 0.4, 0.55, 0.6, accuracy])
+        write(settings.runs_dir() / member.key, member, rows)
     Queue().submit(dataclasses.replace(SMALL, seed=2), "somebody")
     app = opened(**small())
-    assert "Finished seeds: 0, 1, 4 (3)." in text(app)
+    mean = seed_mean(accuracies)
+    told = f"Finished seeds: 0, 1, 4 (3). Validation accuracy: {100 * mean.value:.1f} % ± {100 * mean.margin:.1f}"
+    assert told in text(app)
     button(app, "Train another seed").click().run()
     assert app.query_params["seed"] == "3"
     assert Queue().for_key(dataclasses.replace(SMALL, seed=3).key).state == "queued"
@@ -353,10 +380,37 @@ def test_thirty_people_who_ask_for_a_series_at_once_get_thirty_seeds():
     assert seeds == [1, *range(3, 32)]
 
 
+def shipped_results(experiment, rows):
+    """Results that come with the program without weights."""
+    write(settings.PRETRAINED / "seeds" / experiment.key, experiment, rows, test_accuracy=0.61)
+
+
+@pytest.mark.slow
+def test_shipped_results_without_weights_are_shown_at_a_switch_and_can_be_trained():
+    """Not at once: a lesson asks for a prediction before anything is shown."""
+    shipped_results(SMALL, LEARNED)
+    app = opened(**small())
+    assert "is not trained yet" in text(app) and "62 % of new ones" not in text(app)
+    app.toggle(key="url.shipped").set_value(True).run()
+    assert "62 % of new ones" in text(app) and "it came with the program" in text(app)
+    assert "train it here to look inside" in text(app) and button(app, "Train it")
+    assert app.query_params["shipped"] == "yes"
+    assert "Look inside this network" not in {one.proto.label for one in app.get("page_link")}
+
+
+@pytest.mark.slow
+def test_overfitting_is_relative_to_a_plain_network_that_only_came_as_results():
+    shipped_results(SMALL, history([0.1, 0.5, 0.8, 0.9, 0.95], [0.1, 0.4, 0.5, 0.5, 0.5]))
+    dropout = dataclasses.replace(SMALL, regularizer="dropout", strength=None)
+    trained_here(dropout)
+    app = opened(**small(regularizer="dropout"))
+    assert "(29 % of the gap without a regularizer)" in text(app)  # 13 points of 45
+
+
 def test_only_who_asked_can_leave_the_line():
     Queue().submit(SMALL, "somebody-else")
     app = opened(**small())
-    assert "Next in line" in text(app)
+    assert "Next in the queue" in text(app)
     assert not [one for one in app.button if "Leave" in one.label or "Stop" in one.label]
 
 
@@ -407,7 +461,7 @@ def test_who_presses_the_button_wants_the_training_although_somebody_was_faster(
     Queue().submit(SMALL, "somebody")
     button(app, label).click().run()
     assert len(Queue().for_key(SMALL.key).requesters) == 2
-    assert "in line" in text(app)
+    assert "in the queue" in text(app)
 
 
 def test_a_worker_that_never_came_to_write_anything_says_why():
@@ -596,7 +650,7 @@ def test_my_trainings_lists_state_result_and_link_of_mine_only():
     Queue().submit(dataclasses.replace(SMALL, depth=4), "somebody-else")
     rows = [one.proto.label for one in app.run().get("page_link")]
     assert [row for row in rows if ": " in row and "conv" in row] == [
-        f"2nd in line: {deeper.title}",  # somebody who has had no turn yet is before it
+        f"2nd in the queue: {deeper.title}",  # somebody who has had no turn yet is before it
         f"validation 62.0 %: {SMALL.title}",
     ]
 
@@ -688,7 +742,10 @@ def test_compare_sets_ours_beside_the_report():
     write_report(settings.PRETRAINED)
     app = at("compare")
     assert not app.exception
-    assert "**3-conv, batch norm** has the highest accuracy, 73.02 %; it leads in the report too" in text(app)
+    assert (
+        "**3-conv, batch norm** has the highest accuracy, 73.02 % ± 0.9 (1 seed); it leads in the report too"
+        in text(app)
+    )
     assert "**3-conv, dropout 0.1** has the smallest gap" in text(app)
     verdicts = [one.label for one in app.expander if one.label.startswith("**")]
     assert [verdict.partition("**:")[0] for verdict in verdicts] == [
@@ -716,6 +773,16 @@ def test_the_gap_can_be_read_with_training_measured_like_validation():
     assert "3-conv, dropout 0.1** has the smallest gap, 2.3 points" in text(app)
 
 
+def test_train_and_compare_show_one_gap_of_a_network_by_default_and_say_on_which_images():
+    write_report(settings.PRETRAINED)
+    compared = text(at("compare"))
+    assert "3-conv, dropout 0.1** has the smallest gap, 4.3 points" in compared
+    assert "the training accuracy on the first 5,000 training images" in compared
+    app = opened(dataset="cifar10", depth=3, regularizer="dropout")
+    assert [one.value for one in app.metric if one.label.startswith("Gap")] == ["4.3 points"]
+    assert "5,000 training and 10,000 validation images" in text(app)
+
+
 def test_the_report_marks_stand_only_beside_the_measure_of_the_report():
     """The report's gaps are Keras's: beside gaps in inference mode there is no line and no sentence about them."""
     write_report(settings.PRETRAINED)
@@ -734,6 +801,13 @@ def test_both_readings_of_the_report_columns_are_shown_and_the_choice_on_the_tes
     row = next(line for line in text(app).splitlines() if line.startswith("| 1 |") and "73.61 %" in line)
     assert "| 73.61 % | 73.61 % | +0.0 points | 80.00 % | +6.4 points |" in row
     assert text(app).count("chosen on the test images") == 1
+
+
+def test_wall_times_are_not_compared_and_the_overlay_names_the_images_it_is_measured_on():
+    write_report(settings.PRETRAINED)
+    said = text(at("compare", add="final-3conv-dropout"))
+    assert said.count("which network is faster") == 2  # under both tables
+    assert "**Test accuracy**" in said and "**Validation accuracy**" not in said
 
 
 def test_what_a_final_model_is_measured_on_is_called_the_test_set():
@@ -755,9 +829,54 @@ def test_ones_own_run_joins_the_chart_and_the_address():
     assert [warning.value for warning in again.warning] == ["There is no run called 'gone' here; the others are shown."]
 
 
+@pytest.mark.slow
+def test_a_class_that_trains_seeds_on_shapes_sees_its_interval_on_compare():
+    models = models_on("shapes")
+    for name, accuracies in {"2conv-none": (0.60, 0.62, 0.64), "2conv-dropout": (0.65, 0.68, 0.68)}.items():
+        for seed, accuracy in enumerate(accuracies):
+            member = dataclasses.replace(models[name].experiment, seed=seed)
+            write(settings.runs_dir() / member.key, member, history([0.1, *[0.9] * 30], [0.1, *[accuracy] * 30]))
+    Queue().submit(dataclasses.replace(models["2conv-none"].experiment, seed=3), "somebody")
+    Queue().submit(REPORT["2conv-l2"].experiment, "somebody")
+    app = at("compare", data="shapes")
+    shown = "\n".join(str(one.proto.body) for one in app.get("html"))
+    difference = seed_difference({0: 0.65, 1: 0.68, 2: 0.68}, {0: 0.60, 1: 0.62, 2: 0.64})
+    assert f"against none +5.0 ± {100 * difference.margin:.1f} points" in shown and "Report:" not in shown
+    assert "1 training of these networks under way" in text(app)
+    assert "2 of the report's eight networks are trained here" in text(app) and "Table 1" not in text(app)
+    app.button_group(key="url.data").set_value("cifar10").run()
+    assert "data" not in app.query_params and "Table 1" in text(app)
+
+
+def test_compare_draws_itself_again_when_a_training_of_its_networks_ends(monkeypatch):
+    plain = models_on("shapes")["2conv-none"].experiment
+    series, reruns = {series_experiment(plain).key}, []
+    monkeypatch.setattr(new_seeds.st, "rerun", lambda: reruns.append(1))
+    job = Queue().submit(dataclasses.replace(plain, seed=7), "somebody")
+    Queue().submit(SMALL, "somebody")  # another network
+    seen = new_seeds.active_keys(series)
+    assert seen == {job.key}
+    new_seeds.watch(series, seen)
+    assert not reruns
+    Queue().cancel(job, "somebody")
+    new_seeds.watch(series, seen)
+    assert reruns == [1]
+
+
+def test_the_overlay_offers_shipped_seeds_too():
+    shipped_results(SMALL, LEARNED)
+    app = at("compare", add=SMALL.key)
+    assert app.multiselect(key="overlay runs").value == [SMALL.key] and not app.exception
+    assert any('class="runs"' in one.proto.body and SMALL.title in one.proto.body for one in app.get("html"))
+
+
 def test_the_leader_is_named_with_whom_the_report_names():
-    said = conclusions.best_sentence(["a", "b"], [0.7, 0.6], {"a": 0.5, "b": 0.8}, as_points=False)
-    assert said == "**a** has the highest accuracy, 70.00 %; in the report it is b, with 80.00 %."
+    ours = [seed_mean({0: 0.69, 1: 0.70, 2: 0.71}), accuracy_interval(0.6, 10_000)]
+    said = conclusions.best_sentence(["a", "b"], ours, {"a": 0.5, "b": 0.8}, as_points=False)
+    # t of two degrees, 4.303, times 0.01 / sqrt(3)
+    assert said == "**a** has the highest accuracy, 70.00 % ± 2.5 (3 seeds); in the report it is b, with 80.00 %."
+    said = conclusions.best_sentence(["a", "b"], ours, None, as_points=True)
+    assert said.startswith("**b** has the smallest gap, 60.0 points ± 1.0 (1 seed)")
 
 
 @pytest.mark.slow

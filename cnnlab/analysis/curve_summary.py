@@ -1,7 +1,7 @@
 """Summary of learning curves: accuracies after the last epoch, the gap, its trend, the best epoch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,14 @@ def summarize_curves(history: History) -> CurveSummary | None:
         best_epoch=int(history["epoch"][top]),
         reported=None if np.isnan(reported) else reported,
     )
+
+
+def reestimated_summary(summary: CurveSummary, training: float, validation: float) -> CurveSummary:
+    """The same epoch by its accuracies with re-estimated batch normalization, fractions.
+
+    The trend of the validation accuracy stays that of the recorded curve, of which all epochs are known.
+    """
+    return replace(summary, training=training, validation=validation, gap=training - validation, trend="")
 
 
 def evaluated_epochs(history: History) -> History:

@@ -125,15 +125,6 @@ class PairedOutcomes:
         """The images of a group by its name in the URL: "fixed", "broke" or "both_wrong"; bool (n,)."""
         return {"fixed": self.now_correct, "broke": self.now_wrong, "both_wrong": self.both_wrong}[group]
 
-    @property
-    def within_chance(self) -> bool:
-        """Whether the difference is within two standard deviations of what two equally good networks would give.
-
-        Only images that exactly one of the two classifies correctly count (McNemar 1947).
-        """
-        now_correct, now_wrong = int(self.now_correct.sum()), int(self.now_wrong.sum())
-        return (now_correct - now_wrong) ** 2 <= 4 * (now_correct + now_wrong)
-
 
 def compare_predictions(mine: Predictions, other: Predictions) -> PairedOutcomes:
     """The outcomes of two networks on the same images. Raises ValueError for different images."""

@@ -30,11 +30,12 @@ def list_sweeps() -> None:
 def show(name: str) -> None:
     """Print the results of a sweep, by name or key."""
     from cnnlab.explanations import sweeps as sentences
+    from cnnlab.explanations.strengths import describe_strengths
     from cnnlab.sweep_results import sweep_results
 
     chosen = sweep_files.open_sweep(name)
     results = sweep_results(chosen)
-    told = {"train_images": sentences.describe_sizes, "strength": sentences.describe_strengths}.get(chosen.kind)
+    told = {"train_images": sentences.describe_sizes, "strength": describe_strengths}.get(chosen.kind)
     lines = [chosen.title, "", sentences.sweep_table(chosen, results), ""]
     lines += [sentence.replace("**", "") for sentence in (told(chosen, results) if told and results else [])]
     click.echo("\n".join([*lines, sentences.describe_intervals(chosen, results)]))

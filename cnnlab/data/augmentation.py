@@ -2,7 +2,8 @@
 
 The standard augmentation for CIFAR-10: an image is mirrored with probability 1/2, padded by 4 black pixels and cropped
 to its size at a random place (Lee et al., "Deeply-supervised nets", 2015; He et al., "Deep residual learning", 2016).
-What an image becomes depends on the seed, the epoch and its index alone, so a resumed training sees the same images.
+What an image becomes depends on the seed, the epoch, its index and the number of images, so a resumed training sees the
+same ones.
 """
 
 import zlib

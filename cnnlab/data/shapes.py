@@ -19,8 +19,9 @@ interval of 2.8 points at 73 and of 2.3 at 83 per cent):
     3-conv, dropout 0.1         91.7         83.5    8.2
     3-conv, batch norm         100.0         82.7   17.3
 
-As in the report: dropout has the smallest gap, L2 of this strength has no effect, three layers are better than two. On
-two idle cores each 3-conv network took 54 to 59 seconds, including process start and drawing.
+In these runs dropout has the smallest gap (at two layers within chance of batch norm's), L2 of this strength changes
+nothing beyond chance, three layers are better than two. On two idle cores each 3-conv network took 54 to 59 seconds,
+including process start and drawing.
 """
 
 import datetime

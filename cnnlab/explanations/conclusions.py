@@ -17,6 +17,9 @@ from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.report import LAST_EPOCHS, ReportRow
 from cnnlab.report_models import REPORT
 
+WHAT_THE_REPORT_IS = (
+    "*The report* is a lab report on CIFAR-10 whose ten networks are trained again here; eight also on Shapes."
+)
 DECISION_RULE = (
     "A comparison is beyond chance where its p value, adjusted for the number of comparisons of the claim (Holm), is"
     f" below 5 %, so an interval that just excludes 0 can be chance; with fewer than {MIN_SEEDS} seeds the sign must"
@@ -100,14 +103,16 @@ def describe_seeds(result: ClaimResult) -> str:
 
 def describe_chance(result: ClaimResult) -> list[str]:
     """What the intervals of a claim vary over, a sentence each: images with few seeds, else seeds."""
-    kinds = {one.estimate.chance for judgment in result.judgments for one in judgment.comparisons}
-    images = REPORT["3conv-none"].experiment.validation_images
+    estimates = [one.estimate for judgment in result.judgments for one in judgment.comparisons]
+    kinds = {one.chance for one in estimates}
+    images = max(one.n[-1] for one in estimates if one.chance == "images") if "images" in kinds else 0
     if result.claim == AGREEMENT_CLAIM:  # two sets of images: more seeds do not make them more
         return [f"The 95 % interval of validation against test: chance of both sets of {images:,} images."]
     names = {
-        "images": f"95 % intervals with fewer than {MIN_SEEDS} seeds: chance of the {images:,} images, not of the"
-        " seed.",
-        "seeds": f"95 % intervals with {MIN_SEEDS} seeds or more: chance of the seed.",
+        "images": f"With fewer than {MIN_SEEDS} seeds, effect and 95 % interval are those of the first seed: chance of"
+        f" the {images:,} images, not of the seed.",
+        "seeds": f"With {MIN_SEEDS} seeds or more, the effect is the mean over the seeds, the 95 % interval chance of"
+        " the seed.",
     }
     return [names[kind] for kind in sorted(kinds) if kind in names]
 
@@ -132,11 +137,14 @@ def describe_margins(table: Sequence[ReportRow]) -> str:
     results = [row.ours for row in table if row.ours]
     validation = float(np.median([one.validation for one in results]))
     training = float(np.median([one.train if one.train_eval is None else one.train_eval for one in results]))
-    ours = f"of two of ours {points(paired)}, " if (paired := _paired_margin(table)) else ""
+    differences = [f"of two of ours {points(paired)}"] if (paired := _paired_margin(table)) else []
+    if table[0].model.is_in_report:
+        unpaired = unpaired_difference(validation, images, validation, images).margin
+        differences.append(f"of ours and the report's {points(unpaired)}")
+    told = f" a difference {', '.join(differences)};" if differences else ""
     return (
         f"{images:,} images give an accuracy to within {points(accuracy_interval(validation, images).margin)} (95 %);"
-        f" a difference {ours}of ours and the report's"
-        f" {points(unpaired_difference(validation, images, validation, images).margin)}; a gap"
+        f"{told} a gap"
         f" {points(generalization_gap(training, train_images, validation, images).margin)}."
         " Differences between seeds are not included."
     )
@@ -156,23 +164,33 @@ def _paired_margin(table: Sequence[ReportRow]) -> float | None:
 
 
 def best_sentence(
-    names: Sequence[str], values: Sequence[float], report: Mapping[str, float] | None, *, as_points: bool
+    names: Sequence[str], estimates: Sequence[Estimate], report: Mapping[str, float] | None, *, as_points: bool
 ) -> str:
     """The best network in ours and in the report: highest accuracy or, with `as_points`, smallest gap (fractions).
 
-    `report` has the report's figures by name; None where it does not state this measure.
+    `report` has the report's figures by name; None where it does not state this measure, empty where it has nothing
+    about these networks.
     """
     choose = min if as_points else max
-    ours = choose(range(len(names)), key=lambda index: values[index])
+    ours = choose(range(len(names)), key=lambda index: estimates[index].value)
     rank = "smallest gap" if as_points else "highest accuracy"
-    best = f"**{names[ours]}** has the {rank}, {_ranked_value(values[ours], as_points)}"
+    best = f"**{names[ours]}** has the {rank}, {_with_margin(estimates[ours], as_points)}"
     if report is None:
         return f"{best}; the report has no figure of this measure."
+    if not report:
+        return f"{best}."
     report_best = choose(report, key=lambda name: report[name])
     in_report = _ranked_value(report[report_best], as_points)
     if report_best == names[ours]:
         return f"{best}; it leads in the report too, with {in_report}."
     return f"{best}; in the report it is {report_best}, with {in_report}."
+
+
+def _with_margin(one: Estimate, as_points: bool) -> str:
+    """'74.93 % ± 0.5 (3 seeds)'."""
+    seeds = one.n[0] if one.chance == "seeds" else 1
+    margin = f"± {100 * one.margin:.1f}"
+    return f"{_ranked_value(one.value, as_points)} {margin} ({seeds} seed{'s' if seeds > 1 else ''})"
 
 
 def _ranked_value(value: float, as_points: bool) -> str:

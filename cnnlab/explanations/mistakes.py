@@ -6,7 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnlab.analysis.metrics import PairedOutcomes, Predictions, class_accuracy
-from cnnlab.analysis.statistics import accuracy_interval
+from cnnlab.analysis.statistics import (
+    Estimate,
+    accuracy_interval,
+    adjust_for_multiple_comparisons,
+    paired_difference_from_counts,
+)
 from cnnlab.experiment import Experiment
 from cnnlab.formatting import percent, points
 
@@ -65,6 +70,22 @@ def best_and_worst(accuracies: NDArray[np.float64], classes: Sequence[str]) -> s
     )
 
 
+def describe_class_interval(accuracies: NDArray[np.float64], table: NDArray[np.int64]) -> str:
+    """How far the accuracy of one class may be chance: the widest 95 % interval of the classes that have images.
+
+    `table` is the confusion matrix; `accuracies` are those of its rows.
+    """
+    counts = table.sum(axis=1)
+    margins = [
+        accuracy_interval(float(share), int(count)).margin
+        for share, count in zip(accuracies, counts, strict=True)
+        if count
+    ]
+    few, many = int(counts[counts > 0].min()), int(counts.max())
+    images = f"{few:,}" if few == many else f"{few:,} to {many:,}"
+    return f"{images} test images a class: an accuracy is known to within ±{100 * max(margins):.1f} points (95 %)."
+
+
 def describe_calibration(name: str, predictions: Predictions, calibration_error: float) -> str:
     """Mean confidence against accuracy, and the expected calibration error (a fraction) over the bins of confidence.
 
@@ -96,26 +117,55 @@ def count_images(count: int, truth: str) -> str:
 
 
 def comparison_headline(mine: str, other: str, groups: PairedOutcomes) -> str:
-    """How many images one network classifies correctly and another does not, and the reverse; whether by chance."""
+    """How many images one network classifies correctly and another does not, and the reverse; whether by chance.
+
+    Beyond chance: McNemar's test, p at most 0.05.
+    """
     now_correct, now_wrong = int(groups.now_correct.sum()), int(groups.now_wrong.sum())
     counts = f"{mine} instead of {other}: now correct: {now_correct:,}; now wrong: {now_wrong:,}"
-    if groups.within_chance:
+    if not accuracy_difference(groups).is_significant:
         return f"{counts}. So small a difference may be chance."
     better, worse = (mine, other) if now_correct > now_wrong else (other, mine)
     more = pluralize(abs(now_correct - now_wrong), "more image")
     return f"{counts}. {better} classifies {more} correctly than {worse}."
 
 
-def describe_class_changes(groups: PairedOutcomes, truth: NDArray[np.int64], classes: Sequence[str]) -> str:
-    """The classes with the largest gain and the largest loss of correct predictions."""
-    now_correct, now_wrong = (
-        np.bincount(truth[mask], minlength=len(classes)) for mask in (groups.now_correct, groups.now_wrong)
+def accuracy_difference(groups: PairedOutcomes) -> Estimate:
+    """The difference of the two accuracies on these images, with its interval."""
+    return paired_difference_from_counts(
+        int(groups.now_correct.sum()), int(groups.now_wrong.sum()), len(groups.now_correct)
     )
-    gain = now_correct - now_wrong
-    top, low = int(np.argmax(gain)), int(np.argmin(gain))
-    best = f"The {classes[top]} gained most ({gain[top]:+,})" if gain[top] > 0 else "No class gained"
-    worst = f"the {classes[low]} lost most ({gain[low]:+,})" if gain[low] < 0 else "no class lost"
-    return f"{best}, {worst}."
+
+
+def describe_accuracy_difference(groups: PairedOutcomes) -> str:
+    """The difference of the accuracies with its interval, and what the interval leaves out."""
+    one = accuracy_difference(groups)
+    return (
+        f"Difference in accuracy: {points(one.value, sign=True)} ({100 * one.low:+.1f} to {100 * one.high:+.1f}, 95 %,"
+        f" paired over {pluralize(one.n[0], 'image')}). One training of each: what another seed would change is not in"
+        " it."
+    )
+
+
+def describe_class_changes(groups: PairedOutcomes, truth: NDArray[np.int64], classes: Sequence[str]) -> str:
+    """The classes whose number of correct predictions rose or fell beyond chance, p values adjusted for all classes."""
+    counts = [
+        (int(groups.now_correct[truth == label].sum()), int(groups.now_wrong[truth == label].sum()))
+        for label in range(len(classes))
+    ]
+    sizes = [max(1, int((truth == label).sum())) for label in range(len(classes))]
+    estimates = [paired_difference_from_counts(*count, size) for count, size in zip(counts, sizes, strict=True)]
+    changes = {
+        name: better - worse
+        for name, (better, worse), one in zip(classes, counts, adjust_for_multiple_comparisons(estimates), strict=True)
+        if one.is_significant
+    }
+    gained = [f"{name} ({change:+,})" for name, change in changes.items() if change > 0]
+    lost = [f"{name} ({change:+,})" for name, change in changes.items() if change < 0]
+    return (
+        f"Beyond chance (adjusted for {len(classes)} classes), these classes gained: {', '.join(gained) or 'none'};"
+        f" these lost: {', '.join(lost) or 'none'}."
+    )
 
 
 def describe_agreement(groups: PairedOutcomes) -> str:

@@ -1,14 +1,14 @@
 """Markdown tables of the report's figures beside ours, and the conclusions, as `cnnlab reproduce` prints them."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 
 from cnnlab.claims import check_claims
 from cnnlab.explanations.conclusions import describe_uncertainty
+from cnnlab.explanations.series_table import describe_intervals, series_markdown
 from cnnlab.explanations.verdict_table import describe_all_notes, verdict_table
-from cnnlab.formatting import exact_duration, percent, points
+from cnnlab.formatting import csv_text, exact_duration, percent, points
 from cnnlab.report import ReportRow
+from cnnlab.series_results import series_results
 
 CSV_HEADS = [
     "number", "model", "report_train", "report_validation", "report_seconds", "train", "best_train", "validation",
@@ -34,6 +34,21 @@ def format_report(table: Sequence[ReportRow]) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
+def format_series_report(table: Sequence[ReportRow]) -> str:
+    """The report's models on another data set, over their seeds, and its conclusions judged there; in Markdown."""
+    results, judged = series_results(table), check_claims(table)
+    if not results:
+        return "None of the report's networks is trained on this data set.\n"
+    parts = [
+        series_markdown(results),
+        describe_intervals(results),
+        "What the report concludes, and what these runs say:",
+        verdict_table(judged),
+        describe_all_notes(judged),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
 def markdown_table(table: Iterable[ReportRow], measured: str) -> str:
     """One table. 'ours' is the accuracy after the last epoch, 'best' the highest of any epoch, on the same images.
 
@@ -57,15 +72,13 @@ def markdown_table(table: Iterable[ReportRow], measured: str) -> str:
 
 def report_csv(table: Iterable[ReportRow]) -> str:
     """The same as CSV: accuracies as fractions, durations in seconds; empty where a model is not trained."""
-    sink = io.StringIO()
-    writer = csv.writer(sink, lineterminator="\n")
-    writer.writerow(CSV_HEADS)
+    rows: list[list[object]] = []
     for row in table:
         report, ours = row.report, row.ours
         figures = (ours.train, ours.best_train, ours.validation, ours.best_validation) if ours else ()
         cells = [f"{value:.4f}" for value in figures] or [""] * 4
         seconds = f"{ours.seconds:.0f}" if ours else ""
-        writer.writerow(
+        rows.append(
             [row.model.number, row.model.name, report.train, report.validation, report.seconds, *cells, seconds]
         )
-    return sink.getvalue()
+    return csv_text([CSV_HEADS, *rows])

@@ -1,15 +1,14 @@
 """The eight models over their seeds as text: the cells of the grid, a table for download, the sentence that sums up."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 
 from cnnlab.analysis.statistics import Estimate
 from cnnlab.comparison import Comparison
-from cnnlab.formatting import percent, points
+from cnnlab.formatting import csv_text, percent, points
 from cnnlab.series_results import SeriesResult
 
 PLAIN = "no regularizer: what the others are compared with"
+MOVING_AVERAGES = "Batch normalization with Keras's moving averages, which lag behind the weights."
 
 
 def describe_accuracy_of(one: SeriesResult) -> str:
@@ -49,26 +48,45 @@ def statistics_label(one: SeriesResult, results: Sequence[SeriesResult]) -> str:
     return "re-estimated" if one.reestimated else "moving averages"
 
 
+def series_markdown(results: Sequence[SeriesResult]) -> str:
+    """One row a model and measure in Markdown: seeds, accuracy, gap, and both against the plain network."""
+    heads = ["network", "seeds", "validation", "against no regularizer", "gap", "against no regularizer"]
+    lines = [f"| {' | '.join(heads)} |", f"| --- |{' ---: |' * (len(heads) - 1)}"]
+    for one in results:
+        depth = one.model.experiment.depth
+        cells = [f"{depth}-conv, {regularizer_label(one, results)}", str(len(one.seeds)), describe_accuracy_of(one)]
+        cells += [describe_difference(one.accuracy_difference, one.accuracy_differs), describe_gap_of(one)]
+        lines.append(f"| {' | '.join([*cells, describe_difference(one.gap_difference, one.gap_differs)])} |")
+    return "\n".join(lines)
+
+
+def describe_averages(results: Sequence[SeriesResult]) -> str:
+    """That batch normalization is shown with moving averages, and its re-estimated accuracies; "" without it."""
+    anew = [
+        f"{percent(one.accuracy.value, 1)} at {one.model.experiment.depth} layers" for one in results if one.reestimated
+    ]
+    return f"{MOVING_AVERAGES} Re-estimated, its accuracy is {' and '.join(anew)}." if anew else ""
+
+
 def series_csv(results: Sequence[SeriesResult]) -> str:
     """One row a model and measure: fractions, with the ends of their 95 % intervals."""
     heads = ["network", "depth", "regularizer", "batch_norm_statistics", "seeds"]
     figures = ("accuracy", "gap", "accuracy_difference", "gap_difference")
     heads += [f"{figure}{end}" for figure in figures for end in ("", "_low", "_high")]
     heads += ["accuracy_beyond_chance", "gap_beyond_chance"]
-    sink = io.StringIO()
-    writer = csv.writer(sink, lineterminator="\n")
-    writer.writerow(heads)
+    rows: list[list[object]] = []
     for one in results:
         experiment = one.model.experiment
         row = [one.model.name, experiment.depth, experiment.regularizer, statistics_label(one, results)]
-        cells = [" ".join(map(str, one.seeds)), *_ends(one.accuracy), *_ends(one.gap)]
+        cells = [" ".join(map(str, one.seeds)), *estimate_ends(one.accuracy), *estimate_ends(one.gap)]
         for difference in (one.accuracy_difference, one.gap_difference):
-            cells += _ends(difference.estimate) if difference else [""] * 3
-        writer.writerow([*row, *cells, one.accuracy_differs, one.gap_differs])
-    return sink.getvalue()
+            cells += estimate_ends(difference.estimate) if difference else [""] * 3
+        rows.append([*row, *cells, one.accuracy_differs, one.gap_differs])
+    return csv_text([heads, *rows])
 
 
-def _ends(estimate: Estimate) -> list[str]:
+def estimate_ends(estimate: Estimate) -> list[str]:
+    """The value and the ends of its interval, for a file: fractions with four decimals."""
     return [f"{value:.4f}" for value in (estimate.value, estimate.low, estimate.high)]
 
 

@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 
 from cnnlab.analysis.statistics import Estimate
-from cnnlab.formatting import percent, points
+from cnnlab.comparison import MIN_SEEDS
+from cnnlab.explanations.series_table import MOVING_AVERAGES, estimate_ends
+from cnnlab.formatting import csv_text, percent, points
 from cnnlab.storage.run import Run
 from cnnlab.sweep_results import (
-    MIN_SEEDS,
     EarlyStopping,
     LabelNoiseResult,
     PointResult,
     Predictions,
     accuracy_difference,
+    gap_change,
 )
 from cnnlab.sweeps import Sweep, Value, describe_value
 
@@ -39,8 +41,10 @@ def describe_intervals(sweep: Sweep, results: Sequence[PointResult]) -> str:
         f"chance of the {experiment.validation_images:,} {sweep.measured_on} images of the first seed, not of the seed"
     )
     by_chance = f"chance of the seed ({seeds[0]} seeds)" if seeds[0] >= MIN_SEEDS else images
+    if seeds[0] < MIN_SEEDS <= seeds[-1]:
+        by_chance = f"of points with {MIN_SEEDS} seeds or more chance of the seed, of the others {images}"
     noisy = " (labels as they were trained with)" if sweep.kind == "label_noise" else ""
-    averages = " Batch normalization with Keras's moving averages." if sweep.base.regularizer == "batchnorm" else ""
+    averages = f" {MOVING_AVERAGES}" if sweep.base.regularizer == "batchnorm" else ""
     return (
         f"After the last epoch. Training accuracy in inference mode on at most 5,000 training images{noisy}; the gap is"
         f" training minus {sweep.measured_on} accuracy. 95 % intervals: {by_chance}.{averages}"
@@ -63,6 +67,23 @@ def sweep_table(sweep: Sweep, results: Sequence[PointResult]) -> str:
     return "\n".join(lines)
 
 
+def sweep_csv(sweep: Sweep, results: Sequence[PointResult]) -> str:
+    """One row a point: its coordinates, and the figures as fractions with the ends of their 95 % intervals."""
+    fields = [field for field, _ in sweep.axes if field != "seed"]
+    heads = [*fields, "seeds", "measured_on"]
+    heads += [f"{figure}{end}" for figure in ("training", "accuracy", "gap") for end in ("", "_low", "_high")]
+    rows = [
+        [
+            *(one.value(field) for field in fields),
+            " ".join(map(str, sorted(one.by_seed))),
+            sweep.measured_on,
+            *(cell for figure in (one.training, one.accuracy, one.gap) for cell in estimate_ends(figure)),
+        ]
+        for one in results
+    ]
+    return csv_text([heads, *rows])
+
+
 # -- size of the training set and augmentation -------------------------------------------------------------------------
 
 
@@ -77,10 +98,10 @@ def describe_sizes(
     if both:
         size = both[-1]
         change = accuracy_difference(augmented[size], plain[size], sweep.measured_on, predictions)
-        gap = augmented[size].gap.value - plain[size].gap.value
+        gap = gap_change(augmented[size], plain[size])
         sentences.append(
             f"**Augmentation** (flip and shift) with {size:,.0f} training images: {sweep.measured_on} accuracy"
-            f" {describe_change(change)}, gap {points(gap, sign=True)}."
+            f" {describe_change(change)}; gap {describe_change(gap)}."
         )
     if len(both) > 1:
         sentences.append(compare_size_and_augmentation(sweep, plain, augmented, both[-2], both[-1], predictions))
@@ -146,30 +167,6 @@ def compare_size_and_augmentation(
     )
 
 
-# -- strength ----------------------------------------------------------------------------------------------------------
-
-
-def describe_strengths(sweep: Sweep, results: Sequence[PointResult]) -> list[str]:
-    """The point of the highest accuracy and that of the smallest gap, and why the first figure is too high."""
-    if not results:
-        return []
-    best, smallest = max(results, key=lambda one: one.accuracy.value), min(results, key=lambda one: one.gap.value)
-    return [
-        f"Highest {sweep.measured_on} accuracy: {point_name(sweep, best)}, {with_interval(best.accuracy)}, gap"
-        f" {points(best.gap.value)}.",
-        f"Smallest gap: {point_name(sweep, smallest)}, {points(smallest.gap.value)}, {sweep.measured_on} accuracy"
-        f" {percent(smallest.accuracy.value, 1)}.",
-        f"The highest of {len(results)} figures, chosen on the images that it is measured on, is too high: a new set of"
-        " images would give a lower one.",
-    ]
-
-
-def point_name(sweep: Sweep, point: PointResult) -> str:
-    """'3-conv, dropout 0.3'."""
-    experiment = point.first.run.experiment
-    return f"{experiment.depth}-conv, {experiment.regularizer_title}"
-
-
 def describe_axis_value(field: str, value: Value, depth_unit: str = " conv") -> str:
     """A value on an axis of a heat map: '3 conv', '0.1'."""
     return f"{value:.0f}{depth_unit}" if field == "depth" else describe_value(field, value)
@@ -183,7 +180,11 @@ def describe_label_noise(result: LabelNoiseResult, classes: int) -> str:
     if not result.changed_images:
         return f"No label is changed: validation accuracy {percent(result.validation, 1)} after epoch {result.epoch}."
     memorized = result.changed >= MEMORIZED
-    found = "It has memorized the changed labels" if memorized else "It has not memorized most of the changed labels"
+    found = (
+        "It has memorized most of the changed labels"
+        if memorized
+        else "It has not memorized most of the changed labels"
+    )
     images = result.images - result.changed_images
     clean = f"correct on {percent(result.clean, 1)} of {images:,} clean labels and on" if images else "correct on"
     return (

@@ -1,9 +1,11 @@
 """Sentences about a training: where a finished run comes from, and how far a live one has come."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from cnnlab.formatting import duration, format_date
+from cnnlab.analysis.statistics import seed_mean
+from cnnlab.analysis.statistics.seeds import MIN_SEEDS_FOR_INTERVAL
+from cnnlab.formatting import duration, format_date, percent
 from cnnlab.storage.run_record import RunRecord
 
 
@@ -17,6 +19,13 @@ def describe_origin(record: RunRecord, shipped: bool) -> str:
     if record.precision == "bfloat16":
         told += ", in bfloat16 (half the digits)"
     return f"{told}; it came with the program" if shipped else told
+
+
+def describe_missing_weights(shipped: bool) -> str:
+    """Why a finished run has results and no weights, and what can be done about it."""
+    if shipped:
+        return "Its results came with the program, its weights did not: train it here to look inside."
+    return "Another machine trained this network: its results were imported, its weights were not."
 
 
 def describe_progress(progress: Mapping[str, Any], epochs_done: int, epochs: int) -> tuple[float, str]:
@@ -36,16 +45,22 @@ def describe_progress(progress: Mapping[str, Any], epochs_done: int, epochs: int
     return 0.0, "starting: loading TensorFlow and the images"
 
 
-def describe_seeds(seeds: Sequence[int]) -> str:
-    """Which seeds of an experiment have a finished training: 'Finished seeds: 0, 1 (2). ...'."""
-    if not seeds:
+def describe_seeds(accuracies: Mapping[int, float], measured: str) -> str:
+    """Which seeds of an experiment have a finished training, and their mean accuracy on the `measured` images.
+
+    `accuracies` by seed, fractions. 'Finished seeds: 0, 1, 2 (3). Validation accuracy on average 71.2 % ± 1.3 ...'.
+    """
+    if not accuracies:
         return "No seed of this network has finished training yet."
-    listed = ", ".join(map(str, seeds))
-    return (
-        f"Finished seeds: {listed} ({len(seeds)}). The page Compare shows their mean and interval."
-        if len(seeds) > 1
-        else f"Finished seeds: {listed}. One seed does not show how much another one would differ."
-    )
+    listed = ", ".join(map(str, accuracies))
+    if len(accuracies) == 1:
+        return f"Finished seeds: {listed}. One seed does not show how much another one would differ."
+    mean = seed_mean(accuracies)
+    told = f"Finished seeds: {listed} ({len(accuracies)}). {measured.capitalize()} accuracy: {percent(mean.value, 1)}"
+    if mean.method == "range":
+        ends = f"{100 * mean.low:.1f} to {100 * mean.high:.1f}"
+        return f"{told} on average, {ends}; {MIN_SEEDS_FOR_INTERVAL} seeds give a 95 % interval."
+    return f"{told} ± {100 * mean.margin:.1f} (95 % interval of the mean, chance of the seed)."
 
 
 def describe_time_limit(seconds: float | None, limit_minutes: float, epochs: int) -> str:

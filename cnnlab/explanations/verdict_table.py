@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cnnlab.claims import ClaimResult, Judgment
+from cnnlab.comparison import Comparison
 from cnnlab.explanations.conclusions import (
     closest_comparisons,
     describe_comparison,
@@ -13,6 +14,9 @@ from cnnlab.explanations.conclusions import (
 from cnnlab.formatting import points
 
 HEADS = ("measure", "verdict", "closest comparison", "seeds", "effect", "95 % interval", "this comparison")
+COMPARISON_HEADS = ("measure", "comparison", "seeds", "effect", "95 % interval", "adjusted p", "this comparison")
+NUMERIC_HEADS = {"seeds", "effect", "95 % interval", "adjusted p"}
+REPORT_FIGURES = "the report's own figures"
 
 
 def verdict_table(results: Sequence[ClaimResult]) -> str:
@@ -35,7 +39,25 @@ def evidence_rows(result: ClaimResult) -> list[list[str]]:
     """The cells under HEADS; the last row is the verdict on the report's own figures."""
     rows = [row for judgment in result.judgments for row in _judgment_rows(judgment)]
     report = result.report.verdict.value.removesuffix(" in all seeds")
-    return [*rows, ["the report's own figures", report, "", "", "", "", ""]]
+    return [*rows, [REPORT_FIGURES, report, "", "1", "", "", ""]]
+
+
+def comparison_table(result: ClaimResult) -> str:
+    """Every comparison that the verdicts of a claim are based on, by each measure and on the report's own figures."""
+    rows = [row for judgment in result.judgments for row in _comparison_rows(judgment, judgment.measure)]
+    return _table(COMPARISON_HEADS, [*rows, *_comparison_rows(result.report, REPORT_FIGURES)])
+
+
+def count_comparisons(result: ClaimResult) -> int:
+    """The rows of `comparison_table`."""
+    return sum(len(judgment.comparisons) for judgment in (*result.judgments, result.report))
+
+
+def p_value_text(p_value: float | None) -> str:
+    """'0.041', '<0.001'; '' where there is no test."""
+    if p_value is None:
+        return ""
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
 def describe_all_notes(results: Sequence[ClaimResult]) -> str:
@@ -54,18 +76,29 @@ def _judgment_rows(judgment: Judgment) -> list[list[str]]:
     findings = dict(zip(judgment.comparisons, judgment.findings, strict=False))
     heads = [[judgment.measure, judgment.verdict.value], *[["", ""] for _ in judgment.comparisons]]
     return [
-        [
-            *head,
-            describe_comparison(one),
-            str(len(one.seeds)),
-            points(one.estimate.value, sign=True),
-            describe_ends(one.estimate),
-            findings[one].value if one in findings else "",
-        ]
+        [*head, *_comparison_cells(one), findings[one].value if one in findings else ""]
         for head, one in zip(heads, closest_comparisons(judgment.comparisons), strict=False)
     ]
 
 
+def _comparison_rows(judgment: Judgment, measure: str) -> list[list[str]]:
+    """All comparisons of a judgment, under COMPARISON_HEADS."""
+    findings = judgment.findings or (None,) * len(judgment.comparisons)
+    p_values = judgment.p_values or tuple(one.estimate.p_value for one in judgment.comparisons)
+    return [
+        [measure, *_comparison_cells(one), p_value_text(p_value), finding.value if finding else ""]
+        for one, p_value, finding in zip(judgment.comparisons, p_values, findings, strict=True)
+    ]
+
+
+def _comparison_cells(one: Comparison) -> list[str]:
+    """The comparison in words, seeds, effect, interval."""
+    effect, interval = points(one.estimate.value, sign=True), describe_ends(one.estimate)
+    return [describe_comparison(one), str(len(one.seeds)), effect, interval]
+
+
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
+    """A Markdown table; columns of numbers are aligned to the right."""
+    dashes = ["---:" if head in NUMERIC_HEADS else "---" for head in heads]
+    lines = [f"| {' | '.join(heads)} |", f"| {' | '.join(dashes)} |"]
     return "\n".join([*lines, *(f"| {' | '.join(cells)} |" for cells in rows)])

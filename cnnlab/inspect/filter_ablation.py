@@ -20,7 +20,8 @@ from cnnlab.rendering.feature_map_grid import render_feature_maps, shared_vmax
 from cnnlab.ui import clickable_image, query_state
 from cnnlab.ui.state import session_key, url_param
 
-COUNT_PARAM = url_param("strongest")  # how many filters the button for the strongest ones switches off
+# how many filters the button for the strongest ones switches off
+COUNT_PARAM = url_param("strongest", of_network=True)
 TOGGLE, RESET = session_key("inspect.filter_ablation.toggle"), session_key("inspect.filter_ablation.reset")
 
 

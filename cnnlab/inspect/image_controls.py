@@ -9,11 +9,11 @@ from typing import Literal
 
 import streamlit as st
 
-from cnnlab.inspect import network_changes, own_network, upload
+from cnnlab.inspect import own_network, upload
 from cnnlab.inspect.context import InspectContext
 from cnnlab.rendering.color_scale import png_data_uri
 from cnnlab.storage.imported_networks import ImportedNetwork, Network
-from cnnlab.ui import clickable_image, control_locks, query_state, selection
+from cnnlab.ui import clickable_image, control_locks, query_state, selected_network, selection
 from cnnlab.ui.image_source import ImageSet, load_image_set, thumbnails
 from cnnlab.ui.state import session_key, url_param
 
@@ -122,7 +122,7 @@ def image_number_input(context: InspectContext, image_set: ImageSet) -> None:
 
 def neighbor_buttons(context: InspectContext) -> None:
     """Under the image: the one before and the one after, among those of the chosen class."""
-    if control_locks.is_hidden("image") or control_locks.is_locked("image"):
+    if control_locks.is_hidden("image"):
         return
     image_set = load_image_set(context.run.dataset)
     label = chosen_class(image_set)
@@ -136,8 +136,9 @@ def neighbor_button(name: str, side: Literal["left", "right"], reference: str) -
     """A button that shows another image, with an arrow on its side."""
     icon, key = f":material/chevron_{side}:", NEIGHBORS[name]
     st.button(
-        name, icon=icon, icon_position=side, key=key, on_click=select_neighbor, args=(reference,), width="stretch"
-    )
+        name, icon=icon, icon_position=side, key=key, on_click=select_neighbor, args=(reference,), width="stretch",
+        disabled=control_locks.is_locked("image"),
+    )  # fmt: skip
 
 
 def gallery_page(image_set: ImageSet, label: int | None) -> tuple[int, ...]:
@@ -190,7 +191,7 @@ def select_neighbor(reference: str) -> None:
 
 
 def _on_run_selected() -> None:
-    network_changes.select_run(st.session_state[RUN])
+    selected_network.select_run(st.session_state[RUN])
 
 
 def is_picker_open() -> bool:

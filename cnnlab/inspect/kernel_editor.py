@@ -13,7 +13,8 @@ from cnnlab.rendering.feature_map_grid import shared_vmax
 from cnnlab.ui import clickable_image, query_state
 from cnnlab.ui.state import session_key, url_param
 
-KERNEL_PARAM, COLOR_PARAM = url_param("edit"), url_param("color")  # of the kernel that the editor shows
+# of the kernel that the editor shows
+KERNEL_PARAM, COLOR_PARAM = url_param("edit", of_network=True), url_param("color")
 PRESET = session_key("inspect.kernel_editor.preset")  # and the kernel and the color
 WEIGHT = session_key("inspect.kernel_editor.weight")  # and the kernel, the color, the row and the column
 COLORS = {name: name for name in ("all", *pixel_trace.COLOR_NAMES)}

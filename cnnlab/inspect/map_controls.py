@@ -7,7 +7,8 @@ from cnnlab.ui import control_locks, selection
 from cnnlab.ui.state import session_key, url_param
 
 LAYER, MAP = session_key("inspect.map_controls.layer"), session_key("inspect.map_controls.map")
-TOP_MAPS_PARAM = url_param("tops")  # the map of each layer in the view Top images, as `network_edits` writes filters
+# the map of each layer in the view Top images, as `network_edits` writes filters
+TOP_MAPS_PARAM = url_param("tops", of_network=True)
 PIXEL_PARAM = url_param("pixel")  # of the map that is chosen: row times width plus column
 
 

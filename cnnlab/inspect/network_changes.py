@@ -17,8 +17,9 @@ from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.ui import query_state, selection
 from cnnlab.ui.state import session_key, url_param
 
-OFF_PARAM = url_param("off")  # the filters that are off, as `network_edits.format_filters` writes them
-EDITED_PARAM = url_param("edited")  # the changed kernels of the first layer, as `network_edits.format_kernels` does
+OFF_PARAM = url_param("off", of_network=True)  # the filters that are off, as `network_edits.format_filters` writes them
+# the changed kernels of the first layer, as `network_edits.format_kernels` writes them
+EDITED_PARAM = url_param("edited", of_network=True)
 SESSION_REFUSED = session_key("inspect.network_changes.refused")  # why the last change was not made
 
 
@@ -82,12 +83,6 @@ def write_changes(changes: NetworkChanges) -> None:
         return
     off = network_edits.format_filters(changes.ablated)
     query_state.set_params({OFF_PARAM: off or None, EDITED_PARAM: edited or None})
-
-
-def select_run(name: str) -> None:
-    """Show another run, without what was changed in the run at hand."""
-    own = (OFF_PARAM, EDITED_PARAM, map_controls.TOP_MAPS_PARAM)
-    selection.update_selection(run=name, epoch=None, map=None, **dict.fromkeys(own))
 
 
 def _drop(name: str, what: str, problem: ValueError) -> None:

@@ -11,6 +11,7 @@ from cnnlab.analysis.regularizer_effects import DropoutSamples, WeightStats
 from cnnlab.explanations import inspection
 from cnnlab.inspect import feature_maps
 from cnnlab.inspect.context import InspectContext
+from cnnlab.inspect.moving_averages import moving_averages_section
 from cnnlab.inspect.notice import notice
 from cnnlab.regularizers import REGULARIZERS, VIEWS
 from cnnlab.rendering.charts import cached_spec, with_data
@@ -201,6 +202,7 @@ def batchnorm_section(context: InspectContext) -> None:
         "channels in the order of their lengths before, the same in both. Each of the two has a scale of its own, so "
         "compare lengths within one, and sizes by the numbers at the side. ReLU sets values below zero to zero."
     )
+    moving_averages_section(context)
 
 
 def channel_ranges(layer: str, quantiles: Any, order: Any, when: str) -> None:

@@ -129,7 +129,7 @@ def cropped_photo(photo: DecodedPhoto) -> PreparedPhoto:
             st.segmented_control("Square", [CROP_OPTION, PAD_OPTION], default=CROP_OPTION, required=True, key=FIT)
             == PAD_OPTION
         )
-        zoom = 1.0 if pad else st.slider("Closer", 1.0, MAX_ZOOM, 1.0, 0.1, key=ZOOM, width=160)
+        zoom = 1.0 if pad else st.slider("Zoom", 1.0, MAX_ZOOM, 1.0, 0.1, key=ZOOM, width=160)
         across = position_slider("From left to right", ACROSS) if not pad and (wide > tall or zoom > 1) else 0.5
         down = position_slider("From top to bottom", DOWN) if not pad and (tall > wide or zoom > 1) else 0.5
     return crop_photo(photo, pad=pad, horizontal=across, vertical=down, zoom=zoom)

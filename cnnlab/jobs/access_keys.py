@@ -1,5 +1,7 @@
 """Checks the teacher's key and the class code, and limits wrong tries over all sessions.
 
+A browser that typed the teacher's key is remembered for TEACHER_SECONDS, so a reload does not ask for it again.
+
 The counts are in the queue's file, so a restart or a second web process does not reset them. After a number of wrong
 tries within an hour each further one doubles the time in which no try is checked, up to a maximum.
 """
@@ -15,6 +17,7 @@ from cnnlab.jobs.queue import Queue
 from cnnlab.storage.signing_key import signing_key
 
 WINDOW_SECONDS = 3600.0  # wrong tries are forgotten after this
+TEACHER_SECONDS = 12 * 3600.0  # for which a browser need not type the teacher's key again
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +45,36 @@ CLASS_CODE = KeyKind("class code", free_tries=60, longest_pause=60.0)  # a whole
 
 
 def check_teacher_key(queue: Queue, typed: str, person: str) -> None:
-    """Raises KeyRefused unless `typed` is the teacher's key, SettingsError, QueueError."""
+    """Remember `person` as a teacher. Raises KeyRefused unless `typed` is the key, SettingsError, QueueError."""
     _check(queue, TEACHER_KEY, typed, settings.current().teacher_key, person)
+    now = time.time()
+    with queue.write_transaction() as db:
+        statements.delete_teacher(db, person, before=now - TEACHER_SECONDS)
+        statements.insert_teacher(db, person, teacher_key_digest(), now)
+
+
+def remembered_teacher_key(queue: Queue, person: str) -> str:
+    """The teacher's key where `person` typed it within TEACHER_SECONDS and it is still the key; "" otherwise.
+
+    Raises SettingsError, QueueError.
+    """
+    key = settings.current().teacher_key
+    if not key:
+        return ""
+    with queue.read_transaction() as db:
+        remembered = statements.is_teacher(db, person, teacher_key_digest(), since=time.time() - TEACHER_SECONDS)
+    return key if remembered else ""
+
+
+def forget_teacher(queue: Queue, person: str) -> None:
+    """Ask `person` for the teacher's key again. Raises QueueError."""
+    with queue.write_transaction() as db:
+        statements.delete_teacher(db, person, before=time.time() - TEACHER_SECONDS)
+
+
+def teacher_key_digest() -> str:
+    """What is stored of the teacher's key: 22 characters that do not reveal it. Raises SettingsError."""
+    return signing_key().sign("teacher's key", settings.current().teacher_key)
 
 
 def join_class(queue: Queue, typed: str, person: str) -> None:

@@ -12,6 +12,7 @@ SLOW_PROCESSOR = (
     "bfloat16 is slower than float32 on this processor, which has neither avx512_bf16 nor amx_bf16"
     " (measured on such a processor: 0.17 times the speed of float32)."
 )
+UNKNOWN_PROCESSOR = "bfloat16 is not offered: this system does not list what its processor can do."
 UNMEASURED_GPU = "bfloat16 was not measured on a GPU: whether it is faster than float32 there is not known."
 
 
@@ -25,7 +26,10 @@ def bfloat16_hint() -> str:
     """Why bfloat16 is not offered on this machine, one sentence; "" where it is."""
     if devices.list_gpus():
         return UNMEASURED_GPU
-    return "" if BFLOAT16_FLAGS & processor_flags(read_cpuinfo()) else SLOW_PROCESSOR
+    flags = processor_flags(read_cpuinfo())
+    if not flags:
+        return UNKNOWN_PROCESSOR
+    return "" if BFLOAT16_FLAGS & flags else SLOW_PROCESSOR
 
 
 def processor_flags(lines: Iterable[str]) -> set[str]:

@@ -76,6 +76,11 @@ class QueueReader(QueueFile):
         with self.read_transaction() as db:
             return statements.read_counter(db, "slots")
 
+    def count_states(self, since: float) -> dict[str, int]:
+        """The number of jobs submitted after this Unix time by their state, without states that have none."""
+        with self.read_transaction() as db:
+            return statements.count_states(db, since)
+
     def recent(self, limit: int = 50) -> list[Job]:
         """The last finished jobs, latest first."""
         with self.read_transaction() as db:

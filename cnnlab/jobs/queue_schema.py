@@ -53,6 +53,9 @@ MIGRATIONS = (
     """
     CREATE TABLE nicknames (person TEXT PRIMARY KEY, nickname TEXT NOT NULL) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE teachers (person TEXT PRIMARY KEY, key TEXT NOT NULL, typed REAL NOT NULL) WITHOUT ROWID;
+    """,
 )
 
 

@@ -88,6 +88,27 @@ def insert_member(db: sqlite3.Connection, person: str, code: str) -> None:
     db.execute("INSERT INTO class_members VALUES (?1, ?2) ON CONFLICT DO UPDATE SET code = ?2", (person, code))
 
 
+def insert_teacher(db: sqlite3.Connection, person: str, key: str, typed: float) -> None:
+    """Record that the person typed the teacher's key with this digest at this Unix time."""
+    db.execute("INSERT OR REPLACE INTO teachers VALUES (?, ?, ?)", (person, key, typed))
+
+
+def is_teacher(db: sqlite3.Connection, person: str, key: str, since: float) -> bool:
+    """Whether the person typed the teacher's key with this digest after this Unix time."""
+    return _count(db, "FROM teachers WHERE person = ? AND key = ? AND typed > ?", person, key, since) > 0
+
+
+def delete_teacher(db: sqlite3.Connection, person: str, before: float) -> None:
+    """Forget that the person typed the teacher's key, and everybody who did before this Unix time."""
+    db.execute("DELETE FROM teachers WHERE person = ? OR typed <= ?", (person, before))
+
+
+def count_states(db: sqlite3.Connection, since: float) -> dict[str, int]:
+    """The number of jobs submitted after this Unix time by their state."""
+    rows = db.execute("SELECT state, count(*) AS jobs FROM jobs WHERE submitted > ? GROUP BY state", (since,))
+    return {str(row["state"]): int(row["jobs"]) for row in rows}
+
+
 def wrong_key_times(db: sqlite3.Connection, kind: str, since: float) -> list[float]:
     """When wrong keys of this kind were typed after `since` (Unix times); older ones are deleted."""
     db.execute("DELETE FROM wrong_keys WHERE tried <= ?", (since,))

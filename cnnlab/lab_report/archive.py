@@ -46,13 +46,12 @@ def report_zip(report: LabReport) -> bytes:
 
 
 def write_figures(archive: zipfile.ZipFile, report: LabReport) -> None:
-    """Every figure as PNG, a chart as SVG too; each name once."""
+    """Every figure as PNG and SVG; each name once."""
     figures = {figure.name: figure for entry in report.entries for figure in entry.figures}
     figures |= {figure.name: figure for figure in report.run_figures}
     for name, figure in figures.items():
         archive.writestr(f"figures/{name}.png", figure.png)
-        if figure.svg:
-            archive.writestr(f"figures/{name}.svg", figure.svg)
+        archive.writestr(f"figures/{name}.svg", figure.svg)
 
 
 def dataset_npz(name: str) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 from cnnlab.experiment import Experiment, ExperimentError
 from cnnlab.explanations.lesson_evidence import evidence
 from cnnlab.formatting import format_date
-from cnnlab.lab_report.figures import Figure, run_figure
+from cnnlab.lab_report.figures import Figure, run_figure, sketch_figure
 from cnnlab.lab_report.pinned_figures import pinned_figures
 from cnnlab.lessons.answers import Answer
 from cnnlab.lessons.sheet import Sheet, Step
@@ -70,10 +70,17 @@ def entry(sheet: Sheet, step: Step, given: Sequence[Answer], table: Sequence[Rep
         question=step.question.strip(),
         answers=tuple(describe_answer(step, answer) for answer in given),
         evidence=tuple(evidence(one, table).sentence for one in dict.fromkeys((*step.evidence, step.result)) if one),
-        figures=tuple(
-            figure for answer in given if step.kind == "pin" for figure in pinned_figures(answer.content, table)
-        ),
+        figures=tuple(figure for answer in given for figure in answer_figures(step, answer, table)),
     )
+
+
+def answer_figures(step: Step, answer: Answer, table: Sequence[ReportRow]) -> list[Figure]:
+    """The figures of an answer: what was pinned, or the sketched curve with the measured one."""
+    if step.kind == "pin":
+        return list(pinned_figures(answer.content, table))
+    curve = evidence(step.result, table).curve if step.result else ()
+    figure = sketch_figure(step, answer, curve)
+    return [figure] if figure else []
 
 
 def describe_answer(step: Step, answer: Answer) -> str:

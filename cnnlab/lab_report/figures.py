@@ -1,7 +1,7 @@
 """The figures of a report: learning curves as SVG and PNG, feature maps as PNG, from the state that was pinned."""
 
 import io
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,13 @@ from cnnlab.data import load_dataset
 from cnnlab.data.samples import sample_images
 from cnnlab.datasets import DATASETS, is_own_dataset
 from cnnlab.explanations.curves import describe_accuracy
+from cnnlab.lessons.answers import Answer
+from cnnlab.lessons.sheet import Step
 from cnnlab.models.architecture import network_layers
 from cnnlab.rendering import chart_export, charts
+from cnnlab.rendering.color_scale import png_data_uri
 from cnnlab.rendering.feature_map_grid import render_feature_maps
+from cnnlab.rendering.sketch_chart import LEGEND, sketch_chart
 from cnnlab.storage.run import Run
 
 MIN_GRID_PIXELS = 600  # of the longer side of an enlarged grid
@@ -25,12 +29,12 @@ MIN_GRID_PIXELS = 600  # of the longer side of an enlarged grid
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure: the name of its files, a caption in plain words, PNG, and SVG where it is a chart ("" otherwise)."""
+    """A figure: the name of its files, a caption in plain words, PNG and SVG; the SVG of a wall holds its PNG."""
 
     name: str
     caption: str
     png: bytes
-    svg: str = ""
+    svg: str
 
 
 def run_figure(run: Run) -> Figure:
@@ -39,6 +43,19 @@ def run_figure(run: Run) -> Figure:
     spec = charts.accuracy_chart(history, run.experiment.epochs)
     caption = describe_accuracy(history, run.title, run.experiment.split)
     return Figure(f"curves-{run.name}", caption, chart_export.to_png(spec), chart_export.to_svg(spec))
+
+
+def sketch_figure(step: Step, answer: Answer, curve: Sequence[tuple[float, float]]) -> Figure | None:
+    """A curve that was sketched, with the measured one over it where there is one; None for another kind of step."""
+    axes = step.sketch
+    if axes is None:
+        return None
+    measured = axes.within(curve)
+    points = list(zip(axes.x, answer.content, strict=True))
+    spec = sketch_chart(points, measured, (axes.low, axes.high), axes.x_label)
+    caption = f"{axes.y_label[:1].upper()}{axes.y_label[1:]}. {LEGEND if measured else 'The prediction.'}"
+    name = f"sketch-{step.id}" + (f"-{answer.round + 1}" if answer.round else "")
+    return Figure(name, caption, chart_export.to_png(spec), chart_export.to_svg(spec))
 
 
 def maps_figure(run: Run, params: Mapping[str, str]) -> Figure:
@@ -65,7 +82,8 @@ def maps_figure(run: Run, params: Mapping[str, str]) -> Figure:
     signed = next(one.signed for one in layers if one.name == layer)
     grid = render_feature_maps(activations[layer][0], signed=signed)
     caption = f"{run.title}, epoch {epoch}: all maps of {layer} for {reference}{describe_changes(off, edited)}."
-    return Figure(f"maps-{run.name}-{layer}-{reference}", caption, enlarge(grid.png))
+    png = enlarge(grid.png)
+    return Figure(f"maps-{run.name}-{layer}-{reference}", caption, png, image_svg(png))
 
 
 def describe_changes(off: Mapping[str, Collection[int]], edited: Collection[int]) -> str:
@@ -99,3 +117,12 @@ def enlarge(png: bytes) -> bytes:
     output = io.BytesIO()
     large.save(output, "PNG")
     return output.getvalue()
+
+
+def image_svg(png: bytes) -> str:
+    """An SVG of the size of this image that holds it and loads nothing; its pixels stay squares at any size."""
+    with Image.open(io.BytesIO(png)) as image:
+        size = f'width="{image.width}" height="{image.height}"'
+        box = f"0 0 {image.width} {image.height}"
+    picture = f'<image {size} style="image-rendering: pixelated" href="{png_data_uri(png)}"/>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="{box}">{picture}</svg>'

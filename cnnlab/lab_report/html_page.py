@@ -59,9 +59,8 @@ def entry_html(entry: Entry, previous: str) -> str:
 
 
 def figure_html(figure: Figure) -> str:
-    """A figure inside the file, as SVG where there is one."""
-    kind, content = ("svg+xml", figure.svg.encode()) if figure.svg else ("png", figure.png)
-    source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    """A figure inside the file, as SVG."""
+    source = f"data:image/svg+xml;base64,{base64.b64encode(figure.svg.encode()).decode()}"
     caption = html.escape(figure.caption)
     return f'<figure><img src="{source}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
 

@@ -48,11 +48,15 @@ class Vote:
 
 @dataclass(frozen=True)
 class Member:
-    """A learner of a class with the number of steps answered and the Unix time of the last answer."""
+    """A learner of a class with the number of steps answered and the Unix time of the last answer.
+
+    `persons`: the browsers or accounts that work as this learner, by their names in the queue of trainings.
+    """
 
     learner: Learner
     answered: int
     last_answer: float | None
+    persons: tuple[str, ...] = ()
 
 
 def start_class(file: LessonFile, sheet: Sheet) -> LessonClass:
@@ -132,9 +136,16 @@ def members(file: LessonFile, lesson_class: LessonClass) -> list[Member]:
         FROM learners LEFT JOIN answers ON answers.learner = learners.learner AND answers.sheet = ?
         WHERE class = ? GROUP BY learners.learner ORDER BY learners.code
     """
+    devices = "SELECT learner, person FROM devices JOIN learners USING (learner) WHERE class = ? ORDER BY person"
+    persons: dict[str, list[str]] = {}
     with file.reading() as db:
         rows = db.execute(statement, (lesson_class.sheet, lesson_class.code)).fetchall()
-    return [Member(read_learner(row), row["answered"], row["last_answer"]) for row in rows]
+        for device in db.execute(devices, (lesson_class.code,)):
+            persons.setdefault(device["learner"], []).append(device["person"])
+    return [
+        Member(read_learner(row), row["answered"], row["last_answer"], tuple(persons.get(row["learner"], ())))
+        for row in rows
+    ]
 
 
 def contents(file: LessonFile, lesson_class: LessonClass, step: str, round_number: int) -> list[Any]:

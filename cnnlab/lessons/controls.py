@@ -3,8 +3,8 @@
 from collections.abc import Collection
 
 CONTROLS: dict[str, tuple[str, ...]] = {
-    "train": ("dataset", "depth", "regularizer", "strength", "more"),
-    "compare": ("measure", "curves", "cost", "show"),
+    "train": ("dataset", "depth", "regularizer", "strength", "more", "shipped"),
+    "compare": ("data", "measure", "curves", "cost", "show"),
     "look_inside": (
         "run", "image", "epoch", "layer", "map", "versus", "view", "scale", "order", "class", "stage", "kernels",
         "why", "cam", "patch", "stride", "sanity", "maximize", "dropout", "sample", "weights", "bn", "strongest",

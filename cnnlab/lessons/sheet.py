@@ -1,13 +1,14 @@
 """`Sheet`, `Chapter` and `Step`: a lab sheet after its file was read and checked."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 KINDS = ("text", "choice", "order", "sketch", "run", "pin")
 PREDICTION_KINDS = ("choice", "order", "sketch")  # an answer of these locks once it is given
 PAGES = ("train", "compare", "look_inside", "mistakes")
-HIDEABLE = (*PAGES, "final_models", "train_controls")  # pages, and parts of Compare and Train
+TEST_RESULTS = "final_models"  # every result on the test images, wherever a page shows one
+HIDEABLE = (*PAGES, TEST_RESULTS, "train_controls")  # pages, and parts of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,10 @@ class Sketch:
     high: float
     x_label: str
     y_label: str
+
+    def within(self, curve: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+        """The part of a curve between the first and the last of `x`."""
+        return [(x, y) for x, y in curve if self.x[0] <= x <= self.x[-1]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The list of pages: the script that Streamlit runs for each session. `streamlit_app.py` starts it."""
 
-from cnnlab.ui import app_shell, training_corner
+from cnnlab.ui import app_shell, network_chip, training_corner
 
 PAGES = [
     app_shell.make_page("train", "Train", default=True),
@@ -13,4 +13,11 @@ PAGES = [
     app_shell.make_page("admin", "Admin", visibility="hidden"),
 ]
 
-app_shell.run_app(PAGES, training_corner.training_corner)
+
+def corner() -> None:
+    """What stands in the corner of every page beside the link."""
+    network_chip.network_chip()
+    training_corner.training_corner()
+
+
+app_shell.run_app(PAGES, corner)

@@ -2,11 +2,12 @@
 
 import streamlit as st
 
+from cnnlab.jobs import nicknames
 from cnnlab.lessons import classes, learners
 from cnnlab.lessons.lesson_schema import LessonError
 from cnnlab.lessons.sheet import Sheet
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.ui import app_shell, lesson_report, lesson_store, query_state
+from cnnlab.ui import app_shell, lesson_report, lesson_store, my_trainings, query_state
 from cnnlab.ui.lesson_store import OpenLesson
 from cnnlab.ui.state import url_param
 
@@ -50,15 +51,24 @@ def own_lesson(lesson: OpenLesson) -> None:
     st.header(escape_markdown(lesson.sheet.title), anchor=False)
     done = sum(bool(lesson.answers.get(step.id)) for step in lesson.sheet.steps)
     st.progress(done / len(lesson.sheet.steps), text=f"{done} of {len(lesson.sheet.steps)} steps answered")
-    file = lesson_store.lesson_file()
     with st.form("lesson_nickname", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
-        typed = st.text_input("Nickname", value=lesson.learner.nickname, max_chars=learners.MAX_NICKNAME, width=260)
+        typed = st.text_input("Nickname", value=lesson.learner.nickname, max_chars=nicknames.MAX_CHARACTERS, width=260)
         if st.form_submit_button("Save"):
-            learners.set_nickname(file, lesson.learner, typed)
-            st.rerun()
+            save_nickname(typed)
     code = f"{lesson.learner.code[:4]}-{lesson.learner.code[4:]}"
     st.caption(f"To continue on another device, open this page there and type your nickname and the code **{code}**.")
     lesson_report.report_download(lesson)
+
+
+def save_nickname(typed: str) -> None:
+    """Store the nickname, or say why it cannot be one."""
+    try:
+        lesson_store.set_nickname(typed)
+    except (nicknames.NicknameError, LessonError) as error:
+        st.error(escape_markdown(error))
+        return
+    st.session_state.pop(my_trainings.NICKNAME, None)  # the field in the corner shows it too
+    st.rerun()
 
 
 def sheet_list() -> None:

@@ -20,7 +20,6 @@ from cnnlab.inspect import (
     image_controls,
     kernels,
     network,
-    network_changes,
     own_network,
     perturbation,
     prediction,
@@ -94,7 +93,7 @@ def selected_context(runs: list[Run]) -> InspectContext | None:
     default = next((run for run in runs if run.name == DEFAULT_RUN), runs[0])
     run = selected_network.open_network(wanted.run, default)
     if run is None:
-        selected_network.unavailable_network("is not trained yet.", runs, network_changes.select_run)
+        selected_network.unavailable_network("is not trained yet.", runs, selected_network.select_run)
         return None
     fitted, problems, epoch = usable_epoch(wanted, run)
     if isinstance(run, Run):
@@ -103,7 +102,7 @@ def selected_context(runs: list[Run]) -> InspectContext | None:
         if isinstance(run, Run) and not run.damages():
             finished = run.record.state == "done"
             reason = "came without its weights." if finished else "has no weights yet: its first epoch has not ended."
-            selected_network.unavailable_network(reason, runs, network_changes.select_run)
+            selected_network.unavailable_network(reason, runs, selected_network.select_run)
         return None
     image_set = load_image_set(run.dataset)
     found = select_image(upload.displayed_image_name(wanted.image), image_set)

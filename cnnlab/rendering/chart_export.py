@@ -35,14 +35,18 @@ def to_png(spec: Spec, title: str = "") -> bytes:
 
 
 def standalone_spec(spec: Spec, title: str = "") -> dict[str, Any]:
-    """The specification with its data as plain rows, a width, and the background that its colors adapt to."""
-    figures = pa.ipc.open_stream(io.BytesIO(spec["datasets"]["figures"])).read_all().to_pylist()
+    """The specification with its data as plain rows, a width, and the background that its colors adapt to.
+
+    A specification whose layers hold their data has no data sets.
+    """
+    arrow = {name: io.BytesIO(table) for name, table in spec.get("datasets", {}).items()}
+    datasets = {name: pa.ipc.open_stream(table).read_all().to_pylist() for name, table in arrow.items()}
     config = {**spec.get("config", {}), "font": FONT}
     named = {"title": {"text": title, "anchor": "start", "fontSize": 13, "fontWeight": "normal"}} if title else {}
     return {
         **spec,
         **named,
-        "datasets": {"figures": figures},
+        "datasets": datasets,
         "width": EXPORT_WIDTH,
         "background": BACKGROUND["light"],
         "config": config,

@@ -200,12 +200,15 @@ def ranking(points: bool) -> Spec:
 
 @lru_cache(maxsize=8)
 def cost_scatter(title: str, form: str) -> Spec:
-    """Accuracy against a cost. Figures: model, cost, accuracy, low, high, regularizer, depth, label."""
+    """Accuracy against a cost. Figures: model, cost, accuracy, low, high, regularizer, depth, label.
+
+    place: where the mark stands on the cost's axis; label_place, label_height: where its label stands.
+    """
     colors = alt.Scale(domain=list(REGULARIZER_COLORS), range=list(REGULARIZER_COLORS.values()))
     shapes = alt.Scale(domain=[str(depth) for depth in SHAPES], range=list(SHAPES.values()))
     base = alt.Chart(FIGURES).encode(
         x=alt.X(
-            "cost:Q", title=title, scale=alt.Scale(zero=False, padding=64), axis=alt.Axis(format=form, tickCount=5)
+            "place:Q", title=title, scale=alt.Scale(zero=False, padding=64), axis=alt.Axis(format=form, tickCount=5)
         ),
         color=alt.Color("regularizer:N", scale=colors, legend=None),
     )
@@ -233,7 +236,12 @@ def _cost_labels(base: alt.Chart, y: dict[str, Any], depth: int) -> Any:
     mark = base.transform_filter(f"datum.depth == '{depth}'").mark_text(
         align="left" if deepest else "right", dx=10 if deepest else -10, fontSize=12, aria=False
     )
-    return mark.encode(y=alt.Y("accuracy:Q", **y), text="label:N", color=alt.value(alt.expr(TEXT_COLOR)))
+    return mark.encode(
+        x="label_place:Q",
+        y=alt.Y("label_height:Q", **y),
+        text="label:N",
+        color=alt.value(alt.expr(TEXT_COLOR)),
+    )
 
 
 @lru_cache(maxsize=16)

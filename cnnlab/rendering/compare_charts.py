@@ -178,34 +178,6 @@ def ranking_chart(networks: Sequence[RankedNetwork], points: bool = False) -> Sp
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class CostPoint:
-    """A network in the scatter of accuracy against cost; accuracies are fractions, with the ends of the interval."""
-
-    title: str
-    regularizer: str
-    depth: int
-    cost: float
-    accuracy: float
-    low: float
-    high: float
-
-
-def cost_chart(points: Sequence[CostPoint], title: str, form: str) -> Spec:
-    """Accuracy against a cost, whose axis has this title and format."""
-    return with_data(
-        cached_spec("compare_chart_specs.cost_scatter", title, form),
-        model=[one.title for one in points],
-        cost=[one.cost for one in points],
-        accuracy=[one.accuracy for one in points],
-        low=[one.low for one in points],
-        high=[one.high for one in points],
-        regularizer=[one.regularizer for one in points],
-        depth=[str(one.depth) for one in points],
-        label=[one.title.partition(", ")[2] for one in points],
-    )
-
-
 def agreement_chart(names: Sequence[str], shares: NDArray[np.float64]) -> Spec:
     """A square for each two of the networks with the share of images on which they agree, float (n, n)."""
     pairs = [(row, column) for row in range(len(names)) for column in range(len(names)) if row != column]

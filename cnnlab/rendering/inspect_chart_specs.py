@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 
 from cnnlab.rendering.chart_specs import FIGURES, TEXT_COLOR, Spec, to_spec
-from cnnlab.rendering.palette import FULL_NETWORK, GREY, REGULARIZER_COLORS, TRAINING
+from cnnlab.rendering.palette import FULL_NETWORK, GREY, LINE_STYLES, REGULARIZER_COLORS, TRAINING
 
 
 @lru_cache(maxsize=2)
@@ -73,6 +73,35 @@ def channel_ranges() -> Spec:
     points = alt.Chart(FIGURES).mark_point(size=12, filled=True, color=color).encode(y=_untitled("middle:Q"))
     x = alt.X("place:Q", axis=alt.Axis(title="channels", labels=False, grid=False))
     return to_spec(alt.layer(rules, points).encode(x=x, tooltip=tooltips).properties(height=280))
+
+
+@lru_cache(maxsize=16)
+def moving_averages(names: tuple[str, str], epochs: int) -> Spec:
+    """Figures: epoch, statistics (one of the two names), accuracy, cursor (an epoch, marked by a line)."""
+    legend = alt.Legend(title=None, orient="top", labelLimit=320, columns=1)
+    color = alt.Color(
+        "statistics:N",
+        scale=alt.Scale(domain=list(names), range=[LINE_STYLES["validation"][0], REGULARIZER_COLORS["batchnorm"]]),
+        legend=legend,
+    )
+    dash = alt.StrokeDash("statistics:N", scale=alt.Scale(domain=list(names), range=[[6, 3], [1, 0]]), legend=legend)
+    x = alt.X(
+        "epoch:Q",
+        title="epoch",
+        scale=alt.Scale(domain=[0, epochs], nice=False),
+        axis=alt.Axis(tickMinStep=1, tickCount=6, format="d", grid=False, labelFlush=True),
+    )
+    told = [alt.Tooltip("statistics:N"), alt.Tooltip("epoch:Q"), alt.Tooltip("accuracy:Q", format=".1%")]
+    base = alt.Chart(FIGURES).encode(
+        x=x, y=alt.Y("accuracy:Q", title=None, axis=alt.Axis(format="%", tickCount=5)), color=color, tooltip=told
+    )
+    cursor = alt.Chart(FIGURES).mark_rule(color=GREY, strokeWidth=1.5, aria=False).encode(x="max(cursor):Q")
+    layers = [
+        cursor,
+        base.mark_line(strokeWidth=2.5, aria=False).encode(strokeDash=dash),
+        base.mark_point(filled=True, size=40),
+    ]
+    return to_spec(alt.layer(*layers).properties(height=280))
 
 
 @lru_cache(maxsize=1)

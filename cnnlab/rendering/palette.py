@@ -37,6 +37,9 @@ LABEL_NOISE_LINES = {  # name: (color, dash, what it is called)
     "true": ("#96760A", [2, 3], "the same images: their true class"),
     "validation": (VALIDATION, [6, 3], "validation images"),
 }
+LABEL_NOISE_WORDS = (  # LABEL_NOISE_LINES for a figure in a file, where the page's legend is missing
+    "blue, clean labels; pink, changed labels; dotted, their true class; red dashed, validation"
+)
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4], [4, 4])
 
 

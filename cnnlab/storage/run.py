@@ -87,7 +87,8 @@ class Run:
 
     @property
     def is_pretrained(self) -> bool:
-        return self.path.parent == settings.PRETRAINED
+        """Whether it came with the program: one of the report's models, or a further seed without weights."""
+        return settings.PRETRAINED in self.path.parents
 
     @property
     def record(self) -> RunRecord:

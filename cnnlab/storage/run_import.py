@@ -89,7 +89,7 @@ def check_finished(run: Run) -> None:
 
 def known_fingerprints(dataset: str) -> set[str]:
     """The fingerprints of this data set in the runs that came with the program."""
-    shipped = [run for run in [*runs.list_runs(), *runs.shipped_seeds()] if settings.PRETRAINED in run.path.parents]
+    shipped = [run for run in [*runs.list_runs(), *runs.shipped_seeds()] if run.is_pretrained]
     return {str(run.record.fingerprint) for run in shipped if run.experiment.dataset == dataset}
 
 

@@ -6,13 +6,13 @@ token in its cookie (`ui.browser_identity`) or after its account (`ui.auth`).
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import streamlit as st
 
 from cnnlab.data import samples
-from cnnlab.jobs import admin
+from cnnlab.jobs import access_keys, admin
 from cnnlab.jobs.job import Job
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
@@ -24,7 +24,7 @@ from cnnlab.storage.runs import UnknownRun
 from cnnlab.ui import auth, browser_identity, cache, control_locks, presence, share_link, streamlit_patches
 from cnnlab.ui.state import session_key
 
-SESSION_TEACHER_KEY = session_key("admin.teacher_key")  # as typed on the page Admin
+SESSION_TEACHER_KEY = session_key("admin.teacher_key")  # as typed on the page Admin; "" where it was not
 SESSION_PAGES = session_key("app_shell.pages")  # the pages by URL path
 PAGE_COLOR = f"light-dark({BACKGROUND['light']}, {BACKGROUND['dark']})"
 BUTTON_TEXT = f"light-dark({TEXT_ON_PRIMARY['light']}, {TEXT_ON_PRIMARY['dark']})"
@@ -143,8 +143,18 @@ def own_active_jobs() -> list[Job]:
 
 
 def is_teacher() -> bool:
-    """Whether who looks is a teacher, by account or by the key typed in this session. Raises SettingsError."""
-    return admin.is_teacher(current_person(), st.session_state.get(SESSION_TEACHER_KEY, ""))
+    """Whether who looks is a teacher, by account or by the key typed in this browser. Raises SettingsError."""
+    return admin.is_teacher(current_person(), teacher_key())
+
+
+def teacher_key() -> str:
+    """The teacher's key as this browser typed it, also before a reload; "" where it did not. Raises SettingsError."""
+    if SESSION_TEACHER_KEY not in st.session_state:
+        typed = ""
+        with suppress(QueueError):
+            typed = access_keys.remembered_teacher_key(cache.open_queue(), current_person())
+        st.session_state[SESSION_TEACHER_KEY] = typed
+    return str(st.session_state[SESSION_TEACHER_KEY])
 
 
 def current_person() -> str:

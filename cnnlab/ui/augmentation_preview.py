@@ -9,6 +9,7 @@ from cnnlab import settings
 from cnnlab.array_types import PixelArray
 from cnnlab.data.augmentation import augment, draw_transforms
 from cnnlab.data.samples import sample_images
+from cnnlab.experiment import Experiment
 from cnnlab.rendering.color_scale import image_grid_png
 from cnnlab.ui import cache
 
@@ -16,19 +17,20 @@ VARIANTS, COLUMNS, GAP = 8, 3, 2
 STYLE = "width: 100%; max-width: 288px; image-rendering: pixelated; display: block"
 
 
-def augmentation_preview(dataset: str, seed: int) -> None:
-    """Draw an image, top left, and eight random variants of it: those of the first eight epochs with this seed."""
-    image, source = example_image(dataset)
-    pictures = np.concatenate([image[None], augmented_variants(image, seed)])
+def augmentation_preview(experiment: Experiment) -> None:
+    """Draw an image, top left, and what it becomes in the first eight epochs of this training."""
+    image, source = example_image(experiment.dataset)
+    pictures = np.concatenate([image[None], augmented_variants(image, experiment)])
     encoded = base64.b64encode(image_grid_png(pictures, COLUMNS, GAP)).decode()
     told = f"{source}, top left, and eight random variants of it by flip and shift of up to 4 pixels"
     st.html(f'<img src="data:image/png;base64,{encoded}" alt="{told}" style="{STYLE}">')
     st.caption(f"{told}: one for each epoch.")
 
 
-def augmented_variants(image: PixelArray, seed: int) -> PixelArray:
-    """What the image, the first one of a training set, becomes in the epochs 1 to VARIANTS, uint8 (n, 32, 32, 3)."""
-    transforms = [draw_transforms(1, seed, epoch) for epoch in range(1, VARIANTS + 1)]
+def augmented_variants(image: PixelArray, experiment: Experiment) -> PixelArray:
+    """What the first training image becomes in the epochs 1 to VARIANTS, uint8 (n, 32, 32, 3)."""
+    count = int(experiment.train_images or 1)
+    transforms = [draw_transforms(count, experiment.seed, epoch)[:1] for epoch in range(1, VARIANTS + 1)]
     return np.concatenate([augment(image[None], transform) for transform in transforms])
 
 

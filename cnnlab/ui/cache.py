@@ -4,8 +4,7 @@ The result for a file is cached under the file's path and modification time, so 
 only after a change. The state of a training run changes all the time and is never cached.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,10 @@ from numpy.typing import NDArray
 
 from cnnlab import data, report
 from cnnlab.array_types import Weights
-from cnnlab.claims import ClaimResult, check_claims
 from cnnlab.data import Dataset
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.queue import Queue
 from cnnlab.report import ReportRow
-from cnnlab.series_results import SeriesResult, series_results
 from cnnlab.settings import PRETRAINED, data_dir, home
 from cnnlab.storage import history_file, runs
 from cnnlab.storage.imported_networks import ImportedNetwork, Network, list_imported
@@ -118,35 +115,15 @@ def history(run: Run) -> dict[str, NDArray[np.float64]]:
         return history_file.empty_history()
 
 
-@dataclass(frozen=True)
-class ReportResults:
-    """The report's ten networks beside ours, and what is computed from all of them. Do not change the lists.
-
-    series: by whether the gap is that of the training accuracy as Keras reports it.
-    """
-
-    rows: list[ReportRow]
-    claims: list[ClaimResult]
-    series: Mapping[bool, list[SeriesResult]]
-
-
-def report_rows() -> list[ReportRow]:
-    """`report.report_rows()`, read again only where a run has finished. Do not change the rows."""
-    return report_results().rows
-
-
-def report_results() -> ReportResults:
-    """The rows, the claims and the series, computed again only where a run has finished."""
+def report_rows(dataset: str = "cifar10") -> list[ReportRow]:
+    """`report.report_rows()` on this data set, read again only where a run has finished. Do not change the rows."""
     known = [run for run in [*shipped_seeds(), *list_runs()] if run.record.state == "done"]
-    return _report_results(str(home()), modified_times(run.path / "record.json" for run in known))
+    return _report_rows(str(home()), dataset, modified_times(run.path / "record.json" for run in known))
 
 
-@st.cache_resource(max_entries=2, show_spinner="Comparing the networks")
-def _report_results(place: str, moments: str) -> ReportResults:
-    rows = report.report_rows()
-    return ReportResults(
-        rows, check_claims(rows), {reported: series_results(rows, reported) for reported in (False, True)}
-    )
+@st.cache_resource(max_entries=4, show_spinner="Comparing the networks")
+def _report_rows(place: str, dataset: str, moments: str) -> list[ReportRow]:
+    return report.report_rows(dataset)
 
 
 def weights(run: Network, epoch: int) -> Weights:

@@ -11,6 +11,7 @@ from collections.abc import Collection
 import streamlit as st
 
 from cnnlab.lessons.controls import CONTROLS, split_names
+from cnnlab.lessons.sheet import TEST_RESULTS
 from cnnlab.ui.selection import quoted, show_problems
 from cnnlab.ui.state import session_key, url_param
 
@@ -39,8 +40,8 @@ def read_address() -> None:
 
 
 def set_sheet_locks(locked: Collection[str], hidden: Collection[str]) -> None:
-    """Lock and hide these controls, and no others, for the step of the sheet that is open."""
-    st.session_state[SESSION_SHEET] = {LOCK_PARAM: split_names(locked)[0], HIDE_PARAM: split_names(hidden)[0]}
+    """Lock and hide these controls and parts, and no others, for the step of the sheet that is open."""
+    st.session_state[SESSION_SHEET] = {LOCK_PARAM: split_names(locked)[0], HIDE_PARAM: frozenset(hidden)}
 
 
 def is_locked(name: str) -> bool:
@@ -49,8 +50,20 @@ def is_locked(name: str) -> bool:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether the control is not drawn."""
+    """Whether the control, or the part of a page that a sheet covers, is not drawn."""
     return name in _names(HIDE_PARAM)
+
+
+def covers_test_results() -> bool:
+    """Whether the sheet that is open covers the results on the test images; see TEST_RESULTS."""
+    return is_hidden(TEST_RESULTS)
+
+
+def test_results_notice() -> None:
+    """What stands where results on the test images are covered."""
+    st.info(
+        "Results on the test images are covered by your lesson: a later step uncovers them.", icon=":material/lock:"
+    )
 
 
 def lock_notice(url_path: str) -> None:

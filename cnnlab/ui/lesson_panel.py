@@ -10,12 +10,21 @@ import streamlit as st
 
 from cnnlab.lessons import learners
 from cnnlab.lessons.lesson_schema import LessonError
-from cnnlab.lessons.sheet import Step
+from cnnlab.lessons.sheet import PAGES, Step
 from cnnlab.rendering import palette
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.ui import app_shell, control_locks, lesson_answers, lesson_results, lesson_store
+from cnnlab.ui import (
+    app_shell,
+    control_locks,
+    lesson_answers,
+    lesson_results,
+    lesson_store,
+    page_address,
+    presence,
+)
 from cnnlab.ui.lesson_store import OpenLesson
 from cnnlab.ui.state import session_key
+from cnnlab.ui.streamlit_internals import rerun_fragment
 
 PANEL, FOLDED, STEP_BUTTONS = "lesson_panel", "lesson_panel_folded", "lesson_step_buttons"
 CLASS_POLL_SECONDS = 3.0
@@ -28,11 +37,11 @@ PANEL_STYLE = f"""<style>
 [data-testid="stLayoutWrapper"]:has(> .st-key-{STEP_BUTTONS}) {{
   position: sticky; bottom: 0; margin-top: auto; z-index: 1; padding: 0.5rem 0 1rem;
   background: {palette.PANEL_BACKGROUND}; border-top: 1px solid {palette.PANEL_BORDER}; }}
-[data-testid="stMainBlockContainer"] {{ padding-right: 24.5rem; }}
+[data-testid="stMainBlockContainer"] {{ padding-right: 24.5rem; padding-left: 2rem; }}
 {NARROW} {{
   .st-key-{PANEL} {{ top: auto; width: 100%; left: 0; height: 45vh; border-left: 0;
     border-top: 1px solid {palette.PANEL_BORDER}; }}
-  [data-testid="stMainBlockContainer"] {{ padding-right: 1rem; padding-bottom: 50vh; }}
+  [data-testid="stMainBlockContainer"] {{ padding-right: 1rem; padding-left: 1rem; padding-bottom: 50vh; }}
 }}
 </style>"""
 FOLDED_STYLE = f"""<style>
@@ -40,7 +49,6 @@ FOLDED_STYLE = f"""<style>
 [data-testid="stMainBlockContainer"] {{ padding-bottom: 5rem; }}
 </style>"""
 COVER_STYLES = {  # parts of a page that are drawn and not shown; `visibility` takes them from the keyboard too
-    "final_models": '[class*="st-key-table2"], [class*="st-key-panel-final"] { visibility: hidden; }',
     "train_controls": '[class*="st-key-f_"], .st-key-train_it, .st-key-train_again { visibility: hidden; }',
 }
 
@@ -54,11 +62,16 @@ def run_beside(page: st.Page) -> None:
         lesson = None
     if lesson is None:
         control_locks.set_sheet_locks((), ())
+        page_address.return_to(page.url_path or "train")
         run_page(page)
         return
+    is_state = lesson.step.page == (page.url_path or "train")  # of the step: its address is meant as it is
+    page_address.return_to(
+        page.url_path or "train", is_exact=is_state, is_bare_exact=is_state and not lesson.step.params
+    )
     hidden = lesson.hidden_parts
     control_locks.set_sheet_locks(lesson.locked_controls, hidden)
-    st.session_state[lesson_store.SESSION_COVERED] = hidden
+    st.session_state[lesson_store.SESSION_COVERED] = covered_here(lesson)
     st.html(FOLDED_STYLE if lesson.learner.folded else PANEL_STYLE)
     for part in sorted(hidden & set(COVER_STYLES)):
         st.html(f"<style>{COVER_STYLES[part]}</style>")
@@ -92,6 +105,8 @@ def draw_panel() -> None:
     if lesson is None:
         st.rerun()
     follow_class(lesson)
+    if st.session_state.get(lesson_store.SESSION_COVERED) != covered_here(lesson):
+        st.rerun()  # the page beside shows what is covered now, or covers what is not
     if lesson.learner.folded:
         folded_panel(lesson)
     else:
@@ -100,16 +115,21 @@ def draw_panel() -> None:
 
 
 def follow_class(lesson: OpenLesson) -> None:
-    """Open the state of the class's step, and draw the page again where the teacher has covered or uncovered it."""
+    """Open the page of the class's step, once for each step and once for its result."""
     if lesson.lesson_class is None:
         return
     opened = (lesson.step.id, lesson.shows_result)
     follows = lesson.lesson_class.follow and st.session_state.get(SESSION_OPENED) != opened
     st.session_state[SESSION_OPENED] = opened
     if follows:
-        open_state(lesson.step, lesson.shows_result)
-    if st.session_state.get(lesson_store.SESSION_COVERED) != lesson.hidden_parts:
-        st.rerun()
+        open_page(lesson.step, lesson.may_see_page(lesson.step))
+
+
+def covered_here(lesson: OpenLesson) -> tuple[frozenset[str], frozenset[str]]:
+    """What the sheet covers of the page that is shown, and the controls that it locks."""
+    here = st.session_state.get(presence.SESSION_PAGE)
+    hidden = frozenset(part for part in lesson.hidden_parts if part == here or part not in PAGES)
+    return hidden, lesson.locked_controls
 
 
 def folded_panel(lesson: OpenLesson) -> None:
@@ -147,7 +167,7 @@ def step_content(lesson: OpenLesson, number: int) -> None:
     if lesson_answers.answer_form(lesson):
         learners.move(lesson_store.lesson_file(), lesson.learner, step.id)
         now = lesson_store.current_lesson()
-        open_state(step, now is not None and now.shows_result)
+        open_state(step, now is not None and now.may_see_page(step))
     if lesson.shows_result:
         lesson_results.draw_result(lesson)
     elif lesson.answer is not None:
@@ -195,13 +215,18 @@ def step_buttons(lesson: OpenLesson, number: int) -> None:
 def go_to(lesson: OpenLesson, step: Step) -> NoReturn:
     """Go to a step and open its state, where it has one that may be seen already."""
     learners.move(lesson_store.lesson_file(), lesson.learner, step.id)
-    answered = bool(lesson.answers.get(step.id))
-    open_state(step, answered or not step.is_prediction)
+    open_state(step, lesson.may_see_page(step))
 
 
 def open_state(step: Step, may_be_seen: bool) -> NoReturn:
-    """Open the page of a step with its parameters; the page at hand again where there is none."""
+    """Open the page of a step where it may be seen; draw the panel again."""
+    open_page(step, may_be_seen)
+    rerun_fragment()
+
+
+def open_page(step: Step, may_be_seen: bool) -> None:
+    """Open the page of a step with its parameters, where it may be seen and is not what is shown already."""
     pages = st.session_state.get(app_shell.SESSION_PAGES, {})
-    if may_be_seen and step.page in pages:
+    is_shown = st.session_state.get(presence.SESSION_PAGE) == step.page and st.query_params.to_dict() == step.params
+    if may_be_seen and step.page in pages and not is_shown:
         st.switch_page(pages[step.page], query_params=dict(step.params))
-    st.rerun()

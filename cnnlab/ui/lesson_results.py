@@ -1,14 +1,16 @@
 """What the lesson panel shows after an answer: the result laid over the prediction, the evidence, the explanation."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
 
-from cnnlab.explanations.lesson_evidence import Evidence, evidence
+from cnnlab.explanations.lesson_evidence import Evidence, evidence, run_curve
 from cnnlab.lessons.sheet import Step
 from cnnlab.lessons.tally import agreeing_pairs, sketch_distance
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.settings import home
+from cnnlab.storage.runs import UnknownRun, open_run
 from cnnlab.ui import cache, lesson_charts
 from cnnlab.ui.lesson_store import OpenLesson
 
@@ -34,12 +36,36 @@ def draw_result(lesson: OpenLesson) -> None:
         curve = computed(step.result).curve if step.result else ()
         key = f"lesson_result_{lesson.sheet.name}_{step.id}_{answer.round}"
         lesson_charts.sketch_chart(step, answer.content, curve, key=key)
+    if step.kind == "run":
+        draw_own_run(lesson, answer.content["run"])
     if verdict := describe_prediction(step, answer.content):
         st.markdown(verdict)
     for specification in step.evidence:
         st.markdown(f":material/analytics: {computed(specification).sentence}")
     if step.explanation:
         st.markdown(step.explanation)
+
+
+def draw_own_run(lesson: OpenLesson, name: str) -> None:
+    """The validation accuracy of one's own run over the curve that was sketched before it, where there is one."""
+    sketched = lesson.sketch_before(lesson.step)
+    if sketched is None:
+        return
+    step, sketch = sketched
+    try:
+        own = run_curve(open_run(name), "val_accuracy")
+    except (UnknownRun, IndexError, ValueError):  # it was removed, or left no epoch
+        return
+    lesson_charts.sketch_chart(step, sketch, own.curve, key=f"lesson_own_{lesson.sheet.name}_{step.id}")
+    st.markdown(describe_distance(step, sketch, own.curve))
+    st.markdown(f":material/analytics: {own.sentence}")
+
+
+def describe_distance(step: Step, sketch: Sequence[float], curve: Sequence[tuple[float, float]]) -> str:
+    """How far a sketch is from a measured curve on average, with its unit; "" where they have no x in common."""
+    distance = sketch_distance(step, sketch, curve)
+    unit = " points" if step.sketch and "%" in step.sketch.y_label else ""
+    return "" if distance is None else f"Your curve is {distance:.1f}{unit} away from the measured one on average."
 
 
 def describe_prediction(step: Step, content: object) -> str:
@@ -56,6 +82,5 @@ def describe_prediction(step: Step, content: object) -> str:
         measured = ", ".join(map(escape_markdown, result.ranking))
         return f"Measured order: **{measured}**. In your order, {same_pairs} of {pairs} pairs agree with it."
     if step.kind == "sketch" and result and isinstance(content, list):
-        distance = sketch_distance(step, content, result.curve)
-        return "" if distance is None else f"Your curve is {distance:.1f} away from the measured one on average."
+        return describe_distance(step, content, result.curve)
     return ""

@@ -1,11 +1,14 @@
 """The lesson of who is looking: the file of answers, the sheet that is open, its class."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
+from cnnlab.jobs import nicknames
+from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.lessons import answers, classes, learners, sheet_files
 from cnnlab.lessons.answers import Answer
 from cnnlab.lessons.classes import LessonClass, Vote
@@ -14,10 +17,10 @@ from cnnlab.lessons.lesson_file import LessonFile
 from cnnlab.lessons.sheet import Sheet, Step
 from cnnlab.lessons.sheet_files import SheetFile, UnknownSheet
 from cnnlab.settings import home
-from cnnlab.ui import app_shell
+from cnnlab.ui import app_shell, cache
 from cnnlab.ui.state import session_key
 
-SESSION_COVERED = session_key("lesson_store.covered")  # what was hidden when the page was last drawn
+SESSION_COVERED = session_key("lesson_store.covered")  # what was covered and locked when the page was last drawn
 SHEETS_SECONDS = 2.0
 
 
@@ -78,10 +81,27 @@ class OpenLesson:
     @property
     def hidden_parts(self) -> set[str]:
         """The parts of the app that are hidden at this moment."""
-        answered = {step for step, given in self.answers.items() if given}
-        if self.answer is None or not self.shows_result:
-            answered.discard(self.step.id)
-        return self.sheet.hidden_parts(self.step.id, answered)
+        return self.hidden_at(self.step)
+
+    def hidden_at(self, step: Step) -> set[str]:
+        """The parts of the app that are hidden for who is at this step with the answers so far."""
+        answered = {name for name, given in self.answers.items() if given}
+        if step == self.step and not self.shows_result:
+            answered.discard(step.id)
+        return self.sheet.hidden_parts(step.id, answered)
+
+    def may_see_page(self, step: Step) -> bool:
+        """Whether the page of this step may be seen by who is there with the answers so far."""
+        return step.page not in self.hidden_at(step)
+
+    def sketch_before(self, step: Step) -> tuple[Step, list[float]] | None:
+        """The last sketch without a result of its own before this step, in its chapter, as it was answered."""
+        steps = self.sheet.chapter_of(step).steps
+        for earlier in reversed(steps[: steps.index(step)]):
+            given = self.answers.get(earlier.id)
+            if earlier.kind == "sketch" and not earlier.result and given:
+                return earlier, list(given[-1].content)
+        return None
 
     @property
     def locked_controls(self) -> frozenset[str]:
@@ -109,12 +129,27 @@ def current_lesson() -> OpenLesson | None:
 
 
 def begin(sheet: Sheet, lesson_class: LessonClass | None = None) -> Learner:
-    """Open a sheet for who is looking, in a class where there is one. Raises LessonError."""
-    file = lesson_file()
-    learner = learners.open_sheet(file, app_shell.current_person(), sheet.name, sheet.steps[0].id)
+    """Open a sheet for who is looking, in a class where there is one; with their nickname. Raises LessonError."""
+    file, person = lesson_file(), app_shell.current_person()
+    learner = learners.open_sheet(file, person, sheet.name, sheet.steps[0].id)
+    if not learner.nickname:
+        with suppress(QueueError):
+            learners.set_nickname(file, learner, nicknames.read_nickname(cache.open_queue(), person))
     if lesson_class:
         classes.join_class(file, learner, lesson_class)
     return learner
+
+
+def set_nickname(text: str) -> None:
+    """Give who is looking this nickname, in the lesson and beside their trainings.
+
+    Raises NicknameError, LessonError, QueueError.
+    """
+    person = app_shell.current_person()
+    nickname = nicknames.set_nickname(cache.open_queue(), person, text)
+    file = lesson_file()
+    if file.path.exists() and (learner := learners.find_learner(file, person)):
+        learners.set_nickname(file, learner, nickname)
 
 
 def minutes_since(moment: float | None) -> int:

@@ -8,8 +8,9 @@ from cnnlab.formatting import percent, queue_position
 from cnnlab.jobs import nicknames
 from cnnlab.jobs.job import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job
 from cnnlab.jobs.queue_schema import QueueError
+from cnnlab.lessons.lesson_schema import LessonError
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.ui import app_shell, cache
+from cnnlab.ui import app_shell, cache, lesson_store
 from cnnlab.ui.selection import experiment_params
 from cnnlab.ui.state import session_key
 
@@ -66,8 +67,8 @@ def on_change_nickname() -> None:
     """Store the nickname of the field, or keep the reason why it was refused."""
     st.session_state[SESSION_PROBLEM] = None
     try:
-        nicknames.set_nickname(cache.open_queue(), app_shell.current_person(), st.session_state[NICKNAME])
-    except (nicknames.NicknameError, QueueError) as error:
+        lesson_store.set_nickname(st.session_state[NICKNAME])
+    except (nicknames.NicknameError, LessonError, QueueError) as error:
         st.session_state[SESSION_PROBLEM] = str(error)
 
 
@@ -81,7 +82,7 @@ def training_rows(person: str) -> list[TrainingRow]:
 
 
 def describe_state(job: Job) -> str:
-    """'running', '2nd in line', 'validation 62.0 %', 'failed', 'stopped'."""
+    """'running', '2nd in the queue', 'validation 62.0 %', 'failed', 'stopped'."""
     if job.state == QUEUED:
         return queue_position(cache.open_queue().position(job) or 1)
     if job.state != DONE:

@@ -1,24 +1,26 @@
 """Which pages and runs are shown now: a count for the teacher; runs that are viewed are not removed.
 
 Each open tab asks for the training status every few seconds (`training_corner`); each time its page and run
-are recorded. Names of people are not stored, and a tab that no longer asks is forgotten. The count is that of this web
-process.
+are recorded. Names of people are not stored, and a tab that no longer asks is forgotten. Every web process publishes
+its counts every few seconds (`storage.presence_files`), so the teacher sees those of all.
 """
 
 import secrets
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 
 import streamlit as st
 
 from cnnlab.experiment import Experiment
-from cnnlab.storage import run_retention
+from cnnlab.storage import presence_files, run_retention
 from cnnlab.storage.runs import RUN_NAME_PATTERN
 from cnnlab.ui.selection import SESSION_NETWORK, parse_experiment, parse_selection
 from cnnlab.ui.state import session_key
 
 PRESENCE_SECONDS = 90.0  # browsers let a page in the background ask only once a minute
+PUBLISH_SECONDS = 5.0  # between two writings of the counts
 SESSION_PAGE = session_key("presence.page")  # the page that this tab shows
 SESSION_TAB = session_key("presence.tab")  # 16 hexadecimal digits
 
@@ -58,6 +60,7 @@ def refresh_presence() -> None:
     for other, view in list(tab_views().items()):
         if now - view.seen_at > PRESENCE_SECONDS:
             tab_views().pop(other, None)
+    publish_counts(now)
 
 
 def viewed_run_names(page: str) -> tuple[str, ...]:
@@ -69,14 +72,37 @@ def viewed_run_names(page: str) -> tuple[str, ...]:
     return tuple(name for name in (words.run, words.versus) if RUN_NAME_PATTERN.fullmatch(name))
 
 
-def count_views() -> Counter[tuple[str, str]]:
-    """How many tabs show which page and run: (page, reference, "" for none)."""
+@st.cache_resource(max_entries=1, show_spinner=False)
+def last_published() -> list[float]:
+    """When this process published its counts last, in monotonic seconds; one number."""
+    return [float("-inf")]
+
+
+def publish_counts(now: float) -> None:
+    """Publish the counts of this process, at most every PUBLISH_SECONDS; a disk that takes nothing is no error here."""
+    if now - last_published()[0] >= PUBLISH_SECONDS:
+        last_published()[0] = now
+        fresh = fresh_views()
+        with suppress(OSError):
+            presence_files.write_views(len(fresh), tally(fresh))
+
+
+def fresh_views() -> list[TabView]:
+    """What the open tabs of this process show."""
     now = time.monotonic()
-    fresh = [view for view in list(tab_views().values()) if now - view.seen_at <= PRESENCE_SECONDS]
-    return Counter((view.page, reference) for view in fresh for reference in view.run_names or ("",))
+    return [view for view in list(tab_views().values()) if now - view.seen_at <= PRESENCE_SECONDS]
+
+
+def tally(views: list[TabView]) -> Counter[tuple[str, str]]:
+    """How many of these tabs show which page and run: (page, reference, "" for none)."""
+    return Counter((view.page, reference) for view in views for reference in view.run_names or ("",))
+
+
+def count_views() -> Counter[tuple[str, str]]:
+    """How many tabs show which page and run, over all web processes of this home."""
+    return tally(fresh_views()) + presence_files.read_others()[1]
 
 
 def count_tabs() -> int:
-    """How many tabs are open."""
-    now = time.monotonic()
-    return sum(now - view.seen_at <= PRESENCE_SECONDS for view in list(tab_views().values()))
+    """How many tabs are open, over all web processes of this home."""
+    return len(fresh_views()) + presence_files.read_others()[0]

@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 
 from cnnlab.ui import control_locks, selection
+from cnnlab.ui.page_address import write_params
 
 WIDGET_PREFIX = "url."  # the widget bound to a parameter has the key "url.<parameter>"
 SWITCH = {"no": "off", "yes": "on"}
@@ -39,7 +40,7 @@ def drop_unknown_params(known: Collection[str]) -> None:
     """Remove the parameters that this page does not know, and name them."""
     unknown = [name for name in st.query_params if name not in known and name not in control_locks.PARAMS]
     if unknown:
-        selection.write_params({}, unknown)
+        write_params({}, unknown)
         named = ", ".join(map(selection.quoted, unknown[:5]))
         selection.show_problems([f"This address has parameters that this page does not know: {named}."])
 
@@ -51,7 +52,7 @@ def set_param(name: str, value: str | None) -> None:
 
 def set_params(values: Mapping[str, str | None]) -> None:
     """Set several parameters, as one entry in the browser's history; None removes one."""
-    selection.write_params({name: value for name, value in values.items() if value is not None}, values)
+    write_params({name: value for name, value in values.items() if value is not None}, values)
 
 
 def read_index(name: str, upper: int) -> int | None:

@@ -1,27 +1,39 @@
-"""A Markdown table that scrolls by itself where the screen is narrow, also with the keyboard, and can be saved."""
+"""A Markdown table whose words wrap and numbers do not; it scrolls by itself on a phone, and can be saved.
 
-import csv
-import io
+Columns of numbers are aligned to the right in the Markdown (`---:`).
+"""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
+from cnnlab.formatting import csv_text
 from cnnlab.rendering.markdown import WORD_JOINER
 
-STYLE = """<style>[class*=st-key-table_] { overflow-x: auto; }
-[class*=st-key-table_] td, [class*=st-key-table_] th { white-space: nowrap; }</style>"""
+WORDS_WIDTH = "6.5rem"  # at least, of a column of words: below it the table scrolls
+STYLE = f"""<style>[class*=st-key-table] {{ overflow-x: auto; }}
+[class*=st-key-table] td, [class*=st-key-table] th {{ min-width: {WORDS_WIDTH}; vertical-align: top; }}
+[class*=st-key-table] [style*=right] {{ min-width: 0; }}
+[class*=st-key-table] td[style*=right] {{ white-space: nowrap; }}</style>"""
 
 
-def scrolling_table(markdown: str, key: str) -> None:
+def table_container(key: str) -> DeltaGenerator:
+    """A container for a Markdown table, whose key begins with "table"; what does not fit its width scrolls in it."""
+    st.html(STYLE)
+    return st.container(key=key)
+
+
+def scrolling_table(markdown: str, key: str, figures: str = "") -> None:
     """Draw the table and a button that saves it as CSV, in a container whose key is "table_" and `key`.
+
+    `figures` is the content of the file where it has more than the cells.
 
     The button is inside the container that scrolls: while it has the focus, the arrow keys scroll the table.
     """
-    st.html(STYLE)
-    with st.container(key=f"table_{key}"):
+    with table_container(f"table_{key}"):
         st.markdown(markdown)
         st.download_button(
             "Save table (CSV)",
-            table_csv(markdown),
+            figures or table_csv(markdown),
             f"{key}.csv",
             "text/csv",
             key=f"save_{key}",
@@ -34,9 +46,7 @@ def scrolling_table(markdown: str, key: str) -> None:
 def table_csv(markdown: str) -> str:
     """The cells of a Markdown table as CSV: without the line of dashes, emphasis and escapes."""
     head, _, *rows = markdown.strip().splitlines()
-    file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows(_cells(line) for line in (head, *rows))
-    return file.getvalue()
+    return csv_text(_cells(line) for line in (head, *rows))
 
 
 def _cells(line: str) -> list[str]:

@@ -15,19 +15,20 @@ from cnnlab.storage import runs
 from cnnlab.storage.imported_networks import ImportedNetwork, Network
 from cnnlab.storage.runs import Run, UnknownRun
 from cnnlab.ui import app_shell, cache
+from cnnlab.ui.page_address import SESSION_SELECTION, write_params
 from cnnlab.ui.selection import (
     EXPERIMENT_PARAMS,
     SELECTION_PARAMS,
     SESSION_NETWORK,
-    SESSION_SELECTION,
     experiment_params,
     open_selected_run,
     parse_experiment,
-    write_params,
+    update_selection,
 )
-from cnnlab.ui.state import session_key
+from cnnlab.ui.state import network_params, session_key
 
 OTHER_NETWORK = session_key("selected_network.other")
+RUN_PAGES = ("look_inside", "mistakes")  # whose addresses name a run
 
 
 def selected_experiment() -> Experiment | None:
@@ -47,6 +48,25 @@ def select_network(experiment: Experiment) -> None:
         {"image": image} if image else {}
     )
     st.session_state[SESSION_NETWORK] = params
+
+
+def select_run(name: str) -> None:
+    """Show another run on a page whose address names a run, without what was chosen in the run at hand."""
+    update_selection(run=name, epoch=None, map=None, **dict.fromkeys(network_params()))
+
+
+def choose_run(name: str, page: str) -> None:
+    """Make this run the network of every page, and write it into the address of `page` in that page's words."""
+    try:
+        run = runs.open_run(name)
+    except UnknownRun:  # it was removed since the menu was drawn
+        return
+    if page in RUN_PAGES:
+        select_run(name)
+        update_selection(versus="")
+    elif page == "train":
+        show_experiment(run.experiment)
+    select_network(run.experiment)
 
 
 def show_experiment(experiment: Experiment) -> Experiment:

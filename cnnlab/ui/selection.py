@@ -24,13 +24,13 @@ from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import runs
 from cnnlab.storage.imported_networks import Network, open_network
 from cnnlab.storage.runs import DamagedRun, UnknownRun
+from cnnlab.ui.page_address import SESSION_SELECTION, write_params
 from cnnlab.ui.state import session_key, url_param
 
 IMAGE_PATTERN = re.compile(r"(?P<kind>sample|test|shapes|own)-(?P<number>[0-9]{1,5})|photo-[0-9a-f]{16}")
 IMAGE_COUNT = (
     {"sample": 20} | {info.image_prefix: info.test_images for info in DATASETS.values()} | {"own": MAX_PICTURES}
 )
-SESSION_SELECTION = session_key("selection.params")  # where the session keeps the words while another page is open
 SESSION_NETWORK = session_key("selection.network")  # the experiment of the selected network, as words of an address
 MAX_QUOTED_CHARACTERS = 40  # letters of a wrong word that are repeated to its author
 
@@ -241,18 +241,6 @@ def store_selection(selection: Selection, others: Mapping[str, str | None] | Non
     also = {name: value for name, value in others.items() if value is not None}
     write_params(words | also, [*SELECTION_PARAMS, *others])
     return selection
-
-
-def write_params(params: Mapping[str, str], names: Collection[str]) -> None:
-    """Set the URL parameters `params` and remove the other `names`, in one change.
-
-    Each change is an entry in the browser's history. Writing the current values changes nothing.
-    """
-    now = st.query_params.to_dict()
-    new = {name: params.get(name, value) for name, value in now.items() if name in params or name not in names}
-    new |= {name: params[name] for name in names if name in params}
-    if new != now:
-        st.query_params.from_dict(new)
 
 
 def open_selected_run(reference: str, default: Network | None) -> Network | None:

@@ -2,6 +2,7 @@
 
     PLAYING = session_key("inspect.epoch.playing")        # a key of st.session_state: of a widget, or a value
     SCALE = url_param("scale")                             # a parameter of the URL
+    OFF = url_param("off", of_network=True)                # one whose value fits one network only
 
 Two modules that need the same name share the constant by importing it. Declaring a name in a second module raises at
 import, so two widgets cannot share a key by accident.
@@ -11,6 +12,7 @@ import inspect
 
 _session_keys: dict[str, str] = {}  # name: the module that declared it
 _url_params: dict[str, str] = {}
+_network_params: set[str] = set()
 
 
 def session_key(name: str) -> str:
@@ -18,9 +20,18 @@ def session_key(name: str) -> str:
     return _declare(_session_keys, name, _calling_module())
 
 
-def url_param(name: str) -> str:
-    """Declare a parameter of the URL and return it. Raises ValueError where another module declared it."""
+def url_param(name: str, *, of_network: bool = False) -> str:
+    """Declare a parameter of the URL and return it. Raises ValueError where another module declared it.
+
+    of_network: whether its value means something in one network only, such as the filters that are off.
+    """
+    _network_params.update({name} if of_network else ())
     return _declare(_url_params, name, _calling_module())
+
+
+def network_params() -> frozenset[str]:
+    """The parameters that were declared with `of_network`."""
+    return frozenset(_network_params)
 
 
 def url_params_of(*modules: str) -> frozenset[str]:

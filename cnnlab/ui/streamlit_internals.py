@@ -1,7 +1,7 @@
 """Checks that Streamlit's internals are those that a patch was written for, and reads the little that it hides."""
 
 import inspect
-from typing import Any
+from typing import Any, NoReturn
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -28,7 +28,7 @@ def unwrapped(method: Any, *parameters: str) -> Any:
     return method
 
 
-def rerun_fragment() -> None:
+def rerun_fragment() -> NoReturn:
     """Run the fragment that calls this again; the whole page where the whole page is being run.
 
     Streamlit joins a click in a fragment with a run of the whole page that somebody asked for just before, and

@@ -27,7 +27,7 @@ def measured_runs() -> list[eta.Measured]:
 
 
 def expected_duration(experiment: Experiment) -> str:
-    """The expected duration of a training asked for now, and its place in the queue: 'about 9 min, 2nd in line'.
+    """The expected duration of a training asked for now, and its place in the queue: 'about 9 min, 2nd in the queue'.
 
     Without the place where the queue cannot be used, as in a folder that nobody may write into: results are shown then.
     """

@@ -5,8 +5,10 @@ import re
 
 import numpy as np
 import pytest
+import segno
 from chrome import CONTRAST, NARROW, WIDE, scrolls_sideways, served, settled, steady_box, wait_until
 from PIL import Image
+from playwright.sync_api import expect
 from run_factories import write_home, write_run
 
 from cnnlab.data.samples import sample_images
@@ -56,9 +58,11 @@ def test_the_cats_walls_appear_and_a_click_enlarges_a_map(app, tab, made):
         tab.get_by_text(re.compile(f"{layer} 64 of 64 maps, {size}")).wait_for()
         tab.locator(f".st-key-grid-{layer} svg.marks image").first.wait_for()
     for number in (19, 42):  # a second click finds the first one's map still open
+        entries = tab.evaluate("history.length")
         click_square(tab, "grid-conv2", number)
         tab.get_by_text(f"Map {number} of conv2").wait_for()
         tab.wait_for_url(re.compile(f"layer=conv2&map={number}"))
+        assert tab.evaluate("history.length") == entries + 1
     tab.get_by_text(re.compile(r"of 64 maps number \d+ by mean|inactive on this image")).wait_for()
 
 
@@ -161,6 +165,49 @@ def test_a_copied_link_opens_the_same_view(app, new_tab, made):
     assert second.get_by_role("slider", name="After epoch").get_attribute("aria-valuetext") == "1"
 
 
+def test_the_link_opens_filters_kernel_and_what_if_for_somebody_else(app, new_tab, made):
+    first = new_tab()
+    opened(first, app, run=made["none"].name, image="sample-4", view="off")
+    click_square(first, "switches", 9)
+    first.get_by_text(re.compile("Filters off: 1 of conv1")).wait_for()
+    first.get_by_role("combobox", name="Ready-made").click()
+    first.get_by_role("option", name="blur").click()
+    first.get_by_text(re.compile("kernel 0 of conv1 changed")).wait_for()
+    show_view(first, "What if")
+    first.get_by_role("slider", name="Brighter").press("ArrowRight")
+    first.wait_for_url(re.compile("change_brightness=5"))
+    first.get_by_text("Mirrored", exact=True).click()
+    first.wait_for_url(re.compile("change_mirrored=yes"))
+    settled(first)
+    first.get_by_role("button", name="Link").click()
+    link = first.get_by_test_id("stCode").inner_text().strip()
+    code = first.get_by_role("img", name="QR code").get_attribute("src")
+    assert segno.make(link, error="l").png_data_uri(scale=6, border=3) == code
+    second = new_tab(NARROW)
+    second.goto(link)
+    settled(second)
+    second.get_by_text("test image 4: frog").wait_for()
+    expect(second.get_by_role("slider", name="Brighter")).to_have_value("5")
+    assert (
+        second.get_by_role("switch", name="Mirrored").or_(second.get_by_role("checkbox", name="Mirrored")).is_checked()
+    )
+    assert changed_prediction(second) == changed_prediction(first)
+    show_view(second, "Switch off")
+    second.get_by_text("Filters off: 1 of conv1; kernel 0 of conv1 changed.").wait_for()
+    assert second.get_by_role("combobox", name="Ready-made").input_value() == "blur"
+
+
+def show_view(tab, name: str) -> None:
+    """Choose a view of the page."""
+    tab.locator(".st-key-url-view").get_by_role("radio", name=name, exact=True).click()
+    settled(tab)
+
+
+def changed_prediction(tab) -> str | None:
+    """What the chart of the prediction for the changed image says."""
+    return tab.locator(".st-key-perturbation-now [role=graphics-document]").get_attribute("aria-label")
+
+
 def test_a_click_on_a_pixel_shows_the_sum_that_made_it(app, tab, made):
     run = made["batchnorm"]
     opened(tab, app, run=run.name, view="map", layer="conv1", map=3, stage="bn")
@@ -224,6 +271,20 @@ def test_filters_are_switched_off_and_one_click_brings_them_back(app, tab, made)
     tab.get_by_role("button", name="Reset").click()
     tab.get_by_text(re.compile("64 of 64 filters on")).wait_for()
     tab.get_by_text("All filters are on, as trained").wait_for()
+
+
+def test_what_was_set_inside_is_there_again_after_another_page(app, tab, made):
+    opened(tab, app, run=made["none"].name, view="off", layer="conv2")
+    click_square(tab, "switches", 9)
+    tab.get_by_text(re.compile("Filters off: 1 of conv2")).wait_for()
+    left = tab.url.partition("?")[2]
+    assert "off=conv2" in left and "view=off" in left
+    tab.get_by_role("link", name="Mistakes").click()
+    tab.get_by_role("heading", name="Which images does the network get wrong").wait_for()
+    assert "view" not in tab.url
+    tab.get_by_role("link", name="Look inside").click()
+    tab.get_by_text(re.compile("Filters off: 1 of conv2")).wait_for()
+    tab.wait_for_url(lambda url: sorted(url.partition("?")[2].split("&")) == sorted(left.split("&")))
 
 
 def test_two_runs_stand_side_by_side_on_one_scale(app, tab, made):

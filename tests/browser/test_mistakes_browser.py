@@ -91,8 +91,11 @@ def test_from_a_square_to_its_pictures_to_the_inside_of_the_network(app, tab, ex
     tab.goto(app.at("mistakes", run=PLAIN.key))
     settled(tab)
     square = f"{CLASSES[truth]}, predicted as {CLASSES[said]}: {table[truth, said]}"
+    entries = tab.evaluate("history.length")
     click(tab, square, f"images? of an? {CLASSES[truth]}, predicted as an? {CLASSES[said]}")
     tab.wait_for_url(re.compile(f"true_class={CLASSES[truth]}&predicted={CLASSES[said]}"))
+    settled(tab)
+    assert tab.evaluate("history.length") == entries + 1
     pictures(tab).nth(int(table[truth, said]) - 1).wait_for()
     settled(tab)
     assert pictures(tab).count() == table[truth, said]

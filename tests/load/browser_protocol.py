@@ -25,6 +25,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 COOKIE = "_streamlit_xsrf"
 OLDEST = 2  # runs that a kept message may go unused, as the server tells the page in `max_cached_message_age`
 GIVE_UP_SECONDS = 60.0
+WHOLE_PAGE = ", the whole page"  # added to what a timer asked for where the answer is a run of the whole page
 
 Note = Callable[[str, float], None]
 
@@ -69,6 +70,7 @@ class Browser:
         self.texts: list[str] = []  # what the page says in its alerts and exceptions, since the last whole run
         self.query = self.page = self.path = ""
         self.charts = 0  # drawn by the last whole run
+        self.step = ""  # 'Step 3 of 22', of the lesson panel
         self.asked: list[Asked] = []
         self.timers: dict[str, tuple[float, asyncio.Task[None]]] = {}
         self.kept: dict[str, list[Any]] = {}  # large messages by hash: message, run of the last use
@@ -83,6 +85,18 @@ class Browser:
     async def open(self, path: str = "", **words: object) -> float:
         """Go to an address; the seconds until its page was drawn."""
         self.path, self.query = path, "&".join(f"{name}={word}" for name, word in words.items())
+        await self._connect()
+        return await self._ask("opening", "")
+
+    async def reconnect(self) -> float:
+        """Take up again, as a page does whose server has come back: another session, the same page and fields."""
+        for name in list(self.timers):
+            self._stop_timer(name)
+        self.asked, self.kept, self.gone = [], {}, False
+        await self._connect()
+        return await self._ask("opening again", "")
+
+    async def _connect(self) -> None:
         cookie = await asyncio.to_thread(self._cookie)
         self.token = self.token or await asyncio.to_thread(self._token)
         self.socket = await websockets.connect(
@@ -93,7 +107,6 @@ class Browser:
             max_size=None,
         )
         self._task(self._listen())
-        return await self._ask("opening", "")
 
     async def close(self) -> None:
         """Close the tab."""
@@ -130,7 +143,7 @@ class Browser:
         """Give several widgets other values by key, in one message."""
         for key, value in changes.items():
             self._set(self._existing(key), value)
-        return await self._ask(what, None)
+        return await self._ask(what, "")
 
     async def pick(self, chart: str, number: int, what: str) -> float:
         """Click on a square of a picture of maps."""
@@ -238,7 +251,9 @@ class Browser:
             self.texts, self.charts = [], 0
             for fragment in list(self.timers):
                 self._stop_timer(fragment)
-            self.asked = [asked for asked in self.asked if not asked.by_timer]
+            self.asked = [asked for asked in self.asked if not asked.by_timer or asked.begun]
+            for asked in self.asked:  # what a timer asked for has led to the whole page
+                asked.what, asked.by_timer = asked.what + WHOLE_PAGE * asked.by_timer, False
         for asked in self.asked:
             asked.begun = not fragments or asked.fragment in fragments
 
@@ -256,6 +271,8 @@ class Browser:
         elif kind == "imgs":
             for picture in element.imgs:
                 self._fetch(picture.url)
+        elif kind == "progress" and element.text.startswith("Step "):
+            self.step = element.text
         self.charts += kind == "vega_lite_chart"
         if getattr(element, "id", ""):
             self.drawn.add(element.id)
@@ -327,6 +344,7 @@ VALUES = {  # how each kind of widget writes its value
     "radio": "string_value",
     "selectbox": "string_value",
     "slider": "double_array_value",
+    "text_area": "string_value",
     "select_slider": "string_array_value",
     "text_input": "string_value",
     "vega_lite_chart": "string_value",
@@ -349,7 +367,7 @@ def state(kind: str, identity: str, value: Any) -> WidgetState:
 
 def shown(kind: str, element: Any) -> Any:
     """What a widget holds when it comes to the page: what the script sets, or its default."""
-    if kind in ("checkbox", "number_input", "text_input"):
+    if kind in ("checkbox", "number_input", "text_area", "text_input"):
         name = "value" if element.set_value else "default"
         return getattr(element, name) if kind == "checkbox" or element.HasField(name) else None
     if kind in ("radio", "selectbox"):

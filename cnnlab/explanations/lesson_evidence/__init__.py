@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from cnnlab.claims import CLAIMS
 from cnnlab.explanations.lesson_evidence import curves, data, layers, regularizers
+from cnnlab.explanations.lesson_evidence.curves import run_curve
 from cnnlab.explanations.lesson_evidence.result import NOT_TRAINED, Evidence, Table
 from cnnlab.report_models import REPORT
 from cnnlab.storage.runs import UnknownRun
 
-__all__ = ["Evidence", "EvidenceError", "Table", "evidence", "parse"]
+__all__ = ["Evidence", "EvidenceError", "Table", "evidence", "parse", "run_curve"]
 
 DEPTHS = ("2", "3")
 REGULARIZERS = ("l2", "dropout", "batchnorm")
@@ -72,4 +73,6 @@ KINDS = {
     "more_images": Kind((("dropout", "batchnorm"),), data.more_images),
     "time": Kind((), data.time),
     "layers": Kind((MODELS,), layers.layers),
+    "filters": Kind((MODELS,), layers.filters),
+    "probes": Kind((MODELS,), layers.probes),
 }

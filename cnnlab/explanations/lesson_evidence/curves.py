@@ -4,15 +4,22 @@ import numpy as np
 
 from cnnlab.explanations.lesson_evidence.result import NOT_TRAINED, Evidence, Table, find
 from cnnlab.formatting import percent, points
-from cnnlab.storage.runs import REESTIMATED
+from cnnlab.storage.runs import REESTIMATED, Run
 
 CURVES = ("accuracy", "train_eval_accuracy", "val_accuracy", "loss", "val_loss", "train_eval_loss")
 PENALTY_SHARES = ((0.1, "less than a tenth"), (0.5, "a tenth to a half"), (2.0, "more than half"))  # (limit, in words)
 
 
 def curve(table: Table, model: str, column: str) -> Evidence:
-    """A learning curve, in per cent for an accuracy, and the sentence about the network's last epoch."""
-    run = find(model)
+    """The learning curve of one of the report's models; see `run_curve`."""
+    return run_curve(find(model), column)
+
+
+def run_curve(run: Run, column: str) -> Evidence:
+    """A learning curve of a run, in per cent for an accuracy, and the sentence about its last epoch.
+
+    Raises DamagedRun; IndexError, ValueError for a run without a measured epoch.
+    """
     history = run.history()
     scale = 100.0 if "accuracy" in column else 1.0
     drawn = [
@@ -21,11 +28,12 @@ def curve(table: Table, model: str, column: str) -> Evidence:
         if np.isfinite(value)
     ]
     values = history["val_accuracy"]
+    measured = "with dropout off" if run.experiment.regularizer == "dropout" else "after the epoch"
     best = int(np.nanargmax(values))
     sentence = (
         f"**{run.title}**: the validation accuracy is highest after epoch {history['epoch'][best]:.0f} with"
         f" {percent(float(values[best]), 1)} and is {percent(float(values[-1]), 1)} after the last epoch. The training"
-        f" accuracy with dropout off is {percent(float(history['train_eval_accuracy'][-1]), 1)} then, and"
+        f" accuracy {measured} is {percent(float(history['train_eval_accuracy'][-1]), 1)} then, and"
         f" {percent(float(history['accuracy'][-1]), 1)} as Keras reports it (one seed)."
     )
     return Evidence(sentence, curve=tuple(drawn))

@@ -30,3 +30,4 @@ def page() -> None:
         stored_runs.stored_runs()
         own_pictures.own_pictures_list()
         machine.open_pages()
+    access.forget_key_button()

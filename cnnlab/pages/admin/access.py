@@ -10,8 +10,7 @@ from cnnlab.ui import app_shell, cache
 
 def admin_actions() -> admin.Admin:
     """The actions of a teacher. Raises QuotaExceeded for anybody else, SettingsError."""
-    key = st.session_state.get(app_shell.SESSION_TEACHER_KEY, "")
-    return admin.Admin(cache.open_queue(), app_shell.current_person(), key)
+    return admin.Admin(cache.open_queue(), app_shell.current_person(), app_shell.teacher_key())
 
 
 def access_panel() -> None:
@@ -36,3 +35,15 @@ def check_key(typed: str) -> None:
         return
     st.session_state[app_shell.SESSION_TEACHER_KEY] = typed
     st.rerun()
+
+
+def forget_key_button() -> None:
+    """For who typed the key: the button after which this browser is a student's again."""
+    if not app_shell.teacher_key():
+        return
+    hours = round(access_keys.TEACHER_SECONDS / 3600)
+    help_ = f"This browser is asked for the teacher's key again. Otherwise it is remembered for {hours} hours."
+    if st.button("Leave Admin on this computer", key="forget_teacher", icon=":material/logout:", help=help_):
+        access_keys.forget_teacher(cache.open_queue(), app_shell.current_person())
+        st.session_state[app_shell.SESSION_TEACHER_KEY] = ""
+        st.rerun()

@@ -3,12 +3,15 @@
 import contextlib
 import os
 import shutil
+import time
 from pathlib import Path
 
 import streamlit as st
 
 from cnnlab import settings
 from cnnlab.jobs import devices, dispatcher_process
+from cnnlab.jobs.job import CANCELLED, DONE
+from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.operating_system.machine import load_average
 from cnnlab.pages.admin.access import admin_actions
@@ -19,6 +22,7 @@ from cnnlab.ui import app_shell, cache, presence
 from cnnlab.ui.state import session_key
 
 MAX_VIEWS_SHOWN = 12
+DAY_SECONDS = 24 * 3600.0
 SESSION_ACCEPTING = session_key("admin.accepting")
 
 
@@ -45,6 +49,7 @@ def machine_metrics() -> None:
     with st.container(horizontal=True):
         st.metric("Running", f"{running} of {queue.slots()}", width=120)
         st.metric("Waiting", f"{waiting} of {allowed.queue_length}", width=120)
+        st.metric("Done", done_of_today(queue), width=110, help="Of the trainings asked for in the last 24 hours")
         st.metric("Open tabs", presence.count_tabs(), width=110, help="Browser tabs that show this app, with yours.")
         if (load := load_average()) is not None:
             st.metric("Load", f"{load:.1f}", width=100, help=f"{os.cpu_count()} processor cores")
@@ -55,6 +60,12 @@ def machine_metrics() -> None:
             st.metric(escape_markdown(gpu.device), used, width=170, help=escape_markdown(gpu.name))
     if waiting and not dispatcher_process.is_running():
         st.error("Trainings wait and no dispatcher is running. Start one: `python -m cnnlab dispatch`.")
+
+
+def done_of_today(queue: Queue) -> str:
+    """'3 of 5': the trainings asked for within a day that are done, of those that nobody stopped."""
+    counts = queue.count_states(time.time() - DAY_SECONDS)
+    return f"{counts.get(DONE, 0)} of {sum(counts.values()) - counts.get(CANCELLED, 0)}"
 
 
 @st.cache_data(ttl=20, max_entries=1, show_spinner=False)

@@ -6,18 +6,20 @@ from cnnlab import formatting
 from cnnlab.experiment import ExperimentError
 from cnnlab.explanations import training_progress
 from cnnlab.jobs import dispatcher_process, eta, nicknames
-from cnnlab.jobs.job import DONE, FAILED, RUNNING, Job
+from cnnlab.jobs.job import CANCELLED, DONE, FAILED, RUNNING, Job
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.pages.admin.access import admin_actions
 from cnnlab.pages.admin.stored_runs import format_age
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import runs
 from cnnlab.storage.runs import Run
-from cnnlab.ui import app_shell, cache, training_times
+from cnnlab.ui import app_shell, cache, my_trainings, training_times
+from cnnlab.ui.selection import experiment_params
 from cnnlab.ui.streamlit_internals import rerun_fragment
 
 RECENT_JOBS = 12
 MAX_WAITING_SHOWN = 30
+MARKS = {DONE: ":material/check:", FAILED: ":material/error:", CANCELLED: ":material/stop_circle:"}
 
 
 @app_shell.errors_as_sentences()
@@ -75,23 +77,32 @@ def job_row(job: Job, parts: list[str]) -> None:
 
 
 def finished_trainings() -> None:
-    """The last trainings that ended, with a button that asks again for one that failed or was stopped."""
+    """The last trainings that ended: result, requesters and a link; a button asks again for what was not done."""
     st.header("Finished", anchor=False)
     jobs = [job for job in cache.open_queue().recent(4 * RECENT_JOBS) if job.attempts][:RECENT_JOBS]
     if not jobs:
         st.caption("No training has finished yet.")
     for job in jobs:
         with st.container(horizontal=True, vertical_alignment="center"):
-            mark = ":material/error:" if job.state == FAILED else ":material/check:" if job.state == DONE else ""
-            when = f"{job.state}, {format_age(job.finished)}"
-            st.markdown(f"{mark} {job_title(job)}, {when}. {escape_markdown(job.reason or '')}", width="stretch")
-            if job.state != DONE and st.button("Retry", key=f"retry{job.id}", help=f"Ask for job {job.id} again"):
-                try:
-                    admin_actions().retry(job)
-                    dispatcher_process.ensure_running()
-                    st.rerun()
-                except QuotaExceeded as error:
-                    st.error(escape_markdown(error))
+            finished_job(job)
+
+
+def finished_job(job: Job) -> None:
+    """A training that ended: link, result, when and for whom; where it was not done, the reason and a button."""
+    if job.is_readable:
+        app_shell.page_link("train", job_title(job), experiment_params(job.experiment), icon=MARKS[job.state])
+    else:
+        st.markdown(job_title(job))
+    result = my_trainings.describe_state(job) if job.is_readable else job.state
+    parts = [f"**{result}**", format_age(job.finished), requester_names(job), escape_markdown(job.reason or "")]
+    st.markdown(", ".join(part for part in parts if part), width="stretch")
+    if job.state != DONE and st.button("Retry", key=f"retry{job.id}", help=f"Ask for job {job.id} again"):
+        try:
+            admin_actions().retry(job)
+            dispatcher_process.ensure_running()
+            st.rerun()
+        except QuotaExceeded as error:
+            st.error(escape_markdown(error))
 
 
 def find_run(job: Job) -> Run | None:

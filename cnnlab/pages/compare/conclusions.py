@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from cnnlab.claims import ClaimResult, Verdict
+from cnnlab.claims import ClaimResult, Verdict, check_claims
 from cnnlab.explanations.conclusions import describe_measures, describe_notes, describe_verdict
-from cnnlab.explanations.verdict_table import evidence_table
+from cnnlab.explanations.verdict_table import comparison_table, count_comparisons, evidence_table
+from cnnlab.report import ReportRow
 from cnnlab.ui.scrolling_table import scrolling_table
 
 VERDICT_ICONS = {
@@ -20,10 +21,15 @@ VERDICT_ICONS = {
 }
 
 
-def conclusions(claims: Sequence[ClaimResult]) -> None:
-    """One line a conclusion, which opens to the comparisons that its verdict is based on."""
-    st.header("What the report concludes, and whether it holds in our runs", anchor=False)
-    for number, result in enumerate(claims):
+def conclusions(table: Sequence[ReportRow], *, with_test: bool = True) -> None:
+    """One line a conclusion, which opens to the comparisons that its verdict is based on.
+
+    with_test: also the last one, which compares validation with the test images.
+    """
+    where = "in our runs" if all(row.model.is_in_report for row in table) else "on Shapes"
+    st.header(f"What the report concludes, and whether it holds {where}", anchor=False)
+    results = check_claims(table)
+    for number, result in enumerate(results if with_test else results[:-1]):
         conclusion(number, result)
 
 
@@ -35,3 +41,5 @@ def conclusion(number: int, result: ClaimResult) -> None:
     with st.expander(label, icon=icon):
         scrolling_table(evidence_table(result), f"claim{number}")
         st.caption(describe_notes(result))
+        with st.expander(f"All {count_comparisons(result)} comparisons that these verdicts are based on"):
+            scrolling_table(comparison_table(result), f"comparisons{number}")

@@ -7,11 +7,13 @@ import streamlit as st
 
 from cnnlab import settings
 from cnnlab.explanations.epoch_times import describe_cost_chart, describe_extremes, describe_measurement
+from cnnlab.explanations.series_table import describe_averages
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.models.network_cost import multiply_adds
-from cnnlab.rendering.compare_charts import CostPoint, cost_chart
+from cnnlab.rendering.cost_charts import CostPoint, cost_chart
+from cnnlab.report import ReportRow
 from cnnlab.report_models import REPORT
-from cnnlab.series_results import SeriesResult
+from cnnlab.series_results import SeriesResult, series_results
 from cnnlab.storage import epoch_times
 from cnnlab.storage.epoch_times import EpochTimes
 from cnnlab.ui import cache, query_state
@@ -24,16 +26,20 @@ COSTS = {
     "multiply_adds": ("million multiply-adds an image", ".2f"),
     "parameters": ("parameters", ",.0f"),
 }
-MARKS = "Square: 2 convolution layers, circle: 3. Vertical line: 95 % interval of the accuracy."
+MARKS = (
+    "Square: 2 convolution layers, circle: 3; side by side where they cost the same. Vertical line: 95 % interval of"
+    " the accuracy."
+)
 
 
-def cost(series: Sequence[SeriesResult]) -> None:
+def cost(table: Sequence[ReportRow]) -> None:
     """A scatter of validation accuracy against the cost that is chosen."""
-    results = [one for one in series if not one.reestimated]
+    everything = series_results(table)
+    results = [one for one in everything if not one.reestimated]
     if not results:
         return
     st.header("What does depth cost?", anchor=False)
-    times = load_times()
+    times = load_times() if all(row.model.is_in_report for row in table) else None  # measured on CIFAR-10's images
     choices = {name: label for name, (label, _) in COSTS.items() if name != "seconds" or times}
     which = query_state.segmented_param(COST_PARAM, "Cost", choices)
     costs = network_costs(which, times)
@@ -45,7 +51,7 @@ def cost(series: Sequence[SeriesResult]) -> None:
     chart_with_download(
         cost_chart(points, title, form), alt=words, key="cost", name=f"accuracy and {title}", title=MARKS
     )
-    st.caption(describe_cost(which, times))
+    st.caption(f"{describe_cost(which, times)} {describe_averages(everything)}")
 
 
 def describe_cost(which: str, times: EpochTimes | None) -> str:

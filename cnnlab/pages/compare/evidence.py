@@ -22,10 +22,10 @@ from cnnlab.pages.compare.tables import missing_result
 from cnnlab.rendering import charts, palette
 from cnnlab.rendering.compare_charts import ranked_network, ranking_chart
 from cnnlab.report import ReportRow
-from cnnlab.series_results import SeriesResult
+from cnnlab.series_results import SeriesResult, series_results
 from cnnlab.ui import app_shell
 from cnnlab.ui.chart_download import chart_with_download
-from cnnlab.ui.selection import experiment_params
+from cnnlab.ui.network_links import result_params
 
 CELL_WIDTH = 235  # pixels at least: four regularizers side by side at 1280
 CELL_STYLE = """<style>.effect { display: grid; grid-template-columns: auto 1fr; gap: 0 0.7rem; font-size: 0.95rem; }
@@ -33,9 +33,10 @@ CELL_STYLE = """<style>.effect { display: grid; grid-template-columns: auto 1fr;
 .effect .color { grid-column: 1 / 3; height: 5px; border-radius: 3px; margin-bottom: 0.3rem; }</style>"""
 
 
-def evidence(table: Sequence[ReportRow], results: Sequence[SeriesResult]) -> None:
+def evidence(table: Sequence[ReportRow]) -> None:
     """The grid, the sentence that sums it up, and both measures as charts of means and intervals."""
     rows = [row for row in table if row.model.experiment.split == "validation"]
+    results = series_results(table, is_reported())
     trained = sum(bool(row.by_seed) for row in rows)
     st.header("Does regularization help?", anchor=False)
     if trained < len(rows):
@@ -66,9 +67,10 @@ def cell(row: ReportRow, found: Sequence[SeriesResult], results: Sequence[Series
     """One network: a link to its run, its figures by each of its measures, the report's beside the same measure."""
     experiment = row.model.experiment
     label = row.title if found else f"{missing_result(row).capitalize()}: train it"
-    app_shell.page_link("train", label, experiment_params(experiment), icon=":material/open_in_new:" if found else None)
+    app_shell.page_link("train", label, result_params(experiment), icon=":material/open_in_new:" if found else None)
     if not found:
-        st.caption(f"{row.title}; the report has {percent(row.report.validation, 1)}.")
+        report = f"; the report has {percent(row.report.validation, 1)}" if row.model.is_in_report else ""
+        st.caption(f"{row.title}{report}.")
         return
     color = palette.REGULARIZER_COLORS[experiment.regularizer]
     parts = [f'<span class="color" style="background: {color}"></span>']
@@ -77,7 +79,8 @@ def cell(row: ReportRow, found: Sequence[SeriesResult], results: Sequence[Series
         parts += [f'<span class="note"><i>{measure}</i></span>'] if measure else []
         parts += effect_html("Validation", describe_accuracy_of(one), one.accuracy_difference, one.accuracy_differs)
         parts += effect_html("Gap", describe_gap_of(one), one.gap_difference, one.gap_differs)
-    parts.append(f'<span class="note">Report: {report_figures(row)}</span>')
+    if row.model.is_in_report:
+        parts.append(f'<span class="note">Report: {report_figures(row)}</span>')
     st.html(f'<div class="effect">{"".join(parts)}</div>')
 
 
@@ -96,20 +99,25 @@ def report_figures(row: ReportRow) -> str:
 
 def rankings(rows: Sequence[ReportRow], results: Sequence[SeriesResult]) -> None:
     """The networks by validation accuracy and by gap, each with the sentence that the chart amounts to."""
-    reports = {row.model.name: row.report for row in rows}
+    reports = {row.model.name: row.report for row in rows if row.model.is_in_report}
     left, right = st.columns(2, gap="large")
     with left:
         accuracies = {name: report.validation for name, report in reports.items()}
         ranking("By validation accuracy", results, accuracies, as_points=False)
     with right:
-        gaps = {name: report.gap for name, report in reports.items()} if is_reported() else None
+        gaps = {name: report.gap for name, report in reports.items()} if is_reported() or not reports else None
         ranking("By gap, in points", results, gaps, as_points=True)
-    marked = "figure of the same measure" if is_reported() else "validation accuracy; it has no gap of this measure"
     st.caption(
-        "Dot: mean over the seeds (seed 0 with fewer than three), horizontal line: its 95 % interval, rings: the seeds,"
-        f" vertical line: the report's {marked}."
+        "Dot: mean over the seeds (seed 0 with fewer than three), horizontal line: its 95 % interval, rings: the seeds"
+        f"{describe_mark() if reports else ''}."
     )
     st.caption(describe_uncertainty([row for row in rows if row.ours]))
+
+
+def describe_mark() -> str:
+    """What the mark of the report is, the end of a sentence."""
+    marked = "figure of the same measure" if is_reported() else "validation accuracy; it has no gap of this measure"
+    return f", vertical line: the report's {marked}"
 
 
 def ranking(
@@ -124,9 +132,10 @@ def ranking(
     titles = {
         one.model.name: network.title for one, network in zip(results, networks, strict=True) if not one.reestimated
     }
-    by_title = {titles[name]: value for name, value in report.items() if name in titles} if report else None
+    by_title = {titles[name]: value for name, value in report.items() if name in titles} if report is not None else None
     st.subheader(title, anchor=False)
-    st.write(best_sentence([one.title for one in networks], values, by_title, as_points=as_points))
+    estimates = [one.gap if as_points else one.accuracy for one in results]
+    st.write(best_sentence([one.title for one in networks], estimates, by_title, as_points=as_points))
     words = charts.describe_ranking([one.title for one in networks], values, as_points)
     file = "gaps" if as_points else "validation accuracies"
     spec = ranking_chart(networks, as_points)

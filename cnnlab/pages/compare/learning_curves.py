@@ -6,8 +6,10 @@ import streamlit as st
 
 from cnnlab.array_types import History
 from cnnlab.explanations.curves import describe_seed_panels
+from cnnlab.explanations.series_table import MOVING_AVERAGES
 from cnnlab.pages.compare.measures import TRAINING_MEASURES, chosen_measure, is_reported
 from cnnlab.pages.compare.tables import missing_result
+from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering import palette
 from cnnlab.rendering.charts import Spec
 from cnnlab.rendering.compare_charts import CurvePanel, learning_curves_chart
@@ -18,6 +20,7 @@ from cnnlab.storage.runs import Run
 from cnnlab.storage.series import find_series
 from cnnlab.ui import app_shell, cache, query_state
 from cnnlab.ui.chart_download import chart_with_download
+from cnnlab.ui.network_links import result_params
 from cnnlab.ui.selection import experiment_params
 from cnnlab.ui.state import url_param
 
@@ -48,7 +51,9 @@ def panels(rows: Sequence[ReportRow], split: str) -> None:
             title=f"{what}: blue, training, {training}; red, {split}; ring, best epoch{'; ' if band else ''}{band}",
             on_select="rerun", selection_mode="pick",
         )  # fmt: skip
-        open_picked(event)
+        open_picked(event, rows)
+        if any(REGULARIZERS[REPORT[name].experiment.regularizer].layer_kind == "bn" for name in drawn):
+            st.caption(MOVING_AVERAGES)
     for row in rows:
         if row.model.name not in drawn:
             label = f"{row.title}: {missing_result(row)}, train it"
@@ -117,11 +122,12 @@ def describe_band(seeds: Sequence[int]) -> str:
     return f"mean of {count} seeds, band: smallest to largest"
 
 
-def open_picked(event: object) -> None:
+def open_picked(event: object, rows: Sequence[ReportRow]) -> None:
     """Open the network whose panel was clicked on the page Train."""
     selection = getattr(event, "selection", None)
     picked = selection.get("pick") if selection else None
     name = str(picked[0].get("network", "")) if picked else ""
     page = st.session_state.get(app_shell.SESSION_PAGES, {}).get("train")
-    if page and name in REPORT:
-        st.switch_page(page, query_params=experiment_params(REPORT[name].experiment))
+    params = {row.model.name: result_params(row.model.experiment) for row in rows}
+    if page and name in params:
+        st.switch_page(page, query_params=params[name])

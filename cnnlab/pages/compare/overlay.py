@@ -9,9 +9,10 @@ from cnnlab.explanations import curves
 from cnnlab.rendering import palette
 from cnnlab.rendering.compare_charts import overlay_chart
 from cnnlab.storage.runs import Run
-from cnnlab.ui import cache, query_state, selected_network
+from cnnlab.ui import cache, control_locks, query_state, selected_network
 from cnnlab.ui.chart_download import chart_with_download
-from cnnlab.ui.selection import quoted, show_problems, write_params
+from cnnlab.ui.page_address import write_params
+from cnnlab.ui.selection import quoted, show_problems
 from cnnlab.ui.state import url_param
 
 MAX_OVERLAY_RUNS = 8  # runs in one chart that can still be told apart
@@ -26,7 +27,10 @@ LEGEND_STYLE = """<style>.runs div { display: flex; align-items: center; gap: 0.
 def overlay() -> None:
     """The choice of runs and of what is drawn, the chart, and its legend at the side."""
     st.header("Put any networks into one chart", anchor=False)
+    covered = ("test",) if control_locks.covers_test_results() else ()
     known = {run.name: run for run in cache.list_runs() if len(cache.history(run)["epoch"])}
+    known |= {run.name: run for run in cache.shipped_seeds() if run.name not in known}
+    known = {name: run for name, run in known.items() if run.experiment.split not in covered}
     if not known:
         st.write("Nothing is trained yet.")
         return

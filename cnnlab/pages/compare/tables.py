@@ -9,15 +9,27 @@ from cnnlab.formatting import exact_duration, percent, points
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report import ReportRow
 from cnnlab.ui import cache
+from cnnlab.ui.scrolling_table import table_container
 
 MISSING, DAMAGED = "not trained yet", "damaged"
+
+
+def report_tables(rows: Sequence[ReportRow]) -> None:
+    """Tables 1 and 2 of the report's networks; nothing without rows."""
+    titles = {
+        "validation": ("Table 1: eight networks, 40,000 images to learn from", "Validation"),
+        "test": ("Table 2: the final two, 50,000 images, measured on the test set", "Test"),
+    }
+    for split, (title, measured) in titles.items():
+        if those := [row for row in rows if row.model.experiment.split == split]:
+            results_table(title, those, measured)
 
 
 def results_table(title: str, rows: Sequence[ReportRow], measured: str) -> None:
     """Ours beside the report's, as a table that scrolls by itself on a phone, and the same as a file."""
     st.header(title, anchor=False)
     name = title.partition(":")[0]
-    with st.container(key=f"table{len(rows)}"):
+    with table_container(f"table{len(rows)}"):
         st.markdown(markdown_table(rows, measured))
         st.download_button(  # inside: with the focus here the arrow keys scroll the table
             f"Save {name} (CSV)",
@@ -51,7 +63,7 @@ def markdown_table(rows: Sequence[ReportRow], measured: str) -> str:
         "ours ": [exact_duration(row.ours.seconds) if row.ours else "" for row in rows],
     }
     heads = list(columns)
-    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * 2}{'---:|' * (len(heads) - 2)}"]
+    lines = [f"| {' | '.join(heads)} |", f"| ---: | --- |{' ---: |' * (len(heads) - 2)}"]
     lines += [f"| {' | '.join(cells)} |" for cells in zip(*columns.values(), strict=True)]
     return "\n".join(lines)
 

@@ -25,6 +25,7 @@ def comparison_sections(mine: TestResults, other: TestResults) -> None:
     true_class = mine.predictions.true_class
     st.header(explanations.comparison_headline(*names, groups), anchor=False)
     changes = explanations.describe_class_changes(groups, true_class, mine.classes)
+    st.write(explanations.describe_accuracy_difference(groups))
     st.write(f"{explanations.describe_agreement(groups)} {changes}")
     training_size_warning(mine, other, names)
     left, right = st.columns([1, 1.1], gap="large")

@@ -97,3 +97,4 @@ def class_accuracies(results: TestResults) -> None:
         width="stretch",
         alt=mistake_charts.describe_class_accuracy(shares, results.classes),
     )
+    st.caption(explanations.describe_class_interval(shares, results.confusion))

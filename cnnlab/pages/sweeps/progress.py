@@ -17,7 +17,7 @@ from cnnlab.settings import SettingsError
 from cnnlab.sweeps import Sweep
 from cnnlab.ui import app_shell, cache, class_code, client_address, download_panel
 from cnnlab.ui.state import session_key
-from cnnlab.ui.training_times import job_seconds_left, measured_runs
+from cnnlab.ui.training_times import job_seconds_left, measured_runs, time_limit_notice
 
 TICK_SECONDS = 2.0
 REFUSAL = session_key("sweeps.refusal")  # why the trainings were refused
@@ -99,6 +99,8 @@ def start_panel(sweep: Sweep, status: SweepStatus) -> None:
         return
     if not class_code.require_class_code():
         return
+    if notice := sweep_limit_notice(status):
+        st.warning(escape_markdown(notice), icon=":material/timer:")
     seconds = seconds_left(status)
     expected = "time unknown (first run)" if seconds is None else f"about {formatting.duration(seconds)}"
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -111,6 +113,16 @@ def start_panel(sweep: Sweep, status: SweepStatus) -> None:
             args=(sweep,),
         )
         st.caption("You may close this page: training continues.")
+
+
+def sweep_limit_notice(status: SweepStatus) -> str:
+    """Which missing trainings the time limit is expected to end, and what the first of them needs; "" for none."""
+    notices = {one.title: notice for one in status.missing if (notice := time_limit_notice(one))}
+    if not notices:
+        return ""
+    title, notice = next(iter(notices.items()))
+    count = f"{len(notices)} of the {len(status.missing)} missing trainings"
+    return f"{count} would be ended before they finish. {title}: {notice}"
 
 
 def submit_sweep(sweep: Sweep) -> None:

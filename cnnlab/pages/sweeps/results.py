@@ -6,12 +6,15 @@ import streamlit as st
 
 from cnnlab.experiment import format_decimal
 from cnnlab.explanations import sweeps as sentences
+from cnnlab.explanations.strengths import describe_strengths
 from cnnlab.formatting import percent
 from cnnlab.rendering import palette, sweep_charts
 from cnnlab.sweep_results import PointResult, early_stopping, label_noise_result, sweep_results
-from cnnlab.sweeps import Sweep, describe_value
+from cnnlab.sweeps import Sweep, describe_value, sweep_name
 from cnnlab.ui import cache
+from cnnlab.ui.chart_download import chart_with_download
 from cnnlab.ui.query_state import select_param
+from cnnlab.ui.scrolling_table import scrolling_table
 from cnnlab.ui.state import url_param
 
 LEVEL_PARAM = url_param("noise")  # the share of replaced labels whose curves are drawn
@@ -25,11 +28,9 @@ def result_area(sweep: Sweep) -> None:
         return
     {"train_images": size_area, "strength": strength_area, "label_noise": noise_area}[sweep.kind](sweep, results)
     st.caption(sentences.describe_intervals(sweep, results))
-    with st.expander("All figures"), st.container(key="table_sweep"):
-        st.html(
-            "<style>.st-key-table_sweep { overflow-x: auto; } .st-key-table_sweep td { white-space: nowrap; }</style>"
-        )
-        st.markdown(sentences.sweep_table(sweep, results))
+    with st.expander("All figures"):
+        table, figures = sentences.sweep_table(sweep, results), sentences.sweep_csv(sweep, results)
+        scrolling_table(table, f"sweep_{sweep_name(sweep)}", figures)
 
 
 # -- size and augmentation ---------------------------------------------------------------------------------------------
@@ -50,7 +51,10 @@ def size_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
                 st.markdown(f"**Accuracy, {name}**")
                 words = sweep_charts.describe_points(line, "train_images", sweep.measured_on)
                 spec = sweep_charts.accuracy_chart(line)
-                st.vega_lite_chart(spec=spec, alt=f"Accuracy, {name}. {words}", key=f"accuracy {name}")
+                title = f"Accuracy, {name}: solid, training; dashed, {sweep.measured_on}; lines, 95 % intervals"
+                chart_with_download(
+                    spec, alt=f"Accuracy, {name}. {words}", key=f"accuracy {name}", name=f"accuracy {name}", title=title
+                )
         with st.container():
             dashed = ": solid without, dashed with augmentation" if len(lines) > 1 else ""
             st.markdown(f"**Gap, in points**{dashed}")
@@ -58,7 +62,10 @@ def size_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
                 f"{name}: {sweep_charts.describe_points(line, 'train_images', sweep.measured_on)}"
                 for name, line in lines.items()
             )
-            st.vega_lite_chart(spec=sweep_charts.gap_chart(lines), alt=f"Gap. {words}", key="gap")
+            title = f"Gap, in points{dashed}; lines, 95 % intervals"
+            chart_with_download(
+                sweep_charts.gap_chart(lines), alt=f"Gap. {words}", key="gap", name="gap by size", title=title
+            )
 
 
 # -- strength ----------------------------------------------------------------------------------------------------------
@@ -66,13 +73,19 @@ def size_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
 
 def strength_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
     """Two heat maps: accuracy and gap by depth and strength."""
-    st.markdown("\n".join(f"- {one}" for one in sentences.describe_strengths(sweep, results)))
+    st.markdown("\n".join(f"- {one}" for one in describe_strengths(sweep, results, cache.predictions)))
     with st.grid(2, min_column_width=COLUMN_WIDTH):
         for as_points, title in ((False, f"{sweep.measured_on.capitalize()} accuracy, in %"), (True, "Gap, in points")):
             with st.container():
                 st.markdown(f"**{title}**: bright is better")
                 words = sweep_charts.describe_heat_map(results, as_points)
-                st.vega_lite_chart(spec=sweep_charts.heat_map(results, as_points), alt=words, key=f"heat {as_points}")
+                chart_with_download(
+                    sweep_charts.heat_map(results, as_points),
+                    alt=words,
+                    key=f"heat {as_points}",
+                    name="gaps by strength" if as_points else "accuracies by strength",
+                    title=f"{title}: bright is better, ± half the 95 % interval",
+                )
 
 
 # -- noisy labels ------------------------------------------------------------------------------------------------------
@@ -84,7 +97,8 @@ def noise_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
     noisy = [word for word, one in by_share.items() if one.value("label_noise")]
     first = noisy[len(noisy) // 2 :][:1]  # one in the middle
     options = {word: f"{percent(float(word))} of the labels replaced" for word in [*first, *by_share]}
-    point = by_share[select_param(LEVEL_PARAM, "Share of replaced labels", options)]
+    word = select_param(LEVEL_PARAM, "Share of replaced labels", options)
+    point = by_share[word]
     run = point.first.run
     history, stop = cache.history(run), early_stopping(cache.history(run))
     result = label_noise_result(history, run.experiment.train_eval_images)
@@ -97,7 +111,13 @@ def noise_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
     with left:
         st.markdown("**Accuracy over the epochs**; the line marks the highest validation accuracy")
         spec = sweep_charts.label_noise_chart(history, run.experiment.epochs, stop)
-        st.vega_lite_chart(spec=spec, alt=described, key="noise curves")
+        chart_with_download(
+            spec,
+            alt=described,
+            key="noise curves",
+            name="label noise over epochs",
+            title=f"{options[word]}: {palette.LABEL_NOISE_WORDS}",
+        )
     with right:
         st.markdown("**After the last epoch**, by the share of replaced labels")
         levels = {
@@ -110,4 +130,10 @@ def noise_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
             f"{percent(share)} replaced: {sentences.describe_label_noise(level, run.dataset_info.class_count)}"
             for share, level in levels.items()
         )
-        st.vega_lite_chart(spec=sweep_charts.label_noise_levels_chart(levels), alt=words, key="noise levels")
+        chart_with_download(
+            sweep_charts.label_noise_levels_chart(levels),
+            alt=words,
+            key="noise levels",
+            name="label noise after the last epoch",
+            title=f"After the last epoch: {palette.LABEL_NOISE_WORDS}",
+        )

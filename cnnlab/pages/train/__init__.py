@@ -26,7 +26,7 @@ def page() -> None:
     """Draw the page."""
     st.title("Does your network learn, or does it memorize?", anchor=False)
     st.caption(
-        "A network that learns is as accurate on new images (validation, red) as on its training images (blue). "
+        "A network that learns is as accurate on new images (red) as on its training images (blue). "
         "Watch the gap between the two."
     )
     first = is_first_visit()

@@ -53,9 +53,9 @@ def experiment_form(experiment: Experiment) -> None:
     for name, field in MAIN_FIELDS.items():
         if not control_locks.is_hidden(name):
             field(control_locks.is_locked(name))
-    if not (control_locks.is_hidden("more") or control_locks.is_locked("more")):
+    if not control_locks.is_hidden("more"):
         with st.expander("More"), st.container(height=MORE_HEIGHT, border=False):
-            advanced_fields()
+            advanced_fields(control_locks.is_locked("more"))
     if problem := st.session_state.pop(SESSION_FORM_ERROR, None):
         st.error(escape_markdown(problem))
 
@@ -112,7 +112,7 @@ def strength_field(locked: bool) -> None:
             key=STRENGTH,
             step=entry.strength.step,
             format="%.7g",
-            placeholder=f"{format_decimal(entry.strength.default)}, as in the report",
+            placeholder=f"{format_decimal(entry.strength.default)}, as in the lab report",
             help=entry.hint,
             on_change=on_change,
             disabled=locked,
@@ -132,28 +132,23 @@ def regularizer_label(name: str) -> str:
     return REGULARIZERS[name].label
 
 
-def advanced_fields() -> None:
+def advanced_fields(locked: bool) -> None:
     """Every other setting that affects the result; an empty field means the default."""
-    st.selectbox("Evaluate on", list(SPLITS), key="f_split", format_func=SPLITS.__getitem__, on_change=on_change)
+    how: dict[str, Any] = {"on_change": on_change, "disabled": locked}
+    st.selectbox("Evaluate on", list(SPLITS), key="f_split", format_func=SPLITS.__getitem__, **how)
     st.number_input(
-        "Training images",
-        value=None,
-        key=TRAIN_IMAGES,
-        step=100,
-        format="%d",
-        placeholder="all of them",
-        on_change=on_change,
+        "Training images", value=None, key=TRAIN_IMAGES, step=100, format="%d", placeholder="all of them", **how
     )
-    training_image_fields()
+    training_image_fields(how)
     for name, label in INTEGER_FIELDS.items():
-        st.number_input(label, key=f"f_{name}", step=2 if name == "kernel" else 1, on_change=on_change)
-    st.selectbox("Optimizer", OPTIMIZERS, key="f_optimizer", on_change=on_change)
-    st.number_input("Learning rate", key="f_learning_rate", step=LEARNING_RATE_STEP, format="%.7g", on_change=on_change)
-    st.number_input("Seed", key="f_seed", step=1, on_change=on_change)
-    precision_field()
+        st.number_input(label, key=f"f_{name}", step=2 if name == "kernel" else 1, **how)
+    st.selectbox("Optimizer", OPTIMIZERS, key="f_optimizer", **how)
+    st.number_input("Learning rate", key="f_learning_rate", step=LEARNING_RATE_STEP, format="%.7g", **how)
+    st.number_input("Seed", key="f_seed", step=1, **how)
+    precision_field(how)
 
 
-def precision_field() -> None:
+def precision_field(how: dict[str, Any]) -> None:
     """The precision; bfloat16 only where it is faster on this machine, or where the network on the page has it."""
     hint, chosen = bfloat16_hint(), st.session_state.get("f_precision")
     st.selectbox(
@@ -162,24 +157,22 @@ def precision_field() -> None:
         key="f_precision",
         format_func=PRECISION_NAMES.__getitem__,
         help=hint or None,
-        on_change=on_change,
+        **how,
     )
 
 
-def training_image_fields() -> None:
-    """Augmentation, with pictures of what it does, and label noise."""
-    st.selectbox(
-        "Augmentation", AUGMENTATIONS, key=AUGMENT, format_func=AUGMENTATION_NAMES.__getitem__, on_change=on_change
-    )
+def training_image_fields(how: dict[str, Any]) -> None:
+    """Augmentation, with pictures of what it does, and label noise. `how`: on_change and disabled of the widgets."""
+    st.selectbox("Augmentation", AUGMENTATIONS, key=AUGMENT, format_func=AUGMENTATION_NAMES.__getitem__, **how)
     if st.session_state[AUGMENT] != "none":
-        augmentation_preview(st.session_state[DATASET], int(st.session_state.get("f_seed") or 0))
+        augmentation_preview(selected_network.selected_experiment() or Experiment())  # the fields may make none
     st.number_input(
         "Label noise",
         key="f_label_noise",
         step=LABEL_NOISE_STEP,
         format="%.7g",
         help="The share of training labels, from 0 to 1, that are replaced by a random class.",
-        on_change=on_change,
+        **how,
     )
 
 

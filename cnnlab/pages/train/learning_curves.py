@@ -7,46 +7,69 @@ from cnnlab import formatting
 from cnnlab.analysis import curve_summary
 from cnnlab.array_types import History
 from cnnlab.experiment import Experiment
-from cnnlab.explanations import curves, sweeps
+from cnnlab.explanations import curves, learning_verdict, sweeps
 from cnnlab.pages.train.live_feature_maps import live_feature_maps
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering import charts, palette, sweep_charts
+from cnnlab.rendering.charts import Spec
+from cnnlab.report import reestimated_accuracies
+from cnnlab.storage import runs
+from cnnlab.storage.history_file import REESTIMATED
 from cnnlab.storage.runs import Run
 from cnnlab.storage.series import find_series
 from cnnlab.sweep_results import early_stopping, label_noise_result
 from cnnlab.ui import cache
+from cnnlab.ui.chart_download import chart_with_download
 
 LIVE_CHART_NOTE = " while it trains; the figures above it are those of the last epoch"
 
 
-def summary_metrics(experiment: Experiment, history: History) -> None:
+def summary_metrics(run: Run, history: History) -> None:
     """The verdict in one sentence, and its three figures: training accuracy, validation accuracy, gap."""
-    reading = curve_summary.summarize_curves(history)
+    reading, experiment = curve_summary.summarize_curves(history), run.experiment
     if reading is None:
         return
-    verdict = curves.verdict(reading, experiment, plain_summary(experiment), series_accuracy(experiment))
+    plain, anew = plain_summary(experiment), reestimated_reading(run, history, reading)
+    verdict = learning_verdict.verdict(reading, experiment, plain, series_accuracy(experiment), anew)
     st.header(verdict, anchor=False)
     with st.container(horizontal=True):
         st.metric("Training accuracy", formatting.percent(reading.training, 1), width=155)
         st.metric(f"{evaluation_set(experiment)} accuracy", formatting.percent(reading.validation, 1), width=155)
         st.metric(", ".join(filter(None, ("Gap", reading.trend))), formatting.points(reading.gap), width=155)
-    st.caption(curves.describe_interval(experiment))
+    notes = (learning_verdict.describe_interval(experiment), learning_verdict.describe_cuts(experiment, plain))
+    st.caption(" ".join(filter(None, notes)))
+
+
+def reestimated_reading(
+    run: Run, history: History, reading: curve_summary.CurveSummary
+) -> curve_summary.CurveSummary | None:
+    """The figures of the last epoch with re-estimated batch normalization, None where they are not known."""
+    evaluated, names = curve_summary.evaluated_epochs(history), ("train_eval_accuracy", "val_accuracy")
+    figures = {name: float(evaluated[name + REESTIMATED][-1]) for name in names}
+    if not np.isfinite(list(figures.values())).all():
+        figures = reestimated_accuracies(run) if run.state == "done" else {}
+    if not figures:
+        return None
+    return curve_summary.reestimated_summary(reading, *(figures[name] for name in names))
 
 
 def plain_summary(experiment: Experiment) -> curve_summary.CurveSummary | None:
-    """The figures of the same network without a regularizer, where it has finished."""
-    run = cache.find_run(experiment.without_regularizer())
-    return curve_summary.summarize_curves(cache.history(run)) if run and run.state == "done" else None
+    """The figures of the same network without a regularizer, where it has finished, here or as shipped results."""
+    run = runs.find_results(experiment.without_regularizer())
+    return curve_summary.summarize_curves(cache.history(run)) if run else None
 
 
 def series_accuracy(experiment: Experiment) -> float | None:
     """The mean final validation accuracy of the finished runs of its series, of any seed; None without one."""
-    summaries = (
-        curve_summary.summarize_curves(cache.history(run))
-        for run in find_series(experiment, cache.list_runs()).runs.values()
-    )
-    reached = [summary.validation for summary in summaries if summary]
+    reached = list(series_accuracies(experiment).values())
     return float(np.mean(reached)) if reached else None
+
+
+def series_accuracies(experiment: Experiment) -> dict[int, float]:
+    """The final validation (or test) accuracy of each finished seed of the experiment, shipped or trained here."""
+    series = find_series(experiment, [*cache.shipped_seeds(), *cache.list_runs()])
+    summaries = {seed: curve_summary.summarize_curves(cache.history(run)) for seed, run in series.runs.items()}
+    return {seed: summary.validation for seed, summary in summaries.items() if summary}
 
 
 def evaluation_set(experiment: Experiment) -> str:
@@ -59,11 +82,22 @@ def learning_curves(experiment: Experiment, history: History) -> None:
     curve_legend(experiment)
     left, right = st.columns(2)
     with left:
-        accuracy_chart(experiment, history, curves.describe_accuracy(history, experiment.title, experiment.split))
+        st.markdown("**Accuracy**")
+        words = curves.describe_accuracy(history, experiment.title, experiment.split)
+        saved_chart(charts.accuracy_chart(history, experiment.epochs), experiment, "accuracy", words)
     with right:
-        loss_chart(experiment, history, curves.describe_loss(history, experiment.title, experiment.split))
+        st.markdown("**Loss**, without any penalty")
+        words = curves.describe_loss(history, experiment.title, experiment.split)
+        saved_chart(charts.loss_chart(history, experiment.epochs), experiment, "loss", words)
     label_noise_curves(experiment, history)
     penalty_chart(experiment, history)
+
+
+def saved_chart(spec: Spec, experiment: Experiment, what: str, words: str) -> None:
+    """A finished chart that can be saved; its file says which line is which."""
+    lines = f"blue, training; red dashed, {experiment.split}; dotted, training as Keras reports it"
+    title = f"{experiment.title}, {what}: {lines}"
+    chart_with_download(spec, alt=words, key=what, name=f"{what} {experiment.title}", title=title)
 
 
 def live_curves(experiment: Experiment, history: History, run: Run) -> None:
@@ -74,12 +108,16 @@ def live_curves(experiment: Experiment, history: History, run: Run) -> None:
     curve_legend(experiment)
     left, right = st.columns(2)
     with left:
-        accuracy_chart(experiment, history, f"Accuracy of {experiment.title}, growing{LIVE_CHART_NOTE}")
+        st.markdown("**Accuracy**")
+        words = f"Accuracy of {experiment.title}, growing{LIVE_CHART_NOTE}"
+        st.vega_lite_chart(spec=charts.accuracy_chart(history, experiment.epochs), alt=words, key="accuracy")
     with right:
         live_feature_maps(run)
     left, right = st.columns(2)
     with left:
-        loss_chart(experiment, history, f"Loss of {experiment.title}, growing{LIVE_CHART_NOTE}")
+        st.markdown("**Loss**, without any penalty")
+        words = f"Loss of {experiment.title}, growing{LIVE_CHART_NOTE}"
+        st.vega_lite_chart(spec=charts.loss_chart(history, experiment.epochs), alt=words, key="loss")
     with right:
         penalty_chart(experiment, history)
 
@@ -91,18 +129,6 @@ def curve_legend(experiment: Experiment) -> None:
     measured = f"training ({off}, first {experiment.train_eval_images:,} images)"
     reported = f"training, averaged during the epoch (Keras, {regularizer.reported_accuracy})"
     st.html(palette.legend_html(measured, evaluation_set(experiment).lower(), reported))
-
-
-def accuracy_chart(experiment: Experiment, history: History, alt: str) -> None:
-    """The accuracies over the epochs."""
-    st.markdown("**Accuracy**")
-    st.vega_lite_chart(spec=charts.accuracy_chart(history, experiment.epochs), alt=alt, key="accuracy")
-
-
-def loss_chart(experiment: Experiment, history: History, alt: str) -> None:
-    """The losses over the epochs."""
-    st.markdown("**Loss**, without any penalty")
-    st.vega_lite_chart(spec=charts.loss_chart(history, experiment.epochs), alt=alt, key="loss")
 
 
 def penalty_chart(experiment: Experiment, history: History) -> None:
@@ -125,10 +151,12 @@ def label_noise_curves(experiment: Experiment, history: History) -> None:
         f"**Clean and changed labels**. {sweeps.describe_label_noise(result, experiment.dataset_info.class_count)}"
     )
     st.html(palette.label_noise_legend_html())
-    st.vega_lite_chart(
-        spec=sweep_charts.label_noise_chart(evaluated, experiment.epochs, stop),
+    chart_with_download(
+        sweep_charts.label_noise_chart(evaluated, experiment.epochs, stop),
         alt=f"Accuracies of {experiment.title} on clean and on changed labels over the epochs",
         key="label noise",
+        name=f"label noise {experiment.title}",
+        title=f"{experiment.title}: {palette.LABEL_NOISE_WORDS}",
     )
     if stop and experiment.split == "validation":
         st.markdown(sweeps.describe_early_stopping(stop, experiment.validation_images))

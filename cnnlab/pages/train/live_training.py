@@ -44,7 +44,7 @@ def live_training(experiment: Experiment) -> None:
         stop_button(now.job)
     if now.run:
         history = curve_summary.append_progress(cache.history(now.run), now.run.progress())
-        summary_metrics(experiment, cache.history(now.run))
+        summary_metrics(now.run, cache.history(now.run))
         live_curves(experiment, history, now.run)
 
 

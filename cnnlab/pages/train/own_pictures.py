@@ -34,7 +34,7 @@ def own_pictures_popover() -> None:
     """The button that opens the form for a ZIP file, and the data sets that this person brought in."""
     number = st.session_state.get(SESSION_IMPORTED, 0)  # in every key, so that a form that was used is closed and empty
     icon, key = ":material/add_photo_alternate:", f"{POPOVER}{number}"
-    with st.popover("Your own pictures", icon=icon, type="tertiary", key=key):
+    with st.popover("Your own pictures", icon=icon, key=key, width="stretch"):
         st.markdown("**Train on your own pictures**")
         st.caption(EXPLANATION)
         if class_code.is_class_code_needed():

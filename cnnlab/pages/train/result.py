@@ -5,20 +5,25 @@ import streamlit as st
 from cnnlab import formatting
 from cnnlab.analysis import curve_summary
 from cnnlab.experiment import Experiment
-from cnnlab.explanations import curves, training_progress
+from cnnlab.explanations import learning_verdict, training_progress
 from cnnlab.pages.train.learning_curves import evaluation_set, learning_curves, summary_metrics
 from cnnlab.pages.train.live_training import NOTICE_SECONDS, TICK_SECONDS, watch_for_start, watch_training
 from cnnlab.pages.train.seeds import seeds_panel
 from cnnlab.pages.train.start import damaged_panel, interrupted_panel, start_panel, train_again_button
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report import reestimated_accuracies
+from cnnlab.storage import runs
 from cnnlab.storage.runs import Run
-from cnnlab.ui import app_shell, cache, damaged_runs, training_request
+from cnnlab.ui import app_shell, cache, control_locks, damaged_runs, query_state, training_request
+from cnnlab.ui.network_links import SHIPPED_PARAM
 from cnnlab.ui.training_status import training_status
 
 
 def result_area(experiment: Experiment) -> None:
-    """Draw the result, the live training, or the button that starts it."""
+    """Draw the result, the live training, or the button that starts it; what a sheet covers is not drawn."""
+    if experiment.split == "test" and control_locks.covers_test_results():
+        control_locks.test_results_notice()
+        return
     training_request.show_refusal()
     now = training_status(experiment)
     if now.is_active:
@@ -29,18 +34,31 @@ def result_area(experiment: Experiment) -> None:
     else:
         if now.phase == "damaged" and now.run:
             damaged_panel(now.run)
+        elif now.phase == "broken":
+            interrupted_panel(experiment, now)
         else:
-            interrupted_panel(experiment, now) if now.phase == "broken" else start_panel(experiment)
+            start_panel(experiment)
+            shipped_result(experiment)
         st.fragment(watch_for_start, run_every=NOTICE_SECONDS)(experiment, now.phase)
+
+
+def shipped_result(experiment: Experiment) -> None:
+    """A switch that shows the result that came with the program without weights; nothing where none came.
+
+    Off at first: a lesson asks for a prediction before anything is shown.
+    """
+    run = runs.find_results(experiment)
+    if run and query_state.toggle_param(SHIPPED_PARAM, "Show its result that came with the program"):
+        finished_result(run)
 
 
 def finished_result(run: Run) -> None:
     """The verdict, the figures, the curves, and what can be done with the trained network."""
     history, record = cache.history(run), run.record
-    summary_metrics(run.experiment, history)
+    summary_metrics(run, history)
     if figures := reestimated_accuracies(run):
         train, validation = figures["train_eval_accuracy"], figures["val_accuracy"]
-        st.markdown(curves.describe_reestimated(train, validation, run.experiment))
+        st.markdown(learning_verdict.describe_reestimated(train, validation, run.experiment))
     learning_curves(run.experiment, history)
     best = curve_summary.summarize_curves(history)
     test = record.test_accuracy
@@ -53,12 +71,16 @@ def finished_result(run: Run) -> None:
         if best
         else []
     )
-    told += [f"accuracy on the test set {formatting.percent(test, 1)}"] if test is not None else []
+    if test is not None and not control_locks.covers_test_results():
+        told.append(f"accuracy on the test set {formatting.percent(test, 1)}")
     st.caption(f"{run.title}: {escape_markdown('; '.join(told))}.")
     if sentence := damaged_runs.damage_sentence(run):
         st.warning(f"{escape_markdown(sentence)} The figures above are complete.", icon=damaged_runs.ICON)
         train_again_button(run)
     seeds_panel(run.experiment)
+    if not run.snapshot_epochs():
+        st.caption(training_progress.describe_missing_weights(run.is_pretrained))
+        return
     with st.container(horizontal=True, vertical_alignment="center"):
         app_shell.page_link("look_inside", "Look inside this network", {"run": run.name}, icon=":material/grid_view:")
         model = run.path / "model.keras"

@@ -1,19 +1,20 @@
-"""Which seeds of the experiment are trained, and the button that trains another one."""
+"""The trained seeds of the experiment with their mean accuracy, and the button that trains another one."""
 
 import streamlit as st
 
 from cnnlab import data
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import training_progress
-from cnnlab.storage.series import find_series
-from cnnlab.ui import cache
+from cnnlab.pages.train.learning_curves import series_accuracies
+from cnnlab.ui.network_links import compare_link
 from cnnlab.ui.training_request import submit_next_seed
-from cnnlab.ui.training_times import expected_duration
+from cnnlab.ui.training_times import expected_duration, time_limit_notice
 
 
 def seeds_panel(experiment: Experiment) -> None:
     """The trained seeds of this experiment in one sentence, and the button; no button where the images are missing."""
-    series = find_series(experiment, [*cache.shipped_seeds(), *cache.list_runs()])
+    if data.is_dataset_available(experiment.dataset) and (notice := time_limit_notice(experiment)):
+        st.warning(notice, icon=":material/timer:")
     with st.container(horizontal=True, vertical_alignment="center"):
         if data.is_dataset_available(experiment.dataset):
             st.button(
@@ -24,4 +25,5 @@ def seeds_panel(experiment: Experiment) -> None:
                 args=(experiment,),
                 help="The same network with other random initial weights and another order of the images.",
             )
-        st.caption(training_progress.describe_seeds(series.seeds))
+        compare_link(experiment)
+        st.caption(training_progress.describe_seeds(series_accuracies(experiment), experiment.split))

@@ -63,7 +63,7 @@ def interrupted_panel(experiment: Experiment, now: TrainingStatus) -> None:
         st.button("Continue", type="primary", icon=":material/play_arrow:", on_click=submit_training, args=args)
     if now.run:
         history = cache.history(now.run)
-        summary_metrics(experiment, history)
+        summary_metrics(now.run, history)
         learning_curves(experiment, history)
 
 
@@ -95,7 +95,7 @@ def damaged_panel(run: Run) -> None:
         )
     history = cache.history(run)
     if len(history["epoch"]):
-        summary_metrics(run.experiment, history)
+        summary_metrics(run, history)
         learning_curves(run.experiment, history)
 
 
@@ -104,6 +104,8 @@ def train_again_button(run: Run) -> None:
     if not data.is_dataset_available(run.experiment.dataset):
         download_panel.missing_dataset(run.dataset_info)
         return
+    if notice := time_limit_notice(run.experiment):
+        st.warning(notice, icon=":material/timer:")
     st.button(
         f"Train it again: {expected_duration(run.experiment)}",
         icon=":material/replay:",

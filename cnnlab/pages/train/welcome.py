@@ -1,6 +1,5 @@
 """The first visit: sample images of both data sets, a small training in one click, and the report's best network."""
 
-from base64 import b64encode
 from html import escape
 
 import numpy as np
@@ -12,12 +11,13 @@ from cnnlab.data import samples
 from cnnlab.data.shape_drawing import generate
 from cnnlab.datasets import DATASETS, DatasetInfo
 from cnnlab.experiment import Experiment
+from cnnlab.explanations.conclusions import WHAT_THE_REPORT_IS
 from cnnlab.formatting import percent
 from cnnlab.pages.train.requested_experiment import on_set_experiment
-from cnnlab.rendering.color_scale import upscaled_png
+from cnnlab.rendering.color_scale import png_data_uri, upscaled_png
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report_models import REPORT, ReportModel
-from cnnlab.ui import cache, class_code
+from cnnlab.ui import cache, class_code, control_locks
 from cnnlab.ui.state import session_key
 from cnnlab.ui.training_request import missing_packages_hint, submit_or_join
 from cnnlab.ui.training_times import expected_duration
@@ -29,6 +29,8 @@ STYLE = """<style>
 .samples { display: grid; grid-template-columns: repeat(10, minmax(0, 1fr)); gap: 0.25rem; }
 .samples figure { margin: 0; text-align: center; font-size: 0.6rem; line-height: 1.2; overflow: hidden; }
 .samples img { width: 100%; max-width: 44px; image-rendering: pixelated; border-radius: 3px; }
+.samples .missing { display: inline-block; width: 100%; max-width: 44px; aspect-ratio: 1; box-sizing: border-box;
+  border: 1px dashed currentColor; border-radius: 3px; opacity: 0.5; vertical-align: middle; }
 @media (max-width: 1000px) { .samples { grid-template-columns: repeat(5, minmax(0, 1fr)); } }
 </style>"""
 
@@ -81,7 +83,8 @@ def best_network_button(best: ReportModel) -> None:
         args=(best.experiment,),
     )
     accuracy = percent(best.validation_accuracy, 2)
-    st.caption(f"{best.experiment.title}: {accuracy} of the test images correct in the report.")
+    figure = "" if control_locks.covers_test_results() else f": {accuracy} of the test images correct in the report"
+    st.caption(f"{best.experiment.title}{figure}. {WHAT_THE_REPORT_IS}")
 
 
 def best_model() -> ReportModel:
@@ -91,15 +94,22 @@ def best_model() -> ReportModel:
 
 
 def samples_html(info: DatasetInfo, images: PixelArray, names: tuple[str, ...]) -> str:
-    """One image of each class with the name of the class; `images` uint8 (n, 32, 32, 3)."""
+    """Each class with its name, and an image of it where `names` has one; `images` uint8 (n, 32, 32, 3)."""
+    pictures = dict(zip(names, images, strict=True))
     figures = "".join(
-        f'<figure><img src="data:image/png;base64,{b64encode(upscaled_png(image, 1)).decode()}" alt="">'
-        f"<figcaption>{escape(name)}</figcaption></figure>"
-        for image, name in zip(images, names, strict=True)
+        f"<figure>{picture_html(pictures.get(name))}<figcaption>{escape(name)}</figcaption></figure>"
+        for name in info.classes
     )
-    classes = info.class_count
-    count = f"{len(names)} of its {classes} classes" if len(names) < classes else "ten classes"
-    return f"<b>{escape(info.title)}</b>: {count}<div class='samples'>{figures}</div>"
+    missing = info.class_count - len(names)
+    without = f", {missing} of them without a picture here" if missing else ""
+    return f"<b>{escape(info.title)}</b>: ten classes{without}<div class='samples'>{figures}</div>"
+
+
+def picture_html(image: PixelArray | None) -> str:
+    """An image uint8 (32, 32, 3); an empty frame for None."""
+    if image is None:
+        return '<span class="missing"></span>'
+    return f'<img src="{png_data_uri(upscaled_png(image, 1))}" alt="">'
 
 
 @st.cache_data(max_entries=1, show_spinner=False)

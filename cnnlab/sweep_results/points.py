@@ -14,19 +14,17 @@ from numpy.typing import NDArray
 from cnnlab.analysis.statistics import (
     Estimate,
     accuracy_interval,
+    gap_difference,
     generalization_gap,
     paired_difference,
     seed_difference,
     seed_mean,
     unpaired_difference,
 )
-from cnnlab.array_types import History
+from cnnlab.comparison import MIN_SEEDS
 from cnnlab.storage import runs
-from cnnlab.storage.history_file import CHANGED_ACCURACY, CLEAN_ACCURACY, TRUE_ACCURACY
 from cnnlab.storage.run import DamagedRun, Run
 from cnnlab.sweeps import Coordinates, Sweep, Value
-
-MIN_SEEDS = 3  # from so many seeds on, an interval is over seeds
 
 Predictions = Callable[[Run], Mapping[str, NDArray[Any]]]
 
@@ -67,29 +65,6 @@ class PointResult:
     def first(self) -> RunResult:
         """The run of the smallest seed."""
         return self.by_seed[min(self.by_seed)]
-
-
-@dataclass(frozen=True)
-class LabelNoiseResult:
-    """Accuracies of a run with noisy labels after one epoch; `changed_images` of `images` have a changed label."""
-
-    epoch: int
-    validation: float
-    clean: float
-    changed: float
-    true: float
-    images: int
-    changed_images: int
-
-
-@dataclass(frozen=True)
-class EarlyStopping:
-    """The epoch of the highest validation accuracy on a finished curve, and what the last epoch has."""
-
-    best_epoch: int
-    best: float
-    last_epoch: int
-    last: float
 
 
 def sweep_results(sweep: Sweep) -> list[PointResult]:
@@ -156,6 +131,15 @@ def accuracy_difference(
     return unpaired_difference(ours.accuracy, images, theirs.accuracy, images)
 
 
+def gap_change(first: PointResult, second: PointResult) -> Estimate:
+    """The gap of `first` minus that of `second`: over common seeds from MIN_SEEDS on, else over the images."""
+    common = sorted(set(first.by_seed) & set(second.by_seed))
+    if len(common) >= MIN_SEEDS:
+        ours, theirs = ({seed: one.by_seed[seed].gap for seed in common} for one in (first, second))
+        return seed_difference(ours, theirs)
+    return gap_difference(first.gap, second.gap)
+
+
 def correct_images(run: Run, measured_on: str, predictions: Predictions) -> NDArray[np.bool_] | None:
     """Which images this run classifies correctly, bool (n,); None where its predictions are missing or damaged."""
     try:
@@ -165,49 +149,3 @@ def correct_images(run: Run, measured_on: str, predictions: Predictions) -> NDAr
     if measured_on not in found:
         return None
     return np.asarray(found[measured_on].argmax(axis=1) == found[f"{measured_on}_labels"])
-
-
-def label_noise_result(history: History, images: int) -> LabelNoiseResult:
-    """The figures after the last epoch of a history; `images` is how many training images were evaluated.
-
-    Without label noise all labels are clean, and the accuracies of changed ones are NaN.
-    """
-    clean, changed, true, total, validation = (
-        float(history[name][-1])
-        for name in (CLEAN_ACCURACY, CHANGED_ACCURACY, TRUE_ACCURACY, "train_eval_accuracy", "val_accuracy")
-    )
-    has_changed = bool(np.isfinite(changed))
-    return LabelNoiseResult(
-        epoch=int(history["epoch"][-1]),
-        validation=validation,
-        clean=clean if has_changed else total,
-        changed=changed,
-        true=true,
-        images=images,
-        changed_images=changed_count(history, images) if has_changed else 0,
-    )
-
-
-def changed_count(history: History, images: int) -> int:
-    """How many of the evaluated images have a changed label.
-
-    The accuracy on all of them is the mean of those on clean and on changed labels, weighted with the counts: the epoch
-    in which the two differ most gives the count.
-    """
-    clean, changed = history[CLEAN_ACCURACY], history[CHANGED_ACCURACY]
-    if not np.isfinite(clean).any():
-        return images
-    row = int(np.nanargmax(np.abs(clean - changed)))
-    spread = float(clean[row] - changed[row])
-    return round(images * float(clean[row] - history["train_eval_accuracy"][row]) / spread) if spread else 0
-
-
-def early_stopping(history: History) -> EarlyStopping | None:
-    """The epoch at which a training that watches the validation accuracy would have stopped; None without an epoch."""
-    validation = history["val_accuracy"]
-    if not len(validation) or not np.isfinite(validation).all():
-        return None
-    best = int(np.argmax(validation))
-    return EarlyStopping(
-        int(history["epoch"][best]), float(validation[best]), int(history["epoch"][-1]), float(validation[-1])
-    )

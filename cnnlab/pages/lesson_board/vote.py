@@ -1,0 +1,59 @@
+"""The question of the class's step: how many have answered, the tally, reveal and vote again."""
+
+import streamlit as st
+
+from cnnlab.lessons import classes, tally
+from cnnlab.lessons.classes import Vote
+from cnnlab.lessons.sheet import Sheet, Step
+from cnnlab.rendering.markdown import escape_markdown
+from cnnlab.ui import app_shell, lesson_charts, lesson_results, lesson_store
+from cnnlab.ui.streamlit_internals import rerun_fragment
+
+
+@app_shell.errors_as_sentences()
+def live_vote(code: str, sheet: Sheet) -> None:
+    """The step's question, how many have answered, the tally of a prediction, reveal and vote again."""
+    file = lesson_store.lesson_file()
+    lesson_class = classes.find_class(file, code)
+    if lesson_class is None:
+        return
+    step = sheet.steps[sheet.index(lesson_class.step)]
+    vote = classes.vote_of(file, code, step.id)
+    given = classes.contents(file, lesson_class, step.id, vote.round)
+    count = len(classes.members(file, lesson_class))
+    st.markdown(step.question)
+    st.markdown(f"**{len(given)} of {count}** have answered, round {vote.round + 1}.")
+    if not step.is_prediction:
+        return
+    with st.container(horizontal=True):
+        if st.button("Reveal", key="lesson_board_reveal", type="primary", disabled=vote.revealed):
+            classes.reveal(file, code, step.id)
+            rerun_fragment()
+        if st.button("Vote again", key="lesson_board_again", disabled=not given):
+            classes.vote_again(file, code, step.id)
+            rerun_fragment()
+    show_tally(step, vote, given)
+    if vote.round:
+        previous = classes.contents(file, lesson_class, step.id, vote.round - 1)
+        st.caption(f"Round {vote.round}: {tally_words(step, previous)}")
+
+
+def show_tally(step: Step, vote: Vote, given: list[object]) -> None:
+    """The votes: bars for options, the median for a sketch; with the measured result once it is revealed."""
+    for row in tally.tally(step, given):
+        first = " first" if step.kind == "order" else ""
+        st.progress(row.share, text=f"{escape_markdown(row.label)}{first}: {row.count} ({100 * row.share:.0f} %)")
+    if step.kind == "sketch" and given:
+        curve = lesson_results.computed(step.result).curve if vote.revealed and step.result else ()
+        key = f"lesson_board_sketch_{step.id}_{vote.round}_{vote.revealed}"
+        lesson_charts.sketch_chart(step, tally.median_sketch(step, given), curve, key=key)
+        st.caption("The median of the class.")
+    if vote.revealed:
+        for specification in step.evidence:
+            st.markdown(f":material/analytics: {lesson_results.computed(specification).sentence}")
+
+
+def tally_words(step: Step, given: list[object]) -> str:
+    """A tally in one line."""
+    rows = [f"{escape_markdown(row.label)} {row.count}" for row in tally.tally(step, given)]
+    return ", ".join(rows) or f"{len(given)} answers"

@@ -1,0 +1,75 @@
+"""The scatter of accuracy against cost with its data; `compare_chart_specs` has its specification."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cnnlab.rendering.charts import Spec, cached_spec, with_data
+
+EQUAL_COST = 0.01  # of the range of the costs: within it they count as equal
+MARK_SPACING, LABEL_SPACING = 0.018, 0.06  # of the range of the axis, between the marks and the labels in the scatter
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostPoint:
+    """A network in the scatter of accuracy against cost; accuracies are fractions, with the ends of the interval."""
+
+    title: str
+    regularizer: str
+    depth: int
+    cost: float
+    accuracy: float
+    low: float
+    high: float
+
+
+def cost_chart(points: Sequence[CostPoint], title: str, form: str) -> Spec:
+    """Accuracy against a cost, whose axis has this title and format; marks of equal cost stand side by side."""
+    places, labels = side_by_side([one.cost for one in points]), apart(points)
+    return with_data(
+        cached_spec("compare_chart_specs.cost_scatter", title, form),
+        model=[one.title for one in points],
+        cost=[one.cost for one in points],
+        accuracy=[one.accuracy for one in points],
+        low=[one.low for one in points],
+        high=[one.high for one in points],
+        regularizer=[one.regularizer for one in points],
+        depth=[str(one.depth) for one in points],
+        label=[one.title.partition(", ")[2] for one in points],
+        place=places,
+        label_place=[label_place(one, points, places) for one in points],
+        label_height=labels,
+    )
+
+
+def side_by_side(costs: Sequence[float]) -> list[float]:
+    """The costs, equal ones moved apart by MARK_SPACING of their range, which else hide each other."""
+    extent = max(costs, default=0.0) - min(costs, default=0.0)
+    places = list(costs)
+    for cost in set(costs):
+        equal = [index for index, other in enumerate(costs) if abs(other - cost) <= EQUAL_COST * extent]
+        for rank, index in enumerate(equal):
+            places[index] = cost + (rank - (len(equal) - 1) / 2) * MARK_SPACING * extent
+    return places
+
+
+def apart(points: Sequence[CostPoint]) -> list[float]:
+    """The heights of the labels: the accuracies, those of one depth at least LABEL_SPACING of the axis apart."""
+    extent = max((one.high for one in points), default=0.0) - min((one.low for one in points), default=0.0)
+    heights = [one.accuracy for one in points]
+    for depth in {one.depth for one in points}:
+        below = float("-inf")
+        for index in sorted(range(len(points)), key=lambda index: points[index].accuracy):
+            if points[index].depth == depth:
+                heights[index] = below = max(heights[index], below + LABEL_SPACING * extent)
+    return heights
+
+
+def label_place(one: CostPoint, points: Sequence[CostPoint], places: Sequence[float]) -> float:
+    """Where the label of this network stands: beside the outermost mark of its depth with the same cost."""
+    extent = max(place.cost for place in points) - min(place.cost for place in points)
+    equal = [
+        place
+        for other, place in zip(points, places, strict=True)
+        if other.depth == one.depth and abs(other.cost - one.cost) <= EQUAL_COST * extent
+    ]
+    return max(equal) if one.depth == max(point.depth for point in points) else min(equal)

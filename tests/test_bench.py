@@ -1,0 +1,33 @@
+"""The benchmark of training: what is measured in turn, what is printed, and that progress is shown."""
+
+import itertools
+
+import pytest
+
+from cnnlab.bench import training
+from cnnlab.bench.options import BenchOptions
+
+
+def test_measures_take_turns_after_a_warm_up_that_does_not_count(capsys):
+    order, clock = [], itertools.count(1)
+
+    def measure(name):
+        return lambda: order.append(name) or next(clock)
+
+    seconds = training.measure_alternately({"a": measure("a"), "b": measure("b")}, rounds=2)
+    assert order == ["a", "b"] * 3 and seconds == {"a": [3, 5], "b": [4, 6]}
+    shown = capsys.readouterr().err
+    assert "warm-up: a 1.0 s" in shown and "round 2 of 2: b 6.0 s" in shown
+
+
+@pytest.mark.parametrize(("hint", "precisions"), [("slower here", 1), ("", 2)])
+def test_ours_is_printed_as_times_plain_fit_and_bfloat16_only_where_offered(monkeypatch, capsys, hint, precisions):
+    monkeypatch.setattr(training, "bfloat16_hint", lambda: hint)
+    monkeypatch.setattr(training, "plain_epoch", lambda options: lambda: 30.0)
+    monkeypatch.setattr(training, "our_epoch", lambda options, precision, path: lambda: 24.0)
+    monkeypatch.setattr(training, "worker_peak_gb", lambda options: 1.2)
+    training.bench_training(BenchOptions(rounds=3))
+    printed = capsys.readouterr()
+    ours = [line for line in printed.out.splitlines() if line.startswith("ours")]
+    assert len(ours) == precisions and all("1.25 times plain fit" in line for line in ours)
+    assert "n=3" in printed.out and ("bfloat16 is not measured: slower here" in printed.err) == bool(hint)

@@ -1,0 +1,113 @@
+"""The verdict on a network with batch normalization is that of both of its measures; its words have stated limits."""
+
+import re
+
+import pytest
+from history_factories import columns, history, write
+
+from cnnlab import settings
+from cnnlab.analysis.curve_summary import reestimated_summary, summarize_curves
+from cnnlab.array_types import History
+from cnnlab.experiment import Experiment
+from cnnlab.explanations import learning_verdict
+from cnnlab.pages.train.learning_curves import reestimated_reading
+from cnnlab.report_models import REPORT
+from cnnlab.storage import runs
+
+BATCHNORM, DROPOUT = REPORT["3conv-batchnorm"].experiment, REPORT["3conv-dropout"].experiment
+PLAIN = summarize_curves(columns([0.1, 0.95], [0.1, 0.65]))  # a gap of 30 points
+
+
+def verdict(averages, anew, reported=None):
+    """By both measures, each (training accuracy, validation accuracy)."""
+    curve: History = columns([0.1, averages[0]], [0.1, averages[1]])
+    if reported is not None:
+        curve["accuracy"][-1] = reported
+    summary = summarize_curves(curve)
+    return learning_verdict.verdict(summary, BATCHNORM, PLAIN, reestimated=reestimated_summary(summary, *anew))
+
+
+def test_two_measures_that_agree_are_named_with_the_figures_of_both():
+    words = verdict((0.90, 0.66), (0.98, 0.70))
+    assert words.startswith("It learns, with strong overfitting, by both measures")
+    assert all(part in words for part in ("90 %", "66 %", "24.0 points", "98 %", "70 %", "28.0 points"))
+
+
+def test_two_measures_that_disagree_decide_nothing():
+    words = verdict((0.80, 0.72), (0.98, 0.70))
+    assert words.startswith("The verdict depends on the measure of batch normalization")
+    assert "with weak overfitting" in words and "with strong overfitting" in words
+
+
+def test_while_the_moving_averages_lag_the_other_measure_judges_what_was_learned():
+    """On Shapes at epoch 5: 15 % with moving averages, 82 % with those of the population."""
+    words = verdict((0.16, 0.15), (0.82, 0.72), reported=0.82)
+    assert words.startswith("It learns, with ") and "guesses" not in words
+    assert "correct on 82 % of the training images and on 72 % of new ones" in words
+    assert "which lag behind the weights, it is correct on 16 %" in words
+
+
+def test_a_network_is_early_by_what_its_weights_can_do_and_not_by_averages_that_lag():
+    summary = summarize_curves(columns([0.1, 0.16], [0.1, 0.15]))
+    anew = reestimated_summary(summary, 0.82, 0.72)
+    assert "still learning" not in learning_verdict.verdict(summary, BATCHNORM, PLAIN, 0.72, anew)
+    assert "still learning" in learning_verdict.verdict(
+        summary, BATCHNORM, PLAIN, 0.72, reestimated_summary(summary, 0.3, 0.2)
+    )
+
+
+def test_a_stopped_run_is_judged_by_the_figures_that_it_recorded_at_its_last_epoch(tmp_path):
+    experiment = Experiment(dataset="shapes", regularizer="batchnorm", epochs=30)
+    rows = history([0.1, 0.12, 0.16], [0.1, 0.1, 0.15])
+    for row, (known, new) in zip(rows, [(0.1, 0.1), (0.6, 0.5), (0.82, 0.72)], strict=True):
+        row |= {"train_eval_accuracy_reestimated": known, "val_accuracy_reestimated": new}
+    run = runs.Run(write(tmp_path / "run", experiment, rows, "stopped"), experiment)
+    anew = reestimated_reading(run, run.history(), summarize_curves(run.history()))
+    assert anew is not None and (anew.training, anew.validation) == (0.82, 0.72)
+    assert reestimated_reading(run, columns([0.1, 0.2], [0.1, 0.2]), anew) is None
+
+
+@pytest.mark.parametrize("name", ["2conv-batchnorm", "3conv-batchnorm", "final-3conv-batchnorm"])
+def test_a_shipped_network_with_batch_normalization_is_judged_by_both_measures(name):
+    run = runs.open_run(name)
+    history = run.history()
+    summary = summarize_curves(history)
+    anew = reestimated_reading(run, history, summary)
+    words = learning_verdict.verdict(summary, run.experiment, None, None, anew)
+    assert "by both measures of batch normalization" in words or "depends on the measure" in words
+
+
+# -- weak, some, strong ------------------------------------------------------------------------------------------------
+
+
+def test_the_limits_of_weak_and_strong_overfitting_are_stated_beside_the_verdict():
+    words = learning_verdict.describe_cuts(DROPOUT, PLAIN)
+    stated = [int(number) / 100 for number in re.findall(r"(\d+) %", words)]
+    limits = (learning_verdict.WEAK_OVERFITTING, learning_verdict.STRONG_OVERFITTING)
+    assert stated == pytest.approx(limits, abs=0.005)
+    assert learning_verdict.describe_cuts(DROPOUT, None) == ""
+    assert learning_verdict.describe_cuts(DROPOUT.without_regularizer(), PLAIN) == ""
+
+
+@pytest.mark.parametrize(
+    ("gap", "word"),
+    [(0.06, "weak overfitting"), (0.10, "with overfitting"), (0.15, "some"), (0.20, "with overfitting")],
+)
+def test_overfitting_at_a_limit_within_its_interval_is_neither_weak_nor_strong(gap, word):
+    summary = summarize_curves(columns([0.1, 0.70 + gap], [0.1, 0.70]))
+    assert word in learning_verdict.verdict(summary, DROPOUT, PLAIN)
+
+
+@pytest.mark.parametrize("name", [name for name in REPORT if "batchnorm" not in name])
+def test_the_verdict_of_a_shipped_network_never_turns_over_in_its_last_ten_epochs(name):
+    """Not from weak to strong, nor from learning to guessing; 'is still learning' ends once."""
+    run = runs.Run(settings.PRETRAINED / name, REPORT[name].experiment)
+    plain_run = runs.find_run(run.experiment.without_regularizer())
+    plain = summarize_curves(plain_run.history()) if plain_run else None
+    whole = run.history()
+    said = []
+    for end in range(-9, 1):
+        part = {column: values[: end or None] for column, values in whole.items()}
+        said.append(learning_verdict.verdict(summarize_curves(part), run.experiment, plain).partition(":")[0])
+    strengths = {word for one in said for word in ("weak", "some", "strong") if word in one}
+    assert len(strengths) <= 1 and all(one.startswith(("It learns", "It is still learning")) for one in said)

@@ -1,0 +1,245 @@
+"""The lesson's panel and board as drawn: what a step opens, what an answer shows, what the board knows of a class."""
+
+import pytest
+import streamlit as st
+from run_factories import write_run
+from streamlit.testing.v1 import AppTest
+
+from cnnlab import settings
+from cnnlab.experiment import Experiment
+from cnnlab.formatting import percent
+from cnnlab.jobs import dispatcher_process, nicknames
+from cnnlab.jobs.queue import Queue
+from cnnlab.lessons import answers, classes, learners
+from cnnlab.lessons.lesson_file import LessonFile
+from cnnlab.lessons.sheet_files import open_sheet
+from cnnlab.pages.lesson_board import members
+from cnnlab.storage import runs
+from cnnlab.ui import app_shell, lesson_answers, lesson_store
+
+QUESTIONS, TASTER = open_sheet("seven-questions"), open_sheet("taster")
+OWN = Experiment(dataset="shapes", depth=2, epochs=4)
+RESULT = "from cnnlab.ui import lesson_results, lesson_store\nlesson_results.draw_result(lesson_store.current_lesson())"
+FORM = "from cnnlab.ui import lesson_answers, lesson_store\nlesson_answers.answer_form(lesson_store.current_lesson())"
+PREPARATION = """
+from cnnlab.lessons.sheet_files import open_sheet
+from cnnlab.pages.lesson_board import preparation
+preparation.preparation(open_sheet("seven-questions"))
+"""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    monkeypatch.setattr(app_shell, "current_person", lambda: "ada")
+    monkeypatch.setattr(dispatcher_process, "ensure_running", lambda: None)
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    return tmp_path
+
+
+@pytest.fixture
+def file(home):
+    opened = LessonFile()
+    yield opened
+    opened.close()
+
+
+def step_of(sheet, name):
+    return sheet.steps[sheet.index(name)]
+
+
+def at(file, sheet, step):
+    return learners.open_sheet(file, "ada", sheet.name, step.id)
+
+
+def drawn(script):
+    app = AppTest.from_string(script, default_timeout=60).run()
+    assert not app.exception
+    return app
+
+
+def said(app):
+    return "\n".join(element.value for kind in (app.markdown, app.caption) for element in kind)
+
+
+def test_a_step_opens_its_page_before_the_answer_unless_the_sheet_hides_it(file):
+    first, _, layers, *_ = TASTER.steps
+    ada = at(file, TASTER, first)
+    lesson = lesson_store.current_lesson()
+    assert first.hidden == ("train",) and not lesson.may_see_page(first)
+    assert layers.hidden == () and lesson.may_see_page(layers)
+    answers.submit(file, ada, first, [50.0] * 5)
+    assert lesson_store.current_lesson().may_see_page(first)
+
+
+@pytest.mark.slow
+def test_the_curve_of_ones_own_run_is_laid_over_the_sketch(file):
+    run = write_run(settings.runs_dir() / OWN.key, OWN, epochs=(0, 4))
+    sketch, chosen = QUESTIONS.steps[:2]
+    ada = at(file, QUESTIONS, chosen)
+    answers.submit(file, ada, sketch, [50.0] * 5)
+    answers.submit(file, ada, chosen, {"run": run.name, "title": run.title, "terms": []})
+    app = drawn(RESULT)
+    measured = 100 * float(run.history()["val_accuracy"][1])  # of the sketch's epochs the run has only the first
+    assert f"Your curve is {50 - measured:.1f} points away from the measured one" in said(app)
+    assert "Dashed with points: your prediction. Solid: measured." in said(app)
+
+
+@pytest.mark.slow
+def test_without_ones_own_run_nothing_is_laid_over_the_sketch(file):
+    sketch, chosen = QUESTIONS.steps[:2]
+    ada = at(file, QUESTIONS, chosen)
+    answers.submit(file, ada, sketch, [50.0] * 5)
+    answers.submit(file, ada, chosen, {"run": OWN.key, "title": OWN.title, "terms": []})
+    assert "away from the measured one" not in said(drawn(RESULT))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_text_that_is_saved_says_so_and_can_be_changed(file, saved):
+    step = step_of(TASTER, "own-words")
+    ada = at(file, TASTER, step)
+    if saved:
+        answers.submit(file, ada, step, "Memorizing works on known images only.")
+    app = drawn(FORM)
+    assert (lesson_answers.SAVED in said(app)) == saved
+    assert app.text_area[0].value == ("Memorizing works on known images only." if saved else "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["layers", "smallest-gap", "memorize", "own-words", "pin-map"])
+def test_an_answer_counts_although_the_class_went_on_a_moment_before(file, name):
+    school, step = classes.start_class(file, TASTER), step_of(TASTER, name)
+    ada = at(file, TASTER, TASTER.steps[0])
+    classes.join_class(file, ada, school)
+    classes.lead(file, school, step=name, follow=True)
+    app = AppTest.from_string(FORM, default_timeout=60)
+    app.session_state["presence.page"] = "look_inside"
+    app.run()
+    key, expected = f"lesson_answer_taster_{name}_0", fill(app, step)
+    classes.lead(file, school, step="own-words" if name != "own-words" else "layers")
+    next(one for one in app.button if one.key == f"{key}_save" or f"{key}_form" in str(one.proto.id)).click().run()
+    assert not app.exception and not app.error
+    [answer] = answers.answers_of(file, ada, "taster")[name]
+    assert answer.content == expected
+    assert lesson_answers.SAVED_BEFORE in said(app)
+
+
+def fill(app, step):
+    """Fill in the form of a step; the content of the answer."""
+    match step.kind:
+        case "choice":
+            app.radio[0].set_value(step.options[1]).run()
+            return step.options[1]
+        case "order":
+            app.multiselect[0].set_value(list(step.options)).run()
+            return list(step.options)
+        case "sketch":
+            app.slider[1].set_value(70.0)
+            return [50.0, 70.0, 50.0, 50.0, 50.0]
+        case "text":
+            app.text_area[0].set_value("Known images only.")
+            return "Known images only."
+    app.text_area[0].set_value("Edges.")
+    return {"page": "look_inside", "params": {}, "caption": "Edges."}
+
+
+@pytest.mark.slow
+def test_a_class_that_was_frozen_a_moment_before_takes_no_answer(file):
+    school, step = classes.start_class(file, TASTER), step_of(TASTER, "layers")
+    ada = at(file, TASTER, step)
+    classes.join_class(file, ada, school)
+    app = drawn(FORM)
+    fill(app, step)
+    classes.lead(file, school, frozen=True)
+    app.button(key="lesson_answer_taster_layers_0_save").click().run()
+    assert answers.answers_of(file, ada, "taster") == {}
+    assert app.error[0].value == "Your teacher takes no answers at the moment."
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("accuracy", "met"), [(0.5, True), (0.2, False)])
+def test_a_run_counts_only_where_it_meets_the_condition(file, accuracy, met):
+    rows = [dict.fromkeys(runs.HISTORY_COLUMNS, accuracy) | {"epoch": epoch} for epoch in range(2)]
+    run = write_run(settings.runs_dir() / OWN.key, OWN, epochs=(0, 1))
+    runs.write_history(run.path / "history.csv", rows)
+    ada = at(file, QUESTIONS, QUESTIONS.steps[1])
+    app = drawn(FORM)
+    app.button(key="lesson_answer_seven-questions_start-run_0_save").click().run()
+    assert not app.exception
+    assert bool(answers.answers_of(file, ada, "seven-questions")) == met
+    assert (f"validation {100 * accuracy:.0f} > 30" in said(app)) and bool(app.error) != met
+
+
+@pytest.mark.slow
+def test_a_person_has_one_nickname_beside_trainings_and_answers(file):
+    nicknames.set_nickname(Queue(), "ada", "Ada")
+    app = drawn("from cnnlab.pages import lesson\nlesson.page()")
+    app.button(key="lesson_open_taster").click().run()
+    assert learners.find_learner(file, "ada").nickname == "Ada"
+    app.text_input[0].set_value("Ada L")
+    next(button for button in app.button if button.label == "Save").click().run()
+    assert learners.find_learner(file, "ada").nickname == nicknames.read_nickname(Queue(), "ada") == "Ada L"
+
+
+PAGES = {
+    "compare": "compare.page()",
+    "train": "st.query_params.update(dataset='cifar10', depth='3', regularizer='dropout', split='test')\ntrain.page()",
+    "look_inside": "st.query_params.update(run='final-3conv-dropout')\nlook_inside.page()",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("covered", [True, False], ids=["covered", "uncovered"])
+def test_results_on_the_test_images_are_not_drawn_while_the_sheet_covers_them(page, covered):
+    parts = QUESTIONS.hidden_parts("q1-predict", set()) - {"compare"} if covered else set()
+    script = f"""
+import streamlit as st
+from cnnlab.pages import {page}
+from cnnlab.ui import control_locks
+control_locks.set_sheet_locks((), {parts!r})
+{PAGES[page]}
+"""
+    app = drawn(script)
+    text = "\n".join([said(app), *(str(element.proto) for element in walk(app._tree.root))])
+    test = runs.open_run("final-3conv-dropout").history()["val_accuracy"][-1]
+    shown = {percent(test, digits) for digits in (1, 2)} | {f"test {percent(test)}", "73.61 %"}
+    found = [words for words in shown if words in text or words.replace(" %", "\N{NO-BREAK SPACE}%") in text]
+    assert bool(found) != covered, found
+
+
+def walk(block):
+    """Every element and block of a page that has a message of its own."""
+    for child in block.children.values():
+        yield from [child] if getattr(child, "proto", None) is not None else []
+        yield from walk(child) if hasattr(child, "children") else []
+
+
+def test_the_board_knows_the_trainings_of_a_student_on_every_device(file, home):
+    ada = at(file, TASTER, TASTER.steps[0])
+    school = classes.start_class(file, TASTER)
+    classes.join_class(file, ada, school)
+    learners.set_nickname(file, ada, "Ada")
+    learners.continue_on_device(file, "adas-phone", "Ada", ada.code)
+    [member] = classes.members(file, school)
+    assert member.persons == ("ada", "adas-phone")
+    finished = Queue().submit(OWN, "adas-phone")
+    Queue().claim()
+    write_run(settings.runs_dir() / OWN.key, OWN, epochs=(0, 4), final={"val_accuracy": 0.3})
+    Queue().finish(finished, "done")
+    Queue().submit(Experiment(dataset="shapes", depth=1), "ada")
+    assert members.training_results(home, member.persons) == "next in the queue, validation 30.0 %"
+
+
+@pytest.mark.slow
+def test_the_trainings_of_a_sheet_are_started_together_and_counted(file):
+    app = drawn(PREPARATION)
+    before = said(app)
+    assert "of 4 networks that the sheet shows on the page Train are trained." in before
+    app.button(key="lesson_board_train").click().run()
+    app.run()
+    assert not app.exception
+    assert f"{before.removesuffix('.')}, 1 run or wait." == said(app)
+    assert [job.experiment for job in Queue().waiting()] == [Experiment(dataset="shapes", depth=2)]
