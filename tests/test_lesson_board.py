@@ -48,7 +48,7 @@ def test_a_part_of_the_board_whose_answers_cannot_be_read_says_so(part, lesson_c
         raise LessonError("Unreadable: ![x](y)")
 
     monkeypatch.setattr(classes, "find_class", fail)
-    app = AppTest.from_string(f"from cnnlab.pages.lesson_board import members, vote; {part}").run()
+    app = AppTest.from_string(f"from cnnlab.pages.lesson_board import members, vote; {part}", default_timeout=60).run()
     assert not app.exception and [error.value for error in app.error] == [escape_markdown("Unreadable: ![x](y)")]
 
 
@@ -60,7 +60,7 @@ def test_the_panel_of_a_lesson_about_a_run_that_is_damaged_says_so(lesson_class,
     sheet = lesson_store.find_sheet(lesson_class.sheet)
     monkeypatch.setattr(app_shell, "current_person", lambda: "somebody")
     lesson_store.begin(sheet, None)
-    app = AppTest.from_string("from cnnlab.ui import lesson_panel; lesson_panel.draw_panel()").run()
+    app = AppTest.from_string("from cnnlab.ui import lesson_panel; lesson_panel.draw_panel()", default_timeout=60).run()
     assert not app.exception and "history.csv is empty" in app.error[0].value
 
 
@@ -70,5 +70,5 @@ def test_a_part_of_the_admin_page_whose_queue_fails_says_so(part, monkeypatch):
         raise QueueError("The queue cannot be read.")
 
     monkeypatch.setattr(Queue, "running", fail)
-    app = AppTest.from_string(f"from cnnlab.pages.admin import machine, trainings; {part}()").run()
+    app = AppTest.from_string(f"from cnnlab.pages.admin import machine, trainings; {part}()", default_timeout=60).run()
     assert not app.exception and [error.value for error in app.error] == ["The queue cannot be read."]
