@@ -57,6 +57,7 @@ def test_the_panel_of_a_lesson_about_a_run_that_is_damaged_says_so(lesson_class,
         raise DamagedRun("The run 2-conv is damaged: history.csv is empty.")
 
     monkeypatch.setattr(lesson_panel, "open_panel", fail)
+    monkeypatch.setattr(lesson_panel, "covered_here", lambda lesson: None)  # what the page's frame remembers
     sheet = lesson_store.find_sheet(lesson_class.sheet)
     monkeypatch.setattr(app_shell, "current_person", lambda: "somebody")
     lesson_store.begin(sheet, None)
