@@ -1,6 +1,7 @@
 """The pages as a person meets them, without a browser: what they say, what they ask for, and what they never load."""
 
 import dataclasses
+import re
 import subprocess
 import sys
 import time
@@ -235,10 +236,9 @@ def test_the_first_visit_opens_the_network_with_the_highest_test_accuracy_of_the
 
 
 def test_the_samples_of_the_first_visit_are_one_of_each_class():
-    images, names = welcome.shape_samples()
-    assert names == shapes.CLASSES and images.shape == (10, 32, 32, 3)
-    assert len({image.tobytes() for image in images}) == 10
-    assert welcome.samples_html(DATASETS["shapes"], images, names).count("<img") == 10
+    html = welcome.shapes_html()
+    assert re.findall("<figcaption>(.*?)</figcaption>", html) == list(shapes.CLASSES)
+    assert len(set(re.findall(r'src="(data:image/png;base64,[^"]+)"', html))) == 10
 
 
 def test_a_class_without_a_picture_here_is_named_all_the_same():
