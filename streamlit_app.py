@@ -10,10 +10,10 @@ from cnnlab import settings
 from cnnlab.ui.browser_identity import BrowserCookie
 from cnnlab.ui.client_address import ClientAddress
 from cnnlab.ui.security_headers import SecurityHeaders
-from cnnlab.ui.warm_up import importing_pages
+from cnnlab.ui.warm_up import warming_up
 
 app = st.App(
     settings.PACKAGE / "pages" / "entrypoint.py",
     middleware=[Middleware(SecurityHeaders), Middleware(BrowserCookie), Middleware(ClientAddress)],
-    lifespan=importing_pages,
+    lifespan=warming_up,
 )

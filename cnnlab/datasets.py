@@ -80,9 +80,9 @@ DATASETS = {
 }
 
 
-def is_own_dataset(name: str) -> bool:
+def is_own_dataset(name: object) -> bool:
     """Whether this is the name of a data set of one's own pictures, be it on this machine or not."""
-    return OWN_NAME.fullmatch(name) is not None
+    return isinstance(name, str) and OWN_NAME.fullmatch(name) is not None
 
 
 def is_class_name(name: str) -> bool:

@@ -9,11 +9,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
 from cnnlab.datasets import DATASETS, DatasetInfo, experiment_fields, is_own_dataset, own_dataset_info
+from cnnlab.experiment_values import ExperimentError as ExperimentError
+from cnnlab.experiment_values import canonical_json as canonical_json
+from cnnlab.experiment_values import check_choice, check_float, check_integer
+from cnnlab.experiment_values import format_decimal as format_decimal
 from cnnlab.regularizers import REGULARIZERS
 
 SPLITS = ("validation", "test")
@@ -51,10 +54,6 @@ NO_STRENGTH = (0.0, 0.0, 0.0)  # default, minimum, maximum of a regularizer with
 KEY_DEFAULT = "key_default"  # metadata of a field: see `added_field`
 
 
-class ExperimentError(ValueError):
-    """An invalid value of a field. The message is one sentence with the allowed values and the value received."""
-
-
 def added_field(default: Any) -> Any:
     """A field that `Experiment` gained after runs had been made; `default` is what those runs were trained with.
 
@@ -75,9 +74,8 @@ class Experiment:
     Numbers are stored in one form (learning rate 1 becomes 1.0), so equal experiments have equal keys. A new field is
     declared with `added_field`.
 
-    An experiment on one's own pictures has the class names and the numbers of images of its data set too
-    (`datasets.own_dataset_info`), so that a run can be read where the pictures are missing; `data.dataset_fields` gives
-    these three fields.
+    An experiment on one's own pictures has their class names and numbers too (`datasets.own_dataset_info`), so that its
+    run can be read without them; `data.dataset_fields` gives these three fields.
 
     Raises ExperimentError for a value outside its range.
     """
@@ -104,7 +102,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
-            if not (name == "dataset" and self._is_on_own_pictures()):
+            if not (name == "dataset" and is_own_dataset(self.dataset)):
                 check_choice(name, getattr(self, name), allowed)
         self._check_dataset_fields()
         for name, (low, high) in INTEGER_RANGES.items():
@@ -124,14 +122,10 @@ class Experiment:
     def _set_normalized(self, name: str, value: float) -> None:
         object.__setattr__(self, name, value)  # the dataclass is frozen; called in __post_init__ only
 
-    def _is_on_own_pictures(self) -> bool:
-        return isinstance(self.dataset, str) and is_own_dataset(self.dataset)
-
     def _check_dataset_fields(self) -> None:
         """Raise ExperimentError where class names and numbers of images do not describe the data set."""
-        own = self._is_on_own_pictures()
         try:
-            if own or self.class_names != "" or self.image_counts != "":
+            if is_own_dataset(self.dataset) or (self.class_names, self.image_counts) != ("", ""):
                 own_dataset_info(self.dataset, self.class_names, self.image_counts)
         except (ValueError, AttributeError, TypeError):
             raise ExperimentError(
@@ -143,7 +137,7 @@ class Experiment:
     @cached_property
     def dataset_info(self) -> DatasetInfo:
         """What is known of its data set without the images."""
-        if self._is_on_own_pictures():
+        if is_own_dataset(self.dataset):
             return own_dataset_info(self.dataset, self.class_names, self.image_counts)
         return DATASETS[self.dataset]
 
@@ -248,46 +242,7 @@ class Experiment:
         return parts + ([self.precision] if self.precision != default.precision else [])
 
 
-def canonical_json(values: Mapping[str, Any]) -> str:
-    """JSON with sorted keys and no spaces."""
-    return json.dumps(values, sort_keys=True, separators=(",", ":"))
-
-
 def strength_range(regularizer: str) -> tuple[float, float, float]:
     """Default, minimum and maximum strength of a regularizer; zeros where it has none."""
     strength = REGULARIZERS[regularizer].strength
     return (strength.default, strength.low, strength.high) if strength else NO_STRENGTH
-
-
-def format_decimal(value: float | None) -> str:
-    """A number in decimal notation with all its digits: 0.00001, not 1e-05; 1, not 1.0."""
-    return f"{Decimal(repr(value or 0)):f}".removesuffix(".0")
-
-
-def check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
-    """Raises ExperimentError unless `value` is one of `allowed`."""
-    if value not in allowed:
-        raise ExperimentError(f"Choose {name} from {', '.join(allowed)}. Received: {name}={value!r}")
-
-
-def field_label(name: str) -> str:
-    """The name of a field in a sentence: 'the number of training images', 'the learning rate'."""
-    counted = {"train_images": "training images", "filters": "filters", "epochs": "epochs", "dense": "dense units"}
-    return f"the number of {counted[name]}" if name in counted else f"the {name.replace('_', ' ')}"
-
-
-def check_integer(name: str, value: Any, low: int, high: int) -> int:
-    """`value` as an int in low..high; 3.0 counts as 3. Raises ExperimentError otherwise."""
-    number = check_float(name, value, low, high)
-    if number != int(number):
-        raise ExperimentError(f"Choose a whole number for {field_label(name)}. Received: {name}={value!r}")
-    return int(number)
-
-
-def check_float(name: str, value: Any, low: float, high: float) -> float:
-    """`value` as a finite float in low..high; -0.0 counts as 0. Raises ExperimentError otherwise."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not low <= value <= high:
-        limits = f"{format_decimal(low)} and {format_decimal(high)}"
-        raise ExperimentError(f"Choose {field_label(name)} between {limits}. Received: {name}={value!r:.60}")
-    return float(value) + 0.0

@@ -5,9 +5,11 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 
 if SIMULATED := os.environ.get("CNNLAB_SIMULATE"):  # before anything of the app: takes away what that system lacks
     import simulated_system  # noqa: F401
@@ -96,6 +98,14 @@ def nobody_elses_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
         patch.setenv("CNNLAB_HOME", str(home))
         patch.setenv("CNNLAB_STANDBY_WORKERS", "0")  # five seconds of a core for each dispatcher
         yield home
+
+
+@pytest.fixture(autouse=True, scope="session")
+def installed_components_are_looked_up_once() -> Iterator[None]:
+    """Streamlit's tester reads the metadata of all packages for each AppTest, which takes longer than most pages."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import dispatcher_process
 from cnnlab.storage import files
+from cnnlab.sweeps import create_sweep
 from cnnlab.ui import app_shell
 
 VICTIM = Experiment(dataset="shapes", depth=2, regularizer="l2", filters=4, dense=10, epochs=2)
@@ -109,6 +110,8 @@ VIEWS = [
     View("compare", "victim", (("add", f"{VICTIM.key},{OTHER.key}"),)),
     View("mistakes", "victim", (("run", OTHER.key), ("versus", VICTIM.key))),
     View("admin", "other"),
+    View("lesson", "other"),
+    View("sweeps", "victim", (("sweep", create_sweep(VICTIM, {"strength": (VICTIM.strength, 0.1)}).to_json()),)),
     View("look_inside", "other", (("run", OTHER.key),)),
     View("look_inside", "victim", (("run", VICTIM.key),)),
 ]

@@ -1,11 +1,15 @@
 """The charts hold what they are given, and their words say what the figures say."""
 
 import dataclasses
+import importlib
 import io
 import json
+import os
 import re
 import subprocess
 import sys
+import threading
+import time
 from itertools import pairwise
 
 import altair as alt
@@ -20,7 +24,7 @@ from cnnlab.analysis import curve_summary
 from cnnlab.analysis.metrics import PairedOutcomes
 from cnnlab.experiment import REGULARIZERS, Experiment
 from cnnlab.explanations import curves, learning_verdict
-from cnnlab.rendering import chart_export, charts, compare_charts, cost_charts, mistake_charts, palette
+from cnnlab.rendering import chart_export, chart_specs, charts, compare_charts, cost_charts, mistake_charts, palette
 from cnnlab.rendering.compare_charts import CurvePanel, RankedNetwork
 from cnnlab.rendering.cost_charts import CostPoint
 from cnnlab.report_models import REPORT
@@ -147,6 +151,35 @@ print(sorted({"altair", "pandas"} & set(sys.modules)))
 """
     imported = subprocess.check_output([sys.executable, "-c", script], text=True, cwd=settings.REPOSITORY)
     assert imported.splitlines() == ["[]", "['altair']"]
+
+
+@pytest.mark.slow
+def test_no_page_for_students_imports_pandas(tmp_path):
+    script = """
+import sys
+from streamlit.testing.v1 import AppTest
+for page in ("train", "compare", "look_inside", "mistakes", "sweeps", "lesson"):
+    drawn = AppTest.from_string(f"from cnnlab.pages import {page}; {page}.page()", default_timeout=60).run()
+    print(page, [error.message for error in drawn.exception], "pandas" in sys.modules)
+"""
+    environment = os.environ | {"CNNLAB_HOME": str(tmp_path)}
+    drawn = subprocess.check_output([sys.executable, "-c", script], text=True, cwd=settings.REPOSITORY, env=environment)
+    pages = ("train", "compare", "look_inside", "mistakes", "sweeps", "lesson")
+    assert drawn.splitlines() == [f"{page} [] False" for page in pages]
+
+
+def test_a_chart_waits_for_pandas_that_another_thread_is_importing(tmp_path, monkeypatch):
+    (tmp_path / "pandas.py").write_text("import time; time.sleep(0.5)\nTimestamp = str\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "pandas", raising=False)
+    monkeypatch.setattr(chart_specs, "curves", lambda: {"whole": hasattr(sys.modules["pandas"], "Timestamp")})
+    importing = threading.Thread(target=importlib.import_module, args=("pandas",))
+    importing.start()
+    while "pandas" not in sys.modules:
+        time.sleep(0.01)
+    assert charts.cached_spec("chart_specs.curves") == {"whole": True}
+    importing.join()
+    del sys.modules["pandas"]
 
 
 def test_every_color_is_in_the_palette_or_the_table_of_regularizers():

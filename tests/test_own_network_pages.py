@@ -7,9 +7,11 @@ from streamlit.testing.v1 import AppTest
 from cnnlab import settings
 from cnnlab.data import shapes
 from cnnlab.inspect import own_network
+from cnnlab.jobs import own_networks
 from cnnlab.pages import look_inside
 from cnnlab.storage import files, imported_networks
 from cnnlab.storage.network_import import NetworkDescription, import_network
+from cnnlab.ui import streamlit_memory
 
 
 @pytest.fixture(autouse=True)
@@ -96,9 +98,30 @@ def test_a_file_that_is_refused_costs_one_sentence_and_changes_nothing(home, mon
 
 
 def bring_in_page():
+    from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
+
     from cnnlab.inspect import own_network
 
-    own_network.bring_in(b"not a zip", "mine", "", "0-1")
+    file = UploadedFile(UploadedFileRec("1", "net.keras", "", b"not a zip"), None)
+    own_network.bring_in(file, "key", "mine", "", "0-1")
+
+
+def test_the_bytes_of_a_file_that_was_brought_in_are_freed(shapes_file, monkeypatch):
+    freed = []
+
+    def discard(file, widget_key):
+        freed.append((file.name, widget_key))
+        streamlit_memory.discard_uploaded_file(file, widget_key)
+        assert file.getvalue() == b""
+
+    monkeypatch.setattr(own_network, "discard_uploaded_file", discard)
+    monkeypatch.setattr(own_networks, "start_test", lambda network: None)
+    test = opened("look_inside")
+    test.file_uploader(key=f"{own_network.FILE}0").upload("net.keras", shapes_file)
+    next(button for button in test.button if button.label == "Look inside it").click()
+    test.run()
+    assert not test.exception and len(imported_networks.list_imported()) == 1
+    assert freed == [("net.keras", f"{own_network.FILE}0")]
 
 
 def test_mistakes_shows_its_predictions_and_compares_it_with_a_run(shapes_file, monkeypatch):

@@ -19,10 +19,11 @@ from cnnlab import settings
 from cnnlab.data import download
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import dispatcher_process, top_activations_job
+from cnnlab.lessons import classes
 from cnnlab.pages import look_inside
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.storage import files
-from cnnlab.ui import download_panel
+from cnnlab.ui import app_shell, download_panel, lesson_store, training_corner
 from cnnlab.ui.app_shell import SESSION_TEACHER_KEY
 from cnnlab.ui.image_source import load_image_set
 from cnnlab.ui.selection import SELECTION_PARAMS
@@ -72,7 +73,45 @@ def administration():
     admin.page()
 
 
-PAGES = {"train": training, "compare": comparison, "mistakes": errors, "admin": administration}
+def sweeps_of_fields():
+    from cnnlab.pages import sweeps
+
+    sweeps.page()
+
+
+def lab_sheets():
+    import test_page_sweep
+
+    test_page_sweep.framed("lesson")
+
+
+def board():
+    import test_page_sweep
+
+    test_page_sweep.framed("lesson_board")
+
+
+def framed(first: str) -> None:
+    """The app with this page first: the lesson panel stands beside every page, and these pages lead to others."""
+    names = [first, *({"train", "compare", "look_inside", "mistakes", "lesson", "lesson_board", "admin"} - {first})]
+    pages = [app_shell.make_page(name, name, default=name == first) for name in names]
+    app_shell.run_app(pages, training_corner.training_corner)
+
+
+PAGES = {
+    "train": training, "compare": comparison, "mistakes": errors, "admin": administration, "sweeps": sweeps_of_fields,
+    "lesson": lab_sheets, "lesson_board": board,
+}  # fmt: skip
+FOR_TEACHERS = ("admin", "lesson", "lesson_board")  # parts of them, at least
+
+
+def beginning(page: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The address and the session in which a page is swept; for the board of a class, which it starts."""
+    session = {SESSION_TEACHER_KEY: TEACHER_KEY} if page in FOR_TEACHERS else {}
+    if page != "lesson_board":
+        return {}, session
+    sheet = next(found.sheet for found in lesson_store.list_sheets() if found.sheet)
+    return {"board": classes.start_class(lesson_store.lesson_file(), sheet).code}, session
 
 
 @contextlib.contextmanager
@@ -144,8 +183,8 @@ def test_every_option_of_every_view_works(regularizer, depth, data, tmp_path):
 def test_every_option_of_every_other_page_works(page, data, tmp_path, monkeypatch):
     monkeypatch.setenv("CNNLAB_TEACHER_KEY", TEACHER_KEY)
     with home_of_runs(tmp_path, [("none", 2), ("dropout", 3), ("batchnorm", 2)], data):
-        session = {SESSION_TEACHER_KEY: TEACHER_KEY} if page == "admin" else {}
-        check(sweep(PAGES[page], {}, session=session), f"{page}, {'CIFAR-10' if data else 'samples'}")
+        address, session = beginning(page)
+        check(sweep(PAGES[page], address, session=session), f"{page}, {'CIFAR-10' if data else 'samples'}")
 
 
 @pytest.mark.exhaustive

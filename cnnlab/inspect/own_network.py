@@ -8,6 +8,7 @@ import time
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.typing import UploadedFile
 
 from cnnlab.analysis.statistics import accuracy_interval
 from cnnlab.formatting import percent
@@ -21,6 +22,7 @@ from cnnlab.storage.network_import import MAX_FILE_BYTES, MAX_TITLE, NetworkImpo
 from cnnlab.storage.runs import DamagedRun, Run, UnknownRun
 from cnnlab.ui import app_shell, cache, class_code, selection
 from cnnlab.ui.state import session_key
+from cnnlab.ui.streamlit_memory import discard_uploaded_file
 
 FILE, TITLE = session_key("inspect.own_network.file"), session_key("inspect.own_network.title")
 CLASSES, PIXELS = session_key("inspect.own_network.classes"), session_key("inspect.own_network.pixels")
@@ -73,12 +75,12 @@ def import_form(place: DeltaGenerator, number: int) -> None:
         )  # fmt: skip
         if st.form_submit_button("Look inside it", type="primary") and given is not None:
             with place:
-                bring_in(given.getvalue(), title or default_title(given.name), class_names, pixels)
+                bring_in(given, f"{FILE}{number}", title or default_title(given.name), class_names, pixels)
 
 
-def bring_in(content: bytes, title: str, class_names: str, pixels: str) -> None:
-    """Import the file and show its network; a sentence where that is not possible."""
-    owner = app_shell.current_person()
+def bring_in(given: UploadedFile, widget_key: str, title: str, class_names: str, pixels: str) -> None:
+    """Import the file, free its bytes and show its network; a sentence where that is not possible."""
+    owner, content = app_shell.current_person(), given.getvalue()
     try:
         description = own_networks.describe(content, title, owner, class_names, pixels)
         with st.spinner("Reading the file"):
@@ -91,6 +93,7 @@ def bring_in(content: bytes, title: str, class_names: str, pixels: str) -> None:
         place = imported_networks.directory()
         st.error(escape_markdown(files.disk_error_message(problem, place, MAX_FILE_BYTES // 10**6)))
         return
+    discard_uploaded_file(given, widget_key)
     cache.forget_listings()
     st.session_state[SESSION_IMPORTED] = st.session_state.get(SESSION_IMPORTED, 0) + 1
     selection.update_selection(run=network.name, epoch=None, map=None, layer="")

@@ -99,10 +99,14 @@ SESSION_START_ERROR = session_key("inspect.top_activations.start_error")
 
 def load_top_activations(run: Network) -> TopActivations | None:
     """The stored top activations, or None where they are not computed yet."""
-    name = run.dataset
     moment = cache.modified_ns(top_activations_file.result_directory(run) / top_activations_file.FILE)
-    data = cache.dataset(name).fingerprint if is_dataset_available(name) else ""
+    data = local_fingerprint(run.dataset)
     return _load_top_activations(run.name, moment, data, tuple(run.snapshot_epochs()), run) if moment else None
+
+
+def local_fingerprint(name: str) -> str:
+    """The fingerprint of the data set on this machine; "" where it is not here."""
+    return cache.dataset(name).fingerprint if is_dataset_available(name) else ""
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)

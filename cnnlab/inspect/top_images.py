@@ -54,7 +54,14 @@ def load_top_images(run: Network) -> TopImages | None:
     known = top_activations.load_top_activations(run)
     if known is not None:
         return shipped_top_images.from_top_activations(known)
-    return shipped_top_images.load(run)
+    moment = cache.modified_ns(run.path / shipped_top_images.FILE)
+    data = top_activations.local_fingerprint(run.dataset)
+    return _load_shipped(str(run.path), moment, data, tuple(run.snapshot_epochs()), run) if moment and data else None
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _load_shipped(path: str, moment: int, data: str, epochs: tuple[int, ...], _run: Network) -> TopImages | None:
+    return shipped_top_images.load(_run)
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)

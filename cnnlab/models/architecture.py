@@ -11,6 +11,7 @@ open are explained in `training.keras_model`.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from cnnlab.experiment import Experiment
 from cnnlab.regularizers import REGULARIZERS
@@ -89,6 +90,7 @@ class Layer:
         return len(self.output_shape) == 3
 
 
+@lru_cache(maxsize=128)
 def network_layers(experiment: Experiment, layer_order: LayerOrder | None = None) -> tuple[Layer, ...]:
     """The network of an experiment in topological order; `layer_order` is given by the study of layer orders only."""
     layer_order = layer_order or LayerOrder()

@@ -6,7 +6,9 @@ is written from buffers, because `pa.array` imports pandas, which takes a second
 """
 
 import importlib
+import sys
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from cnnlab.array_types import History
 
 Spec = dict[str, Any]
+_building: dict[str, Lock] = {}  # by function
 
 
 def arrow_table(**columns: Sequence[Any] | NDArray[Any]) -> bytes:
@@ -83,9 +86,14 @@ def cached_spec(function: str, *arguments: Any) -> Spec:
     """The specification that `function`, "MODULE.NAME" of this package, returns; cached by that function.
 
     The module, and with it Altair, is imported at the first call, so a process without charts does not import it.
+    Altair uses pandas where it is among the imported modules, even half imported by another thread, and fails then: an
+    import that has begun is waited for. Of threads that ask for one function at once one builds and the others wait.
     """
+    if "pandas" in sys.modules:
+        importlib.import_module("pandas")
     module, _, name = function.partition(".")
-    spec: Spec = getattr(importlib.import_module(f"cnnlab.rendering.{module}"), name)(*arguments)
+    with _building.setdefault(function, Lock()):
+        spec: Spec = getattr(importlib.import_module(f"cnnlab.rendering.{module}"), name)(*arguments)
     return spec
 
 

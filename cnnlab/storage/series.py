@@ -6,6 +6,7 @@ A series is the unit of claims about an experiment: chance of the seed is what i
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cnnlab.experiment import Experiment
 from cnnlab.storage.runs import Run
@@ -28,6 +29,7 @@ class Series:
         return tuple(self.runs)
 
 
+@lru_cache(maxsize=512)  # asked for each run by each section of a page
 def series_experiment(experiment: Experiment) -> Experiment:
     """The experiment with seed 0: equal for all members of a series."""
     return dataclasses.replace(experiment, seed=0)

@@ -5,8 +5,8 @@ token in its cookie (`ui.browser_identity`) or after its account (`ui.auth`).
 """
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import streamlit as st
@@ -16,6 +16,7 @@ from cnnlab.jobs import access_keys, admin
 from cnnlab.jobs.job import Job
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
+from cnnlab.lessons.lesson_schema import LessonError
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.rendering.palette import BACKGROUND, SHADOW, TEXT_ON_PRIMARY
 from cnnlab.settings import SettingsError
@@ -85,19 +86,29 @@ def run_app(pages: Sequence[st.Page], corner: Callable[[], None]) -> None:
     presence.record_page(page.url_path or "train")
     phone_navigation(pages)
     control_locks.read_address()
-    try:
+    with errors_as_sentences():
         importlib.import_module("cnnlab.ui.lesson_panel").run_beside(page)  # which uses this module
         page_footer(page)
-    except (QueueError, QuotaExceeded, SettingsError) as error:
+    with st.container(key="corner", horizontal=True, vertical_alignment="center", gap="xsmall"):
+        share_link.link_control(page.url_path)
+        corner()
+
+
+@contextmanager
+def errors_as_sentences() -> Iterator[None]:
+    """Show an error of the disk, the queue or the lessons as one sentence; for a page, and as decorator of a fragment.
+
+    A fragment that runs by itself is not inside the page's frame.
+    """
+    try:
+        yield
+    except (QueueError, QuotaExceeded, SettingsError, LessonError) as error:
         st.error(escape_markdown(error))
     except UnknownRun as error:  # a run was removed or damaged while the page was drawn
         st.error(escape_markdown(error))
     except OSError as error:
         reason = escape_markdown(error.strerror or error)
         st.error(f"Something could not be read or written ({reason}): look at the disk of the server.")
-    with st.container(key="corner", horizontal=True, vertical_alignment="center", gap="xsmall"):
-        share_link.link_control(page.url_path)
-        corner()
 
 
 def phone_navigation(pages: Sequence[st.Page]) -> None:

@@ -4,6 +4,7 @@ The result for a file is cached under the file's path and modification time, so 
 only after a change. The state of a training run changes all the time and is never cached.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,33 +12,33 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from cnnlab import data, report, settings
+from cnnlab import data, report
 from cnnlab.array_types import Weights
 from cnnlab.data import Dataset
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.queue import Queue
 from cnnlab.report import ReportRow
-from cnnlab.settings import data_dir, home
+from cnnlab.settings import PRETRAINED, data_dir, home
 from cnnlab.storage import history_file, runs
 from cnnlab.storage.imported_networks import ImportedNetwork, Network, list_imported
 from cnnlab.storage.runs import DamagedFolder, DamagedRun, Run
 
-LISTING_SECONDS = 2.0
+LISTING_SECONDS, SHIPPED_SECONDS = 2.0, 60.0
 
 
 def open_queue() -> Queue:
     """The queue of this home, opened once for all sessions."""
-    return _open_queue(home() / "jobs.sqlite")
+    return _open_queue(str(home() / "jobs.sqlite"))  # Streamlit hashes text ten times faster than a Path
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _open_queue(path: Path) -> Queue:
-    return Queue(path)
+def _open_queue(path: str) -> Queue:
+    return Queue(Path(path))
 
 
 def list_runs() -> list[Run]:
     """Every run, the shipped ones first; read from the disk at most every two seconds. Do not change the list."""
-    return _list_runs(home())
+    return _list_runs(str(home()))
 
 
 def forget_listing() -> None:
@@ -46,28 +47,38 @@ def forget_listing() -> None:
 
 
 @st.cache_resource(ttl=LISTING_SECONDS, max_entries=2, show_spinner=False)
-def _list_runs(place: Path) -> list[Run]:
+def _list_runs(place: str) -> list[Run]:
     return runs.list_runs()
 
 
 def damaged_runs() -> list[Run]:
     """The runs with a file that cannot be used; read from the disk at most every two seconds."""
-    return _damaged_runs(home())
+    return _damaged_runs(str(home()))
 
 
 @st.cache_resource(ttl=LISTING_SECONDS, max_entries=2, show_spinner=False)
-def _damaged_runs(place: Path) -> list[Run]:
+def _damaged_runs(place: str) -> list[Run]:
     return [run for run in list_runs() if run.damages()]
 
 
 def damaged_folders() -> list[DamagedFolder]:
     """The run directories whose experiment is not known; read from the disk at most every two seconds."""
-    return _damaged_folders(home())
+    return _damaged_folders(str(home()))
 
 
 @st.cache_resource(ttl=LISTING_SECONDS, max_entries=2, show_spinner=False)
-def _damaged_folders(place: Path) -> list[DamagedFolder]:
+def _damaged_folders(place: str) -> list[DamagedFolder]:
     return runs.damaged_folders()
+
+
+def shipped_seeds() -> list[Run]:
+    """The further seeds that came with the program, read from the disk at most once a minute."""
+    return _shipped_seeds(str(PRETRAINED))
+
+
+@st.cache_resource(ttl=SHIPPED_SECONDS, max_entries=2, show_spinner=False)
+def _shipped_seeds(place: str) -> list[Run]:
+    return runs.shipped_seeds()
 
 
 def forget_listings() -> None:
@@ -88,11 +99,11 @@ def inspectable_runs() -> list[Run]:
 
 def imported_networks() -> list[ImportedNetwork]:
     """Every imported network, the newest first; read from the disk at most every two seconds."""
-    return _imported_networks(home())
+    return _imported_networks(str(home()))
 
 
 @st.cache_resource(ttl=LISTING_SECONDS, max_entries=2, show_spinner=False)
-def _imported_networks(place: Path) -> list[ImportedNetwork]:
+def _imported_networks(place: str) -> list[ImportedNetwork]:
     return list_imported()
 
 
@@ -107,54 +118,49 @@ def history(run: Run) -> dict[str, NDArray[np.float64]]:
 def report_rows(dataset: str = "cifar10") -> list[ReportRow]:
     """`report.report_rows()` on this data set, read again only where a run has finished. Do not change the rows."""
     known = [run for run in [*shipped_seeds(), *list_runs()] if run.record.state == "done"]
-    return _report_rows(home(), dataset, tuple((run.path, modified_ns(run.path / "record.json")) for run in known))
+    return _report_rows(str(home()), dataset, modified_times(run.path / "record.json" for run in known))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing the networks")
-def _report_rows(place: Path, dataset: str, moments: tuple[tuple[Path, int], ...]) -> list[ReportRow]:
+def _report_rows(place: str, dataset: str, moments: str) -> list[ReportRow]:
     return report.report_rows(dataset)
-
-
-def shipped_seeds() -> list[Run]:
-    """The further seeds that came with the program, read from the disk at most once a minute."""
-    return _shipped_seeds(settings.PRETRAINED)
-
-
-@st.cache_resource(ttl=60.0, max_entries=2, show_spinner=False)
-def _shipped_seeds(place: Path) -> list[Run]:
-    return runs.shipped_seeds()
 
 
 def weights(run: Network, epoch: int) -> Weights:
     """`run.weights(epoch)`. One copy for all sessions: do not change the arrays. Raises UnknownRun, DamagedRun."""
     file = run.path / "weights" / f"{epoch:03}.npz"
-    return _weights(run.path, epoch, modified_ns(file) or modified_ns(run.path / "model.keras"), run)
+    return _weights(str(run.path), epoch, modified_ns(file) or modified_ns(run.path / "model.keras"), run)
 
 
 @st.cache_resource(max_entries=10, show_spinner=False)  # eight epochs of one run and the last ones of two; 1 MB each
-def _weights(path: Path, epoch: int, moment: int, _run: Network) -> Weights:
+def _weights(path: str, epoch: int, moment: int, _run: Network) -> Weights:
     return _run.weights(epoch)
 
 
 def predictions(run: Network) -> dict[str, NDArray[Any]]:
     """`run.predictions()`. One copy for all sessions: do not change the arrays. Raises DamagedRun."""
-    return _predictions(run.path, modified_ns(run.path / "predictions.npz"), run)
+    return _predictions(str(run.path), modified_ns(run.path / "predictions.npz"), run)
 
 
 @st.cache_resource(max_entries=20, show_spinner=False)
-def _predictions(path: Path, moment: int, _run: Network) -> dict[str, NDArray[Any]]:
+def _predictions(path: str, moment: int, _run: Network) -> dict[str, NDArray[Any]]:
     return _run.predictions()
 
 
 def dataset(name: str) -> Dataset:
     """The data set, its arrays memory-mapped. Raises DatasetMissing."""
     folder = data_dir() / name
-    return _dataset(name, folder, modified_ns(folder / "manifest.json"))
+    return _dataset(name, str(folder), modified_ns(folder / "manifest.json"))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Getting the pictures ready")
-def _dataset(name: str, folder: Path, moment: int) -> Dataset:
+def _dataset(name: str, folder: str, moment: int) -> Dataset:
     return data.load_dataset(name)
+
+
+def modified_times(paths: Iterable[Path]) -> str:
+    """The files, each with the time of its last change, as a key of a cache: Streamlit hashes one text fast."""
+    return "\n".join(f"{path}:{modified_ns(path)}" for path in paths)
 
 
 def modified_ns(path: Path) -> int:

@@ -7,7 +7,6 @@ sheet nothing is drawn. A page that the sheet covers is not run at all, so neith
 from typing import NoReturn
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
 from cnnlab.lessons import learners
 from cnnlab.lessons.lesson_schema import LessonError
@@ -25,6 +24,7 @@ from cnnlab.ui import (
 )
 from cnnlab.ui.lesson_store import OpenLesson
 from cnnlab.ui.state import session_key
+from cnnlab.ui.streamlit_internals import rerun_fragment
 
 PANEL, FOLDED, STEP_BUTTONS = "lesson_panel", "lesson_panel_folded", "lesson_step_buttons"
 CLASS_POLL_SECONDS = 3.0
@@ -98,22 +98,20 @@ def covered_page(lesson: OpenLesson) -> None:
         st.info("This page shows results that the lesson uncovers at a later step.")
 
 
+@app_shell.errors_as_sentences()
 def draw_panel() -> None:
     """The panel; a fragment, so an answer does not draw the page again."""
-    try:
-        lesson = lesson_store.current_lesson()
-        if lesson is None:
-            st.rerun()
-        follow_class(lesson)
-        if st.session_state.get(lesson_store.SESSION_COVERED) != covered_here(lesson):
-            st.rerun()  # the page beside shows what is covered now, or covers what is not
-        if lesson.learner.folded:
-            folded_panel(lesson)
-        else:
-            with st.container(key=PANEL, gap="small"):
-                open_panel(lesson)
-    except LessonError as error:
-        st.error(escape_markdown(error))
+    lesson = lesson_store.current_lesson()
+    if lesson is None:
+        st.rerun()
+    follow_class(lesson)
+    if st.session_state.get(lesson_store.SESSION_COVERED) != covered_here(lesson):
+        st.rerun()  # the page beside shows what is covered now, or covers what is not
+    if lesson.learner.folded:
+        folded_panel(lesson)
+    else:
+        with st.container(key=PANEL, gap="small"):
+            open_panel(lesson)
 
 
 def follow_class(lesson: OpenLesson) -> None:
@@ -223,10 +221,7 @@ def go_to(lesson: OpenLesson, step: Step) -> NoReturn:
 def open_state(step: Step, may_be_seen: bool) -> NoReturn:
     """Open the page of a step where it may be seen; draw the panel again."""
     open_page(step, may_be_seen)
-    try:
-        st.rerun(scope="fragment")
-    except StreamlitAPIException:  # the whole page is being drawn, and the panel with it
-        st.rerun()
+    rerun_fragment()
 
 
 def open_page(step: Step, may_be_seen: bool) -> None:

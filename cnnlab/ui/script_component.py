@@ -24,13 +24,15 @@ _registering = Lock()
 
 
 def script_component(name: str, data: dict[str, Any], key: str, **on_change: Any) -> None:
-    """Mount the component of `static/NAME.html`, `.css` and `.js`; the default export of the script gets `data`.
+    """Mount the component of `static/NAME.html`, `.css` and `.js`; the default export of the script gets [data].
 
-    data: what JSON can hold, numbers finite. on_change: `on_EVENT_change=function`, called after the script's
-    `setTriggerValue("EVENT", value)`.
+    data: what JSON can hold, numbers finite. It is sent in a list, because Streamlit looks through a dictionary for
+    data frames and imports pandas for that, which takes a second, and while one session imports pandas the charts of
+    another fail: Altair uses a pandas that is half imported.
+    on_change: `on_EVENT_change=function`, called after the script's `setTriggerValue("EVENT", value)`.
     """
     register_scripts(name)
-    _renderer(name)(key=key, data=data, **on_change)
+    _renderer(name)(key=key, data=[data], **on_change)
 
 
 def register_scripts(name: str) -> None:

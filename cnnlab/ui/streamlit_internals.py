@@ -1,9 +1,10 @@
-"""Checks that Streamlit's internals are those that a patch was written for."""
+"""Checks that Streamlit's internals are those that a patch was written for, and reads the little that it hides."""
 
 import inspect
-from typing import Any
+from typing import Any, NoReturn
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 TESTED_VERSION = (1, 67)  # of Streamlit, for the patches
 
@@ -25,3 +26,13 @@ def unwrapped(method: Any, *parameters: str) -> Any:
     if list(inspect.signature(method).parameters) != ["self", *parameters]:
         raise UnknownStreamlit(f"{method.__qualname__} takes other arguments")
     return method
+
+
+def rerun_fragment() -> NoReturn:
+    """Run the fragment that calls this again; the whole page where the whole page is being run.
+
+    Streamlit joins a click in a fragment with a run of the whole page that somebody asked for just before, and
+    `st.rerun(scope="fragment")` raises in such a run.
+    """
+    context = get_script_run_ctx()
+    st.rerun(scope="fragment" if context and context.fragment_ids_this_run else "app")

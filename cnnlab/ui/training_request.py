@@ -13,7 +13,6 @@ from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.settings import SettingsError
-from cnnlab.storage import runs
 from cnnlab.storage.series import find_series
 from cnnlab.training_packages import install_hint
 from cnnlab.ui import app_shell, cache, client_address, selected_network
@@ -69,7 +68,7 @@ def submit_next_seed(experiment: Experiment) -> None:
 
 def submit_seed(experiment: Experiment, submit: Callable[..., Job]) -> None:
     """Call `submit` in the name of this person and select the experiment of the job; keep the reason of a refusal."""
-    trained = find_series(experiment, [*runs.shipped_seeds(), *cache.list_runs()]).seeds
+    trained = find_series(experiment, [*cache.shipped_seeds(), *cache.list_runs()]).seeds
     try:
         job = submit(
             cache.open_queue(),

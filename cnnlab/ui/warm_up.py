@@ -1,7 +1,7 @@
-"""What the server does before its first browser comes: it limits its memory and imports what the first page needs.
+"""What the server does before its first browser comes: it limits its memory, imports the pages and draws them once.
 
-Altair and the pages take about five seconds of CPU. Without this, the first of a class who open the app wait for them,
-and all others with it.
+Altair, the pages, and what they compute for all sessions (results of the report's networks, specifications of charts)
+take about eight seconds of CPU. Without this, the first of a class who open the app wait for them, and all others too.
 """
 
 import contextlib
@@ -13,9 +13,11 @@ import threading
 from collections.abc import AsyncIterator
 
 from cnnlab.operating_system.c_library import limit_malloc_cache
+from cnnlab.ui.streamlit_script_context import run_without_browser
 
 logger = logging.getLogger("cnnlab.warm_up")
 PACKAGES = ("cnnlab.pages", "cnnlab.rendering")
+PAGES = ("train", "compare", "look_inside", "mistakes")  # whose caches are filled, in this order
 # Altair imports jsonschema, and that, where this package is installed (JupyterLab brings it), compiles a grammar of
 # international addresses: two seconds, for a format that no chart has. jsonschema does without it.
 UNUSED_GRAMMAR = "rfc3987_syntax"
@@ -37,9 +39,27 @@ def import_pages() -> None:
                     logger.warning("%s cannot be imported: %r", module.name, error)
 
 
+def fill_caches() -> None:
+    """Draw each of PAGES for nobody, as a first visit would: what it computes stays in the caches of all sessions.
+
+    One log line where a page fails.
+    """
+    for name in PAGES:
+        try:
+            run_without_browser(importlib.import_module(f"cnnlab.pages.{name}").page)
+        except Exception as error:  # a browser that opens the page is told
+            logger.warning("the page %s cannot be drawn: %r", name, error)
+
+
+def warm_up() -> None:
+    """`import_pages`, then `fill_caches`."""
+    import_pages()
+    fill_caches()
+
+
 @contextlib.asynccontextmanager
-async def importing_pages(app: object) -> AsyncIterator[None]:
-    """The lifespan of the server: limits of memory, which hold for threads to come, and `import_pages` in a thread."""
+async def warming_up(app: object) -> AsyncIterator[None]:
+    """The lifespan of the server: limits of memory, which hold for threads to come, and `warm_up` in a thread."""
     limit_malloc_cache()
-    threading.Thread(target=import_pages, name="warm-up", daemon=True).start()
+    threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
     yield

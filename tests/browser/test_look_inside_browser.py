@@ -358,7 +358,7 @@ def test_the_words_of_a_chosen_segment_can_be_read_in_either_theme(app, new_tab,
 
 
 def test_the_kernel_slides_by_keyboard_pointer_and_play_with_the_networks_own_numbers(app, new_tab, made):
-    tab = new_tab(reduced_motion="reduce")
+    tab = new_tab()
     opened(tab, app, run=made["dropout"].name, view="map", layer="conv2", map=5, pixel=14)
     run, image = made["dropout"], sample_images()[0][:1]
     maps = numpy_forward.compute_activations(network_layers(run.experiment), run.weights(2), image)
@@ -409,7 +409,7 @@ def test_the_kernel_slides_by_keyboard_pointer_and_play_with_the_networks_own_nu
 
 
 def test_the_animation_begins_by_itself_once_and_fits_a_phone(app, new_tab, made):
-    tab = new_tab(NARROW)
+    tab = new_tab(NARROW, reduced_motion="no-preference")
     opened(tab, app, run=made["none"].name, view="map")
     animation = tab.locator(".convolution")
     animation.locator(".stage").scroll_into_view_if_needed()
@@ -427,7 +427,7 @@ def test_the_animation_begins_by_itself_once_and_fits_a_phone(app, new_tab, made
 
 
 def test_the_network_is_one_picture_in_motion_and_a_block_opens_its_maps(app, new_tab, made):
-    tab = new_tab(reduced_motion="reduce")
+    tab = new_tab()
     opened(tab, app, run=made["batchnorm"].name, view="network")
     picture = tab.locator(".architecture")
     run, image = made["batchnorm"], sample_images()[0][:1]

@@ -59,9 +59,9 @@ def sweep(options: Options) -> list[Tally]:
 
 def kills(options: Options) -> list[Tally]:
     """SIGKILL to every process of a lab at work."""
-    from kills import storm_tally
+    from kills import QUICK, WHOLE, storm_tally
 
-    return [storm_tally(min(options.steps, options.kills), seed=0)]
+    return [storm_tally(min(options.steps, options.kills), seed=0, size=QUICK if options.quick else WHOLE)]
 
 
 def sessions(options: Options) -> list[Tally]:
@@ -90,7 +90,9 @@ def parsed(arguments: list[str] | None = None) -> Options:
     parser.add_argument("--seconds", type=float, default=20.0, help="for which the browsers stay")
     parser.add_argument("--corpus", type=Path, help="a folder of pictures, as Tests/images of Pillow's sources")
     parser.add_argument(
-        "--quick", action="store_true", help="without the real web server of uploads and of submissions"
+        "--quick",
+        action="store_true",
+        help="without the real web server of uploads and of submissions; kills with one person and shorter trainings",
     )
     archive = os.environ.get("CNNLAB_TEST_ARCHIVE")
     parser.add_argument("--archive", type=Path, default=archive, help="of the real CIFAR-10 (CNNLAB_TEST_ARCHIVE)")

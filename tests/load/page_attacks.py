@@ -93,9 +93,9 @@ def sweeps(name: str, data: Path | None, steps: int) -> Iterator[Tally]:
         networks = [("none", 2), ("dropout", 3), ("batchnorm", 2)]
         with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
             patch.setenv("CNNLAB_TEACHER_KEY", pages.TEACHER_KEY)
-            session = {pages.SESSION_TEACHER_KEY: pages.TEACHER_KEY} if page == "admin" else {}
             with pages.home_of_runs(Path(folder), networks, data):
-                sweep(script, {}, session=session, report=Report(watch=tally.add), most_steps=steps)
+                address, session = pages.beginning(page)
+                sweep(script, address, session=session, report=Report(watch=tally.add), most_steps=steps)
     yield tally
     tally = Tally(f"sweep of Look inside, {name}")
     for regularizer, depth in pages.NETWORKS:

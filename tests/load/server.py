@@ -12,7 +12,9 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -33,6 +35,7 @@ from cnnlab.storage.run_record import read_record  # noqa: E402
 COMPLAINT = re.compile(r"error|traceback|exception", re.IGNORECASE)
 LOGS = ("web.log", "dispatcher.log")
 NO_DATA = Path("no data")
+IDLE_SAMPLE_SECONDS, IDLE_SECONDS = 2.0, 0.05  # of processor time within such a sample
 
 
 class Lab:
@@ -51,6 +54,13 @@ class Lab:
         options = ["--server.port", str(self.port), "--server.address", "127.0.0.1", "--server.headless", "true"]
         self.web = self.start([*command, *options], "web.log")
         wait_until(lambda: answers(self.port), "the server answers")
+
+    def wait_until_idle(self) -> None:
+        """Wait until the web process uses no processor time, after it has drawn its pages for nobody."""
+        used = -1.0
+        while (now := cpu_seconds(self.web_pid)) > used + IDLE_SECONDS:
+            used = now
+            time.sleep(IDLE_SAMPLE_SECONDS)
 
     def start_dispatcher(self, *options: str) -> subprocess.Popen[bytes]:
         """`python -m cnnlab dispatch`, for a lab without a web server; returns when it is at work."""
@@ -136,6 +146,7 @@ def is_done(one: Experiment) -> bool:
     return read_record(settings.runs_dir() / one.key).state == "done"
 
 
+@lru_cache
 def undisturbed(one: Experiment) -> bytes:
     """The history that this experiment has where nobody is killed."""
     with tempfile.TemporaryDirectory() as home:

@@ -6,6 +6,7 @@ have one among the training images), so the intervals are slightly too narrow. N
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -107,6 +108,7 @@ def paired_difference(correct: ArrayLike, other_correct: ArrayLike, confidence: 
     return paired_difference_from_counts(only_first, only_second, len(first), confidence)
 
 
+@lru_cache(maxsize=1024)
 def paired_difference_from_counts(only_first: int, only_second: int, n: int, confidence: float = 0.95) -> Estimate:
     """`paired_difference` from how many of `n` images only the first and only the second network classifies correctly.
 

@@ -18,7 +18,7 @@ from cnnlab.pages.admin.access import admin_actions
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import run_retention, runs
 from cnnlab.storage.runs import UnknownRun
-from cnnlab.ui import cache, presence
+from cnnlab.ui import app_shell, cache, presence
 from cnnlab.ui.state import session_key
 
 MAX_VIEWS_SHOWN = 12
@@ -40,6 +40,7 @@ def apply_accepting() -> None:
         admin_actions().set_accepting(bool(st.session_state[SESSION_ACCEPTING]))
 
 
+@app_shell.errors_as_sentences()
 def machine_metrics() -> None:
     """The figures of the server."""
     allowed, queue = settings.current(), cache.open_queue()

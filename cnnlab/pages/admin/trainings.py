@@ -15,12 +15,14 @@ from cnnlab.storage import runs
 from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell, cache, my_trainings, training_times
 from cnnlab.ui.selection import experiment_params
+from cnnlab.ui.streamlit_internals import rerun_fragment
 
 RECENT_JOBS = 12
 MAX_WAITING_SHOWN = 30
 MARKS = {DONE: ":material/check:", FAILED: ":material/error:", CANCELLED: ":material/stop_circle:"}
 
 
+@app_shell.errors_as_sentences()
 def active_trainings() -> None:
     """The running trainings and the first of the waiting ones."""
     queue = cache.open_queue()
@@ -71,7 +73,7 @@ def job_row(job: Job, parts: list[str]) -> None:
             stop = st.button("Stop", key=f"stop{job.id}", icon=":material/stop_circle:", help=f"Stop job {job.id}")
             if stop:
                 admin_actions().stop(job)
-                st.rerun(scope="fragment")
+                rerun_fragment()
 
 
 def finished_trainings() -> None:

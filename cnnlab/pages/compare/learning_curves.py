@@ -73,17 +73,15 @@ def series_runs(row: ReportRow) -> list[Run]:
     return [run] if run and len(cache.history(run)["epoch"]) else []
 
 
-def moments(drawn: dict[str, list[Run]]) -> tuple[tuple[str, int], ...]:
+def moments(drawn: dict[str, list[Run]]) -> str:
     """When each history was last written: the chart is built anew only where one was."""
-    return tuple(
-        (str(run.path), cache.modified_ns(run.path / "history.csv")) for found in drawn.values() for run in found
-    )
+    return cache.modified_times(run.path / "history.csv" for found in drawn.values() for run in found)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def panels_chart(
     names: tuple[str, ...],
-    when: tuple[tuple[str, int], ...],
+    when: str,
     what: str,
     reported: bool,
     split: str,

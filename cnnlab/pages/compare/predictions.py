@@ -74,12 +74,10 @@ def agreements(results: PredictionResults, dataset: str) -> None:
 def load_results(dataset: str) -> PredictionResults:
     """The results of the finished runs of the report's models; computed anew only where one has finished."""
     known = [run for run in [*cache.list_runs(), *cache.shipped_seeds()] if run.record.state == "done"]
-    moments = tuple((str(run.path), cache.modified_ns(run.path / "predictions.npz")) for run in known)
+    moments = cache.modified_times(run.path / "predictions.npz" for run in known)
     return _load_results(str(home()), dataset, moments, known)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing the predictions")
-def _load_results(
-    place: str, dataset: str, moments: tuple[tuple[str, int], ...], _known: list[Run]
-) -> PredictionResults:
+def _load_results(place: str, dataset: str, moments: str, _known: list[Run]) -> PredictionResults:
     return prediction_results(_known, dataset)

@@ -8,7 +8,7 @@ from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.lessons import classes
 from cnnlab.lessons.sheet import Sheet
 from cnnlab.settings import home
-from cnnlab.ui import cache, lesson_store, my_trainings
+from cnnlab.ui import app_shell, cache, lesson_store, my_trainings
 from cnnlab.ui.state import session_key
 
 STUCK_MINUTES = 6
@@ -16,6 +16,7 @@ RESULT_SECONDS, MAX_RESULTS = 5.0, 3  # of a student's trainings: for how long t
 SESSION_NAMES = session_key("lesson_board.names")
 
 
+@app_shell.errors_as_sentences()
 def members_table(code: str, sheet: Sheet, presenter: bool) -> None:
     """Who is at which step since when, with the results of their trainings; nicknames only where they are asked for."""
     file = lesson_store.lesson_file()

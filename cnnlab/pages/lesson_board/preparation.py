@@ -11,6 +11,7 @@ from cnnlab.ui import app_shell, cache
 from cnnlab.ui.selection import parse_experiment
 
 
+@app_shell.errors_as_sentences()
 def preparation(sheet: Sheet) -> None:
     """How many of the networks that the sheet shows on Train are trained, and the button that trains the others."""
     wanted = sheet_experiments(sheet)

@@ -6,9 +6,11 @@ from cnnlab.lessons import classes, tally
 from cnnlab.lessons.classes import Vote
 from cnnlab.lessons.sheet import Sheet, Step
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.ui import lesson_charts, lesson_results, lesson_store
+from cnnlab.ui import app_shell, lesson_charts, lesson_results, lesson_store
+from cnnlab.ui.streamlit_internals import rerun_fragment
 
 
+@app_shell.errors_as_sentences()
 def live_vote(code: str, sheet: Sheet) -> None:
     """The step's question, how many have answered, the tally of a prediction, reveal and vote again."""
     file = lesson_store.lesson_file()
@@ -26,10 +28,10 @@ def live_vote(code: str, sheet: Sheet) -> None:
     with st.container(horizontal=True):
         if st.button("Reveal", key="lesson_board_reveal", type="primary", disabled=vote.revealed):
             classes.reveal(file, code, step.id)
-            st.rerun(scope="fragment")
+            rerun_fragment()
         if st.button("Vote again", key="lesson_board_again", disabled=not given):
             classes.vote_again(file, code, step.id)
-            st.rerun(scope="fragment")
+            rerun_fragment()
     show_tally(step, vote, given)
     if vote.round:
         previous = classes.contents(file, lesson_class, step.id, vote.round - 1)

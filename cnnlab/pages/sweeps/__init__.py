@@ -8,6 +8,7 @@ import streamlit as st
 from cnnlab.pages.sweeps.controls import menu_title, new_sweep_form, requested_sweep, sweep_menu
 from cnnlab.pages.sweeps.progress import progress_area, start_panel
 from cnnlab.pages.sweeps.results import result_area
+from cnnlab.ui import damaged_runs
 from cnnlab.ui.page_address import write_params
 from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS
 
@@ -20,6 +21,7 @@ def page() -> None:
         " strength of a regularizer, or the share of wrong labels. Its runs are shared with everybody."
     )
     write_params({}, [*SELECTION_PARAMS, *EXPERIMENT_PARAMS])
+    damaged_runs.damaged_runs_notice()
     sweep = requested_sweep()
     left, right = st.columns([1, 3.2], gap="large")
     with left:

@@ -48,10 +48,10 @@ def welcome_panel(experiment: Experiment) -> None:
     st.html(STYLE)
     left, right = st.columns(2)
     with left, st.container(border=True, height="stretch"):
-        st.html(samples_html(DATASETS["shapes"], *shape_samples()))
+        st.html(shapes_html())
         quick_training_button()
     with right, st.container(border=True, height="stretch"):
-        st.html(samples_html(DATASETS["cifar10"], *cifar10_samples()))
+        st.html(cifar10_html(data.is_dataset_available("cifar10")))
         best_network_button(best_model())
 
 
@@ -113,18 +113,20 @@ def picture_html(image: PixelArray | None) -> str:
 
 
 @st.cache_data(max_entries=1, show_spinner=False)
-def shape_samples() -> tuple[PixelArray, tuple[str, ...]]:
-    """One generated image of each class of Shapes, uint8 (10, 32, 32, 3), and the names."""
+def shapes_html() -> str:
+    """One generated image of each class of Shapes."""
     images, labels = generate(SAMPLE_COUNT, SAMPLE_SEED)
-    return first_of_each_class(images, labels, DATASETS["shapes"].classes)
+    return samples_html(DATASETS["shapes"], *first_of_each_class(images, labels, DATASETS["shapes"].classes))
 
 
-def cifar10_samples() -> tuple[PixelArray, tuple[str, ...]]:
-    """One test image of each class of CIFAR-10; without the data set, of those among the shipped images."""
-    if data.is_dataset_available("cifar10"):
+@st.cache_data(max_entries=2, show_spinner=False)
+def cifar10_html(is_available: bool) -> str:
+    """One test image of each class of CIFAR-10; where it is not available, of those among the shipped images."""
+    images, labels = samples.sample_images()
+    if is_available:
         dataset = cache.dataset("cifar10")
-        return first_of_each_class(dataset.x_test[:200], dataset.y_test[:200], DATASETS["cifar10"].classes)
-    return first_of_each_class(*samples.sample_images(), DATASETS["cifar10"].classes)
+        images, labels = dataset.x_test[:200], dataset.y_test[:200]
+    return samples_html(DATASETS["cifar10"], *first_of_each_class(images, labels, DATASETS["cifar10"].classes))
 
 
 def first_of_each_class(

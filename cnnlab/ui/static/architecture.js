@@ -137,7 +137,7 @@ function line(text, name = "") {
   return element;
 }
 
-export default function ({ parentElement, data, setTriggerValue }) {
+export default function ({ parentElement, data: [data], setTriggerValue }) {
   const root = parentElement.querySelector(".architecture");
   let picture = pictures.get(root);
   if (!picture) pictures.set(root, (picture = new Picture(root)));

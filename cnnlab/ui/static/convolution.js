@@ -238,7 +238,7 @@ class Animation {
   }
 }
 
-export default function ({ parentElement, data, setTriggerValue }) {
+export default function ({ parentElement, data: [data], setTriggerValue }) {
   const root = parentElement.querySelector(".convolution");
   let animation = animations.get(root);
   if (!animation) animations.set(root, (animation = new Animation(root)));

@@ -1,0 +1,75 @@
+"""Parts of Lesson and Admin that run by themselves: what cannot be read is a sentence, whatever a click comes with."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cnnlab.jobs.queue import Queue
+from cnnlab.jobs.queue_schema import QueueError
+from cnnlab.lessons import classes
+from cnnlab.lessons.lesson_schema import LessonError
+from cnnlab.rendering.markdown import escape_markdown
+from cnnlab.storage.runs import DamagedRun
+from cnnlab.ui import app_shell, lesson_panel, lesson_store
+from cnnlab.ui.app_shell import SESSION_TEACHER_KEY
+
+KEY = "the key of the test"
+
+
+@pytest.fixture(autouse=True)
+def teacher(monkeypatch):
+    monkeypatch.setenv("CNNLAB_TEACHER_KEY", KEY)
+
+
+@pytest.fixture
+def lesson_class():
+    sheet = next(found.sheet for found in lesson_store.list_sheets() if found.sheet)
+    return classes.start_class(lesson_store.lesson_file(), sheet)
+
+
+def board(code):
+    app = AppTest.from_string("from cnnlab.pages import lesson_board; lesson_board.page()", default_timeout=30)
+    app.session_state[SESSION_TEACHER_KEY] = KEY
+    app.query_params["board"] = code
+    return app.run()
+
+
+def test_reveal_that_comes_with_a_run_of_the_whole_page_reveals(lesson_class):
+    app = board(lesson_class.code)
+    app.button(key="lesson_board_next").click().run()
+    app.button(key="lesson_board_reveal").click().run()
+    assert not app.exception
+    file, step = lesson_store.lesson_file(), classes.find_class(lesson_store.lesson_file(), lesson_class.code).step
+    assert classes.vote_of(file, lesson_class.code, step).revealed
+
+
+@pytest.mark.parametrize("part", ["vote.live_vote('ABCDE', None)", "members.members_table('ABCDE', None, False)"])
+def test_a_part_of_the_board_whose_answers_cannot_be_read_says_so(part, lesson_class, monkeypatch):
+    def fail(*arguments):
+        raise LessonError("Unreadable: ![x](y)")
+
+    monkeypatch.setattr(classes, "find_class", fail)
+    app = AppTest.from_string(f"from cnnlab.pages.lesson_board import members, vote; {part}", default_timeout=60).run()
+    assert not app.exception and [error.value for error in app.error] == [escape_markdown("Unreadable: ![x](y)")]
+
+
+def test_the_panel_of_a_lesson_about_a_run_that_is_damaged_says_so(lesson_class, monkeypatch):
+    def fail(lesson):
+        raise DamagedRun("The run 2-conv is damaged: history.csv is empty.")
+
+    monkeypatch.setattr(lesson_panel, "open_panel", fail)
+    monkeypatch.setattr(lesson_panel, "covered_here", lambda lesson: None)  # what the page's frame remembers
+    sheet = lesson_store.find_sheet(lesson_class.sheet)
+    monkeypatch.setattr(app_shell, "current_person", lambda: "somebody")
+    lesson_store.begin(sheet, None)
+    app = AppTest.from_string("from cnnlab.ui import lesson_panel; lesson_panel.draw_panel()", default_timeout=60).run()
+    assert not app.exception and "history.csv is empty" in app.error[0].value
+
+
+@pytest.mark.parametrize("part", ["machine.machine_metrics", "trainings.active_trainings"])
+def test_a_part_of_the_admin_page_whose_queue_fails_says_so(part, monkeypatch):
+    def fail(queue):
+        raise QueueError("The queue cannot be read.")
+
+    monkeypatch.setattr(Queue, "running", fail)
+    app = AppTest.from_string(f"from cnnlab.pages.admin import machine, trainings; {part}()", default_timeout=60).run()
+    assert not app.exception and [error.value for error in app.error] == ["The queue cannot be read."]
