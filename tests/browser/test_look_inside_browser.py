@@ -205,7 +205,7 @@ def show_view(tab, name: str) -> None:
 
 def changed_prediction(tab) -> str:
     """What the view says of the prediction for the changed image, with its figures."""
-    return tab.get_by_text(re.compile("^Notice:")).first.inner_text()
+    return tab.get_by_text("Notice:", exact=True).locator("xpath=..").inner_text()
 
 
 def test_a_click_on_a_pixel_shows_the_sum_that_made_it(app, tab, made):
