@@ -158,6 +158,14 @@ def test_axe_finds_nothing_serious_or_moderate(app, tab, name):
     assert skipped_levels(tab) == []
 
 
+def test_axe_finds_nothing_on_the_page_lesson_and_its_panel(app, tab):
+    tab.goto(app.at("lesson"))
+    settled(tab)
+    tab.locator(".st-key-lesson_open_taster button").filter(visible=True).first.click()
+    tab.locator(".st-key-lesson_panel svg.marks").wait_for()
+    assert violations(tab) == []
+
+
 def test_axe_finds_nothing_on_the_page_admin_as_a_teacher_sees_it(app, tab):
     opened_as_teacher(tab, app)
     assert violations(tab) == []
