@@ -822,10 +822,10 @@ def test_ones_own_run_joins_the_chart_and_the_address():
     write_report(settings.PRETRAINED)
     write(settings.runs_dir() / SMALL.key, SMALL, LEARNED)
     app = at("compare")
-    app.multiselect(key="overlay runs").set_value(["3conv-none", SMALL.key]).run()
+    app.multiselect(key="overlay runs cifar10").set_value(["3conv-none", SMALL.key]).run()
     assert app.query_params["add"] == f"3conv-none,{SMALL.key}"
     again = at("compare", add=f"3conv-none,{SMALL.key},gone")
-    assert again.multiselect(key="overlay runs").value == ["3conv-none", SMALL.key]
+    assert again.multiselect(key="overlay runs cifar10").value == ["3conv-none", SMALL.key]
     assert [warning.value for warning in again.warning] == ["There is no run called 'gone' here; the others are shown."]
 
 
@@ -848,6 +848,19 @@ def test_a_class_that_trains_seeds_on_shapes_sees_its_interval_on_compare():
     assert "data" not in app.query_params and "Table 1" in text(app)
 
 
+@pytest.mark.slow
+def test_the_overlay_begins_with_networks_of_the_data_set_that_is_compared():
+    write_report(settings.PRETRAINED)
+    shapes_runs = [models_on("shapes")[name].experiment for name in ("3conv-none", "3conv-dropout")]
+    for one in shapes_runs:
+        write(settings.runs_dir() / one.key, one, history([0.1, *[0.9] * 30], [0.1, *[0.7] * 30]))
+    app = at("compare", data="shapes")
+    assert app.multiselect(key="overlay runs shapes").value == [one.key for one in shapes_runs]
+    assert "add" not in app.query_params
+    app.button_group(key="url.data").set_value("cifar10").run()
+    assert app.multiselect(key="overlay runs cifar10").value == ["3conv-none", "3conv-dropout"]
+
+
 def test_compare_draws_itself_again_when_a_training_of_its_networks_ends(monkeypatch):
     plain = models_on("shapes")["2conv-none"].experiment
     series, reruns = {series_experiment(plain).key}, []
@@ -866,7 +879,7 @@ def test_compare_draws_itself_again_when_a_training_of_its_networks_ends(monkeyp
 def test_the_overlay_offers_shipped_seeds_too():
     shipped_results(SMALL, LEARNED)
     app = at("compare", add=SMALL.key)
-    assert app.multiselect(key="overlay runs").value == [SMALL.key] and not app.exception
+    assert app.multiselect(key="overlay runs cifar10").value == [SMALL.key] and not app.exception
     assert any('class="runs"' in one.proto.body and SMALL.title in one.proto.body for one in app.get("html"))
 
 

@@ -70,9 +70,9 @@ async def comparer(browser: Browser, chance: random.Random) -> None:
             drawn = options(browser, "url.measure")
             await browser.choose("url.measure", chance.choice(drawn), "what is drawn")
         else:
-            known = options(browser, "overlay runs")
+            known = options(browser, "overlay runs cifar10")
             some = chance.sample(known, chance.randint(1, min(4, len(known))))
-            await browser.choose("overlay runs", some, "networks in one chart")
+            await browser.choose("overlay runs cifar10", some, "networks in one chart")
 
 
 async def looker(browser: Browser, chance: random.Random) -> None:

@@ -44,5 +44,5 @@ def page() -> None:
         control_locks.test_results_notice()
     else:
         predictions(table)
-    overlay()
+    overlay(dataset)
     report_tables([row for row in shown if row.model.is_in_report])

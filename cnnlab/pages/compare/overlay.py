@@ -8,6 +8,7 @@ import streamlit as st
 from cnnlab.explanations import curves
 from cnnlab.rendering import palette
 from cnnlab.rendering.compare_charts import overlay_chart
+from cnnlab.report_models import models_on
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, control_locks, query_state, selected_network
 from cnnlab.ui.chart_download import chart_with_download
@@ -24,8 +25,11 @@ LEGEND_STYLE = """<style>.runs div { display: flex; align-items: center; gap: 0.
 .runs i { flex: 0 0 42px; height: 3px; }</style>"""
 
 
-def overlay() -> None:
-    """The choice of runs and of what is drawn, the chart, and its legend at the side."""
+def overlay(dataset: str) -> None:
+    """The choice of runs and of what is drawn, the chart, and its legend at the side.
+
+    At first two networks on this data set are drawn.
+    """
     st.header("Put any networks into one chart", anchor=False)
     covered = ("test",) if control_locks.covers_test_results() else ()
     known = {run.name: run for run in cache.list_runs() if len(cache.history(run)["epoch"])}
@@ -34,7 +38,7 @@ def overlay() -> None:
     if not known:
         st.write("Nothing is trained yet.")
         return
-    chosen = choose_runs(known)
+    chosen = choose_runs(known, dataset)
     if not chosen:
         return
     what = query_state.segmented_param(SHOW_PARAM, "Show", OVERLAY_MEASURES)
@@ -90,12 +94,12 @@ def overlay_measure(chosen: Sequence[Run], what: str) -> str:
     return f"{splits} {what}".capitalize()
 
 
-def choose_runs(known: dict[str, Run]) -> list[Run]:
+def choose_runs(known: dict[str, Run], dataset: str) -> list[Run]:
     """The runs to draw, kept in the address; a name that is no run any more is left out, and said."""
     named = [name for name in st.query_params.get(OVERLAY_PARAM, "").split(",") if name]
     if gone := [name for name in named if name not in known]:
         show_problems([f"There is no run called {', '.join(map(quoted, gone[:3]))} here; the others are shown."])
-    default = default_overlay(known)
+    default = default_overlay(known, dataset)
     first = [name for name in named if name in known][:MAX_OVERLAY_RUNS] or default
     picked = st.multiselect(
         "Networks",
@@ -103,23 +107,24 @@ def choose_runs(known: dict[str, Run]) -> list[Run]:
         default=first,
         format_func=lambda name: known[name].title,
         max_selections=MAX_OVERLAY_RUNS,
-        key="overlay runs",
+        key=f"overlay runs {dataset}",  # one choice for each data set, whose defaults differ
     )
-    is_default = not picked or picked == available_default_overlay(
-        known
-    )  # else another session, with another network, draws others
+    usual = available_default_overlay(known, dataset)
+    is_default = not picked or picked == usual  # else another session, with another network, draws others
     write_params({} if is_default else {OVERLAY_PARAM: ",".join(picked)}, [OVERLAY_PARAM])
     return [known[name] for name in picked]
 
 
-def default_overlay(known: dict[str, Run]) -> list[str]:
+def default_overlay(known: dict[str, Run], dataset: str) -> list[str]:
     """The default ones; where another network is selected, that one too."""
-    names = available_default_overlay(known)
+    names = available_default_overlay(known, dataset)
     experiment = selected_network.selected_experiment()
     run = cache.find_run(experiment) if experiment else None
     return names if run is None or run.name not in known or run.name in names else [*names, run.name]
 
 
-def available_default_overlay(known: dict[str, Run]) -> list[str]:
-    """The plain network and the one with dropout."""
-    return [name for name in DEFAULT_OVERLAY if name in known] or list(known)[:2]
+def available_default_overlay(known: dict[str, Run], dataset: str) -> list[str]:
+    """The plain network and the one with dropout, on this data set."""
+    names = {run.experiment: name for name, run in reversed(known.items())}  # of two runs of one the first counts
+    wanted = [models_on(dataset)[name].experiment for name in DEFAULT_OVERLAY]
+    return [names[one] for one in wanted if one in names] or list(known)[:2]
