@@ -92,6 +92,18 @@ def test_eight_networks_in_one_chart_leave_room_for_their_curves(app, new_tab):
         assert plot.bounding_box()["height"] >= 240
 
 
+def test_no_table_of_compare_is_wider_than_a_wide_page(app, tab):
+    opened(tab, app, "compare")
+    tab.get_by_role("heading", name="Table 2").wait_for()
+    for head in ("closest comparison", "adjusted p"):  # the second is in an expander inside the first one's
+        tab.evaluate("() => document.querySelectorAll('details:not([open]) > summary').forEach(one => one.click())")
+        tab.get_by_role("columnheader", name=head).last.wait_for()
+    tables = tab.locator("[class*=st-key-table]")
+    wait_until(lambda: tables.count() == 2 * 4 + 3, "four conclusions, temperatures, both tables")
+    sizes = tables.evaluate_all("found => found.map(one => [one.clientWidth, one.scrollWidth])")
+    assert all(inside > 400 and whole <= inside for inside, whole in sizes), sizes
+
+
 def test_on_a_phone_the_pages_are_in_a_row_that_covers_nothing(app, new_tab):
     tab = new_tab(NARROW)
     opened(tab, app, "compare")

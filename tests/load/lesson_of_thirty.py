@@ -113,12 +113,17 @@ class Lesson:
             await self.click("lesson_board_next", "next step")
 
     async def click(self, name: str, what: str) -> None:
-        """Press a button of the board; where nothing comes of it, once more, as a person does."""
-        try:
-            await self.board.press(name, what)
-        except NotAnswered as error:
-            self.trouble.append(f"board: {error}")
-            await self.board.press(name, what)
+        """Press a button of the board once it is there; where nothing comes of it, once more, as a person does."""
+        for _ in range(2):
+            for _ in range(40):
+                if self.board.find(name):
+                    break
+                await asyncio.sleep(0.5)
+            try:
+                await self.board.press(name, what)
+                return
+            except (NotAnswered, LookupError) as error:
+                self.trouble.append(f"board: {error}")
 
     async def kill(self) -> None:
         """End the web server with SIGKILL, start it again, and connect the board again."""
@@ -159,8 +164,9 @@ def describe(held: Lesson, training: bool) -> int:
     found.tell("confirmed answers lost", f"{len(lost)} of {confirmed}", "none", not lost)
     found.tell("answers sent twice, the first not confirmed", sum(student.again for student in students))
     found.tell("answers missing at the end", held.unanswered(), "none", held.unanswered() == 0)
-    late = sum(student.too_late for student in students)
-    found.tell("answers sent while the teacher went on to the next step, not confirmed", late)
+    late = [(student, sent) for student in students for sent in student.late]
+    kept = sum(sent in student.stored(held.file) for student, sent in late)
+    found.tell("answers sent while the teacher went on to the next step", f"{len(late)}, of them stored {kept}")
     queue = held.lab.queue
     asked = [queue.jobs_for(student.person) for student in students if student.has_asked]
     gone = sum(not jobs for jobs in asked)

@@ -45,7 +45,7 @@ class Student:
         self.confirmed: dict[tuple[str, int], Any] = {}  # content by step and round
         self.wants_training, self.has_asked = number < RUNNERS, False
         self.sent: set[tuple[str, int]] = set()
-        self.too_late = 0  # answers after which the page showed another step
+        self.late: dict[tuple[str, int], Any] = {}  # content of answers after which the page showed another step
         self.again = 0  # how often an answer was given twice, because the first was not confirmed
 
     async def attend(self) -> None:
@@ -115,8 +115,8 @@ class Student:
         await self.browser.press(button, f"answer: {step.kind}", **fields)
         self.lesson.trouble += self.browser.texts
         place = f"Step {self.lesson.sheet.index(step_id) + 1} of"
-        if not self.browser.step.startswith(place):  # the class went on in the meantime, so nothing tells whether
-            self.too_late += 1  # the answer was taken
+        if not self.browser.step.startswith(place):  # the class went on in the meantime
+            self.late[sent] = content
         elif not self.browser.texts and (not step.is_prediction or self.button(key) is None):
             self.confirmed[sent] = content
 
@@ -133,11 +133,15 @@ class Student:
         """The name of this browser in the queue and in the lesson."""
         return person_name(token_subject(self.browser.token) or "")
 
-    def lost(self, file: LessonFile) -> list[tuple[str, int]]:
-        """The confirmed answers that the file does not hold."""
+    def stored(self, file: LessonFile) -> dict[tuple[str, int], Any]:
+        """What the file holds of this student: content by step and round."""
         learner = learners.find_learner(file, self.person)
         kept = answers.answers_of(file, learner, self.lesson.sheet.name) if learner else {}
-        stored = {(one.step, one.round): one.content for given in kept.values() for one in given}
+        return {(one.step, one.round): one.content for given in kept.values() for one in given}
+
+    def lost(self, file: LessonFile) -> list[tuple[str, int]]:
+        """The confirmed answers that the file does not hold."""
+        stored = self.stored(file)
         lost = [sent for sent, content in self.confirmed.items() if not same(stored.get(sent), content)]
         self.lesson.trouble += [f"{one}: {self.confirmed[one]} was sent, {stored.get(one)} is stored" for one in lost]
         return lost
