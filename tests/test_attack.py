@@ -73,3 +73,10 @@ def test_the_command_prints_its_table_and_its_progress():
     command = [sys.executable, "-m", "tests.load.attack", "uploads", "--steps", "2", "--quick"]
     done = subprocess.run(command, cwd=settings.REPOSITORY, capture_output=True, text=True, check=True)
     assert "| uploads | 2 |" in done.stdout and "table 1 of 1: uploads" in done.stderr
+
+
+@pytest.mark.slow
+def test_an_address_of_a_page_is_tried():
+    command = [sys.executable, "-m", "tests.load.attack", "addresses", "--steps", "2"]
+    done = subprocess.run(command, cwd=settings.REPOSITORY, capture_output=True, text=True, check=True)
+    assert "| addresses | 2 |" in done.stdout

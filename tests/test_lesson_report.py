@@ -18,7 +18,7 @@ import pytest
 from cnnlab import report
 from cnnlab.experiment import Experiment
 from cnnlab.lab_report.archive import dataset_npz, report_zip
-from cnnlab.lab_report.content import make_report
+from cnnlab.lab_report.content import experiment_of, make_report
 from cnnlab.lab_report.html_page import markdown_html
 from cnnlab.lab_report.keras_script import keras_script
 from cnnlab.lab_report.pinned_figures import pinned_figures
@@ -171,6 +171,13 @@ GONE = [
 @pytest.mark.parametrize(("page", "params"), GONE)
 def test_a_pin_of_what_is_gone_brings_no_figure_and_no_error(page, params):
     assert pinned_figures({"page": page, "params": params}, []) == []
+
+
+def test_a_pinned_page_names_its_experiment_with_every_field():
+    asked = Experiment(
+        dataset="shapes", depth=3, regularizer="l2", strength=0.001, label_noise=0.2, augment="flip_shift"
+    )
+    assert experiment_of({name: str(value) for name, value in asked.to_dict().items()} | {"view": "maps"}) == asked
 
 
 def test_markdown_of_a_sheet_cannot_bring_html():

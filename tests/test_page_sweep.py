@@ -105,9 +105,14 @@ PAGES = {
 FOR_TEACHERS = ("admin", "lesson", "lesson_board")  # parts of them, at least
 
 
+def teacher_session(page: str) -> dict[str, str]:
+    """The session of a teacher, where parts of the page are for teachers."""
+    return {SESSION_TEACHER_KEY: TEACHER_KEY} if page in FOR_TEACHERS else {}
+
+
 def beginning(page: str) -> tuple[dict[str, str], dict[str, str]]:
     """The address and the session in which a page is swept; for the board of a class, which it starts."""
-    session = {SESSION_TEACHER_KEY: TEACHER_KEY} if page in FOR_TEACHERS else {}
+    session = teacher_session(page)
     if page != "lesson_board":
         return {}, session
     sheet = next(found.sheet for found in lesson_store.list_sheets() if found.sheet)

@@ -14,7 +14,7 @@ from cnnlab.jobs import dispatcher_process
 from cnnlab.jobs.queue import Queue
 from cnnlab.rendering import palette
 from cnnlab.storage import files, runs
-from cnnlab.ui import app_shell, image_source, training_corner
+from cnnlab.ui import app_shell, training_corner
 from cnnlab.ui.image_source import load_image_set
 
 pytestmark = pytest.mark.slow
@@ -269,4 +269,4 @@ def test_the_camera_is_offered_where_a_browser_can_allow_it(url, allowed, monkey
 def test_every_class_of_the_samples_that_has_pictures_is_offered():
     pictures = load_image_set("cifar10")
     counts = [len(pictures.indices(label)) for label in range(10)]
-    assert [image_source.CLASSES["cifar10"][label] for label in range(10) if not counts[label]] == ["bird", "deer"]
+    assert [pictures.classes[label] for label in range(10) if not counts[label]] == ["bird", "deer"]

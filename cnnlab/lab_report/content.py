@@ -2,12 +2,12 @@
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from cnnlab.experiment import Experiment, ExperimentError
+from cnnlab.experiment import NUMERIC_FIELDS, Experiment, ExperimentError
 from cnnlab.explanations.lesson_evidence import evidence
 from cnnlab.formatting import format_date
 from cnnlab.lab_report.figures import Figure, run_figure, sketch_figure
@@ -118,20 +118,16 @@ def named_run(content: Mapping[str, Any]) -> Run | None:
         if reference:
             return runs.open_run(str(reference))
         return runs.find_run(experiment_of(params)) if content.get("page") == "train" else None
-    except (UnknownRun, ExperimentError, ValueError):
+    except (UnknownRun, ExperimentError, ValueError, OverflowError):
         return None
 
 
 def experiment_of(params: Mapping[str, str]) -> Experiment:
     """The experiment that the parameters of the page Train describe. Raises ExperimentError, ValueError."""
-    fields = Experiment().to_dict()
-    numbers = {"strength", "learning_rate"}
-    texts = {name for name, value in fields.items() if isinstance(value, str)}
     values: dict[str, Any] = {}
-    for name in fields:
-        if name in params:
-            word = params[name]
-            values[name] = word if name in texts else float(word) if name in numbers else int(float(word))
+    for name in {field.name for field in fields(Experiment)} & params.keys():
+        number = NUMERIC_FIELDS.get(name)
+        values[name] = number(float(params[name])) if number else params[name]
     return Experiment(**values)
 
 

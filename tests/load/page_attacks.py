@@ -1,6 +1,7 @@
 """Attacks on pages that Streamlit's tester draws in this process: damaged files, hostile addresses, every option."""
 
 import contextlib
+import importlib
 import shutil
 import sys
 import tempfile
@@ -59,17 +60,24 @@ def address_table(steps: int) -> list[Tally]:
     """Pages at addresses of random parameters with hostile words, and with words of other parameters."""
     tally, random = Tally("addresses"), Random(SEED)
     scripts = {"look_inside": pages.inside, **pages.PAGES}
-    with tempfile.TemporaryDirectory() as folder, pages.home_of_runs(Path(folder), WALK_NETWORKS) as runs:
+    for page in scripts:  # which declare the words of their addresses
+        importlib.import_module(f"cnnlab.pages.{page}")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        pytest.MonkeyPatch.context() as patch,
+        pages.home_of_runs(Path(folder), WALK_NETWORKS) as runs,
+    ):
+        patch.setenv("CNNLAB_TEACHER_KEY", pages.TEACHER_KEY)
         names = sorted(state.url_params_of("cnnlab"))
         known = [run.name for run in runs.values()] + list(look_inside.VIEWS)
         report = Report(watch=tally.add)
         for _ in range(steps):
-            page = random.choices(list(scripts), [4, 2, 2, 2, 1])[0]
+            page = random.choices(list(scripts), [4 if page == "look_inside" else 2 for page in scripts])[0]
             chosen = random.sample(names, random.randint(1, 5))
             address = {name: random.choice([*HOSTILE_WORDS, *known]) for name in chosen}
             if random.random() < 0.5:
                 address["run"] = random.choice(known)
-            Visitor(scripts[page], address, report)
+            Visitor(scripts[page], address, report, pages.teacher_session(page))
     return [tally]
 
 

@@ -47,16 +47,18 @@ def own_pictures_popover() -> None:
 
 
 def import_form(number: int) -> None:
-    """File and name; below the button the progress, or a problem in one sentence."""
+    """File and name; above the button, where a phone shows it too, the progress or a problem in one sentence."""
     with st.form(FORM, border=False):
         # Of any type: Streamlit answers a wrong one with an exception, the reader with a sentence.
         given = st.file_uploader("ZIP file", key=f"{FILE}{number}", max_upload_size=MAX_ARCHIVE_BYTES // 10**6)
         name = st.text_input("Name", key=f"{NAME}{number}", max_chars=24, placeholder="leaves")
+        place = st.container()
         asked = st.form_submit_button("Import them", type="primary")
-    if asked and given is None:
-        st.error("Choose a ZIP file first.", icon=":material/block:")
-    elif asked and given is not None:
-        bring_in(given.getvalue(), name.strip())
+    with place:
+        if asked and given is None:
+            st.error("Choose a ZIP file first.", icon=":material/block:")
+        elif asked and given is not None:
+            bring_in(given.getvalue(), name.strip())
 
 
 def bring_in(content: bytes, name: str) -> None:
