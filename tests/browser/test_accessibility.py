@@ -24,6 +24,7 @@ RUN = "run=3conv-batchnorm"
 ADDRESSES = {
     "train": "?regularizer=l2&depth=2",
     "compare": "compare",
+    "sweeps": "sweeps?sweep=shapes-label-noise",
     "mistakes": f"mistakes?{RUN}",
     "two networks": f"mistakes?{RUN}&versus=3conv-none",
     "admin": "admin",
