@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from cnnlab import settings
@@ -50,6 +51,12 @@ def opened(page, **address):
 
 def words(test):
     return " ".join(one.value for kind in ("markdown", "caption", "info", "header", "error") for one in test.get(kind))
+
+
+def test_the_form_offers_no_file_larger_than_the_server_takes():
+    uploaders = opened("look_inside").get("file_uploader")
+    sizes = [one.proto.max_upload_size_mb for one in uploaders if one.proto.label == "Keras file"]
+    assert len(sizes) == 1 and 0 < sizes[0] <= st.get_option("server.maxUploadSize")
 
 
 def test_views_of_look_inside_show_it_and_those_that_need_a_training_are_not_offered(shapes_file):

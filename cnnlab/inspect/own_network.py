@@ -33,7 +33,8 @@ REMOVE = session_key("inspect.own_network.remove")
 PIXEL_TITLES = {"0-1": "0 to 1 (divided by 255)", "0-255": "0 to 255", "-1-1": "-1 to 1"}
 EXPLANATION = (
     "A `.keras` file of Keras 3 for images of 32x32 pixels: convolutions with ReLU, max-pooling, batch normalization, "
-    "dropout and dense layers, one behind the other. Nothing in the file is run."
+    "dropout and dense layers, one behind the other. Nothing in the file is run. A larger file: "
+    "`cnnlab networks import`."
 )
 
 
@@ -61,7 +62,7 @@ def own_network_popover() -> None:
 def import_form(place: DeltaGenerator, number: int) -> None:
     """File, title, classes and range of the pixels; a file that can be read is shown at once, a problem in `place`."""
     with st.form(FORM, border=False):
-        most = MAX_FILE_BYTES // 10**6
+        most = min(MAX_FILE_BYTES // 10**6, st.get_option("server.maxUploadSize"))  # a larger one is refused on its way
         # Of any type: Streamlit answers a wrong one with an exception, the reader with a sentence.
         given = st.file_uploader("Keras file", key=f"{FILE}{number}", max_upload_size=most)
         title = st.text_input("Title", key=f"{TITLE}{number}", max_chars=MAX_TITLE, placeholder="that of the file")

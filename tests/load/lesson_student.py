@@ -113,6 +113,10 @@ class Student:
         self.again += sent in self.sent
         self.sent.add(sent)
         await self.browser.press(button, f"answer: {step.kind}", **fields)
+        for _ in range(30):  # the panel is drawn once more after an answer
+            if not step.is_prediction or self.button(key) is None:
+                break
+            await asyncio.sleep(0.1)
         self.lesson.trouble += self.browser.texts
         place = f"Step {self.lesson.sheet.index(step_id) + 1} of"
         if not self.browser.step.startswith(place):  # the class went on in the meantime
