@@ -30,6 +30,10 @@ def opened(app: App, tab) -> None:
     tab.goto(app.at("admin"))
     tab.get_by_label("Or type the teacher's key").fill(KEY)
     tab.get_by_role("button", name="Open").click()
+    drawn(tab)
+
+
+def drawn(tab) -> None:
     tab.get_by_text("Accept new trainings").wait_for()
     settled(tab)
 
@@ -50,8 +54,10 @@ def test_a_closed_queue_is_felt_by_a_student_and_opened_by_the_same_switch(app: 
 
 def test_one_click_in_the_table_pins_a_run_and_another_lets_it_go(app: App, tab) -> None:
     pinned = app.home / "marks" / f"{RUN.key}.pinned"
+    opened(app, tab)
     for expected in (True, False):
-        opened(app, tab)
+        tab.reload()  # which asks for no key again
+        drawn(tab)
         grid = tab.get_by_test_id("stDataFrame").locator("canvas").first
         grid.click(position={"x": 47, "y": 52}, force=True)  # the table draws itself: there is no box to find
         wait_until(lambda wanted=expected: pinned.exists() == wanted, f"pinned: {expected}")
