@@ -61,12 +61,14 @@ def test_a_page_that_is_clicked_quickly_over_a_slow_network_lives_only_with_our_
         settled(tab)
         tab.get_by_text("this is a").wait_for()
         tab.wait_for_timeout(1500)  # the end of the run arrives
-        tab.evaluate(QUICK_CLICKS)
-        if dies:
-            tab.get_by_text(MISS).first.wait_for()
-        else:
+        missed = tab.get_by_text(MISS)
+        for _ in range(10 if dies else 1):  # on a busy machine the clicks are not always quick enough
+            tab.evaluate(QUICK_CLICKS)
             tab.wait_for_timeout(4000)
-            assert tab.get_by_text(MISS).count() == 0
+            if missed.count():
+                break
+        assert (missed.count() > 0) == dies
+        if not dies:
             tab.get_by_text("this is a").wait_for()
     finally:
         context.close()
