@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import streamlit as st
+from app_pages import opened, words
 from streamlit.testing.v1 import AppTest
 
 from cnnlab import settings
@@ -30,27 +31,6 @@ def shapes_file(tmp_path_factory):
 def bring_in(content, owner="", classes=shapes.CLASSES, dataset="shapes", title="my net"):
     description = NetworkDescription(title=title, owner=owner, classes=classes, dataset=dataset, pixels="0-255")
     return import_network(content, description)
-
-
-def opened(page, **address):
-    def script():
-        import importlib
-
-        import streamlit as st
-
-        importlib.import_module(f"cnnlab.pages.{st.session_state['page']}").page()
-
-    test = AppTest.from_function(script, default_timeout=90)
-    test.session_state["page"] = page
-    for name, value in address.items():
-        test.query_params[name] = str(value)
-    test.run()
-    assert not test.exception, test.exception[0].message
-    return test
-
-
-def words(test):
-    return " ".join(one.value for kind in ("markdown", "caption", "info", "header", "error") for one in test.get(kind))
 
 
 def test_the_form_offers_no_file_larger_than_the_server_takes():

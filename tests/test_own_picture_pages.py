@@ -4,7 +4,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
+from app_pages import opened, words
 from test_own_pictures import CLASSES, write_pictures, zipped
 
 from cnnlab.data import dataset_fields, load_dataset, own_pictures
@@ -43,28 +43,6 @@ def without_pictures(trained):
     yield
     aside.rename(folder)
     cache.st.cache_resource.clear()
-
-
-def opened(page, **address):
-    def script():
-        import importlib
-
-        import streamlit as st
-
-        importlib.import_module(f"cnnlab.pages.{st.session_state['page']}").page()
-
-    test = AppTest.from_function(script, default_timeout=90)
-    test.session_state["page"] = page
-    for name, value in address.items():
-        test.query_params[name] = str(value)
-    test.run()
-    assert not test.exception, test.exception[0].message
-    return test
-
-
-def words(test):
-    kinds = ("markdown", "caption", "info", "header", "error", "warning")
-    return " ".join(one.value for kind in kinds for one in test.get(kind))
 
 
 def test_the_worker_trains_a_network_with_as_many_outputs_as_classes(trained):
