@@ -84,6 +84,24 @@ def in_thread(function, *arguments):
         return pool.submit(function, *arguments).result(), pool.submit(get_script_run_ctx, True).result()
 
 
+def test_a_module_that_met_a_half_imported_pandas_is_imported_once_it_is_whole(monkeypatch, tmp_path):
+    (tmp_path / "pandas.py").write_text("import time\ntime.sleep(1)\nclass Timestamp: pass\n")
+    (tmp_path / "reads_modules.py").write_text("import sys\nsys.modules['pandas'].Timestamp\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pandas"]:
+        monkeypatch.delitem(sys.modules, name)
+    other = threading.Thread(target=__import__, args=("pandas",))
+    other.start()
+    while "pandas" not in sys.modules:
+        pass
+    with pytest.raises(AttributeError):
+        __import__("reads_modules")
+    warm_up._import("reads_modules")
+    assert hasattr(sys.modules["pandas"], "Timestamp")
+    other.join()
+    del sys.modules["pandas"], sys.modules["reads_modules"]
+
+
 def test_a_page_without_a_browser_has_a_session_and_leaves_only_the_caches():
     seen = []
 

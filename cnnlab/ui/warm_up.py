@@ -34,9 +34,20 @@ def import_pages() -> None:
         for module in pkgutil.walk_packages(folders, f"{package}."):
             if module.name != "cnnlab.pages.entrypoint":
                 try:
-                    importlib.import_module(module.name)
+                    _import(module.name)
                 except Exception as error:  # the page that needs it says so
                     logger.warning("%s cannot be imported: %r", module.name, error)
+
+
+def _import(name: str) -> None:
+    """Import a module; once more where pandas, which Altair uses, was only half imported by another thread then."""
+    try:
+        importlib.import_module(name)
+    except AttributeError:
+        if "pandas" not in sys.modules:
+            raise
+        importlib.import_module("pandas")  # waits until it is whole
+        importlib.import_module(name)
 
 
 def fill_caches() -> None:
