@@ -46,7 +46,7 @@ class DatasetInfo:
         is_final = split == "test" and self.trains_on_validation
         return self.train_images + (self.validation_images if is_final else 0)
 
-    def usual_train_images(self, split: str) -> int:
+    def train_images_by_default(self, split: str) -> int:
         """The number of training images with this split where none is named."""
         return self.default_train_images or self.max_train_images(split)
 

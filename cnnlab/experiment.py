@@ -115,7 +115,7 @@ class Experiment:
         self._set_normalized("strength", check_float("strength", strength, low_strength, high_strength))
         self._set_normalized("label_noise", check_float("label_noise", self.label_noise, *LABEL_NOISE_RANGE))
         info = self.dataset_info
-        images = info.usual_train_images(self.split) if self.train_images is None else self.train_images
+        images = info.train_images_by_default(self.split) if self.train_images is None else self.train_images
         most = info.max_train_images(self.split)
         self._set_normalized("train_images", check_integer("train_images", images, 1, most))
 

@@ -109,8 +109,8 @@ def choose_runs(known: dict[str, Run], dataset: str) -> list[Run]:
         max_selections=MAX_OVERLAY_RUNS,
         key=f"overlay runs {dataset}",  # one choice for each data set, whose defaults differ
     )
-    usual = available_default_overlay(known, dataset)
-    is_default = not picked or picked == usual  # else another session, with another network, draws others
+    defaults = available_default_overlay(known, dataset)
+    is_default = not picked or picked == defaults  # else another session, with another network, draws others
     write_params({} if is_default else {OVERLAY_PARAM: ",".join(picked)}, [OVERLAY_PARAM])
     return [known[name] for name in picked]
 

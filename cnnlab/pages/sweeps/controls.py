@@ -122,7 +122,7 @@ def form_fields(kind: str) -> None:
     if kind == "train_images":
         st.checkbox("with and without augmentation (flip and shift)", value=True, key=AUGMENT)
     else:
-        default_images = DATASETS[dataset].usual_train_images("validation")
+        default_images = DATASETS[dataset].train_images_by_default("validation")
         st.number_input("Training images", value=None, key=IMAGES, step=100, placeholder=f"{default_images:,}")
     st.number_input("Epochs", value=Experiment().epochs, key=EPOCHS, step=1)
     st.number_input("Seeds", value=1, key=SEEDS, step=1, help="From 3 on, intervals say what chance of the seed does.")

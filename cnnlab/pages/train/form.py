@@ -183,7 +183,7 @@ def fill_form(experiment: Experiment) -> None:
     shown: dict[str, Any] = experiment.to_dict()
     if REGULARIZERS[experiment.regularizer].strength is None:
         shown["strength"] = None
-    if experiment.train_images == experiment.dataset_info.usual_train_images(experiment.split):
+    if experiment.train_images == experiment.dataset_info.train_images_by_default(experiment.split):
         shown["train_images"] = None
     st.session_state.update({f"f_{name}": value for name, value in shown.items()})
     st.session_state[SESSION_FORM_KEY] = experiment.key
