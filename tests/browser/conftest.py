@@ -59,12 +59,18 @@ def seen(tab) -> str:
 
 
 @pytest.fixture
-def new_tab(chromium, request):
+def console_errors() -> list[str]:
+    """What the tabs of this test wrote to their consoles as errors; a test that provokes one takes it out again."""
+    return []
+
+
+@pytest.fixture
+def new_tab(chromium, request, console_errors):
     """Opens tabs, each the only one of a person of its own; at the end none of them may have an error to show.
 
     They ask for reduced motion: on a busy machine drawing what fades takes a third of the CPU time of a page.
     """
-    contexts, errors = [], []
+    contexts = []
     request.node.contexts = contexts
 
     def open_tab(size: dict[str, int] = WIDE, **how: object):
@@ -72,14 +78,14 @@ def new_tab(chromium, request):
         contexts.append(context)
         tab = context.new_page()
         tab.set_default_timeout(PATIENCE)
-        tab.on("console", lambda message: errors.append(message.text) if is_error(message) else None)
-        tab.on("pageerror", lambda error: errors.append(str(error)))
+        tab.on("console", lambda message: console_errors.append(message.text) if is_error(message) else None)
+        tab.on("pageerror", lambda error: console_errors.append(str(error)))
         return tab
 
     yield open_tab
     for context in contexts:
         context.close()
-    assert errors == []
+    assert console_errors == []
 
 
 @pytest.fixture
