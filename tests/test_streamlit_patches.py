@@ -62,6 +62,10 @@ def as_it_came(monkeypatch):
     requests, runner = script_requests.ScriptRequests, script_runner.ScriptRunner
     monkeypatch.setattr(requests, "_request_rerun_locked", original(requests._request_rerun_locked))
     monkeypatch.setattr(runner, "_run_script", original(runner._run_script))
+    session = app_session.AppSession
+    monkeypatch.setattr(session, "flush_browser_queue", original(session.flush_browser_queue))
+    monkeypatch.setattr(session, "_call_soon_on_event_loop", original(session._call_soon_on_event_loop))
+    monkeypatch.setattr(Runtime, "_enqueued_some_message", original(Runtime._enqueued_some_message))
     patches.apply_patches.cache_clear()
     yield
     patches.apply_patches.cache_clear()

@@ -1,6 +1,6 @@
 """Every patch of Streamlit's code and every undocumented option that the app uses.
 
-Long patches are in `streamlit_memory` and `streamlit_auto_rerun`.
+Long patches are in `streamlit_auto_rerun`, `streamlit_event_loop` and `streamlit_memory`.
 
 `PATCHES` are applied at run time by `apply_patches()`. `OPTIONS` are hidden options, which `streamlit config show` does
 not list; they are set in .streamlit/config.toml, and `apply_patches()` checks that Streamlit knows them and has these
@@ -21,6 +21,7 @@ from typing import Any
 import streamlit as st
 
 from cnnlab.ui.streamlit_auto_rerun import patch_auto_reruns
+from cnnlab.ui.streamlit_event_loop import patch_sending
 from cnnlab.ui.streamlit_internals import UnknownStreamlit, check_version
 from cnnlab.ui.streamlit_memory import patch_add_file, patch_save_session
 
@@ -155,6 +156,15 @@ PATCHES = (
         "rerun changes neither values nor address.",
         "not reported as such; test_streamlit_alone_takes_back_a_click_with_an_automatic_rerun",
         patch_auto_reruns,
+    ),
+    Patch(
+        "AppSession.flush_browser_queue, AppSession._call_soon_on_event_loop and Runtime._enqueued_some_message",
+        "Streamlit's loop sends one message in each of its rounds. With thirty polling browsers a round has thousands "
+        "of pieces of work, most of them one message of a script, so one or two messages a second were sent and 17,000 "
+        "waited: answers took up to two minutes on a processor that was half free. With the patch a session's messages "
+        "are sent together, and the loop is woken once for many.",
+        "not reported as such; test_streamlit_alone_sends_one_message_in_a_round_of_its_loop",
+        patch_sending,
     ),
     Patch(
         "MemoryUploadedFileManager.add_file",

@@ -1,0 +1,113 @@
+"""A patch of how Streamlit's event loop sends what scripts draw; `streamlit_patches` installs it.
+
+Streamlit sends one message in each round of its loop, and each message of a script is a piece of work of its own that
+wakes the loop by a system call. While a class polls, a round has thousands of pieces, so the loop sends one or two
+messages a second and the others wait in the sessions' queues. With the patch a session's messages are sent together,
+and those that a script has drawn in the meantime wake the loop once.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from cnnlab.ui.streamlit_internals import UnknownStreamlit, unwrapped
+
+MAX_AT_ONCE = 200  # messages of one session; the queue of its websocket holds 500
+
+
+def patch_sending() -> None:
+    """Let AppSession and Runtime send a session's messages together and wake the loop once for them."""
+    from streamlit.runtime.app_session import AppSession
+    from streamlit.runtime.runtime import Runtime
+
+    Session: Any = AppSession  # noqa: N806
+    Server: Any = Runtime  # noqa: N806
+    flush = unwrapped(Session.flush_browser_queue)
+    call_soon = unwrapped(Session._call_soon_on_event_loop, "callback")
+    wake = unwrapped(Server._enqueued_some_message)
+    unwrapped(Server._send_message, "session_info", "msg")
+    names = set(Server.__init__.__code__.co_names) | set(Session.__init__.__code__.co_names)
+    if missing := {"_session_mgr", "_async_objs", "_event_loop"} - names:
+        raise UnknownStreamlit(f"the runtime has no {' and no '.join(sorted(missing))}")
+
+    @wraps(flush)
+    def flush_and_send(session: Any) -> Any:
+        return send_together(session, flush(session))
+
+    @wraps(call_soon)
+    def call_together(session: Any, callback: Callable[[], None]) -> None:
+        calls = waiting_calls(session)
+        if calls.add(callback):
+            call_soon(session, calls.pass_on)
+
+    @wraps(wake)
+    def wake_once(runtime: Any) -> None:
+        waiting = runtime._get_async_objs()
+        if is_running(waiting.eventloop):
+            waiting.need_send_data.set()
+        else:
+            wake(runtime)
+
+    Session.flush_browser_queue, Session._call_soon_on_event_loop = flush_and_send, call_together
+    Server._enqueued_some_message = wake_once
+
+
+def send_together(session: Any, messages: list[Any]) -> list[Any]:
+    """Send these messages; what is returned is left to Streamlit's loop, which sends one of them in each round.
+
+    That is what is beyond MAX_AT_ONCE, and where the browser has gone all from the message that could not be sent.
+    """
+    from streamlit.runtime import Runtime, exists
+    from streamlit.runtime.session_manager import SessionClientDisconnectedError
+
+    runtime: Any = Runtime.instance() if messages and exists() else None
+    info = runtime._session_mgr.get_active_session_info(session.id) if runtime else None
+    if info is None or info.session is not session:
+        return messages
+    for index, message in enumerate(messages[:MAX_AT_ONCE]):
+        try:
+            runtime._send_message(info, message)
+        except SessionClientDisconnectedError:
+            return messages[index:]
+    return messages[MAX_AT_ONCE:]
+
+
+def is_running(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether this thread runs this loop."""
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
+
+
+class WaitingCalls:
+    """What the threads of one session's scripts want its loop to do, in order, until the loop comes to it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop, self.lock = loop, threading.Lock()
+        self.callbacks: deque[Callable[[], None]] = deque()
+
+    def add(self, callback: Callable[[], None]) -> bool:
+        """Keep a callback; whether the loop has to be told, because nothing waited."""
+        with self.lock:
+            self.callbacks.append(callback)
+            return len(self.callbacks) == 1
+
+    def pass_on(self) -> None:
+        """Give all that wait to the loop; called by the loop itself."""
+        with self.lock:
+            callbacks, self.callbacks = self.callbacks, deque()
+        for callback in callbacks:
+            self.loop.call_soon(callback)
+
+
+WAITING: WeakKeyDictionary[Any, WaitingCalls] = WeakKeyDictionary()
+
+
+def waiting_calls(session: Any) -> WaitingCalls:
+    """The calls of this session."""
+    return WAITING.get(session) or WAITING.setdefault(session, WaitingCalls(session._event_loop))
