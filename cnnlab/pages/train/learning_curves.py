@@ -1,5 +1,7 @@
 """The verdict, the three figures and the learning curves of a run, finished or live."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import streamlit as st
 
@@ -13,6 +15,7 @@ from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering import charts, palette, sweep_charts
 from cnnlab.rendering.charts import Spec
 from cnnlab.report import reestimated_accuracies
+from cnnlab.settings import home
 from cnnlab.storage import runs
 from cnnlab.storage.history_file import REESTIMATED
 from cnnlab.storage.runs import Run
@@ -24,20 +27,44 @@ from cnnlab.ui.chart_download import chart_with_download
 LIVE_CHART_NOTE = " while it trains; the figures above it are those of the last epoch"
 
 
+@dataclass(frozen=True)
+class RunVerdict:
+    """What a run came to: its figures, those of the same network without a regularizer, and the verdict in words."""
+
+    reading: curve_summary.CurveSummary | None
+    plain: curve_summary.CurveSummary | None
+    words: str
+
+
 def summary_metrics(run: Run, history: History) -> None:
     """The verdict in one sentence, and its three figures: training accuracy, validation accuracy, gap."""
-    reading, experiment = curve_summary.summarize_curves(history), run.experiment
+    verdict, experiment = run_verdict(run, history), run.experiment
+    reading = verdict.reading
     if reading is None:
         return
-    plain, anew = plain_summary(experiment), reestimated_reading(run, history, reading)
-    verdict = learning_verdict.verdict(reading, experiment, plain, series_accuracy(experiment), anew)
-    st.header(verdict, anchor=False)
+    st.header(verdict.words, anchor=False)
     with st.container(horizontal=True):
         st.metric("Training accuracy", formatting.percent(reading.training, 1), width=155)
         st.metric(f"{evaluation_set(experiment)} accuracy", formatting.percent(reading.validation, 1), width=155)
         st.metric(", ".join(filter(None, ("Gap", reading.trend))), formatting.points(reading.gap), width=155)
-    notes = (learning_verdict.describe_interval(experiment), learning_verdict.describe_cuts(experiment, plain))
+    notes = (learning_verdict.describe_interval(experiment), learning_verdict.describe_cuts(experiment, verdict.plain))
     st.caption(" ".join(filter(None, notes)))
+
+
+def run_verdict(run: Run, history: History) -> RunVerdict:
+    """The verdict on a run, computed once for all who look at it: again with each epoch, and every two seconds."""
+    moments = cache.modified_times(run.path / name for name in ("history.csv", "record.json"))
+    return _run_verdict(str(home()), moments, run, history)
+
+
+@st.cache_resource(ttl=cache.LISTING_SECONDS, max_entries=64, show_spinner=False)
+def _run_verdict(place: str, moments: str, _run: Run, _history: History) -> RunVerdict:
+    reading, experiment = curve_summary.summarize_curves(_history), _run.experiment
+    if reading is None:
+        return RunVerdict(None, None, "")
+    plain, anew = plain_summary(experiment), reestimated_reading(_run, _history, reading)
+    words = learning_verdict.verdict(reading, experiment, plain, series_accuracy(experiment), anew)
+    return RunVerdict(reading, plain, words)
 
 
 def reestimated_reading(
