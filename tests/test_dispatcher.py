@@ -471,6 +471,7 @@ def test_a_job_submitted_while_the_dispatcher_exits_is_run(
 # -- the real thing --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.nightly
 def test_a_real_training_that_is_killed_ends_with_a_whole_history(lab: DispatcherHarness) -> None:
     small = {"dataset": "shapes", "train_images": 64, "filters": 4, "dense": 8, "depth": 1}
     experiment = Experiment(**small, epochs=3)  # type: ignore[arg-type]

@@ -195,7 +195,7 @@ def test_the_program_names_the_layers_of_the_network(name):
     assert named == [layer.name for layer in network_layers(experiment)]
 
 
-@pytest.mark.nightly(but=["dropout"])
+@pytest.mark.nightly
 @pytest.mark.parametrize("regularizer", ["none", "dropout"])
 def test_the_program_trains_the_network_of_the_run(tmp_path, monkeypatch, regularizer):
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))

@@ -310,7 +310,9 @@ def test_a_run_that_trains_can_be_looked_into_from_its_first_weights_on(made):
 # ---- the deeper views -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("regularizer", ["dropout", "batchnorm", "l2"])
+@pytest.mark.parametrize(
+    "regularizer", ["batchnorm", *(pytest.param(one, marks=pytest.mark.nightly) for one in ("dropout", "l2"))]
+)
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.slow
 def test_every_view_opens_and_its_charts_have_alternative_texts(made, regularizer, view):

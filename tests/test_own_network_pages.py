@@ -113,6 +113,7 @@ def test_the_bytes_of_a_file_that_was_brought_in_are_freed(shapes_file, monkeypa
     assert freed == [("net.keras", f"{own_network.FILE}0")]
 
 
+@pytest.mark.nightly
 def test_mistakes_shows_its_predictions_and_compares_it_with_a_run(shapes_file, monkeypatch):
     network = bring_in(shapes_file)
     assert "has no predictions" in words(opened("mistakes", run=network.name))

@@ -95,6 +95,7 @@ def test_the_network_chosen_on_train_is_the_one_of_look_inside_and_of_mistakes(e
     assert go(app, "train").query_params["depth"] == str(experiment.depth)
 
 
+@pytest.mark.nightly
 def test_the_network_chosen_inside_is_the_one_of_train_and_of_mistakes():
     app = opened("look_inside")
     app.selectbox(key="inspect.image_controls.run").select(PLAIN.key).run()
@@ -162,6 +163,7 @@ def test_a_page_that_cannot_show_the_selected_network_says_so_and_offers_others(
     assert "not trained" not in said(app)
 
 
+@pytest.mark.nightly
 def test_an_address_without_a_run_keeps_the_selected_network():
     app = opened("train", **words_of(PLAIN))
     go(app, "look_inside")
@@ -257,7 +259,7 @@ def test_a_class_without_a_picture_leads_nowhere_and_is_not_offered(name):
     assert name not in menu.options and "ship" in menu.options
 
 
-@pytest.mark.nightly(but=["http://lab.school.example/-False", "https://lab.school.example/-True"])
+@pytest.mark.nightly(but=["http://lab.school.example/-False"])
 @pytest.mark.parametrize(
     ("url", "allowed"),
     [

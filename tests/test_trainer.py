@@ -84,6 +84,7 @@ def test_a_finished_run_holds_everything_that_the_format_promises(whole):
     assert output.count("epoch ") == 5 and "batches" in output and "left" in output
 
 
+@pytest.mark.nightly
 def test_the_history_is_what_the_kept_predictions_and_weights_say(whole):
     run, _ = whole
     history, predictions = run.history(), run.predictions()
@@ -371,6 +372,7 @@ def test_a_home_that_cannot_be_made_is_one_sentence(tmp_path, monkeypatch, capsy
     assert "Not a directory" in capsys.readouterr().err
 
 
+@pytest.mark.nightly
 def test_the_predictions_of_a_bfloat16_run_are_those_of_its_stored_weights(home, monkeypatch):
     monkeypatch.setenv("CNNLAB_HOME", str(home))
     experiment = Experiment(**SMALL | {"depth": 3, "regularizer": "batchnorm", "precision": "bfloat16", "epochs": 2})

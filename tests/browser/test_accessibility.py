@@ -154,7 +154,7 @@ def skipped_levels(tab):
     return [heading for heading, before in zip(headings, levels, strict=False) if int(heading[0][1]) > before + 1]
 
 
-@pytest.mark.nightly(but=["train", "compare", "maps", "mistakes"])
+@pytest.mark.nightly(but=["train", "maps", "mistakes"])
 @pytest.mark.parametrize("name", list(ADDRESSES))
 def test_axe_finds_nothing_serious_or_moderate(app, tab, name):
     opened(tab, app, ADDRESSES[name])

@@ -151,6 +151,7 @@ def polled(tab) -> None:
     settled(tab)
 
 
+@pytest.mark.nightly
 def test_a_copied_link_opens_the_same_view(app, new_tab, made):
     first = new_tab()
     opened(first, app, run=made["batchnorm"].name, image="sample-4", epoch=1)
