@@ -74,6 +74,7 @@ class ClaimResult:
     judgments: tuple[Judgment, ...]
     report: Judgment
     missing: tuple[str, ...] = ()
+    is_about_test: bool = False  # whether it needs accuracies on the test images
 
     @property
     def verdict(self) -> Verdict:
@@ -210,9 +211,9 @@ def check_agreement(ours: Results, report: Results) -> ClaimResult:
     model_7 = ours.get("3conv-dropout", {})
     tested = {seed: one.test for seed, one in model_7.items() if one.test is not None}
     if not tested:
-        return ClaimResult(AGREEMENT_CLAIM, (), report_judgment, ("3conv-dropout",))
+        return ClaimResult(AGREEMENT_CLAIM, (), report_judgment, ("3conv-dropout",), is_about_test=True)
     judgment = _judge_agreement({seed: model_7[seed] for seed in tested}, tested, "validation and test, same weights")
-    return ClaimResult(AGREEMENT_CLAIM, (judgment,), report_judgment)
+    return ClaimResult(AGREEMENT_CLAIM, (judgment,), report_judgment, is_about_test=True)
 
 
 def _judge_agreement(validated: Mapping[int, ModelResults], tested: Mapping[int, float], measure: str) -> Judgment:

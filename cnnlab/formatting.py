@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+MAX_QUOTED_CHARACTERS = 40  # letters of a wrong word that are repeated to its author
 ORDINAL_SUFFIXES = {1: "st", 2: "nd", 3: "rd"}
 
 
@@ -84,3 +85,9 @@ def format_date(iso: str | None) -> str:
     except ValueError:
         return "on an unknown day"
     return f"{moment.day} {moment:%B %Y}"
+
+
+def quoted(word: str) -> str:
+    """Text that somebody typed, safe to repeat: printable, in quotes, and shortened."""
+    shown = "".join(letter if letter.isprintable() else "?" for letter in word)
+    return repr(shown if len(shown) <= MAX_QUOTED_CHARACTERS else shown[:MAX_QUOTED_CHARACTERS] + "...")

@@ -58,6 +58,13 @@ def process_group(item: pytest.Item) -> str:
     return "ray" if item.get_closest_marker("ray") else item.path.name
 
 
+def keep_on_every_change(item: pytest.Item) -> None:
+    """Take the mark `nightly` off a test whose parameters it excepts."""
+    mark = item.get_closest_marker("nightly")
+    if mark is not None and hasattr(item, "callspec") and item.callspec.id in mark.kwargs.get("but", ()):
+        item.own_markers.remove(mark)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.pluginmanager.hasplugin("xdist"):
@@ -67,7 +74,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             key=lambda item: LONGEST.index(process_group(item)) if process_group(item) in LONGEST else len(LONGEST)
         )
     for item in items:
+        keep_on_every_change(item)
         if item.path.parent.name == "browser" or (isinstance(item, pytest.Function) and is_slow(item)):
+            item.add_marker(pytest.mark.slow)
+        if item.get_closest_marker("nightly"):
             item.add_marker(pytest.mark.slow)
         for marker, (possible, reason) in NEEDED.items():
             if item.get_closest_marker(marker):

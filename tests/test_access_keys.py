@@ -111,6 +111,7 @@ def test_tries_within_a_pause_are_not_looked_at_and_do_not_prolong_it(clock: Clo
     check_teacher_key(Queue(), KEY, "ada")
 
 
+@pytest.mark.nightly
 def test_at_most_nineteen_wrong_keys_are_looked_at_in_an_hour(clock: Clock) -> None:
     begun, looked_at = clock.now, 0
     while clock.now < begun + 3600:

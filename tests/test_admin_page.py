@@ -23,7 +23,7 @@ from cnnlab.jobs.queue import Queue
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import files, presence_files, process_lock, run_retention
 from cnnlab.ui import app_shell, auth, presence
-from cnnlab.ui.selection import experiment_params
+from cnnlab.ui.experiment_params import experiment_params
 
 KEY = "correct horse battery"
 LEARNED = history([0.1, 0.4, 0.6], [0.1, 0.4, 0.5])

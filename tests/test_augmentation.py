@@ -140,6 +140,7 @@ def whole(tmp_path_factory):
     return runs.read_run(home / "runs" / SMALL.key), home
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_an_augmented_training_that_was_killed_ends_with_the_same_history_to_the_last_digit(whole, tmp_path):
     run, home = whole

@@ -287,6 +287,7 @@ def test_both_accuracies_of_an_epoch_are_told_as_the_files_have_them():
     assert f"{min(changes):+.1f} points to {max(changes):+.1f} points" in sentence and "At the 7 epochs" in sentence
 
 
+@pytest.mark.nightly
 @pytest.mark.cifar
 @pytest.mark.parametrize("name", SHIPPED[:1])
 def test_the_shipped_figures_are_those_of_keras_with_the_populations_moments(name, home_with_cifar10, monkeypatch):

@@ -97,6 +97,7 @@ def test_a_lock_goes_to_one_child_and_not_to_its_grandchildren(tmp_path: Path) -
 # -- the ordinary way ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.nightly(but=["local"])
 @on_either
 def test_queued_jobs_are_trained_in_order_and_an_idle_dispatcher_exits(
     lab: DispatcherHarness,
@@ -171,6 +172,7 @@ def test_a_dispatcher_that_has_nothing_to_do_writes_nothing(lab: DispatcherHarne
 # -- how a worker can end --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.nightly(but=["local"])
 @on_either
 def test_a_killed_worker_is_resumed_and_its_history_is_that_of_an_uninterrupted_one(lab: DispatcherHarness) -> None:
     job = lab.ask(0, die=[2, 3, 5])
@@ -190,6 +192,7 @@ def test_a_worker_that_dies_a_fourth_time_fails_the_job_with_a_readable_reason(l
     assert lab.queue.get(job.id).reason == reason
 
 
+@pytest.mark.nightly(but=["local"])
 @on_either
 def test_a_worker_that_fails_is_not_started_again_and_its_reason_is_kept(lab: DispatcherHarness) -> None:
     job, after = lab.ask(0, fail="The disk is full; free some space."), lab.ask(1, epochs=1)
@@ -228,6 +231,7 @@ def test_the_exit_code_says_how_a_worker_ended(tmp_path: Path) -> None:
 # -- stopping --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.nightly(but=["local"])
 @on_either
 def test_a_training_stops_when_the_last_person_leaves_and_not_before(lab: DispatcherHarness) -> None:
     job = lab.ask(0, epochs=500)
@@ -243,6 +247,7 @@ def test_a_training_stops_when_the_last_person_leaves_and_not_before(lab: Dispat
     assert json.loads(lab.read(job, "record.json"))["state"] == "stopped"
 
 
+@pytest.mark.nightly(but=["local"])
 @on_either
 def test_a_worker_that_ignores_sigterm_is_killed_after_the_grace_period(lab: DispatcherHarness) -> None:
     job = lab.ask(0, epochs=500, ignore_sigterm=True)
@@ -254,6 +259,7 @@ def test_a_worker_that_ignores_sigterm_is_killed_after_the_grace_period(lab: Dis
     assert json.loads(lab.read(job, "record.json"))["state"] == "running"  # it never came to say more
 
 
+@pytest.mark.nightly(but=["local"])
 @pytest.mark.posix
 @on_either
 def test_a_dispatcher_that_is_stopped_queues_its_jobs_again_and_the_next_one_goes_on(lab: DispatcherHarness) -> None:
@@ -354,6 +360,7 @@ def test_an_adopted_worker_can_be_stopped(lab: DispatcherHarness) -> None:
     assert not alive(lab.starts(job)[0])
 
 
+@pytest.mark.nightly(but=["local"])
 @on_either
 def test_a_training_started_by_hand_is_watched_and_never_stopped(lab: DispatcherHarness) -> None:
     job = lab.ask(0, epochs=500)
@@ -464,6 +471,7 @@ def test_a_job_submitted_while_the_dispatcher_exits_is_run(
 # -- the real thing --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.nightly
 def test_a_real_training_that_is_killed_ends_with_a_whole_history(lab: DispatcherHarness) -> None:
     small = {"dataset": "shapes", "train_images": 64, "filters": 4, "dense": 8, "depth": 1}
     experiment = Experiment(**small, epochs=3)  # type: ignore[arg-type]

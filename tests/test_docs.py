@@ -76,6 +76,7 @@ def test_what_sets_up_is_what_the_readme_says():
     assert sorted(block for _, block in SHELL if "-m venv" in block) == sorted(SET_UPS)
 
 
+@pytest.mark.nightly(but=[".venv/bin/python -m cnnlab lesson list"])
 @pytest.mark.slow
 @pytest.mark.posix
 @pytest.mark.parametrize(("page", "block"), RUNS, ids=[block.splitlines()[0] for _, block in RUNS])

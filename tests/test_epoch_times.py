@@ -91,6 +91,7 @@ def test_multiply_adds_are_those_counted_by_hand():
     assert multiply_adds(network_layers(Experiment(regularizer="dropout"))) == convolutions + dense
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 @pytest.mark.cifar
 def test_the_benchmark_measures_all_eight_and_keeps_them(home_with_cifar10, monkeypatch, capsys):
@@ -104,6 +105,7 @@ def test_the_benchmark_measures_all_eight_and_keeps_them(home_with_cifar10, monk
     assert f"n={times.rounds}" in capsys.readouterr().out
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_without_measured_times_the_page_offers_the_counted_costs(home, monkeypatch):
     import streamlit as st

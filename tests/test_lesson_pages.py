@@ -107,6 +107,7 @@ def test_a_text_that_is_saved_says_so_and_can_be_changed(file, saved):
     assert app.text_area[0].value == ("Memorizing works on known images only." if saved else "")
 
 
+@pytest.mark.nightly(but=["own-words"])
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["layers", "smallest-gap", "memorize", "own-words", "pin-map"])
 def test_an_answer_counts_although_the_class_went_on_a_moment_before(file, name):

@@ -195,6 +195,7 @@ def test_the_program_names_the_layers_of_the_network(name):
     assert named == [layer.name for layer in network_layers(experiment)]
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("regularizer", ["none", "dropout"])
 def test_the_program_trains_the_network_of_the_run(tmp_path, monkeypatch, regularizer):
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))
@@ -214,6 +215,7 @@ def test_the_program_trains_the_network_of_the_run(tmp_path, monkeypatch, regula
     assert validation == pytest.approx(history["val_accuracy"][1], abs=0.03)
 
 
+@pytest.mark.nightly
 def test_the_images_for_the_program_are_those_of_shapes(monkeypatch, tmp_path):
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
     arrays = np.load(io.BytesIO(dataset_npz("shapes")))

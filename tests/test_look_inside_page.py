@@ -158,6 +158,7 @@ def test_what_is_chosen_is_written_into_the_address(made):
     assert not test.exception
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "address",
     [
@@ -282,6 +283,7 @@ def test_inactive_maps_are_counted_and_named(made):
     assert clickable_image.from_feature_map(maps, 1, 2.0, signed=False).legend.high == "2.00"
 
 
+@pytest.mark.nightly(but=["maps", "why"])
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.slow
 def test_a_training_that_diverged_is_said_and_shown(made, view):
@@ -308,7 +310,9 @@ def test_a_run_that_trains_can_be_looked_into_from_its_first_weights_on(made):
 # ---- the deeper views -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("regularizer", ["dropout", "batchnorm", "l2"])
+@pytest.mark.parametrize(
+    "regularizer", ["batchnorm", *(pytest.param(one, marks=pytest.mark.nightly) for one in ("dropout", "l2"))]
+)
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.slow
 def test_every_view_opens_and_its_charts_have_alternative_texts(made, regularizer, view):
@@ -328,6 +332,7 @@ def test_batch_norm_shows_both_accuracies_of_the_epoch_where_they_are_known(made
     (run.path / REESTIMATED_FILE).unlink()
 
 
+@pytest.mark.nightly(but=["maps"])
 @pytest.mark.parametrize("view", ["maps", "blocks", "kernels", "versus", "off", "map"])
 @pytest.mark.slow
 def test_eight_filters_hang_in_two_rows_of_four_in_every_view(made, view):
@@ -651,6 +656,7 @@ def test_the_square_of_a_large_photo_is_told_in_the_photos_own_pixels(made):
     assert "Step 3: square, 350x350 on the copy, about 700x700 of the original" in alts
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_who_goes_back_from_a_photo_stays_where_they_went(made):
     test = opened(run=key(made, "none"), **{"from": "upload"})
@@ -682,6 +688,7 @@ def test_a_bad_upload_costs_one_sentence_and_the_picture_stays(made, data):
     assert test.query_params["image"] == "sample-2"
 
 
+@pytest.mark.nightly(but=["data0"])
 @pytest.mark.parametrize("data", [photo_bytes(), b"no picture at all"])
 @pytest.mark.slow
 def test_an_upload_is_decoded_once_however_often_the_page_runs(made, monkeypatch, data):
@@ -726,6 +733,7 @@ def test_the_album_keeps_the_newest_photos_only(tmp_path, monkeypatch):
 # ---- other pictures -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_network_that_learned_shapes_is_shown_shapes(made):
     experiment = Experiment(dataset="shapes", depth=2, filters=8, epochs=2)
@@ -754,6 +762,7 @@ def test_with_the_data_set_all_ten_thousand_test_images_can_be_shown(home_with_c
 # ---- memory ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.nightly(but=["maps", "why"])
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.slow
 def test_what_a_session_keeps_holds_no_maps(made, view):
@@ -803,6 +812,7 @@ VIEWS_OF = {"off": "off", "edited": "off", "edit": "off", "strongest": "off", "c
             "step": "whatif", "change_mirrored": "whatif", "patch": "why", "sample": "xray", "tops": "top"}  # fmt: skip
 
 
+@pytest.mark.nightly(but=["off", "strongest"])
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_word_of_a_view_costs_one_sentence_and_leaves_the_address(made, name):

@@ -129,6 +129,7 @@ def failed_job() -> None:
     Queue().finish(job, FAILED, HOSTILE)
 
 
+@pytest.mark.nightly(but=["strange-train", "strange-look_inside", "strange-mistakes"])
 @pytest.mark.parametrize("name", ["look_inside", "mistakes", "train"])
 @pytest.mark.parametrize("word", ["run", "image", "versus", "layer", "epoch", "filters", "regularizer", "strange"])
 def test_an_address_loads_nothing_from_elsewhere(name: str, word: str) -> None:

@@ -39,6 +39,7 @@ def test_the_form_offers_no_file_larger_than_the_server_takes():
     assert len(sizes) == 1 and 0 < sizes[0] <= st.get_option("server.maxUploadSize")
 
 
+@pytest.mark.nightly
 def test_views_of_look_inside_show_it_and_those_that_need_a_training_are_not_offered(shapes_file):
     network = bring_in(shapes_file)
     test = opened("look_inside", run=network.name)
@@ -56,6 +57,7 @@ def test_classes_of_its_own_are_predicted_and_no_image_has_a_true_class(shapes_f
     assert "The network knows only 10 classes (kind 0," in shown
 
 
+@pytest.mark.nightly
 def test_its_menu_entry_is_its_owners_alone_and_a_link_opens_it_for_everybody(shapes_file):
     network = bring_in(shapes_file, owner="somebody else")
     menu = opened("look_inside").selectbox(key="inspect.image_controls.run").options
@@ -111,6 +113,7 @@ def test_the_bytes_of_a_file_that_was_brought_in_are_freed(shapes_file, monkeypa
     assert freed == [("net.keras", f"{own_network.FILE}0")]
 
 
+@pytest.mark.nightly
 def test_mistakes_shows_its_predictions_and_compares_it_with_a_run(shapes_file, monkeypatch):
     network = bring_in(shapes_file)
     assert "has no predictions" in words(opened("mistakes", run=network.name))
@@ -121,6 +124,7 @@ def test_mistakes_shows_its_predictions_and_compares_it_with_a_run(shapes_file, 
     assert "**75.0 %** of 1,000 test images correct" in words(opened("look_inside", run=network.name))
 
 
+@pytest.mark.nightly
 def test_the_page_train_opens_after_it_with_an_experiment_of_its_own(shapes_file):
     network = bring_in(shapes_file)
     test = opened("look_inside", run=network.name)

@@ -57,6 +57,7 @@ def test_the_worker_trains_a_network_with_as_many_outputs_as_classes(trained):
     assert run.weights(2)["logits/kernel"].shape[1] == 3
 
 
+@pytest.mark.nightly
 def test_look_inside_shows_its_pictures_and_its_classes_in_every_view(trained):
     info, experiment = trained
     test = opened("look_inside", run=experiment.key, image="own-3")
@@ -95,12 +96,14 @@ def test_the_page_train_offers_it_and_keeps_the_other_data_sets_ten_classes(trai
     assert test.query_params["class_names"] == ",".join(CLASSES) and not test.error
 
 
+@pytest.mark.nightly
 def test_compare_puts_it_beside_another_data_set_and_says_so(trained):
     _, experiment = trained
     test = opened("compare", add=f"{experiment.key},3conv-none")
     assert "trained on leaves and CIFAR-10" in words(test) or "trained on CIFAR-10 and leaves" in words(test)
 
 
+@pytest.mark.nightly
 def test_without_the_pictures_its_run_opens_with_one_sentence(trained, without_pictures):
     info, experiment = trained
     missing = "The pictures of leaves are not on this machine"

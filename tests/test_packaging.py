@@ -157,6 +157,7 @@ def run_installed(installed, *command, **options):
     )
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_an_installed_wheel_knows_its_runs_and_says_how_to_get_tensorflow(installed):
     listed = run_installed(installed, "-c", "from cnnlab.storage import runs; print(len(runs.list_runs()))")

@@ -72,6 +72,7 @@ def test_on_the_same_page_a_setting_without_a_word_has_its_default():
     assert shown(app.run()) == ["measured", "4"]
 
 
+@pytest.mark.nightly
 def test_a_setting_that_was_put_back_to_its_default_stays_there():
     app = go(go(opened("compare", measure="reported", patch="4"), "mistakes"), "compare")
     app.button_group(key="url.measure").select("measured").run()

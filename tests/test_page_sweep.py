@@ -160,6 +160,7 @@ def check(report: Report, name: str) -> None:
     assert not report.crashes, str(report)
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(900)
 def test_every_option_of_the_first_view_and_the_next_picture_and_a_reload_work(tmp_path):
     with home_of_runs(tmp_path, [("none", 1)]) as runs:

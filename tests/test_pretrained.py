@@ -70,6 +70,7 @@ def test_the_kept_predictions_have_the_stated_accuracy_to_the_last_picture(name)
     assert metrics.accuracy(kept["test"], kept["test_labels"]) == run.record.test_accuracy
 
 
+@pytest.mark.nightly(but=["2conv-none", "3conv-batchnorm", "3conv-dropout"])
 @pytest.mark.parametrize("name", REPORT)
 def test_a_shipped_run_its_keras_file_and_the_forward_pass_give_the_same_logits(name):
     run, images = runs.open_run(name), sample_images()[0]
@@ -80,6 +81,7 @@ def test_a_shipped_run_its_keras_file_and_the_forward_pass_give_the_same_logits(
     np.testing.assert_allclose(run.predictions()["test"][: len(images)], expected, rtol=0.01, atol=0.01)
 
 
+@pytest.mark.nightly(but=["2conv-none", "3conv-batchnorm", "final-3conv-dropout"])
 @pytest.mark.cifar
 @pytest.mark.parametrize("name", REPORT)
 def test_a_shipped_run_has_its_stated_accuracy_on_a_thousand_test_images(name, test_images):

@@ -52,6 +52,7 @@ def test_a_worker_ends_with_its_task_and_the_job_goes_on_from_its_last_epoch(lab
     assert lab.has_whole_history(job)
 
 
+@pytest.mark.nightly
 @on_a_cluster
 def test_workers_end_with_their_dispatcher_and_the_next_one_resumes_the_job(
     lab: DispatcherHarness,
@@ -70,6 +71,7 @@ def test_workers_end_with_their_dispatcher_and_the_next_one_resumes_the_job(
     assert lab.has_whole_history(job)
 
 
+@pytest.mark.nightly
 @on_a_cluster
 def test_a_training_whose_task_is_killed_has_the_history_of_an_uninterrupted_one(
     lab: DispatcherHarness, tmp_path: Path
@@ -106,6 +108,7 @@ def gpu_machine(cluster: Nodes) -> Iterator[Node]:
     cluster.leave(machine)
 
 
+@pytest.mark.nightly
 @on_a_cluster
 def test_jobs_share_a_gpu_and_one_out_of_memory_is_retried_exclusively(
     lab: DispatcherHarness, gpu_machine: Node
@@ -123,6 +126,7 @@ def test_jobs_share_a_gpu_and_one_out_of_memory_is_retried_exclusively(
     assert first.started is not None and second.finished is not None and first.started >= second.finished
 
 
+@pytest.mark.nightly
 @on_a_cluster
 def test_when_a_machine_is_lost_its_jobs_go_on_on_another(lab: DispatcherHarness, gpu_machine: Node) -> None:
     """All begin on the machine that has a GPU. When it is gone there are the processors of the other one."""
@@ -249,6 +253,7 @@ def checked(address: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.nightly
 @on_a_cluster
 def test_every_machine_is_asked_whether_it_can_train(lab: DispatcherHarness, cluster: Nodes) -> None:
     done = checked(cluster.address)

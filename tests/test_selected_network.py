@@ -86,6 +86,7 @@ def said(app):
     return "\n".join(element.value for kind in (app.info, app.warning, app.subheader) for element in kind)
 
 
+@pytest.mark.nightly(but=["CIFAR-10"])
 @pytest.mark.parametrize("experiment", [PLAIN, SHAPES], ids=["CIFAR-10", "Shapes"])
 def test_the_network_chosen_on_train_is_the_one_of_look_inside_and_of_mistakes(experiment):
     app = opened("train", **words_of(experiment))
@@ -94,6 +95,7 @@ def test_the_network_chosen_on_train_is_the_one_of_look_inside_and_of_mistakes(e
     assert go(app, "train").query_params["depth"] == str(experiment.depth)
 
 
+@pytest.mark.nightly
 def test_the_network_chosen_inside_is_the_one_of_train_and_of_mistakes():
     app = opened("look_inside")
     app.selectbox(key="inspect.image_controls.run").select(PLAIN.key).run()
@@ -116,6 +118,7 @@ def script_with_chip():
         network_chip.network_menu()  # the popover around it is opened by a browser only
 
 
+@pytest.mark.nightly(but=["mistakes"])
 @pytest.mark.parametrize("page", ["train", "compare", "look_inside", "mistakes"])
 def test_the_chip_chooses_a_network_on_any_page_and_keeps_the_picture(page):
     app = AppTest.from_function(script_with_chip, default_timeout=60)
@@ -133,6 +136,7 @@ def test_the_chip_chooses_a_network_on_any_page_and_keeps_the_picture(page):
     assert (app.query_params["run"], app.query_params["image"]) == (PLAIN.key, "sample-4")
 
 
+@pytest.mark.nightly
 def test_the_chip_has_the_color_of_the_regularizer_and_the_picture():
     app = AppTest.from_function(script_with_chip, default_timeout=60)
     app.session_state["page"] = "look_inside"
@@ -146,6 +150,7 @@ def test_the_chip_has_the_color_of_the_regularizer_and_the_picture():
     assert not [one for one in app.get("html") if "network_chip" in one.proto.body]
 
 
+@pytest.mark.nightly(but=["look_inside"])
 @pytest.mark.parametrize("page", ["look_inside", "mistakes"])
 def test_a_page_that_cannot_show_the_selected_network_says_so_and_offers_others(page):
     app = go(opened("train", **words_of(UNTRAINED)), page)
@@ -158,6 +163,7 @@ def test_a_page_that_cannot_show_the_selected_network_says_so_and_offers_others(
     assert "not trained" not in said(app)
 
 
+@pytest.mark.nightly
 def test_an_address_without_a_run_keeps_the_selected_network():
     app = opened("train", **words_of(PLAIN))
     go(app, "look_inside")
@@ -167,6 +173,7 @@ def test_an_address_without_a_run_keeps_the_selected_network():
     assert (app.query_params["run"], app.query_params["image"]) == (PLAIN.key, "sample-4")
 
 
+@pytest.mark.nightly
 def test_mistakes_compares_networks_of_unequal_training_sets_only_when_asked():
     app = opened("look_inside", run=DROPOUT.key, view="versus", versus=PLAIN.key)
     assert go(app, "mistakes").selectbox(key="mistakes versus").value == PLAIN.key  # both learned from 40,000
@@ -179,6 +186,7 @@ def test_mistakes_compares_networks_of_unequal_training_sets_only_when_asked():
     assert go(app, "mistakes").selectbox(key="mistakes versus").value == ""
 
 
+@pytest.mark.nightly
 def test_two_runs_opens_beside_one_that_learned_from_as_many_images():
     found = {experiment: runs.open_run(experiment.key) for experiment in (PLAIN, DROPOUT, FINAL)}
     other = Experiment(depth=3, split="test", **SMALL)
@@ -190,6 +198,7 @@ def test_two_runs_opens_beside_one_that_learned_from_as_many_images():
 # -- one's own trainings -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.nightly
 def test_a_new_tab_opens_ones_running_training_and_can_stop_it(monkeypatch):
     monkeypatch.setattr(app_shell, "current_person", lambda: "ada")
     Queue().submit(UNTRAINED, "ada")
@@ -214,6 +223,7 @@ def test_only_ones_own_trainings_are_offered_running_ones_first(monkeypatch):
     assert sorted(own) == [2, 3] and own[0] in started
 
 
+@pytest.mark.nightly
 def test_the_end_of_a_training_is_announced_where_the_menu_has_it(monkeypatch):
     monkeypatch.setattr(app_shell, "current_person", lambda: "ada")
     app = opened("look_inside")
@@ -240,6 +250,7 @@ def test_a_training_that_left_no_weights_is_not_offered_inside():
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.nightly(but=["bird"])
 @pytest.mark.parametrize("name", ["bird", "deer"])
 def test_a_class_without_a_picture_leads_nowhere_and_is_not_offered(name):
     pictures = load_image_set("cifar10")  # the twenty samples
@@ -248,6 +259,7 @@ def test_a_class_without_a_picture_leads_nowhere_and_is_not_offered(name):
     assert name not in menu.options and "ship" in menu.options
 
 
+@pytest.mark.nightly(but=["http://lab.school.example/-False"])
 @pytest.mark.parametrize(
     ("url", "allowed"),
     [

@@ -5,16 +5,10 @@ from streamlit.runtime.state.query_params import QueryParams
 from streamlit.testing.v1 import AppTest
 
 from cnnlab.experiment import Experiment
+from cnnlab.formatting import quoted
 from cnnlab.models.architecture import network_layers
-from cnnlab.ui.selection import (
-    Selection,
-    experiment_params,
-    fit_selection,
-    parse_experiment,
-    parse_selection,
-    quoted,
-    selection_params,
-)
+from cnnlab.ui.experiment_params import experiment_params, parse_experiment
+from cnnlab.ui.selection import Selection, fit_selection, parse_selection, selection_params
 
 VIEW = Selection(run="3conv-dropout", image="test-41", epoch=10, layer="conv2", map=17, versus="46ea780b8d6c981f")
 NETWORK = network_layers(Experiment(depth=3))
@@ -176,7 +170,8 @@ def chosen_map():
 
 def chosen_experiment():
     from cnnlab.experiment import Experiment
-    from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS, experiment_params, write_params
+    from cnnlab.ui.experiment_params import EXPERIMENT_PARAMS, experiment_params
+    from cnnlab.ui.selection import SELECTION_PARAMS, write_params
 
     write_params(experiment_params(Experiment(depth=3, seed=5)), [*EXPERIMENT_PARAMS, *SELECTION_PARAMS])
 

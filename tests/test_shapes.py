@@ -115,6 +115,7 @@ def test_shapes_load_on_a_full_disk(few: None, monkeypatch: pytest.MonkeyPatch, 
     assert not (home / "data" / "shapes").exists()
 
 
+@pytest.mark.nightly
 def test_a_network_memorizes_the_training_images_and_does_worse_on_new_ones(tmp_path: Path) -> None:
     experiment = Experiment(dataset="shapes", train_images=600, epochs=12, batch=16, filters=32)
     assert trainer.train(experiment, tmp_path / "run") == "done"

@@ -163,6 +163,7 @@ def test_a_standby_worker_ends_when_its_dispatcher_is_killed(home):
     wait_for(lambda: not alive(worker))
 
 
+@pytest.mark.nightly
 def test_a_training_by_a_standby_worker_is_that_of_a_fresh_process_to_the_last_bit(home, tmp_path_factory, monkeypatch):
     experiment = Experiment(dataset="shapes", depth=2, regularizer="dropout", filters=4, train_images=320, epochs=2)
     pool = new_pool(lambda device: {"TF_NUM_INTRAOP_THREADS": "1"})

@@ -33,7 +33,7 @@ from cnnlab.storage import files, process_lock, runs
 from cnnlab.storage.run_record import RunRecord
 from cnnlab.storage.series import series_experiment
 from cnnlab.ui import browser_identity, training_corner, training_status
-from cnnlab.ui.selection import experiment_params
+from cnnlab.ui.experiment_params import experiment_params
 
 APP = settings.REPOSITORY / "cnnlab" / "pages" / "entrypoint.py"
 SMALL = Experiment(dataset="shapes", depth=2, epochs=4)

@@ -84,6 +84,7 @@ def test_a_finished_run_holds_everything_that_the_format_promises(whole):
     assert output.count("epoch ") == 5 and "batches" in output and "left" in output
 
 
+@pytest.mark.nightly
 def test_the_history_is_what_the_kept_predictions_and_weights_say(whole):
     run, _ = whole
     history, predictions = run.history(), run.predictions()
@@ -158,6 +159,7 @@ def test_a_stopped_worker_leaves_a_run_that_can_go_on(home):
     assert (run.path / "checkpoint.npz").exists() and run.record.epochs_done >= 1
 
 
+@pytest.mark.nightly
 def test_two_workers_never_train_the_same_run(home):
     experiment = Experiment(**SMALL | {"epochs": 500, "seed": 4})
     first = start(experiment, home)
@@ -169,6 +171,7 @@ def test_two_workers_never_train_the_same_run(home):
     assert first.returncode == 3
 
 
+@pytest.mark.nightly
 def test_a_training_that_diverges_fails_with_a_sentence(home):
     wild = {"optimizer": "sgd", "learning_rate": 10.0, "regularizer": "l2", "strength": 0.1}
     experiment = Experiment(**SMALL | wild)
@@ -178,6 +181,7 @@ def test_a_training_that_diverges_fails_with_a_sentence(home):
     assert "learning rate" in run.record.reason and "Traceback" not in output
 
 
+@pytest.mark.nightly
 @pytest.mark.posix
 def test_a_full_disk_fails_the_run_with_the_reason_and_it_goes_on_when_there_is_room(home):
     """The system refuses every write past 20 KB: the record fits, the first snapshot does not."""
@@ -207,6 +211,7 @@ def test_the_command_line_answers_nonsense_in_one_sentence(tmp_path):
     assert nonsense.stderr.strip().splitlines() == ["Choose an odd kernel size: 1, 3, 5 or 7. Received: kernel=4"]
 
 
+@pytest.mark.nightly
 def test_cifar_10_that_is_missing_is_said_with_the_way_to_get_it(tmp_path):
     code, output = finish(Experiment(epochs=1), tmp_path)
     assert code == 2 and "data download" in output and "data import" in output and "Traceback" not in output
@@ -260,6 +265,7 @@ def test_a_checkpoint_that_does_not_fit_is_said_and_not_gone_on_from(
     assert worker.writer.history_rows == [] and not (tmp_path / "weights" / "002.npz").exists()
 
 
+@pytest.mark.nightly
 def test_a_training_whose_checkpoint_is_broken_begins_anew_and_ends_as_ever(home, whole):
     again = home / "runs" / whole[0].key
     broken(again / "checkpoint.npz", whole[0].experiment)
@@ -271,6 +277,7 @@ def test_a_training_whose_checkpoint_is_broken_begins_anew_and_ends_as_ever(home
     assert runs.read_run(again).state == "done" and not (again / "checkpoint.npz").exists()
 
 
+@pytest.mark.nightly
 def test_a_damaged_finished_run_is_trained_again_to_the_same_figures(home, whole):
     again = home / "runs" / whole[0].key
     history, snapshot = (again / "history.csv").read_text(), again / "weights" / "002.npz"
@@ -308,6 +315,7 @@ def test_what_a_worker_killed_at_its_last_step_left_behind_is_cleared_away(whole
     assert sorted(run.path.rglob("*")) == before
 
 
+@pytest.mark.nightly
 def test_numbers_beyond_half_precision_are_kept_and_the_answers_with_them(home, monkeypatch):
     monkeypatch.setenv("CNNLAB_HOME", str(home))
     wild = {"depth": 3, "regularizer": "batchnorm", "learning_rate": 10.0, "epochs": 2, "filters": 16, "dense": 50}
@@ -364,6 +372,7 @@ def test_a_home_that_cannot_be_made_is_one_sentence(tmp_path, monkeypatch, capsy
     assert "Not a directory" in capsys.readouterr().err
 
 
+@pytest.mark.nightly
 def test_the_predictions_of_a_bfloat16_run_are_those_of_its_stored_weights(home, monkeypatch):
     monkeypatch.setenv("CNNLAB_HOME", str(home))
     experiment = Experiment(**SMALL | {"depth": 3, "regularizer": "batchnorm", "precision": "bfloat16", "epochs": 2})

@@ -32,6 +32,7 @@ def test_pages_and_altair_are_imported_and_neither_the_entry_point_nor_tensorflo
     assert done.stdout.splitlines()[-1] == "['cnnlab.pages.look_inside', 'cnnlab.pages.compare', 'altair']"
 
 
+@pytest.mark.nightly(but=["pages"])
 @pytest.mark.slow
 @pytest.mark.skipif(not find_spec(warm_up.UNUSED_GRAMMAR), reason="JupyterLab's packages are not installed")
 @pytest.mark.parametrize(("first", "grammar"), [("import altair", "lark"), (LOADED, "None")], ids=["altair", "pages"])

@@ -1,12 +1,10 @@
 """The chosen runs as a table and as CSV: seed, accuracies with intervals, gap, seconds, device."""
 
-import csv
-import io
 from collections.abc import Sequence
 
 from cnnlab.analysis.curve_summary import summarize_curves
 from cnnlab.analysis.statistics import Estimate, accuracy_interval, generalization_gap
-from cnnlab.formatting import duration, percent
+from cnnlab.formatting import csv_text, duration, percent
 from cnnlab.storage.history_file import HISTORY_COLUMNS
 from cnnlab.storage.run import Run
 
@@ -51,20 +49,15 @@ def run_row(run: Run) -> list[str]:
 
 def results_csv(runs: Sequence[Run]) -> str:
     """The table as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([HEADS, *run_rows(runs)])
-    return text.getvalue()
+    return csv_text([HEADS, *run_rows(runs)])
 
 
 def history_csv(run: Run) -> str:
     """The history of a run as CSV, HISTORY_COLUMNS; empty where a figure does not exist."""
-    history, text = run.history(), io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HISTORY_COLUMNS)
-    for row in zip(*(history[name] for name in HISTORY_COLUMNS), strict=True):
-        writer.writerow(["" if value != value else f"{value:g}" for value in row])  # NaN
-    return text.getvalue()
+    history = run.history()
+    rows = zip(*(history[name] for name in HISTORY_COLUMNS), strict=True)
+    figures = (["" if value != value else f"{value:g}" for value in row] for row in rows)  # NaN
+    return csv_text([HISTORY_COLUMNS, *figures])
 
 
 def _ends(estimate: Estimate) -> str:

@@ -3,8 +3,6 @@
 `STORED` says what is stored of a class. Whoever calls these functions checks that the person is a teacher.
 """
 
-import csv
-import io
 import json
 import sqlite3
 import time
@@ -12,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cnnlab.formatting import csv_text
 from cnnlab.lessons.answers import read_answer
 from cnnlab.lessons.learners import Learner, new_code, read_learner
 from cnnlab.lessons.lesson_file import LessonFile
@@ -169,15 +168,13 @@ def answers_csv(file: LessonFile, lesson_class: LessonClass, steps: Sequence[str
     with file.reading() as db:
         rows = db.execute(statement, (lesson_class.code, lesson_class.sheet)).fetchall()
     order = {step: index for index, step in enumerate(steps)}
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["step", "nickname", "person", "round", "answer", "submitted"])
+    table: list[Sequence[object]] = [["step", "nickname", "person", "round", "answer", "submitted"]]
     for row in sorted(rows, key=lambda row: (order.get(row["step"], len(order)), row["learner"], row["round"])):
         answer = read_answer(row)
         shown = answer.content if isinstance(answer.content, str) else json.dumps(answer.content)
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(answer.submitted))
-        writer.writerow([row["step"], _cell(row["nickname"]), row["learner"], answer.round + 1, _cell(shown), when])
-    return text.getvalue()
+        table.append([row["step"], _cell(row["nickname"]), row["learner"], answer.round + 1, _cell(shown), when])
+    return csv_text(table)
 
 
 def delete_class(file: LessonFile, lesson_class: LessonClass) -> None:

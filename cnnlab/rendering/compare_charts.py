@@ -1,4 +1,5 @@
-"""The charts of the page Compare with their data; `compare_chart_specs` has their specifications."""
+"""The charts of the page Compare with their data; `compare_chart_specs` and `learning_curve_specs` have
+their specifications."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -41,7 +42,7 @@ def learning_curves_chart(panels: Sequence[CurvePanel], what: str, epochs: int, 
     low, high = (0.0, 1.0) if what == "accuracy" else loss_range(drawn)
     rows = [row for number, panel in enumerate(panels) for row in _panel_rows(number, panel, drawn[number], what)]
     rows += [row for number in range(len(panels)) for row in _axis_rows(number, what, epochs, high)]
-    spec = cached_spec("compare_chart_specs.learning_curves", len(panels), epochs, low, high)
+    spec = cached_spec("learning_curve_specs.learning_curves", len(panels), epochs, low, high)
     return with_data(spec, **{name: [row[name] for row in rows] for name in EMPTY_ROW})
 
 

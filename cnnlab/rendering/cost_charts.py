@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering.charts import Spec, cached_spec, with_data
 
 EQUAL_COST = 0.01  # of the range of the costs: within it they count as equal
@@ -34,7 +35,7 @@ def cost_chart(points: Sequence[CostPoint], title: str, form: str) -> Spec:
         high=[one.high for one in points],
         regularizer=[one.regularizer for one in points],
         depth=[str(one.depth) for one in points],
-        label=[one.title.partition(", ")[2] for one in points],
+        label=[REGULARIZERS[one.regularizer].title for one in points],
         place=places,
         label_place=[label_place(one, points, places) for one in points],
         label_height=labels,
@@ -53,14 +54,12 @@ def side_by_side(costs: Sequence[float]) -> list[float]:
 
 
 def apart(points: Sequence[CostPoint]) -> list[float]:
-    """The heights of the labels: the accuracies, those of one depth at least LABEL_SPACING of the axis apart."""
+    """The heights of the labels: the accuracies, moved up until they are LABEL_SPACING of the axis apart."""
     extent = max((one.high for one in points), default=0.0) - min((one.low for one in points), default=0.0)
     heights = [one.accuracy for one in points]
-    for depth in {one.depth for one in points}:
-        below = float("-inf")
-        for index in sorted(range(len(points)), key=lambda index: points[index].accuracy):
-            if points[index].depth == depth:
-                heights[index] = below = max(heights[index], below + LABEL_SPACING * extent)
+    below = float("-inf")
+    for index in sorted(range(len(points)), key=lambda index: points[index].accuracy):
+        heights[index] = below = max(heights[index], below + LABEL_SPACING * extent)
     return heights
 
 

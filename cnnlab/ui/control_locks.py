@@ -10,9 +10,10 @@ from collections.abc import Collection
 
 import streamlit as st
 
+from cnnlab.formatting import quoted
 from cnnlab.lessons.controls import CONTROLS, split_names
 from cnnlab.lessons.sheet import TEST_RESULTS
-from cnnlab.ui.selection import quoted, show_problems
+from cnnlab.ui.selection import show_problems
 from cnnlab.ui.state import session_key, url_param
 
 LOCK_PARAM, HIDE_PARAM = url_param("lock"), url_param("hide")

@@ -5,7 +5,7 @@ import streamlit as st
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell, cache
-from cnnlab.ui.selection import experiment_params
+from cnnlab.ui.experiment_params import experiment_params
 
 MAX_LISTED = 5  # damaged runs in one notice
 ICON = ":material/broken_image:"

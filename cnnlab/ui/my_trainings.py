@@ -11,7 +11,7 @@ from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.lessons.lesson_schema import LessonError
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.ui import app_shell, cache, lesson_store
-from cnnlab.ui.selection import experiment_params
+from cnnlab.ui.experiment_params import experiment_params
 from cnnlab.ui.state import session_key
 
 MAX_ROWS = 8  # trainings in the list, the newest first

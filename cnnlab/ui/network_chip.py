@@ -12,9 +12,10 @@ from cnnlab.rendering.color_scale import png_data_uri, upscaled_png
 from cnnlab.storage.imported_networks import open_network
 from cnnlab.storage.runs import UnknownRun
 from cnnlab.ui import app_shell, cache, control_locks, presence, selected_network
+from cnnlab.ui.experiment_params import experiment_params
 from cnnlab.ui.image_source import SelectedImage, load_image_set, select_image
 from cnnlab.ui.page_address import SESSION_SELECTION
-from cnnlab.ui.selection import experiment_params, parse_selection
+from cnnlab.ui.selection import parse_selection
 from cnnlab.ui.state import session_key
 
 CHIP, MENU = session_key("network_chip.popover"), session_key("network_chip.network")

@@ -5,7 +5,7 @@ from cnnlab.experiment import Experiment
 from cnnlab.report_models import models_on
 from cnnlab.storage.series import series_experiment
 from cnnlab.ui import app_shell
-from cnnlab.ui.selection import experiment_params
+from cnnlab.ui.experiment_params import experiment_params
 from cnnlab.ui.state import url_param
 
 DATASET_PARAM = url_param("data")  # of Compare

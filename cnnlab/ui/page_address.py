@@ -12,6 +12,8 @@ import streamlit as st
 
 from cnnlab.ui.state import network_params, session_key, url_params_of
 
+Problems = list[str]  # a sentence for each word of an address that means nothing
+
 SESSION_SELECTION = session_key("selection.params")  # the words of the selection, of the page that wrote it last
 SESSION_PAGE = session_key("page_address.page")  # the page that was drawn last
 SESSION_KEPT = session_key("page_address.kept")  # the words of the address, by page

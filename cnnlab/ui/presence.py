@@ -16,7 +16,8 @@ import streamlit as st
 from cnnlab.experiment import Experiment
 from cnnlab.storage import presence_files, run_retention
 from cnnlab.storage.runs import RUN_NAME_PATTERN
-from cnnlab.ui.selection import SESSION_NETWORK, parse_experiment, parse_selection
+from cnnlab.ui.experiment_params import parse_experiment
+from cnnlab.ui.selection import SESSION_NETWORK, parse_selection
 from cnnlab.ui.state import session_key
 
 PRESENCE_SECONDS = 90.0  # browsers let a page in the background ask only once a minute

@@ -10,6 +10,7 @@ from typing import Any
 
 import streamlit as st
 
+from cnnlab.formatting import quoted
 from cnnlab.ui import control_locks, selection
 from cnnlab.ui.page_address import write_params
 
@@ -30,7 +31,7 @@ def check_option(name: str, options: Mapping[str, str]) -> None:
     if value and value not in options:
         set_param(name, None)
         if not LAYER_PATTERN.fullmatch(value):
-            asked, shown = selection.quoted(value), next(iter(options.values()))
+            asked, shown = quoted(value), next(iter(options.values()))
             selection.show_problems(
                 [f"This address asks for {name}={asked}, which this page does not have; {shown!r} is shown."]
             )
@@ -41,7 +42,7 @@ def drop_unknown_params(known: Collection[str]) -> None:
     unknown = [name for name in st.query_params if name not in known and name not in control_locks.PARAMS]
     if unknown:
         write_params({}, unknown)
-        named = ", ".join(map(selection.quoted, unknown[:5]))
+        named = ", ".join(map(quoted, unknown[:5]))
         selection.show_problems([f"This address has parameters that this page does not know: {named}."])
 
 
@@ -135,7 +136,7 @@ def _checked_number(name: str, limits: tuple[int, int, int]) -> int:
     if re.fullmatch(r"-?[0-9]{1,4}", word) and low <= int(word) <= high:
         return int(word)
     set_param(name, None)
-    asked = selection.quoted(word)
+    asked = quoted(word)
     selection.show_problems(
         [f"This address asks for {name}={asked}. This page has {name} from {low} to {high}; {default} is shown."]
     )

@@ -15,16 +15,9 @@ from cnnlab.storage import runs
 from cnnlab.storage.imported_networks import ImportedNetwork, Network
 from cnnlab.storage.runs import Run, UnknownRun
 from cnnlab.ui import app_shell, cache
+from cnnlab.ui.experiment_params import EXPERIMENT_PARAMS, experiment_params, parse_experiment
 from cnnlab.ui.page_address import SESSION_SELECTION, write_params
-from cnnlab.ui.selection import (
-    EXPERIMENT_PARAMS,
-    SELECTION_PARAMS,
-    SESSION_NETWORK,
-    experiment_params,
-    open_selected_run,
-    parse_experiment,
-    update_selection,
-)
+from cnnlab.ui.selection import SELECTION_PARAMS, SESSION_NETWORK, open_selected_run, update_selection
 from cnnlab.ui.state import network_params, session_key
 
 OTHER_NETWORK = session_key("selected_network.other")

@@ -1,10 +1,9 @@
 """The selection (run, image, epoch, layer, map), stored in the URL, so that a copied link opens the same view.
 
     /look_inside?run=3conv-dropout&image=sample-0&epoch=10&layer=conv2&map=17
-    /?depth=3&regularizer=dropout&strength=0.2
 
-The first kind is a `Selection`, which the pages share; the second an `Experiment` on the page Train. URLs are typed,
-cut off and invented: every parameter is checked, and a wrong one takes its default and is reported in one sentence.
+URLs are typed, cut off and invented: every parameter is checked, and a wrong one takes its default and is reported in
+one sentence. `experiment_params` does the same for the experiments of the page Train.
 
 The first half is pure functions, the second reads and writes Streamlit's URL and session.
 """
@@ -16,15 +15,14 @@ from typing import Any
 
 import streamlit as st
 
-from cnnlab.data import DatasetMissing, dataset_fields
-from cnnlab.datasets import DATASETS, MAX_PICTURES, is_own_dataset
-from cnnlab.experiment import NUMERIC_FIELDS, Experiment, ExperimentError
+from cnnlab.datasets import DATASETS, MAX_PICTURES
+from cnnlab.formatting import quoted
 from cnnlab.models.architecture import Layer
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import runs
 from cnnlab.storage.imported_networks import Network, open_network
 from cnnlab.storage.runs import DamagedRun, UnknownRun
-from cnnlab.ui.page_address import SESSION_SELECTION, write_params
+from cnnlab.ui.page_address import SESSION_SELECTION, Problems, write_params
 from cnnlab.ui.state import session_key, url_param
 
 IMAGE_PATTERN = re.compile(r"(?P<kind>sample|test|shapes|own)-(?P<number>[0-9]{1,5})|photo-[0-9a-f]{16}")
@@ -32,9 +30,6 @@ IMAGE_COUNT = (
     {"sample": 20} | {info.image_prefix: info.test_images for info in DATASETS.values()} | {"own": MAX_PICTURES}
 )
 SESSION_NETWORK = session_key("selection.network")  # the experiment of the selected network, as words of an address
-MAX_QUOTED_CHARACTERS = 40  # letters of a wrong word that are repeated to its author
-
-Problems = list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +51,6 @@ class Selection:
 
 
 SELECTION_PARAMS = tuple(url_param(field.name) for field in fields(Selection))
-EXPERIMENT_PARAMS = tuple(url_param(field.name) for field in fields(Experiment))
 
 
 def parse_selection(params: Mapping[str, str]) -> tuple[Selection, Problems]:
@@ -144,62 +138,6 @@ def fit_selection(
         number = None
     last = max(epochs, default=None) if epoch is None else epoch
     return replace(selection, epoch=last, layer=layer, map=number), problems
-
-
-def parse_experiment(params: Mapping[str, str], default: Experiment) -> tuple[Experiment, Problems]:
-    """The experiment that these URL parameters describe: `default`, with the fields that they name.
-
-    A regularizer without a strength takes its own default strength. Where the parameters make no experiment, the result
-    is `default`, and one sentence.
-    """
-    named = {name: params[name] for name in EXPERIMENT_PARAMS if params.get(name, "") != ""}
-    if not named:
-        return default, []
-    changed: dict[str, Any] = default.to_dict()
-    changed |= {"strength": None} if "regularizer" in named else {}
-    changed |= {"train_images": None} if {"dataset", "split"} & set(named) else {}
-    try:
-        changed |= _dataset_fields(named)
-        changed |= {name: _read_number(name, word) if name in NUMERIC_FIELDS else word for name, word in named.items()}
-        return Experiment.from_dict(changed), []
-    except (ExperimentError, DatasetMissing) as error:
-        return default, [f"This address describes no experiment; the default one is shown. {error}"]
-
-
-def _dataset_fields(named: Mapping[str, str]) -> dict[str, Any]:
-    """The fields of the data set that is named: those in the address, else those of the pictures on this machine."""
-    name = named.get("dataset", "")
-    if not is_own_dataset(name):
-        return {"class_names": "", "image_counts": ""} if name else {}
-    return {} if "class_names" in named else dataset_fields(name)
-
-
-def _read_number(name: str, word: str) -> float:
-    try:
-        value = float(word)
-    except ValueError:
-        raise ExperimentError(f"{name} must be a number. Received: {name}={quoted(word)}") from None
-    return int(value) if value.is_integer() and abs(value) < 2**53 else value
-
-
-def experiment_params(experiment: Experiment) -> dict[str, str]:
-    """The URL parameters: data set, depth and regularizer, and what differs from their defaults."""
-    always: dict[str, Any] = {name: value for name, value in experiment.dataset_fields.items() if value}
-    always |= {name: getattr(experiment, name) for name in ("depth", "regularizer")}
-    default = Experiment(**always, split=experiment.split)
-    other = {
-        name: value
-        for name, value in experiment.to_dict().items()
-        if name not in always and value != getattr(default, name)
-    }
-    other |= {"split": experiment.split} if experiment.split != "validation" else {}
-    return {name: str(value) for name, value in (always | other).items()}
-
-
-def quoted(word: str) -> str:
-    """Text that somebody typed, safe to repeat: printable, in quotes, and shortened."""
-    shown = "".join(letter if letter.isprintable() else "?" for letter in word)
-    return repr(shown if len(shown) <= MAX_QUOTED_CHARACTERS else shown[:MAX_QUOTED_CHARACTERS] + "...")
 
 
 # -- tied to Streamlit -----------------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.settings import SettingsError
 from cnnlab.ui import app_shell, cache, presence
+from cnnlab.ui.experiment_params import experiment_params
 from cnnlab.ui.my_trainings import my_trainings_popover, training_rows
-from cnnlab.ui.selection import experiment_params
 from cnnlab.ui.state import session_key
 
 POLL_SECONDS = 2.0

@@ -154,6 +154,7 @@ def skipped_levels(tab):
     return [heading for heading, before in zip(headings, levels, strict=False) if int(heading[0][1]) > before + 1]
 
 
+@pytest.mark.nightly(but=["train", "maps", "mistakes"])
 @pytest.mark.parametrize("name", list(ADDRESSES))
 def test_axe_finds_nothing_serious_or_moderate(app, tab, name):
     opened(tab, app, ADDRESSES[name])
@@ -169,12 +170,14 @@ def test_axe_finds_nothing_on_the_page_lesson_and_its_panel(app, tab):
     assert violations(tab) == []
 
 
+@pytest.mark.nightly
 def test_axe_finds_nothing_on_the_page_admin_as_a_teacher_sees_it(app, tab):
     opened_as_teacher(tab, app)
     assert violations(tab) == []
     assert skipped_levels(tab) == []
 
 
+@pytest.mark.nightly
 def test_axe_finds_nothing_on_the_page_that_signs_in(sign_in_app, tab):
     tab.goto(sign_in_app.url)
     tab.get_by_role("button", name="Sign in").wait_for()
@@ -194,6 +197,7 @@ def test_tab_reaches_the_log_and_the_keyboard_scrolls_it(app, tab):
     tab.wait_for_function("() => document.activeElement.scrollTop > 100")
 
 
+@pytest.mark.nightly(but=["maps"])
 @pytest.mark.parametrize("name", ["train", "compare", "maps"])
 def test_tab_stops_at_one_button_of_a_chart_and_from_there_reaches_the_others(app, tab, name):
     opened(tab, app, ADDRESSES[name])

@@ -52,6 +52,7 @@ def test_a_closed_queue_is_felt_by_a_student_and_opened_by_the_same_switch(app: 
     wait_until(queue.is_accepting, "the queue is open")
 
 
+@pytest.mark.nightly
 def test_one_click_in_the_table_pins_a_run_and_another_lets_it_go(app: App, tab) -> None:
     pinned = app.home / "marks" / f"{RUN.key}.pinned"
     opened(app, tab)
@@ -63,6 +64,7 @@ def test_one_click_in_the_table_pins_a_run_and_another_lets_it_go(app: App, tab)
         wait_until(lambda wanted=expected: pinned.exists() == wanted, f"pinned: {expected}")
 
 
+@pytest.mark.nightly
 def test_on_a_phone_in_the_dark_nothing_stands_out_at_the_side(app: App, new_tab) -> None:
     phone = new_tab(NARROW, color_scheme="dark")
     opened(app, phone)

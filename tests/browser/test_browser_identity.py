@@ -77,6 +77,7 @@ def forged(subject=SUBJECT):
     ]  # fmt: skip
 
 
+@pytest.mark.nightly(but=["0", "4", "9"])
 @pytest.mark.parametrize("number", range(len(forged())))
 def test_what_this_home_did_not_sign_is_ignored(number, home, monkeypatch):
     value = forged()[number]
@@ -240,6 +241,7 @@ def opened(context, address: str):
     return tab
 
 
+@pytest.mark.nightly
 @pytest.mark.browser
 def test_a_browser_keeps_its_name_over_a_reload_a_new_tab_and_a_restart(address, start):
     browser = start()
@@ -286,6 +288,7 @@ def test_a_cookie_that_somebody_made_up_is_replaced(address, start):
         assert name not in (person_name(value), person_name(SUBJECT))
 
 
+@pytest.mark.nightly
 @pytest.mark.browser
 def test_who_throws_the_cookie_away_gets_another_though_the_browser_has_kept_the_page(address, start):
     browser = start()
@@ -302,6 +305,7 @@ def test_who_throws_the_cookie_away_gets_another_though_the_browser_has_kept_the
     assert response.value.status in (200, 304)
 
 
+@pytest.mark.nightly
 @pytest.mark.browser
 def test_where_cookies_are_forbidden_a_name_lasts_as_long_as_the_tab(address, start):
     browser = start(profile={"default_content_setting_values": {"cookies": 2}})
@@ -313,6 +317,7 @@ def test_where_cookies_are_forbidden_a_name_lasts_as_long_as_the_tab(address, st
     assert said(tab).name == name
 
 
+@pytest.mark.nightly
 @pytest.mark.browser
 def test_the_page_has_nothing_that_a_page_without_names_has_not(address, start):
     tab = opened(start(), address)

@@ -38,6 +38,7 @@ def test_compare_opens_with_rankings_tables_and_a_chart_for_every_trained_model(
     assert all(charts.nth(index).evaluate("chart => chart.outerHTML.includes('aria-label')") for index in range(6))
 
 
+@pytest.mark.nightly
 def test_a_missing_model_is_one_click_from_its_training(app, tab):
     tab.goto(app.at("compare"))
     settled(tab)
@@ -45,6 +46,7 @@ def test_a_missing_model_is_one_click_from_its_training(app, tab):
     tab.get_by_text("2-conv, L2 0.00001 is not trained yet").wait_for()
 
 
+@pytest.mark.nightly
 def test_a_link_with_ones_own_run_opens_it_in_the_chart(app, tab):
     tab.goto(app.at("compare", add=f"3conv-none,{OWN.key}"))
     settled(tab)
@@ -69,6 +71,7 @@ def test_on_a_phone_the_tables_scroll_and_the_page_does_not(app, new_tab):
     assert not scrolls_sideways(tab)
 
 
+@pytest.mark.nightly
 def test_a_click_on_a_panel_opens_its_network(app, tab):
     tab.goto(app.at("compare"))
     settled(tab)
@@ -93,6 +96,7 @@ def test_a_figure_is_saved_as_png_and_svg_without_its_own_menu(app, new_tab):
         tab.keyboard.press("Escape")
 
 
+@pytest.mark.nightly
 def test_a_table_is_saved_as_csv(app, tab):
     tab.goto(app.at("compare"))
     settled(tab)

@@ -38,6 +38,7 @@ def open_sheet(tab, app, name: str) -> None:
     panel(tab).wait_for()
 
 
+@pytest.mark.nightly(but=["narrow"])
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_a_chapter_from_prediction_to_report(app, new_tab, size):
     tab = new_tab(size)
@@ -64,6 +65,7 @@ def test_a_chapter_from_prediction_to_report(app, new_tab, size):
     assert tab.url.endswith("/compare")
 
 
+@pytest.mark.nightly
 def test_the_report_is_one_download(app, new_tab):
     tab = new_tab()
     open_sheet(tab, app, "taster")
@@ -146,6 +148,7 @@ def test_a_sheet_with_a_mistake_is_listed_with_its_line(app, tab):
     (app.home / "lessons" / "broken.toml").unlink()
 
 
+@pytest.mark.nightly
 def test_another_device_continues_with_nickname_and_code(app, new_tab):
     first, second = new_tab(), new_tab()
     open_sheet(first, app, "taster")

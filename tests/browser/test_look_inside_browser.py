@@ -95,6 +95,7 @@ def test_a_photo_of_ones_own_goes_through_all_steps(app, tab, made, tmp_path):
     assert tab.url == kept
 
 
+@pytest.mark.nightly
 def test_a_square_that_is_moved_costs_the_browsers_history_one_entry(app, tab, made):
     opened(tab, app, run=made["l2"].name, image="sample-3")
     tab.get_by_role("button", name="Image", exact=True).click()
@@ -127,6 +128,7 @@ def test_a_square_that_is_moved_costs_the_browsers_history_one_entry(app, tab, m
     assert "image=sample-3" in tab.url and "from=" not in tab.url
 
 
+@pytest.mark.nightly
 def test_the_next_picture_stays_after_a_number_was_typed(app, tab, made):
     opened(tab, app, run=made["none"].name)
     tab.get_by_role("button", name="Image", exact=True).click()
@@ -149,6 +151,7 @@ def polled(tab) -> None:
     settled(tab)
 
 
+@pytest.mark.nightly
 def test_a_copied_link_opens_the_same_view(app, new_tab, made):
     first = new_tab()
     opened(first, app, run=made["batchnorm"].name, image="sample-4", epoch=1)
@@ -165,6 +168,7 @@ def test_a_copied_link_opens_the_same_view(app, new_tab, made):
     assert second.get_by_role("slider", name="After epoch").get_attribute("aria-valuetext") == "1"
 
 
+@pytest.mark.nightly
 def test_the_link_opens_filters_kernel_and_what_if_for_somebody_else(app, new_tab, made):
     first = new_tab()
     opened(first, app, run=made["none"].name, image="sample-4", view="off")
@@ -208,6 +212,7 @@ def changed_prediction(tab) -> str:
     return tab.get_by_text("Notice:", exact=True).locator("xpath=..").inner_text()
 
 
+@pytest.mark.nightly
 def test_a_click_on_a_pixel_shows_the_sum_that_made_it(app, tab, made):
     run = made["batchnorm"]
     opened(tab, app, run=run.name, view="map", layer="conv1", map=3, stage="bn")
@@ -222,6 +227,7 @@ def test_a_click_on_a_pixel_shows_the_sum_that_made_it(app, tab, made):
     tab.wait_for_function(f"() => location.search.includes('pixel={place}')")
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "phone"])
 def test_the_numbers_of_a_wide_kernel_fit_their_squares(app, new_tab, made, size):
     experiment = Experiment(depth=1, filters=8, kernel=5, epochs=2)
@@ -239,6 +245,7 @@ def test_the_numbers_of_a_wide_kernel_fit_their_squares(app, new_tab, made, size
     assert max(widths) < picture.bounding_box()["width"] / (3 * (5 + 1))
 
 
+@pytest.mark.nightly
 def test_the_surest_answer_is_written_whole_on_a_phone(app, new_tab, made):
     experiment = Experiment(depth=1, filters=7, epochs=2)
     run = write_run(app.home / "runs" / experiment.key, experiment)
@@ -254,6 +261,7 @@ def test_the_surest_answer_is_written_whole_on_a_phone(app, new_tab, made):
     assert ends[0] <= ends[1]
 
 
+@pytest.mark.nightly
 def test_a_long_title_is_whole_in_the_menu_of_networks(app, tab, made):
     experiment = Experiment(dataset="shapes", depth=4, regularizer="dropout", filters=8, epochs=2, train_images=4000)
     run = write_run(app.home / "runs" / experiment.key, experiment)
@@ -263,6 +271,7 @@ def test_a_long_title_is_whole_in_the_menu_of_networks(app, tab, made):
     assert menu.evaluate("box => [box, ...box.querySelectorAll('*')].every(one => one.scrollWidth <= one.clientWidth)")
 
 
+@pytest.mark.nightly
 def test_filters_are_switched_off_and_one_click_brings_them_back(app, tab, made):
     opened(tab, app, run=made["none"].name, view="off")
     click_square(tab, "switches", 9)
@@ -273,6 +282,7 @@ def test_filters_are_switched_off_and_one_click_brings_them_back(app, tab, made)
     tab.get_by_text("All filters are on, as trained").wait_for()
 
 
+@pytest.mark.nightly
 def test_what_was_set_inside_is_there_again_after_another_page(app, tab, made):
     opened(tab, app, run=made["none"].name, view="off", layer="conv2")
     click_square(tab, "switches", 9)
@@ -287,6 +297,7 @@ def test_what_was_set_inside_is_there_again_after_another_page(app, tab, made):
     tab.wait_for_url(lambda url: sorted(url.partition("?")[2].split("&")) == sorted(left.split("&")))
 
 
+@pytest.mark.nightly
 def test_two_runs_stand_side_by_side_on_one_scale(app, tab, made):
     titles = [made[name].experiment.title for name in ("none", "batchnorm")]
     opened(tab, app, run=made["none"].name, view="versus", versus=made["batchnorm"].name)
@@ -301,6 +312,7 @@ def test_two_runs_stand_side_by_side_on_one_scale(app, tab, made):
     assert tab.get_by_text("conv3 64 of 64").count() == 0  # the second run has two convolutions
 
 
+@pytest.mark.nightly
 def test_play_walks_from_the_first_epoch_to_the_last(app, tab, made):
     opened(tab, app, run=made["l2"].name)
     tab.get_by_role("button", name="Play").click()
@@ -317,6 +329,7 @@ def test_the_keyboard_reaches_a_map(app, tab, made):
     tab.get_by_text("Map 12 of conv1").wait_for()
 
 
+@pytest.mark.nightly(but=["maps"])
 @pytest.mark.parametrize("view", ["maps", "map", "off"])
 def test_on_a_phone_nothing_is_wider_than_the_screen(app, new_tab, made, view):
     tab = new_tab(NARROW, color_scheme="dark")
@@ -325,6 +338,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(app, new_tab, made, view):
     assert not scrolls_sideways(tab)
 
 
+@pytest.mark.nightly(but=["phone"])
 @pytest.mark.parametrize("size", [NARROW, WIDE], ids=["phone", "screen"])
 def test_all_nine_numbers_of_a_kernel_are_on_the_screen_at_once(app, new_tab, made, size):
     tab = new_tab(size)
@@ -336,6 +350,7 @@ def test_all_nine_numbers_of_a_kernel_are_on_the_screen_at_once(app, new_tab, ma
     assert field["x"] + field["width"] <= row["x"] + row["width"] <= size["width"]
 
 
+@pytest.mark.nightly
 def test_on_a_phone_the_picture_and_the_answer_come_first_and_the_first_wall_soon(app, new_tab, made):
     tab = new_tab(NARROW)
     opened(tab, app, run=made["dropout"].name)
@@ -347,6 +362,7 @@ def test_on_a_phone_the_picture_and_the_answer_come_first_and_the_first_wall_soo
     wait_until(lambda: wall.bounding_box()["y"] < 1.3 * NARROW["height"], "the first wall begins soon after")
 
 
+@pytest.mark.nightly(but=["dark"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_words_of_a_chosen_segment_can_be_read_in_either_theme(app, new_tab, made, scheme):
     """WCAG 2.2: at least 4.5 to 1 for text of this size."""
@@ -408,6 +424,7 @@ def test_the_kernel_slides_by_keyboard_pointer_and_play_with_the_networks_own_nu
     tab.get_by_text("The arithmetic of relu2, row 1, column 0").wait_for()
 
 
+@pytest.mark.nightly
 def test_the_animation_begins_by_itself_once_and_fits_a_phone(app, new_tab, made):
     tab = new_tab(NARROW, reduced_motion="no-preference")
     opened(tab, app, run=made["none"].name, view="map")
@@ -426,6 +443,7 @@ def test_the_animation_begins_by_itself_once_and_fits_a_phone(app, new_tab, made
     assert sum(rounded) == pytest.approx(1.0, abs=1e-12) and rounded[3] in (1.0, 1.0001)
 
 
+@pytest.mark.nightly
 def test_the_network_is_one_picture_in_motion_and_a_block_opens_its_maps(app, new_tab, made):
     tab = new_tab()
     opened(tab, app, run=made["batchnorm"].name, view="network")

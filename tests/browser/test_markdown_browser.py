@@ -64,6 +64,7 @@ def test_a_browser_shows_hostile_words_as_they_are(address, tab):
     assert [url for url in asked if not url.startswith(address) and not url.startswith("data:")] == []
 
 
+@pytest.mark.nightly
 def test_an_address_loads_no_picture_from_elsewhere(app, tab):
     asked = []
     tab.on("request", lambda request: asked.append(request.url))

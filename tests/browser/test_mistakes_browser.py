@@ -107,6 +107,7 @@ def test_from_a_square_to_its_pictures_to_the_inside_of_the_network(app, tab, ex
     assert PLAIN.key in tab.url
 
 
+@pytest.mark.nightly
 def test_a_click_on_the_margin_shows_a_whole_row_again_and_again(app, tab, exams):
     exam = exams[PLAIN.key]
     wrong = exam.true_class[~exam.correct]
@@ -122,6 +123,7 @@ def test_a_click_on_the_margin_shows_a_whole_row_again_and_again(app, tab, exams
         )
 
 
+@pytest.mark.nightly
 def test_the_keyboard_reaches_the_menus_and_every_picture(app, tab):
     tab.goto(app.at("mistakes", run=PLAIN.key))
     settled(tab)
@@ -134,6 +136,7 @@ def test_the_keyboard_reaches_the_menus_and_every_picture(app, tab):
     assert any(address.startswith("look_inside?") for address in reached)
 
 
+@pytest.mark.nightly
 def test_a_copied_link_opens_the_same_comparison(app, tab, exams):
     mine, other = exams[DROPOUT.key], exams[PLAIN.key]
     groups = metrics.compare_predictions(mine, other)
@@ -149,6 +152,7 @@ def test_a_copied_link_opens_the_same_comparison(app, tab, exams):
     assert pictures(tab).count() == shown
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("words", [{}, {"versus": PLAIN.key}], ids=["one network", "two networks"])
 def test_on_a_phone_nothing_is_wider_than_the_screen(app, new_tab, words):
     tab = new_tab(NARROW, color_scheme="dark")

@@ -70,6 +70,7 @@ def look_around(chromium, url, query=""):
         context.close()
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(not find_spec("jupyter_server_proxy"), reason="needs deploy/requirements-jupyter.txt")
 def test_a_jupyter_server_serves_every_page_below_the_path_of_its_user(chromium, tmp_path):
     port = free_port()
@@ -83,6 +84,7 @@ def test_a_jupyter_server_serves_every_page_below_the_path_of_its_user(chromium,
     assert outside == []
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(not shutil.which("nginx"), reason="needs nginx")
 def test_nginx_serves_every_page_below_the_prefix_of_the_guide(chromium, tmp_path):
     port, web = free_port(), free_port()

@@ -58,6 +58,7 @@ def watched(new_tab):
     return tab
 
 
+@pytest.mark.nightly(but=["", "look_inside"])
 @pytest.mark.parametrize("path", [*PAGES, *(f"look_inside?view={view}" for view in VIEWS)])
 def test_a_page_works_under_the_policy_and_asks_no_other_server(secure: App, watched, path: str) -> None:
     asked: list[str] = []
@@ -73,6 +74,7 @@ def test_a_page_works_under_the_policy_and_asks_no_other_server(secure: App, wat
     assert (cookie["secure"], cookie["httpOnly"], cookie["sameSite"]) == (True, True, "Lax")
 
 
+@pytest.mark.nightly
 def test_a_photo_is_uploaded_and_shown_under_the_policy(secure: App, watched) -> None:
     watched.goto(f"{secure.url}/look_inside")
     settled(watched)

@@ -95,6 +95,7 @@ def app(tmp_path, monkeypatch) -> Iterator[App]:
     provider.shutdown()
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def test_nothing_is_shown_before_signing_in_and_the_teacher_is_known_by_address_until_signing_out(app, tab) -> None:
     tab.goto(app.at("admin"))

@@ -61,6 +61,7 @@ def choose(page, network, image):
     page.locator(f"body[data-shown='{NAMES[network]} {image}']").wait_for()
 
 
+@pytest.mark.nightly(but=["0-0"])
 @pytest.mark.parametrize(("network", "image"), [(0, 0), (0, 7), (1, 3), (2, 19)])
 def test_every_activation_and_grad_cam_equal_those_of_numpy(page, network, image):
     if (network, image) != (0, 0):

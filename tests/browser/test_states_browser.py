@@ -74,6 +74,7 @@ def is_on_screen(box, size):
     return box["y"] >= 0 and box["y"] + box["height"] <= size["height"] and box["x"] + box["width"] <= size["width"]
 
 
+@pytest.mark.nightly(but=["phone"])
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "phone"])
 def test_an_enlarged_map_opens_on_the_screen(app, new_tab, size):
     tab = new_tab(size)
@@ -88,6 +89,7 @@ def test_an_enlarged_map_opens_on_the_screen(app, new_tab, size):
     assert is_on_screen(button, size) and button["width"] > 100
 
 
+@pytest.mark.nightly
 def test_a_grid_in_fullscreen_shows_all_of_its_rows(app, tab):
     opened(tab, app, "look_inside")
     marks = drawn(tab, "grid-conv1")
@@ -97,6 +99,7 @@ def test_a_grid_in_fullscreen_shows_all_of_its_rows(app, tab):
     assert is_on_screen(last, WIDE) and last["y"] > WIDE["height"] / 2
 
 
+@pytest.mark.nightly
 def test_eight_networks_in_one_chart_leave_room_for_their_curves(app, new_tab):
     for size in (WIDE, NARROW):
         tab = new_tab(size)
@@ -106,6 +109,7 @@ def test_eight_networks_in_one_chart_leave_room_for_their_curves(app, new_tab):
         assert plot.bounding_box()["height"] >= 240
 
 
+@pytest.mark.nightly
 def test_no_table_of_compare_is_wider_than_a_wide_page(app, tab):
     opened(tab, app, "compare")
     tab.get_by_role("heading", name="Table 2").wait_for()
@@ -141,6 +145,7 @@ def test_on_a_phone_the_pages_are_in_a_row_that_covers_nothing(app, new_tab):
     assert links.nth(4).bounding_box()["y"] + links.nth(4).bounding_box()["height"] <= title.bounding_box()["y"]
 
 
+@pytest.mark.nightly
 def test_the_cells_of_the_matrix_can_be_hit_with_a_thumb(app, new_tab):
     tab = new_tab(NARROW)
     opened(tab, app, "mistakes")
@@ -149,6 +154,7 @@ def test_the_cells_of_the_matrix_can_be_hit_with_a_thumb(app, new_tab):
     assert not scrolls_sideways(tab)
 
 
+@pytest.mark.nightly
 def test_play_ends_although_the_network_is_slow(app, tab, console_errors):
     tab.add_init_script(SLOW_NETWORK)
     opened(tab, app, "look_inside", run="2conv-none", epoch=10)
@@ -160,6 +166,7 @@ def test_play_ends_although_the_network_is_slow(app, tab, console_errors):
     console_errors[:] = [error for error in console_errors if "404" not in error]
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "phone"])
 def test_with_more_open_a_field_and_its_result_are_on_one_screen(app, new_tab, size):
     tab = new_tab(size)

@@ -33,6 +33,7 @@ def fill_in(tab, label, value):
     field.press("Tab")
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(600)
 def test_a_training_started_in_the_browser_grows_survives_a_reload_and_a_stop_and_finishes(app, tab, new_tab):
     tab.goto(app.at(dataset="shapes", depth=2, regularizer="none"))
@@ -80,6 +81,7 @@ def test_a_training_started_in_the_browser_grows_survives_a_reload_and_a_stop_an
     second.get_by_role("button", name="Download model.keras").wait_for()
 
 
+@pytest.mark.nightly
 def test_a_restarted_web_server_finds_the_training_again(tmp_path, new_tab):
     folder = write(tmp_path / "runs" / KNOWN.key, KNOWN, history([0.1, 0.6], [0.1, 0.55]), state="running")
     files.write_json(folder / "progress.json", {"phase": "training", "epoch": 2, "batch": 3, "batches": 32})
@@ -144,6 +146,7 @@ def test_the_first_page_trains_a_small_network_in_one_click(app, tab):
     tab.get_by_role("button", name="Download model.keras").wait_for()
 
 
+@pytest.mark.nightly
 def test_a_copied_link_opens_the_same_view(app, tab, new_tab):
     write(app.home / "runs" / KNOWN.key, KNOWN, history([0.1, 0.6], [0.1, 0.55], penalty=0.003))
     tab.goto(app.at(dataset="shapes", depth=2, regularizer="none"))
@@ -160,6 +163,7 @@ def test_a_copied_link_opens_the_same_view(app, tab, new_tab):
     assert other.url == tab.url
 
 
+@pytest.mark.nightly
 def test_going_to_another_page_and_back_finds_the_same_network(app, tab):
     tab.goto(app.at(dataset="shapes", depth=4, regularizer="batchnorm", seed=5))
     settled(tab)
@@ -182,6 +186,7 @@ def test_nonsense_in_the_address_is_one_sentence(app, tab):
     assert tab.get_by_text("Traceback").count() == 0
 
 
+@pytest.mark.nightly(but=["dark"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_words_of_the_main_button_can_be_read_in_either_theme(app, new_tab, scheme):
     tab = new_tab(color_scheme=scheme)
@@ -193,6 +198,7 @@ def test_the_words_of_the_main_button_can_be_read_in_either_theme(app, new_tab, 
     wait_until(lambda: button.evaluate(CONTRAST) >= 4.5, "a contrast of 4.5", seconds=20)
 
 
+@pytest.mark.nightly(but=["dark"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_on_a_phone_nothing_scrolls_sideways(app, new_tab, scheme):
     write(app.home / "runs" / KNOWN.key, KNOWN, history([0.1, 0.6], [0.1, 0.55], penalty=0.003))

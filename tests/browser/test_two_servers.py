@@ -10,6 +10,7 @@ pytestmark = pytest.mark.browser
 ASKED = {"dataset": "shapes", "depth": 1, "regularizer": "none"}
 
 
+@pytest.mark.nightly
 def test_what_is_asked_for_at_one_server_waits_at_another_too_where_only_who_asked_may_leave_the_line(
     tmp_path, new_tab, monkeypatch
 ):

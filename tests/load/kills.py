@@ -31,7 +31,7 @@ from tally import CRASH, OK, Tally
 from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.job import DONE
-from cnnlab.ui.selection import experiment_params
+from cnnlab.ui.experiment_params import experiment_params
 
 KINDS = ("worker", "dispatcher", "web server", "all three")
 PAUSE = (2.0, 12.0)  # seconds between two kills

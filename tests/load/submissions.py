@@ -29,7 +29,7 @@ from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.quotas import QuotaExceeded
-from cnnlab.ui.selection import experiment_params
+from cnnlab.ui.experiment_params import experiment_params
 
 PEOPLE, DISTINCT = 30, 8
 PATIENCE = 900.0  # seconds for eight small trainings

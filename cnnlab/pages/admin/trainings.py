@@ -14,7 +14,7 @@ from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import runs
 from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell, cache, my_trainings, training_times
-from cnnlab.ui.selection import experiment_params
+from cnnlab.ui.experiment_params import experiment_params
 from cnnlab.ui.streamlit_internals import rerun_fragment
 
 RECENT_JOBS = 12

@@ -16,8 +16,9 @@ from cnnlab.pages.compare.overlay import overlay
 from cnnlab.pages.compare.predictions import predictions
 from cnnlab.pages.compare.tables import report_tables
 from cnnlab.ui import cache, control_locks, damaged_runs
+from cnnlab.ui.experiment_params import EXPERIMENT_PARAMS
 from cnnlab.ui.page_address import write_params
-from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS
+from cnnlab.ui.selection import SELECTION_PARAMS
 
 
 def page() -> None:

@@ -24,13 +24,13 @@ VERDICT_ICONS = {
 def conclusions(table: Sequence[ReportRow], *, with_test: bool = True) -> None:
     """One line a conclusion, which opens to the comparisons that its verdict is based on.
 
-    with_test: also the last one, which compares validation with the test images.
+    with_test: also those that are about accuracies on the test images.
     """
     where = "in our runs" if all(row.model.is_in_report for row in table) else "on Shapes"
     st.header(f"What the report concludes, and whether it holds {where}", anchor=False)
-    results = check_claims(table)
-    for number, result in enumerate(results if with_test else results[:-1]):
-        conclusion(number, result)
+    for number, result in enumerate(check_claims(table)):
+        if with_test or not result.is_about_test:
+            conclusion(number, result)
 
 
 def conclusion(number: int, result: ClaimResult) -> None:

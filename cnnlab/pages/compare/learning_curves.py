@@ -20,8 +20,8 @@ from cnnlab.storage.runs import Run
 from cnnlab.storage.series import find_series
 from cnnlab.ui import app_shell, cache, query_state
 from cnnlab.ui.chart_download import chart_with_download
+from cnnlab.ui.experiment_params import experiment_params
 from cnnlab.ui.network_links import result_params
-from cnnlab.ui.selection import experiment_params
 from cnnlab.ui.state import url_param
 
 CURVES_PARAM = url_param("curves")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from cnnlab.explanations import curves
+from cnnlab.formatting import quoted
 from cnnlab.rendering import palette
 from cnnlab.rendering.compare_charts import overlay_chart
 from cnnlab.report_models import models_on
@@ -13,7 +14,7 @@ from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, control_locks, query_state, selected_network
 from cnnlab.ui.chart_download import chart_with_download
 from cnnlab.ui.page_address import write_params
-from cnnlab.ui.selection import quoted, show_problems
+from cnnlab.ui.selection import show_problems
 from cnnlab.ui.state import url_param
 
 MAX_OVERLAY_RUNS = 8  # runs in one chart that can still be told apart

@@ -8,7 +8,7 @@ from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.lessons.sheet import Sheet
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.ui import app_shell, cache
-from cnnlab.ui.selection import parse_experiment
+from cnnlab.ui.experiment_params import parse_experiment
 
 
 @app_shell.errors_as_sentences()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from cnnlab.formatting import quoted
 from cnnlab.storage.imported_networks import Network
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, control_locks, selection, test_results
@@ -24,7 +25,7 @@ def selected_results(
     if versus and train_images(versus) != train_images(run) and not is_asked_for(wanted):
         versus = None  # chosen on another page, beside another network
     elif wanted not in ("", run.name) and versus is None:
-        name = selection.quoted(wanted)
+        name = quoted(wanted)
         selection.show_problems(
             [f"{name} is no network that this one can be compared with: both need the same data set."]
         )

@@ -9,8 +9,9 @@ from cnnlab.pages.sweeps.controls import menu_title, new_sweep_form, requested_s
 from cnnlab.pages.sweeps.progress import progress_area, start_panel
 from cnnlab.pages.sweeps.results import result_area
 from cnnlab.ui import damaged_runs
+from cnnlab.ui.experiment_params import EXPERIMENT_PARAMS
 from cnnlab.ui.page_address import write_params
-from cnnlab.ui.selection import EXPERIMENT_PARAMS, SELECTION_PARAMS
+from cnnlab.ui.selection import SELECTION_PARAMS
 
 
 def page() -> None:

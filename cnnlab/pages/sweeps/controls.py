@@ -7,13 +7,14 @@ import streamlit as st
 
 from cnnlab.datasets import DATASETS
 from cnnlab.experiment import Experiment, ExperimentError
+from cnnlab.formatting import quoted
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import sweep_files
 from cnnlab.storage.sweep_files import UnknownSweep
 from cnnlab.sweeps import KINDS, SHIPPED_SWEEPS, Sweep, SweepError, Value, create_sweep, sweep_from_json, sweep_name
 from cnnlab.ui.page_address import write_params
-from cnnlab.ui.selection import quoted, show_problems
+from cnnlab.ui.selection import show_problems
 from cnnlab.ui.state import session_key, url_param
 
 SWEEP_PARAM = url_param("sweep")  # a name, a key, or a definition as JSON

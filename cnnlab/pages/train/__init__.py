@@ -17,7 +17,7 @@ from cnnlab.pages.train.requested_experiment import is_first_visit, requested_ex
 from cnnlab.pages.train.result import result_area
 from cnnlab.pages.train.welcome import remember_default, welcome_panel
 from cnnlab.ui import app_shell
-from cnnlab.ui.selection import experiment_params
+from cnnlab.ui.experiment_params import experiment_params
 
 MAX_OTHER_TRAININGS = 5
 

@@ -10,12 +10,8 @@ from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.report_models import REPORT
 from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell, cache, selected_network
-from cnnlab.ui.selection import (
-    EXPERIMENT_PARAMS,
-    open_selected_run,
-    parse_experiment,
-    show_problems,
-)
+from cnnlab.ui.experiment_params import EXPERIMENT_PARAMS, parse_experiment
+from cnnlab.ui.selection import open_selected_run, show_problems
 
 DEFAULT_EXPERIMENT = REPORT["3conv-dropout"].experiment
 
