@@ -3,15 +3,23 @@
 With each automatic rerun the browser sends the values of all widgets and the address as it knows them. While an answer
 is on its way, they are older than the server's: Streamlit calls `on_change` for values that nobody changed, and takes
 back the new address. With the patch an automatic rerun changes neither: the server's own values and address remain.
+
+Where a whole class polls, or follows its teacher to another page, a click would share the processor with all of them.
+With the patch AT_ONCE automatic reruns are at work at the same time, and a click waits for none: where one of its own
+session waits for its turn, that goes on at once.
 """
 
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
 
 from cnnlab.ui.streamlit_internals import UnknownStreamlit, unwrapped
+from cnnlab.ui.turns import Turns
 
+AT_ONCE, PATIENCE_SECONDS = 3, 5.0  # automatic reruns at the same time, and how long one waits for its turn
+turns = Turns(AT_ONCE, PATIENCE_SECONDS)
 RERUN_FIELDS = {
     "query_string", "widget_states", "page_script_hash", "page_name", "fragment_id_queue", "is_auto_rerun",
     "is_history_navigation",
@@ -29,19 +37,30 @@ def patch_auto_reruns() -> None:
     run_script = unwrapped(Runner._run_script, "rerun_data")
     if missing := RERUN_FIELDS - {field.name for field in fields(RerunData)}:
         raise UnknownStreamlit(f"a rerun has no {' and no '.join(sorted(missing))}")
-    if missing := {"_session_state", "_pages_manager"} - set(Runner.__init__.__code__.co_names):
+    if missing := {"_session_state", "_pages_manager", "_requests"} - set(Runner.__init__.__code__.co_names):
         raise UnknownStreamlit(f"a runner has no {' and no '.join(sorted(missing))}")
 
     @wraps(request_rerun)
     def request(requests: Any, new_data: Any) -> bool:
+        if not new_data.is_auto_rerun:
+            turns.hurry(requests)
         pending = requests._rerun_data if requests._state.name == "RERUN" else None
         return bool(request_rerun(requests, without_old_values(new_data, pending)))
 
     @wraps(run_script)
     def run(runner: Any, rerun_data: Any) -> None:
-        run_script(runner, at_current_address(runner, rerun_data) if rerun_data.is_auto_rerun else rerun_data)
+        if not rerun_data.is_auto_rerun:
+            run_script(runner, rerun_data)
+        else:
+            with nullcontext() if is_click_waiting(runner._requests) else turns.turn(runner._requests):
+                run_script(runner, at_current_address(runner, rerun_data))
 
     Requests._request_rerun_locked, Runner._run_script = request, run
+
+
+def is_click_waiting(requests: Any) -> bool:
+    """Whether a request that is not automatic waits for the end of what its runner is at."""
+    return requests._state.name == "RERUN" and not requests._rerun_data.is_auto_rerun
 
 
 def without_old_values(new_data: Any, pending: Any) -> Any:
