@@ -220,7 +220,7 @@ class Experiment:
         title = REGULARIZERS[self.regularizer].title
         return f"{title} {format_decimal(self.strength)}" if self.strength else title
 
-    @property
+    @cached_property
     def title(self) -> str:
         """A short name for display: '3-conv, dropout 0.1', followed by all fields that differ from the report's."""
         return ", ".join([f"{self.depth}-conv", self.regularizer_title, *self._non_default_parts()])

@@ -153,7 +153,8 @@ PATCHES = (
         "With each rerun of a fragment with run_every the browser sends the values of all widgets and its address. "
         "While an answer is on its way they are old: Streamlit calls on_change for them and takes back the new "
         "address, so under load one click gave five entries in the browser's history. With the patch an automatic "
-        "rerun changes neither values nor address.",
+        "rerun changes neither values nor address. Nor does Streamlit put a click before the reruns of a whole class: "
+        "with the patch these take turns.",
         "not reported as such; test_streamlit_alone_takes_back_a_click_with_an_automatic_rerun",
         patch_auto_reruns,
     ),

@@ -204,6 +204,7 @@ def main() -> int:
     with fresh_lab(CNNLAB_TEACHER_KEY=KEY, CNNLAB_STARTS_DISPATCHER=dispatcher) as lab:
         write_run(settings.runs_dir() / EARLIER.key, EARLIER, tuple(range(EARLIER.epochs + 1)))
         lab.start_web()
+        lab.wait_until_idle()  # a class does not come in the seconds in which its server starts
         held = Lesson(lab, options.students, options.seconds)
         with written_by_hand(LIVE) if options.no_training else nullcontext():
             asyncio.run(hold(held, bool(dispatcher)))

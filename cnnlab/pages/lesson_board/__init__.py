@@ -80,15 +80,23 @@ def lead_controls(lesson_class: LessonClass, sheet: Sheet, presenter: bool) -> N
     else:
         step_menu(lesson_class, sheet, index)
     with st.container(horizontal=True):
-        if st.button("Next step", key="lesson_board_next", disabled=index + 1 == len(sheet.steps)):
-            classes.lead(file, lesson_class, step=sheet.steps[index + 1].id)
-            st.rerun()
+        following = sheet.steps[min(index + 1, len(sheet.steps) - 1)]
+        st.button(
+            "Next step", key="lesson_board_next", disabled=following.id == lesson_class.step,
+            on_click=on_next, args=(lesson_class, following.id),
+        )  # fmt: skip
         help_ = "Every student sees the step of the class and its page."
         follow = st.toggle("Follow me", lesson_class.follow, key=f"lesson_board_follow_{lesson_class.code}", help=help_)
         help_ = "No answers are taken, and students are asked to look to the front."
         frozen = st.toggle("Freeze", lesson_class.frozen, key=f"lesson_board_freeze_{lesson_class.code}", help=help_)
     if (follow, frozen) != (lesson_class.follow, lesson_class.frozen):
         classes.lead(file, lesson_class, follow=follow, frozen=frozen)
+
+
+@app_shell.errors_as_sentences()
+def on_next(lesson_class: LessonClass, step: str) -> None:
+    """Lead the class to this step, before the board is drawn: so it is drawn once."""
+    classes.lead(lesson_store.lesson_file(), lesson_class, step=step)
 
 
 def step_menu(lesson_class: LessonClass, sheet: Sheet, index: int) -> None:
