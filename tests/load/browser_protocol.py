@@ -68,6 +68,7 @@ class Browser:
         self.widgets: dict[str, Widget] = {}
         self.states: dict[str, WidgetState] = {}
         self.texts: list[str] = []  # what the page says in its alerts and exceptions, since the last whole run
+        self.said: dict[str, list[str]] = {}  # its Markdown by the fragment that draws it ("": none)
         self.query = self.page = self.path = ""
         self.charts = 0  # drawn by the last whole run
         self.step = ""  # 'Step 3 of 22', of the lesson panel
@@ -121,6 +122,10 @@ class Browser:
             if identity.endswith(f"-{name}") or widget.label.startswith(name):
                 return widget
         return None
+
+    def says(self, words: str) -> bool:
+        """Whether the page has these words in its Markdown."""
+        return any(words in body for bodies in self.said.values() for body in bodies)
 
     async def press(self, name: str, what: str, **changes: object) -> float:
         """Press a button; in a form with `changes` of its fields, by key."""
@@ -247,6 +252,8 @@ class Browser:
             self._answer(self.ended_early)
         self.ended_early = 0.0
         self.fragments, self.drawn = fragments, set()
+        for fragment in fragments or list(self.said):
+            self.said[fragment] = []
         if not fragments:
             self.texts, self.charts = [], 0
             for fragment in list(self.timers):
@@ -268,6 +275,8 @@ class Browser:
             self.texts.append(f"exception: {element.message}")
         elif kind == "alert" and element.format in (Alert.ERROR, Alert.WARNING):
             self.texts.append(element.body)
+        elif kind == "markdown":
+            self.said.setdefault(delta.fragment_id, []).append(element.body)
         elif kind == "imgs":
             for picture in element.imgs:
                 self._fetch(picture.url)

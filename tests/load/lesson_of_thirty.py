@@ -8,8 +8,8 @@ panel and the board ask for news as they do in a browser. The teacher reveals ea
 again once. Twelve students ask for a training of their own. In the middle of a step, while answers arrive, the web
 server is ended with SIGKILL and started again; the pages connect again as Streamlit's do.
 
-An answer is confirmed when the page that came back shows no error and no form for it any more. Afterwards every
-confirmed answer must be in `lessons.sqlite` with its content, and every training that was asked for in the queue.
+An answer is confirmed when the page says that it is saved. Afterwards every confirmed answer must be in
+`lessons.sqlite` with its content, and every training that was asked for in the queue.
 
 `--no-training` is for a machine on which one training is at work already: nothing is trained, and the live curves are
 written by this script.

@@ -15,6 +15,7 @@ from cnnlab.lessons import answers, learners
 from cnnlab.lessons.lesson_file import LessonFile
 from cnnlab.lessons.sheet import Sheet, Step
 from cnnlab.ui.browser_identity import person_name, token_subject
+from cnnlab.ui.lesson_answers import LOCKED, SAVED
 
 THINKING = (1.0, 8.0)  # seconds before an answer
 RUNNERS = 12  # students who ask for a training of their own, half of them after the kill
@@ -112,17 +113,29 @@ class Student:
             return
         self.again += sent in self.sent
         self.sent.add(sent)
+        began = time.perf_counter()
         await self.browser.press(button, f"answer: {step.kind}", **fields)
-        for _ in range(30):  # the panel is drawn once more after an answer
-            if not step.is_prediction or self.button(key) is None:
-                break
-            await asyncio.sleep(0.1)
+        is_saved = await self.sees_saved(step)
         self.lesson.trouble += self.browser.texts
-        place = f"Step {self.lesson.sheet.index(step_id) + 1} of"
-        if not self.browser.step.startswith(place):  # the class went on in the meantime
+        if not self.is_at(step):  # the class went on in the meantime
             self.late[sent] = content
-        elif not self.browser.texts and (not step.is_prediction or self.button(key) is None):
+        elif is_saved:
+            self.lesson.note(f"answer: {step.kind}, until the page says it is saved", time.perf_counter() - began)
             self.confirmed[sent] = content
+
+    async def sees_saved(self, step: Step) -> bool:
+        """Wait until the page says that the answer is saved; what is drawn first may be an automatic rerun."""
+        for _ in range(500):
+            if not self.is_at(step) or self.browser.gone:
+                break
+            if self.browser.says(LOCKED if step.is_prediction else SAVED):
+                return True
+            await asyncio.sleep(0.02)
+        return False
+
+    def is_at(self, step: Step) -> bool:
+        """Whether the panel shows this step."""
+        return self.browser.step.startswith(f"Step {self.lesson.sheet.index(step.id) + 1} of")
 
     async def train(self) -> None:
         """Ask for a training with a seed of one's own, once."""
