@@ -18,6 +18,9 @@ from streamlit import config
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime import Runtime, app_session
+from streamlit.runtime.caching import cache_utils
+from streamlit.runtime.caching.cache_errors import CacheKeyNotFoundError
+from streamlit.runtime.caching.cache_resource_api import ResourceCache
 from streamlit.runtime.forward_msg_cache import populate_hash_if_needed
 from streamlit.runtime.memory_session_storage import MemorySessionStorage
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
@@ -63,6 +66,7 @@ def as_it_came(monkeypatch):
     requests, runner = script_requests.ScriptRequests, script_runner.ScriptRunner
     monkeypatch.setattr(requests, "_request_rerun_locked", original(requests._request_rerun_locked))
     monkeypatch.setattr(runner, "_run_script", original(runner._run_script))
+    monkeypatch.setattr(ResourceCache, "read_result", original(ResourceCache.read_result))
     session = app_session.AppSession
     monkeypatch.setattr(session, "flush_browser_queue", original(session.flush_browser_queue))
     monkeypatch.setattr(session, "_call_soon_on_event_loop", original(session._call_soon_on_event_loop))
@@ -276,6 +280,31 @@ def test_with_the_patch_a_click_waits_for_no_automatic_rerun(in_session, monkeyp
     monkeypatch.setattr(streamlit_auto_rerun, "turns", Turns(0, 10 * PATIENCE))
     patches.apply_patches()
     assert in_session(a_click_while_all_turns_are_taken) == 2
+
+
+# -- caches ------------------------------------------------------------------------------------------------------------
+
+
+def read_while_it_expires(monkeypatch) -> None:
+    """Read an entry that lives for a second, at 0.9 seconds and, in the same reading, at 1.1."""
+    times = [0.0]
+    monkeypatch.setattr(cache_utils, "TTLCACHE_TIMER", lambda: times.pop(0) if len(times) > 1 else times[0])
+    cache = ResourceCache("key", 2, 1.0, None, "name", lambda value: None)
+    cache.write_result("entry", "value", [])
+    times[:] = [0.9, 1.1]
+    cache.read_result("entry")
+
+
+def test_streamlit_alone_fails_where_an_entry_expires_while_it_is_read(monkeypatch):
+    """Where this fails, Streamlit has mended it: remove the patch."""
+    with pytest.raises(KeyError):
+        read_while_it_expires(monkeypatch)
+
+
+def test_with_the_patch_an_entry_that_expires_while_it_is_read_is_not_there(monkeypatch):
+    patches.apply_patches()
+    with pytest.raises(CacheKeyNotFoundError):
+        read_while_it_expires(monkeypatch)
 
 
 # -- uploaded files ----------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Every patch of Streamlit's code and every undocumented option that the app uses.
 
-Long patches are in `streamlit_auto_rerun`, `streamlit_event_loop` and `streamlit_memory`.
+Patches with much to say are in `streamlit_auto_rerun`, `streamlit_cache_expiry`, `streamlit_event_loop` and
+`streamlit_memory`.
 
 `PATCHES` are applied at run time by `apply_patches()`. `OPTIONS` are hidden options, which `streamlit config show` does
 not list; they are set in .streamlit/config.toml, and `apply_patches()` checks that Streamlit knows them and has these
@@ -21,6 +22,7 @@ from typing import Any
 import streamlit as st
 
 from cnnlab.ui.streamlit_auto_rerun import patch_auto_reruns
+from cnnlab.ui.streamlit_cache_expiry import patch_read_result
 from cnnlab.ui.streamlit_event_loop import patch_sending
 from cnnlab.ui.streamlit_internals import UnknownStreamlit, check_version
 from cnnlab.ui.streamlit_memory import patch_add_file, patch_save_session
@@ -166,6 +168,13 @@ PATCHES = (
         "are sent together, and the loop is woken once for many.",
         "not reported as such; test_streamlit_alone_sends_one_message_in_a_round_of_its_loop",
         patch_sending,
+    ),
+    Patch(
+        "ResourceCache.read_result",
+        "Streamlit asks whether an entry of st.cache_resource is there, and then reads it. Where its time to live ends "
+        "in between, which a busy machine makes likely, the page shows a KeyError. With the patch it is computed anew.",
+        "not reported as such; test_streamlit_alone_fails_where_an_entry_expires_while_it_is_read",
+        patch_read_result,
     ),
     Patch(
         "MemoryUploadedFileManager.add_file",
