@@ -4,7 +4,6 @@ No browser: a session alone, on a loop of its own.
 """
 
 import asyncio
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -12,8 +11,10 @@ from types import SimpleNamespace
 import pytest
 from streamlit import config
 from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime import Runtime, runtime
 from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.script_data import ScriptData
 from streamlit.runtime.scriptrunner.script_cache import ScriptCache
@@ -28,19 +29,15 @@ import streamlit as st
 for line in range({LINES}):
     st.text(f"line {{line}}")
 """
-PATCHED = {
-    AppSession: ("flush_browser_queue", "_call_soon_on_event_loop"),
-    Runtime: ("_enqueued_some_message",),
-}
+PATCHED = ("flush_browser_queue", "_call_soon_on_event_loop", "_enqueue_forward_msg")
 
 
 @pytest.fixture(autouse=True)
 def as_it_came(monkeypatch):
     """Streamlit without the patch."""
-    for owner, names in PATCHED.items():
-        for name in names:
-            method = getattr(owner, name)
-            monkeypatch.setattr(owner, name, getattr(method, "__wrapped__", method))
+    for name in PATCHED:
+        method = getattr(AppSession, name)
+        monkeypatch.setattr(AppSession, name, getattr(method, "__wrapped__", method))
 
 
 class Server:
@@ -167,16 +164,18 @@ def test_with_the_patch_a_browser_that_has_gone_is_disconnected(in_server):
     assert set(server.disconnected) == {server.session.id}
 
 
-def test_with_the_patch_another_thread_wakes_the_loop(monkeypatch):
+def test_with_the_patch_another_thread_wakes_the_loop_for_each_message():
     streamlit_event_loop.patch_sending()
 
-    async def woken_from_a_thread() -> bool:
-        server = Server(None)
-        thread = threading.Thread(target=Runtime._enqueued_some_message, args=(server,))
-        thread.start()
-        await asyncio.wait_for(server.async_objects.need_send_data.wait(), 20)
-        thread.join()
-        return server.async_objects.need_send_data.is_set()
+    async def woken_by_a_thread() -> int:
+        session, woken = SimpleNamespace(), []
+        session._event_loop, session._browser_queue = asyncio.get_running_loop(), ForwardMsgQueue()
+        session._message_enqueued_callback = lambda: woken.append(1)
+        for _ in range(3):
+            await asyncio.to_thread(AppSession._enqueue_forward_msg, session, ForwardMsg())
+        for _ in range(3):
+            AppSession._enqueue_forward_msg(session, ForwardMsg())
+        return len(woken)
 
     with ThreadPoolExecutor(1) as thread:
-        assert thread.submit(asyncio.run, woken_from_a_thread()).result()
+        assert thread.submit(asyncio.run, woken_by_a_thread()).result() == 3

@@ -70,7 +70,7 @@ def as_it_came(monkeypatch):
     session = app_session.AppSession
     monkeypatch.setattr(session, "flush_browser_queue", original(session.flush_browser_queue))
     monkeypatch.setattr(session, "_call_soon_on_event_loop", original(session._call_soon_on_event_loop))
-    monkeypatch.setattr(Runtime, "_enqueued_some_message", original(Runtime._enqueued_some_message))
+    monkeypatch.setattr(session, "_enqueue_forward_msg", original(session._enqueue_forward_msg))
     patches.apply_patches.cache_clear()
     yield
     patches.apply_patches.cache_clear()

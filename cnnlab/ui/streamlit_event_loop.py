@@ -20,7 +20,7 @@ MAX_AT_ONCE = 200  # messages of one session; the queue of its websocket holds 5
 
 
 def patch_sending() -> None:
-    """Let AppSession and Runtime send a session's messages together and wake the loop once for them."""
+    """Let AppSession send its messages together and wake the loop once for them."""
     from streamlit.runtime.app_session import AppSession
     from streamlit.runtime.runtime import Runtime
 
@@ -28,11 +28,11 @@ def patch_sending() -> None:
     Server: Any = Runtime  # noqa: N806
     flush = unwrapped(Session.flush_browser_queue)
     call_soon = unwrapped(Session._call_soon_on_event_loop, "callback")
-    wake = unwrapped(Server._enqueued_some_message)
+    enqueue = unwrapped(Session._enqueue_forward_msg, "msg")
     unwrapped(Server._send_message, "session_info", "msg")
     names = set(Server.__init__.__code__.co_names) | set(Session.__init__.__code__.co_names)
-    if missing := {"_session_mgr", "_async_objs", "_event_loop"} - names:
-        raise UnknownStreamlit(f"the runtime has no {' and no '.join(sorted(missing))}")
+    if missing := {"_session_mgr", "_event_loop", "_browser_queue"} - names:
+        raise UnknownStreamlit(f"runtime and session have no {' and no '.join(sorted(missing))}")
 
     @wraps(flush)
     def flush_and_send(session: Any) -> Any:
@@ -44,16 +44,15 @@ def patch_sending() -> None:
         if calls.add(callback):
             call_soon(session, calls.pass_on)
 
-    @wraps(wake)
-    def wake_once(runtime: Any) -> None:
-        waiting = runtime._get_async_objs()
-        if is_running(waiting.eventloop):
-            waiting.need_send_data.set()
-        else:
-            wake(runtime)
+    @wraps(enqueue)
+    def enqueue_and_wake_once(session: Any, msg: Any) -> None:
+        if session._browser_queue.is_empty() or not is_running(session._event_loop):
+            enqueue(session, msg)
+        else:  # the loop was told of the messages that wait already
+            session._browser_queue.enqueue(msg)
 
     Session.flush_browser_queue, Session._call_soon_on_event_loop = flush_and_send, call_together
-    Server._enqueued_some_message = wake_once
+    Session._enqueue_forward_msg = enqueue_and_wake_once
 
 
 def send_together(session: Any, messages: list[Any]) -> list[Any]:

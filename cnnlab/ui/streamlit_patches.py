@@ -161,7 +161,7 @@ PATCHES = (
         patch_auto_reruns,
     ),
     Patch(
-        "AppSession.flush_browser_queue, AppSession._call_soon_on_event_loop and Runtime._enqueued_some_message",
+        "AppSession.flush_browser_queue, _call_soon_on_event_loop and _enqueue_forward_msg",
         "Streamlit's loop sends one message in each of its rounds. With thirty polling browsers a round has thousands "
         "of pieces of work, most of them one message of a script, so one or two messages a second were sent and 17,000 "
         "waited: answers took up to two minutes on a processor that was half free. With the patch a session's messages "
