@@ -42,7 +42,45 @@ def test_reveal_that_comes_with_a_run_of_the_whole_page_reveals(lesson_class):
     assert classes.vote_of(file, lesson_class.code, step).revealed
 
 
-@pytest.mark.parametrize("part", ["vote.live_vote('ABCDE', None)", "members.members_table('ABCDE', None, False)"])
+def test_a_second_board_shows_what_the_first_one_has_changed_and_leaves_it(lesson_class):
+    first, second = board(lesson_class.code), board(lesson_class.code)
+    first.button(key="lesson_board_next").click().run()
+    first.toggle(key=f"lesson_board_follow_{lesson_class.code}").set_value(not lesson_class.follow).run()
+    second.run()
+    now = classes.find_class(lesson_store.lesson_file(), lesson_class.code)
+    assert now.follow is not lesson_class.follow
+    assert now.step != lesson_class.step
+    for app in (first, second):
+        assert not app.exception
+        assert app.toggle(key=f"lesson_board_follow_{lesson_class.code}").value is now.follow
+        assert app.selectbox[0].value == now.step
+
+
+DRAWN_BEFORE = """
+import streamlit as st
+
+from cnnlab.lessons import classes
+from cnnlab.pages.lesson_board import vote
+from cnnlab.ui import lesson_store
+
+st.session_state.runs = st.session_state.get("runs", 0) + 1
+lesson_class = classes.find_class(lesson_store.lesson_file(), st.session_state.code)
+drawn = "the step before" if st.session_state.runs == 1 else lesson_class.step
+vote.live_vote(lesson_class.code, lesson_store.find_sheet(lesson_class.sheet), drawn)
+"""
+
+
+def test_a_board_is_drawn_again_where_another_one_has_gone_on(lesson_class):
+    app = AppTest.from_string(DRAWN_BEFORE, default_timeout=30)
+    app.session_state["code"] = lesson_class.code
+    app.run()
+    assert not app.exception
+    assert app.session_state["runs"] == 2
+
+
+@pytest.mark.parametrize(
+    "part", ["vote.live_vote('ABCDE', None, 'start')", "members.members_table('ABCDE', None, False)"]
+)
 def test_a_part_of_the_board_whose_answers_cannot_be_read_says_so(part, lesson_class, monkeypatch):
     def fail(*arguments):
         raise LessonError("Unreadable: ![x](y)")

@@ -56,7 +56,7 @@ def board(lesson_class: LessonClass, sheet: Sheet) -> None:
         invitation(lesson_class)
     with left:
         lead_controls(lesson_class, sheet, presenter)
-        st.fragment(vote.live_vote, run_every=POLL_SECONDS)(lesson_class.code, sheet)
+        st.fragment(vote.live_vote, run_every=POLL_SECONDS)(lesson_class.code, sheet, lesson_class.step)
     st.fragment(members.members_table, run_every=POLL_SECONDS)(lesson_class.code, sheet, presenter)
     if not presenter:
         st.fragment(preparation.preparation, run_every=PREPARATION_SECONDS)(sheet)
@@ -73,7 +73,6 @@ def invitation(lesson_class: LessonClass) -> None:
 
 def lead_controls(lesson_class: LessonClass, sheet: Sheet, presenter: bool) -> None:
     """The step of the class, follow and freeze; in presenter size without the menu of steps."""
-    file = lesson_store.lesson_file()
     index = sheet.index(lesson_class.step)
     if presenter:
         st.markdown(f"**Step {index + 1} of {len(sheet.steps)}**")
@@ -85,12 +84,23 @@ def lead_controls(lesson_class: LessonClass, sheet: Sheet, presenter: bool) -> N
             "Next step", key="lesson_board_next", disabled=following.id == lesson_class.step,
             on_click=on_next, args=(lesson_class, following.id),
         )  # fmt: skip
-        help_ = "Every student sees the step of the class and its page."
-        follow = st.toggle("Follow me", lesson_class.follow, key=f"lesson_board_follow_{lesson_class.code}", help=help_)
+        lead_toggle(lesson_class, "follow", "Follow me", "Every student sees the step of the class and its page.")
         help_ = "No answers are taken, and students are asked to look to the front."
-        frozen = st.toggle("Freeze", lesson_class.frozen, key=f"lesson_board_freeze_{lesson_class.code}", help=help_)
-    if (follow, frozen) != (lesson_class.follow, lesson_class.frozen):
-        classes.lead(file, lesson_class, follow=follow, frozen=frozen)
+        lead_toggle(lesson_class, "frozen", "Freeze", help_)
+
+
+def lead_toggle(lesson_class: LessonClass, what: str, label: str, help_: str) -> None:
+    """A toggle of the class, which shows what holds at the moment: another board may have changed it."""
+    key = f"lesson_board_{what}_{lesson_class.code}"
+    st.session_state[key] = getattr(lesson_class, what)
+    st.toggle(label, key=key, help=help_, on_change=on_toggle, args=(lesson_class, what, key))
+
+
+@app_shell.errors_as_sentences()
+def on_toggle(lesson_class: LessonClass, what: str, key: str) -> None:
+    """Let the class follow or not, freeze it or not, as the toggle says."""
+    now = {what: bool(st.session_state[key])}
+    classes.lead(lesson_store.lesson_file(), lesson_class, follow=now.get("follow"), frozen=now.get("frozen"))
 
 
 @app_shell.errors_as_sentences()

@@ -11,12 +11,17 @@ from cnnlab.ui.streamlit_internals import rerun_fragment
 
 
 @app_shell.errors_as_sentences()
-def live_vote(code: str, sheet: Sheet) -> None:
-    """The step's question, how many have answered, the tally of a prediction, reveal and vote again."""
+def live_vote(code: str, sheet: Sheet, drawn_step: str) -> None:
+    """The step's question, how many have answered, the tally of a prediction, reveal and vote again.
+
+    drawn_step: what the rest of the board shows; where another board has gone on, all of it is drawn again.
+    """
     file = lesson_store.lesson_file()
     lesson_class = classes.find_class(file, code)
     if lesson_class is None:
         return
+    if lesson_class.step != drawn_step:
+        st.rerun()
     step = sheet.steps[sheet.index(lesson_class.step)]
     vote = classes.vote_of(file, code, step.id)
     given = classes.contents(file, lesson_class, step.id, vote.round)
