@@ -2,9 +2,9 @@
 
 Look inside makes and frees arrays of up to 30 MB. When glibc sees such a block freed, it raises its threshold and keeps
 blocks of that size, in one heap per thread: a server with thirty browsers keeps a few hundred MB unused. A fixed
-threshold prevents this. Blocks below it, such as the maps of an image, are kept and reused up to TRIM_BYTES a heap: with
-thresholds of 0.5 and 2 MB the kernel took two fifths of the processor time of a page of Look inside, giving and taking
-the same memory. Uploaded photos and their copies are above the threshold.
+threshold prevents this. Blocks below it, such as the maps of an image, are kept and reused up to TRIM_BYTES a heap.
+With thresholds of 0.5 and 2 MB the kernel, which took and gave the same memory again and again, used two fifths of the
+processor time of pages of Look inside (6.3 of 16.6 s; 0.8 s with these). Uploaded photos and their copies are larger.
 
 The number of heaps is limited too: script threads take turns anyhow, and each heap keeps some unused blocks.
 """
