@@ -205,6 +205,7 @@ def test_a_damaged_progress_file_reads_as_no_download(home: Path) -> None:
     assert download.download_status() is None
 
 
+@pytest.mark.nightly
 @pytest.mark.cifar
 def test_the_real_archive_arrives_with_growing_progress(server: str, home: Path) -> None:
     statuses: list[download.DownloadStatus] = []

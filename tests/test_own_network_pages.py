@@ -67,6 +67,7 @@ def test_its_menu_entry_is_its_owners_alone_and_a_link_opens_it_for_everybody(sh
     assert not [button for button in test.button if button.label == "Yes, remove it"]
 
 
+@pytest.mark.nightly
 def test_its_owner_removes_it_after_a_question(shapes_file, monkeypatch):
     monkeypatch.setattr(own_network.app_shell, "current_person", lambda: "ann")
     network = bring_in(shapes_file, owner="ann")

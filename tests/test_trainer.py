@@ -147,6 +147,7 @@ def rows(folder: Path) -> int:
         return 0
 
 
+@pytest.mark.nightly
 def test_a_stopped_worker_leaves_a_run_that_can_go_on(home):
     experiment = Experiment(**SMALL | {"train_images": 5_000, "epochs": 500, "seed": 3})
     process = start(experiment, home)

@@ -38,6 +38,7 @@ def drawn(tab) -> None:
     settled(tab)
 
 
+@pytest.mark.nightly
 def test_a_closed_queue_is_felt_by_a_student_and_opened_by_the_same_switch(app: App, new_tab) -> None:
     teacher, student, queue = new_tab(), new_tab(), Queue(app.home / "jobs.sqlite")
     opened(app, teacher)

@@ -58,7 +58,7 @@ def watched(new_tab):
     return tab
 
 
-@pytest.mark.nightly(but=["", "look_inside"])
+@pytest.mark.nightly(but=[""])
 @pytest.mark.parametrize("path", [*PAGES, *(f"look_inside?view={view}" for view in VIEWS)])
 def test_a_page_works_under_the_policy_and_asks_no_other_server(secure: App, watched, path: str) -> None:
     asked: list[str] = []

@@ -94,6 +94,7 @@ def test_a_restarted_web_server_finds_the_training_again(tmp_path, new_tab):
                 tab.context.close()
 
 
+@pytest.mark.nightly
 def test_the_end_of_a_training_is_announced_on_any_page(app, tab):
     tab.goto(app.at("compare"))
     settled(tab)
@@ -111,6 +112,7 @@ def test_the_end_of_a_training_is_announced_on_any_page(app, tab):
     queue.close()
 
 
+@pytest.mark.nightly
 def test_my_trainings_opens_on_every_page_and_a_nickname_outlasts_the_browser(app, chromium, tab):
     for page in ("compare", "look_inside", "mistakes"):
         tab.goto(app.at(page))
