@@ -155,6 +155,7 @@ def test_an_augmented_training_that_was_killed_ends_with_the_same_history_to_the
     assert history.read_bytes() == (run.path / "history.csv").read_bytes()
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_the_history_keeps_clean_and_changed_labels_apart(whole, monkeypatch):
     run, home = whole

@@ -145,6 +145,7 @@ def test_a_training_records_both_accuracies_after_every_epoch(trained):
         assert metrics.cross_entropy(logits, split.y_val) == pytest.approx(history[f"val_loss{suffix}"][2], rel=1e-3)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_recording_them_changes_nothing_else_of_a_training(trained, tmp_path, monkeypatch):
     from cnnlab.training import evaluation, trainer

@@ -433,6 +433,7 @@ def test_switching_a_filter_off_is_zeroing_its_weights(made):
     assert "All filters are on, as trained" in words(test)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_kernel_typed_over_changes_its_map_and_nothing_on_the_disk(made):
     run = made["none"]
@@ -746,6 +747,7 @@ def test_a_network_that_learned_shapes_is_shown_shapes(made):
     assert test.query_params["image"] == "shapes-999" and not test.exception
 
 
+@pytest.mark.nightly
 @pytest.mark.cifar
 @pytest.mark.slow
 def test_with_the_data_set_all_ten_thousand_test_images_can_be_shown(home_with_cifar10, tmp_path, monkeypatch):
@@ -812,7 +814,7 @@ VIEWS_OF = {"off": "off", "edited": "off", "edit": "off", "strongest": "off", "c
             "step": "whatif", "change_mirrored": "whatif", "patch": "why", "sample": "xray", "tops": "top"}  # fmt: skip
 
 
-@pytest.mark.nightly(but=["off", "strongest"])
+@pytest.mark.nightly(but=["strongest"])
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_word_of_a_view_costs_one_sentence_and_leaves_the_address(made, name):

@@ -242,7 +242,7 @@ ONE_TRAINING = (
 )
 
 
-@pytest.mark.nightly(but=["windows"])
+@pytest.mark.nightly
 @pytest.mark.slow
 @pytest.mark.linux
 @pytest.mark.parametrize("system", ["macos", "windows"])

@@ -72,6 +72,7 @@ def test_look_inside_shows_its_pictures_and_its_classes_in_every_view(trained):
     assert told in words(opened("look_inside", run=experiment.key, image="own-50000"))
 
 
+@pytest.mark.nightly
 def test_mistakes_counts_its_classes(trained):
     info, experiment = trained
     run = runs.find_run(experiment)

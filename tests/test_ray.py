@@ -38,6 +38,7 @@ def parent(pid: int) -> int:
 # -- whoever is killed -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.nightly
 @on_a_cluster
 def test_a_worker_ends_with_its_task_and_the_job_goes_on_from_its_last_epoch(lab: DispatcherHarness) -> None:
     job = lab.ask(0, hold=3)

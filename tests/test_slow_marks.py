@@ -39,6 +39,7 @@ def test_arithmetic_is_not_slow() -> None:
     assert not reaches(_arithmetic, set())
 
 
+@pytest.mark.nightly
 def test_each_parameter_that_is_excepted_from_the_night_is_one_of_the_tests():
     folder = Path(__file__).parent
     files = [path for path in folder.rglob("test_*.py") if "nightly(but=" in path.read_text()]

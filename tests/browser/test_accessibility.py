@@ -154,7 +154,7 @@ def skipped_levels(tab):
     return [heading for heading, before in zip(headings, levels, strict=False) if int(heading[0][1]) > before + 1]
 
 
-@pytest.mark.nightly(but=["train", "maps", "mistakes"])
+@pytest.mark.nightly(but=["maps"])
 @pytest.mark.parametrize("name", list(ADDRESSES))
 def test_axe_finds_nothing_serious_or_moderate(app, tab, name):
     opened(tab, app, ADDRESSES[name])
@@ -185,6 +185,7 @@ def test_axe_finds_nothing_on_the_page_that_signs_in(sign_in_app, tab):
     assert skipped_levels(tab) == []
 
 
+@pytest.mark.nightly
 def test_tab_reaches_the_log_and_the_keyboard_scrolls_it(app, tab):
     opened_as_teacher(tab, app)
     log = tab.get_by_role("region", name="Log of the dispatcher")
@@ -197,7 +198,7 @@ def test_tab_reaches_the_log_and_the_keyboard_scrolls_it(app, tab):
     tab.wait_for_function("() => document.activeElement.scrollTop > 100")
 
 
-@pytest.mark.nightly(but=["maps"])
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", ["train", "compare", "maps"])
 def test_tab_stops_at_one_button_of_a_chart_and_from_there_reaches_the_others(app, tab, name):
     opened(tab, app, ADDRESSES[name])

@@ -263,6 +263,7 @@ def test_a_browser_keeps_its_name_over_a_reload_a_new_tab_and_a_restart(address,
     assert said(opened(again, address)) == first
 
 
+@pytest.mark.nightly
 @pytest.mark.browser
 def test_two_people_have_two_names_and_tabs_opened_at_once_have_one(address, start):
     mine, yours = start("one"), start("other")

@@ -55,6 +55,7 @@ def test_a_link_with_ones_own_run_opens_it_in_the_chart(app, tab):
     assert "3-conv, no regularizer" in chosen.inner_text()
 
 
+@pytest.mark.nightly
 def test_a_run_that_is_not_there_is_one_sentence(app, tab):
     tab.goto(app.at("compare", add="nobody,../../x"))
     settled(tab)
@@ -63,6 +64,7 @@ def test_a_run_that_is_not_there_is_one_sentence(app, tab):
     assert complaint.count() == 1
 
 
+@pytest.mark.nightly
 def test_on_a_phone_the_tables_scroll_and_the_page_does_not(app, new_tab):
     tab = new_tab(NARROW)
     tab.goto(app.at("compare"))

@@ -38,7 +38,7 @@ def open_sheet(tab, app, name: str) -> None:
     panel(tab).wait_for()
 
 
-@pytest.mark.nightly(but=["narrow"])
+@pytest.mark.nightly
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_a_chapter_from_prediction_to_report(app, new_tab, size):
     tab = new_tab(size)
@@ -140,6 +140,7 @@ def test_the_board_and_the_start_of_a_class_are_for_teachers(app, tab):
     tab.get_by_text("The board is for teachers").wait_for()
 
 
+@pytest.mark.nightly
 def test_a_sheet_with_a_mistake_is_listed_with_its_line(app, tab):
     (app.home / "lessons").mkdir(exist_ok=True)
     (app.home / "lessons" / "broken.toml").write_text('title = "x"\nsummary = 3\n')

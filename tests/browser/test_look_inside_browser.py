@@ -329,7 +329,7 @@ def test_the_keyboard_reaches_a_map(app, tab, made):
     tab.get_by_text("Map 12 of conv1").wait_for()
 
 
-@pytest.mark.nightly(but=["maps"])
+@pytest.mark.nightly
 @pytest.mark.parametrize("view", ["maps", "map", "off"])
 def test_on_a_phone_nothing_is_wider_than_the_screen(app, new_tab, made, view):
     tab = new_tab(NARROW, color_scheme="dark")
@@ -338,7 +338,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(app, new_tab, made, view):
     assert not scrolls_sideways(tab)
 
 
-@pytest.mark.nightly(but=["phone"])
+@pytest.mark.nightly
 @pytest.mark.parametrize("size", [NARROW, WIDE], ids=["phone", "screen"])
 def test_all_nine_numbers_of_a_kernel_are_on_the_screen_at_once(app, new_tab, made, size):
     tab = new_tab(size)
@@ -362,7 +362,7 @@ def test_on_a_phone_the_picture_and_the_answer_come_first_and_the_first_wall_soo
     wait_until(lambda: wall.bounding_box()["y"] < 1.3 * NARROW["height"], "the first wall begins soon after")
 
 
-@pytest.mark.nightly(but=["dark"])
+@pytest.mark.nightly
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_words_of_a_chosen_segment_can_be_read_in_either_theme(app, new_tab, made, scheme):
     """WCAG 2.2: at least 4.5 to 1 for text of this size."""

@@ -74,7 +74,7 @@ def is_on_screen(box, size):
     return box["y"] >= 0 and box["y"] + box["height"] <= size["height"] and box["x"] + box["width"] <= size["width"]
 
 
-@pytest.mark.nightly(but=["phone"])
+@pytest.mark.nightly
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "phone"])
 def test_an_enlarged_map_opens_on_the_screen(app, new_tab, size):
     tab = new_tab(size)
@@ -122,6 +122,7 @@ def test_no_table_of_compare_is_wider_than_a_wide_page(app, tab):
     assert all(inside > 400 and whole <= inside for inside, whole in sizes), sizes
 
 
+@pytest.mark.nightly
 def test_on_a_phone_the_pages_are_in_a_row_that_covers_nothing(app, new_tab):
     tab = new_tab(NARROW)
     opened(tab, app, "compare")
