@@ -71,6 +71,7 @@ def as_it_came(monkeypatch):
     monkeypatch.setattr(session, "flush_browser_queue", original(session.flush_browser_queue))
     monkeypatch.setattr(session, "_call_soon_on_event_loop", original(session._call_soon_on_event_loop))
     monkeypatch.setattr(session, "_enqueue_forward_msg", original(session._enqueue_forward_msg))
+    monkeypatch.setattr(app_session, "_populate_theme_msg", original(app_session._populate_theme_msg))
     patches.apply_patches.cache_clear()
     yield
     patches.apply_patches.cache_clear()
