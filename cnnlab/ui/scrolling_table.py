@@ -3,6 +3,8 @@
 Columns of numbers are aligned to the right in the Markdown (`---:`).
 """
 
+from functools import lru_cache
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -43,6 +45,7 @@ def scrolling_table(markdown: str, key: str, figures: str = "") -> None:
         )
 
 
+@lru_cache(maxsize=64)
 def table_csv(markdown: str) -> str:
     """The cells of a Markdown table as CSV: without the line of dashes, emphasis and escapes."""
     head, _, *rows = markdown.strip().splitlines()
