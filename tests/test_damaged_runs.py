@@ -20,6 +20,7 @@ from damaged_pages import (
     WEIGHT_VIEWS,
     Outcome,
     View,
+    compute_again,
     draw,
     home_of_two_runs,
     restore,
@@ -70,8 +71,8 @@ def pictures(home, drawn):
 
 @pytest.fixture
 def whole(home, pictures):
-    """The run as it was before any damage, with the images that excite its filters most."""
-    top_activations_job.run_job(VICTIM.key)
+    """The run as it was before any damage, with what pages have computed of it."""
+    compute_again(Run(victim(), VICTIM))
     shutil.copytree(victim(), home / "whole", symlinks=True)
     return home / "whole"
 
@@ -226,7 +227,7 @@ UNNOTICED = {"record.json: one byte changed", "weights/001.npz: NaN", "weights/0
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("file", damage.FILES[:-1])
+@pytest.mark.parametrize("file", [file for file in damage.FILES if file not in damage.COMPUTED_AGAIN])
 def test_every_damage_of_this_file_is_found_by_the_thorough_look(whole, file):
     missed = []
     for case in damage.cases(file):
