@@ -5,7 +5,8 @@ import os
 
 import pytest
 import streamlit as st
-from history_factories import history, write
+from history_factories import history, write, write_report
+from streamlit.testing.v1 import AppTest
 
 from cnnlab import settings
 from cnnlab.claims import Verdict
@@ -65,6 +66,21 @@ def test_each_changed_result_file_of_a_finished_run_makes_results_anew():
         cache.forget_listing()
         keys.append(cache.finished_runs().key)
     assert len(set(keys)) == 1 + len(cache.RESULT_FILES)
+
+
+def test_a_conclusion_is_drawn_when_it_is_opened():
+    write_report(settings.PRETRAINED)
+    app = AppTest.from_string("from cnnlab.pages import compare\ncompare.page()\n", default_timeout=60).run()
+    assert len([one for one in app.expander if one.label.startswith("**")]) == 4
+    assert "closest comparison" not in said(app)
+    app.session_state["compare.conclusion1"] = True
+    assert said(app.run()).count("closest comparison") == 1 and "adjusted p" not in said(app)
+    app.session_state["compare.conclusion.all1"] = True
+    assert said(app.run()).count("adjusted p") == 1 and not app.exception
+
+
+def said(app):
+    return "\n".join(one.value for one in app.markdown)
 
 
 def test_a_queue_that_cannot_be_read_leaves_the_results(monkeypatch):

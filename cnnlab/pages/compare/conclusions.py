@@ -1,5 +1,6 @@
 """The report's conclusions, each with its verdict and the evidence for it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -9,6 +10,9 @@ from cnnlab.explanations.conclusions import describe_measures, describe_notes, d
 from cnnlab.explanations.verdict_table import comparison_table, count_comparisons, evidence_table
 from cnnlab.pages.compare.results import Results
 from cnnlab.ui.scrolling_table import scrolling_table
+from cnnlab.ui.state import session_key
+
+OPENED, OPENED_ALL = session_key("compare.conclusion"), session_key("compare.conclusion.all")  # and the number
 
 VERDICT_ICONS = {
     Verdict.HOLDS: "check_circle",
@@ -41,9 +45,8 @@ def conclusions(results: Results, *, with_test: bool = True) -> None:
     """
     where = "in our runs" if results.is_report else "on Shapes"
     st.header(f"What the report concludes, and whether it holds {where}", anchor=False)
-    for number, one in enumerate(results.once("conclusions", lambda: list(map(describe, results.claims)))):
-        if with_test or not one.is_about_test:
-            draw_conclusion(number, one)
+    shown = results.once("conclusions", lambda: list(map(describe, results.claims)))
+    draw_conclusions([one for one in shown if with_test or not one.is_about_test])
 
 
 def describe(result: ClaimResult) -> Conclusion:
@@ -60,10 +63,22 @@ def describe(result: ClaimResult) -> Conclusion:
     )
 
 
-def draw_conclusion(number: int, one: Conclusion) -> None:
-    """The verdict in the first words, the claim, and below them measure, n, effect and interval."""
-    with st.expander(one.title, icon=one.icon):
-        scrolling_table(one.evidence, f"claim{number}")
-        st.caption(one.notes)
-        with st.expander(f"All {one.count} comparisons that these verdicts are based on"):
+@st.fragment
+def draw_conclusions(shown: Sequence[Conclusion]) -> None:
+    """A line for each: the verdict in the first words, and the claim. What a line opens to is drawn when it is open."""
+    for number, one in enumerate(shown):
+        line = st.expander(one.title, icon=one.icon, key=f"{OPENED}{number}", on_change="rerun")
+        if line.open:
+            with line:
+                draw_comparisons(number, one)
+
+
+def draw_comparisons(number: int, one: Conclusion) -> None:
+    """Measure, n, effect and interval of the closest comparisons, and in another line those of all."""
+    scrolling_table(one.evidence, f"claim{number}")
+    st.caption(one.notes)
+    title = f"All {one.count} comparisons that these verdicts are based on"
+    line = st.expander(title, key=f"{OPENED_ALL}{number}", on_change="rerun")
+    if line.open:
+        with line:
             scrolling_table(one.comparisons, f"comparisons{number}")
