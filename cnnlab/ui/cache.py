@@ -95,13 +95,14 @@ def forget_listings() -> None:
 
 
 def runs_with_curves() -> dict[str, Run]:
-    """The runs with at least one epoch in their history, also the shipped seeds, by name; as `list_runs`."""
+    """The runs with at least one epoch in their history, then the shipped seeds, by name; read as `list_runs`."""
     return _runs_with_curves(str(home()), str(PRETRAINED))
 
 
 @st.cache_resource(ttl=LISTING_SECONDS, max_entries=2, show_spinner=False)
 def _runs_with_curves(place: str, shipped: str) -> dict[str, Run]:
-    return {run.name: run for run in [*shipped_seeds(), *list_runs()] if len(history(run)["epoch"])}
+    found = {run.name: run for run in list_runs() if len(history(run)["epoch"])}
+    return found | {run.name: run for run in shipped_seeds() if run.name not in found}
 
 
 def find_run(experiment: Experiment) -> Run | None:

@@ -125,6 +125,6 @@ def open_picked(event: object, rows: Sequence[ReportRow]) -> None:
     picked = selection.get("pick") if selection else None
     name = str(picked[0].get("network", "")) if picked else ""
     page = st.session_state.get(app_shell.SESSION_PAGES, {}).get("train")
-    params = {row.model.name: result_params(row.model.experiment) for row in rows}
-    if page and name in params:
-        st.switch_page(page, query_params=params[name])
+    experiment = next((row.model.experiment for row in rows if row.model.name == name), None)
+    if page and experiment:
+        st.switch_page(page, query_params=result_params(experiment))

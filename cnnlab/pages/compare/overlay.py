@@ -116,7 +116,7 @@ def choose_runs(known: dict[str, Run], dataset: str) -> list[Run]:
         "Networks",
         list(known),
         default=first,
-        format_func=lambda name: known[name].title,
+        format_func={name: run.title for name, run in known.items()}.__getitem__,
         max_selections=MAX_OVERLAY_RUNS,
         key=f"overlay runs {dataset}",  # one choice for each data set, whose defaults differ
     )
