@@ -249,6 +249,31 @@ def test_training_and_validation_differ_in_colour_and_in_dash():
     assert len(set(palette.REGULARIZER_COLORS.values())) == len(REGULARIZERS)
 
 
+def tooltips(spec, field="validation"):
+    """The names under which the tooltips of a specification show a column."""
+    if isinstance(spec, list):
+        return set().union(*(tooltips(part, field) for part in spec))
+    if not isinstance(spec, dict):
+        return set()
+    here = {spec["title"]} if spec.get("field") == field and spec.get("format") and spec.get("title") else set()
+    return here | tooltips([part for name, part in spec.items() if name != "datasets"], field)
+
+
+def test_an_accuracy_on_test_images_is_called_test_under_the_pointer():
+    specs = [
+        charts.accuracy_chart(LEARNS, 30, "test"),
+        charts.loss_chart(LEARNS, 30, "test"),
+        charts.cached_spec("chart_specs.epoch_cursor", 30, "test"),
+        charts.cached_spec("sweep_chart_specs.accuracy_by_size", (1000.0, 2000.0), "test"),
+    ]
+    noisy = ("label_noise_curves", 30, "test"), ("label_noise_levels", "test")
+    noisy = [charts.cached_spec(f"sweep_chart_specs.{name}", *arguments) for name, *arguments in noisy]
+    assert [tooltips(spec) for spec in (*specs, *noisy)] == [{"test"}] * 4 + [{"test images"}] * 2
+    hovered = table(compare_charts.learning_curves_chart([PANEL], "accuracy", 2, split="test"))["text"]
+    assert any("test 62.5 %" in one for one in hovered) and not any("validation" in one for one in hovered)
+    assert tooltips(charts.accuracy_chart(LEARNS, 30)) == {"validation"}
+
+
 def test_a_second_drawing_builds_nothing_and_spoils_nothing():
     first = charts.accuracy_chart(LEARNS, 30)
     kept = json.dumps({key: value for key, value in first.items() if key != "datasets"})

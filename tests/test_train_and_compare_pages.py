@@ -814,6 +814,7 @@ def test_what_a_final_model_is_measured_on_is_called_the_test_set():
     write_report(settings.PRETRAINED)
     app = at("train", **experiment_params(REPORT["final-3conv-dropout"].experiment))
     assert "highest test accuracy of any epoch" in text(app) and "highest validation accuracy" not in text(app)
+    assert all('"title": "test"' in chart.proto.spec for chart in app.get("vega_lite_chart"))  # under the pointer
     assert "test 7" in curves.describe_accuracy(columns([0.1, 0.9], [0.1, 0.7]), "x", "test")
 
 
