@@ -325,7 +325,7 @@ def test_every_view_opens_and_its_charts_have_alternative_texts(made, regularize
 
 def test_batch_norm_shows_both_accuracies_of_the_epoch_where_they_are_known(made):
     run = made["batchnorm"]
-    assert "Why the validation curve jumps" not in words(opened(run=run.name, view="xray"))
+    assert "What the moving averages do" not in words(opened(run=run.name, view="xray"))
     row = dict.fromkeys(REESTIMATED_COLUMNS, 0.25)
     files.write_json(run.path / REESTIMATED_FILE, {"epochs": [row | {"epoch": epoch} for epoch in EPOCHS]})
     test = opened(run=run.name, view="xray", epoch=EPOCHS[-1])
