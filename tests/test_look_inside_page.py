@@ -35,7 +35,7 @@ from cnnlab.models.architecture import network_layers
 from cnnlab.pages.look_inside import VIEWS
 from cnnlab.storage import files, process_lock, uploads
 from cnnlab.storage.history_file import REESTIMATED_COLUMNS
-from cnnlab.storage.run import REESTIMATED_FILE
+from cnnlab.storage.reestimated_file import REESTIMATED_FILE
 from cnnlab.ui import clickable_image
 
 
@@ -331,6 +331,9 @@ def test_batch_norm_shows_both_accuracies_of_the_epoch_where_they_are_known(made
     test = opened(run=run.name, view="xray", epoch=EPOCHS[-1])
     assert f"After epoch {EPOCHS[-1]} the network is correct on" in words(test) and "on **25.0 %**" in words(test)
     assert any(alt.startswith("Accuracy with moving averages") for alt in charts(test).values())
+    files.write_json(run.path / REESTIMATED_FILE, {"epochs": [row | {"epoch": 99}]})
+    test = opened(run=run.name, view="xray")
+    assert "reestimated.json has other epochs than the run" in test.warning[0].value.replace("\\", "")
     (run.path / REESTIMATED_FILE).unlink()
 
 

@@ -21,12 +21,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from cnnlab import data, settings
+from cnnlab import data
 from cnnlab.analysis import activation_stats, top_activations
 from cnnlab.analysis.top_activations import MaxActivations
 from cnnlab.array_types import Array
 from cnnlab.data import Dataset
 from cnnlab.jobs import top_activations_file
+from cnnlab.jobs.computation_turn import computation_turn
 from cnnlab.jobs.top_activations_file import TopActivations, TopActivationsError, last_epoch, result_directory
 from cnnlab.storage import files, process_lock
 from cnnlab.storage.background_process import BackgroundStatus, StatusFile, cnnlab_command, start_detached
@@ -37,7 +38,6 @@ ProgressCallback = Callable[[int, int], None]
 PROGRESS, LOCK = "top.json", "top.lock"
 THREADS = 2
 NICENESS = 5  # that of a training
-MAX_WAITING = 5  # workers of one home that wait or compute; one computes at a time
 SLICE_IMAGES = 250  # images between two progress reports
 STATUS_INTERVAL_SECONDS = 0.2
 
@@ -80,7 +80,7 @@ def start(run: Network) -> None:
 
 def _start(run: Network, lock: process_lock.ProcessLock) -> None:
     with lock:
-        status_file(run).write(JobStatus("waiting"))
+        _write_waiting(run)
         command, environment = cnnlab_command("top-images", run.name), {"OPENBLAS_NUM_THREADS": "1"}
         start_detached(command, environment=environment, lock=lock, niceness=NICENESS)
 
@@ -98,7 +98,7 @@ def run_job(run: Network | str, progress: ProgressCallback | None = None) -> Top
         raise TopActivationsError("Another worker is computing these already.")
     with lock:
         try:
-            with _turn(run):
+            with _disk_errors_as_messages(result_directory(run)), computation_turn(lambda: _write_waiting(run)):
                 return _compute_and_write(run, progress)
         except LookupError as error:
             sentence = str(error.args[0])
@@ -107,27 +107,15 @@ def run_job(run: Network | str, progress: ProgressCallback | None = None) -> Top
             raise TopActivationsError(sentence) from error
 
 
-@contextlib.contextmanager
-def _turn(run: Network) -> Iterator[None]:
-    """Wait until no other worker of this home computes. Raises TopActivationsError where MAX_WAITING wait or work."""
-    folder = settings.home() / "top"
-    with _disk_errors_as_messages(folder), contextlib.ExitStack() as held:
-        tickets = (process_lock.acquire(folder / f"ticket{number}.lock", timeout=0) for number in range(MAX_WAITING))
-        if (ticket := next(filter(None, tickets), None)) is None:
-            raise TopActivationsError(f"{MAX_WAITING} networks are being computed already: try again in a minute.")
-        held.enter_context(ticket)
-        while (turn := process_lock.acquire(folder / "turn.lock", timeout=STATUS_INTERVAL_SECONDS)) is None:
-            status_file(run).write(JobStatus("waiting"))
-        held.enter_context(turn)
-        yield
+def _write_waiting(run: Network) -> None:
+    status_file(run).write(JobStatus("waiting"))
 
 
 def _compute_and_write(run: Network, progress: ProgressCallback | None) -> TopActivations:
-    with _disk_errors_as_messages(result_directory(run)):
-        report = _StatusWriter(status_file(run), progress)
-        found = compute(run, data.load_dataset(run.dataset), report)
-        top_activations_file.save(found, run)
-        status_file(run).write(JobStatus("done", found.images, found.images))
+    report = _StatusWriter(status_file(run), progress)
+    found = compute(run, data.load_dataset(run.dataset), report)
+    top_activations_file.save(found, run)
+    status_file(run).write(JobStatus("done", found.images, found.images))
     return found
 
 

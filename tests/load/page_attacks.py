@@ -16,13 +16,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import damage
 import pytest
 import test_page_sweep as pages
-from damaged_pages import VICTIM, VIEWS, WEIGHT_VIEWS, home_of_two_runs, restore, tried, victim
+from damaged_pages import VICTIM, VIEWS, WEIGHT_VIEWS, compute_again, home_of_two_runs, restore, tried, victim
 from page_sweep import Report, Visitor, random_walk, sweep
 from streamlit.logger import set_log_level
 
 from cnnlab.data import load_dataset
-from cnnlab.jobs import top_activations_job
 from cnnlab.pages import look_inside
+from cnnlab.storage.run import Run
 from cnnlab.ui import state
 
 set_log_level("ERROR")  # the tester warns of every step
@@ -44,7 +44,7 @@ def damage_table(steps: int) -> list[Tally]:
     tally = Tally("damage")
     with tempfile.TemporaryDirectory() as folder, home_of_two_runs(Path(folder)) as home:
         load_dataset("shapes")
-        top_activations_job.run_job(VICTIM.key)
+        compute_again(Run(victim(), VICTIM))
         whole = home / "whole"
         shutil.copytree(victim(), whole, symlinks=True)
         every = [case for file in damage.FILES for case in damage.cases(file)]
