@@ -1,7 +1,9 @@
 """Lab sheets: each mistake is named with its line, conditions are judged by the run, evidence agrees with the runs."""
 
+import csv
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -237,6 +239,29 @@ def test_every_evidence_of_the_shipped_sheets_is_computed(table):
                 assert lesson_evidence.evidence(step.result, table).answer in step.options
             if step.result and step.kind == "order":
                 assert sorted(lesson_evidence.evidence(step.result, table).ranking) == sorted(step.options)
+
+
+def test_the_jumps_of_batch_normalization_are_shown_to_come_from_the_moving_averages(table):
+    """The answer of the sheet; here from the file of the seed that has both accuracies after every epoch."""
+    [step] = [one for one in sheet_files.open_sheet("seven-questions").steps if one.id == "q3-batchnorm"]
+    assert "moving averages" in step.answer
+    wanted = REPORT["3conv-batchnorm"].experiment.to_dict() | {"seed": 2}
+    [run] = [one for one in runs.shipped_seeds() if one.experiment.to_dict() == wanted]
+    rows = list(csv.DictReader((run.path / "history.csv").read_text().splitlines()))[-10:]
+    steps = []
+    for name in ("val_accuracy", "val_accuracy_reestimated"):
+        values = [100 * float(row[name]) for row in rows]
+        steps.append(sum(abs(b - a) for a, b in pairwise(values)) / 9)
+    told = lesson_evidence.evidence("batchnorm: 3conv-batchnorm", table).sentence
+    assert steps[0] > 4 * steps[1]
+    assert f"by {steps[0]:.1f} points on average with the moving averages and by {steps[1]:.1f} re-estimated" in told
+
+
+def test_the_difference_of_a_regularizer_says_for_how_many_comparisons_it_is_adjusted(table):
+    """An interval that excludes 0 beside "not beyond chance" needs the reason."""
+    told = lesson_evidence.evidence("differences: batchnorm", table).sentence
+    assert told.count("(adjusted for 8 comparisons)") == 4  # two depths, each by two measures; 3 regularizers, 2 depths
+    assert told.count("moving averages") == told.count("re-estimated") == 2
 
 
 def test_the_evidence_on_filters_agrees_with_kernels_set_to_zero(table):

@@ -246,7 +246,8 @@ def test_validation_and_test_are_compared_on_the_same_weights():
 def test_the_tolerance_within_which_two_accuracies_agree_is_stated():
     """A fixed tolerance let 2.0 points with z = 3.2 pass; now the whole interval must lie within it."""
     agreement = check_claims(with_test(table(), 0.7161))[3]
-    assert f"the interval must lie within {100 * AGREEMENT_TOLERANCE:.1f} points" in describe_notes(agreement)
+    told = describe_notes(agreement)
+    assert f"whole interval lies within {100 * AGREEMENT_TOLERANCE:.1f} points of 0" in told and "excludes 0" in told
     estimate = agreement.judgments[0].comparisons[0].estimate
     assert max(abs(estimate.low), abs(estimate.high)) <= AGREEMENT_TOLERANCE
 

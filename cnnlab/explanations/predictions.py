@@ -59,14 +59,16 @@ def describe_agreement_chart(results: PredictionResults) -> str:
 def describe_ensemble(one: EnsembleResult) -> str:
     """The accuracy of the average beside that of the best network, with the interval of the difference."""
     accuracies = one.accuracies
+    gains = one.difference.is_significant and one.difference.value > 0
+    cause = "The networks make different mistakes, and averaging removes a part of them."
+    verdict = f"beyond chance. {cause}" if gains else "no gain beyond chance."
     return (
         f"The average of the {len(accuracies)} networks' probabilities is correct on"
         f" **{percent(one.accuracy.value, 1)}** of the {one.accuracy.n[0]:,} test images, the best single"
         f" network, {model_label(one.best)}, on"
         f" {percent(accuracies[one.best], 1)}: {points(one.difference.value, sign=True)}"
-        f" ({describe_ends(one.difference)}, 95 %, paired by image). The best one is"
-        " chosen on these images, which flatters it slightly. The networks make different mistakes, and averaging"
-        " removes a part of them."
+        f" ({describe_ends(one.difference)}, 95 %, paired by image; seed 0 of each), {verdict} The best one is chosen"
+        " on these images, so its accuracy is slightly too high."
     )
 
 

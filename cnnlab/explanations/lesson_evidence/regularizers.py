@@ -1,9 +1,12 @@
 """Evidence about regularizers: differences from the plain network, rankings, the report's conclusions."""
 
+from collections.abc import Sequence
+
 from cnnlab.claims import check_claims
 from cnnlab.comparison import MIN_SEEDS, Comparison
 from cnnlab.explanations.conclusions import describe_ends, describe_measures, describe_notes, describe_verdict
 from cnnlab.explanations.lesson_evidence.result import NOT_TRAINED, Evidence, Table
+from cnnlab.explanations.series_table import statistics_label
 from cnnlab.formatting import duration, percent, points
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.report import ReportRow
@@ -14,22 +17,28 @@ MEASURES = ("validation", "gap", "reported_gap", "parameters", "seconds")
 
 def differences(table: Table, regularizer: str) -> Evidence:
     """The validation accuracy of a regularizer minus that of the plain network, at both depths."""
-    found = [one for one in series_results(table) if one.model.experiment.regularizer == regularizer]
+    results = series_results(table)
+    found = [one for one in results if one.model.experiment.regularizer == regularizer]
     if not found:
         return Evidence(NOT_TRAINED)
-    return Evidence(" ".join(difference_sentence(one) for one in found))
+    return Evidence(" ".join(difference_sentence(one, results) for one in found))
 
 
-def difference_sentence(one: SeriesResult) -> str:
-    """One regularizer at one depth: accuracy and gap against the plain network, with intervals and seeds."""
+def difference_sentence(one: SeriesResult, results: Sequence[SeriesResult]) -> str:
+    """One regularizer at one depth: accuracy and gap against the plain network, with intervals and seeds.
+
+    "Beyond chance" is adjusted for the number of comparisons of all `results`.
+    """
     experiment, accuracy, gap = one.model.experiment, one.accuracy_difference, one.gap_difference
     if accuracy is None or gap is None:
         return ""
-    measure = ", batch norm re-estimated" if one.reestimated else ""
+    measure = f", {label}" if (label := statistics_label(one, results)) else ""
+    comparisons = sum(other.accuracy_difference is not None for other in results)
     beyond = "beyond chance" if one.accuracy_differs else "not beyond chance"
     return (
         f"**{experiment.regularizer_title}, {experiment.depth} convolution layers{measure}**: validation accuracy minus"
-        f" that without a regularizer {estimate_words(accuracy)}, {beyond}; gap {estimate_words(gap)}"
+        f" that without a regularizer {estimate_words(accuracy)}, {beyond} (adjusted for {comparisons}"
+        f" comparisons); gap {estimate_words(gap)}"
         f" ({chance_words(len(accuracy.seeds))})."
     )
 
@@ -75,6 +84,7 @@ def ranking(table: Table, measure: str, depth: str) -> Evidence:
     listed = ", ".join(f"{name} {format_measure(values[name], measure)}" for name in order)
     first = {"validation": "highest", "gap": "smallest", "reported_gap": "smallest"}.get(measure, "lowest")
     words = {
+        "validation": "validation accuracy",
         "gap": "gap (training accuracy after the epoch, dropout off)",
         "reported_gap": "gap (Keras's training accuracy)",
     }
@@ -118,8 +128,9 @@ def format_measure(value: float, measure: str) -> str:
 def claim(table: Table, number: str) -> Evidence:
     """One of the report's conclusions with its verdict on our runs."""
     result = check_claims(table)[int(number) - 1]
+    measures = describe_measures(result)
     sentence = (
-        f"The report: {result.claim}. Our runs: **{describe_verdict(result)}**. {describe_measures(result)}."
+        f"The report: {result.claim}. Our runs: **{describe_verdict(result)}**. {measures[0].upper()}{measures[1:]}."
         f" {describe_notes(result)}"
     )
     return Evidence(sentence, answer=result.verdict.value)

@@ -111,11 +111,11 @@ def learning_curves(experiment: Experiment, history: History) -> None:
     with left:
         st.markdown("**Accuracy**")
         words = curves.describe_accuracy(history, experiment.title, experiment.split)
-        saved_chart(charts.accuracy_chart(history, experiment.epochs), experiment, "accuracy", words)
+        saved_chart(charts.accuracy_chart(history, experiment.epochs, experiment.split), experiment, "accuracy", words)
     with right:
         st.markdown("**Loss**, without any penalty")
         words = curves.describe_loss(history, experiment.title, experiment.split)
-        saved_chart(charts.loss_chart(history, experiment.epochs), experiment, "loss", words)
+        saved_chart(charts.loss_chart(history, experiment.epochs, experiment.split), experiment, "loss", words)
     label_noise_curves(experiment, history)
     penalty_chart(experiment, history)
 
@@ -137,14 +137,16 @@ def live_curves(experiment: Experiment, history: History, run: Run) -> None:
     with left:
         st.markdown("**Accuracy**")
         words = f"Accuracy of {experiment.title}, growing{LIVE_CHART_NOTE}"
-        st.vega_lite_chart(spec=charts.accuracy_chart(history, experiment.epochs), alt=words, key="accuracy")
+        st.vega_lite_chart(
+            spec=charts.accuracy_chart(history, experiment.epochs, experiment.split), alt=words, key="accuracy"
+        )
     with right:
         live_feature_maps(run)
     left, right = st.columns(2)
     with left:
         st.markdown("**Loss**, without any penalty")
         words = f"Loss of {experiment.title}, growing{LIVE_CHART_NOTE}"
-        st.vega_lite_chart(spec=charts.loss_chart(history, experiment.epochs), alt=words, key="loss")
+        st.vega_lite_chart(spec=charts.loss_chart(history, experiment.epochs, experiment.split), alt=words, key="loss")
     with right:
         penalty_chart(experiment, history)
 
@@ -174,16 +176,16 @@ def label_noise_curves(experiment: Experiment, history: History) -> None:
         return
     stop = early_stopping(evaluated)
     result = label_noise_result(evaluated, experiment.train_eval_images)
-    st.markdown(
-        f"**Clean and changed labels**. {sweeps.describe_label_noise(result, experiment.dataset_info.class_count)}"
-    )
-    st.html(palette.label_noise_legend_html())
+    split = experiment.split
+    described = sweeps.describe_label_noise(result, experiment.dataset_info.class_count, split)
+    st.markdown(f"**Clean and changed labels**. {described}")
+    st.html(palette.label_noise_legend_html(split))
     chart_with_download(
-        sweep_charts.label_noise_chart(evaluated, experiment.epochs, stop),
+        sweep_charts.label_noise_chart(evaluated, experiment.epochs, stop, split),
         alt=f"Accuracies of {experiment.title} on clean and on changed labels over the epochs",
         key="label noise",
         name=f"label noise {experiment.title}",
-        title=f"{experiment.title}: {palette.LABEL_NOISE_WORDS}",
+        title=f"{experiment.title}: {palette.label_noise_words(split)}",
     )
-    if stop and experiment.split == "validation":
+    if stop and split == "validation":
         st.markdown(sweeps.describe_early_stopping(stop, experiment.validation_images))
