@@ -102,4 +102,16 @@ def test_the_shipped_runs_have_the_figures_that_were_measured():
     told = sentences.describe_ensemble(results.ensemble)
     assert "78.3 %" in told and "beyond chance. The networks make different mistakes" in told
     assert sentences.temperature_table(results.temperatures).count("\n") == 3
+    assert "3-conv no regularizer and 3-conv dropout 0.1: overconfident" in sentences.describe_temperatures(
+        results.temperatures
+    )
     assert sentences.describe_agreement_chart(results).count("agrees most with") == 8
+
+
+def test_a_network_is_overconfident_only_where_the_loss_falls_beyond_chance():
+    """On Shapes the temperature of 3-conv with dropout is 1.14, and the loss on 1,000 test images stays."""
+    results = prediction_results([*runs.list_runs(), *runs.shipped_seeds()], "shapes")
+    assert results.temperatures["3conv-dropout"].temperature > 1
+    told = sentences.describe_temperatures(results.temperatures)
+    assert "3-conv no regularizer: overconfident" in told
+    assert "3-conv dropout 0.1: the loss does not fall beyond chance" in told
