@@ -10,6 +10,7 @@ import tracemalloc
 from pathlib import Path
 
 import damage
+import numpy as np
 import pytest
 from damage import DamageCase
 from damaged_pages import (
@@ -38,8 +39,8 @@ from cnnlab.jobs.admin import Admin
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.report_models import REPORT
-from cnnlab.storage import runs
-from cnnlab.storage.runs import Run
+from cnnlab.storage import files, runs
+from cnnlab.storage.runs import DamagedRun, Run
 
 pytestmark = pytest.mark.slow
 
@@ -118,6 +119,14 @@ def test_train_keeps_the_result_of_a_run_whose_predictions_are_damaged(home):
     assert app.metric and "predictions.npz is no whole zip archive" in app.warning[0].value.replace("\\", "")
     button(app, "Train it again").click().run()
     assert Queue().for_key(VICTIM.key).state == "queued"
+
+
+def test_what_is_damaged_of_a_finished_run_is_escaped_once(home):
+    logits, labels = np.zeros((500, 10), np.float16), np.zeros(500)
+    files.write_npz(victim() / "predictions.npz", {"test": logits, "test_labels": labels})
+    with pytest.raises(DamagedRun):
+        Run(victim(), VICTIM).predictions()
+    assert r"holds test\_labels as float64" in draw(VIEWS[0]).warning[0].value
 
 
 def test_a_damaged_run_of_the_report_is_not_called_untrained(home):

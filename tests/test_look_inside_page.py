@@ -231,7 +231,9 @@ def test_the_epoch_slider_walks_through_the_snapshots_from_before_the_training(m
 def test_the_small_curve_says_whether_it_was_measured_on_validation_or_test_images(made):
     final = Experiment(depth=1, filters=7, split="test", epochs=2)
     run = write_run(settings.runs_dir() / final.key, final)
-    assert "test 20\N{NO-BREAK SPACE}% (dashed)" in words(opened(run=run.name))
+    app = opened(run=run.name)
+    assert "test 20\N{NO-BREAK SPACE}% (dashed)" in words(app)
+    assert any('"title": "test"' in chart.proto.spec for chart in app.get("vega_lite_chart"))  # under the pointer
     assert "validation 20\N{NO-BREAK SPACE}% (dashed)" in words(opened(run=key(made, "none")))
 
 
@@ -323,7 +325,7 @@ def test_every_view_opens_and_its_charts_have_alternative_texts(made, regularize
 
 def test_batch_norm_shows_both_accuracies_of_the_epoch_where_they_are_known(made):
     run = made["batchnorm"]
-    assert "Why the validation curve jumps" not in words(opened(run=run.name, view="xray"))
+    assert "What the moving averages do" not in words(opened(run=run.name, view="xray"))
     row = dict.fromkeys(REESTIMATED_COLUMNS, 0.25)
     files.write_json(run.path / REESTIMATED_FILE, {"epochs": [row | {"epoch": epoch} for epoch in EPOCHS]})
     test = opened(run=run.name, view="xray", epoch=EPOCHS[-1])

@@ -394,6 +394,14 @@ def test_label_noise_is_told_apart_by_clean_and_changed_labels():
     assert sentences.describe_label_noise(little, 10).startswith("It has not memorized")
 
 
+def test_labels_are_memorized_only_where_the_whole_interval_says_so():
+    found = noisy_history([0.1, 0.8, 1.0], [0.1, 0.2, 0.9], [0.1, 0.6, 0.1], share=0.36)
+    result = dataclasses.replace(label_noise_result(found, 2000), changed=0.52)  # of 720: 48.3 to 55.6
+    told = sentences.describe_label_noise(result, 10, "test")
+    assert told.startswith("It has memorized about half") and "interval 48.3 to 55.6" in told
+    assert "Test accuracy, with true labels" in told and "alidation" not in told
+
+
 def test_without_label_noise_all_labels_are_clean():
     rows = history([0.1, 0.9], [0.1, 0.7])
     plain = {

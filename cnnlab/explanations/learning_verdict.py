@@ -167,7 +167,9 @@ def describe_learning(
         return "It knows its training images only" if overfits else "It guesses"
     if not overfits:
         is_low = summary.validation < WEAK_FACTOR * chance_accuracy(experiment)
-        return "It has learned a little" if is_low else f"It {learning_verb(summary)} without overfitting"
+        return (
+            "It has learned a little" if is_low else f"It {learning_verb(summary)}, with no overfitting beyond chance"
+        )
     return f"It {learning_verb(summary)}, with {describe_overfitting(gap, experiment, plain, with_share)}"
 
 

@@ -28,7 +28,7 @@ def moving_averages_section(context: InspectContext) -> None:
     if not len(anew["epoch"]):
         return
     history = cache.history(run)
-    st.markdown(f"**Why the {run.experiment.split} curve jumps**")
+    st.markdown(f"**What the moving averages do to the {run.experiment.split} curve**")
     told = describe_moving_averages(history, anew, context.epoch, run.experiment)
     differences = describe_differences(history, anew)
     words = " ".join(filter(None, (told, differences)))

@@ -14,7 +14,7 @@ HEADS = (
     "epochs",
     "training accuracy, dropout off",
     "measured on",
-    "accuracy on them (95 % interval)",
+    "accuracy (95 % interval)",
     "gap (95 % interval)",
     "time",
     "device",
@@ -31,7 +31,7 @@ def run_row(run: Run) -> list[str]:
     """The row of one run; the intervals are chance of the images, not of the seed."""
     experiment, record, summary = run.experiment, run.record, summarize_curves(run.history())
     if summary is None:
-        return [run.title, str(experiment.seed), "0", *[""] * (len(HEADS) - 3)]
+        return [run.title, str(experiment.seed), "0", *[""] * 7]
     accuracy = accuracy_interval(summary.validation, experiment.validation_images)
     images = (experiment.train_eval_images, experiment.validation_images)
     gap = generalization_gap(summary.training, images[0], summary.validation, images[1])

@@ -95,9 +95,8 @@ def panels_chart(
         for name in names
     ]
     epochs = max(REPORT[name].experiment.epochs for name in names)
-    return learning_curves_chart(panels, what, epochs, reported), describe_seed_panels(
-        panels_by_title(panels), what, split
-    )
+    words = describe_seed_panels(panels_by_title(panels), what, split)
+    return learning_curves_chart(panels, what, epochs, reported, split), words
 
 
 def panels_by_title(panels: Sequence[CurvePanel]) -> dict[str, list[History]]:
