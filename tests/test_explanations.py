@@ -136,10 +136,14 @@ def test_thinned_networks_are_counted():
 def test_l2_says_where_the_weights_are_smaller_and_where_nothing_is_to_be_seen():
     plain = {"conv1/kernel": np.full((3, 3), 1.0), "logits/kernel": np.full((3, 3), 1.0)}
     small = {"conv1/kernel": np.full((3, 3), 0.8), "logits/kernel": np.full((3, 3), 1.0)}
-    result, _ = inspection.explain_weight_penalty(weight_stats(small, plain), weight_stats(plain, small))
+    result, _ = inspection.explain_weight_penalty(weight_stats(small, plain), weight_stats(plain, small), 30)
     assert "**1 of 2** layers" in result and "conv1, 20 % smaller" in result
-    same, look = inspection.explain_weight_penalty(weight_stats(plain, plain), weight_stats(plain, plain))
+    same, look = inspection.explain_weight_penalty(weight_stats(plain, plain), weight_stats(plain, plain), 30)
     assert "No layer's weights differ" in same and "hardly changes the weights" in look
+    _, look = inspection.explain_weight_penalty(weight_stats(plain, small), weight_stats(small, plain), 30)
+    assert "narrower" not in look  # the weights are larger
+    _, look = inspection.explain_weight_penalty(weight_stats(plain, plain), weight_stats(plain, plain), 0)
+    assert "hardly changes" not in look and "Before the training" in look
 
 
 def normalized(before: list[float], after: list[float]) -> str:
