@@ -146,12 +146,12 @@ def test_l2_says_where_the_weights_are_smaller_and_where_nothing_is_to_be_seen()
     assert "hardly changes" not in look and "Before the training" in look
 
 
-def normalized(before: list[float], after: list[float]) -> str:
+def normalized(before: list[float], after: list[float], learned: dict | None = None) -> str:
     nothing = np.zeros(3)
     occluded = BatchNormStats(
         layer="bn1", input_name="conv1", mean_before=nothing, std_before=np.array(before), quantiles_before=nothing,
         mean_after=nothing, std_after=np.array(after), quantiles_after=nothing,
-        negative_after=np.array([0.5, 0.6, 0.7]), learned={},
+        negative_after=np.array([0.5, 0.6, 0.7]), learned=learned or {},
     )  # fmt: skip
     return " ".join(inspection.explain_batchnorm(occluded))
 
@@ -167,6 +167,8 @@ def test_channels_that_became_no_more_alike_are_not_said_to_have():
     sentence = normalized([1.0, 1.0, 2.0], [1.0, 1.0, 2.4])
     assert "**2.0 times**" in sentence and "**2.4 times**" in sentence
     assert "hardly more similar" in sentence and "more similar after." not in sentence
+    untrained = normalized([1.0, 1.0, 2.0], [1.0, 1.0, 2.0], {"moving_mean": np.zeros(3)})
+    assert "before the training it changes nothing" in untrained and "makes them equal" not in untrained
 
 
 def test_maps_of_one_pixel_have_no_spread_to_tell_of():

@@ -171,12 +171,16 @@ def explain_batchnorm(stats: BatchNormStats) -> tuple[str, str]:
         f"narrowest tenth, after it **{ratio_after:.1f} times**; the middle channel spreads by {median:.2g} before and "
         f"by {median_after:.2g} after. {negative_sentence}"
     )
+    if not np.any(stats.learned.get("moving_mean", 1)):
+        return (
+            result,
+            "Mean and variance still have their initial values, 0 and 1: before the training it changes nothing.",
+        )
     if ratio_after < MORE_ALIKE_RATIO * ratio:
         return result, "Compare the lengths of the lines: more different before, more similar after."
     return result, (
-        "On this one image the spreads are hardly more similar after it than before: batch normalization makes "
-        "them equal "
-        "over the training images, and then multiplies each channel by a learned factor."
+        "On this one image the spreads are hardly more similar after it than before: in training it makes them equal "
+        "over each batch, here it uses the moving averages, and it multiplies each channel by a learned factor."
     )
 
 
