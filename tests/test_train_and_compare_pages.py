@@ -408,6 +408,14 @@ def test_overfitting_is_relative_to_a_plain_network_that_only_came_as_results():
     assert "(29 % of the gap without a regularizer)" in text(app)  # 13 points of 45
 
 
+@pytest.mark.slow
+def test_overfitting_is_relative_to_another_seed_where_the_plain_network_lacks_this_one():
+    shipped_results(SMALL, history([0.1, 0.5, 0.8, 0.9, 0.95], [0.1, 0.4, 0.5, 0.5, 0.5]))
+    trained_here(dataclasses.replace(SMALL, regularizer="dropout", strength=None, seed=7))
+    app = opened(**small(regularizer="dropout", seed="7"))
+    assert "(29 % of the gap without a regularizer)" in text(app)
+
+
 def test_only_who_asked_can_leave_the_line():
     Queue().submit(SMALL, "somebody-else")
     app = opened(**small())

@@ -1,4 +1,4 @@
-"""Evidence about regularizers: differences from the plain network, rankings, the report's conclusions."""
+"""Evidence about regularizers: differences from the plain network, the report's conclusions."""
 
 from collections.abc import Sequence
 
@@ -7,12 +7,8 @@ from cnnlab.comparison import MIN_SEEDS, Comparison
 from cnnlab.explanations.conclusions import describe_ends, describe_measures, describe_notes, describe_verdict
 from cnnlab.explanations.lesson_evidence.result import NOT_TRAINED, Evidence, Table
 from cnnlab.explanations.series_table import statistics_label
-from cnnlab.formatting import duration, percent, points
-from cnnlab.models.architecture import network_layers, parameter_count
-from cnnlab.report import ReportRow
+from cnnlab.formatting import points
 from cnnlab.series_results import SeriesResult, series_results
-
-MEASURES = ("validation", "gap", "reported_gap", "parameters", "seconds")
 
 
 def differences(table: Table, regularizer: str) -> Evidence:
@@ -73,56 +69,6 @@ def helping(table: Table, depth: str) -> Evidence:
         f" beyond chance{': ' + ', '.join(names) if names else ''}.{depends}"
     )
     return Evidence(sentence, answer=str(len(names)))
-
-
-def ranking(table: Table, measure: str, depth: str) -> Evidence:
-    """The four networks of a depth ordered by a measure."""
-    rows = [row for row in table if row.ours and row.model.experiment.split == "validation"]
-    rows = [row for row in rows if row.model.experiment.depth == int(depth)]
-    values = {row.model.experiment.regularizer_title: measure_value(row, measure) for row in rows}
-    order = sorted(values, key=lambda name: values[name], reverse=measure == "validation")
-    listed = ", ".join(f"{name} {format_measure(values[name], measure)}" for name in order)
-    first = {"validation": "highest", "gap": "smallest", "reported_gap": "smallest"}.get(measure, "lowest")
-    words = {
-        "validation": "validation accuracy",
-        "gap": "gap (training accuracy after the epoch, dropout off)",
-        "reported_gap": "gap (Keras's training accuracy)",
-    }
-    sentence = (
-        f"With {depth} convolution layers, {words.get(measure, measure)}, {first} first: {listed}"
-        " (seed 0, after the last epoch)."
-    )
-    return Evidence(sentence, ranking=tuple(order))
-
-
-def measure_value(row: ReportRow, measure: str) -> float:
-    """The value of one of MEASURES for a trained model. Raises KeyError where it is not trained."""
-    if row.ours is None:
-        raise KeyError(row.model.name)
-    match measure:
-        case "validation":
-            return row.ours.validation
-        case "gap":
-            return row.ours.inference_gap
-        case "reported_gap":
-            return row.ours.gap
-        case "seconds":
-            return row.ours.seconds
-        case _:
-            return float(parameter_count(network_layers(row.model.experiment)))
-
-
-def format_measure(value: float, measure: str) -> str:
-    """A value of one of MEASURES with its unit."""
-    match measure:
-        case "validation":
-            return percent(value, 1)
-        case "gap" | "reported_gap":
-            return points(value)
-        case "seconds":
-            return duration(value)
-        case _:
-            return f"{value:,.0f} parameters"
 
 
 def claim(table: Table, number: str) -> Evidence:

@@ -19,7 +19,7 @@ from cnnlab.settings import home
 from cnnlab.storage import runs
 from cnnlab.storage.history_file import REESTIMATED
 from cnnlab.storage.runs import Run
-from cnnlab.storage.series import find_series
+from cnnlab.storage.series import Series, find_series
 from cnnlab.sweep_results import early_stopping, label_noise_result
 from cnnlab.ui import cache
 from cnnlab.ui.chart_download import chart_with_download
@@ -81,9 +81,18 @@ def reestimated_reading(
 
 
 def plain_summary(experiment: Experiment) -> curve_summary.CurveSummary | None:
-    """The figures of the same network without a regularizer, where it has finished, here or as shipped results."""
-    run = runs.find_results(experiment.without_regularizer())
+    """The figures of the same network without a regularizer, where it has finished, here or as shipped results.
+
+    Those of the same seed, else of the smallest seed that has finished.
+    """
+    plain = experiment.without_regularizer()
+    run = runs.find_results(plain) or next(iter(finished_series(plain).runs.values()), None)
     return curve_summary.summarize_curves(cache.history(run)) if run else None
+
+
+def finished_series(experiment: Experiment) -> Series:
+    """The finished runs of the experiment, one for each seed, shipped or trained here."""
+    return find_series(experiment, [*cache.shipped_seeds(), *cache.list_runs()])
 
 
 def series_accuracy(experiment: Experiment) -> float | None:
@@ -94,8 +103,8 @@ def series_accuracy(experiment: Experiment) -> float | None:
 
 def series_accuracies(experiment: Experiment) -> dict[int, float]:
     """The final validation (or test) accuracy of each finished seed of the experiment, shipped or trained here."""
-    series = find_series(experiment, [*cache.shipped_seeds(), *cache.list_runs()])
-    summaries = {seed: curve_summary.summarize_curves(cache.history(run)) for seed, run in series.runs.items()}
+    found = finished_series(experiment).runs
+    summaries = {seed: curve_summary.summarize_curves(cache.history(run)) for seed, run in found.items()}
     return {seed: summary.validation for seed, summary in summaries.items() if summary}
 
 
