@@ -194,6 +194,7 @@ def test_the_program_names_the_layers_of_the_network(name):
     compile(script, "script.py", "exec")
     named = re.findall(r'name="(\w+)"', script)
     assert named == [layer.name for layer in network_layers(experiment)]
+    assert f"{experiment.split} {{accuracy" in script  # what it prints is called by what it is measured on
 
 
 @pytest.mark.nightly

@@ -12,6 +12,7 @@ from cnnlab.analysis import linear_probe
 from cnnlab.analysis.top_activations import FilterExamples, SelectedImages
 from cnnlab.data import Dataset
 from cnnlab.experiment import Experiment
+from cnnlab.explanations import notices
 from cnnlab.jobs import probe_job, shipped_top_images
 from cnnlab.jobs.top_activations_file import TopActivations
 from cnnlab.models import numpy_forward
@@ -133,3 +134,10 @@ def test_shipped_top_images_are_read_as_written_and_damage_is_no_result(home):
     ):
         shipped_top_images.save(wrong, run)
         assert shipped_top_images.load(run, "print") is None
+
+
+def test_a_layer_whose_accuracy_lies_within_the_interval_of_the_best_is_named():
+    """Of 1,000 images 78 % has an interval from 75.3 to 80.4 %."""
+    told = notices.probe_notice({"rescale": 0.37, "relu1": 0.75, "dense1": 0.76, "dense2": 0.78}, {}, 1000)
+    assert "from dense2" in told and told.endswith("perhaps as good: dense1.")
+    assert "as good" not in notices.probe_notice({"rescale": 0.37, "relu1": 0.59, "dense1": 0.66}, {}, 1000)

@@ -127,7 +127,7 @@ def _summary(run: Run, row: dict[str, Any]) -> str:
     history, epoch = run.history(), row["epoch"]
     shares = [
         f"{title} {history[name][epoch]:.2%} -> {row[name + REESTIMATED]:.2%}"
-        for title, name in (("training", "train_eval_accuracy"), ("validation", "val_accuracy"))
+        for title, name in (("training", "train_eval_accuracy"), (run.experiment.split, "val_accuracy"))
     ]
     lag = ", ".join(f"{name} {value:.2f}" for name, value in row["largest_lag"].items())
     return f"{run.name} epoch {epoch}: {', '.join(shares)}; largest lag in standard deviations: {lag}"
