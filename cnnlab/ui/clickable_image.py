@@ -91,8 +91,8 @@ def from_feature_maps(grid: FeatureMapGrid, legend: ColorLegend | None = None) -
     height, width = grid.cell_shape
     share = (1 - grid.gap / width, 1 - grid.gap / height)
     cells = []
-    for number in grid.order.tolist():
-        row, column = grid.position(number)
+    for place, number in enumerate(grid.order.tolist()):
+        row, column = divmod(place, grid.columns)
         description = (
             "inactive: zero everywhere"
             if grid.inactive[number]
