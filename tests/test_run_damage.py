@@ -13,7 +13,7 @@ from run_factories import write_run
 from cnnlab import doctor, report, settings
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.queue import Queue, has_finished_run
-from cnnlab.jobs.worker_outcome import outcome_from_record
+from cnnlab.jobs.worker_outcome import outcome_from_record, read_tail
 from cnnlab.report_models import REPORT
 from cnnlab.storage import bounded_files, files, run_damage, run_files, run_retention, runs
 from cnnlab.storage.history_file import REESTIMATED_COLUMNS
@@ -39,8 +39,8 @@ def run(home):
     return runs.open_run(SMALL.key)
 
 
-def damaged_by(run, file, name):
-    next(case for case in damage.cases(file) if case.name == name).apply(run.path / file)
+def damaged_by(run, file, name, path=None):
+    next(case for case in damage.cases(file) if case.name == name).apply(run.path / (path or file))
     return run
 
 
@@ -317,6 +317,14 @@ def test_a_status_that_is_no_small_file_is_read_as_none(run, name):
     assert files.read_json(path) == WHOLE
     damaged_by(run, "reestimated.json", name)
     assert files.read_json(path) == {}
+
+
+@pytest.mark.parametrize("name", ["pipe", "endless link", "folder", "link to nothing"])
+def test_what_is_no_log_has_no_end_to_be_read(run, name):
+    (run.path / "worker.log").write_text("first\nlast\n")
+    assert read_tail(run.path / "worker.log", 5) == "last\n"
+    damaged_by(run, "reestimated.json", name, "worker.log")
+    assert set(read_tail(run.path / "worker.log", 5)) <= {"\0"}
 
 
 def test_a_removed_run_is_unknown_and_not_damaged(run):
