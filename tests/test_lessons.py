@@ -28,6 +28,7 @@ from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
 from cnnlab.report_models import REPORT
 from cnnlab.storage import runs
+from cnnlab.ui import lesson_results
 
 GOOD = '''title = "A lesson"
 summary = "Short."
@@ -241,6 +242,21 @@ def test_neighbours_in_a_ranking_that_chance_may_exchange_are_named(table):
     assert "Not beyond chance, so these may change places" in sentence
     assert "L2 0.00001 and no regularizer" in sentence or "no regularizer and L2 0.00001" in sentence
     assert "dropout 0.1 and" not in sentence.partition("Not beyond chance")[2]
+
+
+def test_a_pair_that_chance_may_exchange_is_no_mistake_of_a_prediction(table, monkeypatch):
+    found = lesson_evidence.evidence("ranking: validation, 3", table)
+    pair = {"L2 0.00001", "no regularizer"}
+    assert pair in map(set, found.undecided)
+    monkeypatch.setattr(lesson_results, "computed", lambda _: found)
+    [step] = [one for one in sheet_files.open_sheet("seven-questions").steps if one.id == "q2-order"]
+    first, second = (found.ranking.index(one) for one in pair)
+    other = list(found.ranking)
+    other[first], other[second] = other[second], other[first]
+    pairs = 6 - len(found.undecided)
+    for order in (list(found.ranking), other):
+        told = lesson_results.describe_prediction(step, order)
+        assert f"{pairs} of {pairs} pairs agree" in told and "chance may exchange them" in told
 
 
 @pytest.mark.parametrize("specification", ["ranking: seconds, 3", "time"])

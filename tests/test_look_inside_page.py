@@ -57,7 +57,7 @@ def opened(locked: Collection[str] = (), **address: object) -> AppTest:
 
     test = AppTest.from_function(script, default_timeout=90)
     test.session_state["inspect.image_controls.picker"] = True  # open, so that what lies in it is listened to
-    test.session_state["control_locks.sheet"] = {"lock": frozenset(locked)}
+    test.session_state["control_locks.names"] = {"lock": frozenset(locked)}
     for name, value in address.items():
         test.query_params[name] = str(value)
     test.run()

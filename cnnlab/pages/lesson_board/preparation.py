@@ -24,7 +24,8 @@ def preparation(sheet: Sheet) -> None:
     st.header("Before the lesson", anchor=False)
     waits = f", {len(queued)} run or wait" if queued else ""
     st.caption(f"{done} of {len(wanted)} networks that the sheet shows on the page Train are trained{waits}.")
-    if missing and st.button(f"Start {len(missing)} trainings of this sheet", key="lesson_board_train"):
+    trainings = f"{len(missing)} training{'s' if len(missing) > 1 else ''}"
+    if missing and st.button(f"Start {trainings} of this sheet", key="lesson_board_train"):
         try:
             for experiment in missing:
                 cache.open_queue().submit(experiment, app_shell.current_person(), is_teacher=True)
