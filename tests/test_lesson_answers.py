@@ -59,7 +59,9 @@ def test_an_answer_of_the_wrong_form_is_refused_and_changes_nothing(file):
         (ORDER, ["batch norm"]),
         (SKETCH, [1, 2]),
         (TEXT, " "),
+        (TEXT, "a" + 5_000 * " "),
         (PIN, {"page": "x"}),
+        (PIN, {"page": "compare", "params": {"a" * 5_000: "1"}, "caption": "It shows this."}),
     ):
         with pytest.raises(LessonError, match="Expected"):
             answers.submit(file, ada, step, content)

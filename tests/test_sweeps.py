@@ -3,7 +3,9 @@
 import csv
 import dataclasses
 import io
+import json
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -126,6 +128,17 @@ def test_a_sweep_that_cannot_be_is_refused_in_one_sentence(base, axes, message):
 def test_text_that_is_no_sweep_is_refused(text):
     with pytest.raises((SweepError, ExperimentError)):
         sweep_from_json(text)
+
+
+def test_an_address_with_a_million_trainings_is_refused_without_counting_them_one_by_one():
+    axes = [["train_images", list(range(1, 1001))], ["seed", list(range(1000))]]
+    text = json.dumps({"base": json.loads(BASE.to_json()), "axes": axes})
+    tracemalloc.start()
+    with pytest.raises(SweepError, match=r"at most 100 trainings.*Received: 1,000,000$"):
+        sweep_from_json(text)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2e6  # bytes; the combinations would take 70 MB
 
 
 # -- storage -----------------------------------------------------------------------------------------------------------
