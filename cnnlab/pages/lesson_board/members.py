@@ -24,7 +24,7 @@ def members_table(code: str, sheet: Sheet, presenter: bool) -> None:
     if lesson_class is None:
         return
     found = classes.members(file, lesson_class)
-    st.header(f"{len(found)} students", anchor=False)
+    st.header(f"{len(found)} student{'' if len(found) == 1 else 's'}", anchor=False)
     names = not presenter and st.toggle("Show nicknames", key=SESSION_NAMES, help="Off on the projector.")
     rows = []
     for number, member in enumerate(found, start=1):

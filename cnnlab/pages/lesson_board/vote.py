@@ -61,4 +61,4 @@ def show_tally(step: Step, vote: Vote, given: list[object]) -> None:
 def tally_words(step: Step, given: list[object]) -> str:
     """A tally in one line."""
     rows = [f"{escape_markdown(row.label)} {row.count}" for row in tally.tally(step, given)]
-    return ", ".join(rows) or f"{len(given)} answers"
+    return ", ".join(rows) or f"{len(given)} answer{'' if len(given) == 1 else 's'}"
