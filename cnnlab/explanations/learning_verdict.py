@@ -108,11 +108,17 @@ def gap_estimate(summary: CurveSummary, experiment: Experiment) -> Estimate:
 
 
 def describe_interval(experiment: Experiment) -> str:
-    """What the interval of the gap counts: how many images, and that the seed is not in it."""
+    """What the interval of the gap counts: how many images, and that the seed is not in it; noisy training labels."""
     evaluated = "test" if experiment.split == "test" else "validation"
+    noise = (
+        f" Training accuracy: labels as they were trained with, {percent(experiment.label_noise)} of them replaced."
+        if experiment.label_noise
+        else ""
+    )
     return (
         f"± is half the 95 % interval: chance of the {experiment.train_eval_images:,} training and"
         f" {experiment.validation_images:,} {evaluated} images that were measured. One seed; another one is not in it."
+        f"{noise}"
     )
 
 
