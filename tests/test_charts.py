@@ -488,6 +488,8 @@ def test_a_validation_accuracy_that_still_rises_is_still_learning():
     level = columns([0.1, *[0.6] * 8], [0.1, *[0.6] * 8])
     words = [learning_verdict.verdict(curve_summary.summarize_curves(one), DROPOUT) for one in (rising, level)]
     assert words[0].startswith("It is still learning") and words[1].startswith("It learns")
+    ended = learning_verdict.verdict(curve_summary.summarize_curves(rising), Experiment(epochs=4))
+    assert ended.startswith("It was still learning at the end")
 
 
 def test_before_the_first_epoch_nothing_was_learned():

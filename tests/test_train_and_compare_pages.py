@@ -141,7 +141,7 @@ def test_a_shipped_run_is_what_the_first_page_opens_with(home, no_cifar10):
     write_report(settings.PRETRAINED, ["3conv-dropout"])
     app = opened()
     assert app.query_params["dataset"] == "cifar10"
-    assert "It is still learning" in text(app)
+    assert "It was still learning at the end" in text(app)
     assert "trained 23 November 2026 on AMD EPYC, 2 of 2 cores, 11 min; it came with the program" in text(app)
 
 

@@ -166,16 +166,20 @@ def describe_learning(
     if interval.low <= chance_accuracy(experiment):
         return "It knows its training images only" if overfits else "It guesses"
     if not overfits:
-        is_low = summary.validation < WEAK_FACTOR * chance_accuracy(experiment)
-        return (
-            "It has learned a little" if is_low else f"It {learning_verb(summary)}, with no overfitting beyond chance"
-        )
-    return f"It {learning_verb(summary)}, with {describe_overfitting(gap, experiment, plain, with_share)}"
+        if summary.validation < WEAK_FACTOR * chance_accuracy(experiment):
+            return "It has learned a little"
+        return f"It {learning_verb(summary, experiment)}, with no overfitting beyond chance"
+    return f"It {learning_verb(summary, experiment)}, with {describe_overfitting(gap, experiment, plain, with_share)}"
 
 
-def learning_verb(summary: CurveSummary) -> str:
-    """'is still learning' while the validation accuracy rises significantly, else 'learns'."""
-    return "is still learning" if summary.validation_trend == "rising" else "learns"
+def learning_verb(summary: CurveSummary, experiment: Experiment) -> str:
+    """'is still learning' while the validation accuracy rises significantly, else 'learns'.
+
+    After the experiment's last epoch 'was still learning at the end'.
+    """
+    if summary.validation_trend != "rising":
+        return "learns"
+    return "is still learning" if summary.epoch < experiment.epochs else "was still learning at the end"
 
 
 def describe_overfitting(gap: Estimate, experiment: Experiment, plain: CurveSummary | None, with_share: bool) -> str:
