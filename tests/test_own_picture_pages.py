@@ -126,7 +126,7 @@ def test_without_the_pictures_its_run_opens_with_one_sentence(trained, without_p
 def test_the_keras_script_of_its_run_reads_the_archive_of_its_pictures(trained):
     info, experiment = trained
     script = keras_script(experiment, "x.py")
-    assert f'with_name("{info.name}.npz")' in script and "Dense(3, " in script
+    assert f'with_name("{info.name}.npz")' in script and "Dense(units=3, " in script
     compile(script, "x.py", "exec")
 
 

@@ -22,6 +22,7 @@ cross-correlation: the kernel is not flipped.
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
+from typing import assert_never
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -137,7 +138,8 @@ def apply_layer(layer: Layer, weights: Weights, *inputs: Array) -> Array:
             kernel, bias = variables
             out = dense(values, kernel, bias)
             return relu(out) if layer.activation == "relu" else out
-    raise ValueError(f"Expected a kind of layer that this forward pass knows. Received: kind={layer.kind!r}")
+        case _:
+            assert_never(layer.kind)
 
 
 def iter_activations(
