@@ -22,6 +22,7 @@ from pathlib import Path
 
 from cnnlab import data, settings
 from cnnlab.data import cifar10
+from cnnlab.formatting import pluralize
 from cnnlab.jobs import devices, dispatcher_process
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.queue_schema import QueueError
@@ -129,7 +130,7 @@ def check_gpus() -> Iterator[Finding]:
         free = (gpu.memory_mib - gpu.used_mib) / 1024
         yield Finding("device", OK, f"{gpu.device}: {gpu.name}, {gpu.memory_mib / 1024:.0f} GiB, {free:.0f} GiB free")
     if not gpus:
-        message = f"no NVIDIA GPU; trainings use the processor's {len(machine.cores())} cores"
+        message = f"no NVIDIA GPU; trainings use {pluralize(len(machine.cores()), 'core')} of the processor"
         has_driver = shutil.which("nvidia-smi") is not None
         yield Finding("device", NOTE, message, "nvidia-smi finds none: look at the driver" if has_driver else "")
 

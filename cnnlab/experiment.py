@@ -17,6 +17,7 @@ from cnnlab.experiment_values import ExperimentError as ExperimentError
 from cnnlab.experiment_values import canonical_json as canonical_json
 from cnnlab.experiment_values import check_choice, check_float, check_integer
 from cnnlab.experiment_values import format_decimal as format_decimal
+from cnnlab.formatting import pluralize
 from cnnlab.regularizers import REGULARIZERS
 
 SPLITS = ("validation", "test")
@@ -229,9 +230,9 @@ class Experiment:
         default = Experiment(**self.dataset_fields, split=self.split)
         parts = [self.dataset_info.word] if self.dataset != "cifar10" else []
         parts += ["final"] if self.split == "test" else []
-        for name, unit in (("train_images", "images"), ("epochs", "epochs"), ("filters", "filters")):
+        for name, unit in (("train_images", "image"), ("epochs", "epoch"), ("filters", "filter")):
             if (value := getattr(self, name)) != getattr(default, name):
-                parts.append(f"{value:,} {unit.removesuffix('s') if value == 1 else unit}")
+                parts.append(pluralize(value, unit))
         for name in ("batch", "kernel", "dense", "seed"):
             if (value := getattr(self, name)) != getattr(default, name):
                 parts.append(f"{name} {value}")

@@ -111,7 +111,7 @@ def test_who_asks_too_often_within_a_minute_waits_and_who_leaves_again_gains_not
     for number in range(3):
         queue.cancel(queue.submit(shapes(number), "ada"), "ada")
     with pytest.raises(
-        QuotaExceeded, match=r"^You have asked 3 times within a minute and 3 are allowed: wait a moment.$"
+        QuotaExceeded, match=r"^You have asked 3 times within a minute, the limit is 3: wait a moment.$"
     ):
         queue.submit(shapes(9), "ada")
     later = time.time() + 61
@@ -207,7 +207,7 @@ def test_an_address_asks_only_so_often_whatever_the_names(home: Path, queue: Que
     allow(home, address_submissions_per_minute=3)
     for number in range(3):
         queue.cancel(queue.submit(shapes(number), f"p{number}", address="one"), f"p{number}")
-    with pytest.raises(QuotaExceeded, match=r"^From your network 3 requests have come within a minute and 3 are"):
+    with pytest.raises(QuotaExceeded, match=r"^From your network 3 requests have come within a minute, the limit is 3"):
         queue.submit(shapes(9), "p9", address="one")
     assert queue.submit(shapes(9), "p9", address="two").state == "queued"
 
@@ -220,7 +220,7 @@ def test_the_cost_of_a_training_is_counted_in_trainings_of_the_reports_network()
 
 
 def test_what_one_person_asks_for_may_cost_only_so_much(home: Path, queue: Queue) -> None:
-    with pytest.raises(QuotaExceeded, match=r"^Your trainings would cost as much as 91 of .*, and 30 at a time"):
+    with pytest.raises(QuotaExceeded, match=r"^Your trainings would cost as much as 91.5 of .*, and 30 at a time"):
         queue.submit(Experiment(depth=3, filters=256, epochs=200), "ada")
     allow(home, cost_per_person=3, address_cost=4)
     first = queue.submit(Experiment(depth=3, epochs=60), "ada", address="one")

@@ -7,6 +7,7 @@ import click
 from cnnlab.cli.output import print_error
 from cnnlab.cli.training import chosen_experiment, experiment_options
 from cnnlab.experiment import NUMERIC_FIELDS
+from cnnlab.formatting import pluralize
 from cnnlab.storage import runs, sweep_files
 from cnnlab.sweeps import Sweep, SweepError, Value, create_sweep, sweep_name
 
@@ -71,7 +72,7 @@ def define(json_text: str | None, axes: tuple[str, ...], **fields: Any) -> int:
     except SweepError as error:
         return print_error(str(error), 2)
     sweep_files.write_sweep(chosen)
-    click.echo(f"{chosen.key}: {chosen.title}, {len(chosen.experiments())} trainings")
+    click.echo(f"{chosen.key}: {chosen.title}, {pluralize(len(chosen.experiments()), 'training')}")
     return 0
 
 
