@@ -263,7 +263,7 @@ SHIPPED = [name for name, model in REPORT.items() if layer_names(network_layers(
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_a_shipped_run_with_batch_normalization_has_both_accuracies_at_every_kept_epoch(name):
+def test_a_shipped_batchnorm_run_has_both_accuracies_at_every_snapshot_epoch(name):
     run = runs.open_run(name)
     written = json.loads((run.path / runs.REESTIMATED_FILE).read_text())
     assert written["images"] == 2000 and written["fingerprint"] == run.record.fingerprint

@@ -130,7 +130,7 @@ def test_the_keras_script_of_its_run_reads_the_archive_of_its_pictures(trained):
     compile(script, "x.py", "exec")
 
 
-def test_an_uploaded_archive_is_selected_and_removed_after_a_question_by_who_brought_it(tmp_path, monkeypatch):
+def test_an_uploaded_archive_is_selected_and_removed_by_its_owner(tmp_path, monkeypatch):
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))
     test = opened("train", dataset="shapes", depth=2, regularizer="none")
     archive = zipped(write_pictures(tmp_path / "pictures"))

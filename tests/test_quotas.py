@@ -87,7 +87,7 @@ def test_what_somebody_asked_for_already_may_be_joined_beyond_the_limit(home: Pa
     assert queue.get(other.id).requesters == ("bob", "ada")
 
 
-def test_the_line_has_an_end(home: Path, queue: Queue) -> None:
+def test_the_queue_has_a_maximum_length(home: Path, queue: Queue) -> None:
     allow(home, queue_length=2)
     for number in range(2):
         queue.submit(shapes(number), f"p{number}")
@@ -233,10 +233,10 @@ def test_what_one_person_asks_for_may_cost_only_so_much(home: Path, queue: Queue
     assert queue.submit(Experiment(depth=3, filters=256, epochs=200), "eve", is_teacher=True).state == "queued"
 
 
-# -- the desk --------------------------------------------------------------------------------------------------------
+# -- the admin -------------------------------------------------------------------------------------------------------
 
 
-def test_nobody_but_the_teacher_sits_at_the_desk(home: Path, queue: Queue) -> None:
+def test_nobody_but_the_teacher_may_act_as_admin(home: Path, queue: Queue) -> None:
     with pytest.raises(QuotaExceeded, match="Only the teacher"):
         Admin(queue, "")
     allow(home, teacher="ada@school.org", teacher_key="correct horse battery")
@@ -406,9 +406,7 @@ def test_the_runs_that_come_with_the_code_are_never_touched(
     assert (shipped / "3conv-none" / "model.keras").exists()
 
 
-def test_a_training_without_room_on_the_disk_fails_with_the_numbers_and_removes_nothing_in_use(
-    home: Path, queue: Queue
-) -> None:
+def test_a_training_without_disk_space_fails_and_removes_nothing_in_use(home: Path, queue: Queue) -> None:
     allow(home, runs_gigabytes=0.001)
     key = finished_run(0, age=100, megabytes=2)
     run_retention.pin(key)
@@ -556,9 +554,7 @@ def test_a_record_that_tells_of_memory_is_understood_too(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_who_ran_out_of_memory_is_tried_once_more_alone_and_then_fails_with_what_to_do(
-    home: Path, queue: Queue
-) -> None:
+def test_a_job_out_of_memory_is_retried_once_alone_then_fails_with_a_remedy(home: Path, queue: Queue) -> None:
     """Beside another there is too little memory for either; alone, enough for the first and not for the second."""
     script = """if True:
         import pathlib, sys, time

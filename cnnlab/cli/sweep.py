@@ -36,9 +36,9 @@ def show(name: str) -> None:
 
     chosen = sweep_files.open_sweep(name)
     results = sweep_results(chosen)
-    told = {"train_images": sentences.describe_sizes, "strength": describe_strengths}.get(chosen.kind)
+    describe = {"train_images": sentences.describe_sizes, "strength": describe_strengths}.get(chosen.kind)
     lines = [chosen.title, "", sentences.sweep_table(chosen, results), ""]
-    lines += [sentence.replace("**", "") for sentence in (told(chosen, results) if told and results else [])]
+    lines += [sentence.replace("**", "") for sentence in (describe(chosen, results) if describe and results else [])]
     click.echo("\n".join([*lines, sentences.describe_intervals(chosen, results)]))
 
 

@@ -141,10 +141,10 @@ def describe_margins(table: Sequence[ReportRow]) -> str:
     if table[0].model.is_in_report:
         unpaired = unpaired_difference(validation, images, validation, images).margin
         differences.append(f"of ours and the report's {points(unpaired)}")
-    told = f" a difference {', '.join(differences)};" if differences else ""
+    comparisons = f" a difference {', '.join(differences)};" if differences else ""
     return (
         f"{images:,} images give an accuracy to within {points(accuracy_interval(validation, images).margin)} (95 %);"
-        f"{told} a gap"
+        f"{comparisons} a gap"
         f" {points(generalization_gap(training, train_images, validation, images).margin)}."
         " Differences between seeds are not included."
     )

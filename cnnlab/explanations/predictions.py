@@ -83,11 +83,11 @@ def temperature_table(found: Mapping[str, TemperatureScaling]) -> str:
 def describe_temperatures(found: Mapping[str, TemperatureScaling]) -> str:
     """What temperature scaling is and what it leaves alone."""
     overconfident = [model_label(name) for name, one in found.items() if one.temperature > 1]
-    said = f" {' and '.join(overconfident)}: overconfident, a temperature above 1." if overconfident else ""
+    verdict = f" {' and '.join(overconfident)}: overconfident, a temperature above 1." if overconfident else ""
     images = max(one.n for one in found.values())
     return (
         "Temperature scaling divides all logits by one number, fitted on the validation images and measured on the"
-        f" {images:,} test images. No prediction changes, only its confidence.{said} ECE: the mean difference of"
+        f" {images:,} test images. No prediction changes, only its confidence.{verdict} ECE: the mean difference of"
         " confidence and accuracy over ten groups of equal confidence (one seed, no interval)."
     )
 

@@ -76,19 +76,19 @@ def layer_feature_maps(
     context: InspectContext, conv: str, scale: str, order: NDArray[np.int64] | None = None
 ) -> FeatureMapGrid:
     """The grid of one layer after ReLU; on the scale of all epochs where that is wanted."""
-    stage = context.relu_name(conv)
-    maps = context.activations[stage][0]
-    return render_feature_maps(maps, scale, vmax=epoch_slider.epochs_vmax(context, stage, scale), order=order)
+    relu = context.relu_name(conv)
+    maps = context.activations[relu][0]
+    return render_feature_maps(maps, scale, vmax=epoch_slider.epochs_vmax(context, relu, scale), order=order)
 
 
 def map_order(context: InspectContext, conv: str, order: str) -> NDArray[np.int64] | None:
     """The maps in the order that was asked for; None for their own."""
-    stage = context.relu_name(conv)
+    relu = context.relu_name(conv)
     if order in ("mean", "max"):
-        return activation_stats.rank_feature_maps(context.activations[stage][0], order)
+        return activation_stats.rank_feature_maps(context.activations[relu][0], order)
     if order == "class" and (found := top_activations.load_top_activations(context.run)) is not None:
         label = query_state.read_index(CLASS_PARAM, len(context.image_classes)) or 0
-        return np.argsort(-found.selectivity[stage][label], kind="stable")
+        return np.argsort(-found.selectivity[relu][label], kind="stable")
     return None
 
 

@@ -96,8 +96,8 @@ def describe_edited_kernels(changes: NetworkChanges, conv: str) -> str:
 
 def filter_grid(context: InspectContext, changes: NetworkChanges, conv: str, changed: Activations) -> None:
     """The layer's maps as they are now; a click switches one off or on."""
-    stage = context.relu_name(conv)
-    grid = render_feature_maps(changed[stage][0], vmax=shared_vmax([context.activations[stage][0]]))
+    relu = context.relu_name(conv)
+    grid = render_feature_maps(changed[relu][0], vmax=shared_vmax([context.activations[relu][0]]))
     off = sorted(changes.ablated.get(conv, ()))
     picture = clickable_image.from_feature_maps(grid)
     places = [(column, row, column + 1, row + 1) for row, column in map(grid.position, off)]

@@ -156,10 +156,10 @@ def compute(run: Network, dataset: Dataset, progress: ProgressCallback | None = 
     with ThreadPoolExecutor(THREADS) as pool:
         parts = list(pool.map(slice_of, firsts))
     labels = np.asarray(dataset.y_test)
-    whole = {stage: _concatenated([part[stage] for part in parts]) for stage in parts[0]}
+    whole = {layer: _concatenated([part[layer] for part in parts]) for layer in parts[0]}
     return TopActivations(
-        examples={stage: top_activations.select_examples(found) for stage, found in whole.items()},
-        selectivity={stage: _selectivity(found.values, labels, len(dataset.classes)) for stage, found in whole.items()},
+        examples={layer: top_activations.select_examples(found) for layer, found in whole.items()},
+        selectivity={layer: _selectivity(found.values, labels, len(dataset.classes)) for layer, found in whole.items()},
         images=count,
         epoch=epoch,
         fingerprint=dataset.fingerprint,

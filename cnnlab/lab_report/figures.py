@@ -30,7 +30,7 @@ MIN_GRID_PIXELS = 600  # of the longer side of an enlarged grid
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure: the name of its files, a caption in plain words, PNG and SVG; the SVG of a wall holds its PNG."""
+    """A figure: the name of its files, a caption, PNG and SVG; the SVG of feature maps holds their PNG."""
 
     name: str
     caption: str

@@ -99,8 +99,7 @@ def network_layers(experiment: Experiment, layer_order: LayerOrder | None = None
     layer_order = layer_order or LayerOrder()
     layers = [Layer(name="rescale", kind="rescale", inputs=(INPUT,), output_shape=IMAGE_SHAPE)]
     for block in range(1, experiment.depth + 1):
-        for layer in _block(experiment, layer_order, block, layers[-1]):
-            layers.append(layer)
+        layers.extend(_block(experiment, layer_order, block, layers[-1]))
     height, width, channels = layers[-1].output_shape
     units = height * width * channels
     layers.append(Layer(name="flatten", kind="flatten", inputs=(layers[-1].name,), output_shape=(units,)))
@@ -128,8 +127,7 @@ def _block(experiment: Experiment, layer_order: LayerOrder, block: int, source: 
 
 def _after(source: Layer, name: str, kind: LayerKind) -> Layer:
     """A layer without weights that reads `source` and has its shape."""
-    shape, block = source.output_shape, source.block
-    return Layer(name=name, kind=kind, inputs=(source.name,), output_shape=shape, block=block)
+    return Layer(name=name, kind=kind, inputs=(source.name,), output_shape=source.output_shape, block=source.block)
 
 
 def _max_pool(source: Layer) -> Layer:
@@ -164,16 +162,8 @@ def _convolution(experiment: Experiment, block: int, source: Layer) -> Layer:
 def _batch_norm(block: int, source: Layer) -> Layer:
     """A scale, a shift, a moving mean and a moving variance for each channel."""
     channels = source.output_shape[-1]
-    return Layer(
-        name=f"bn{block}",
-        kind="bn",
-        inputs=(source.name,),
-        output_shape=source.output_shape,
-        block=block,
-        signed=True,
-        parameters=4 * channels,
-        parameter_formula=f"4*{channels}",
-    )
+    layer = _after(source, f"bn{block}", "bn")
+    return replace(layer, signed=True, parameters=4 * channels, parameter_formula=f"4*{channels}")
 
 
 def _dropout(name: str, experiment: Experiment, source: Layer) -> Layer:

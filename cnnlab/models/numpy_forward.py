@@ -160,9 +160,8 @@ def iter_activations(
             raise ValueError(f"Expected to continue before {missing[0]}, which {layer.name} reads. Received: {after=}")
         values = apply_layer(layer, weights, *(live[name] for name in layer.inputs))
         values = values if hook is None else hook(layer, values)
-        live = {name: value for name, value in live.items() if last_reader.get(name) != layer.name} | {
-            layer.name: values
-        }
+        live = {name: value for name, value in live.items() if last_reader.get(name) != layer.name}
+        live[layer.name] = values
         yield layer, values
 
 

@@ -100,10 +100,10 @@ def _accuracy_axis(field: str) -> alt.Y:
 def _hover_rule(base: alt.Chart, names: Sequence[str], form: str) -> Any:
     """A line at the epoch under the pointer, with the figures of that epoch. A screen reader finds them here only."""
     nearest = alt.selection_point(nearest=True, on="pointerover", fields=["epoch"], empty=False, clear="pointerout")
-    told = [alt.Tooltip("epoch:Q"), *(alt.Tooltip(f"{name}:Q", format=form) for name in names)]
+    tooltip = [alt.Tooltip("epoch:Q"), *(alt.Tooltip(f"{name}:Q", format=form) for name in names)]
     return (
         base.mark_rule(color=GREY, strokeWidth=1.5)
-        .encode(tooltip=told, opacity=alt.condition(nearest, alt.value(1), alt.value(0)))
+        .encode(tooltip=tooltip, opacity=alt.condition(nearest, alt.value(1), alt.value(0)))
         .add_params(nearest)
     )
 
