@@ -68,6 +68,11 @@ class Regularizer:
             )
 
     @property
+    def strength_range(self) -> tuple[float, float, float]:
+        """Default, minimum and maximum of the strength; zeros where it has none."""
+        return (self.strength.default, self.strength.low, self.strength.high) if self.strength else (0.0, 0.0, 0.0)
+
+    @property
     def penalizes_weights(self) -> bool:
         """Whether it adds a term to the loss that grows with the kernels' weights."""
         return self.mechanism == "weight_penalty"
