@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -127,9 +128,9 @@ def create_sweep(base: Experiment, axes: Mapping[str, Sequence[Value]]) -> Sweep
         known = " or ".join(entry.label for entry in REGULARIZERS.values() if entry.strength)
         raise SweepError(f"A strength has {known}. Received: regularizer={base.regularizer!r}")
     ordered = {field: axes[field] for field in (*swept, *OTHER_AXES) if field in axes}
-    count = len(list(itertools.product(*ordered.values())))
+    count = math.prod(map(len, ordered.values()))
     if count > MAX_EXPERIMENTS:
-        raise SweepError(f"A sweep has at most {MAX_EXPERIMENTS} trainings: choose fewer values. Received: {count}")
+        raise SweepError(f"A sweep has at most {MAX_EXPERIMENTS} trainings: choose fewer values. Received: {count:,}")
     base = dataclasses.replace(base, **_first_values(base, ordered))
     return Sweep(base, tuple((field, _normalized(base, field, values)) for field, values in ordered.items()))
 

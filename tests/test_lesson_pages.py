@@ -239,6 +239,7 @@ def test_the_trainings_of_a_sheet_are_started_together_and_counted(file):
     app = drawn(PREPARATION)
     before = said(app)
     assert "of 4 networks that the sheet shows on the page Train." in before
+    assert app.button(key="lesson_board_train").label == "Start 1 training of this sheet"
     app.button(key="lesson_board_train").click().run()
     app.run()
     assert not app.exception

@@ -29,6 +29,7 @@ from streamlit.runtime.scriptrunner import script_runner
 from streamlit.runtime.scriptrunner.script_cache import ScriptCache
 from streamlit.runtime.scriptrunner_utils import script_requests
 from streamlit.runtime.session_manager import SessionInfo
+from streamlit.runtime.state.safe_session_state import SafeSessionState
 from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 from streamlit.testing.v1 import AppTest
 
@@ -71,6 +72,8 @@ def as_it_came(monkeypatch):
     monkeypatch.setattr(session, "flush_browser_queue", original(session.flush_browser_queue))
     monkeypatch.setattr(session, "_call_soon_on_event_loop", original(session._call_soon_on_event_loop))
     monkeypatch.setattr(session, "_enqueue_forward_msg", original(session._enqueue_forward_msg))
+    monkeypatch.setattr(app_session, "_populate_theme_msg", original(app_session._populate_theme_msg))
+    monkeypatch.setattr(SafeSessionState, "filtered_state", property(original(SafeSessionState.filtered_state.fget)))
     patches.apply_patches.cache_clear()
     yield
     patches.apply_patches.cache_clear()

@@ -3,7 +3,9 @@
 import csv
 import dataclasses
 import io
+import json
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -126,6 +128,17 @@ def test_a_sweep_that_cannot_be_is_refused_in_one_sentence(base, axes, message):
 def test_text_that_is_no_sweep_is_refused(text):
     with pytest.raises((SweepError, ExperimentError)):
         sweep_from_json(text)
+
+
+def test_an_address_with_a_million_trainings_is_refused_without_listing_them():
+    axes = [["train_images", list(range(1, 1001))], ["seed", list(range(1000))]]
+    text = json.dumps({"base": json.loads(BASE.to_json()), "axes": axes})
+    tracemalloc.start()
+    with pytest.raises(SweepError, match=r"at most 100 trainings.*Received: 1,000,000$"):
+        sweep_from_json(text)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2e6  # bytes; the combinations would take 70 MB
 
 
 # -- storage -----------------------------------------------------------------------------------------------------------
@@ -392,6 +405,14 @@ def test_label_noise_is_told_apart_by_clean_and_changed_labels():
     assert sentences.describe_label_noise(result, 10).startswith("It has memorized most of the changed labels")
     little = dataclasses.replace(result, changed=0.3)
     assert sentences.describe_label_noise(little, 10).startswith("It has not memorized")
+
+
+def test_labels_are_memorized_only_where_the_whole_interval_says_so():
+    found = noisy_history([0.1, 0.8, 1.0], [0.1, 0.2, 0.9], [0.1, 0.6, 0.1], share=0.36)
+    result = dataclasses.replace(label_noise_result(found, 2000), changed=0.52)  # of 720: 48.3 to 55.6
+    told = sentences.describe_label_noise(result, 10, "test")
+    assert told.startswith("It has memorized about half") and "interval 48.3 to 55.6" in told
+    assert "Test accuracy, with true labels" in told and "alidation" not in told
 
 
 def test_without_label_noise_all_labels_are_clean():

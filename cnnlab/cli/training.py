@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
@@ -73,7 +74,7 @@ def run_training(experiment: Experiment) -> int:
     from cnnlab.training.trainer import train as train_experiment
 
     try:
-        state = train_experiment(experiment, report=print_event)
+        state = train_experiment(experiment, report=partial(print_event, split=experiment.split))
     except RunLocked as error:
         return print_error(str(error), 1)
     if state != "failed":  # a failure has printed its reason already

@@ -15,7 +15,7 @@ from cnnlab.comparison import ACCURACY, MIN_AGREEING_EPOCHS, MIN_SEEDS, Comparis
 from cnnlab.formatting import percent, pluralize, points
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.report import LAST_EPOCHS, ReportRow
-from cnnlab.report_models import REPORT
+from cnnlab.report_models import REPORT, ReportModel
 
 WHAT_THE_REPORT_IS = (
     "*The report* is a lab report on CIFAR-10 whose ten networks are trained again here; eight also on Shapes."
@@ -55,8 +55,23 @@ def describe_notes(result: ClaimResult) -> str:
     if result.claim == DEPTH_CLAIM:
         sentences.append(f"{describe_depth_confounds()}.")
     elif result.claim == AGREEMENT_CLAIM:
-        sentences.append(f"To agree, the interval must lie within {points(AGREEMENT_TOLERANCE)}.")
+        sentences.append(
+            f"They agree where the whole interval lies within {points(AGREEMENT_TOLERANCE)} of 0, and do not agree"
+            " where it reaches beyond that and excludes 0; else it is too wide to decide."
+        )
     return " ".join(sentences)
+
+
+def describe_report_lead(tested: Sequence[ReportModel]) -> str:
+    """By how much the first of these models of the report leads the second on the test set, and whether by chance."""
+    first, second = tested[:2]
+    images = first.experiment.validation_images
+    lead = unpaired_difference(first.validation_accuracy, images, second.validation_accuracy, images)
+    beyond = "beyond chance" if lead.is_significant else "not beyond chance"
+    return (
+        f"{percent(first.validation_accuracy, 2)} of the test images correct in the report, {points(lead.value)} more"
+        f" than {model_label(second.name)} ({describe_ends(lead)}, 95 %: {beyond})."
+    )
 
 
 def describe_depth_confounds() -> str:

@@ -29,7 +29,7 @@ def describe_accuracy(history: History, title: str, split: str = "validation") -
     summary = summarize_curves(history)
     if summary is None:
         return f"Accuracy of {title}: no epoch is measured yet."
-    trend = f" and {summary.trend}" if summary.trend else ""
+    trend = f", {summary.trend}" if summary.trend else ""
     return (
         f"Accuracy of {title} over epochs 0 to {summary.epoch}. At the end training is {percent(summary.training, 1)}, "
         f"{split} {percent(summary.validation, 1)}, the gap {points(summary.gap)}{trend}; "

@@ -1,6 +1,6 @@
 """The verdict on one network: whether it learns or overfits, by which measure, and how sure that is."""
 
-from cnnlab.analysis.curve_summary import CurveSummary
+from cnnlab.analysis.curve_summary import TREND_EPOCHS, CurveSummary
 from cnnlab.analysis.statistics import Estimate, accuracy_interval, generalization_gap
 from cnnlab.experiment import Experiment
 from cnnlab.formatting import percent, points
@@ -11,6 +11,7 @@ LAGGING_GAP = (
     0.10  # training accuracy with batch statistics minus that with moving averages, above which the averages lag
 )
 EARLY_SHARE = 1 / 2  # of what the finished series gained over chance level, below which a network is still learning
+STILL_LEARNING = "is still learning"
 WEAK_FACTOR = 3  # an accuracy below so many times chance level is called low
 
 
@@ -36,7 +37,7 @@ def verdict(
     judged = reestimated or summary
     if is_early(judged, chance_accuracy(experiment), series_accuracy):
         reached = percent(series_accuracy or 0)
-        return f"It is still learning: {describe_figures(judged)}; finished, this network reached {reached}."
+        return f"It {STILL_LEARNING}: {describe_figures(judged)}; finished, this network reached {reached}."
     if reestimated is not None:
         return describe_both_measures(summary, reestimated, experiment, plain)
     gap = gap_estimate(summary, experiment)
@@ -126,6 +127,21 @@ def describe_cuts(experiment: Experiment, plain: CurveSummary | None) -> str:
     )
 
 
+def describe_early_limit(words: str, experiment: Experiment, series_accuracy: float | None) -> str:
+    """When a network is called still learning, below the verdict `words` that call it so; "" below any other one."""
+    if STILL_LEARNING not in words:
+        return ""
+    rising = f"while the validation accuracy of the last {TREND_EPOCHS} epochs rises beyond chance"
+    chance = chance_accuracy(experiment)
+    if series_accuracy is None or series_accuracy <= chance:
+        return f"A network is called still learning {rising}."
+    limit = chance + EARLY_SHARE * (series_accuracy - chance)
+    return (
+        f"A network is called still learning below {percent(limit)}, half of the way from a guess ({percent(chance)})"
+        f" to what finished ones of any seed reached ({percent(series_accuracy)}), and {rising}."
+    )
+
+
 def describe_reestimated(train: float, validation: float, experiment: Experiment) -> str:
     """The accuracies after the last epoch with re-estimated batch normalization, beside those that Keras evaluates."""
     gap = generalization_gap(train, experiment.train_eval_images, validation, experiment.validation_images)
@@ -166,14 +182,20 @@ def describe_learning(
     if interval.low <= chance_accuracy(experiment):
         return "It knows its training images only" if overfits else "It guesses"
     if not overfits:
-        is_low = summary.validation < WEAK_FACTOR * chance_accuracy(experiment)
-        return "It has learned a little" if is_low else f"It {learning_verb(summary)} without overfitting"
-    return f"It {learning_verb(summary)}, with {describe_overfitting(gap, experiment, plain, with_share)}"
+        if summary.validation < WEAK_FACTOR * chance_accuracy(experiment):
+            return "It has learned a little"
+        return f"It {learning_verb(summary, experiment)}, with no overfitting beyond chance"
+    return f"It {learning_verb(summary, experiment)}, with {describe_overfitting(gap, experiment, plain, with_share)}"
 
 
-def learning_verb(summary: CurveSummary) -> str:
-    """'is still learning' while the validation accuracy rises significantly, else 'learns'."""
-    return "is still learning" if summary.validation_trend == "rising" else "learns"
+def learning_verb(summary: CurveSummary, experiment: Experiment) -> str:
+    """'is still learning' while the validation accuracy rises significantly, else 'learns'.
+
+    After the experiment's last epoch 'was still learning at the end'.
+    """
+    if summary.validation_trend != "rising":
+        return "learns"
+    return "is still learning" if summary.epoch < experiment.epochs else "was still learning at the end"
 
 
 def describe_overfitting(gap: Estimate, experiment: Experiment, plain: CurveSummary | None, with_share: bool) -> str:

@@ -46,6 +46,6 @@ def describe_differences(history: History, reestimated: Mapping[str, Float64Arra
     return (
         f"At {pluralize(len(changes), 'epoch that has', 'epochs that have')} both, re-estimating changes the accuracy"
         f" by {points(float(changes.min()), sign=True)} to {points(float(changes.max()), sign=True)}. The moving"
-        " averages (momentum 0.99) lag behind the weights, after some epochs more than after others: the dashed curve"
-        " jumps."
+        " averages (momentum 0.99) lag behind the weights, after some epochs more than after others, which adds to the"
+        " jumps of the dashed curve."
     )

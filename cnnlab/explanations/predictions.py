@@ -59,14 +59,16 @@ def describe_agreement_chart(results: PredictionResults) -> str:
 def describe_ensemble(one: EnsembleResult) -> str:
     """The accuracy of the average beside that of the best network, with the interval of the difference."""
     accuracies = one.accuracies
+    gains = one.difference.is_significant and one.difference.value > 0
+    cause = "The networks make different mistakes, and averaging removes a part of them."
+    verdict = f"beyond chance. {cause}" if gains else "no gain beyond chance."
     return (
         f"The average of the {len(accuracies)} networks' probabilities is correct on"
         f" **{percent(one.accuracy.value, 1)}** of the {one.accuracy.n[0]:,} test images, the best single"
         f" network, {model_label(one.best)}, on"
         f" {percent(accuracies[one.best], 1)}: {points(one.difference.value, sign=True)}"
-        f" ({describe_ends(one.difference)}, 95 %, paired by image). The best one is"
-        " chosen on these images, which flatters it slightly. The networks make different mistakes, and averaging"
-        " removes a part of them."
+        f" ({describe_ends(one.difference)}, 95 %, paired by image; seed 0 of each), {verdict} The best one is chosen"
+        " on these images, so its accuracy is slightly too high."
     )
 
 
@@ -82,13 +84,19 @@ def temperature_table(found: Mapping[str, TemperatureScaling]) -> str:
 
 def describe_temperatures(found: Mapping[str, TemperatureScaling]) -> str:
     """What temperature scaling is and what it leaves alone."""
-    overconfident = [model_label(name) for name, one in found.items() if one.temperature > 1]
-    verdict = f" {' and '.join(overconfident)}: overconfident, a temperature above 1." if overconfident else ""
+    gains = {name: one.loss_change.is_significant and one.loss_change.value < 0 for name, one in found.items()}
+    groups = {
+        "overconfident beyond chance of the images (a temperature above 1, and the loss falls)": [
+            model_label(name) for name, one in found.items() if gains[name] and one.temperature > 1
+        ],
+        "the loss does not fall beyond chance of the images": [model_label(name) for name in found if not gains[name]],
+    }
+    verdicts = "".join(f" {' and '.join(names)}: {words}." for words, names in groups.items() if names)
     images = max(one.n for one in found.values())
     return (
         "Temperature scaling divides all logits by one number, fitted on the validation images and measured on the"
-        f" {images:,} test images. No prediction changes, only its confidence.{verdict} ECE: the mean difference of"
-        " confidence and accuracy over ten groups of equal confidence (one seed, no interval)."
+        f" {images:,} test images. No prediction changes, only its confidence.{verdicts} ECE: the mean difference of"
+        " confidence and accuracy over ten groups of equal confidence (no interval); seed 0 of each network."
     )
 
 

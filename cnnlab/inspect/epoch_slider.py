@@ -111,12 +111,12 @@ def learning_curve(context: InspectContext) -> None:
     figures = {"epoch": history["epoch"], "training": history["train_eval_accuracy"]}
     figures |= {"validation": history["val_accuracy"], "cursor": np.full(len(history["epoch"]), context.epoch)}
     here, description = np.flatnonzero(history["epoch"] == context.epoch), f"Epoch {context.epoch}"
+    split = context.trained_run.experiment.split  # what the dashed curve is measured on: validation or test
     if len(here):
         training, unseen = (history[name][here[0]] for name in ("train_eval_accuracy", "val_accuracy"))
-        split = context.trained_run.experiment.split  # what the dashed curve is measured on: validation or test
         description = f"{description}: training {percent(training)}, {split} {percent(unseen)}"
     alt = f"Learning curve with a line at {description[0].lower()}{description[1:]}."
-    spec = charts.cached_spec("chart_specs.epoch_cursor", context.trained_run.experiment.epochs)
+    spec = charts.cached_spec("chart_specs.epoch_cursor", context.trained_run.experiment.epochs, split)
     st.vega_lite_chart(spec=charts.with_data(spec, **figures), key="epoch curve", alt=alt, width="stretch")
     st.caption(f"{description} (dashed)".replace(" %", "\N{NO-BREAK SPACE}%") if len(here) else description)
     if context.run.path.is_relative_to(settings.PRETRAINED) and context.epoch != context.trained_run.experiment.epochs:

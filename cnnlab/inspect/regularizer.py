@@ -115,7 +115,7 @@ def weights_section(context: InspectContext) -> None:
     mine = regularizer_effects.weight_stats(own, other)
     theirs = regularizer_effects.weight_stats(other, own) if other is not None else []
     if theirs:
-        notice(" ".join(inspection.explain_weight_penalty(mine, theirs)))
+        notice(" ".join(inspection.explain_weight_penalty(mine, theirs, context.epoch)))
     elif penalized:
         st.info(
             "The same network without a regularizer is not trained yet, so there is no comparison: train it on "

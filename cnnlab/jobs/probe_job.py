@@ -3,9 +3,10 @@
     python -m cnnlab probe RUN
 
 Ten thousand forward passes, 5,000 images through the trained and the untrained network, take about ten seconds: too
-long for a page to wait. So a page starts this worker (`start`), which writes its progress (`job_status`) and at the end
-`probes.json` in the run's directory; for a shipped run, whose directory is never written, in `home()/probes/<key>/`.
-A shipped run brings its own results. The images are test images, which the network was not trained on.
+long for a page to wait. So a page starts this worker (`start`). It waits until no other worker of this home computes
+(`computation_turn`), writes its progress (`job_status`) and at the end `probes.json` in the run's directory; for a
+shipped run, whose directory is never written, in `home()/probes/<key>/`. A shipped run brings its own results. The
+images are test images, which the network was not trained on.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ import numpy as np
 from cnnlab import data, settings
 from cnnlab.analysis import linear_probe
 from cnnlab.analysis.batched_activations import ProgressCallback
+from cnnlab.jobs.computation_turn import computation_turn
 from cnnlab.jobs.run_computation import JobStatus, ProgressWriter, disk_errors_as, job_status_file, start_worker
 from cnnlab.models.architecture import network_layers
 from cnnlab.storage import bounded_files, files, process_lock
@@ -98,8 +100,8 @@ def start(run: Run) -> None:
 def run_job(run: Run | str) -> ProbeResults:
     """Fit the probes of a run (or the run of this name), write the results, and return them; the body of the worker.
 
-    Raises UnknownRun, or ProbeError, one sentence, where another worker computes, the data set is missing, the weights
-    are not numbers, or the disk is full.
+    Raises UnknownRun, or ProbeError, one sentence, where another worker computes for this run or too many wait, the
+    data set is missing, the weights are not numbers, or the disk is full.
     """
     run = open_run(run) if isinstance(run, str) else run
     with disk_errors_as(ProbeError, result_directory(run)):
@@ -108,7 +110,8 @@ def run_job(run: Run | str) -> ProbeResults:
             raise ProbeError("Another worker is computing these already.")
         with lock:
             try:
-                found = compute(run, ProgressWriter(status_file(run)))
+                with computation_turn(lambda: status_file(run).write(JobStatus("waiting"))):
+                    found = compute(run, ProgressWriter(status_file(run)))
             except (LookupError, ValueError) as error:
                 sentence = str(error.args[0])
                 status_file(run).write(JobStatus("failed", message=sentence))

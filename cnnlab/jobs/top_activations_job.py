@@ -12,26 +12,19 @@ Two threads each take a slice of the images at a time; NumPy releases the interp
 
 import contextlib
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from cnnlab import data, settings
+from cnnlab import data
 from cnnlab.analysis import activation_stats, top_activations
 from cnnlab.analysis.batched_activations import ProgressCallback
 from cnnlab.analysis.top_activations import MaxActivations
 from cnnlab.array_types import Array
 from cnnlab.data import Dataset
 from cnnlab.jobs import top_activations_file
-from cnnlab.jobs.run_computation import (
-    STATUS_INTERVAL_SECONDS,
-    JobStatus,
-    ProgressWriter,
-    disk_errors_as,
-    job_status_file,
-    start_worker,
-)
+from cnnlab.jobs.computation_turn import computation_turn
+from cnnlab.jobs.run_computation import JobStatus, ProgressWriter, disk_errors_as, job_status_file, start_worker
 from cnnlab.jobs.top_activations_file import TopActivations, TopActivationsError, last_epoch, result_directory
 from cnnlab.storage import process_lock
 from cnnlab.storage.background_process import StatusFile
@@ -39,7 +32,6 @@ from cnnlab.storage.imported_networks import Network, open_network
 
 PROGRESS, LOCK = "top.json", "top.lock"
 THREADS = 2
-MAX_WAITING = 5  # workers of one home that wait or compute; one computes at a time
 SLICE_IMAGES = 250  # images between two progress reports
 
 
@@ -78,7 +70,10 @@ def run_job(run: Network | str, progress: ProgressCallback | None = None) -> Top
         raise TopActivationsError("Another worker is computing these already.")
     with lock:
         try:
-            with _turn(run):
+            with (
+                disk_errors_as(TopActivationsError, result_directory(run)),
+                computation_turn(lambda: _write_waiting(run)),
+            ):
                 return _compute_and_write(run, progress)
         except LookupError as error:
             sentence = str(error.args[0])
@@ -87,27 +82,15 @@ def run_job(run: Network | str, progress: ProgressCallback | None = None) -> Top
             raise TopActivationsError(sentence) from error
 
 
-@contextlib.contextmanager
-def _turn(run: Network) -> Iterator[None]:
-    """Wait until no other worker of this home computes. Raises TopActivationsError where MAX_WAITING wait or work."""
-    folder = settings.home() / "top"
-    with disk_errors_as(TopActivationsError, folder), contextlib.ExitStack() as held:
-        tickets = (process_lock.acquire(folder / f"ticket{number}.lock", timeout=0) for number in range(MAX_WAITING))
-        if (ticket := next(filter(None, tickets), None)) is None:
-            raise TopActivationsError(f"{MAX_WAITING} networks are being computed already: try again in a minute.")
-        held.enter_context(ticket)
-        while (turn := process_lock.acquire(folder / "turn.lock", timeout=STATUS_INTERVAL_SECONDS)) is None:
-            status_file(run).write(JobStatus("waiting"))
-        held.enter_context(turn)
-        yield
+def _write_waiting(run: Network) -> None:
+    status_file(run).write(JobStatus("waiting"))
 
 
 def _compute_and_write(run: Network, progress: ProgressCallback | None) -> TopActivations:
-    with disk_errors_as(TopActivationsError, result_directory(run)):
-        report = ProgressWriter(status_file(run), progress)
-        found = compute(run, data.load_dataset(run.dataset), report)
-        top_activations_file.save(found, run)
-        status_file(run).write(JobStatus("done", found.images, found.images))
+    report = ProgressWriter(status_file(run), progress)
+    found = compute(run, data.load_dataset(run.dataset), report)
+    top_activations_file.save(found, run)
+    status_file(run).write(JobStatus("done", found.images, found.images))
     return found
 
 

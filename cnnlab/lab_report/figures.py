@@ -41,7 +41,7 @@ class Figure:
 def run_figure(run: Run) -> Figure:
     """The accuracy curves of a run. Raises DamagedRun."""
     history = run.history()
-    spec = charts.accuracy_chart(history, run.experiment.epochs)
+    spec = charts.accuracy_chart(history, run.experiment.epochs, run.experiment.split)
     caption = describe_accuracy(history, run.title, run.experiment.split)
     return Figure(f"curves-{run.name}", caption, chart_export.to_png(spec), chart_export.to_svg(spec))
 

@@ -56,7 +56,7 @@ if __name__ == "__main__":
         history = model.fit(*batches(epoch), batch_size=BATCH, shuffle=False, verbose=0)
         _, accuracy = model.evaluate(validation, validation_labels, batch_size=1000, verbose=0)
         training = history.history["accuracy"][0]
-        print(f"epoch {{epoch}}: training {{training:.4f}}, validation {{accuracy:.4f}}", flush=True)
+        print(f"epoch {{epoch}}: training {{training:.4f}}, {split} {{accuracy:.4f}}", flush=True)
 '''
 
 
@@ -73,6 +73,7 @@ def keras_script(experiment: Experiment, file: str) -> str:
         batch=experiment.batch,
         data=DATA.get(info.name, ARCHIVE.format(dataset=info.name)),
         train_images=experiment.train_images,
+        split=experiment.split,
         validation="test_images, test_labels" if experiment.split == "test" else held_out,
         layers="\n".join(layer_code(layer, experiment) for layer in layers),
         output=layers[-1].name,

@@ -89,7 +89,12 @@ def sheet_row(sheet: Sheet) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         words = f"**{escape_markdown(sheet.title)}**, {sheet.minutes} minutes  \n{escape_markdown(sheet.summary)}"
         st.markdown(words, width="stretch")
-        if st.button("Open", key=f"lesson_open_{sheet.name}", help=f"Open the sheet {sheet.title}", type="primary"):
+        if st.button(
+            "Open",
+            key=f"lesson_open_{sheet.name}",
+            help=f"Open the sheet {escape_markdown(sheet.title)}",
+            type="primary",
+        ):
             lesson_store.begin(sheet)
             st.rerun()
         if app_shell.is_teacher() and st.button("Start for a class", key=f"lesson_class_{sheet.name}"):

@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 
 from cnnlab.rendering.chart_specs import FIGURES, TEXT_COLOR, Spec, to_spec
-from cnnlab.rendering.palette import BLACK, GREY, LABEL_NOISE_LINES, LINE_STYLES, SELECTED, WHITE
+from cnnlab.rendering.palette import BLACK, GREY, LABEL_NOISE_LINES, LINE_STYLES, SELECTED, WHITE, label_noise_titles
 
 INK = alt.expr(TEXT_COLOR)
 ROOM = {"left": 4, "top": 8, "right": 18, "bottom": 4}
@@ -15,16 +15,18 @@ CELL_HEIGHT = 52  # pixels of a row of the heat map
 
 
 @lru_cache(maxsize=32)
-def accuracy_by_size(sizes: tuple[float, ...]) -> Spec:
+def accuracy_by_size(sizes: tuple[float, ...], measured_on: str) -> Spec:
     """Training and validation accuracy against these numbers of training images, with intervals; the gap is shaded.
 
     Figures: size, training, training_low, training_high, validation, validation_low, validation_high (fractions).
+    `measured_on` is what the latter are measured on and called under the pointer: "validation" or "test".
     """
     base = alt.Chart(FIGURES).encode(x=_size_axis(sizes))
     gap = base.mark_area(color=GREY, opacity=0.22, aria=False).encode(
         y=_share_axis("validation:Q"), y2=alt.Y2("training:Q")
     )
-    marks = [mark for name in ("training", "validation") for mark in _line_with_intervals(base, name)]
+    titles = {"training": "training", "validation": measured_on}
+    marks = [mark for name, title in titles.items() for mark in _line_with_intervals(base, name, title)]
     return _finish(alt.layer(gap, *marks), 280)
 
 
@@ -73,18 +75,21 @@ def heat_map(as_points: bool, rows: int) -> Spec:
 
 
 @lru_cache(maxsize=16)
-def label_noise_curves(epochs: int) -> Spec:
-    """Accuracies over the epochs of a training with noisy labels. Figures: epoch, the lines, best (an epoch)."""
+def label_noise_curves(epochs: int, split: str) -> Spec:
+    """Accuracies over the epochs of a training with noisy labels. Figures: epoch, the lines, best (an epoch).
+
+    `split` is what the line `validation` is measured on: "validation" or "test".
+    """
     domain = alt.Scale(domain=[0, epochs], nice=False)
     axis = alt.Axis(tickMinStep=1, tickCount=6, format="d", grid=False, labelFlush=True)
     base = alt.Chart(FIGURES).encode(x=alt.X("epoch:Q", title="epoch", scale=domain, axis=axis))
     lines = [
         base.mark_line(color=color, strokeDash=dash, strokeWidth=2.5, aria=False).encode(y=_share_axis(f"{name}:Q"))
-        for name, (color, dash, _) in LABEL_NOISE_LINES.items()
+        for name, (color, dash) in LABEL_NOISE_LINES.items()
     ]
     best = base.mark_rule(color=SELECTED, strokeWidth=2, opacity=0.7, aria=False).encode(x="best:Q")
     nearest = alt.selection_point(nearest=True, on="pointerover", fields=["epoch"], empty=False, clear="pointerout")
-    tooltip = [alt.Tooltip(f"{name}:Q", title=title, format=".1%") for name, (_, _, title) in LABEL_NOISE_LINES.items()]
+    tooltip = [alt.Tooltip(f"{name}:Q", title=title, format=".1%") for name, title in label_noise_titles(split).items()]
     hover = (
         base.mark_rule(color=GREY, strokeWidth=1.5)
         .encode(tooltip=[alt.Tooltip("epoch:Q"), *tooltip], opacity=alt.condition(nearest, alt.value(1), alt.value(0)))
@@ -94,13 +99,17 @@ def label_noise_curves(epochs: int) -> Spec:
 
 
 @lru_cache(maxsize=2)
-def label_noise_levels() -> Spec:
-    """Final accuracies against the share of replaced labels. Figures: share, and the lines of LABEL_NOISE_LINES."""
+def label_noise_levels(split: str) -> Spec:
+    """Final accuracies against the share of replaced labels. Figures: share, and the lines of LABEL_NOISE_LINES.
+
+    `split` as for `label_noise_curves`.
+    """
     axis = alt.Axis(format="%", tickCount=5, grid=False)
     x = alt.X("share:Q", title="share of replaced labels", axis=axis, scale=alt.Scale(domain=[0, 1]))
     base = alt.Chart(FIGURES).encode(x=x)
     marks = []
-    for name, (color, dash, title) in LABEL_NOISE_LINES.items():
+    for name, title in label_noise_titles(split).items():
+        color, dash = LABEL_NOISE_LINES[name]
         y = _share_axis(f"{name}:Q")
         tooltip = [
             alt.Tooltip("share:Q", title="replaced", format=".0%"),
@@ -111,13 +120,13 @@ def label_noise_levels() -> Spec:
     return _finish(alt.layer(*marks), 300)
 
 
-def _line_with_intervals(base: alt.Chart, name: str) -> list[alt.Chart]:
-    """A line, its interval bars and its points in the color of training or validation."""
+def _line_with_intervals(base: alt.Chart, name: str, title: str) -> list[alt.Chart]:
+    """A line, its interval bars and its points in the color of training or validation; `title` is its name in words."""
     color, dash = LINE_STYLES[name]
     y = _share_axis(f"{name}:Q")
     tooltip = [
         alt.Tooltip("size:Q", title="training images", format=","),
-        alt.Tooltip(f"{name}:Q", format=".1%"),
+        alt.Tooltip(f"{name}:Q", title=title, format=".1%"),
         alt.Tooltip(f"{name}_low:Q", title="95 % from", format=".1%"),
         alt.Tooltip(f"{name}_high:Q", title="to", format=".1%"),
     ]

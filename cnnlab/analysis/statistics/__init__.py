@@ -25,6 +25,7 @@ The rules: which interval belongs to which figure.
 | whether two networks differ in a class | `paired_difference_from_counts` | McNemar's test, Holm-adjusted |
 | whether a curve still rises or falls | `trend` | t of the least-squares slope |
 | several comparisons behind one sentence | `adjust_for_multiple_comparisons` | Holm's adjusted p values |
+| loss of two predictions of the same images | `loss_difference` | t of the differences by image |
 | calibration | `expected_calibration_error` | none: the measure is biased upwards for few images |
 
 - A difference is beyond chance where `Estimate.is_significant`: its p value, Holm-adjusted where several comparisons
@@ -46,6 +47,7 @@ from cnnlab.analysis.statistics.calibration import (
     TemperatureScaling,
     expected_calibration_error,
     fit_temperature,
+    loss_difference,
     temperature_scaling,
 )
 from cnnlab.analysis.statistics.ensembles import agreement, ensemble_logits
@@ -73,6 +75,7 @@ __all__ = [
     "gap_difference",
     "generalization_gap",
     "holm",
+    "loss_difference",
     "paired_difference",
     "paired_difference_from_counts",
     "seed_difference",

@@ -15,6 +15,7 @@ from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.jobs.sweep_jobs import SweepStatus
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.settings import SettingsError
+from cnnlab.storage import files, sweep_files
 from cnnlab.sweeps import Sweep
 from cnnlab.ui import app_shell, cache, class_code, client_address, download_panel
 from cnnlab.ui.state import session_key
@@ -140,3 +141,5 @@ def submit_sweep(sweep: Sweep) -> None:
         ensure_running()
     except (QuotaExceeded, QueueError, SettingsError) as error:
         st.session_state[REFUSAL] = str(error)
+    except OSError as error:
+        st.session_state[REFUSAL] = files.disk_error_message(error, sweep_files.directory(), megabytes=1)

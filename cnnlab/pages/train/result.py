@@ -75,7 +75,7 @@ def finished_result(run: Run) -> None:
         parts.append(f"accuracy on the test set {formatting.percent(test, 1)}")
     st.caption(f"{run.title}: {escape_markdown('; '.join(parts))}.")
     if sentence := damaged_runs.damage_sentence(run):
-        st.warning(f"{escape_markdown(sentence)} The figures above are complete.", icon=damaged_runs.ICON)
+        st.warning(f"{sentence} The figures above are complete.", icon=damaged_runs.ICON)
         train_again_button(run)
     seeds_panel(run.experiment)
     if not run.snapshot_epochs():
