@@ -535,3 +535,5 @@ def test_half_of_the_way_to_what_the_series_reached_it_is_still_learning(validat
     words = learning_verdict.verdict(summary, DROPOUT, series_accuracy=0.5)
     assert words.startswith("It is still learning") is early
     assert ("reached 50 %" in words) is early
+    rule = learning_verdict.describe_early_limit(words, DROPOUT, series_accuracy=0.5)
+    assert ("below 30 %, half of the way from a guess (10 %)" in rule) is early and bool(rule) is early

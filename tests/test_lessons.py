@@ -305,7 +305,7 @@ def test_the_jumps_of_batch_normalization_are_shown_to_come_from_the_moving_aver
     assert f"by {steps[0]:.1f} points on average with the moving averages and by {steps[1]:.1f} re-estimated" in told
 
 
-def test_the_difference_of_a_regularizer_says_for_how_many_comparisons_it_is_adjusted(table):
+def test_the_difference_of_a_regularizer_says_its_number_of_comparisons(table):
     """An interval that excludes 0 beside "not beyond chance" needs the reason."""
     told = lesson_evidence.evidence("differences: batchnorm", table).sentence
     assert told.count("(adjusted for 8 comparisons)") == 4  # two depths, each by two measures; 3 regularizers, 2 depths

@@ -2,7 +2,7 @@
 
 import math
 
-from cnnlab.analysis.curve_summary import CurveSummary
+from cnnlab.analysis.curve_summary import TREND_EPOCHS, CurveSummary
 from cnnlab.analysis.statistics import Estimate, accuracy_interval, generalization_gap
 from cnnlab.experiment import Experiment
 from cnnlab.formatting import percent, points
@@ -13,6 +13,7 @@ LAGGING_GAP = (
     0.10  # training accuracy with batch statistics minus that with moving averages, above which the averages lag
 )
 EARLY_SHARE = 1 / 2  # of what the finished series gained over chance level, below which a network is still learning
+STILL_LEARNING = "is still learning"
 WEAK_FACTOR = 3  # an accuracy below so many times chance level is called low
 
 
@@ -38,7 +39,7 @@ def verdict(
     judged = reestimated or summary
     if is_early(judged, chance_accuracy(experiment), series_accuracy):
         reached = percent(series_accuracy or 0)
-        return f"It is still learning: {describe_figures(judged)}; finished, this network reached {reached}."
+        return f"It {STILL_LEARNING}: {describe_figures(judged)}; finished, this network reached {reached}."
     if reestimated is not None:
         return describe_both_measures(summary, reestimated, experiment, plain)
     gap = gap_estimate(summary, experiment)
@@ -131,6 +132,21 @@ def describe_cuts(experiment: Experiment, plain: CurveSummary | None) -> str:
     return (
         f"Overfitting is called weak below {percent(WEAK_OVERFITTING)} of the gap of the same network without a"
         f" regularizer, strong above {percent(STRONG_OVERFITTING)}, where the whole interval of this share lies there."
+    )
+
+
+def describe_early_limit(words: str, experiment: Experiment, series_accuracy: float | None) -> str:
+    """When a network is called still learning, below the verdict `words` that call it so; "" below any other one."""
+    if STILL_LEARNING not in words:
+        return ""
+    rising = f"while the validation accuracy of the last {TREND_EPOCHS} epochs rises beyond chance"
+    chance = chance_accuracy(experiment)
+    if series_accuracy is None or series_accuracy <= chance:
+        return f"A network is called still learning {rising}."
+    limit = chance + EARLY_SHARE * (series_accuracy - chance)
+    return (
+        f"A network is called still learning below {percent(limit)}, half of the way from a guess ({percent(chance)})"
+        f" to what finished ones of any seed reached ({percent(series_accuracy)}), and {rising}."
     )
 
 
