@@ -489,6 +489,8 @@ def test_a_validation_accuracy_that_still_rises_is_still_learning():
     level = columns([0.1, *[0.6] * 8], [0.1, *[0.6] * 8])
     words = [learning_verdict.verdict(curve_summary.summarize_curves(one), DROPOUT) for one in (rising, level)]
     assert words[0].startswith("It is still learning") and words[1].startswith("It learns")
+    ended = learning_verdict.verdict(curve_summary.summarize_curves(rising), Experiment(epochs=4))
+    assert ended.startswith("It was still learning at the end")
 
 
 def test_before_the_first_epoch_nothing_was_learned():
@@ -534,6 +536,8 @@ def test_half_of_the_way_to_what_the_series_reached_it_is_still_learning(validat
     words = learning_verdict.verdict(summary, DROPOUT, series_accuracy=0.5)
     assert words.startswith("It is still learning") is early
     assert ("reached 50 %" in words) is early
+    rule = learning_verdict.describe_early_limit(words, DROPOUT, series_accuracy=0.5)
+    assert ("below 30 %, half of the way from a guess (10 %)" in rule) is early and bool(rule) is early
 
 
 def test_a_grid_that_a_class_looks_at_is_written_once_and_another_choice_anew(monkeypatch):

@@ -21,6 +21,20 @@ def shares(**given: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
+    ("number", "words", "text"),
+    [
+        (0, ("image",), "0 images"),
+        (1, ("image",), "1 image"),
+        (2639, ("image",), "2,639 images"),
+        (1, ("place is", "places are"), "1 place is"),
+        (2, ("place is", "places are"), "2 places are"),
+    ],
+)
+def test_a_number_stands_before_the_singular_or_the_plural(number, words, text):
+    assert formatting.pluralize(number, *words) == text
+
+
+@pytest.mark.parametrize(
     ("share", "text"),
     [(0.0, "0 %"), (1.0, "100 %"), (0.718, "72 %"), (0.004, "0.4 %"), (0.0001, "<0.1 %"), (0.9999, ">99.9 %"),
      (0.997, "99.7 %"), (float("nan"), "no number")],

@@ -28,6 +28,7 @@ from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
 from cnnlab.report_models import REPORT
 from cnnlab.storage import runs
+from cnnlab.ui import lesson_results
 
 GOOD = '''title = "A lesson"
 summary = "Short."
@@ -243,6 +244,21 @@ def test_neighbours_in_a_ranking_that_chance_may_exchange_are_named(table):
     assert "dropout 0.1 and" not in sentence.partition("Not beyond chance")[2]
 
 
+def test_a_pair_that_chance_may_exchange_is_no_mistake_of_a_prediction(table, monkeypatch):
+    found = lesson_evidence.evidence("ranking: validation, 3", table)
+    pair = {"L2 0.00001", "no regularizer"}
+    assert pair in map(set, found.undecided)
+    monkeypatch.setattr(lesson_results, "computed", lambda _: found)
+    [step] = [one for one in sheet_files.open_sheet("seven-questions").steps if one.id == "q2-order"]
+    first, second = (found.ranking.index(one) for one in pair)
+    other = list(found.ranking)
+    other[first], other[second] = other[second], other[first]
+    pairs = 6 - len(found.undecided)
+    for order in (list(found.ranking), other):
+        told = lesson_results.describe_prediction(step, order)
+        assert f"{pairs} of {pairs} pairs agree" in told and "chance may exchange them" in told
+
+
 @pytest.mark.parametrize("specification", ["ranking: seconds, 3", "time"])
 def test_seconds_are_those_measured_under_equal_conditions_and_no_wall_times(table, specification):
     measured = json.loads((settings.PRETRAINED / "epoch_seconds.json").read_text())["seconds"]
@@ -289,7 +305,7 @@ def test_the_jumps_of_batch_normalization_are_shown_to_come_from_the_moving_aver
     assert f"by {steps[0]:.1f} points on average with the moving averages and by {steps[1]:.1f} re-estimated" in told
 
 
-def test_the_difference_of_a_regularizer_says_for_how_many_comparisons_it_is_adjusted(table):
+def test_the_difference_of_a_regularizer_says_its_number_of_comparisons(table):
     """An interval that excludes 0 beside "not beyond chance" needs the reason."""
     told = lesson_evidence.evidence("differences: batchnorm", table).sentence
     assert told.count("(adjusted for 8 comparisons)") == 4  # two depths, each by two measures; 3 regularizers, 2 depths

@@ -94,7 +94,7 @@ def test_without_a_run_the_page_says_where_to_get_one(tmp_path, monkeypatch):
     assert "train one on the page Train" in words(opened())
 
 
-def test_the_first_screen_shows_the_picture_the_answer_and_a_wall_for_each_convolution(made):
+def test_the_first_screen_shows_image_prediction_and_the_maps_of_each_convolution(made):
     test = opened(run=key(made, "dropout"))
     said = words(test)
     for layer, size in (("conv1", "30x30"), ("conv2", "13x13"), ("conv3", "4x4")):
@@ -775,7 +775,7 @@ def test_with_the_data_set_all_ten_thousand_test_images_can_be_shown(home_with_c
 def test_what_a_session_keeps_holds_no_maps(made, view):
     test = opened(run=key(made, "dropout"), view=view)
     gc.collect()
-    kept = [scene for scene in gc.get_objects() if isinstance(scene, InspectContext) and "activations" in vars(scene)]
+    kept = [one for one in gc.get_objects() if isinstance(one, InspectContext) and "activations" in vars(one)]
     assert test.query_params and not kept
 
 

@@ -144,7 +144,7 @@ SEEDS = settings.PRETRAINED / "seeds"
 
 
 @pytest.mark.parametrize("name", REPORT)
-def test_shipped_probes_read_more_from_a_hidden_layer_than_from_pixels_or_before_training(name):
+def test_shipped_probes_read_more_from_a_trained_layer_than_from_pixels(name):
     found = probe_job.load(runs.open_run(name))
     best = max(found.trained, key=found.trained.get)
     assert best.startswith("dense") and found.test_images == 1000

@@ -10,7 +10,9 @@ import pytest
 from history_factories import history, write
 from run_factories import write_run
 
-from cnnlab import doctor, report, settings
+from cnnlab import report, settings
+from cnnlab.doctor import stored_files
+from cnnlab.doctor.finding import NOTE
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.queue import Queue, has_finished_run
 from cnnlab.jobs.worker_outcome import outcome_from_record, read_tail
@@ -61,7 +63,7 @@ def test_fields_of_a_newer_version_are_kept_and_named(run):
     assert run.newer_fields == ["watts"] and run.state == "done" and run.damages() == {}
     write_record(run.path, run.record)
     assert json.loads((run.path / "record.json").read_text())["watts"] == [3, {"peak": 7}]
-    assert any("newer version: watts" in found.message for found in doctor.check_runs(thorough=False))
+    assert any("newer version: watts" in found.message for found in stored_files.check_runs(thorough=False))
 
 
 def test_a_newer_experiment_is_named_by_its_fields_and_not_taken_for_another(run):
@@ -237,8 +239,8 @@ def test_the_doctor_names_each_damaged_run_with_what_to_do(run):
     damaged_by(run, "weights/001.npz", "an array less")
     (settings.runs_dir() / "bbbb").mkdir()
     (settings.runs_dir() / "bbbb" / "record.json").write_text("{}")
-    found = list(doctor.check_runs(thorough=True))
-    assert [one.state for one in found] == [doctor.NOTE, doctor.NOTE]
+    found = list(stored_files.check_runs(thorough=True))
+    assert [one.state for one in found] == [NOTE, NOTE]
     assert "weights/001.npz lacks conv1/kernel" in found[0].message and "again" in found[0].remedy
     assert "The run bbbb is damaged: experiment.json is missing." in found[1].message
 

@@ -465,7 +465,7 @@ def test_streamlit_alone_would_take_another_value_and_no_page_can_change_it(opti
         st.set_option(option.name, option.value)
 
 
-def test_only_with_our_settings_nothing_is_sent_as_a_reference_to_what_a_browser_may_have_forgotten(set_option):
+def test_only_our_settings_send_no_reference_to_a_message_the_browser_lacks(set_option):
     name = "global.minCachedMessageSize"
     for size, may_be_referred_to in ((default_of(name), True), (ours(name), False)):
         set_option(name, size)

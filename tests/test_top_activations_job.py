@@ -17,7 +17,7 @@ from cnnlab.data import Dataset
 from cnnlab.data.cifar10 import CLASSES
 from cnnlab.data.samples import sample_images
 from cnnlab.experiment import Experiment
-from cnnlab.jobs import top_activations_file, top_activations_job
+from cnnlab.jobs import run_computation, top_activations_file, top_activations_job
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
 from cnnlab.storage import background_process, files, process_lock
@@ -161,7 +161,7 @@ def test_a_worker_is_niced_and_leaves_no_zombie(run, monkeypatch):
     seen = []
     started = background_process.start_detached
     monkeypatch.setattr(
-        top_activations_job, "start_detached", lambda *words, **how: seen.append(started(*words, **how)) or seen[-1]
+        run_computation, "start_detached", lambda *words, **how: seen.append(started(*words, **how)) or seen[-1]
     )
     top_activations_job.start(run)
     [process] = seen

@@ -118,7 +118,7 @@ def test_the_weights_in_the_keras_file_are_read_without_keras(tmp_path, regulari
         np.testing.assert_array_equal(read[name], values)
 
 
-def test_a_worker_killed_at_random_moments_ends_with_the_same_history_to_the_last_digit(whole, tmp_path, home):
+def test_a_worker_killed_at_random_moments_ends_with_the_same_history(whole, tmp_path, home):
     run, _ = whole
     (tmp_path / "data").symlink_to(home / "data")
     folder = tmp_path / "runs" / run.key

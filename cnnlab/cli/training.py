@@ -11,6 +11,7 @@ from cnnlab import settings, training_packages
 from cnnlab.cli.output import MESSAGE_FORMAT, configure_logging, print_error, print_event
 from cnnlab.data import dataset_fields
 from cnnlab.experiment import CHOICES, NUMERIC_FIELDS, Experiment, ExperimentError
+from cnnlab.formatting import pluralize
 from cnnlab.jobs import thread_measurement
 from cnnlab.jobs.precision import slow_precision
 from cnnlab.report_models import REPORT
@@ -98,7 +99,7 @@ def measure_threads(threads: int | None) -> None:
     """Measure with how many threads a training is fastest on this machine, and remember it."""
     if threads is None:
         for count, rate in thread_measurement.measure().items():
-            click.echo(f"{count} threads: {rate:.1f} steps a second")
+            click.echo(f"{pluralize(count, 'thread')}: {rate:.1f} steps a second")
         return
     from cnnlab.training.process_setup import prepare_process
 

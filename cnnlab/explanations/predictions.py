@@ -8,7 +8,7 @@ import numpy as np
 from cnnlab.analysis.statistics import TemperatureScaling
 from cnnlab.claims import Judgment
 from cnnlab.explanations.conclusions import describe_ends, model_label
-from cnnlab.formatting import percent, points
+from cnnlab.formatting import percent, pluralize, points
 from cnnlab.prediction_results import EnsembleResult, PredictionResults, SetSizeResult
 from cnnlab.report import ModelResults
 
@@ -91,11 +91,11 @@ def describe_temperatures(found: Mapping[str, TemperatureScaling]) -> str:
         ],
         "the loss does not fall beyond chance of the images": [model_label(name) for name in found if not gains[name]],
     }
-    said = "".join(f" {' and '.join(names)}: {words}." for words, names in groups.items() if names)
+    verdicts = "".join(f" {' and '.join(names)}: {words}." for words, names in groups.items() if names)
     images = max(one.n for one in found.values())
     return (
         "Temperature scaling divides all logits by one number, fitted on the validation images and measured on the"
-        f" {images:,} test images. No prediction changes, only its confidence.{said} ECE: the mean difference of"
+        f" {images:,} test images. No prediction changes, only its confidence.{verdicts} ECE: the mean difference of"
         " confidence and accuracy over ten groups of equal confidence (no interval); seed 0 of each network."
     )
 
@@ -105,7 +105,7 @@ def describe_validation_and_test(judgment: Judgment, by_seed: Mapping[int, Model
     one = judgment.comparisons[0]
     validation = float(np.mean([by_seed[seed].validation for seed in one.seeds]))
     test = validation - one.estimate.value
-    seeds = f"{len(one.seeds)} seed{'s' if len(one.seeds) > 1 else ''}"
+    seeds = pluralize(len(one.seeds), "seed")
     return (
         f"**Same weights, two sets of images.** {model_label(one.name)}: validation {percent(validation, 1)}, test"
         f" {percent(test, 1)}, difference {points(one.estimate.value, sign=True)} ({describe_ends(one.estimate)}, 95 %,"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from cnnlab.analysis.statistics import Estimate
 from cnnlab.comparison import Comparison
-from cnnlab.formatting import csv_text, percent, points
+from cnnlab.formatting import csv_text, percent, pluralize, points
 from cnnlab.series_results import SeriesResult
 
 PLAIN = "no regularizer: what the others are compared with"
@@ -124,8 +124,8 @@ def describe_intervals(results: Sequence[SeriesResult]) -> str:
     return (
         f"After the last epoch, {count} seed{'' if seeds[-1] == 1 else 's'} a network. ± is half the 95 % interval:"
         " from three seeds on by chance of the seed, with fewer by chance of the images of the first seed. Beyond"
-        f" chance: at the level of 5 %, adjusted for {comparisons} comparisons; with fewer than three seeds also of"
-        " that sign in nine of the last ten epochs, where those are known."
+        f" chance: at the level of 5 %, adjusted for {pluralize(comparisons, 'comparison')}; with fewer than three"
+        " seeds also of that sign in nine of the last ten epochs, where those are known."
     )
 
 
@@ -160,7 +160,7 @@ def _few_seeds(one: Comparison | None) -> str:
     """' (2 seeds, chance of the images only)' where the interval is not over seeds, else ''."""
     if one is None or one.estimate.chance != "images":
         return ""
-    return f" ({len(one.seeds)} seed{'s' if len(one.seeds) > 1 else ''}, chance of the images only)"
+    return f" ({pluralize(len(one.seeds), 'seed')}, chance of the images only)"
 
 
 def _undecided(results: Sequence[SeriesResult], flags: Mapping[tuple[str, bool], bool], figure: str) -> list[str]:

@@ -79,16 +79,16 @@ def epochs_vmax(context: InspectContext, layer_name: str, scale: str) -> NDArray
 
 
 def shared_epochs_vmax(context: InspectContext, layer_name: str, scale: str) -> NDArray[Any]:
-    """The end of a common scale for this stage and image over all epochs kept."""
+    """The end of a common scale for this layer and image over all epochs kept."""
     kept = tuple(context.run.snapshot_epochs())
     return _shared_epochs_vmax(str(context.run.path), kept, context.image.tobytes(), layer_name, scale, context)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _shared_epochs_vmax(
-    path: str, kept: tuple[int, ...], pixels: bytes, stage: str, scale: str, _context: InspectContext
+    path: str, kept: tuple[int, ...], pixels: bytes, layer: str, scale: str, _context: InspectContext
 ) -> NDArray[Any]:
-    return shared_vmax([_context.at_epoch(epoch).activations[stage][0] for epoch in kept], scale)
+    return shared_vmax([_context.at_epoch(epoch).activations[layer][0] for epoch in kept], scale)
 
 
 @st.fragment(run_every=SECONDS_PER_EPOCH)

@@ -29,9 +29,9 @@ def moving_averages_section(context: InspectContext) -> None:
         return
     history = cache.history(run)
     st.markdown(f"**What the moving averages do to the {run.experiment.split} curve**")
-    told = describe_moving_averages(history, anew, context.epoch, run.experiment)
+    sentence = describe_moving_averages(history, anew, context.epoch, run.experiment)
     differences = describe_differences(history, anew)
-    words = " ".join(filter(None, (told, differences)))
+    words = " ".join(filter(None, (sentence, differences)))
     st.markdown(words)
     accuracies_chart(run, context.epoch, words)
 

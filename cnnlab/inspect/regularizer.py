@@ -92,7 +92,7 @@ def dropped_feature_maps(context: InspectContext, samples: DropoutSamples, mask:
     clickable_image.clickable_image(
         clickable_image.from_feature_maps(grid),
         "thinned",
-        f"{grid.count} maps of {name} with one mask: {kept} of the numbers kept.",
+        f"{formatting.pluralize(grid.count, 'map')} of {name} with one mask: {kept} of the numbers kept.",
     )
 
 

@@ -1,9 +1,8 @@
-"""Trains several runs from the terminal, without the queue: one worker per processor core, one thread each, pinned to
-the core where the system can.
+"""Trains several runs from the terminal, without the queue: a worker of one thread on each processor core.
 
-On two cores this trains 1.2 to 1.36 times as much as one process that uses both. Workers are started by the
-dispatcher's `LocalRunner`. A run that another process trains is watched, not trained twice. Ctrl-C stops the workers at
-their next batch; the same command resumes them.
+A worker is pinned to its core where the system can. On two cores this trains 1.2 to 1.36 times as much as one process
+that uses both. Workers are started by the dispatcher's `LocalRunner`. A run that another process trains is watched, not
+trained twice. Ctrl-C stops the workers at their next batch; the same command resumes them.
 """
 
 import logging

@@ -13,6 +13,7 @@ import numpy as np
 from cnnlab import data
 from cnnlab.data import DatasetMissing
 from cnnlab.datasets import DATASETS
+from cnnlab.formatting import pluralize
 from cnnlab.jobs.computation_turn import computation_turn
 from cnnlab.models import numpy_forward
 from cnnlab.storage import files, imported_networks, process_lock
@@ -48,7 +49,9 @@ def import_for_person(
     """Import the network for its owner, within the quotas. Raises NetworkImportError, OSError."""
     mine = [network for network in imported_networks.list_imported() if network.owner == description.owner]
     if description.owner and len(mine) >= MAX_OF_ONE_PERSON:
-        raise NetworkImportError(f"You have {len(mine)} networks here, as many as one person may: remove one first.")
+        raise NetworkImportError(
+            f"You have {pluralize(len(mine), 'network')} here, as many as one person may: remove one first."
+        )
     if directory_bytes(imported_networks.directory()) > MAX_BYTES:
         raise NetworkImportError(
             f"The networks here take {MAX_BYTES / 1e9:.0f} GB, all that they may: remove one first."

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from cnnlab.formatting import pluralize
 from cnnlab.jobs import nicknames
 from cnnlab.lessons import classes, learners
 from cnnlab.lessons.lesson_schema import LessonError
@@ -77,7 +78,7 @@ def sheet_list() -> None:
     for found in lesson_store.list_sheets():
         if found.sheet is None:
             count = len(found.mistakes)
-            more = f" ({count} mistakes)" if count > 1 else ""
+            more = f" ({pluralize(count, 'mistake')})" if count > 1 else ""
             st.warning(f"{escape_markdown(found.path.name)}, {escape_markdown(found.mistakes[0])}{more}")
             continue
         sheet_row(found.sheet)

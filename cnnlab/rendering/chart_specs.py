@@ -110,13 +110,13 @@ def _hover_rule(base: alt.Chart, names: Sequence[str], form: str, split: str = "
     """
     nearest = alt.selection_point(nearest=True, on="pointerover", fields=["epoch"], empty=False, clear="pointerout")
     titles = {"validation": split}
-    told = [
+    tooltip = [
         alt.Tooltip("epoch:Q"),
         *(alt.Tooltip(f"{name}:Q", title=titles.get(name, name), format=form) for name in names),
     ]
     return (
         base.mark_rule(color=GREY, strokeWidth=1.5)
-        .encode(tooltip=told, opacity=alt.condition(nearest, alt.value(1), alt.value(0)))
+        .encode(tooltip=tooltip, opacity=alt.condition(nearest, alt.value(1), alt.value(0)))
         .add_params(nearest)
     )
 

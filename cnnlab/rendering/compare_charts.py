@@ -1,5 +1,7 @@
-"""The charts of the page Compare with their data; `compare_chart_specs` and `learning_curve_specs` have
-their specifications."""
+"""The charts of the page Compare with their data.
+
+`compare_chart_specs` and `learning_curve_specs` have their specifications.
+"""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -216,7 +216,7 @@ OPTIONS = (
         "Bytes. Streamlit sends a larger message that a browser has seen before as a reference. A browser that was "
         "clicked faster than answers arrive has forgotten it: 'Cached ForwardMsg MISS', and the page is dead.",
         "streamlit#9787, streamlit#15816 (closed: cannot reproduce), streamlit#16570. "
-        "Minimal reproduction: test_a_page_that_is_clicked_quickly_over_a_slow_network_lives_only_with_our_setting.",
+        "Minimal reproduction: test_only_our_setting_survives_quick_clicks_over_a_slow_network.",
     ),
     Option(
         "runner.postScriptGC",

@@ -18,7 +18,7 @@ from cnnlab.storage.runs import UnknownRun
 __all__ = ["Evidence", "EvidenceError", "Table", "evidence", "parse", "run_curve"]
 
 DEPTHS = ("2", "3")
-REGULARIZERS = ("l2", "dropout", "batchnorm")
+COMPARED = tuple(dict.fromkeys(model.experiment.regularizer for model in REPORT.values()))[1:]  # with the plain network
 MODELS = tuple(REPORT)
 
 
@@ -61,7 +61,7 @@ def evidence(specification: str, table: Table) -> Evidence:
 
 
 KINDS = {
-    "differences": Kind((REGULARIZERS,), regularizers.differences),
+    "differences": Kind((COMPARED,), regularizers.differences),
     "helping": Kind((DEPTHS,), regularizers.helping),
     "ranking": Kind((rankings.MEASURES, DEPTHS), rankings.ranking),
     "claim": Kind((tuple(str(number) for number in range(1, len(CLAIMS) + 2)),), regularizers.claim),

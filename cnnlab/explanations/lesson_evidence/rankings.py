@@ -29,16 +29,18 @@ def ranking(table: Table, measure: str, depth: str) -> Evidence:
     """The four networks of a depth ordered by one of MEASURES. Raises KeyError where one is not trained."""
     models = [model for model in REPORT.values() if _is_of_depth(model, int(depth))]
     order = _cost_order(models, measure) if measure in COSTS else _figure_order(table, models, measure)
-    titles, listed, notes = order
+    titles, listed, notes, undecided = order
     sentence = f"With {depth} convolution layers, {WORDS[measure]}: {', '.join(listed)}. {' '.join(notes)}"
-    return Evidence(sentence.strip(), ranking=tuple(titles))
+    return Evidence(sentence.strip(), ranking=tuple(titles), undecided=tuple(undecided))
 
 
 def _is_of_depth(model: ReportModel, depth: int) -> bool:
     return model.experiment.depth == depth and model.experiment.split == "validation"
 
 
-Order = tuple[list[str], list[str], list[str]]  # titles in order, the same with their figures, sentences about them
+Pairs = list[tuple[str, str]]
+# titles in order, the same with their figures, sentences about them, neighbours that chance may exchange
+Order = tuple[list[str], list[str], list[str], Pairs]
 
 
 def _figure_order(table: Table, models: Sequence[ReportModel], measure: str) -> Order:
@@ -55,8 +57,8 @@ def _figure_order(table: Table, models: Sequence[ReportModel], measure: str) -> 
     describe = describe_accuracy_of if is_accuracy else describe_gap_of
     listed = [f"{title} {describe(one)}" for title, one in zip(titles, ordered, strict=True)]
     results: Results = {row.model.name: row.by_seed for row in table}
-    chance = _describe_chance([one.model.name for one in ordered], measure, results)
-    return titles, listed, [_describe_seeds(ordered), chance, MOVING_AVERAGES]
+    undecided = _undecided_neighbours([one.model.name for one in ordered], measure, results)
+    return titles, listed, [_describe_seeds(ordered), _describe_chance(undecided), MOVING_AVERAGES], undecided
 
 
 def _describe_seeds(found: Sequence[SeriesResult]) -> str:
@@ -68,19 +70,24 @@ def _describe_seeds(found: Sequence[SeriesResult]) -> str:
     return f"After the last epoch, n = {seeds} seeds; ± is half the 95 % interval, {chance}."
 
 
-def _describe_chance(names: Sequence[str], measure: str, results: Results) -> str:
-    """Which neighbours in the order differ by no more than chance, adjusted for their number."""
+def _undecided_neighbours(names: Sequence[str], measure: str, results: Results) -> Pairs:
+    """The titles of neighbours in the order that differ by no more than chance, adjusted for their number."""
     neighbours = list(pairwise(names))
     pairs = neighbours if measure == "validation" else [pair[::-1] for pair in neighbours]  # the larger figure first
     findings = judge(FIGURES[measure].name, [compare(*pair, FIGURES[measure], results) for pair in pairs]).findings
-    titles = [
-        " and ".join(REPORT[name].experiment.regularizer_title for name in pair)
-        for pair, finding in zip(neighbours, findings, strict=True)
+    titles = {name: REPORT[name].experiment.regularizer_title for name in names}
+    return [
+        (titles[first], titles[second])
+        for (first, second), finding in zip(neighbours, findings, strict=True)
         if finding is not Finding.AS_CLAIMED
     ]
-    if not titles:
+
+
+def _describe_chance(undecided: Pairs) -> str:
+    if not undecided:
         return "Each differs from the next beyond chance."
-    return f"Not beyond chance, so these may change places with other seeds or images: {'; '.join(titles)}."
+    listed = "; ".join(map(" and ".join, undecided))
+    return f"Not beyond chance, so these may change places with other seeds or images: {listed}."
 
 
 def _cost_order(models: Sequence[ReportModel], measure: str) -> Order:
@@ -89,7 +96,7 @@ def _cost_order(models: Sequence[ReportModel], measure: str) -> Order:
     if measure == "parameters":
         counts = {model.name: parameter_count(network_layers(model.experiment)) for model in models}
         names = sorted(counts, key=lambda name: counts[name])
-        return [titles[name] for name in names], [f"{titles[name]} {counts[name]:,}" for name in names], []
+        return [titles[name] for name in names], [f"{titles[name]} {counts[name]:,}" for name in names], [], []
     times = load_epoch_times()
     if times is None:
         raise KeyError(measure)
@@ -97,4 +104,4 @@ def _cost_order(models: Sequence[ReportModel], measure: str) -> Order:
     names = sorted(medians, key=lambda name: medians[name])
     listed = [f"{titles[name]} {medians[name]:.1f} s" for name in names]
     note = f"Medians of n = {times.rounds}, one thread; the networks took turns."
-    return [titles[name] for name in names], listed, [note]
+    return [titles[name] for name in names], listed, [note], []

@@ -7,7 +7,7 @@ from cnnlab.comparison import MIN_SEEDS, Comparison
 from cnnlab.explanations.conclusions import describe_ends, describe_measures, describe_notes, describe_verdict
 from cnnlab.explanations.lesson_evidence.result import NOT_TRAINED, Evidence, Table
 from cnnlab.explanations.series_table import statistics_label
-from cnnlab.formatting import points
+from cnnlab.formatting import pluralize, points
 from cnnlab.series_results import SeriesResult, series_results
 
 
@@ -47,7 +47,7 @@ def estimate_words(one: Comparison) -> str:
 def chance_words(seeds: int) -> str:
     """What an interval counts: 'n = 2 seeds; interval: chance of the images of the first seed'."""
     source = "chance of the seed" if seeds >= MIN_SEEDS else "chance of the images, first seed"
-    return f"n = {seeds} seed{'s' if seeds > 1 else ''}; 95 % interval: {source}"
+    return f"n = {pluralize(seeds, 'seed')}; 95 % interval: {source}"
 
 
 def helping(table: Table, depth: str) -> Evidence:

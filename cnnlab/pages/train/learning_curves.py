@@ -29,11 +29,11 @@ LIVE_CHART_NOTE = " while it trains; the figures above it are those of the last 
 
 @dataclass(frozen=True)
 class RunVerdict:
-    """What a run came to: its figures, those of the same network without a regularizer, and the verdict in words."""
+    """What a run came to: its figures, the verdict in words, and the rules by which it was found."""
 
     reading: curve_summary.CurveSummary | None
-    plain: curve_summary.CurveSummary | None
     words: str
+    rules: str
 
 
 def summary_metrics(run: Run, history: History) -> None:
@@ -47,8 +47,7 @@ def summary_metrics(run: Run, history: History) -> None:
         st.metric("Training accuracy", formatting.percent(reading.training, 1), width=155)
         st.metric(f"{evaluation_set(experiment)} accuracy", formatting.percent(reading.validation, 1), width=155)
         st.metric(", ".join(filter(None, ("Gap", reading.trend))), formatting.points(reading.gap), width=155)
-    notes = (learning_verdict.describe_interval(experiment), learning_verdict.describe_cuts(experiment, verdict.plain))
-    st.caption(" ".join(filter(None, notes)))
+    st.caption(verdict.rules)
 
 
 def run_verdict(run: Run, history: History) -> RunVerdict:
@@ -61,10 +60,16 @@ def run_verdict(run: Run, history: History) -> RunVerdict:
 def _run_verdict(place: str, moments: str, _run: Run, _history: History) -> RunVerdict:
     reading, experiment = curve_summary.summarize_curves(_history), _run.experiment
     if reading is None:
-        return RunVerdict(None, None, "")
+        return RunVerdict(None, "", "")
     plain, anew = plain_summary(experiment), reestimated_reading(_run, _history, reading)
-    words = learning_verdict.verdict(reading, experiment, plain, series_accuracy(experiment), anew)
-    return RunVerdict(reading, plain, words)
+    reached = series_accuracy(experiment)
+    words = learning_verdict.verdict(reading, experiment, plain, reached, anew)
+    rules = (
+        learning_verdict.describe_interval(experiment),
+        learning_verdict.describe_cuts(experiment, plain),
+        learning_verdict.describe_early_limit(words, experiment, reached),
+    )
+    return RunVerdict(reading, words, " ".join(filter(None, rules)))
 
 
 def reestimated_reading(
