@@ -491,6 +491,7 @@ def test_a_validation_accuracy_that_still_rises_is_still_learning():
     assert words[0].startswith("It is still learning") and words[1].startswith("It learns")
     ended = learning_verdict.verdict(curve_summary.summarize_curves(rising), Experiment(epochs=4))
     assert ended.startswith("It was still learning at the end")
+    assert "rises beyond chance" in learning_verdict.describe_early_limit(ended, Experiment(epochs=4), None)
 
 
 def test_before_the_first_epoch_nothing_was_learned():

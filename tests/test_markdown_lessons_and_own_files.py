@@ -113,7 +113,7 @@ def test_why_own_files_were_refused_is_text(monkeypatch: pytest.MonkeyPatch) -> 
     file = UploadedFile(UploadedFileRec("1", "net.keras", "", b"x"), None)  # type: ignore[arg-type]
     check(calling(lambda: own_network.bring_in(file, "key", "mine", "", "0-1")))
     monkeypatch.setattr(picture_uploads, "import_archive", raises(PictureImportError(HOSTILE)))
-    check(calling(lambda: own_pictures.bring_in(b"x", "mine")))
+    check(calling(lambda: own_pictures.bring_in(file, "key", "mine")))
 
 
 def test_why_a_key_or_a_class_code_was_refused_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
