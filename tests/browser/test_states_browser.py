@@ -115,7 +115,8 @@ def test_no_table_of_compare_is_wider_than_a_wide_page(app, tab):
     tab.get_by_role("heading", name="Table 2").wait_for()
     for head in ("closest comparison", "adjusted p"):  # the second is in an expander inside the first one's
         tab.evaluate("() => document.querySelectorAll('details:not([open]) > summary').forEach(one => one.click())")
-        tab.get_by_role("columnheader", name=head).last.wait_for()
+        heads = tab.get_by_role("columnheader", name=head)
+        wait_until(lambda heads=heads: heads.count() == 4, f"the tables with {head} of all conclusions are drawn")
     tables = tab.locator("[class*=st-key-table]")
     wait_until(lambda: tables.count() == 2 * 4 + 3, "four conclusions, temperatures, both tables")
     sizes = tables.evaluate_all("found => found.map(one => [one.clientWidth, one.scrollWidth])")
