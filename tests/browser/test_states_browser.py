@@ -124,6 +124,16 @@ def test_no_table_of_compare_is_wider_than_a_wide_page(app, tab):
 
 
 @pytest.mark.nightly
+def test_on_a_phone_the_effect_in_a_conclusion_is_on_the_screen(app, new_tab):
+    tab = new_tab(NARROW)
+    opened(tab, app, "compare")
+    tab.get_by_text("dropout has the smallest gap at either depth").first.click()
+    effect = tab.get_by_role("columnheader", name="effect")
+    effect.wait_for()
+    assert effect.bounding_box()["x"] + effect.bounding_box()["width"] <= NARROW["width"]
+
+
+@pytest.mark.nightly
 def test_on_a_phone_the_pages_are_in_a_row_that_covers_nothing(app, new_tab):
     tab = new_tab(NARROW)
     opened(tab, app, "compare")
