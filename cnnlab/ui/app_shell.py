@@ -35,6 +35,7 @@ button[data-testid^="stBaseButton-primary"] {{ color: {BUTTON_TEXT}; }}
 .st-key-corner {{ position: fixed; top: 0.95rem; right: 3.6rem; z-index: 1000000; width: auto !important;
   flex-wrap: nowrap; }}
 .st-key-corner > *, .st-key-link, .st-key-running {{ width: auto !important; }}
+.st-key-corner > * {{ flex: 0 0 auto !important; }}
 .st-key-corner p {{ font-size: 0.9rem; white-space: nowrap; }}
 {TOOLBARS}:not(:last-child) {{ visibility: hidden; }}
 .st-key-corner button {{ padding: 0 0.4rem; min-height: 1.6rem; color: inherit !important; }}
