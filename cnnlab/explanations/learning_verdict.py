@@ -1,5 +1,7 @@
 """The verdict on one network: whether it learns or overfits, by which measure, and how sure that is."""
 
+import math
+
 from cnnlab.analysis.curve_summary import TREND_EPOCHS, CurveSummary
 from cnnlab.analysis.statistics import Estimate, accuracy_interval, generalization_gap
 from cnnlab.experiment import Experiment
@@ -109,11 +111,17 @@ def gap_estimate(summary: CurveSummary, experiment: Experiment) -> Estimate:
 
 
 def describe_interval(experiment: Experiment) -> str:
-    """What the interval of the gap counts: how many images, and that the seed is not in it."""
+    """What the interval of the gap counts: how many images, and that the seed is not in it; noisy training labels."""
     evaluated = "test" if experiment.split == "test" else "validation"
+    noise = (
+        f" Training accuracy: labels as they were trained with, {percent(experiment.label_noise)} of them replaced."
+        if experiment.label_noise
+        else ""
+    )
     return (
         f"± is half the 95 % interval: chance of the {experiment.train_eval_images:,} training and"
         f" {experiment.validation_images:,} {evaluated} images that were measured. One seed; another one is not in it."
+        f"{noise}"
     )
 
 
@@ -123,7 +131,7 @@ def describe_cuts(experiment: Experiment, plain: CurveSummary | None) -> str:
         return ""
     return (
         f"Overfitting is called weak below {percent(WEAK_OVERFITTING)} of the gap of the same network without a"
-        f" regularizer, strong above {percent(STRONG_OVERFITTING)}, where the whole interval lies there."
+        f" regularizer, strong above {percent(STRONG_OVERFITTING)}, where the whole interval of this share lies there."
     )
 
 
@@ -201,13 +209,22 @@ def learning_verb(summary: CurveSummary, experiment: Experiment) -> str:
 def describe_overfitting(gap: Estimate, experiment: Experiment, plain: CurveSummary | None, with_share: bool) -> str:
     """'weak overfitting (24 % of the gap without a regularizer)'; without a plain network 'overfitting'.
 
-    Without 'weak', 'some' or 'strong' where the interval of the gap reaches from one of them to another.
+    Without 'weak', 'some' or 'strong' where the interval of the share reaches from one of them to another.
     """
     if plain is None or not is_comparable(experiment, plain):
         return "overfitting"
-    strengths = {overfitting_strength(end / plain.gap) for end in (gap.low, gap.high)}
+    share, margin = gap.value / plain.gap, share_margin(gap, gap_estimate(plain, experiment))
+    strengths = {overfitting_strength(end) for end in (share - margin, share + margin)}
     words = f"{strengths.pop()} overfitting" if len(strengths) == 1 else "overfitting"
-    return f"{words} ({percent(gap.value / plain.gap)} of the gap without a regularizer)" if with_share else words
+    return f"{words} ({percent(share)} of the gap without a regularizer)" if with_share else words
+
+
+def share_margin(gap: Estimate, plain: Estimate) -> float:
+    """Half of the 95 % interval of `gap` / `plain`, from the relative errors of both, which are squared and added.
+
+    To first order (delta method), as if their images were different ones: too wide where they are the same.
+    """
+    return abs(gap.value / plain.value) * math.hypot(gap.margin / gap.value, plain.margin / plain.value)
 
 
 def is_comparable(experiment: Experiment, plain: CurveSummary | None) -> bool:

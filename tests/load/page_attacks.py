@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import json
 import shutil
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from page_sweep import Report, Visitor, random_walk, sweep
 from streamlit.logger import set_log_level
 
 from cnnlab.data import load_dataset
+from cnnlab.experiment import Experiment
 from cnnlab.pages import look_inside
 from cnnlab.storage.run import Run
 from cnnlab.ui import state
@@ -30,12 +32,19 @@ SEED = 20261124
 WALK_NETWORKS = [("none", 1), ("l2", 2), ("dropout", 3), ("batchnorm", 4)]
 WALK_STEPS = 2000
 OUTCOMES = {"whole": OK, "sentence": SENTENCE, "crash": CRASH}
+MANY_TRAININGS = json.dumps(  # a hundred million: `create_sweep` may not list them
+    {
+        "base": json.loads(Experiment().to_json()),
+        "axes": [["train_images", list(range(9_999))], ["seed", [*range(9_999)]]],
+    }
+)
 HOSTILE_WORDS = (
     "", " ", "0", "-1", "1", "7", "99999", "1e999", "nan", "inf", "0x10", "1,1", "1:1", "a:b:c", "none", "null", "{}",
     "[]", "../../etc/passwd", "/dev/zero", "%00", "\x00", "\u202e", "\u0663", "½", "🐈", "![x](http://a.b/c.png)",
     "$x^2$",
     "<script>alert(1)</script>", "conv1", "conv99", "relu2", "test-3", "sample-3", "val-0", "photo-0123456789abcdef",
-    "a" * 5_000, ",".join(["0123456789abcdef"] * 200), "True", "all", "cat", "upload", "camera",
+    "a" * 5_000, ",".join(["0123456789abcdef"] * 200), "True", "all", "cat", "upload", "camera", "9" * 5_000,
+    "[" * 5_000, '{"axes": 1}', MANY_TRAININGS, "own-0123456789ab-leaves", "conv1.0-9999~conv1.0", "a.b~" * 500,
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ The rules: which interval belongs to which figure.
 | mean of a series (one experiment, several seeds) | `seed_mean` | t; the range where there are fewer than 3 seeds |
 | two series | `seed_difference` | t of the differences by seed; the range for fewer than 3 common seeds |
 | difference of two gaps | `gap_difference` | Newcombe's method again, of two gaps: wide |
+| gap as a share of the plain network's | `explanations.learning_verdict.share_margin` | of a ratio (delta method) |
 | gap as Keras reports it | `comparison.gap_estimate` | Newcombe's, approximate |
 | whether two accuracies agree | `claims.check_agreement` | Newcombe's: they do where it lies within the tolerance |
 | accuracy of several networks' average, of a larger training set | `paired_difference` | Tango's |
