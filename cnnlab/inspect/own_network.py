@@ -130,6 +130,8 @@ def test_accuracy(network: ImportedNetwork) -> None:
     elif network.is_being_tested:
         wait_for_test(network)
     elif own_networks.can_be_tested(network):
+        if (last := own_networks.test_status(network)) and last.message:
+            st.warning(escape_markdown(last.message))
         st.button("Test it on all test images", icon=":material/play_arrow:", on_click=_on_test, args=(network,))
     else:
         st.caption("Its accuracy is not known: the test images of its classes are not on this machine.")
