@@ -4,6 +4,7 @@ import streamlit as st
 
 from cnnlab.analysis import metrics
 from cnnlab.explanations import mistakes as explanations
+from cnnlab.explanations.chart_descriptions import describe_class_accuracy, describe_confusion_matrix
 from cnnlab.pages.mistakes.calibration import calibration_section
 from cnnlab.pages.mistakes.mistake_images import ANY_CLASS, image_pages, is_confident_first, true_class_menu
 from cnnlab.rendering import mistake_charts
@@ -45,7 +46,7 @@ def confusion_matrix(results: TestResults) -> None:
             key="matrix",
             on_select=on_cell_clicked,
             width="stretch",
-            alt=mistake_charts.describe_confusion_matrix(results.confusion, results.classes),
+            alt=describe_confusion_matrix(results.confusion, results.classes),
         )
     st.caption(
         "Rows: true class. Columns: predicted class. Blue: correct. Red: wrong; a darker red is a more "
@@ -95,6 +96,6 @@ def class_accuracies(results: TestResults) -> None:
         spec=mistake_charts.class_accuracy_chart(shares, results.classes, color),
         key="classes",
         width="stretch",
-        alt=mistake_charts.describe_class_accuracy(shares, results.classes),
+        alt=describe_class_accuracy(shares, results.classes),
     )
     st.caption(explanations.describe_class_interval(shares, results.confusion))
