@@ -47,7 +47,7 @@ class EpochTimes:
 
 
 def write_epoch_times(path: Path, times: EpochTimes) -> None:
-    """Replace the file. Raises OSError."""
+    """Write the measured times to `path`, in place of what is there. Raises OSError."""
     files.write_json(path, asdict(times))
 
 
