@@ -9,6 +9,7 @@ from cnnlab.lessons.sheet import Sheet
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.ui import app_shell, cache
 from cnnlab.ui.experiment_params import parse_experiment
+from cnnlab.ui.training_request import training_button
 
 
 @app_shell.errors_as_sentences()
@@ -24,7 +25,8 @@ def preparation(sheet: Sheet) -> None:
     st.header("Before the lesson", anchor=False)
     waits = f", {len(queued)} run or wait" if queued else ""
     st.caption(f"{done} of {len(wanted)} networks that the sheet shows on the page Train are trained{waits}.")
-    if missing and st.button(f"Start {len(missing)} trainings of this sheet", key="lesson_board_train"):
+    label = f"Start {len(missing)} training{'s' if len(missing) > 1 else ''} of this sheet"
+    if missing and training_button(label, key="lesson_board_train"):
         try:
             for experiment in missing:
                 cache.open_queue().submit(experiment, app_shell.current_person(), is_teacher=True)

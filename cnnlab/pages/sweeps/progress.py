@@ -17,6 +17,7 @@ from cnnlab.settings import SettingsError
 from cnnlab.sweeps import Sweep
 from cnnlab.ui import app_shell, cache, class_code, client_address, download_panel
 from cnnlab.ui.state import session_key
+from cnnlab.ui.training_request import training_button
 from cnnlab.ui.training_times import job_seconds_left, measured_runs, time_limit_notice
 
 TICK_SECONDS = 2.0
@@ -104,7 +105,7 @@ def start_panel(sweep: Sweep, status: SweepStatus) -> None:
     seconds = seconds_left(status)
     expected = "time unknown (first run)" if seconds is None else f"about {formatting.duration(seconds)}"
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
+        training_button(
             f"Train the {len(status.missing)} missing: {expected}",
             type="primary",
             icon=":material/play_arrow:",
