@@ -17,6 +17,7 @@ from cnnlab.experiment_values import ExperimentError as ExperimentError
 from cnnlab.experiment_values import canonical_json as canonical_json
 from cnnlab.experiment_values import check_choice, check_float, check_integer
 from cnnlab.experiment_values import format_decimal as format_decimal
+from cnnlab.formatting import pluralize
 from cnnlab.regularizers import REGULARIZERS
 
 SPLITS = ("validation", "test")
@@ -50,7 +51,6 @@ CHOICES = {
 }
 LEARNING_RATE_RANGE = (1e-6, 10.0)
 LABEL_NOISE_RANGE = (0.0, 1.0)
-NO_STRENGTH = (0.0, 0.0, 0.0)  # default, minimum, maximum of a regularizer without one
 KEY_DEFAULT = "key_default"  # metadata of a field: see `added_field`
 
 
@@ -110,7 +110,7 @@ class Experiment:
         if self.kernel % 2 == 0:
             raise ExperimentError(f"Choose an odd kernel size: 1, 3, 5 or 7. Received: kernel={self.kernel}")
         self._set_normalized("learning_rate", check_float("learning_rate", self.learning_rate, *LEARNING_RATE_RANGE))
-        default_strength, low_strength, high_strength = strength_range(self.regularizer)
+        default_strength, low_strength, high_strength = REGULARIZERS[self.regularizer].strength_range
         strength = default_strength if self.strength is None else self.strength
         self._set_normalized("strength", check_float("strength", strength, low_strength, high_strength))
         self._set_normalized("label_noise", check_float("label_noise", self.label_noise, *LABEL_NOISE_RANGE))
@@ -229,9 +229,9 @@ class Experiment:
         default = Experiment(**self.dataset_fields, split=self.split)
         parts = [self.dataset_info.word] if self.dataset != "cifar10" else []
         parts += ["final"] if self.split == "test" else []
-        for name, unit in (("train_images", "images"), ("epochs", "epochs"), ("filters", "filters")):
+        for name, unit in (("train_images", "image"), ("epochs", "epoch"), ("filters", "filter")):
             if (value := getattr(self, name)) != getattr(default, name):
-                parts.append(f"{value:,} {unit.removesuffix('s') if value == 1 else unit}")
+                parts.append(pluralize(value, unit))
         for name in ("batch", "kernel", "dense", "seed"):
             if (value := getattr(self, name)) != getattr(default, name):
                 parts.append(f"{name} {value}")
@@ -240,9 +240,3 @@ class Experiment:
         parts += ["flip and shift"] if self.augment == "flip_shift" else []
         parts += [f"label noise {format_decimal(self.label_noise)}"] if self.label_noise else []
         return parts + ([self.precision] if self.precision != default.precision else [])
-
-
-def strength_range(regularizer: str) -> tuple[float, float, float]:
-    """Default, minimum and maximum strength of a regularizer; zeros where it has none."""
-    strength = REGULARIZERS[regularizer].strength
-    return (strength.default, strength.low, strength.high) if strength else NO_STRENGTH

@@ -44,6 +44,11 @@ def format_value(value: float) -> str:
     return f"{value:z.2f}" if 0.1 <= abs(value) < 1000 else f"{value:.2g}"
 
 
+def pluralize(number: int, one: str, many: str = "") -> str:
+    """'1 image', '2,639 images'; `many` where an s at the end is not enough: '2 runs of it'."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def ordinal(number: int) -> str:
     """1st, 2nd, 3rd, 4th, 11th, 21st."""
     ending = "th" if number % 100 in (11, 12, 13) else ORDINAL_SUFFIXES.get(number % 10, "th")

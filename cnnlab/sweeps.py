@@ -10,12 +10,14 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from cnnlab.experiment import Experiment, ExperimentError, canonical_json, format_decimal
+from cnnlab.regularizers import REGULARIZERS
 from cnnlab.report_models import REPORT
 
 MAX_EXPERIMENTS = 100
@@ -122,12 +124,13 @@ def create_sweep(base: Experiment, axes: Mapping[str, Sequence[Value]]) -> Sweep
         )
     if empty := [field for field, values in axes.items() if not values]:
         raise SweepError(f"Choose at least one value for each field. Received: {empty[0]}=()")
-    if swept[0] == "strength" and base.regularizer not in ("l2", "dropout"):
-        raise SweepError(f"A strength has L2 or dropout. Received: regularizer={base.regularizer!r}")
+    if swept[0] == "strength" and REGULARIZERS[base.regularizer].strength is None:
+        known = " or ".join(entry.label for entry in REGULARIZERS.values() if entry.strength)
+        raise SweepError(f"A strength has {known}. Received: regularizer={base.regularizer!r}")
     ordered = {field: axes[field] for field in (*swept, *OTHER_AXES) if field in axes}
-    count = len(list(itertools.product(*ordered.values())))
+    count = math.prod(map(len, ordered.values()))
     if count > MAX_EXPERIMENTS:
-        raise SweepError(f"A sweep has at most {MAX_EXPERIMENTS} trainings: choose fewer values. Received: {count}")
+        raise SweepError(f"A sweep has at most {MAX_EXPERIMENTS} trainings: choose fewer values. Received: {count:,}")
     base = dataclasses.replace(base, **_first_values(base, ordered))
     return Sweep(base, tuple((field, _normalized(base, field, values)) for field, values in ordered.items()))
 

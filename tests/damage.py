@@ -20,7 +20,8 @@ ARRAYS = {  # of each file of arrays, two that belong together
     "predictions.npz": ("test", "test_labels"),
     "top.npz": ("relu1/top/values", "relu1/top/images"),
 }
-FILES = ("experiment.json", "record.json", "history.csv", "model.keras", *ARRAYS)
+FILES = ("experiment.json", "record.json", "history.csv", "model.keras", *ARRAYS, "reestimated.json")
+COMPUTED_AGAIN = ("top.npz", "reestimated.json")  # these make no damaged run: pages do without, or compute them
 DEEP = 900  # levels that json.loads reads and that recursive code does not survive
 BOMB_BYTES = 100_000_000
 
@@ -65,6 +66,8 @@ def _ways_for(file: str) -> dict[str, Damage]:
         return _json_ways() | _experiment_ways()
     if file == "record.json":
         return _json_ways() | _record_ways()
+    if file == "reestimated.json":
+        return _json_ways() | _reestimated_ways()
     if file == "history.csv":
         return _history_ways()
     if file == "model.keras":
@@ -163,6 +166,30 @@ def _record_ways() -> dict[str, Damage]:
         f"{name} is {str(value)[:20]}": _changed(**{name: value}) for name, values in wrong.items() for value in values
     }
     return missing | changed | {"one epoch less": _changed(epochs_done=1)}
+
+
+def _reestimated_ways() -> dict[str, Damage]:
+    def rows(edit: Callable[[list[dict[str, Any]]], object]) -> Damage:
+        def apply(path: Path) -> None:
+            value = json.loads(path.read_text())
+            edit(value["epochs"])
+            path.write_text(json.dumps(value))
+
+        return apply
+
+    def figure(value: object, name: str = "val_accuracy_reestimated") -> Damage:
+        return rows(lambda found: found[-1].update({name: value}))
+
+    values = ("0.7", None, [0.7], 7, -1, float("nan"), float("inf"), True, 10**400)
+    epochs = (99, -1, 0.5, "2", float("nan"), 10**400)
+    return {
+        "epochs that are a number": _changed(epochs=7),
+        "epochs that are numbers": _changed(epochs=[1, 2]),
+        "an epoch twice": rows(lambda found: found.append(found[0])),
+        "an epoch without a figure": rows(lambda found: found[0].pop("val_loss_reestimated")),
+        **{f"an accuracy of {str(value)[:9]}": figure(value) for value in values},
+        **{f"the epoch {str(value)[:9]}": figure(value, "epoch") for value in epochs},
+    }
 
 
 # -- history.csv -------------------------------------------------------------------------------------------------------

@@ -21,8 +21,11 @@ from streamlit.testing.v1 import AppTest
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
-from cnnlab.jobs import dispatcher_process
+from cnnlab.jobs import dispatcher_process, top_activations_job
 from cnnlab.storage import files
+from cnnlab.storage.history_file import REESTIMATED_COLUMNS
+from cnnlab.storage.reestimated_file import REESTIMATED_FILE
+from cnnlab.storage.run import Run
 from cnnlab.sweeps import create_sweep
 from cnnlab.ui import app_shell
 
@@ -56,6 +59,13 @@ def write_keras_file(path: Path, weights: dict[str, np.ndarray]) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", json.dumps({"config": {"layers": layers}}))
         archive.writestr("model.weights.h5", content.getvalue())
+
+
+def compute_again(run: Run) -> None:
+    """What a page computes of a run when it is asked to: the images that excite its filters, and other accuracies."""
+    top_activations_job.run_job(run.key)
+    figures = dict.fromkeys(REESTIMATED_COLUMNS, 0.4)
+    files.write_json(run.path / REESTIMATED_FILE, {"epochs": [figures | {"epoch": epoch} for epoch in (1, 2)]})
 
 
 @contextlib.contextmanager

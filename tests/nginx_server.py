@@ -33,9 +33,9 @@ def nginx_folder(place: Path, plain: int, secure: int, *web: int) -> Path:
         assert before in ours
         ours = ours.replace(before, after)
     upstream = (DEPLOY / "nginx" / f"upstream-{'host' if len(web) == 1 else 'several'}.conf").read_text()
-    for usual, port in enumerate(web, start=8501):
-        assert f"server 127.0.0.1:{usual};" in upstream
-        upstream = upstream.replace(f"127.0.0.1:{usual};", f"127.0.0.1:{port};")
+    for default_port, port in enumerate(web, start=8501):
+        assert f"server 127.0.0.1:{default_port};" in upstream
+        upstream = upstream.replace(f"127.0.0.1:{default_port};", f"127.0.0.1:{port};")
     (place / "ours.conf").write_text(upstream + ours)
     kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
     temporary = "".join(f"{kind}_temp_path {place}/{kind};\n" for kind in kinds)

@@ -22,7 +22,7 @@ NEXT = "inspect.image_controls.next"
 PICKER = "inspect.image_controls.picker"
 TYPES = (
     "button", "button_group", "checkbox", "toggle", "radio", "selectbox", "multiselect", "select_slider", "slider",
-    "number_input", "text_input", "pagination", "file_uploader", "camera_input",
+    "number_input", "text_input", "text_area", "pagination", "file_uploader", "camera_input",
 )  # fmt: skip
 UP, DOWN = "+", "-"  # one step of a number that has no ends
 NEW_LINE = "\n"
@@ -193,7 +193,7 @@ def options(widget: Any) -> Iterator[Any]:
             yield from number_options(widget)
         case "pagination":
             yield from (widget.num_pages, 1)
-        case "text_input":
+        case "text_input" | "text_area":
             yield "x"
         case _:
             yield from ("picture", "no picture")
@@ -265,11 +265,16 @@ def sweep(
 
 
 def random_walk(
-    script: Script, address: Mapping[str, str], steps: int, seed: int, report: Report | None = None
+    script: Script,
+    address: Mapping[str, str],
+    steps: int,
+    seed: int,
+    report: Report | None = None,
+    session: Mapping[str, Any] | None = None,
 ) -> Report:
     """Random options of random widgets; every tenth time the page is reloaded and the walk goes on from there."""
     random, report = Random(seed), report or Report()
-    visitor = Visitor(script, address, report)
+    visitor = Visitor(script, address, report, session)
     while report.steps < steps:
         possible = actions(visitor.app)
         names = sorted({(one.kind, one.name) for one in possible})

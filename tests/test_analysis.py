@@ -117,7 +117,7 @@ def test_maps_are_ranked_by_their_mean_and_by_their_maximum():
     assert activation_stats.inactive_feature_maps(maps).tolist() == [True, False, False, True]
 
 
-def test_a_filter_silent_on_one_image_is_not_dead():
+def test_a_filter_inactive_on_one_image_is_not_dead():
     maxima = np.float32([[0, 0, 1], [0, 2, 1]])
     assert activation_stats.dead_filters(maxima).tolist() == [True, False, False]
 
@@ -408,7 +408,7 @@ def test_evidence_is_enlarged_around_the_middle_of_its_receptive_field(at):
         assert balance == pytest.approx([(box.top + box.bottom - 1) / 2, (box.left + box.right - 1) / 2], abs=1e-3)
 
 
-def test_grad_cam_refuses_a_stage_without_rows_and_columns():
+def test_grad_cam_refuses_a_layer_without_rows_and_columns():
     network, images, _ = looked_at(PLAIN, 1)
     with pytest.raises(ValueError, match="Expected a layer with feature maps"):
         attribution.grad_cam(network.layers, network.weights, images[0], 0, "dense1")
@@ -523,7 +523,7 @@ def test_the_strongest_pixel_of_every_image_is_found_whatever_the_batch():
                 assert keras[name][place] == pytest.approx(float(responses.values[image, chosen]), abs=1e-5)
 
 
-def test_only_the_stages_asked_for_are_kept():
+def test_only_the_activations_asked_for_are_kept():
     network, images, _ = looked_at(PLAIN)
     assert list(top_activations.max_activations(network.layers, network.weights, images, layer_names=["pool2"])) == [
         "pool2"

@@ -20,7 +20,8 @@ TRAINING_EXAMPLES = {"cnnlab.api.train"}
 
 
 def examples():
-    return {one.name: one for one in doctest.DocTestFinder().find(api, "cnnlab.api") if one.examples}
+    found = [one for module in (api, api.network) for one in doctest.DocTestFinder().find(module, "cnnlab.api")]
+    return {one.name: one for one in found if one.examples}
 
 
 def run_example(name):

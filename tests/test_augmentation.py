@@ -142,7 +142,7 @@ def whole(tmp_path_factory):
 
 @pytest.mark.nightly
 @pytest.mark.slow
-def test_an_augmented_training_that_was_killed_ends_with_the_same_history_to_the_last_digit(whole, tmp_path):
+def test_an_augmented_training_that_was_killed_ends_with_the_same_history(whole, tmp_path):
     run, home = whole
     (tmp_path / "data").symlink_to(home / "data")
     history = tmp_path / "runs" / SMALL.key / "history.csv"

@@ -263,7 +263,7 @@ SHIPPED = [name for name, model in REPORT.items() if layer_names(network_layers(
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_a_shipped_run_with_batch_normalization_has_both_accuracies_at_every_kept_epoch(name):
+def test_a_shipped_batchnorm_run_has_both_accuracies_at_every_snapshot_epoch(name):
     run = runs.open_run(name)
     written = json.loads((run.path / runs.REESTIMATED_FILE).read_text())
     assert written["images"] == 2000 and written["fingerprint"] == run.record.fingerprint
@@ -285,7 +285,7 @@ def test_both_accuracies_of_an_epoch_are_told_as_the_files_have_them():
     assert moving_averages.describe_moving_averages(*both, 17, run.experiment) == ""  # no weights were kept
     changes = [100 * (anew[epoch] - moving[epoch]) for epoch in anew if epoch]
     sentence = moving_averages.describe_differences(*both)
-    assert f"{min(changes):+.1f} points to {max(changes):+.1f} points" in sentence and "At the 7 epochs" in sentence
+    assert f"{min(changes):+.1f} points to {max(changes):+.1f} points" in sentence and "At 7 epochs" in sentence
 
 
 @pytest.mark.nightly

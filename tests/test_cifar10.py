@@ -441,6 +441,17 @@ def test_a_damaged_file_is_never_trusted(batches: dict[str, bytes], tmp_path: Pa
     assert not is_dataset_available("cifar10")
 
 
+@pytest.mark.parametrize(
+    "content", [b"[" * 100_000, b'{"a":' * 900 + b"1" + b"}" * 900, b"[]", b" " * 2_000_000 + b"{}"]
+)
+def test_a_manifest_that_is_no_small_object_is_one_sentence(
+    batches: dict[str, bytes], tmp_path: Path, content: bytes
+) -> None:
+    (cifar10.prepare(pack(tmp_path / "a.tar.gz", batches)) / "manifest.json").write_bytes(content)
+    with pytest.raises(DatasetMissing, match="delete that folder"):
+        load_dataset("cifar10")
+
+
 def test_a_changed_pixel_is_found_by_the_fingerprint(batches: dict[str, bytes], tmp_path: Path) -> None:
     path = cifar10.prepare(pack(tmp_path / "a.tar.gz", batches)) / "x_train.npy"
     assert cifar10.status(verify=True).ready

@@ -50,18 +50,18 @@ def test_a_locked_control_is_drawn_with_its_value_and_takes_no_change():
     assert "Locked by your teacher: measure." in app.caption[0].value
 
 
-def form_script():
+def form_script(locked):
     from cnnlab.experiment import Experiment
     from cnnlab.pages.train import form
+    from cnnlab.ui import control_locks
 
+    control_locks.set_sheet_locks((locked,), ())
     form.experiment_form(Experiment())
 
 
 @pytest.mark.parametrize("name", ["more", "epoch", "depth"])
 def test_a_locked_box_shows_its_fields_and_none_of_them_can_be_changed(name):
-    app = AppTest.from_function(form_script, default_timeout=60)
-    app.session_state["control_locks.sheet"] = {"lock": {name}}
-    app.run()
+    app = AppTest.from_function(form_script, default_timeout=60, args=(name,)).run()
     advanced = [*app.number_input, *app.selectbox]
     assert len(advanced) > 10
     assert {one.disabled for one in advanced} == {name == "more"}

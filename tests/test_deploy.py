@@ -201,7 +201,7 @@ def asked(connection: http.client.HTTPConnection, cookie: str = "") -> tuple[byt
 
 
 @needs_nginx
-def test_a_browser_stays_with_the_web_process_that_it_came_to_first_and_browsers_spread(four_behind_nginx: int) -> None:
+def test_a_browser_stays_with_its_first_web_process_and_browsers_spread(four_behind_nginx: int) -> None:
     """All of them come from one address, as a school does."""
     connection, met = secure_connection(four_behind_nginx), set()
     for _ in range(40):
@@ -419,7 +419,7 @@ def backup(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_backup_taken_while_everything_goes_on_brings_back_queue_runs_settings_and_pins(
+def test_a_backup_taken_during_work_restores_queue_runs_settings_and_pins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, new, archive = tmp_path / "old", tmp_path / "new", tmp_path / "lab.tar.gz"

@@ -331,7 +331,7 @@ def test_a_training_that_takes_its_host_down_again_and_again_fails_at_last(lab: 
     )
 
 
-def test_a_dispatcher_killed_right_after_a_start_leaves_no_moment_for_a_second_worker(lab: DispatcherHarness) -> None:
+def test_a_dispatcher_killed_right_after_a_start_allows_no_second_worker(lab: DispatcherHarness) -> None:
     """The lock is held from the worker's birth, long before its program has begun."""
     job = lab.ask(0)
     claimed = lab.queue.claim()

@@ -15,7 +15,8 @@ from test_own_pictures import write_pictures
 
 from cnnlab import doctor, settings
 from cnnlab.data.picture_import import import_pictures
-from cnnlab.doctor import FAIL, NOTE, OK, Finding
+from cnnlab.doctor import installation, stored_files
+from cnnlab.doctor.finding import FAIL, NOTE, OK, Finding
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import devices, dispatcher_process
 from cnnlab.jobs.queue import Queue
@@ -25,7 +26,7 @@ from cnnlab.storage import process_lock
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
-    monkeypatch.setattr(doctor, "MIN_FREE_BYTES", 0.0)
+    monkeypatch.setattr(stored_files, "MIN_FREE_BYTES", 0.0)
     return tmp_path
 
 
@@ -96,12 +97,12 @@ def test_a_setting_that_makes_no_sense_is_named(home: Path) -> None:
 
 def test_signing_in_needs_its_packages_and_a_readable_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secrets = home / "secrets.toml"
-    monkeypatch.setattr(doctor, "SECRETS", secrets)
+    monkeypatch.setattr(installation, "SECRETS", secrets)
     assert findings("sign-in") == []
     secrets.write_text("[auth]\nclient_id = 'a'\n")
-    monkeypatch.setattr(doctor, "AUTH_PACKAGES", ("json",))
+    monkeypatch.setattr(installation, "AUTH_PACKAGES", ("json",))
     assert [finding.state for finding in findings("sign-in")] == [OK]
-    monkeypatch.setattr(doctor, "AUTH_PACKAGES", ("json", "no_such_package"))
+    monkeypatch.setattr(installation, "AUTH_PACKAGES", ("json", "no_such_package"))
     [finding] = findings("sign-in")
     assert finding.state == FAIL and "no_such_package" in finding.message and "requirements-auth.txt" in finding.remedy
     secrets.write_text("[auth")
@@ -117,7 +118,7 @@ def test_a_home_that_cannot_be_written_is_a_failure(home: Path, monkeypatch: pyt
 
 
 def test_too_little_free_disk_is_a_failure_with_both_numbers(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "MIN_FREE_BYTES", 1e18)
+    monkeypatch.setattr(stored_files, "MIN_FREE_BYTES", 1e18)
     [finding] = findings("disk")
     assert finding.state == FAIL and "GB free, runs take 0.00 GB" in finding.message
 
@@ -125,10 +126,10 @@ def test_too_little_free_disk_is_a_failure_with_both_numbers(home: Path, monkeyp
 def test_a_network_file_system_is_recognized_by_the_deepest_mount(tmp_path: Path) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text("/dev/sda1 / ext4 rw 0 0\nserver:/home /home nfs4 rw 0 0\n/dev/sdb1 /home/local xfs rw 0 0\n")
-    assert doctor.network_file_system_type(Path("/home/ada/cnnlab"), mounts) == "nfs4"
-    assert doctor.network_file_system_type(Path("/home/local/cnnlab"), mounts) is None
-    assert doctor.network_file_system_type(Path("/srv/cnnlab"), mounts) is None
-    assert doctor.network_file_system_type(Path("/srv"), tmp_path / "none") is None
+    assert stored_files.network_file_system_type(Path("/home/ada/cnnlab"), mounts) == "nfs4"
+    assert stored_files.network_file_system_type(Path("/home/local/cnnlab"), mounts) is None
+    assert stored_files.network_file_system_type(Path("/srv/cnnlab"), mounts) is None
+    assert stored_files.network_file_system_type(Path("/srv"), tmp_path / "none") is None
 
 
 def test_gpus_are_listed_with_their_memory(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,19 +138,19 @@ def test_gpus_are_listed_with_their_memory(home: Path, monkeypatch: pytest.Monke
 
 
 def test_a_gpu_that_keras_does_not_see_is_a_failure(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "KERAS_PROBE", 'print(\'["tensorflow", ["cpu:0"]]\')')
-    assert [finding.state for finding in doctor.check_keras()] == [OK]
+    monkeypatch.setattr(installation, "KERAS_PROBE", 'print(\'["tensorflow", ["cpu:0"]]\')')
+    assert [finding.state for finding in installation.check_keras()] == [OK]
     monkeypatch.setattr(devices, "list_gpus", lambda: [devices.Gpu(0, "NVIDIA L4", 23034, 0)])
-    assert [finding.state for finding in doctor.check_keras()] == [OK, FAIL]
-    monkeypatch.setattr(doctor, "KERAS_PROBE", "raise ImportError")
-    [finding] = doctor.check_keras()
+    assert [finding.state for finding in installation.check_keras()] == [OK, FAIL]
+    monkeypatch.setattr(installation, "KERAS_PROBE", "raise ImportError")
+    [finding] = installation.check_keras()
     assert finding.state == FAIL and "cannot be imported" in finding.message
 
 
 def test_the_health_check_asks_nothing_slow_and_fails_where_something_fails(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(doctor, "check_keras", lambda: pytest.fail("too slow for a health check"))
+    monkeypatch.setattr(installation, "check_keras", lambda: pytest.fail("too slow for a health check"))
     assert doctor.print_report(exit_code=True) == 1
     lock = process_lock.acquire(dispatcher_process.lock_path())
     assert lock is not None
@@ -184,7 +185,7 @@ def test_own_pictures_are_found_whole_or_damaged(tmp_path, monkeypatch):
     info = import_pictures(write_pictures(tmp_path / "pictures"), "leaves").info
 
     def own():
-        return [(one.state, one.message) for one in doctor.check_data() if one.subject == "pictures"]
+        return [(one.state, one.message) for one in stored_files.check_data() if one.subject == "pictures"]
 
     assert own() == [(OK, f"{info.name} is whole")]
     (settings.data_dir() / info.name / "x_test.npy").write_bytes(b"x")

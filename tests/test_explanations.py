@@ -21,6 +21,20 @@ def shares(**given: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
+    ("number", "words", "text"),
+    [
+        (0, ("image",), "0 images"),
+        (1, ("image",), "1 image"),
+        (2639, ("image",), "2,639 images"),
+        (1, ("place is", "places are"), "1 place is"),
+        (2, ("place is", "places are"), "2 places are"),
+    ],
+)
+def test_a_number_stands_before_the_singular_or_the_plural(number, words, text):
+    assert formatting.pluralize(number, *words) == text
+
+
+@pytest.mark.parametrize(
     ("share", "text"),
     [(0.0, "0 %"), (1.0, "100 %"), (0.718, "72 %"), (0.004, "0.4 %"), (0.0001, "<0.1 %"), (0.9999, ">99.9 %"),
      (0.997, "99.7 %"), (float("nan"), "no number")],
@@ -136,18 +150,22 @@ def test_thinned_networks_are_counted():
 def test_l2_says_where_the_weights_are_smaller_and_where_nothing_is_to_be_seen():
     plain = {"conv1/kernel": np.full((3, 3), 1.0), "logits/kernel": np.full((3, 3), 1.0)}
     small = {"conv1/kernel": np.full((3, 3), 0.8), "logits/kernel": np.full((3, 3), 1.0)}
-    result, _ = inspection.explain_weight_penalty(weight_stats(small, plain), weight_stats(plain, small))
+    result, _ = inspection.explain_weight_penalty(weight_stats(small, plain), weight_stats(plain, small), 30)
     assert "**1 of 2** layers" in result and "conv1, 20 % smaller" in result
-    same, look = inspection.explain_weight_penalty(weight_stats(plain, plain), weight_stats(plain, plain))
+    same, look = inspection.explain_weight_penalty(weight_stats(plain, plain), weight_stats(plain, plain), 30)
     assert "No layer's weights differ" in same and "hardly changes the weights" in look
+    _, look = inspection.explain_weight_penalty(weight_stats(plain, small), weight_stats(small, plain), 30)
+    assert "narrower" not in look  # the weights are larger
+    _, look = inspection.explain_weight_penalty(weight_stats(plain, plain), weight_stats(plain, plain), 0)
+    assert "hardly changes" not in look and "Before the training" in look
 
 
-def normalized(before: list[float], after: list[float]) -> str:
+def normalized(before: list[float], after: list[float], learned: dict | None = None) -> str:
     nothing = np.zeros(3)
     occluded = BatchNormStats(
         layer="bn1", input_name="conv1", mean_before=nothing, std_before=np.array(before), quantiles_before=nothing,
         mean_after=nothing, std_after=np.array(after), quantiles_after=nothing,
-        negative_after=np.array([0.5, 0.6, 0.7]), learned={},
+        negative_after=np.array([0.5, 0.6, 0.7]), learned=learned or {},
     )  # fmt: skip
     return " ".join(inspection.explain_batchnorm(occluded))
 
@@ -163,6 +181,8 @@ def test_channels_that_became_no_more_alike_are_not_said_to_have():
     sentence = normalized([1.0, 1.0, 2.0], [1.0, 1.0, 2.4])
     assert "**2.0 times**" in sentence and "**2.4 times**" in sentence
     assert "hardly more similar" in sentence and "more similar after." not in sentence
+    untrained = normalized([1.0, 1.0, 2.0], [1.0, 1.0, 2.0], {"moving_mean": np.zeros(3)})
+    assert "before the training it changes nothing" in untrained and "makes them equal" not in untrained
 
 
 def test_maps_of_one_pixel_have_no_spread_to_tell_of():

@@ -66,7 +66,7 @@ def test_a_palette_is_all_the_file_holds() -> None:
         assert image.mode == "P"
 
 
-def test_the_wall_counts_its_maps() -> None:
+def test_the_grid_counts_its_maps() -> None:
     map_grid = render_feature_maps(some_maps(count=10), columns=8)
     assert (map_grid.count, map_grid.rows, map_grid.columns) == (10, 2, 8)
     assert (pixels(map_grid.png)[16:, 2 * 14 :, 3] == 0).all()  # cells without a map are transparent
@@ -75,7 +75,7 @@ def test_the_wall_counts_its_maps() -> None:
 @pytest.mark.parametrize(
     ("count", "columns"), [(1, 1), (2, 2), (3, 2), (7, 3), (8, 4), (16, 4), (32, 8), (64, 8), (100, 10), (256, 16)]
 )
-def test_a_wall_is_about_square_and_its_rows_are_full_where_they_can_be(count: int, columns: int) -> None:
+def test_a_grid_is_about_square_and_its_rows_are_full_where_they_can_be(count: int, columns: int) -> None:
     map_grid = render_feature_maps(some_maps(count=count))
     assert map_grid.columns == columns
     assert map_grid.columns <= 2.1 * map_grid.rows and map_grid.rows <= 1.5 * map_grid.columns
@@ -173,7 +173,7 @@ def test_low_and_high_are_the_maps_own_numbers() -> None:
     np.testing.assert_array_equal(map_grid.maximum, maps.max(axis=(0, 1)))
 
 
-def test_several_walls_can_share_one_scale() -> None:
+def test_several_grids_can_share_one_scale() -> None:
     first, second = some_maps(seed=1), 3 * some_maps(seed=2)
     shared = shared_vmax([first, second])
     assert shared[0] == second.max() and (shared == shared[0]).all()
@@ -182,7 +182,7 @@ def test_several_walls_can_share_one_scale() -> None:
     np.testing.assert_allclose(per_map, np.maximum(first.max(axis=(0, 1)), second.max(axis=(0, 1))))
 
 
-def test_stages_before_relu_are_signed_and_those_after_are_not() -> None:
+def test_layers_before_relu_are_signed_and_those_after_are_not() -> None:
     layers = network_layers(Experiment(depth=1, regularizer="batchnorm"))
     layers = [layer for layer in layers if layer.block]
     maps = {layer.name: some_maps()[None] for layer in layers}
@@ -194,7 +194,7 @@ def test_stages_before_relu_are_signed_and_those_after_are_not() -> None:
     }
 
 
-def test_all_walls_of_a_three_layer_run_take_less_than_15_ms() -> None:
+def test_all_grids_of_a_three_layer_run_take_less_than_15_ms() -> None:
     layers = [layer for layer in network_layers(Experiment(depth=3)) if layer.kind == "relu"]
     maps = {layer.name: some_maps(*layer.output_shape[:2])[None] for layer in layers}
     taken = []
@@ -238,6 +238,6 @@ def test_where_there_is_no_heat_the_grey_image_shines_through() -> None:
         ({"maps": np.zeros((3, 3, 2)), "vmax": 0.0}, "above zero"),
     ],
 )
-def test_what_cannot_be_hung_is_said(arguments: dict, words: str) -> None:
+def test_what_cannot_be_rendered_is_refused_in_one_sentence(arguments: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         render_feature_maps(**arguments)

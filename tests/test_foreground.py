@@ -124,5 +124,6 @@ def test_workers_of_reproduce_and_the_study_have_one_thread_or_their_recorded_nu
 
 def test_the_progress_names_epoch_accuracy_and_remaining_time() -> None:
     record = RunRecord(epochs_done=4, epoch_seconds=(90.0, 10.0, 10.0, 10.0, 10.0, 10.0), final={"val_accuracy": 0.5})
-    assert progress_text(record, 30) == "epoch 4 of 30, validation 0.5000, 4 min left"
-    assert progress_text(RunRecord(), 30) == "epoch 0 of 30, 0 s left"
+    assert progress_text(record, Experiment()) == "epoch 4 of 30, validation 0.5000, 4 min left"
+    assert "test 0.5000" in progress_text(record, Experiment(split="test"))
+    assert progress_text(RunRecord(), Experiment()) == "epoch 0 of 30, 0 s left"

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from cnnlab.experiment import Experiment
+from cnnlab.lab_report.keras_script import keras_script
 from cnnlab.models.architecture import network_layers
 from cnnlab.regularizers import REGULARIZERS
+from cnnlab.training.compilation import compile_model
 from cnnlab.training.keras_model import BUILD_STYLES, build_model, get_weights, set_weights
 
 pytestmark = pytest.mark.slow
@@ -76,3 +78,16 @@ def test_dropout_layers_of_one_network_do_not_share_their_random_numbers():
     model = build_model(Experiment(depth=3, regularizer="dropout"))
     seeds = [layer.seed for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
     assert len(set(seeds)) == len(seeds) == 3 + 2  # behind each pooling and each hidden dense layer
+
+
+@pytest.mark.parametrize("regularizer", REGULARIZERS)
+def test_the_program_in_a_report_builds_the_model_that_was_trained(regularizer):
+    experiment = Experiment(depth=3, regularizer=regularizer)
+    script = keras_script(experiment, "script.py")
+    names = {"keras": keras}
+    exec(script[script.index("image = ") : script.index("def batches")], names)
+    (_, *written), (_, *trained) = names["model"].layers, build_model(experiment, plain=True).layers
+    assert [layer.get_config() for layer in written] == [layer.get_config() for layer in trained]
+    labels, logits = np.arange(10)[:, None], np.random.default_rng(1).normal(size=(10, 10)).astype(np.float32)
+    losses = [np.mean(model.loss(labels, logits)) for model in (names["model"], compile_model(experiment))]
+    assert losses[0] == pytest.approx(losses[1])

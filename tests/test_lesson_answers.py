@@ -59,7 +59,9 @@ def test_an_answer_of_the_wrong_form_is_refused_and_changes_nothing(file):
         (ORDER, ["batch norm"]),
         (SKETCH, [1, 2]),
         (TEXT, " "),
+        (TEXT, "a" + 5_000 * " "),
         (PIN, {"page": "x"}),
+        (PIN, {"page": "compare", "params": {"a" * 5_000: "1"}, "caption": "It shows this."}),
     ):
         with pytest.raises(LessonError, match="Expected"):
             answers.submit(file, ada, step, content)
@@ -227,6 +229,7 @@ def test_pairs_in_the_order_of_the_result_are_counted():
     assert agreeing_pairs(["a", "b", "c"], ["a", "b", "c"]) == (3, 3)
     assert agreeing_pairs(["c", "b", "a"], ["a", "b", "c"]) == (0, 3)
     assert agreeing_pairs(["a", "x"], ["a", "b"]) == (0, 0)
+    assert agreeing_pairs(["b", "a", "c"], ["a", "b", "c"], [("a", "b")]) == (2, 2)  # chance may exchange a and b
 
 
 def test_the_distance_of_a_sketch_is_measured_between_the_epochs():

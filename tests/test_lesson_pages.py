@@ -238,9 +238,10 @@ def test_the_board_knows_the_trainings_of_a_student_on_every_device(file, home):
 def test_the_trainings_of_a_sheet_are_started_together_and_counted(file):
     app = drawn(PREPARATION)
     before = said(app)
-    assert "of 4 networks that the sheet shows on the page Train are trained." in before
+    assert "of 4 networks that the sheet shows on the page Train." in before
+    assert app.button(key="lesson_board_train").label == "Start 1 training of this sheet"
     app.button(key="lesson_board_train").click().run()
     app.run()
     assert not app.exception
-    assert f"{before.removesuffix('.')}, 1 run or wait." == said(app)
+    assert f"{before.removesuffix('.')}, run or wait: 1." == said(app)
     assert [job.experiment for job in Queue().waiting()] == [Experiment(dataset="shapes", depth=2)]

@@ -92,12 +92,13 @@ def test_pinned_and_chosen_runs_bring_figures_history_model_and_program(archive)
     assert "figures/maps-3conv-dropout-relu2-sample-3.png" in figures
     stems = [{name.rpartition(".")[0] for name in figures if name.endswith(kind)} for kind in (".png", ".svg")]
     assert stems[0] == stems[1]
-    wall = ElementTree.fromstring(archive.read("figures/maps-3conv-dropout-relu2-sample-3.svg"))
-    png = base64.b64decode(wall[0].attrib["href"].partition("base64,")[2])
+    picture = ElementTree.fromstring(archive.read("figures/maps-3conv-dropout-relu2-sample-3.svg"))
+    png = base64.b64decode(picture[0].attrib["href"].partition("base64,")[2])
     assert png == archive.read("figures/maps-3conv-dropout-relu2-sample-3.png")
     rows = list(csv.DictReader(io.StringIO(archive.read("histories/2conv-none.csv").decode())))
     assert float(rows[-1]["val_accuracy"]) == pytest.approx(runs.open_run("2conv-none").history()["val_accuracy"][-1])
     results = list(csv.DictReader(io.StringIO(archive.read("results.csv").decode())))
+    assert {row["measured on"] for row in results} == {"10,000 validation images"}
     assert {row["seed"] for row in results} == {"0"} and all("to" in row["gap (95 % interval)"] for row in results)
 
 
@@ -193,6 +194,7 @@ def test_the_program_names_the_layers_of_the_network(name):
     compile(script, "script.py", "exec")
     named = re.findall(r'name="(\w+)"', script)
     assert named == [layer.name for layer in network_layers(experiment)]
+    assert f"{experiment.split} {{accuracy" in script  # what it prints is called by what it is measured on
 
 
 @pytest.mark.nightly

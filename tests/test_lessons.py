@@ -1,9 +1,13 @@
 """Lab sheets: each mistake is named with its line, conditions are judged by the run, evidence agrees with the runs."""
 
+import csv
+import dataclasses
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from run_factories import write_run
@@ -15,6 +19,7 @@ from cnnlab.data.samples import sample_images
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import lesson_evidence
 from cnnlab.explanations.lesson_evidence import layers as layer_evidence
+from cnnlab.formatting import duration
 from cnnlab.lessons import run_conditions, sheet_files, toml_lines
 from cnnlab.lessons.sheet import check_answer
 from cnnlab.lessons.sheet_reader import MAX_BYTES, read_sheet
@@ -23,6 +28,7 @@ from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
 from cnnlab.report_models import REPORT
 from cnnlab.storage import runs
+from cnnlab.ui import lesson_results
 
 GOOD = '''title = "A lesson"
 summary = "Short."
@@ -211,14 +217,58 @@ def table():
     return report.report_rows()
 
 
-def test_a_ranking_is_in_the_order_of_the_runs(table):
+def final_accuracies(name):
+    """The validation accuracy after the last epoch of every shipped seed of a model."""
+    experiment = REPORT[name].experiment
+    found = [runs.find_run(experiment), *runs.shipped_seeds()]
+    same = [run for run in found if dataclasses.replace(run.experiment, seed=0) == experiment]
+    return [float(run.history()["val_accuracy"][-1]) for run in same]
+
+
+def test_a_ranking_is_in_the_order_of_the_means_over_the_seeds(table):
     found = lesson_evidence.evidence("ranking: validation, 3", table)
-    last = {
-        model.experiment.regularizer_title: runs.find_run(model.experiment).history()["val_accuracy"][-1]
-        for name, model in REPORT.items()
-        if name.startswith("3conv")
-    }
-    assert list(found.ranking) == sorted(last, key=last.__getitem__, reverse=True)
+    means = {}
+    for name in ("3conv-none", "3conv-l2", "3conv-dropout", "3conv-batchnorm"):
+        values = final_accuracies(name)  # with fewer than three seeds the first one stands for the model
+        title = REPORT[name].experiment.regularizer_title
+        means[title] = np.mean(values) if len(values) >= 3 else values[0]
+        assert f"{title} {100 * means[title]:.1f} % ±" in found.sentence
+    assert list(found.ranking) == sorted(means, key=means.__getitem__, reverse=True)
+
+
+def test_neighbours_in_a_ranking_that_chance_may_exchange_are_named(table):
+    """No regularizer and L2 at 3 layers differ by less than the seeds of either."""
+    sentence = lesson_evidence.evidence("ranking: validation, 3", table).sentence
+    assert "Not beyond chance, so these may change places" in sentence
+    assert "L2 0.00001 and no regularizer" in sentence or "no regularizer and L2 0.00001" in sentence
+    assert "dropout 0.1 and" not in sentence.partition("Not beyond chance")[2]
+
+
+def test_a_pair_that_chance_may_exchange_is_no_mistake_of_a_prediction(table, monkeypatch):
+    found = lesson_evidence.evidence("ranking: validation, 3", table)
+    pair = {"L2 0.00001", "no regularizer"}
+    assert pair in map(set, found.undecided)
+    monkeypatch.setattr(lesson_results, "computed", lambda _: found)
+    [step] = [one for one in sheet_files.open_sheet("seven-questions").steps if one.id == "q2-order"]
+    first, second = (found.ranking.index(one) for one in pair)
+    other = list(found.ranking)
+    other[first], other[second] = other[second], other[first]
+    pairs = 6 - len(found.undecided)
+    for order in (list(found.ranking), other):
+        told = lesson_results.describe_prediction(step, order)
+        assert f"{pairs} of {pairs} pairs agree" in told and "chance may exchange them" in told
+
+
+@pytest.mark.parametrize("specification", ["ranking: seconds, 3", "time"])
+def test_seconds_are_those_measured_under_equal_conditions_and_no_wall_times(table, specification):
+    measured = json.loads((settings.PRETRAINED / "epoch_seconds.json").read_text())["seconds"]
+    sentence = lesson_evidence.evidence(specification, table).sentence
+    assert f"{np.median(measured['3conv-none']):.1f} s" in sentence
+    wall = duration(runs.open_run("3conv-none").record.seconds)
+    assert wall.endswith("min") and wall not in sentence
+    found = lesson_evidence.evidence("ranking: seconds, 3", table).ranking
+    fastest = min((name for name in measured if name.startswith("3conv")), key=lambda name: np.median(measured[name]))
+    assert found[0] == REPORT[fastest].experiment.regularizer_title
 
 
 def test_a_curve_is_that_of_the_history_in_per_cent(table):
@@ -237,6 +287,29 @@ def test_every_evidence_of_the_shipped_sheets_is_computed(table):
                 assert lesson_evidence.evidence(step.result, table).answer in step.options
             if step.result and step.kind == "order":
                 assert sorted(lesson_evidence.evidence(step.result, table).ranking) == sorted(step.options)
+
+
+def test_the_jumps_of_batch_normalization_are_shown_to_come_from_the_moving_averages(table):
+    """The answer of the sheet; here from the file of the seed that has both accuracies after every epoch."""
+    [step] = [one for one in sheet_files.open_sheet("seven-questions").steps if one.id == "q3-batchnorm"]
+    assert "moving averages" in step.answer
+    wanted = REPORT["3conv-batchnorm"].experiment.to_dict() | {"seed": 2}
+    [run] = [one for one in runs.shipped_seeds() if one.experiment.to_dict() == wanted]
+    rows = list(csv.DictReader((run.path / "history.csv").read_text().splitlines()))[-10:]
+    steps = []
+    for name in ("val_accuracy", "val_accuracy_reestimated"):
+        values = [100 * float(row[name]) for row in rows]
+        steps.append(sum(abs(b - a) for a, b in pairwise(values)) / 9)
+    told = lesson_evidence.evidence("batchnorm: 3conv-batchnorm", table).sentence
+    assert steps[0] > 4 * steps[1]
+    assert f"by {steps[0]:.1f} points on average with the moving averages and by {steps[1]:.1f} re-estimated" in told
+
+
+def test_the_difference_of_a_regularizer_says_its_number_of_comparisons(table):
+    """An interval that excludes 0 beside "not beyond chance" needs the reason."""
+    told = lesson_evidence.evidence("differences: batchnorm", table).sentence
+    assert told.count("(adjusted for 8 comparisons)") == 4  # two depths, each by two measures; 3 regularizers, 2 depths
+    assert told.count("moving averages") == told.count("re-estimated") == 2
 
 
 def test_the_evidence_on_filters_agrees_with_kernels_set_to_zero(table):

@@ -35,7 +35,7 @@ from cnnlab.models.architecture import network_layers
 from cnnlab.pages.look_inside import VIEWS
 from cnnlab.storage import files, process_lock, uploads
 from cnnlab.storage.history_file import REESTIMATED_COLUMNS
-from cnnlab.storage.run import REESTIMATED_FILE
+from cnnlab.storage.reestimated_file import REESTIMATED_FILE
 from cnnlab.ui import clickable_image
 
 
@@ -57,7 +57,7 @@ def opened(locked: Collection[str] = (), **address: object) -> AppTest:
 
     test = AppTest.from_function(script, default_timeout=90)
     test.session_state["inspect.image_controls.picker"] = True  # open, so that what lies in it is listened to
-    test.session_state["control_locks.sheet"] = {"lock": frozenset(locked)}
+    test.session_state["control_locks.names"] = {"lock": frozenset(locked)}
     for name, value in address.items():
         test.query_params[name] = str(value)
     test.run()
@@ -94,7 +94,7 @@ def test_without_a_run_the_page_says_where_to_get_one(tmp_path, monkeypatch):
     assert "train one on the page Train" in words(opened())
 
 
-def test_the_first_screen_shows_the_picture_the_answer_and_a_wall_for_each_convolution(made):
+def test_the_first_screen_shows_image_prediction_and_the_maps_of_each_convolution(made):
     test = opened(run=key(made, "dropout"))
     said = words(test)
     for layer, size in (("conv1", "30x30"), ("conv2", "13x13"), ("conv3", "4x4")):
@@ -231,7 +231,9 @@ def test_the_epoch_slider_walks_through_the_snapshots_from_before_the_training(m
 def test_the_small_curve_says_whether_it_was_measured_on_validation_or_test_images(made):
     final = Experiment(depth=1, filters=7, split="test", epochs=2)
     run = write_run(settings.runs_dir() / final.key, final)
-    assert "test 20\N{NO-BREAK SPACE}% (dashed)" in words(opened(run=run.name))
+    app = opened(run=run.name)
+    assert "test 20\N{NO-BREAK SPACE}% (dashed)" in words(app)
+    assert any('"title": "test"' in chart.proto.spec for chart in app.get("vega_lite_chart"))  # under the pointer
     assert "validation 20\N{NO-BREAK SPACE}% (dashed)" in words(opened(run=key(made, "none")))
 
 
@@ -323,12 +325,15 @@ def test_every_view_opens_and_its_charts_have_alternative_texts(made, regularize
 
 def test_batch_norm_shows_both_accuracies_of_the_epoch_where_they_are_known(made):
     run = made["batchnorm"]
-    assert "Why the validation curve jumps" not in words(opened(run=run.name, view="xray"))
+    assert "What the moving averages do" not in words(opened(run=run.name, view="xray"))
     row = dict.fromkeys(REESTIMATED_COLUMNS, 0.25)
     files.write_json(run.path / REESTIMATED_FILE, {"epochs": [row | {"epoch": epoch} for epoch in EPOCHS]})
     test = opened(run=run.name, view="xray", epoch=EPOCHS[-1])
     assert f"After epoch {EPOCHS[-1]} the network is correct on" in words(test) and "on **25.0 %**" in words(test)
     assert any(alt.startswith("Accuracy with moving averages") for alt in charts(test).values())
+    files.write_json(run.path / REESTIMATED_FILE, {"epochs": [row | {"epoch": 99}]})
+    test = opened(run=run.name, view="xray")
+    assert "reestimated.json has other epochs than the run" in test.warning[0].value.replace("\\", "")
     (run.path / REESTIMATED_FILE).unlink()
 
 
@@ -770,7 +775,7 @@ def test_with_the_data_set_all_ten_thousand_test_images_can_be_shown(home_with_c
 def test_what_a_session_keeps_holds_no_maps(made, view):
     test = opened(run=key(made, "dropout"), view=view)
     gc.collect()
-    kept = [scene for scene in gc.get_objects() if isinstance(scene, InspectContext) and "activations" in vars(scene)]
+    kept = [one for one in gc.get_objects() if isinstance(one, InspectContext) and "activations" in vars(one)]
     assert test.query_params and not kept
 
 

@@ -63,7 +63,7 @@ def unescaped(markdown: str) -> str:
     "words",
     [HOSTILE, "<b>&amp;</b>", "a_b__c__", "\\*\\", "- a -> b >= c", "www.a.b a@b.c", "12. a", "Größe 1,5 €", ""],
 )
-def test_escaped_words_read_as_before_and_no_sign_of_markdown_stands_without_a_backslash(words: str) -> None:
+def test_escaped_words_read_as_before_and_no_markdown_is_left_unescaped(words: str) -> None:
     escaped = escape_markdown(words)
     assert unescaped(escaped) == words
     assert not set("`*_[]<~$|#") & set(re.sub(r"\\.", "", escaped))

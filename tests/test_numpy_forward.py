@@ -30,7 +30,7 @@ def assert_equal_to_keras(network, images, within=1e-5):
 @pytest.mark.parametrize("regularizer", REGULARIZERS)
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
 @pytest.mark.slow
-def test_every_stage_is_what_keras_computes(depth, regularizer, size):
+def test_every_activation_is_what_keras_computes(depth, regularizer, size):
     network = keras_reference(Experiment(depth=depth, regularizer=regularizer, **size))
     for count in (1, 7):
         assert_equal_to_keras(network, some_images(count, seed=count))

@@ -126,11 +126,11 @@ def test_without_the_pictures_its_run_opens_with_one_sentence(trained, without_p
 def test_the_keras_script_of_its_run_reads_the_archive_of_its_pictures(trained):
     info, experiment = trained
     script = keras_script(experiment, "x.py")
-    assert f'with_name("{info.name}.npz")' in script and "Dense(3, " in script
+    assert f'with_name("{info.name}.npz")' in script and "Dense(units=3, " in script
     compile(script, "x.py", "exec")
 
 
-def test_an_uploaded_archive_is_selected_and_removed_after_a_question_by_who_brought_it(tmp_path, monkeypatch):
+def test_an_uploaded_archive_is_selected_and_removed_by_its_owner(tmp_path, monkeypatch):
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))
     test = opened("train", dataset="shapes", depth=2, regularizer="none")
     archive = zipped(write_pictures(tmp_path / "pictures"))

@@ -1,7 +1,8 @@
 """No option of any widget, in any state that a page can be left in, ends in an exception.
 
 The fast part visits one view; the slow one every view of a network of each depth and regularizer, with and without
-CIFAR-10, and every option of the other pages. `page_sweep` reads the options from the pages.
+CIFAR-10, every option of the other pages, a fresh clone, own pictures and own networks. `page_sweep` reads the options
+from the pages.
 """
 
 import contextlib
@@ -14,15 +15,18 @@ import pytest
 import streamlit as st
 from page_sweep import Report, random_walk, sweep
 from run_factories import write_run
+from test_own_pictures import write_pictures
 
 from cnnlab import settings
-from cnnlab.data import download
+from cnnlab.data import dataset_fields, download, load_dataset
+from cnnlab.data.picture_import import import_pictures
 from cnnlab.experiment import Experiment
-from cnnlab.jobs import dispatcher_process, top_activations_job
+from cnnlab.jobs import dispatcher_process, own_networks, probe_job, top_activations_job
 from cnnlab.lessons import classes
 from cnnlab.pages import look_inside
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.storage import files
+from cnnlab.storage.network_import import NetworkDescription, import_network
 from cnnlab.ui import app_shell, download_panel, lesson_store, training_corner
 from cnnlab.ui.app_shell import SESSION_TEACHER_KEY
 from cnnlab.ui.image_source import load_image_set
@@ -31,6 +35,7 @@ from cnnlab.ui.state import url_params_of
 
 pytestmark = pytest.mark.slow
 
+OWN_MODEL = "pretrained/3conv-batchnorm/model.keras"
 SMALL = {"filters": 8, "dense": 8, "epochs": 2}
 RUN_MENU, VIEW_MENU = "inspect.image_controls.run", "url.view"
 SAME_IN_EVERY_VIEW = {  # swept in the first view only
@@ -40,7 +45,8 @@ SAME_IN_EVERY_VIEW = {  # swept in the first view only
 }  # fmt: skip
 NETWORKS = [(regularizer, depth) for regularizer in REGULARIZERS for depth in (1, 2, 3, 4)]
 TEACHER_KEY = "the key of the sweep"
-STEPS_OF_A_WALK, SEED = 400, 20261124  # five walks
+STEPS_OF_A_WALK, SEED = 400, 20261124
+WALKS = [*4 * ["look_inside"], "mistakes", "train", "compare", "sweeps", "lesson", "lesson_board"]  # pages
 
 
 def inside():
@@ -102,6 +108,7 @@ PAGES = {
     "train": training, "compare": comparison, "mistakes": errors, "admin": administration, "sweeps": sweeps_of_fields,
     "lesson": lab_sheets, "lesson_board": board,
 }  # fmt: skip
+SCRIPTS = {"look_inside": inside, **PAGES}
 FOR_TEACHERS = ("admin", "lesson", "lesson_board")  # parts of them, at least
 
 
@@ -120,17 +127,25 @@ def beginning(page: str) -> tuple[dict[str, str], dict[str, str]]:
 
 
 @contextlib.contextmanager
-def home_of_runs(home: Path, networks: list[tuple[str, int]], data: Path | None = None) -> Iterator[dict]:
-    """A home with a tested run of each of these networks, and the data sets of `data`; nothing starts a process."""
+def home_of_runs(
+    home: Path, networks: list[tuple[str, int]], data: Path | None = None, shipped: bool = False
+) -> Iterator[dict]:
+    """A home with a tested run of each of these networks, and the data sets of `data`; nothing starts a process.
+
+    With `shipped` also the runs that came with the program: without networks and data, a fresh clone.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CNNLAB_HOME", str(home))
-        patch.setattr(settings, "PRETRAINED", home / "pretrained")
+        if not shipped:
+            patch.setattr(settings, "PRETRAINED", home / "pretrained")
         if data:
             (home / "data").symlink_to(data)
         patch.setattr(dispatcher_process, "ensure_running", lambda: None)
         patch.setattr(download_panel, "start_download", lambda: None)
         patch.setattr(download, "cancel", lambda: None)
         patch.setattr(top_activations_job, "start", lambda run: None)
+        patch.setattr(probe_job, "start", lambda run: None)
+        patch.setattr(own_networks, "start_test", lambda network: None)
         st.cache_data.clear()
         st.cache_resource.clear()
         yield {network: with_answers(home, *network) for network in networks}
@@ -143,6 +158,20 @@ def with_answers(home: Path, regularizer: str, depth: int):
     logits = np.random.default_rng(depth).normal(size=(len(labels), 10)).astype(np.float16)
     files.write_npz(run.path / "predictions.npz", {"test": logits, "test_labels": np.asarray(labels, np.uint8)})
     return run
+
+
+def own_addresses(home: Path) -> list[dict[str, str]]:
+    """The addresses of a run on own pictures and of an own network, both brought into this home."""
+    info = import_pictures(write_pictures(home / "pictures"), "leaves").info
+    experiment = Experiment(**dataset_fields(info.name), depth=3, regularizer="dropout", **SMALL)
+    run = write_run(home / "runs" / experiment.key, experiment)
+    labels = load_dataset(info.name).y_test
+    logits = np.random.default_rng(0).normal(size=(len(labels), info.class_count)).astype(np.float16)
+    files.write_npz(run.path / "predictions.npz", {"test": logits, "test_labels": np.asarray(labels, np.uint8)})
+    classes = tuple(f"kind {number}" for number in range(10))
+    description = NetworkDescription(title="my net", owner="", classes=classes, dataset="cifar10", pixels="0-255")
+    network = import_network((settings.REPOSITORY / OWN_MODEL).read_bytes(), description)
+    return [{"run": run.name}, {"run": network.name}]
 
 
 @pytest.fixture(params=["samples", "cifar10"])
@@ -208,9 +237,38 @@ def test_the_sweep_forgets_no_parameter_of_an_address(tmp_path):
 
 @pytest.mark.exhaustive
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("number", range(5))
-def test_two_thousand_random_steps_end_in_no_exception(number, tmp_path):
+@pytest.mark.parametrize("page", SCRIPTS)
+def test_every_option_of_every_page_of_a_fresh_clone_works(page, tmp_path, monkeypatch):
+    """With the runs that came with the program: the first visit, all of Compare, the results of the page Sweeps."""
+    monkeypatch.setenv("CNNLAB_TEACHER_KEY", TEACHER_KEY)
+    with home_of_runs(tmp_path, [], shipped=True):
+        address, session = beginning(page)
+        check(sweep(SCRIPTS[page], address, {VIEW_MENU}, session), f"{page}, fresh clone")
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("page", ["look_inside", "mistakes", "train", "compare"])
+def test_every_option_works_for_own_pictures_and_own_networks(page, tmp_path):
+    total = Report()
+    with home_of_runs(tmp_path, [("none", 2)]):
+        for address in own_addresses(tmp_path):
+            if page != "look_inside":
+                total.add(sweep(SCRIPTS[page], address))
+                continue
+            for view in look_inside.VIEWS:
+                skip = {RUN_MENU, VIEW_MENU} if view == "maps" else SAME_IN_EVERY_VIEW
+                total.add(sweep(inside, address | {"view": view}, skip))
+        check(total, f"{page}, own pictures and own networks")
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("number", "page"), list(enumerate(WALKS)))
+def test_four_thousand_random_steps_end_in_no_exception(number, page, tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNLAB_TEACHER_KEY", TEACHER_KEY)
     networks = [("none", 1), ("l2", 2), ("dropout", 3), ("batchnorm", 4)]
     with home_of_runs(tmp_path, networks):
-        script = errors if number == 4 else inside
-        check(random_walk(script, {}, STEPS_OF_A_WALK, SEED + number), f"walk {number}")
+        address, session = beginning(page)
+        walk = random_walk(SCRIPTS[page], address, STEPS_OF_A_WALK, SEED + number, session=session)
+        check(walk, f"walk {number}, {page}")

@@ -144,7 +144,7 @@ SEEDS = settings.PRETRAINED / "seeds"
 
 
 @pytest.mark.parametrize("name", REPORT)
-def test_shipped_probes_read_more_from_a_hidden_layer_than_from_pixels_or_before_training(name):
+def test_shipped_probes_read_more_from_a_trained_layer_than_from_pixels(name):
     found = probe_job.load(runs.open_run(name))
     best = max(found.trained, key=found.trained.get)
     assert best.startswith("dense") and found.test_images == 1000
@@ -156,8 +156,8 @@ def test_shipped_probes_read_more_from_a_hidden_layer_than_from_pixels_or_before
 @pytest.mark.parametrize("name", ["3conv-dropout", "2conv-batchnorm"])
 def test_the_shipped_top_images_activate_their_filters_more_than_other_images(name, home_with_cifar10, monkeypatch):
     monkeypatch.setenv("CNNLAB_HOME", str(home_with_cifar10))
-    run, images = runs.open_run(name), load_dataset("cifar10").x_test
-    found = shipped_top_images.load(run)
+    run, data = runs.open_run(name), load_dataset("cifar10")
+    images, found = data.x_test, shipped_top_images.load(run, data.fingerprint)
     layers, relu = network_layers(run.experiment), list(found.examples)[-1]
     others = numpy_forward.compute_activations(layers, run.weights(30), np.asarray(images[5000:5300]))[relu].max(
         axis=(1, 2)

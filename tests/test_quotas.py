@@ -87,7 +87,7 @@ def test_what_somebody_asked_for_already_may_be_joined_beyond_the_limit(home: Pa
     assert queue.get(other.id).requesters == ("bob", "ada")
 
 
-def test_the_line_has_an_end(home: Path, queue: Queue) -> None:
+def test_the_queue_has_a_maximum_length(home: Path, queue: Queue) -> None:
     allow(home, queue_length=2)
     for number in range(2):
         queue.submit(shapes(number), f"p{number}")
@@ -111,7 +111,7 @@ def test_who_asks_too_often_within_a_minute_waits_and_who_leaves_again_gains_not
     for number in range(3):
         queue.cancel(queue.submit(shapes(number), "ada"), "ada")
     with pytest.raises(
-        QuotaExceeded, match=r"^You have asked 3 times within a minute and 3 are allowed: wait a moment.$"
+        QuotaExceeded, match=r"^You have asked 3 times within a minute, the limit is 3: wait a moment.$"
     ):
         queue.submit(shapes(9), "ada")
     later = time.time() + 61
@@ -207,7 +207,7 @@ def test_an_address_asks_only_so_often_whatever_the_names(home: Path, queue: Que
     allow(home, address_submissions_per_minute=3)
     for number in range(3):
         queue.cancel(queue.submit(shapes(number), f"p{number}", address="one"), f"p{number}")
-    with pytest.raises(QuotaExceeded, match=r"^From your network 3 requests have come within a minute and 3 are"):
+    with pytest.raises(QuotaExceeded, match=r"^From your network 3 requests have come within a minute, the limit is 3"):
         queue.submit(shapes(9), "p9", address="one")
     assert queue.submit(shapes(9), "p9", address="two").state == "queued"
 
@@ -220,7 +220,7 @@ def test_the_cost_of_a_training_is_counted_in_trainings_of_the_reports_network()
 
 
 def test_what_one_person_asks_for_may_cost_only_so_much(home: Path, queue: Queue) -> None:
-    with pytest.raises(QuotaExceeded, match=r"^Your trainings would cost as much as 91 of .*, and 30 at a time"):
+    with pytest.raises(QuotaExceeded, match=r"^Your trainings would cost as much as 91.5 of .*, and 30 at a time"):
         queue.submit(Experiment(depth=3, filters=256, epochs=200), "ada")
     allow(home, cost_per_person=3, address_cost=4)
     first = queue.submit(Experiment(depth=3, epochs=60), "ada", address="one")
@@ -233,10 +233,10 @@ def test_what_one_person_asks_for_may_cost_only_so_much(home: Path, queue: Queue
     assert queue.submit(Experiment(depth=3, filters=256, epochs=200), "eve", is_teacher=True).state == "queued"
 
 
-# -- the desk --------------------------------------------------------------------------------------------------------
+# -- the admin -------------------------------------------------------------------------------------------------------
 
 
-def test_nobody_but_the_teacher_sits_at_the_desk(home: Path, queue: Queue) -> None:
+def test_nobody_but_the_teacher_may_act_as_admin(home: Path, queue: Queue) -> None:
     with pytest.raises(QuotaExceeded, match="Only the teacher"):
         Admin(queue, "")
     allow(home, teacher="ada@school.org", teacher_key="correct horse battery")
@@ -406,9 +406,7 @@ def test_the_runs_that_come_with_the_code_are_never_touched(
     assert (shipped / "3conv-none" / "model.keras").exists()
 
 
-def test_a_training_without_room_on_the_disk_fails_with_the_numbers_and_removes_nothing_in_use(
-    home: Path, queue: Queue
-) -> None:
+def test_a_training_without_disk_space_fails_and_removes_nothing_in_use(home: Path, queue: Queue) -> None:
     allow(home, runs_gigabytes=0.001)
     key = finished_run(0, age=100, megabytes=2)
     run_retention.pin(key)
@@ -556,9 +554,7 @@ def test_a_record_that_tells_of_memory_is_understood_too(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_who_ran_out_of_memory_is_tried_once_more_alone_and_then_fails_with_what_to_do(
-    home: Path, queue: Queue
-) -> None:
+def test_a_job_out_of_memory_is_retried_once_alone_then_fails_with_a_remedy(home: Path, queue: Queue) -> None:
     """Beside another there is too little memory for either; alone, enough for the first and not for the second."""
     script = """if True:
         import pathlib, sys, time

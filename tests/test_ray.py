@@ -174,7 +174,7 @@ def test_a_cluster_takes_as_many_jobs_as_it_has_places_wherever_they_are() -> No
     assert ClusterSlots("GPUs", slots=0, whole=1).allocator([]).allocate(job()) is None
 
 
-def test_a_job_alone_takes_a_whole_gpu_and_waits_for_it_at_the_head_of_the_line() -> None:
+def test_an_exclusive_job_waits_for_a_whole_gpu_before_all_others() -> None:
     cluster, beside = ClusterSlots("GPUs", slots=4, whole=2), RunningJob("GPUs", exclusive=False)
     assert cluster.allocator([beside, beside]).allocate(job(alone=True)) == "GPUs"
     assert cluster.allocator([RunningJob("GPUs", exclusive=True), beside]).allocate(job()) == "GPUs"
@@ -191,7 +191,7 @@ def test_a_job_alone_gets_its_gpu_though_fewer_jobs_are_allowed_than_would_share
 # -- what travels, and what does not ---------------------------------------------------------------------------------
 
 
-def test_a_worker_on_another_machine_is_told_the_home_and_the_cap_and_no_secret(
+def test_a_worker_on_another_machine_gets_the_home_and_the_cap_and_no_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
@@ -223,7 +223,7 @@ def test_a_process_of_this_machine_gets_no_signal_that_is_meant_for_one_of_anoth
         assert bystander.wait(20) == -signal.SIGKILL
 
 
-def test_a_command_dies_with_the_process_that_it_is_tied_to(tmp_path: Path) -> None:
+def test_a_command_dies_with_its_parent_process(tmp_path: Path) -> None:
     sleeper = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); time.sleep(60)"
     script = "import subprocess, sys; from cnnlab.jobs.ray.parent_death_signal import die_with_parent; "
     script += "subprocess.run(die_with_parent([sys.executable, '-c', *sys.argv[1:]]))"

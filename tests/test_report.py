@@ -37,6 +37,7 @@ from cnnlab.explanations.series_table import (
     describe_averages,
     describe_difference,
     describe_series,
+    interval,
     regularizer_label,
     series_csv,
 )
@@ -246,7 +247,8 @@ def test_validation_and_test_are_compared_on_the_same_weights():
 def test_the_tolerance_within_which_two_accuracies_agree_is_stated():
     """A fixed tolerance let 2.0 points with z = 3.2 pass; now the whole interval must lie within it."""
     agreement = check_claims(with_test(table(), 0.7161))[3]
-    assert f"the interval must lie within {100 * AGREEMENT_TOLERANCE:.1f} points" in describe_notes(agreement)
+    told = describe_notes(agreement)
+    assert f"whole interval lies within {100 * AGREEMENT_TOLERANCE:.1f} points of 0" in told and "excludes 0" in told
     estimate = agreement.judgments[0].comparisons[0].estimate
     assert max(abs(estimate.low), abs(estimate.high)) <= AGREEMENT_TOLERANCE
 
@@ -455,9 +457,25 @@ def test_a_difference_says_whether_it_is_beyond_chance():
     rows = table(**{"2conv_dropout": 0.70, "2conv_none": 0.64, "2conv_l2": 0.6401})
     series = series_results(rows)
     said = {one.model.name: describe_difference(one.accuracy_difference, one.accuracy_differs) for one in series}
-    assert said["2conv-dropout"].startswith("+6.0 ±") and said["2conv-dropout"].endswith("points, beyond chance")
+    assert said["2conv-dropout"].startswith("+6.0 ±") and said["2conv-dropout"].endswith("beyond chance of the images")
     assert said["2conv-l2"].endswith("points, not beyond chance") and said["2conv-none"] == ""
-    assert "dropout 0.1 at 2 layers" in describe_series(series)
+    assert "dropout 0.1 at 2 layers (1 seed, chance of the images only)" in describe_series(series)
+
+
+def test_beyond_chance_names_the_images_unless_three_seeds_say_so():
+    """Two seeds of L2 lay beyond the chance of the images where the plain network's gap varied more by its seed."""
+    series = {one.model.name: one for one in series_results(report_rows(), reported=True)}
+    dropout = series["3conv-dropout"]  # of three seeds
+    assert describe_difference(dropout.gap_difference, True).endswith("points, beyond chance")
+    assert "3 layers" in describe_series([dropout]) and "images only" not in describe_series([dropout])
+    one_seed = {one.model.name: one for one in series_results(table(**{"3conv_dropout": 0.75}))}["3conv-dropout"]
+    assert describe_difference(one_seed.accuracy_difference, True).endswith("points, beyond chance of the images")
+
+
+def test_an_interval_is_never_printed_as_no_uncertainty():
+    three = accuracy_interval(0.7, 10_000)
+    narrow = dataclasses.replace(three, low=three.value - 0.0004, high=three.value + 0.0004)
+    assert (interval(three), interval(narrow)) == ("± 0.9", "± 0.04")
 
 
 def test_the_figures_of_the_grid_are_the_rows_of_its_file():

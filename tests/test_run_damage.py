@@ -10,12 +10,15 @@ import pytest
 from history_factories import history, write
 from run_factories import write_run
 
-from cnnlab import doctor, settings
+from cnnlab import report, settings
+from cnnlab.doctor import stored_files
+from cnnlab.doctor.finding import NOTE
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.queue import Queue, has_finished_run
-from cnnlab.jobs.worker_outcome import outcome_from_record
+from cnnlab.jobs.worker_outcome import outcome_from_record, read_tail
 from cnnlab.report_models import REPORT
 from cnnlab.storage import bounded_files, files, run_damage, run_files, run_retention, runs
+from cnnlab.storage.history_file import REESTIMATED_COLUMNS
 from cnnlab.storage.run_record import RunRecord, read_record, write_record
 from cnnlab.storage.runs import DamagedRun, Run
 
@@ -38,8 +41,8 @@ def run(home):
     return runs.open_run(SMALL.key)
 
 
-def damaged_by(run, file, name):
-    next(case for case in damage.cases(file) if case.name == name).apply(run.path / file)
+def damaged_by(run, file, name, path=None):
+    next(case for case in damage.cases(file) if case.name == name).apply(run.path / (path or file))
     return run
 
 
@@ -60,7 +63,7 @@ def test_fields_of_a_newer_version_are_kept_and_named(run):
     assert run.newer_fields == ["watts"] and run.state == "done" and run.damages() == {}
     write_record(run.path, run.record)
     assert json.loads((run.path / "record.json").read_text())["watts"] == [3, {"peak": 7}]
-    assert any("newer version: watts" in found.message for found in doctor.check_runs(thorough=False))
+    assert any("newer version: watts" in found.message for found in stored_files.check_runs(thorough=False))
 
 
 def test_a_newer_experiment_is_named_by_its_fields_and_not_taken_for_another(run):
@@ -236,8 +239,8 @@ def test_the_doctor_names_each_damaged_run_with_what_to_do(run):
     damaged_by(run, "weights/001.npz", "an array less")
     (settings.runs_dir() / "bbbb").mkdir()
     (settings.runs_dir() / "bbbb" / "record.json").write_text("{}")
-    found = list(doctor.check_runs(thorough=True))
-    assert [one.state for one in found] == [doctor.NOTE, doctor.NOTE]
+    found = list(stored_files.check_runs(thorough=True))
+    assert [one.state for one in found] == [NOTE, NOTE]
     assert "weights/001.npz lacks conv1/kernel" in found[0].message and "again" in found[0].remedy
     assert "The run bbbb is damaged: experiment.json is missing." in found[1].message
 
@@ -285,6 +288,45 @@ def test_a_run_may_be_as_large_as_its_network_and_no_larger(run):
 def test_a_pipe_in_place_of_a_lock_does_not_stop_whoever_asks(run):
     os.mkfifo(run.path / "lock")
     assert not run.is_live
+
+
+WHOLE = {"epochs": [dict.fromkeys(REESTIMATED_COLUMNS, 0.4) | {"epoch": epoch} for epoch in (1, 2)]}
+
+
+@pytest.mark.parametrize("case", list(damage.cases("reestimated.json")), ids=str)
+def test_damaged_figures_of_batch_normalization_are_not_believed(run, case):
+    files.write_json(run.path / "reestimated.json", WHOLE)
+    assert report.reestimated_accuracies(run) == {"train_eval_accuracy": 0.4, "val_accuracy": 0.4}
+    case.apply(run.path / "reestimated.json")
+    if case.name == "one byte changed":
+        return
+    with pytest.raises(DamagedRun, match=r"^The run .* is damaged: reestimated\.json [^\n]{5,150}\.$"):
+        run.reestimated_history()
+    assert report.reestimated_accuracies(run) == {} and run.damages() == {}
+
+
+def test_figures_of_batch_normalization_end_with_the_history(run):
+    files.write_json(run.path / "reestimated.json", WHOLE)
+    write(run.path, SMALL, history([0.1, 0.4], [0.1, 0.4]), state="stopped", epochs_done=1)
+    with pytest.raises(DamagedRun, match="has other epochs than the run, which ends with 1"):
+        run.reestimated_history()
+
+
+@pytest.mark.parametrize("name", ["pipe", "endless link", "link", "huge", "folder", "emptied", "too deep to parse"])
+def test_a_status_that_is_no_small_file_is_read_as_none(run, name):
+    path = run.path / "reestimated.json"  # any file: `read_json` serves progress, sweeps and presence too
+    files.write_json(path, WHOLE)
+    assert files.read_json(path) == WHOLE
+    damaged_by(run, "reestimated.json", name)
+    assert files.read_json(path) == {}
+
+
+@pytest.mark.parametrize("name", ["pipe", "endless link", "folder", "link to nothing"])
+def test_what_is_no_log_has_no_end_to_be_read(run, name):
+    (run.path / "worker.log").write_text("first\nlast\n")
+    assert read_tail(run.path / "worker.log", 5) == "last\n"
+    damaged_by(run, "reestimated.json", name, "worker.log")
+    assert set(read_tail(run.path / "worker.log", 5)) <= {"\0"}
 
 
 def test_a_removed_run_is_unknown_and_not_damaged(run):

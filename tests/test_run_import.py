@@ -107,7 +107,7 @@ def test_logits_in_steps_keep_every_prediction_and_almost_the_loss():
     assert metrics.cross_entropy(restored, labels) == pytest.approx(loss, rel=0.005)
 
 
-def test_a_series_is_the_eight_models_with_each_seed_and_only_what_is_missing_is_trained(home, foreign, monkeypatch):
+def test_a_series_is_eight_models_with_each_seed_and_only_missing_ones_are_trained(home, foreign, monkeypatch):
     wanted = series_experiments(REPORT, 3)
     assert len(wanted) == len({one.key for one in wanted}) == 16  # seed 0 is shipped as the ten
     assert {one.seed for one in wanted} == {1, 2} and {one.split for one in wanted} == {"validation"}

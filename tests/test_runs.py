@@ -58,7 +58,7 @@ def test_a_shipped_run_is_found_before_one_trained_here(home):
     assert [run.name for run in runs.list_runs()] == ["3conv-dropout", experiment.key]
 
 
-def test_a_run_trained_here_has_another_title_than_the_shipped_one_of_the_same_experiment(home):
+def test_a_run_trained_here_has_another_title_than_the_shipped_one(home):
     experiment = REPORT["3conv-dropout"].experiment
     make(home / "pretrained" / "3conv-dropout", experiment)
     for trained in (experiment, Experiment(depth=1)):

@@ -19,7 +19,7 @@ def test_what_is_written_is_read_again():
     assert parse_selection(selection_params(VIEW)) == (VIEW, [])
 
 
-def test_an_empty_address_is_the_usual_view_without_a_word():
+def test_an_empty_address_is_the_default_view_without_a_message():
     assert parse_selection({}) == (Selection(), [])
     assert parse_selection({"run": "", "epoch": ""}) == (Selection(), [])
 
@@ -108,7 +108,7 @@ def test_an_experiment_survives_its_address(experiment):
     assert parse_experiment(words, Experiment(dataset="shapes", depth=4, regularizer="l2")) == (experiment, [])
 
 
-def test_the_usual_settings_keep_an_address_short():
+def test_the_default_settings_keep_an_address_short():
     assert experiment_params(Experiment(depth=3, regularizer="dropout")) == {
         "dataset": "cifar10",
         "depth": "3",
@@ -117,9 +117,9 @@ def test_the_usual_settings_keep_an_address_short():
 
 
 def test_a_named_regularizer_brings_its_own_strength():
-    usual = Experiment(regularizer="dropout", strength=0.5)
-    assert parse_experiment({"regularizer": "l2"}, usual) == (Experiment(regularizer="l2"), [])
-    assert parse_experiment({"regularizer": "none"}, usual) == (Experiment(), [])
+    default = Experiment(regularizer="dropout", strength=0.5)
+    assert parse_experiment({"regularizer": "l2"}, default) == (Experiment(regularizer="l2"), [])
+    assert parse_experiment({"regularizer": "none"}, default) == (Experiment(), [])
 
 
 @pytest.mark.parametrize(
@@ -135,10 +135,10 @@ def test_a_named_regularizer_brings_its_own_strength():
         {"seed": "0x10"},
     ],
 )
-def test_words_that_make_no_experiment_show_the_usual_one_and_say_why(words):
-    usual = Experiment(depth=3)
-    found, problems = parse_experiment(words, usual)
-    assert found == usual
+def test_parameters_that_make_no_experiment_show_the_default_one_and_say_why(words):
+    default = Experiment(depth=3)
+    found, problems = parse_experiment(words, default)
+    assert found == default
     assert len(problems) == 1
     assert "Received: " in problems[0]
 

@@ -400,6 +400,17 @@ def test_the_temperature_that_spoiled_the_logits_is_found_again(temperature):
 
 
 @pytest.mark.slow
+def test_the_interval_of_a_change_of_loss_is_that_of_the_differences_by_image():
+    """Three images; -log of the true class's probability before: ln 2 each, after: ln 2 - 0.3, ln 2, ln 2 + 0.6."""
+    even, labels = np.zeros((3, 2)), np.zeros(3, int)
+    shares = 0.5 * np.exp([0.3, 0.0, -0.6])
+    changed = np.log(np.stack([shares, 1 - shares], axis=1))
+    change = statistics.loss_difference(changed, even, labels)
+    assert change.value == pytest.approx(0.1) and change.n == (3,) and change.chance == "images"
+    error = math.sqrt((0.4**2 + 0.1**2 + 0.5**2) / 2 / 3)
+    assert change.high - change.value == pytest.approx(4.3027 * error, rel=1e-4)  # t of 2 degrees
+
+
 def test_the_fitted_temperature_is_the_best_of_a_fine_grid():
     rng = np.random.default_rng(10)
     logits, labels = rng.normal(0, 3, (500, 10)), rng.integers(0, 10, 500)

@@ -142,7 +142,7 @@ def test_streamlit_alone_sends_one_message_in_a_round_of_its_loop(in_server):
     assert woken >= LINES
 
 
-def test_with_the_patch_a_session_is_sent_in_a_few_rounds_and_wakes_the_loop_a_few_times(in_server):
+def test_with_the_patch_a_session_wakes_the_loop_a_few_times(in_server):
     streamlit_event_loop.patch_sending()
     server, woken, rounds = in_server()
     assert server.lines == [f"line {line}" for line in range(LINES)]

@@ -29,6 +29,7 @@ from streamlit.runtime.scriptrunner import script_runner
 from streamlit.runtime.scriptrunner.script_cache import ScriptCache
 from streamlit.runtime.scriptrunner_utils import script_requests
 from streamlit.runtime.session_manager import SessionInfo
+from streamlit.runtime.state.safe_session_state import SafeSessionState
 from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 from streamlit.testing.v1 import AppTest
 
@@ -71,6 +72,8 @@ def as_it_came(monkeypatch):
     monkeypatch.setattr(session, "flush_browser_queue", original(session.flush_browser_queue))
     monkeypatch.setattr(session, "_call_soon_on_event_loop", original(session._call_soon_on_event_loop))
     monkeypatch.setattr(session, "_enqueue_forward_msg", original(session._enqueue_forward_msg))
+    monkeypatch.setattr(app_session, "_populate_theme_msg", original(app_session._populate_theme_msg))
+    monkeypatch.setattr(SafeSessionState, "filtered_state", property(original(SafeSessionState.filtered_state.fget)))
     patches.apply_patches.cache_clear()
     yield
     patches.apply_patches.cache_clear()
@@ -462,7 +465,7 @@ def test_streamlit_alone_would_take_another_value_and_no_page_can_change_it(opti
         st.set_option(option.name, option.value)
 
 
-def test_only_with_our_settings_nothing_is_sent_as_a_reference_to_what_a_browser_may_have_forgotten(set_option):
+def test_only_our_settings_send_no_reference_to_a_message_the_browser_lacks(set_option):
     name = "global.minCachedMessageSize"
     for size, may_be_referred_to in ((default_of(name), True), (ours(name), False)):
         set_option(name, size)

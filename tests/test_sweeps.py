@@ -3,7 +3,9 @@
 import csv
 import dataclasses
 import io
+import json
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -128,6 +130,17 @@ def test_text_that_is_no_sweep_is_refused(text):
         sweep_from_json(text)
 
 
+def test_an_address_with_a_million_trainings_is_refused_without_listing_them():
+    axes = [["train_images", list(range(1, 1001))], ["seed", list(range(1000))]]
+    text = json.dumps({"base": json.loads(BASE.to_json()), "axes": axes})
+    tracemalloc.start()
+    with pytest.raises(SweepError, match=r"at most 100 trainings.*Received: 1,000,000$"):
+        sweep_from_json(text)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2e6  # bytes; the combinations would take 70 MB
+
+
 # -- storage -----------------------------------------------------------------------------------------------------------
 
 
@@ -225,7 +238,7 @@ def test_the_limits_of_a_person_hold_for_a_sweep(home, queue, monkeypatch):
     assert len(queue.active()) == 1
 
 
-def test_a_sweep_with_a_training_that_costs_too_much_is_refused_and_nothing_is_stored(home, queue, monkeypatch):
+def test_a_sweep_with_a_training_that_costs_too_much_is_refused_and_not_stored(home, queue, monkeypatch):
     monkeypatch.setenv("CNNLAB_COST_PER_PERSON", "0.01")
     costly = create_sweep(Experiment(depth=3), {"train_images": (1000, 40_000)})
     with pytest.raises(QuotaExceeded, match="alone would cost"):
@@ -394,6 +407,14 @@ def test_label_noise_is_told_apart_by_clean_and_changed_labels():
     assert sentences.describe_label_noise(little, 10).startswith("It has not memorized")
 
 
+def test_labels_are_memorized_only_where_the_whole_interval_says_so():
+    found = noisy_history([0.1, 0.8, 1.0], [0.1, 0.2, 0.9], [0.1, 0.6, 0.1], share=0.36)
+    result = dataclasses.replace(label_noise_result(found, 2000), changed=0.52)  # of 720: 48.3 to 55.6
+    told = sentences.describe_label_noise(result, 10, "test")
+    assert told.startswith("It has memorized about half") and "interval 48.3 to 55.6" in told
+    assert "Test accuracy, with true labels" in told and "alidation" not in told
+
+
 def test_without_label_noise_all_labels_are_clean():
     rows = history([0.1, 0.9], [0.1, 0.7])
     plain = {
@@ -404,7 +425,7 @@ def test_without_label_noise_all_labels_are_clean():
     assert result.clean == 0.9 and np.isnan(result.changed) and result.changed_images == 0
 
 
-def test_early_stopping_takes_the_first_best_epoch_and_says_that_its_gain_is_too_high():
+def test_early_stopping_takes_the_first_best_epoch_and_says_its_gain_is_too_high():
     found = {"epoch": np.arange(5.0), "val_accuracy": np.array([0.1, 0.6, 0.72, 0.72, 0.65])}
     stop = early_stopping(found)
     assert (stop.best_epoch, stop.best, stop.last_epoch, stop.last) == (2, 0.72, 4, 0.65)

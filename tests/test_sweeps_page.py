@@ -88,6 +88,13 @@ def test_a_sweep_is_started_and_stopped(home):
     assert not app.exception and sweep_files.read_requests(sweep) == [] and Queue().active() == []
 
 
+def test_a_sweep_that_cannot_be_stored_costs_one_sentence(home):
+    app = open_page(sweep="shapes-size")
+    sweep_files.directory().write_text("a file in the place of the folder")
+    app.button(key="train_sweep").click().run()
+    assert not app.exception and "sweeps could not be written" in app.error[0].value
+
+
 def test_the_form_defines_a_sweep_and_refuses_values_that_are_none(home):
     app = open_page()
     values = next(one for one in app.text_input if one.label == "Values")

@@ -6,8 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -19,7 +17,7 @@ from cnnlab.data import Dataset
 from cnnlab.data.cifar10 import CLASSES
 from cnnlab.data.samples import sample_images
 from cnnlab.experiment import Experiment
-from cnnlab.jobs import top_activations_file, top_activations_job
+from cnnlab.jobs import run_computation, top_activations_file, top_activations_job
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
 from cnnlab.storage import background_process, files, process_lock
@@ -157,36 +155,13 @@ def test_two_workers_do_not_do_the_same_work(run):
 
 
 @pytest.mark.slow
-def test_workers_for_two_networks_compute_one_after_the_other(run, monkeypatch):
-    folder = settings.home() / "top"
-    with process_lock.acquire(folder / "turn.lock") as turn, ThreadPoolExecutor(1) as pool:
-        worker = pool.submit(top_activations_job.run_job, run)
-        give_up = time.monotonic() + 30
-        while (now := top_activations_job.job_status(run)) is None or now.state != "waiting":
-            assert time.monotonic() < give_up
-            time.sleep(0.05)
-        time.sleep(0.5)
-        assert not worker.done() and not (run.path / "top.npz").exists()
-        turn.release()
-        assert worker.result(30).images == 20
-
-
-def test_more_than_five_workers_are_refused_in_one_sentence(run):
-    with ExitStack() as held:
-        for number in range(top_activations_job.MAX_WAITING):
-            held.enter_context(process_lock.acquire(settings.home() / "top" / f"ticket{number}.lock"))
-        with pytest.raises(top_activations_file.TopActivationsError, match=r"^5 networks are being computed already"):
-            top_activations_job.run_job(run)
-    assert top_activations_job.run_job(run).images == 20
-
-
 @pytest.mark.linux
 @pytest.mark.slow
 def test_a_worker_is_niced_and_leaves_no_zombie(run, monkeypatch):
     seen = []
     started = background_process.start_detached
     monkeypatch.setattr(
-        top_activations_job, "start_detached", lambda *words, **how: seen.append(started(*words, **how)) or seen[-1]
+        run_computation, "start_detached", lambda *words, **how: seen.append(started(*words, **how)) or seen[-1]
     )
     top_activations_job.start(run)
     [process] = seen

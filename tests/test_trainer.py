@@ -18,6 +18,7 @@ import pytest
 from cnnlab import data
 from cnnlab.analysis import metrics
 from cnnlab.cli import main
+from cnnlab.cli.output import print_event
 from cnnlab.experiment import Experiment
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
@@ -117,7 +118,7 @@ def test_the_weights_in_the_keras_file_are_read_without_keras(tmp_path, regulari
         np.testing.assert_array_equal(read[name], values)
 
 
-def test_a_worker_killed_at_random_moments_ends_with_the_same_history_to_the_last_digit(whole, tmp_path, home):
+def test_a_worker_killed_at_random_moments_ends_with_the_same_history(whole, tmp_path, home):
     run, _ = whole
     (tmp_path / "data").symlink_to(home / "data")
     folder = tmp_path / "runs" / run.key
@@ -364,6 +365,16 @@ def test_a_flag_that_makes_no_sense_trains_nothing(flags, sentence, tmp_path, mo
         monkeypatch.setenv(name, os.environ.get(name, "2"))
     assert main(["train", *flags]) == 2
     assert sentence in capsys.readouterr().err and list(tmp_path.iterdir()) == []
+
+
+def test_the_lines_of_a_training_name_the_images_that_it_is_measured_on(capsys):
+    event = {"epoch": 3, "accuracy": 0.5, "val_accuracy": 0.4}
+    print_event(event)
+    print_event(event, split="test")
+    assert capsys.readouterr().out.splitlines() == [
+        "epoch 3: accuracy 0.5000, validation 0.4000",
+        "epoch 3: accuracy 0.5000, test 0.4000",
+    ]
 
 
 def test_a_home_that_cannot_be_made_is_one_sentence(tmp_path, monkeypatch, capsys):

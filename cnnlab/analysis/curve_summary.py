@@ -12,7 +12,8 @@ from cnnlab.array_types import History
 
 TREND_EPOCHS = 8  # the trend of a curve is estimated from so many last epochs
 MIN_TREND_EPOCHS = 4  # with fewer there is no trend
-STEADY_SLOPE = 0.002  # per epoch; a smaller slope counts as steady
+MIN_SLOPE = 0.002  # per epoch; a smaller slope is neither rising nor falling, whatever its interval
+STEADY_RANGE = 0.005  # per epoch; a curve is steady where the whole interval of its slope lies within this of 0
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class CurveSummary:
 
     `reported` is the training accuracy as Keras reports it, None without one. `gap` is training minus validation
     accuracy; `trend` is that of the gap and `validation_trend` that of the validation accuracy: "rising", "falling",
-    "steady", or "" after too few epochs.
+    "steady", "no clear trend", or "" after too few epochs.
     `best` is the highest validation accuracy of any epoch, `best_epoch` the first epoch that had it.
     """
 
@@ -72,18 +73,18 @@ def evaluated_epochs(history: History) -> History:
 
 
 def trend(values: NDArray[np.float64]) -> str:
-    """ "rising" or "falling" where the slope of the last epochs differs significantly from 0, else "steady"; "" if few.
+    """ "rising" or "falling" where the slope of the last epochs differs significantly from 0; "" for few epochs.
 
-    The slope is that of `statistics.trend`, with a 95 % interval, over TREND_EPOCHS epochs. Slopes below STEADY_SLOPE
-    an epoch are steady whatever their interval.
+    Else "steady" where the interval of the slope shows that it is small, "no clear trend" where the curve jumps too
+    much to show that. The slope is that of `statistics.trend`, with a 95 % interval, over TREND_EPOCHS epochs.
     """
     recent = values[-TREND_EPOCHS:]
     if len(recent) < MIN_TREND_EPOCHS:
         return ""
     slope = statistics.trend(recent)
-    if not slope.is_significant or abs(slope.value) < STEADY_SLOPE:
-        return "steady"
-    return "rising" if slope.value > 0 else "falling"
+    if slope.is_significant and abs(slope.value) >= MIN_SLOPE:
+        return "rising" if slope.value > 0 else "falling"
+    return "steady" if max(-slope.low, slope.high) <= STEADY_RANGE else "no clear trend"
 
 
 def append_progress(history: History, progress: Mapping[str, Any]) -> History:

@@ -72,7 +72,7 @@ def max_activations(
     relus = [layer.name for layer in layers if layer.kind == "relu" and layer.has_feature_maps]
     names = relus if layer_names is None else list(layer_names)
     parts = reduce_activations(layers, weights, images, names, _max_pixels, batch, progress)
-    return {name: _concatenated(batches) for name, batches in parts.items()}
+    return {name: concatenate(batches) for name, batches in parts.items()}
 
 
 def select_examples(maxima: MaxActivations, count: int = 9) -> FilterExamples:
@@ -102,7 +102,8 @@ def _max_pixels(maps: Array) -> MaxActivations:
     return MaxActivations(values, (positions // width).astype(np.uint8), (positions % width).astype(np.uint8))
 
 
-def _concatenated(parts: Sequence[MaxActivations]) -> MaxActivations:
+def concatenate(parts: Sequence[MaxActivations]) -> MaxActivations:
+    """The maxima of consecutive batches of images as one."""
     return MaxActivations(
         np.concatenate([part.values for part in parts]),
         np.concatenate([part.rows for part in parts]),

@@ -6,6 +6,7 @@ import click
 
 from cnnlab.cli.output import print_error
 from cnnlab.datasets import DatasetInfo
+from cnnlab.formatting import pluralize
 
 
 @click.group()
@@ -43,8 +44,8 @@ def import_own_pictures(folder: Path, name: str, skip_unreadable: bool) -> int:
         return print_error(f"{error}{hint}", 1)
     except KeyboardInterrupt:
         return print_error("Stopped: nothing was imported.", 130)
-    left_out = [f"{made.duplicates:,} duplicates"] * bool(made.duplicates)
-    left_out += [f"{made.unreadable:,} unreadable files"] * bool(made.unreadable)
+    left_out = [pluralize(made.duplicates, "duplicate")] * bool(made.duplicates)
+    left_out += [pluralize(made.unreadable, "unreadable file")] * bool(made.unreadable)
     click.echo(describe_own_pictures(made.info) + (f"; left out: {', '.join(left_out)}" if left_out else ""))
     return 0
 

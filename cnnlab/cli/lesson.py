@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from cnnlab.cli.output import print_error
+from cnnlab.formatting import pluralize
 
 
 @click.group()
@@ -22,7 +23,8 @@ def check_sheet(file: Path) -> int:
     if found.sheet is None:
         return print_error("\n".join(f"{file.name}, {mistake}" for mistake in found.mistakes), 2)
     chapters, steps = len(found.sheet.chapters), len(found.sheet.steps)
-    click.echo(f"{found.sheet.title}: {chapters} chapters, {steps} steps, {found.sheet.minutes} minutes")
+    counts = pluralize(chapters, "chapter"), pluralize(steps, "step"), pluralize(found.sheet.minutes, "minute")
+    click.echo(f"{found.sheet.title}: {', '.join(counts)}")
     return 0
 
 

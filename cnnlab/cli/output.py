@@ -28,8 +28,11 @@ def configure_logging(line_format: str) -> None:
     logger.setLevel(logging.INFO)
 
 
-def print_event(event: dict[str, Any]) -> None:
-    """Print a line for each epoch; on a terminal also the progress within an epoch."""
+def print_event(event: dict[str, Any], split: str = "validation") -> None:
+    """Print a line for each epoch; on a terminal also the progress within an epoch.
+
+    `split` is what the accuracy on new images is measured on: "validation" or "test".
+    """
     left = event.get("seconds_left")
     remaining = "" if left is None else f", {left / 60:.0f} min left" if left > 90 else f", {left:.0f} s left"
     if "batch" in event:
@@ -38,7 +41,7 @@ def print_event(event: dict[str, Any]) -> None:
         return
     batches = f", {event['batches']} batches" if event.get("batches") else ""
     training = f"accuracy {event['accuracy']:.4f}, " if "accuracy" in event else ""
-    print(f"epoch {event['epoch']}{batches}: {training}validation {event['val_accuracy']:.4f}{remaining}", flush=True)
+    print(f"epoch {event['epoch']}{batches}: {training}{split} {event['val_accuracy']:.4f}{remaining}", flush=True)
 
 
 def print_progress(line: str) -> None:

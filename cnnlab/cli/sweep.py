@@ -7,6 +7,7 @@ import click
 from cnnlab.cli.output import print_error
 from cnnlab.cli.training import chosen_experiment, experiment_options
 from cnnlab.experiment import NUMERIC_FIELDS
+from cnnlab.formatting import pluralize
 from cnnlab.storage import runs, sweep_files
 from cnnlab.sweeps import Sweep, SweepError, Value, create_sweep, sweep_name
 
@@ -35,9 +36,9 @@ def show(name: str) -> None:
 
     chosen = sweep_files.open_sweep(name)
     results = sweep_results(chosen)
-    told = {"train_images": sentences.describe_sizes, "strength": describe_strengths}.get(chosen.kind)
+    describe = {"train_images": sentences.describe_sizes, "strength": describe_strengths}.get(chosen.kind)
     lines = [chosen.title, "", sentences.sweep_table(chosen, results), ""]
-    lines += [sentence.replace("**", "") for sentence in (told(chosen, results) if told and results else [])]
+    lines += [sentence.replace("**", "") for sentence in (describe(chosen, results) if describe and results else [])]
     click.echo("\n".join([*lines, sentences.describe_intervals(chosen, results)]))
 
 
@@ -71,7 +72,7 @@ def define(json_text: str | None, axes: tuple[str, ...], **fields: Any) -> int:
     except SweepError as error:
         return print_error(str(error), 2)
     sweep_files.write_sweep(chosen)
-    click.echo(f"{chosen.key}: {chosen.title}, {len(chosen.experiments())} trainings")
+    click.echo(f"{chosen.key}: {chosen.title}, {pluralize(len(chosen.experiments()), 'training')}")
     return 0
 
 

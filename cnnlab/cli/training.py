@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ from cnnlab import settings, training_packages
 from cnnlab.cli.output import MESSAGE_FORMAT, configure_logging, print_error, print_event
 from cnnlab.data import dataset_fields
 from cnnlab.experiment import CHOICES, NUMERIC_FIELDS, Experiment, ExperimentError
+from cnnlab.formatting import pluralize
 from cnnlab.jobs import thread_measurement
 from cnnlab.jobs.precision import slow_precision
 from cnnlab.report_models import REPORT
@@ -72,7 +74,7 @@ def run_training(experiment: Experiment) -> int:
     from cnnlab.training.trainer import train as train_experiment
 
     try:
-        state = train_experiment(experiment, report=print_event)
+        state = train_experiment(experiment, report=partial(print_event, split=experiment.split))
     except RunLocked as error:
         return print_error(str(error), 1)
     if state != "failed":  # a failure has printed its reason already
@@ -97,7 +99,7 @@ def measure_threads(threads: int | None) -> None:
     """Measure with how many threads a training is fastest on this machine, and remember it."""
     if threads is None:
         for count, rate in thread_measurement.measure().items():
-            click.echo(f"{count} threads: {rate:.1f} steps a second")
+            click.echo(f"{pluralize(count, 'thread')}: {rate:.1f} steps a second")
         return
     from cnnlab.training.process_setup import prepare_process
 

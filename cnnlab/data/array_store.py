@@ -25,11 +25,12 @@ import numpy as np
 
 from cnnlab.array_types import PixelArray
 from cnnlab.operating_system import file_operations
-from cnnlab.storage import files, process_lock
+from cnnlab.storage import bounded_files, files, process_lock
 
 Arrays = dict[str, PixelArray]
 
 ARRAY_NAMES = ("x_train", "y_train", "x_test", "y_test")
+MAX_MANIFEST_BYTES = 100_000
 
 
 class ArrayStoreError(Exception):
@@ -127,7 +128,8 @@ def read(folder: Path) -> tuple[Arrays, dict[str, Any]]:
 def _read_directory(folder: Path) -> tuple[Arrays, dict[str, Any]]:
     try:
         inode = folder.stat().st_ino
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        content = bounded_files.read_file(folder / "manifest.json", MAX_MANIFEST_BYTES)
+        manifest = bounded_files.parse_json_object(content)
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAY_NAMES}
         if folder.stat().st_ino != inode:
             raise FileNotFoundError(f"{folder} was replaced while it was read")
@@ -137,7 +139,7 @@ def _read_directory(folder: Path) -> tuple[Arrays, dict[str, Any]]:
         raise ArrayStoreError(
             f"The data set in {folder} is damaged: delete that folder and prepare it again."
         ) from error
-    if not (isinstance(manifest, dict) and isinstance(manifest.get("fingerprint"), str) and _is_valid(arrays)):
+    if not (isinstance(manifest.get("fingerprint"), str) and _is_valid(arrays)):
         raise ArrayStoreError(
             f"The data set in {folder} is not what was written: delete that folder and prepare it again."
         )

@@ -12,10 +12,10 @@ from cnnlab.claims import (
     ClaimResult,
 )
 from cnnlab.comparison import ACCURACY, MIN_AGREEING_EPOCHS, MIN_SEEDS, Comparison, compare
-from cnnlab.formatting import percent, points
+from cnnlab.formatting import percent, pluralize, points
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.report import LAST_EPOCHS, ReportRow
-from cnnlab.report_models import REPORT
+from cnnlab.report_models import REPORT, ReportModel
 
 WHAT_THE_REPORT_IS = (
     "*The report* is a lab report on CIFAR-10 whose ten networks are trained again here; eight also on Shapes."
@@ -55,8 +55,23 @@ def describe_notes(result: ClaimResult) -> str:
     if result.claim == DEPTH_CLAIM:
         sentences.append(f"{describe_depth_confounds()}.")
     elif result.claim == AGREEMENT_CLAIM:
-        sentences.append(f"To agree, the interval must lie within {points(AGREEMENT_TOLERANCE)}.")
+        sentences.append(
+            f"They agree where the whole interval lies within {points(AGREEMENT_TOLERANCE)} of 0, and do not agree"
+            " where it reaches beyond that and excludes 0; else it is too wide to decide."
+        )
     return " ".join(sentences)
+
+
+def describe_report_lead(tested: Sequence[ReportModel]) -> str:
+    """By how much the first of these models of the report leads the second on the test set, and whether by chance."""
+    first, second = tested[:2]
+    images = first.experiment.validation_images
+    lead = unpaired_difference(first.validation_accuracy, images, second.validation_accuracy, images)
+    beyond = "beyond chance" if lead.is_significant else "not beyond chance"
+    return (
+        f"{percent(first.validation_accuracy, 2)} of the test images correct in the report, {points(lead.value)} more"
+        f" than {model_label(second.name)} ({describe_ends(lead)}, 95 %: {beyond})."
+    )
 
 
 def describe_depth_confounds() -> str:
@@ -98,7 +113,7 @@ def describe_seeds(result: ClaimResult) -> str:
     """'1 seed', '1 to 3 seeds': the number of common seeds of the networks compared."""
     counts = [len(one.seeds) for judgment in result.judgments for one in judgment.comparisons]
     few, many = min(counts), max(counts)
-    return f"{few} seed{'s' if few > 1 else ''}" if few == many else f"{few} to {many} seeds"
+    return pluralize(few, "seed") if few == many else f"{few} to {many} seeds"
 
 
 def describe_chance(result: ClaimResult) -> list[str]:
@@ -141,10 +156,10 @@ def describe_margins(table: Sequence[ReportRow]) -> str:
     if table[0].model.is_in_report:
         unpaired = unpaired_difference(validation, images, validation, images).margin
         differences.append(f"of ours and the report's {points(unpaired)}")
-    told = f" a difference {', '.join(differences)};" if differences else ""
+    comparisons = f" a difference {', '.join(differences)};" if differences else ""
     return (
         f"{images:,} images give an accuracy to within {points(accuracy_interval(validation, images).margin)} (95 %);"
-        f"{told} a gap"
+        f"{comparisons} a gap"
         f" {points(generalization_gap(training, train_images, validation, images).margin)}."
         " Differences between seeds are not included."
     )
@@ -190,7 +205,7 @@ def _with_margin(one: Estimate, as_points: bool) -> str:
     """'74.93 % ± 0.5 (3 seeds)'."""
     seeds = one.n[0] if one.chance == "seeds" else 1
     margin = f"± {100 * one.margin:.1f}"
-    return f"{_ranked_value(one.value, as_points)} {margin} ({seeds} seed{'s' if seeds > 1 else ''})"
+    return f"{_ranked_value(one.value, as_points)} {margin} ({pluralize(seeds, 'seed')})"
 
 
 def _ranked_value(value: float, as_points: bool) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from cnnlab.analysis.curve_summary import evaluated_epochs, summarize_curves
 from cnnlab.analysis.seed_curves import seed_curve
 from cnnlab.array_types import History
-from cnnlab.formatting import percent, points
+from cnnlab.formatting import percent, pluralize, points
 
 
 def describe_penalty(history: History) -> str | None:
@@ -29,7 +29,7 @@ def describe_accuracy(history: History, title: str, split: str = "validation") -
     summary = summarize_curves(history)
     if summary is None:
         return f"Accuracy of {title}: no epoch is measured yet."
-    trend = f" and {summary.trend}" if summary.trend else ""
+    trend = f", {summary.trend}" if summary.trend else ""
     return (
         f"Accuracy of {title} over epochs 0 to {summary.epoch}. At the end training is {percent(summary.training, 1)}, "
         f"{split} {percent(summary.validation, 1)}, the gap {points(summary.gap)}{trend}; "
@@ -62,7 +62,7 @@ def describe_seed_panels(named: Mapping[str, Sequence[History]], what: str, spli
         end, highest = (
             f"{value:.2f}" if smallest else percent(value, 1) for value in (curve.mean[-1], curve.mean[best])
         )
-        seeds = f"{curve.seeds} seeds" if curve.seeds > 1 else "1 seed"
+        seeds = pluralize(curve.seeds, "seed")
         rank = "lowest" if smallest else "highest"
         parts.append(f"{title}, {seeds}: {end} at the end, {rank} {highest} after epoch {curve.epoch[best]:.0f}")
     return f"Curves of the {split} {what}. {'; '.join(parts)}."

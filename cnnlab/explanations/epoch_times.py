@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from cnnlab.explanations.conclusions import model_label
-from cnnlab.formatting import format_date
+from cnnlab.formatting import format_date, pluralize
 from cnnlab.storage.epoch_times import EpochTimes
 
 
@@ -12,10 +12,10 @@ def describe_measurement(times: EpochTimes) -> str:
     """How the seconds were measured: machine, threads, n, load, versions."""
     versions = f"Keras {times.versions.get('keras', '?')}, {times.versions.get('backend', '?')}"
     return (
-        f"Processor time of one process with {_count(times.threads, 'thread')} on one core; the networks took turns,"
+        f"Processor time of one process with {pluralize(times.threads, 'thread')} on one core; the networks took turns,"
         f" n = {times.rounds} each, {times.batches} of {times.epoch_batches} batches timed and scaled to an epoch,"
         f" without the evaluation after it. Machine: {times.machine}; load up to {times.load:.1f} on"
-        f" {_count(times.cores, 'core')};"
+        f" {pluralize(times.cores, 'core')};"
         f" {versions} {times.versions.get('backend_version', '')}; {format_date(times.finished)}. Dots: the medians."
     )
 
@@ -38,7 +38,3 @@ def describe_cost_chart(title: str, costs: Mapping[str, tuple[float, float]]) ->
     """The alt text of the scatter: cost and accuracy of each network by title."""
     listed = "; ".join(f"{name} {cost:,.4g}, {100 * accuracy:.1f} %" for name, (cost, accuracy) in costs.items())
     return f"Validation accuracy against {title}: {listed}."
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

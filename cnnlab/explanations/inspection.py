@@ -134,12 +134,14 @@ def explain_dropout(samples: DropoutSamples, classes: Sequence[str]) -> tuple[st
     return result, "The prediction for this image depends little on which values are dropped."
 
 
-def explain_weight_penalty(own: Sequence[WeightStats], plain: Sequence[WeightStats]) -> tuple[str, str]:
-    """How the norms of the weights of a run with L2 compare with those of the same run without."""
+def explain_weight_penalty(own: Sequence[WeightStats], plain: Sequence[WeightStats], epoch: int) -> tuple[str, str]:
+    """How the norms of the weights of a run with L2 compare with those of the same run without, after this epoch."""
     shares = {a.layer: a.norm / b.norm - 1 for a, b in zip(own, plain, strict=True) if b.norm > 0}
     layer, most = max(shares.items(), key=lambda pair: abs(pair[1]))
     if abs(most) < NORM_TOLERANCE:
         result = f"No layer's weights differ from the plain run's by more than {percent(abs(most))} in norm."
+        if epoch == 0:
+            return result, "Before the training nothing has been penalized yet: choose a later epoch."
         return result, "A penalty this small hardly changes the weights."
     smaller = [name for name, share in shares.items() if share < -NORM_TOLERANCE]
     direction = "smaller" if most < 0 else "larger"
@@ -147,6 +149,8 @@ def explain_weight_penalty(own: Sequence[WeightStats], plain: Sequence[WeightSta
         f"In **{len(smaller)} of {len(shares)}** layers the weights are smaller in norm than the plain run's; the "
         f"largest difference is {layer}, {percent(abs(most))} {direction}."
     )
+    if not smaller:
+        return result, "Two trainings differ in more than the penalty: these are one run each."
     return result, "Look for a histogram that is narrower than the plain run's: L2 penalizes large weights."
 
 
@@ -167,12 +171,16 @@ def explain_batchnorm(stats: BatchNormStats) -> tuple[str, str]:
         f"narrowest tenth, after it **{ratio_after:.1f} times**; the middle channel spreads by {median:.2g} before and "
         f"by {median_after:.2g} after. {negative_sentence}"
     )
+    if not np.any(stats.learned.get("moving_mean", 1)):
+        return (
+            result,
+            "Mean and variance still have their initial values, 0 and 1: before the training it changes nothing.",
+        )
     if ratio_after < MORE_ALIKE_RATIO * ratio:
         return result, "Compare the lengths of the lines: more different before, more similar after."
     return result, (
-        "On this one image the spreads are hardly more similar after it than before: batch normalization makes "
-        "them equal "
-        "over the training images, and then multiplies each channel by a learned factor."
+        "On this one image the spreads are hardly more similar after it than before: in training it makes them equal "
+        "over each batch, here it uses the moving averages, and it multiplies each channel by a learned factor."
     )
 
 

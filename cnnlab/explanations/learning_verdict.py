@@ -1,6 +1,8 @@
 """The verdict on one network: whether it learns or overfits, by which measure, and how sure that is."""
 
-from cnnlab.analysis.curve_summary import CurveSummary
+import math
+
+from cnnlab.analysis.curve_summary import TREND_EPOCHS, CurveSummary
 from cnnlab.analysis.statistics import Estimate, accuracy_interval, generalization_gap
 from cnnlab.experiment import Experiment
 from cnnlab.formatting import percent, points
@@ -11,6 +13,7 @@ LAGGING_GAP = (
     0.10  # training accuracy with batch statistics minus that with moving averages, above which the averages lag
 )
 EARLY_SHARE = 1 / 2  # of what the finished series gained over chance level, below which a network is still learning
+STILL_LEARNING = "is still learning"
 WEAK_FACTOR = 3  # an accuracy below so many times chance level is called low
 
 
@@ -36,7 +39,7 @@ def verdict(
     judged = reestimated or summary
     if is_early(judged, chance_accuracy(experiment), series_accuracy):
         reached = percent(series_accuracy or 0)
-        return f"It is still learning: {describe_figures(judged)}; finished, this network reached {reached}."
+        return f"It {STILL_LEARNING}: {describe_figures(judged)}; finished, this network reached {reached}."
     if reestimated is not None:
         return describe_both_measures(summary, reestimated, experiment, plain)
     gap = gap_estimate(summary, experiment)
@@ -108,11 +111,17 @@ def gap_estimate(summary: CurveSummary, experiment: Experiment) -> Estimate:
 
 
 def describe_interval(experiment: Experiment) -> str:
-    """What the interval of the gap counts: how many images, and that the seed is not in it."""
+    """What the interval of the gap counts: how many images, and that the seed is not in it; noisy training labels."""
     evaluated = "test" if experiment.split == "test" else "validation"
+    noise = (
+        f" Training accuracy: labels as they were trained with, {percent(experiment.label_noise)} of them replaced."
+        if experiment.label_noise
+        else ""
+    )
     return (
         f"± is half the 95 % interval: chance of the {experiment.train_eval_images:,} training and"
         f" {experiment.validation_images:,} {evaluated} images that were measured. One seed; another one is not in it."
+        f"{noise}"
     )
 
 
@@ -122,7 +131,22 @@ def describe_cuts(experiment: Experiment, plain: CurveSummary | None) -> str:
         return ""
     return (
         f"Overfitting is called weak below {percent(WEAK_OVERFITTING)} of the gap of the same network without a"
-        f" regularizer, strong above {percent(STRONG_OVERFITTING)}, where the whole interval lies there."
+        f" regularizer, strong above {percent(STRONG_OVERFITTING)}, where the whole interval of this share lies there."
+    )
+
+
+def describe_early_limit(words: str, experiment: Experiment, series_accuracy: float | None) -> str:
+    """When a network is called still learning, below the verdict `words` that call it so; "" below any other one."""
+    if STILL_LEARNING not in words:
+        return ""
+    rising = f"while the validation accuracy of the last {TREND_EPOCHS} epochs rises beyond chance"
+    chance = chance_accuracy(experiment)
+    if series_accuracy is None or series_accuracy <= chance:
+        return f"A network is called still learning {rising}."
+    limit = chance + EARLY_SHARE * (series_accuracy - chance)
+    return (
+        f"A network is called still learning below {percent(limit)}, half of the way from a guess ({percent(chance)})"
+        f" to what finished ones of any seed reached ({percent(series_accuracy)}), and {rising}."
     )
 
 
@@ -166,26 +190,41 @@ def describe_learning(
     if interval.low <= chance_accuracy(experiment):
         return "It knows its training images only" if overfits else "It guesses"
     if not overfits:
-        is_low = summary.validation < WEAK_FACTOR * chance_accuracy(experiment)
-        return "It has learned a little" if is_low else f"It {learning_verb(summary)} without overfitting"
-    return f"It {learning_verb(summary)}, with {describe_overfitting(gap, experiment, plain, with_share)}"
+        if summary.validation < WEAK_FACTOR * chance_accuracy(experiment):
+            return "It has learned a little"
+        return f"It {learning_verb(summary, experiment)}, with no overfitting beyond chance"
+    return f"It {learning_verb(summary, experiment)}, with {describe_overfitting(gap, experiment, plain, with_share)}"
 
 
-def learning_verb(summary: CurveSummary) -> str:
-    """'is still learning' while the validation accuracy rises significantly, else 'learns'."""
-    return "is still learning" if summary.validation_trend == "rising" else "learns"
+def learning_verb(summary: CurveSummary, experiment: Experiment) -> str:
+    """'is still learning' while the validation accuracy rises significantly, else 'learns'.
+
+    After the experiment's last epoch 'was still learning at the end'.
+    """
+    if summary.validation_trend != "rising":
+        return "learns"
+    return "is still learning" if summary.epoch < experiment.epochs else "was still learning at the end"
 
 
 def describe_overfitting(gap: Estimate, experiment: Experiment, plain: CurveSummary | None, with_share: bool) -> str:
     """'weak overfitting (24 % of the gap without a regularizer)'; without a plain network 'overfitting'.
 
-    Without 'weak', 'some' or 'strong' where the interval of the gap reaches from one of them to another.
+    Without 'weak', 'some' or 'strong' where the interval of the share reaches from one of them to another.
     """
     if plain is None or not is_comparable(experiment, plain):
         return "overfitting"
-    strengths = {overfitting_strength(end / plain.gap) for end in (gap.low, gap.high)}
+    share, margin = gap.value / plain.gap, share_margin(gap, gap_estimate(plain, experiment))
+    strengths = {overfitting_strength(end) for end in (share - margin, share + margin)}
     words = f"{strengths.pop()} overfitting" if len(strengths) == 1 else "overfitting"
-    return f"{words} ({percent(gap.value / plain.gap)} of the gap without a regularizer)" if with_share else words
+    return f"{words} ({percent(share)} of the gap without a regularizer)" if with_share else words
+
+
+def share_margin(gap: Estimate, plain: Estimate) -> float:
+    """Half of the 95 % interval of `gap` / `plain`, from the relative errors of both, which are squared and added.
+
+    To first order (delta method), as if their images were different ones: too wide where they are the same.
+    """
+    return abs(gap.value / plain.value) * math.hypot(gap.margin / gap.value, plain.margin / plain.value)
 
 
 def is_comparable(experiment: Experiment, plain: CurveSummary | None) -> bool:

@@ -13,14 +13,9 @@ from cnnlab.analysis.statistics import (
     paired_difference_from_counts,
 )
 from cnnlab.experiment import Experiment
-from cnnlab.formatting import percent, points
+from cnnlab.formatting import percent, pluralize, points
 
 HIGH_CONFIDENCE = 0.9  # mistakes with at least this confidence are counted
-
-
-def pluralize(number: int, one: str, many: str = "") -> str:
-    """'1 image', '2,639 images'."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def with_article(noun: str) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from cnnlab.array_types import Float64Array, History
 from cnnlab.experiment import Experiment
-from cnnlab.formatting import percent, points
+from cnnlab.formatting import percent, pluralize, points
 from cnnlab.storage.history_file import REESTIMATED
 
 STATISTICS = {  # history column of the validation (or test) accuracy: what its mean and variance are
@@ -44,7 +44,8 @@ def describe_differences(history: History, reestimated: Mapping[str, Float64Arra
         return ""
     changes = reestimated[anew][trained] - before
     return (
-        f"At the {len(changes)} epochs that have both, re-estimating changes the accuracy by"
-        f" {points(float(changes.min()), sign=True)} to {points(float(changes.max()), sign=True)}. The moving averages"
-        " (momentum 0.99) lag behind the weights, after some epochs more than after others: the dashed curve jumps."
+        f"At {pluralize(len(changes), 'epoch that has', 'epochs that have')} both, re-estimating changes the accuracy"
+        f" by {points(float(changes.min()), sign=True)} to {points(float(changes.max()), sign=True)}. The moving"
+        " averages (momentum 0.99) lag behind the weights, after some epochs more than after others, which adds to the"
+        " jumps of the dashed curve."
     )

@@ -154,7 +154,8 @@ def correlation_text(value: float) -> str:
 def probe_notice(trained: Mapping[str, float], untrained: Mapping[str, float], images: int) -> str:
     """The layer with the most accurate probe, beside the same layer untrained and the pixels; measured on `images`.
 
-    trained, untrained: the accuracy of the probe, 0 to 1, by layer; "rescale" are the pixels.
+    Layers whose accuracy lies within its interval are named, since they may be as good. trained, untrained: the
+    accuracy of the probe, 0 to 1, by layer; "rescale" are the pixels.
     """
     best = max(trained, key=lambda name: trained[name])
     interval = accuracy_interval(trained[best], images)
@@ -162,9 +163,11 @@ def probe_notice(trained: Mapping[str, float], untrained: Mapping[str, float], i
     if "rescale" in trained and best != "rescale":
         controls.append(f"**{percent(trained['rescale'])}** from the pixels")
     compared = f"; {' and '.join(controls)}" if controls else ""
+    close = [name for name, accuracy in trained.items() if accuracy >= interval.low and name not in (best, "rescale")]
+    undecided = f". Within that interval, so perhaps as good: {', '.join(close)}" if close else ""
     return (
         f"a linear classifier reads the class best from {best}: **{percent(trained[best])}** of {images:,} images "
-        f"correct (95 % interval {percent(interval.low)} to {percent(interval.high)}){compared}."
+        f"correct (95 % interval {percent(interval.low)} to {percent(interval.high)}){compared}{undecided}."
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from cnnlab.analysis.statistics import TemperatureScaling
 from cnnlab.claims import Judgment
 from cnnlab.explanations.conclusions import describe_ends, model_label
-from cnnlab.formatting import percent, points
+from cnnlab.formatting import percent, pluralize, points
 from cnnlab.prediction_results import EnsembleResult, PredictionResults, SetSizeResult
 from cnnlab.report import ModelResults
 
@@ -59,14 +59,16 @@ def describe_agreement_chart(results: PredictionResults) -> str:
 def describe_ensemble(one: EnsembleResult) -> str:
     """The accuracy of the average beside that of the best network, with the interval of the difference."""
     accuracies = one.accuracies
+    gains = one.difference.is_significant and one.difference.value > 0
+    cause = "The networks make different mistakes, and averaging removes a part of them."
+    verdict = f"beyond chance. {cause}" if gains else "no gain beyond chance."
     return (
         f"The average of the {len(accuracies)} networks' probabilities is correct on"
         f" **{percent(one.accuracy.value, 1)}** of the {one.accuracy.n[0]:,} test images, the best single"
         f" network, {model_label(one.best)}, on"
         f" {percent(accuracies[one.best], 1)}: {points(one.difference.value, sign=True)}"
-        f" ({describe_ends(one.difference)}, 95 %, paired by image). The best one is"
-        " chosen on these images, which flatters it slightly. The networks make different mistakes, and averaging"
-        " removes a part of them."
+        f" ({describe_ends(one.difference)}, 95 %, paired by image; seed 0 of each), {verdict} The best one is chosen"
+        " on these images, so its accuracy is slightly too high."
     )
 
 
@@ -82,13 +84,19 @@ def temperature_table(found: Mapping[str, TemperatureScaling]) -> str:
 
 def describe_temperatures(found: Mapping[str, TemperatureScaling]) -> str:
     """What temperature scaling is and what it leaves alone."""
-    overconfident = [model_label(name) for name, one in found.items() if one.temperature > 1]
-    said = f" {' and '.join(overconfident)}: overconfident, a temperature above 1." if overconfident else ""
+    gains = {name: one.loss_change.is_significant and one.loss_change.value < 0 for name, one in found.items()}
+    groups = {
+        "overconfident beyond chance of the images (a temperature above 1, and the loss falls)": [
+            model_label(name) for name, one in found.items() if gains[name] and one.temperature > 1
+        ],
+        "the loss does not fall beyond chance of the images": [model_label(name) for name in found if not gains[name]],
+    }
+    verdicts = "".join(f" {' and '.join(names)}: {words}." for words, names in groups.items() if names)
     images = max(one.n for one in found.values())
     return (
         "Temperature scaling divides all logits by one number, fitted on the validation images and measured on the"
-        f" {images:,} test images. No prediction changes, only its confidence.{said} ECE: the mean difference of"
-        " confidence and accuracy over ten groups of equal confidence (one seed, no interval)."
+        f" {images:,} test images. No prediction changes, only its confidence.{verdicts} ECE: the mean difference of"
+        " confidence and accuracy over ten groups of equal confidence (no interval); seed 0 of each network."
     )
 
 
@@ -97,7 +105,7 @@ def describe_validation_and_test(judgment: Judgment, by_seed: Mapping[int, Model
     one = judgment.comparisons[0]
     validation = float(np.mean([by_seed[seed].validation for seed in one.seeds]))
     test = validation - one.estimate.value
-    seeds = f"{len(one.seeds)} seed{'s' if len(one.seeds) > 1 else ''}"
+    seeds = pluralize(len(one.seeds), "seed")
     return (
         f"**Same weights, two sets of images.** {model_label(one.name)}: validation {percent(validation, 1)}, test"
         f" {percent(test, 1)}, difference {points(one.estimate.value, sign=True)} ({describe_ends(one.estimate)}, 95 %,"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from cnnlab.analysis.statistics import Estimate
 from cnnlab.comparison import Comparison
-from cnnlab.formatting import csv_text, percent, points
+from cnnlab.formatting import csv_text, percent, pluralize, points
 from cnnlab.series_results import SeriesResult
 
 PLAIN = "no regularizer: what the others are compared with"
@@ -22,16 +22,25 @@ def describe_gap_of(one: SeriesResult) -> str:
 
 
 def describe_difference(one: Comparison | None, beyond_chance: bool) -> str:
-    """'+4.1 ± 1.0 points, beyond chance' against the plain network of the same depth; '' for that network itself."""
+    """'+4.1 ± 1.0 points, beyond chance' against the plain network of the same depth; '' for that network itself.
+
+    'beyond chance of the images' where there are too few seeds for an interval over them.
+    """
     if one is None:
         return ""
-    verdict = "beyond chance" if beyond_chance else "not beyond chance"
+    verdict = f"beyond chance{chance_of_images(one)}" if beyond_chance else "not beyond chance"
     return f"{100 * one.estimate.value:+.1f} {interval(one.estimate)} points, {verdict}"
 
 
+def chance_of_images(one: Comparison) -> str:
+    """' of the images' where the interval says nothing about other seeds, else ''."""
+    return " of the images" if one.estimate.chance == "images" else ""
+
+
 def interval(estimate: Estimate) -> str:
-    """'± 0.9'."""
-    return f"± {100 * estimate.margin:.1f}"
+    """'± 0.9'; with two decimals where one would say that there is no uncertainty."""
+    margin = f"{100 * estimate.margin:.1f}"
+    return f"± {margin}" if float(margin) else f"± {100 * estimate.margin:.2f}"
 
 
 def regularizer_label(one: SeriesResult, results: Sequence[SeriesResult]) -> str:
@@ -93,7 +102,8 @@ def estimate_ends(estimate: Estimate) -> list[str]:
 def describe_series(results: Sequence[SeriesResult]) -> str:
     """Which regularizers raise the validation accuracy, and which lower the gap, beyond chance, at which depth.
 
-    A model with two measures is named where both agree; where they do not, a sentence says so.
+    A model with two measures is named where both agree; where they do not, a sentence says so. A model with too few
+    seeds is named with their number: its chance is that of the images.
     """
     higher = {_key(one): one.accuracy_differs and _sign(one.accuracy_difference) > 0 for one in results}
     smaller = {_key(one): one.gap_differs and _sign(one.gap_difference) < 0 for one in results}
@@ -114,8 +124,8 @@ def describe_intervals(results: Sequence[SeriesResult]) -> str:
     return (
         f"After the last epoch, {count} seed{'' if seeds[-1] == 1 else 's'} a network. ± is half the 95 % interval:"
         " from three seeds on by chance of the seed, with fewer by chance of the images of the first seed. Beyond"
-        f" chance: at the level of 5 %, adjusted for {comparisons} comparisons; with fewer than three seeds also of"
-        " that sign in nine of the last ten epochs, where those are known."
+        f" chance: at the level of 5 %, adjusted for {pluralize(comparisons, 'comparison')}; with fewer than three"
+        " seeds also of that sign in nine of the last ten epochs, where those are known."
     )
 
 
@@ -127,19 +137,30 @@ def _key(one: SeriesResult) -> tuple[str, bool]:
     return one.model.name, one.reestimated
 
 
+def _name(one: SeriesResult) -> str:
+    """'dropout 0.1 at 2 layers'."""
+    return f"{one.model.experiment.regularizer_title} at {one.model.experiment.depth} layers"
+
+
 def _verdicts(results: Sequence[SeriesResult], flags: Mapping[tuple[str, bool], bool]) -> dict[str, list[bool]]:
-    """By 'dropout 0.1 at 2 layers': the flags of all measures of that model."""
+    """By `_name`: the flags of all measures of that model."""
     verdicts: dict[str, list[bool]] = {}
     for one in results:
-        experiment = one.model.experiment
-        name = f"{experiment.regularizer_title} at {experiment.depth} layers"
-        verdicts.setdefault(name, []).append(flags[_key(one)])
+        verdicts.setdefault(_name(one), []).append(flags[_key(one)])
     return verdicts
 
 
 def _named(results: Sequence[SeriesResult], flags: Mapping[tuple[str, bool], bool]) -> str:
-    names = [name for name, verdicts in _verdicts(results, flags).items() if all(verdicts)]
+    few = {_name(one): _few_seeds(one.accuracy_difference) for one in results}
+    names = [f"{name}{few[name]}" for name, verdicts in _verdicts(results, flags).items() if all(verdicts)]
     return ", ".join(names) if names else "none of them"
+
+
+def _few_seeds(one: Comparison | None) -> str:
+    """' (2 seeds, chance of the images only)' where the interval is not over seeds, else ''."""
+    if one is None or one.estimate.chance != "images":
+        return ""
+    return f" ({pluralize(len(one.seeds), 'seed')}, chance of the images only)"
 
 
 def _undecided(results: Sequence[SeriesResult], flags: Mapping[tuple[str, bool], bool], figure: str) -> list[str]:

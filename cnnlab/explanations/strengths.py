@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from cnnlab.analysis.statistics import Estimate
 from cnnlab.explanations.sweeps import with_interval
-from cnnlab.formatting import percent, points
+from cnnlab.formatting import percent, pluralize, points
 from cnnlab.storage.run import Run
 from cnnlab.sweep_results import PointResult, Predictions, StrengthEffect, strength_effects
 from cnnlab.sweeps import Sweep
@@ -36,7 +36,8 @@ def describe_effects(sweep: Sweep, effects: Sequence[StrengthEffect]) -> str:
     by_seeds = all(one.accuracy.chance == "seeds" for one in effects)
     chance = "chance of the seed" if by_seeds else "chance of the images, not of the seed"
     return (
-        f"**Against no regularizer at the same depth**, beyond {chance} (adjusted for {len(effects)} comparisons):"
+        f"**Against no regularizer at the same depth**, beyond {chance} (adjusted for"
+        f" {pluralize(len(effects), 'comparison')}):"
         f" {sweep.measured_on} accuracy higher with {_changed(sweep, accuracies, 1)}, lower with"
         f" {_changed(sweep, accuracies, -1)}; gap smaller with {_changed(sweep, gaps, -1)}."
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cnnlab.analysis.statistics import Estimate
+from cnnlab.analysis.statistics import Estimate, accuracy_interval
 from cnnlab.comparison import MIN_SEEDS
 from cnnlab.explanations.series_table import MOVING_AVERAGES, estimate_ends
 from cnnlab.formatting import csv_text, percent, points
@@ -17,7 +17,7 @@ from cnnlab.sweep_results import (
 )
 from cnnlab.sweeps import Sweep, Value, describe_value
 
-MEMORIZED = 0.5  # of the changed labels: from this share on they are called memorized
+MEMORIZED = 0.5  # of the changed labels: where the whole interval is above this share they are called memorized
 
 
 def with_interval(estimate: Estimate, as_points: bool = False) -> str:
@@ -175,24 +175,32 @@ def describe_axis_value(field: str, value: Value, depth_unit: str = " conv") -> 
 # -- noisy labels ------------------------------------------------------------------------------------------------------
 
 
-def describe_label_noise(result: LabelNoiseResult, classes: int) -> str:
-    """Whether the network has memorized the changed labels, and what that costs; `classes` of its data set."""
+def describe_label_noise(result: LabelNoiseResult, classes: int, split: str = "validation") -> str:
+    """Whether the network has memorized the changed labels, and what that costs; `classes` of its data set.
+
+    `split` is what its accuracy on new images is measured on: "validation" or "test".
+    """
     if not result.changed_images:
-        return f"No label is changed: validation accuracy {percent(result.validation, 1)} after epoch {result.epoch}."
-    memorized = result.changed >= MEMORIZED
-    found = (
-        "It has memorized most of the changed labels"
-        if memorized
-        else "It has not memorized most of the changed labels"
-    )
+        return f"No label is changed: {split} accuracy {percent(result.validation, 1)} after epoch {result.epoch}."
+    interval = accuracy_interval(result.changed, result.changed_images)
+    ends = f"95 % interval {100 * interval.low:.1f} to {100 * interval.high:.1f}"
     images = result.images - result.changed_images
     clean = f"correct on {percent(result.clean, 1)} of {images:,} clean labels and on" if images else "correct on"
     return (
-        f"{found}: after epoch {result.epoch} it is {clean} {percent(result.changed, 1)} of"
-        f" {result.changed_images:,} changed labels, which nothing in the image tells; by chance it would be"
+        f"{describe_memorized(interval)}: after epoch {result.epoch} it is {clean} {percent(result.changed, 1)} of"
+        f" {result.changed_images:,} changed labels ({ends}), which nothing in the image tells; by chance it would be"
         f" {percent(1 / classes)}. It predicts the true class of {percent(result.true, 1)} of these images."
-        f" Validation accuracy, with true labels: {percent(result.validation, 1)}."
+        f" {split.capitalize()} accuracy, with true labels: {percent(result.validation, 1)}."
     )
+
+
+def describe_memorized(interval: Estimate) -> str:
+    """Whether most of the changed labels are memorized; "about half" where the interval contains half."""
+    if interval.low > MEMORIZED:
+        return "It has memorized most of the changed labels"
+    if interval.high < MEMORIZED:
+        return "It has not memorized most of the changed labels"
+    return "It has memorized about half of the changed labels"
 
 
 def describe_early_stopping(stop: EarlyStopping, images: int) -> str:

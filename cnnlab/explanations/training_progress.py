@@ -11,14 +11,14 @@ from cnnlab.storage.run_record import RunRecord
 
 def describe_origin(record: RunRecord, shipped: bool) -> str:
     """Where a finished run comes from: 'trained 23 November 2026 on AMD EPYC, 2 of 2 cores, 11 min'."""
-    told = f"trained {format_date(record.finished)}"
+    sentence = f"trained {format_date(record.finished)}"
     if record.device:
-        told += f" on {record.device}"
+        sentence += f" on {record.device}"
     if record.seconds:
-        told += f", {duration(record.seconds)}"
+        sentence += f", {duration(record.seconds)}"
     if record.precision == "bfloat16":
-        told += ", in bfloat16 (half the digits)"
-    return f"{told}; it came with the program" if shipped else told
+        sentence += ", in bfloat16 (half the digits)"
+    return f"{sentence}; it came with the program" if shipped else sentence
 
 
 def describe_missing_weights(shipped: bool) -> str:
@@ -56,11 +56,13 @@ def describe_seeds(accuracies: Mapping[int, float], measured: str) -> str:
     if len(accuracies) == 1:
         return f"Finished seeds: {listed}. One seed does not show how much another one would differ."
     mean = seed_mean(accuracies)
-    told = f"Finished seeds: {listed} ({len(accuracies)}). {measured.capitalize()} accuracy: {percent(mean.value, 1)}"
+    sentence = (
+        f"Finished seeds: {listed} ({len(accuracies)}). {measured.capitalize()} accuracy: {percent(mean.value, 1)}"
+    )
     if mean.method == "range":
         ends = f"{100 * mean.low:.1f} to {100 * mean.high:.1f}"
-        return f"{told} on average, {ends}; {MIN_SEEDS_FOR_INTERVAL} seeds give a 95 % interval."
-    return f"{told} ± {100 * mean.margin:.1f} (95 % interval of the mean, chance of the seed)."
+        return f"{sentence} on average, {ends}; {MIN_SEEDS_FOR_INTERVAL} seeds give a 95 % interval."
+    return f"{sentence} ± {100 * mean.margin:.1f} (95 % interval of the mean, chance of the seed)."
 
 
 def describe_time_limit(seconds: float | None, limit_minutes: float, epochs: int) -> str:

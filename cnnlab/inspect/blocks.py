@@ -64,7 +64,7 @@ def block_vmax(context: InspectContext, block: list[Layer], scale: str, signed: 
 
 def layer_grid(layer: Layer, conv: str, grid: FeatureMapGrid, number: int | None) -> None:
     """One layer: its grid, and a sentence about its effect."""
-    st.markdown(f"**{layer.name}** {grid.count} maps, {grid.map_shape[0]}x{grid.map_shape[1]}")
+    st.markdown(f"**{layer.name}** {formatting.pluralize(grid.count, 'map')}, {grid.map_shape[0]}x{grid.map_shape[1]}")
     description = LAYER_EFFECTS.get(layer.kind, OTHER_EFFECT).format(
         inputs=" and ".join(layer.inputs),
         negative=formatting.percent(grid.negative_share),
@@ -75,7 +75,7 @@ def layer_grid(layer: Layer, conv: str, grid: FeatureMapGrid, number: int | None
         clickable_image.from_feature_maps(grid),
         key=f"block {layer.name}",
         alt=(
-            f"{grid.count} maps of {layer.name},"
+            f"{formatting.pluralize(grid.count, 'map')} of {layer.name},"
             f" {formatting.format_range(grid.minimum.min(), grid.maximum.max())}. {description}"
         ),
         selected=number,

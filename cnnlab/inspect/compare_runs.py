@@ -114,9 +114,9 @@ def layer_pair(context: InspectContext, other: InspectContext, conv: str, scale:
     end = common_vmax(context, other, conv) if scale == "layer" else None
     for cell, one, key in zip(feature_maps.grid_cells(2), (context, other), ("one", "two"), strict=True):
         with cell:
-            stage = one.relu_name(conv)
-            values = one.activations[stage][0]
-            limit = epoch_slider.epochs_vmax(one, stage, scale) if end is None else end
+            relu = one.relu_name(conv)
+            values = one.activations[relu][0]
+            limit = epoch_slider.epochs_vmax(one, relu, scale) if end is None else end
             grid = render_feature_maps(values, scale, vmax=limit)
             st.markdown(feature_maps.grid_heading(conv, grid))
             words = f"{one.run.title}: {feature_maps.describe_grid(conv, grid)}"
@@ -127,9 +127,9 @@ def common_vmax(context: InspectContext, other: InspectContext, conv: str) -> fl
     """The end of the common scale: the largest activation of both runs; over all epochs if one scale is selected."""
     ends = []
     for one in (context, other):
-        stage = one.relu_name(conv)
-        held = epoch_slider.epochs_vmax(one, stage, "layer")
-        ends.append(shared_vmax([one.activations[stage][0]]) if held is None else held)
+        relu = one.relu_name(conv)
+        held = epoch_slider.epochs_vmax(one, relu, "layer")
+        ends.append(shared_vmax([one.activations[relu][0]]) if held is None else held)
     return float(np.max([end.max() for end in ends]))
 
 

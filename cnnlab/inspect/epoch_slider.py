@@ -79,16 +79,16 @@ def epochs_vmax(context: InspectContext, layer_name: str, scale: str) -> NDArray
 
 
 def shared_epochs_vmax(context: InspectContext, layer_name: str, scale: str) -> NDArray[Any]:
-    """The end of a common scale for this stage and image over all epochs kept."""
+    """The end of a common scale for this layer and image over all epochs kept."""
     kept = tuple(context.run.snapshot_epochs())
     return _shared_epochs_vmax(str(context.run.path), kept, context.image.tobytes(), layer_name, scale, context)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _shared_epochs_vmax(
-    path: str, kept: tuple[int, ...], pixels: bytes, stage: str, scale: str, _context: InspectContext
+    path: str, kept: tuple[int, ...], pixels: bytes, layer: str, scale: str, _context: InspectContext
 ) -> NDArray[Any]:
-    return shared_vmax([_context.at_epoch(epoch).activations[stage][0] for epoch in kept], scale)
+    return shared_vmax([_context.at_epoch(epoch).activations[layer][0] for epoch in kept], scale)
 
 
 @st.fragment(run_every=SECONDS_PER_EPOCH)
@@ -111,12 +111,12 @@ def learning_curve(context: InspectContext) -> None:
     figures = {"epoch": history["epoch"], "training": history["train_eval_accuracy"]}
     figures |= {"validation": history["val_accuracy"], "cursor": np.full(len(history["epoch"]), context.epoch)}
     here, description = np.flatnonzero(history["epoch"] == context.epoch), f"Epoch {context.epoch}"
+    split = context.trained_run.experiment.split  # what the dashed curve is measured on: validation or test
     if len(here):
         training, unseen = (history[name][here[0]] for name in ("train_eval_accuracy", "val_accuracy"))
-        split = context.trained_run.experiment.split  # what the dashed curve is measured on: validation or test
         description = f"{description}: training {percent(training)}, {split} {percent(unseen)}"
     alt = f"Learning curve with a line at {description[0].lower()}{description[1:]}."
-    spec = charts.cached_spec("chart_specs.epoch_cursor", context.trained_run.experiment.epochs)
+    spec = charts.cached_spec("chart_specs.epoch_cursor", context.trained_run.experiment.epochs, split)
     st.vega_lite_chart(spec=charts.with_data(spec, **figures), key="epoch curve", alt=alt, width="stretch")
     st.caption(f"{description} (dashed)".replace(" %", "\N{NO-BREAK SPACE}%") if len(here) else description)
     if context.run.path.is_relative_to(settings.PRETRAINED) and context.epoch != context.trained_run.experiment.epochs:

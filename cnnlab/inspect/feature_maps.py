@@ -76,19 +76,19 @@ def layer_feature_maps(
     context: InspectContext, conv: str, scale: str, order: NDArray[np.int64] | None = None
 ) -> FeatureMapGrid:
     """The grid of one layer after ReLU; on the scale of all epochs where that is wanted."""
-    stage = context.relu_name(conv)
-    maps = context.activations[stage][0]
-    return render_feature_maps(maps, scale, vmax=epoch_slider.epochs_vmax(context, stage, scale), order=order)
+    relu = context.relu_name(conv)
+    maps = context.activations[relu][0]
+    return render_feature_maps(maps, scale, vmax=epoch_slider.epochs_vmax(context, relu, scale), order=order)
 
 
 def map_order(context: InspectContext, conv: str, order: str) -> NDArray[np.int64] | None:
     """The maps in the order that was asked for; None for their own."""
-    stage = context.relu_name(conv)
+    relu = context.relu_name(conv)
     if order in ("mean", "max"):
-        return activation_stats.rank_feature_maps(context.activations[stage][0], order)
+        return activation_stats.rank_feature_maps(context.activations[relu][0], order)
     if order == "class" and (found := top_activations.load_top_activations(context.run)) is not None:
         label = query_state.read_index(CLASS_PARAM, len(context.image_classes)) or 0
-        return np.argsort(-found.selectivity[stage][label], kind="stable")
+        return np.argsort(-found.selectivity[relu][label], kind="stable")
     return None
 
 
@@ -107,7 +107,8 @@ def layer_grid(context: InspectContext, conv: str, grid: FeatureMapGrid, number:
 def grid_heading(conv: str, grid: FeatureMapGrid) -> str:
     """'**conv1** 64 of 64 maps, 30x30, 3 found nothing here'."""
     inactive = int(grid.inactive.sum())
-    found = f"**{conv}** {grid.count} of {len(grid.minimum)} maps, {grid.map_shape[0]}x{grid.map_shape[1]}"
+    size, total = grid.map_shape, formatting.pluralize(len(grid.minimum), "map")
+    found = f"**{conv}** {grid.count} of {total}, {size[0]}x{size[1]}"
     broken = f", {int(grid.non_finite.sum())} without numbers" if grid.non_finite.any() else ""
     return found + (f", {inactive} found nothing here" if inactive else "") + broken
 
@@ -116,9 +117,9 @@ def describe_grid(conv: str, grid: FeatureMapGrid) -> str:
     """The alt text of the grid."""
     strongest = np.argsort(-grid.maximum)[:3].tolist()
     named = ", ".join(f"map {number} up to {formatting.format_value(grid.maximum[number])}" for number in strongest)
-    inactive = int(grid.inactive.sum())
+    inactive, size, count = int(grid.inactive.sum()), grid.map_shape, formatting.pluralize(grid.count, "map")
     return (
-        f"{grid.count} maps of {conv}, {grid.map_shape[0]}x{grid.map_shape[1]} each. Strongest: {named}. "
+        f"{count} of {conv}, {size[0]}x{size[1]} each. Strongest: {named}. "
         f"{inactive} of them found nothing in this image."
     )
 

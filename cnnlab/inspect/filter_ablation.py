@@ -10,6 +10,7 @@ import streamlit as st
 
 from cnnlab.analysis import filter_ablation
 from cnnlab.explanations import inspection, notices
+from cnnlab.formatting import pluralize
 from cnnlab.inspect import feature_maps, kernel_editor, map_controls, prediction
 from cnnlab.inspect.context import InspectContext
 from cnnlab.inspect.network_changes import NetworkChanges, read_changes, write_changes
@@ -95,12 +96,12 @@ def describe_edited_kernels(changes: NetworkChanges, conv: str) -> str:
 
 def filter_grid(context: InspectContext, changes: NetworkChanges, conv: str, changed: Activations) -> None:
     """The layer's maps as they are now; a click switches one off or on."""
-    stage = context.relu_name(conv)
-    grid = render_feature_maps(changed[stage][0], vmax=shared_vmax([context.activations[stage][0]]))
+    relu = context.relu_name(conv)
+    grid = render_feature_maps(changed[relu][0], vmax=shared_vmax([context.activations[relu][0]]))
     off = sorted(changes.ablated.get(conv, ()))
     picture = clickable_image.from_feature_maps(grid)
     places = [(column, row, column + 1, row + 1) for row, column in map(grid.position, off)]
-    st.markdown(f"**{conv}** {grid.count - len(off)} of {grid.count} filters on; click one to switch it")
+    st.markdown(f"**{conv}** {grid.count - len(off)} of {pluralize(grid.count, 'filter')} on; click one to switch it")
     clickable_image.clickable_image(
         clickable_image.ClickableImage(
             uri=picture.uri, columns=picture.columns, rows=picture.rows, cells=picture.cells, legend=picture.legend,

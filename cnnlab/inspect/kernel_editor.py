@@ -38,8 +38,8 @@ def kernel_editor(context: InspectContext, changes: NetworkChanges, changed: Act
         color = query_state.segmented_param(COLOR_PARAM, "Color", COLORS)
         kernel = changes.kernels.get(number, own[..., number])
         preset_menu(changes, number, color, kernel)
-    stage = context.relu_name(conv)
-    pair = [stages[stage][0][..., [number]] for stages in (context.activations, changed)]
+    relu = context.relu_name(conv)
+    pair = [activations[relu][0][..., [number]] for activations in (context.activations, changed)]
     end = float(shared_vmax(pair)[0])
     numbers, *places = st.columns([1.6, 1, 1])
     with numbers:

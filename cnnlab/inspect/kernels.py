@@ -65,12 +65,13 @@ def kernel_grid(context: InspectContext, conv: str, scale: str, number: int | No
         )
         for index in range(count)
     ]
-    st.markdown(f"**{conv}** {count} kernels, {height}x{width}, three colors each")
+    st.markdown(f"**{conv}** {formatting.pluralize(count, 'kernel')}, {height}x{width}, three colors each")
     picture = clickable_image.ClickableImage(
         uri=png_data_uri(image_grid_png(grown, columns)), columns=columns, rows=-(-count // columns), cells=cells
     )
     words = (
-        f"{count} first-layer kernels as color images; weights"
+        f"{formatting.pluralize(count, 'first-layer kernel as a color image', 'first-layer kernels as color images')};"
+        " weights"
         f" {formatting.format_range(float(low.min()), float(high.max()))}."
     )
     clickable_image.clickable_image(

@@ -6,11 +6,13 @@ import streamlit as st
 
 from cnnlab.analysis import effective_receptive_field, filter_ablation, receptive_field
 from cnnlab.analysis.class_purity import most_frequent_class
+from cnnlab.array_types import Array
 from cnnlab.explanations import notices
 from cnnlab.formatting import percent
 from cnnlab.inspect import top_images
 from cnnlab.inspect.context import InspectContext
-from cnnlab.ui.image_source import load_image_set
+from cnnlab.jobs.shipped_top_images import TopImages
+from cnnlab.ui.image_source import network_classes
 from cnnlab.ui.scrolling_table import scrolling_table
 
 STRONGEST = 3  # maps of a layer that the table describes
@@ -60,29 +62,38 @@ def feature_maps_sentence(rows: list[LayerRow]) -> str:
 
 def layer_table(context: InspectContext, rows: list[LayerRow]) -> None:
     """The table, with the most frequent class among the strongest test images of each of the strongest maps."""
+    known = top_images.labeled_top_images(context.run)
+    strongest_title = "strongest maps here" + (", and what activates them most" if known else "")
     lines = [
-        "| layer | maps | size | receptive field | zeros after ReLU | strongest maps here, and what activates "
-        "them most |",
+        f"| layer | maps | size | receptive field | zeros after ReLU | {strongest_title} |",
         "| :-- | --: | --: | --: | --: | :-- |",
     ]
     for row in rows:
-        strongest = ", ".join(describe_filter(context, row.name, number) for number in row.strongest)
+        strongest = ", ".join(describe_filter(context, row.name, number, known) for number in row.strongest)
         sizes = f"{row.size}x{row.size} | {row.field}x{row.field}"
         lines.append(f"| {row.name} | {row.maps} | {sizes} | {percent(row.zeros)} | {strongest} |")
     scrolling_table("\n".join(lines), "layers")
-    if top_images.load_top_images(context.run) is None:
+    if known is None:
         st.caption("Which images activate a map most: see the view Top images.")
+    else:
+        count = next(iter(known[0].examples.values())).images.shape[1]
+        st.caption(
+            f"In parentheses: the most frequent class among the {count} images that activate the map most, of "
+            f"{known[0].images:,} test images."
+        )
 
 
-def describe_filter(context: InspectContext, conv: str, number: int) -> str:
-    """'12 (frog 5 of 9)': the most frequent class among the test images that activate the map most; '12' if unknown."""
-    known = top_images.load_top_images(context.run)
-    images = load_image_set(context.run.dataset)
-    if known is None or not images.complete or images.dataset != context.run.dataset:
+def describe_filter(context: InspectContext, conv: str, number: int, known: tuple[TopImages, Array] | None) -> str:
+    """'12 (frog 5 of 9)': the most frequent class among the test images that activate the map most; '12' if unknown.
+
+    known: the top images of the network, and the label of each test image.
+    """
+    if known is None:
         return f"{number}"
+    found, labels = known
     relu = context.relu_name(conv)
-    if known.dead[relu][number]:
+    if found.dead[relu][number]:
         return f"{number} (dead)"
-    chosen = known.examples[relu].images[number]
-    label, count = most_frequent_class(images.labels[chosen])
-    return f"{number} ({images.classes[label]} {count} of {len(chosen)})"
+    chosen = found.examples[relu].images[number]
+    label, count = most_frequent_class(labels[chosen])
+    return f"{number} ({network_classes(context.run)[label]} {count} of {len(chosen)})"

@@ -6,25 +6,32 @@ import streamlit as st
 from cnnlab.explanations.moving_averages import STATISTICS, describe_differences, describe_moving_averages
 from cnnlab.inspect.context import InspectContext
 from cnnlab.rendering.charts import cached_spec, with_data
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.runs import DamagedRun, Run
 from cnnlab.ui import cache
 from cnnlab.ui.chart_download import chart_with_download
 
+REMEDY = "`python -m cnnlab batchnorm` computes it again."
+
 
 def moving_averages_section(context: InspectContext) -> None:
-    """Both accuracies at the chosen epoch in a sentence, and at every epoch in a chart; nothing where unknown."""
+    """Both accuracies at the chosen epoch in a sentence, and at every epoch in a chart; nothing where unknown.
+
+    A sentence where their file is damaged.
+    """
     run = context.trained_run
     try:
         anew = run.reestimated_history()
-    except DamagedRun:
+    except DamagedRun as damage:
+        st.warning(f"{escape_markdown(damage)} {REMEDY}")
         return
     if not len(anew["epoch"]):
         return
     history = cache.history(run)
-    st.markdown(f"**Why the {run.experiment.split} curve jumps**")
-    told = describe_moving_averages(history, anew, context.epoch, run.experiment)
+    st.markdown(f"**What the moving averages do to the {run.experiment.split} curve**")
+    sentence = describe_moving_averages(history, anew, context.epoch, run.experiment)
     differences = describe_differences(history, anew)
-    words = " ".join(filter(None, (told, differences)))
+    words = " ".join(filter(None, (sentence, differences)))
     st.markdown(words)
     accuracies_chart(run, context.epoch, words)
 

@@ -11,14 +11,15 @@ from cnnlab.inspect.context import VIEW_PARAM, InspectContext
 from cnnlab.inspect.notice import notice
 from cnnlab.models.architecture import Layer, block_layers
 from cnnlab.ui import query_state
-from cnnlab.ui.architecture_diagram import architecture_diagram
+from cnnlab.ui.architecture_diagram import architecture_diagram, diagram_data
 
 
 def network_view(context: InspectContext) -> None:
     """The picture, with what to notice above it."""
     notice(notices.network_notice(network_blocks(context.layers)))
     layers = context.layers  # not the context: a session keeps what its callbacks hold
-    architecture_diagram(layers, context.activations, on_open=lambda name: _on_block_clicked(layers, name))
+    data = diagram_data(layers, context.activations, clickable=True)
+    architecture_diagram(layers, data, on_open=lambda name: _on_block_clicked(layers, name))
     st.caption("Click a convolution or a pooling to see its maps after each layer.")
 
 

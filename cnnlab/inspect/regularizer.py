@@ -92,7 +92,7 @@ def dropped_feature_maps(context: InspectContext, samples: DropoutSamples, mask:
     clickable_image.clickable_image(
         clickable_image.from_feature_maps(grid),
         "thinned",
-        f"{grid.count} maps of {name} with one mask: {kept} of the numbers kept.",
+        f"{formatting.pluralize(grid.count, 'map')} of {name} with one mask: {kept} of the numbers kept.",
     )
 
 
@@ -115,7 +115,7 @@ def weights_section(context: InspectContext) -> None:
     mine = regularizer_effects.weight_stats(own, other)
     theirs = regularizer_effects.weight_stats(other, own) if other is not None else []
     if theirs:
-        notice(" ".join(inspection.explain_weight_penalty(mine, theirs)))
+        notice(" ".join(inspection.explain_weight_penalty(mine, theirs, context.epoch)))
     elif penalized:
         st.info(
             "The same network without a regularizer is not trained yet, so there is no comparison: train it on "

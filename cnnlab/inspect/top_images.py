@@ -8,6 +8,7 @@ import streamlit as st
 from cnnlab.analysis import network_edits
 from cnnlab.analysis import top_activations as analysis
 from cnnlab.analysis.class_purity import class_purity, expected_purity, most_frequent_class
+from cnnlab.array_types import Array
 from cnnlab.explanations import notices
 from cnnlab.inspect import feature_maps, map_controls, top_activations
 from cnnlab.inspect.context import InspectContext
@@ -54,14 +55,36 @@ def load_top_images(run: Network) -> TopImages | None:
     known = top_activations.load_top_activations(run)
     if known is not None:
         return shipped_top_images.from_top_activations(known)
+    return load_shipped_top_images(run, top_activations.local_fingerprint(run.dataset))
+
+
+def load_shipped_top_images(run: Network, fingerprint: str) -> TopImages | None:
+    """The results that came with the run, for the data set of this fingerprint; None where there are none."""
     moment = cache.modified_ns(run.path / shipped_top_images.FILE)
-    data = top_activations.local_fingerprint(run.dataset)
-    return _load_shipped(str(run.path), moment, data, tuple(run.snapshot_epochs()), run) if moment and data else None
+    if not moment or not fingerprint:
+        return None
+    return _load_shipped(str(run.path), moment, fingerprint, tuple(run.snapshot_epochs()), run)
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
-def _load_shipped(path: str, moment: int, data: str, epochs: tuple[int, ...], _run: Network) -> TopImages | None:
-    return shipped_top_images.load(_run)
+def _load_shipped(path: str, moment: int, fingerprint: str, epochs: tuple[int, ...], _run: Network) -> TopImages | None:
+    return shipped_top_images.load(_run, fingerprint)
+
+
+def labeled_top_images(run: Network) -> tuple[TopImages, Array] | None:
+    """The stored results, and the true classes of all test images, (n,); None where one of them is unknown.
+
+    Without the data set they are those that came with the run: indices of its top images, labels of its predictions.
+    """
+    images = load_image_set(run.dataset)
+    found = load_top_images(run)
+    if found is not None and images.complete and images.dataset == run.dataset:
+        return found, images.labels
+    if not isinstance(run, Run):
+        return None
+    shipped = load_shipped_top_images(run, run.record.fingerprint or "")
+    labels = cache.predictions(run).get("test_labels")
+    return (shipped, labels) if shipped and labels is not None and len(labels) == shipped.images else None
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)

@@ -13,6 +13,8 @@
     foreground                              several trainings from the terminal, without the queue
     devices                                 the GPU or processor on which a job runs
     top_activations_job, top_activations_file    the test images that excite each filter: worker, file
+    probe_job                               the accuracy of a linear classifier on each layer: worker, file
+    run_computation                         status, start and errors of such workers
     batchnorm_job                           accuracies with re-estimated batch normalization
     eta                                     remaining time, from epochs measured on this machine
     worker_outcome, log_rotation            exit codes and logs of workers

@@ -21,7 +21,9 @@ from cnnlab.experiment import TRAIN_EVAL_IMAGES
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import Layer, layer_names, network_layers
 from cnnlab.storage import files, runs
-from cnnlab.storage.runs import REESTIMATED, Run
+from cnnlab.storage.bounded_files import DamagedFile
+from cnnlab.storage.reestimated_file import read_reestimated
+from cnnlab.storage.runs import REESTIMATED, DamagedRun, Run
 
 SLICE_IMAGES = 500  # images between two calls of the progress callback
 
@@ -39,7 +41,10 @@ def pending_runs() -> list[Run]:
 
 
 def _is_complete(run: Run) -> bool:
-    return set(run.snapshot_epochs()) <= {int(epoch) for epoch in run.reestimated_history()["epoch"]}
+    try:
+        return set(run.snapshot_epochs()) <= set(run.reestimated_history()["epoch"].tolist())
+    except DamagedRun:
+        return False
 
 
 def run_job(
@@ -78,8 +83,13 @@ def run_job(
 
 
 def _previous(run: Run, header: dict[str, Any]) -> dict[str, Any]:
-    """The file of an earlier call, or an empty one where that was made with other images."""
-    written = files.read_json(run.path / runs.REESTIMATED_FILE)
+    """The file of an earlier call, or an empty one where that is damaged or was made with other images."""
+    path = run.path / runs.REESTIMATED_FILE
+    try:
+        read_reestimated(path, run.experiment.epochs)
+        written = files.read_json(path)
+    except DamagedFile:
+        written = {}
     return written if header.items() <= written.items() and "epochs" in written else header | {"epochs": []}
 
 
@@ -117,7 +127,7 @@ def _summary(run: Run, row: dict[str, Any]) -> str:
     history, epoch = run.history(), row["epoch"]
     shares = [
         f"{title} {history[name][epoch]:.2%} -> {row[name + REESTIMATED]:.2%}"
-        for title, name in (("training", "train_eval_accuracy"), ("validation", "val_accuracy"))
+        for title, name in (("training", "train_eval_accuracy"), (run.experiment.split, "val_accuracy"))
     ]
     lag = ", ".join(f"{name} {value:.2f}" for name, value in row["largest_lag"].items())
     return f"{run.name} epoch {epoch}: {', '.join(shares)}; largest lag in standard deviations: {lag}"

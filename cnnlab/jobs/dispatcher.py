@@ -57,12 +57,7 @@ class StopRequest:
 class Dispatcher:
     """Keeps up to `slots` jobs running (None: as many as the runner has slots for). `run` repeats `tick`."""
 
-    def __init__(
-        self,
-        queue: Queue,
-        runner: Runner,
-        slots: int | None = 1,
-    ) -> None:
+    def __init__(self, queue: Queue, runner: Runner, slots: int | None = 1) -> None:
         if slots is not None and slots < 1:
             raise SettingsError(f"A dispatcher needs at least one slot. Received: slots={slots}")
         self.queue = queue
@@ -118,11 +113,8 @@ class Dispatcher:
         """Log how many jobs run at a time, and store it in the queue for the pages."""
         with suppress(QueueError):  # for example a full disk: nothing depends on it
             self.queue.set_slots(self.device_slots.total)
-        at_a_time = (
-            f"{self.device_slots.total} at a time on"
-            f" {', '.join(self.device_slots.capacity) or 'nothing: no machine is there'}"
-        )
-        logger.info("at work for %s, %s", settings.home(), at_a_time)
+        machines = ", ".join(self.device_slots.capacity) or "nothing: no machine is there"
+        logger.info("at work for %s, %d at a time on %s", settings.home(), self.device_slots.total, machines)
 
     def heartbeat(self) -> None:
         """Touch the heartbeat file, which `doctor` checks, and rotate the logs."""
@@ -137,7 +129,7 @@ class Dispatcher:
         for slot in list(self.active_slots.values()):
             if slot.deadline is None and slot.job.worked + slot.elapsed_seconds > minutes * 60:
                 slot.stop_reason = quotas.time_limit_message(minutes)
-                logger.info("stopping %s: %s", _job_label(slot.job), slot.stop_reason)
+                logger.info("stopping %s: %s", slot.job.label, slot.stop_reason)
                 if not slot.request_stop():
                     self.queue.finish(slot.job, FAILED, slot.stop_reason)
                     del self.active_slots[slot.job.id]
@@ -150,7 +142,7 @@ class Dispatcher:
                 job = self.record_outcome(slot, outcome, stop_requested=stopping or slot.deadline is not None)
                 del self.active_slots[job.id]
                 reason = f" ({job.reason})" if job.reason else ""
-                logger.info("%s %s: %s%s", outcome.kind, _job_label(job), job.state, reason)
+                logger.info("%s %s: %s%s", outcome.kind, job.label, job.state, reason)
 
     def record_outcome(self, slot: Slot, outcome: Outcome, *, stop_requested: bool) -> Job:
         """Set the job's next state. A worker that ended without a result, unasked and watched, counts as a crash."""
@@ -174,14 +166,14 @@ class Dispatcher:
                 has_ended = worker.poll() is not None
                 age = 0.0 if has_ended else max(0.0, time.time() - (job.started or time.time()))
                 self.active_slots[number] = Slot(job, worker, time.monotonic() - age, was_unwatched=has_ended)
-                logger.info("found %s running", _job_label(job))
+                logger.info("found %s running", job.label)
         for number, slot in list(self.active_slots.items()):
             if slot.deadline is None and (number not in running or not running[number].is_wanted):
                 self.stop_unwanted(slot)
 
     def stop_unwanted(self, slot: Slot) -> None:
         """Stop the worker of an unwanted job; a training started by hand goes on without the job."""
-        logger.info("stopping %s: nobody wants it any more", _job_label(slot.job))
+        logger.info("stopping %s: nobody wants it any more", slot.job.label)
         if not slot.request_stop():
             self.queue.finish(slot.job, CANCELLED)
             del self.active_slots[slot.job.id]
@@ -213,14 +205,12 @@ class Dispatcher:
     def start(self, job: Job) -> None:
         """Start the job's worker, or finish the job where there is nothing to train or nothing can be started."""
         try:
-            if has_finished_run(
-                job.experiment, thorough=True
-            ):  # a page that asked may have seen what a quick look misses
+            if has_finished_run(job.experiment, thorough=True):  # a page that asked took a quick look
                 self.queue.finish(job, DONE)
                 return
             self.active_slots[job.id] = Slot(job, self.runner.start(job))
             attempt = f", attempt {job.attempts}" if job.attempts > 1 else ""
-            logger.info("started %s%s", _job_label(job), attempt)
+            logger.info("started %s%s", job.label, attempt)
         except ExperimentError as error:
             self.queue.finish(job, FAILED, f"It was asked for by another version of this program. {error}")
         except OSError as error:
@@ -241,11 +231,3 @@ class Dispatcher:
                 slot.request_stop()
             with suppress(QueueError):
                 self.reap_workers(stopping=True)
-
-
-def _job_label(job: Job) -> str:
-    try:
-        title = job.experiment.title
-    except ExperimentError:
-        title = "an unreadable experiment"
-    return f"job {job.id} ({title}, {job.key})"

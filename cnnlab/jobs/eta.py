@@ -14,6 +14,7 @@ from statistics import median
 
 from cnnlab.experiment import Experiment
 from cnnlab.models.architecture import network_layers
+from cnnlab.models.network_cost import multiply_adds
 from cnnlab.storage.run_record import RunRecord
 
 Measured = tuple[Experiment, RunRecord]  # an experiment, and the record of its run
@@ -117,16 +118,9 @@ def start_times(running: Sequence[float | None], waiting: Sequence[float | None]
 
 def epoch_multiplications(experiment: Experiment) -> float:
     """The multiplications of one epoch: training steps, and the evaluations after it."""
-    per_image = sum(
-        _layer_multiplications(layer.parameters, layer.output_shape) for layer in network_layers(experiment)
-    )
+    per_image = multiply_adds(network_layers(experiment))
     images = experiment.train_images or 0
     return float(per_image * (TRAIN_STEP_COST * images + experiment.train_eval_images + experiment.validation_images))
-
-
-def _layer_multiplications(parameters: int, shape: tuple[int, ...]) -> int:
-    """Each weight is used once per output position: height * width for a convolution, once for a dense layer."""
-    return parameters * (shape[0] * shape[1] if len(shape) == 3 else 1)
 
 
 def _shares(one: Experiment, other: Experiment, fields: Iterable[str]) -> bool:

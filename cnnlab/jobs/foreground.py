@@ -1,9 +1,8 @@
-"""Trains several runs from the terminal, without the queue: one worker per processor core, one thread each, pinned to
-the core where the system can.
+"""Trains several runs from the terminal, without the queue: a worker of one thread on each processor core.
 
-On two cores this trains 1.2 to 1.36 times as much as one process that uses both. Workers are started by the
-dispatcher's `LocalRunner`. A run that another process trains is watched, not trained twice. Ctrl-C stops the workers at
-their next batch; the same command resumes them.
+A worker is pinned to its core where the system can. On two cores this trains 1.2 to 1.36 times as much as one process
+that uses both. Workers are started by the dispatcher's `LocalRunner`. A run that another process trains is watched, not
+trained twice. Ctrl-C stops the workers at their next batch; the same command resumes them.
 """
 
 import logging
@@ -140,7 +139,7 @@ class ForegroundScheduler:
         record = read_record(task.directory)
         if record.epochs_done > self.epochs[job.id]:
             self.epochs[job.id] = record.epochs_done
-            logger.info("%s: %s", task.name, progress_text(record, task.experiment.epochs))
+            logger.info("%s: %s", task.name, progress_text(record, task.experiment))
 
     def stop_all(self) -> None:
         """Stop the workers of this process at their next batch, and wait until they have ended."""
@@ -171,11 +170,12 @@ def new_job(number: int, experiment: Experiment) -> Job:
     )
 
 
-def progress_text(record: RunRecord, epochs: int) -> str:
+def progress_text(record: RunRecord, experiment: Experiment) -> str:
     """The progress of a run: "epoch 4 of 30, validation 0.6712, 5 min left"."""
+    epochs = experiment.epochs
     text = f"epoch {record.epochs_done} of {epochs}"
     if record.final and "val_accuracy" in record.final:
-        text += f", validation {record.final['val_accuracy']:.4f}"
+        text += f", {experiment.split} {record.final['val_accuracy']:.4f}"
     recent = record.epoch_seconds[-RECENT_EPOCHS:]
     left = sum(recent) / len(recent) * (epochs - record.epochs_done) if recent else 0.0
     return f"{text}, {left / 60:.0f} min left" if left > 90 else f"{text}, {left:.0f} s left"

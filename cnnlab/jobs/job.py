@@ -51,6 +51,12 @@ class Job:
             return False
 
     @property
+    def label(self) -> str:
+        """Its number, title and key, for logs; it never raises."""
+        title = self.experiment.title if self.is_readable else "an unreadable experiment"
+        return f"job {self.id} ({title}, {self.key})"
+
+    @property
     def is_finished(self) -> bool:
         """Whether the job is done, failed or cancelled."""
         return self.state in TERMINAL_STATES

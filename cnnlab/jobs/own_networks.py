@@ -13,6 +13,8 @@ import numpy as np
 from cnnlab import data
 from cnnlab.data import DatasetMissing
 from cnnlab.datasets import DATASETS
+from cnnlab.formatting import pluralize
+from cnnlab.jobs.computation_turn import computation_turn
 from cnnlab.models import numpy_forward
 from cnnlab.storage import files, imported_networks, process_lock
 from cnnlab.storage.background_process import cnnlab_command, start_detached
@@ -47,7 +49,9 @@ def import_for_person(
     """Import the network for its owner, within the quotas. Raises NetworkImportError, OSError."""
     mine = [network for network in imported_networks.list_imported() if network.owner == description.owner]
     if description.owner and len(mine) >= MAX_OF_ONE_PERSON:
-        raise NetworkImportError(f"You have {len(mine)} networks here, as many as one person may: remove one first.")
+        raise NetworkImportError(
+            f"You have {pluralize(len(mine), 'network')} here, as many as one person may: remove one first."
+        )
     if directory_bytes(imported_networks.directory()) > MAX_BYTES:
         raise NetworkImportError(
             f"The networks here take {MAX_BYTES / 1e9:.0f} GB, all that they may: remove one first."
@@ -75,14 +79,14 @@ def write_predictions(network: ImportedNetwork) -> float:
     """Write the predictions on all test images and return the accuracy, 0 to 1.
 
     Raises DatasetMissing where the images are not here or have other classes, DamagedRun, NetworkImportError where
-    another process tests it.
+    another process tests it, WorkersBusy where too many workers wait.
     """
     if not can_be_tested(network):
         raise DatasetMissing(f"There are no test images here with the classes of {network.title}.")
     lock = process_lock.acquire(network.path / LOCK)
     if lock is None:
         raise NetworkImportError(f"{network.title} is being tested already.")
-    with lock:
+    with lock, computation_turn():
         dataset = data.load_dataset(network.dataset)
         logits = numpy_forward.logits(network.layers, network.weights(), dataset.x_test)
         labels = np.asarray(dataset.y_test)

@@ -3,33 +3,31 @@
     python -m cnnlab probe RUN
 
 Ten thousand forward passes, 5,000 images through the trained and the untrained network, take about ten seconds: too
-long for a page to wait. So a page starts this worker (`start`), which writes its progress (`job_status`) and at the end
-`probes.json` in the run's directory; for a shipped run, whose directory is never written, in `home()/probes/<key>/`.
-A shipped run brings its own results. The images are test images, which the network was not trained on.
+long for a page to wait. So a page starts this worker (`start`). It waits until no other worker of this home computes
+(`computation_turn`), writes its progress (`job_status`) and at the end `probes.json` in the run's directory; for a
+shipped run, whose directory is never written, in `home()/probes/<key>/`. A shipped run brings its own results. The
+images are test images, which the network was not trained on.
 """
 
 import contextlib
-import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
 from cnnlab import data, settings
 from cnnlab.analysis import linear_probe
 from cnnlab.analysis.batched_activations import ProgressCallback
+from cnnlab.jobs.computation_turn import computation_turn
+from cnnlab.jobs.run_computation import JobStatus, ProgressWriter, disk_errors_as, job_status_file, start_worker
 from cnnlab.models.architecture import network_layers
 from cnnlab.storage import bounded_files, files, process_lock
-from cnnlab.storage.background_process import BackgroundStatus, StatusFile, cnnlab_command, start_detached
+from cnnlab.storage.background_process import StatusFile
 from cnnlab.storage.runs import Run, open_run
 
 FILE, PROGRESS, LOCK = "probes.json", "probes_status.json", "probes.lock"
 MAX_FILE_BYTES = 100_000
 IMAGES = 5_000
-NICENESS = 5  # that of a training
-STATUS_INTERVAL_SECONDS = 0.2
 
 
 class ProbeError(LookupError):
@@ -49,16 +47,6 @@ class ProbeResults:
     epoch: int
     train_images: int
     test_images: int
-
-
-@dataclass(frozen=True)
-class JobStatus(BackgroundStatus):
-    """`done` of `total` forward passes; `state` is waiting, running, done, failed or interrupted."""
-
-    LIVE_STATES: ClassVar[tuple[str, ...]] = ("waiting", "running")
-
-    done: int = 0
-    total: int = 0
 
 
 def result_directory(run: Run) -> Path:
@@ -92,8 +80,7 @@ def _from_json(value: dict[str, object], run: Run) -> ProbeResults:
 
 def status_file(run: Run) -> StatusFile[JobStatus]:
     """Where the worker of this run writes its status."""
-    folder = result_directory(run)
-    return StatusFile(folder / PROGRESS, folder / LOCK, JobStatus, "The worker was interrupted: start it again.")
+    return job_status_file(result_directory(run), PROGRESS, LOCK)
 
 
 def job_status(run: Run) -> JobStatus | None:
@@ -106,29 +93,25 @@ def start(run: Run) -> None:
 
     Raises ProbeError, one sentence, where the disk is full.
     """
-    with _disk_errors_as_messages(result_directory(run)):
-        lock = process_lock.acquire(result_directory(run) / LOCK, write_owner=False)
-        if lock is not None:
-            with lock:
-                status_file(run).write(JobStatus("waiting"))
-                command, environment = cnnlab_command("probe", run.name), {"OPENBLAS_NUM_THREADS": "1"}
-                start_detached(command, environment=environment, lock=lock, niceness=NICENESS)
+    with disk_errors_as(ProbeError, result_directory(run)):
+        start_worker("probe", run.name, status_file(run))
 
 
 def run_job(run: Run | str) -> ProbeResults:
     """Fit the probes of a run (or the run of this name), write the results, and return them; the body of the worker.
 
-    Raises UnknownRun, or ProbeError, one sentence, where another worker computes, the data set is missing, the weights
-    are not numbers, or the disk is full.
+    Raises UnknownRun, or ProbeError, one sentence, where another worker computes for this run or too many wait, the
+    data set is missing, the weights are not numbers, or the disk is full.
     """
     run = open_run(run) if isinstance(run, str) else run
-    with _disk_errors_as_messages(result_directory(run)):
+    with disk_errors_as(ProbeError, result_directory(run)):
         lock = process_lock.acquire(result_directory(run) / LOCK)
         if lock is None:
             raise ProbeError("Another worker is computing these already.")
         with lock:
             try:
-                found = compute(run, _StatusWriter(status_file(run)))
+                with computation_turn(lambda: status_file(run).write(JobStatus("waiting"))):
+                    found = compute(run, ProgressWriter(status_file(run)))
             except (LookupError, ValueError) as error:
                 sentence = str(error.args[0])
                 status_file(run).write(JobStatus("failed", message=sentence))
@@ -164,24 +147,3 @@ def compute(run: Run, progress: ProgressCallback | None = None, images: int = IM
         train_images=train,
         test_images=len(pixels) - train,
     )
-
-
-@contextlib.contextmanager
-def _disk_errors_as_messages(place: Path) -> Iterator[None]:
-    """An OSError inside becomes a ProbeError with a remedy."""
-    try:
-        yield
-    except OSError as error:
-        raise ProbeError(files.disk_error_message(error, place, megabytes=1)) from error
-
-
-class _StatusWriter:
-    """Writes the progress a few times a second."""
-
-    def __init__(self, file: StatusFile[JobStatus]) -> None:
-        self.file, self.written = file, 0.0
-
-    def __call__(self, done: int, total: int) -> None:
-        if time.monotonic() - self.written > STATUS_INTERVAL_SECONDS:
-            self.written = time.monotonic()
-            self.file.write(JobStatus("running", done, total))

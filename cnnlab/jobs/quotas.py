@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from cnnlab.experiment import Experiment
+from cnnlab.formatting import pluralize
 from cnnlab.jobs.eta import epoch_multiplications
 from cnnlab.jobs.precision import slow_precision
 from cnnlab.report_models import REPORT
@@ -66,13 +67,14 @@ def check_rate(counts: QueueCounts, settings: Settings, *, is_teacher: bool) -> 
     most = settings.submissions_per_minute
     if counts.person.recent >= most:
         raise QuotaExceeded(
-            f"You have asked {counts.person.recent} times within a minute and {most} are allowed: wait a moment."
+            f"You have asked {pluralize(counts.person.recent, 'time')} within a minute, the limit is {most}: wait a"
+            " moment."
         )
     most = settings.address_submissions_per_minute
     if counts.address.recent >= most:
         raise QuotaExceeded(
-            f"From your network {counts.address.recent} requests have come within a minute and {most} are allowed: "
-            "wait a moment."
+            f"From your network {pluralize(counts.address.recent, 'request has', 'requests have')} come within a"
+            f" minute, the limit is {most}: wait a moment."
         )
 
 
@@ -86,7 +88,8 @@ def check_submission(experiment: Experiment, counts: QueueCounts, settings: Sett
         raise QuotaExceeded(f"{hint} Choose float32.")
     if counts.waiting >= settings.queue_length:
         raise QuotaExceeded(
-            f"{counts.waiting} trainings wait already, and no more than {settings.queue_length} may: try again later."
+            f"{pluralize(counts.waiting, 'training waits', 'trainings wait')} already, and no more than"
+            f" {settings.queue_length} may: try again later."
         )
     if is_teacher:
         return
@@ -107,13 +110,15 @@ def check_places(counts: QueueCounts, settings: Settings) -> None:
     reserved = settings.queue_length * settings.reserved_percent // 100
     if counts.person.waiting and counts.waiting >= settings.queue_length - reserved:
         raise QuotaExceeded(
-            f"{counts.waiting} trainings wait, one of yours among them, and the last {reserved} places are kept for"
-            " people who have none waiting: try again when yours has begun."
+            f"{pluralize(counts.waiting, 'training waits', 'trainings wait')}, one of yours among them, and the last"
+            f" {pluralize(reserved, 'place is', 'places are')} kept for people who have none waiting: try again when"
+            " yours has begun."
         )
     most = -(-settings.queue_length * settings.address_percent // 100)
     if counts.address.waiting >= most:
         raise QuotaExceeded(
-            f"From your network {counts.address.waiting} trainings wait already, and {most} may: try again later."
+            f"From your network {pluralize(counts.address.waiting, 'training waits', 'trainings wait')} already, and"
+            f" {most} may: try again later."
         )
 
 

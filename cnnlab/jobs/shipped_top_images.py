@@ -8,10 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnnlab import data
 from cnnlab.analysis.top_activations import SelectedImages
 from cnnlab.array_types import Array
-from cnnlab.data import DatasetMissing
 from cnnlab.jobs.top_activations_file import TopActivations, last_epoch
 from cnnlab.storage.bounded_files import read_npz
 from cnnlab.storage.files import write_npz
@@ -51,23 +49,19 @@ def save(found: TopActivations, run: Network) -> None:
     write_npz(run.path / FILE, arrays, compress=True)
 
 
-def load(run: Network) -> TopImages | None:
-    """The content of the file; None where it is missing, damaged, or of another epoch or data set."""
+def load(run: Network, fingerprint: str) -> TopImages | None:
+    """The content of the file; None where it is missing, damaged, of another epoch, or of images of another data set.
+
+    fingerprint: that of the data set whose test images are meant.
+    """
     shapes = {layer.name: layer.output_shape for layer in run.layers if layer.kind == "relu" and layer.has_feature_maps}
     try:
         arrays = read_npz(run.path / FILE, MAX_FILE_BYTES)
         found = _from_arrays(arrays, shapes)
-        epoch, fingerprint = int(arrays["epoch"].item()), str(arrays["fingerprint"].item())
+        stored = int(arrays["epoch"].item()), str(arrays["fingerprint"].item())
     except (OSError, ValueError, KeyError):
         return None
-    return found if epoch == last_epoch(run) and _matches(run.dataset, fingerprint) else None
-
-
-def _matches(dataset: str, fingerprint: str) -> bool:
-    try:
-        return data.load_dataset(dataset).fingerprint == fingerprint
-    except DatasetMissing:
-        return False
+    return found if stored == (last_epoch(run), fingerprint) else None
 
 
 def _from_arrays(arrays: dict[str, Array], shapes: dict[str, tuple[int, ...]]) -> TopImages:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cnnlab.jobs.job import DONE, FAILED
 from cnnlab.jobs.runner import CRASHED, OUT_OF_MEMORY, STOPPED, Outcome
+from cnnlab.operating_system import file_operations
 from cnnlab.operating_system.processes import ending_signal
 from cnnlab.storage.run_record import RECORD_FILE, read_record
 
@@ -98,11 +99,11 @@ def describe_signal(name: str) -> str:
 
 
 def read_tail(log: Path, max_bytes: int = TAIL_BYTES) -> str:
-    """The last `max_bytes` of a log as text; "" where there is no log."""
+    """The last `max_bytes` of a log as text; "" where there is no log, also where a pipe is in its place."""
     try:
-        with log.open("rb") as file:
+        with open(log, "rb", opener=file_operations.open_without_waiting) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - max_bytes))
-            return file.read().decode(errors="replace")
+            return file.read(max_bytes).decode(errors="replace")
     except OSError:
         return ""
 

@@ -15,6 +15,7 @@ from cnnlab.data import load_dataset
 from cnnlab.data.samples import sample_images
 from cnnlab.datasets import DATASETS, is_own_dataset
 from cnnlab.explanations.curves import describe_accuracy
+from cnnlab.formatting import pluralize
 from cnnlab.lessons.answers import Answer
 from cnnlab.lessons.sheet import Step
 from cnnlab.models.architecture import network_layers
@@ -29,7 +30,7 @@ MIN_GRID_PIXELS = 600  # of the longer side of an enlarged grid
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure: the name of its files, a caption in plain words, PNG and SVG; the SVG of a wall holds its PNG."""
+    """A figure: the name of its files, a caption, PNG and SVG; the SVG of feature maps holds their PNG."""
 
     name: str
     caption: str
@@ -40,7 +41,7 @@ class Figure:
 def run_figure(run: Run) -> Figure:
     """The accuracy curves of a run. Raises DamagedRun."""
     history = run.history()
-    spec = charts.accuracy_chart(history, run.experiment.epochs)
+    spec = charts.accuracy_chart(history, run.experiment.epochs, run.experiment.split)
     caption = describe_accuracy(history, run.title, run.experiment.split)
     return Figure(f"curves-{run.name}", caption, chart_export.to_png(spec), chart_export.to_svg(spec))
 
@@ -88,8 +89,8 @@ def maps_figure(run: Run, params: Mapping[str, str]) -> Figure:
 
 def describe_changes(off: Mapping[str, Collection[int]], edited: Collection[int]) -> str:
     """', with 3 filters of conv1 off, 1 kernel changed'; "" where the network is as trained."""
-    parts = [f"{len(numbers)} filters of {name} off" for name, numbers in off.items()]
-    parts += [f"{len(edited)} kernels of the first layer changed"] if edited else []
+    parts = [f"{pluralize(len(numbers), 'filter')} of {name} off" for name, numbers in off.items()]
+    parts += [f"{pluralize(len(edited), 'kernel')} of the first layer changed"] if edited else []
     return f", with {', '.join(parts)}" if parts else ""
 
 

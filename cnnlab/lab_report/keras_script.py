@@ -1,10 +1,15 @@
 """A short Keras program that trains an experiment again: it needs Keras and the data, not this package."""
 
-import zlib
+from typing import Any
 
 from cnnlab.experiment import Experiment
-from cnnlab.models.architecture import Layer, network_layers, parameter_count
-from cnnlab.regularizers import REGULARIZERS
+from cnnlab.models.architecture import INPUT, Layer, network_layers, parameter_count
+from cnnlab.models.keras_calls import KerasCall, keras_call
+from cnnlab.regularizers import check_implemented
+
+LOSS = "keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
+REGULARIZER_LOSSES: dict[str, str] = {}  # of those that replace the cross-entropy: an expression of {strength}
+check_implemented("loss", REGULARIZER_LOSSES)
 
 DATA = {
     "cifar10": """(images, labels), (test_images, test_labels) = keras.datasets.cifar10.load_data()
@@ -27,13 +32,12 @@ keras.utils.set_random_seed(SEED)
 train, train_labels = images[:{train_images}], labels[:{train_images}]
 validation, validation_labels = {validation}
 
-model = keras.Sequential([
-    keras.Input((32, 32, 3), dtype="uint8"),
+image = keras.Input((32, 32, 3), dtype="uint8")
 {layers}
-])
+model = keras.Model(image, {output})
 model.compile(
     optimizer=keras.optimizers.{optimizer}(learning_rate={learning_rate}),
-    loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    loss={loss},
     metrics=["accuracy"],
 )
 
@@ -52,7 +56,7 @@ if __name__ == "__main__":
         history = model.fit(*batches(epoch), batch_size=BATCH, shuffle=False, verbose=0)
         _, accuracy = model.evaluate(validation, validation_labels, batch_size=1000, verbose=0)
         training = history.history["accuracy"][0]
-        print(f"epoch {{epoch}}: training {{training:.4f}}, validation {{accuracy:.4f}}", flush=True)
+        print(f"epoch {{epoch}}: training {{training:.4f}}, {split} {{accuracy:.4f}}", flush=True)
 '''
 
 
@@ -69,8 +73,11 @@ def keras_script(experiment: Experiment, file: str) -> str:
         batch=experiment.batch,
         data=DATA.get(info.name, ARCHIVE.format(dataset=info.name)),
         train_images=experiment.train_images,
+        split=experiment.split,
         validation="test_images, test_labels" if experiment.split == "test" else held_out,
-        layers="\n".join(f"    {layer_code(layer, experiment)}," for layer in layers),
+        layers="\n".join(layer_code(layer, experiment) for layer in layers),
+        output=layers[-1].name,
+        loss=REGULARIZER_LOSSES.get(experiment.regularizer, LOSS).format(strength=experiment.strength),
         optimizer={"adam": "Adam", "sgd": "SGD", "rmsprop": "RMSprop"}[experiment.optimizer],
         learning_rate=experiment.learning_rate,
         order_seed="[SEED, epoch]",
@@ -79,26 +86,22 @@ def keras_script(experiment: Experiment, file: str) -> str:
 
 
 def layer_code(layer: Layer, experiment: Experiment) -> str:
-    """One layer as an expression of Keras."""
-    penalized = REGULARIZERS[experiment.regularizer].penalizes_weights
-    penalty = f", kernel_regularizer=keras.regularizers.L2({experiment.strength})" if penalized else ""
-    name = f'name="{layer.name}"'
-    match layer.kind:
-        case "rescale":
-            return f"keras.layers.Rescaling(1 / 255, {name})"
-        case "conv":
-            padding = f', padding="{layer.padding}"'
-            return f"keras.layers.Conv2D({layer.filters}, {layer.kernel}{padding}{penalty}, {name})"
-        case "bn":
-            return f"keras.layers.BatchNormalization({name})"
-        case "relu":
-            return f"keras.layers.ReLU({name})"
-        case "pool":
-            return f"keras.layers.MaxPooling2D(2, {name})"
-        case "dropout":
-            seed = zlib.crc32(f"{experiment.seed}/{layer.name}".encode()) >> 1  # as in CNN Lab
-            return f"keras.layers.Dropout({layer.rate}, seed={seed}, {name})"
-        case "flatten":
-            return f"keras.layers.Flatten({name})"
-        case _:
-            return f'keras.layers.Dense({layer.output_shape[0]}, activation="{layer.activation}"{penalty}, {name})'
+    """One layer as a line of the program: a variable of its name, called with those that it reads."""
+    inputs = ["image" if name == INPUT else name for name in layer.inputs]
+    read = inputs[0] if len(inputs) == 1 else f"[{', '.join(inputs)}]"
+    return f"{layer.name} = {call_code(keras_call(layer, experiment), name=layer.name)}({read})"
+
+
+def call_code(call: KerasCall, **common: Any) -> str:
+    """A call of Keras as an expression."""
+    arguments = ", ".join(f"{name}={value_code(value)}" for name, value in {**call.arguments, **common}.items())
+    return f"keras.{call.module}.{call.class_name}({arguments})"
+
+
+def value_code(value: Any) -> str:
+    """An argument as an expression, strings in double quotes."""
+    if isinstance(value, KerasCall):
+        return call_code(value)
+    if value == 1 / 255:
+        return "1 / 255"
+    return f'"{value}"' if isinstance(value, str) else repr(value)

@@ -18,7 +18,7 @@ for path in sorted((FOLDER / "histories").glob("*.csv")):
     with open(path, newline="") as file:
         histories[path.stem] = list(csv.DictReader(file))
 for name, rows in histories.items():
-    print(name, "validation accuracy after the last epoch:", rows[-1]["val_accuracy"])"""
+    print(name, "accuracy on new images after the last epoch:", rows[-1]["val_accuracy"])"""
 SHOW_FIGURES = '''class Picture:
     """A figure of the folder, as a notebook shows it."""
 

@@ -13,7 +13,8 @@ HEADS = (
     "seed",
     "epochs",
     "training accuracy, dropout off",
-    "validation accuracy (95 % interval)",
+    "measured on",
+    "accuracy (95 % interval)",
     "gap (95 % interval)",
     "time",
     "device",
@@ -30,7 +31,7 @@ def run_row(run: Run) -> list[str]:
     """The row of one run; the intervals are chance of the images, not of the seed."""
     experiment, record, summary = run.experiment, run.record, summarize_curves(run.history())
     if summary is None:
-        return [run.title, str(experiment.seed), "0", *[""] * 6]
+        return [run.title, str(experiment.seed), "0", *[""] * 7]
     accuracy = accuracy_interval(summary.validation, experiment.validation_images)
     images = (experiment.train_eval_images, experiment.validation_images)
     gap = generalization_gap(summary.training, images[0], summary.validation, images[1])
@@ -39,6 +40,7 @@ def run_row(run: Run) -> list[str]:
         str(experiment.seed),
         str(summary.epoch),
         percent(summary.training, 1),
+        f"{experiment.validation_images:,} {experiment.split} images",
         f"{percent(summary.validation, 1)} ({_ends(accuracy)})",
         f"{100 * gap.value:.1f} points ({_ends(gap)})",
         duration(record.seconds),

@@ -118,7 +118,7 @@ def check_answer(step: Step, content: Any) -> Any:
 
 
 MAX_ANSWER_CHARACTERS = 4_000
-MAX_PARAMS, MAX_PARAM_CHARACTERS = 40, 2_000  # of a pinned page
+MAX_PARAMS, MAX_NAME_CHARACTERS, MAX_PARAM_CHARACTERS = 40, 60, 2_000  # of a pinned page
 EXPECTED = {
     "text": f"a text of 1 to {MAX_ANSWER_CHARACTERS:,} characters",
     "choice": "one of the options",
@@ -130,7 +130,7 @@ EXPECTED = {
 
 
 def _is_text(content: Any) -> bool:
-    return isinstance(content, str) and 0 < len(content.strip()) <= MAX_ANSWER_CHARACTERS
+    return isinstance(content, str) and len(content) <= MAX_ANSWER_CHARACTERS and bool(content.strip())
 
 
 def _is_pin(content: Any) -> bool:
@@ -141,7 +141,10 @@ def _is_pin(content: Any) -> bool:
 
 
 def _are_params(params: Mapping[str, Any]) -> bool:
-    return len(params) <= MAX_PARAMS and all(len(str(value)) <= MAX_PARAM_CHARACTERS for value in params.values())
+    sizes = [(len(str(name)), len(str(value))) for name, value in params.items()]
+    return len(sizes) <= MAX_PARAMS and all(
+        name <= MAX_NAME_CHARACTERS and value <= MAX_PARAM_CHARACTERS for name, value in sizes
+    )
 
 
 def _is_sketch(step: Step, content: Any) -> bool:

@@ -1,7 +1,7 @@
 """Tallies of a class's predictions: how many chose what, and how predictions compare with the result."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from statistics import median
@@ -41,10 +41,15 @@ def median_sketch(step: Step, contents: Sequence[Any]) -> list[float]:
     return [float(median(content[index] for content in contents)) for index in range(len(step.sketch.x))]
 
 
-def agreeing_pairs(order: Sequence[str], result: Sequence[str]) -> tuple[int, int]:
-    """Of how many pairs of options the order is that of the result, and the number of pairs."""
+def agreeing_pairs(
+    order: Sequence[str], result: Sequence[str], undecided: Iterable[tuple[str, str]] = ()
+) -> tuple[int, int]:
+    """Of how many pairs of options the order is that of the result, and the number of pairs, without the undecided."""
     place = {label: index for index, label in enumerate(result)}
-    pairs = [(a, b) for a, b in combinations(order, 2) if a in place and b in place]
+    left_out = set(map(frozenset, undecided))
+    pairs = [
+        (a, b) for a, b in combinations(order, 2) if a in place and b in place and frozenset((a, b)) not in left_out
+    ]
     return sum(place[a] < place[b] for a, b in pairs), len(pairs)
 
 

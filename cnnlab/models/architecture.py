@@ -12,10 +12,13 @@ open are explained in `training.keras_model`.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Literal
 
 from cnnlab.experiment import Experiment
 from cnnlab.regularizers import REGULARIZERS
 
+LayerKind = Literal["rescale", "conv", "bn", "relu", "pool", "dropout", "flatten", "dense"]
+REGULARIZING_KINDS = ("bn", "dropout")  # the kinds of layers that `network_layers` adds for a regularizer
 INPUT = "input"  # the name under which the network's first layer reads the images
 IMAGE_SHAPE = (32, 32, 3)
 BATCHNORM_EPSILON = 1e-3  # Keras's default
@@ -42,7 +45,7 @@ class LayerOrder:
 class Layer:
     """One layer of a network.
 
-    kind: rescale, conv, bn, relu, pool, dropout, flatten or dense.
+    kind: what it computes. mypy finds each function that does not know a kind of `LayerKind`.
     inputs: the names of the layers whose activations it reads, INPUT for the images.
     output_shape: of its activation for one image, (height, width, channels) or (units,).
     block: the number of the convolution block that it belongs to, from 1; 0 outside the blocks.
@@ -56,7 +59,7 @@ class Layer:
     """
 
     name: str
-    kind: str
+    kind: LayerKind
     inputs: tuple[str, ...]
     output_shape: tuple[int, ...]
     block: int = 0
@@ -96,8 +99,7 @@ def network_layers(experiment: Experiment, layer_order: LayerOrder | None = None
     layer_order = layer_order or LayerOrder()
     layers = [Layer(name="rescale", kind="rescale", inputs=(INPUT,), output_shape=IMAGE_SHAPE)]
     for block in range(1, experiment.depth + 1):
-        for layer in _block(experiment, layer_order, block, layers[-1]):
-            layers.append(layer)
+        layers.extend(_block(experiment, layer_order, block, layers[-1]))
     height, width, channels = layers[-1].output_shape
     units = height * width * channels
     layers.append(Layer(name="flatten", kind="flatten", inputs=(layers[-1].name,), output_shape=(units,)))
@@ -123,10 +125,9 @@ def _block(experiment: Experiment, layer_order: LayerOrder, block: int, source: 
         yield _dropout(f"dropout{block}", experiment, last)
 
 
-def _after(source: Layer, name: str, kind: str) -> Layer:
+def _after(source: Layer, name: str, kind: LayerKind) -> Layer:
     """A layer without weights that reads `source` and has its shape."""
-    shape, block = source.output_shape, source.block
-    return Layer(name=name, kind=kind, inputs=(source.name,), output_shape=shape, block=block)
+    return Layer(name=name, kind=kind, inputs=(source.name,), output_shape=source.output_shape, block=source.block)
 
 
 def _max_pool(source: Layer) -> Layer:
@@ -161,16 +162,8 @@ def _convolution(experiment: Experiment, block: int, source: Layer) -> Layer:
 def _batch_norm(block: int, source: Layer) -> Layer:
     """A scale, a shift, a moving mean and a moving variance for each channel."""
     channels = source.output_shape[-1]
-    return Layer(
-        name=f"bn{block}",
-        kind="bn",
-        inputs=(source.name,),
-        output_shape=source.output_shape,
-        block=block,
-        signed=True,
-        parameters=4 * channels,
-        parameter_formula=f"4*{channels}",
-    )
+    layer = _after(source, f"bn{block}", "bn")
+    return replace(layer, signed=True, parameters=4 * channels, parameter_formula=f"4*{channels}")
 
 
 def _dropout(name: str, experiment: Experiment, source: Layer) -> Layer:
@@ -248,3 +241,7 @@ def relu_after(layers: Sequence[Layer], conv: str) -> str:
     """The name of the ReLU in a convolution's block: "conv2" -> "relu2". Raises ValueError for another layer."""
     find_layer(layers, conv, "conv")
     return next(layer.name for layer in block_layers(layers, conv) if layer.kind == "relu")
+
+
+if unplaced := {entry.layer_kind for entry in REGULARIZERS.values()} - {None, *REGULARIZING_KINDS}:
+    raise ValueError(f"Expected regularizers that add {' or '.join(REGULARIZING_KINDS)}. Received: {unplaced}")

@@ -8,9 +8,9 @@ run, so a kind of layer that `keras_layers` does not know is refused by its name
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
-from cnnlab.models.architecture import IMAGE_SHAPE, INPUT, Layer, parameter_count, weight_shapes
+from cnnlab.models.architecture import IMAGE_SHAPE, INPUT, Layer, LayerKind, parameter_count, weight_shapes
 from cnnlab.models.keras_layers import KerasLayer, UnsupportedModel, quoted, read_layer
 from cnnlab.models.network_cost import multiply_adds
 from cnnlab.models.windows import window_count
@@ -151,7 +151,7 @@ def _next_layer(layers: Sequence[Layer], step: KerasLayer) -> Layer:
     shape = _output_shape(source.output_shape, step)
     layer = Layer(
         name=_free_name(layers, step.kind, block if in_maps else 0),
-        kind=step.kind,
+        kind=cast(LayerKind, step.kind),  # `_without_softmax` has taken out the other one
         inputs=(source.name,),
         output_shape=shape,
         block=block if in_maps and step.kind != "flatten" else 0,

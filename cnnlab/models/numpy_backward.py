@@ -6,6 +6,7 @@ than a line.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import assert_never
 
 import numpy as np
 
@@ -91,7 +92,7 @@ def _input_grads(
     layers: Sequence[Layer], layer: Layer, weights: Weights, activations: Mapping[str, Array], grad: Array
 ) -> tuple[Array, ...]:
     """The gradient for each of the layer's inputs, from that of its activation."""
-    if layer.kind == "dropout":
+    if layer.kind == "dropout":  # it has no activation of its own
         return (grad,)
     inputs = activations[input_name(layers, activations, layer)]
     return (backward_layer(layer, weights, grad, inputs, activations[layer.name]),)
@@ -117,7 +118,10 @@ def backward_layer(layer: Layer, weights: Weights, grad: Array, inputs: Array, o
             return conv2d_backward(grad, kernel, size, layer.padding, layer.stride)
         case "rescale":
             return np.asarray(grad * np.float32(layer.scale))
-    raise ValueError(f"Expected a kind of layer that this backward pass knows. Received: kind={layer.kind!r}")
+        case "dropout":
+            return grad
+        case _:
+            assert_never(layer.kind)
 
 
 def conv2d_backward(

@@ -22,12 +22,14 @@ cross-correlation: the kernel is not flipped.
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
+from typing import assert_never
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from cnnlab.array_types import Array, Weights
 from cnnlab.models.architecture import BATCHNORM_EPSILON, INPUT, Layer
+from cnnlab.models.input_checks import check_inputs
 from cnnlab.models.windows import pad_windows, window_pixels
 
 Activations = dict[str, Array]  # a layer's output, by the layer's name
@@ -137,7 +139,8 @@ def apply_layer(layer: Layer, weights: Weights, *inputs: Array) -> Array:
             kernel, bias = variables
             out = dense(values, kernel, bias)
             return relu(out) if layer.activation == "relu" else out
-    raise ValueError(f"Expected a kind of layer that this forward pass knows. Received: kind={layer.kind!r}")
+        case _:
+            assert_never(layer.kind)
 
 
 def iter_activations(
@@ -158,9 +161,8 @@ def iter_activations(
             raise ValueError(f"Expected to continue before {missing[0]}, which {layer.name} reads. Received: {after=}")
         values = apply_layer(layer, weights, *(live[name] for name in layer.inputs))
         values = values if hook is None else hook(layer, values)
-        live = {name: value for name, value in live.items() if last_reader.get(name) != layer.name} | {
-            layer.name: values
-        }
+        live = {name: value for name, value in live.items() if last_reader.get(name) != layer.name}
+        live[layer.name] = values
         yield layer, values
 
 
@@ -175,7 +177,7 @@ def compute_activations(
 
     Raises ValueError where the images have another shape, or where the weights belong to another network.
     """
-    _check_inputs(layers, weights, images)
+    check_inputs(layers, weights, images)
     return {INPUT: images} | _named_activations(iter_activations(layers, weights, images, hook), images)
 
 
@@ -204,7 +206,7 @@ def logits(layers: Sequence[Layer], weights: Weights, images: Array, hook: Hook 
 
     Keeps no activation, so it is the function to use for many images. A `hook` sees batches of BATCH_SIZE.
     """
-    _check_inputs(layers, weights, images)
+    check_inputs(layers, weights, images)
     batches = (images[first : first + BATCH_SIZE] for first in range(0, len(images), BATCH_SIZE))
     return np.concatenate([last_activation(iter_activations(layers, weights, batch, hook)) for batch in batches])
 
@@ -230,20 +232,3 @@ def input_name(layers: Sequence[Layer], activations: Mapping[str, Array], layer:
     while name not in activations:
         name = layers[layer_index(layers, name)].inputs[0]
     return name
-
-
-def _check_inputs(layers: Sequence[Layer], weights: Weights, images: Array) -> None:
-    shape = layers[0].output_shape
-    if images.shape[1:] != shape or len(images) == 0:
-        raise ValueError(
-            f"Expected at least one image, as an array of shape (n, {', '.join(map(str, shape))}). "
-            f"Received: shape={images.shape}. For a single image pass image[None]."
-        )
-    for layer in layers:
-        if "kernel" in layer.variables:
-            kernel_shape = weights.get(f"{layer.name}/kernel", np.zeros(0)).shape
-            if kernel_shape[-1] != layer.output_shape[-1]:
-                raise ValueError(
-                    f"Expected {layer.name}/kernel to have {layer.output_shape[-1]} filters or units. "
-                    f"Received: shape={kernel_shape}. Take layers and weights from the same run."
-                )

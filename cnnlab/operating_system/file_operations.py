@@ -58,6 +58,11 @@ def open_for_reading(path: Path) -> int:
     return os.open(path, flags)
 
 
+def open_without_waiting(path: str, flags: int) -> int:
+    """An opener for `open`: a pipe in the place of a file does not block. Raises OSError."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def create_private(path: Path) -> int:
     """The descriptor of a new file for writing, which only its owner may read (mode 600). Raises OSError."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)

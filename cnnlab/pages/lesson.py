@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from cnnlab.formatting import pluralize
 from cnnlab.jobs import nicknames
 from cnnlab.lessons import classes, learners
 from cnnlab.lessons.lesson_schema import LessonError
@@ -77,7 +78,7 @@ def sheet_list() -> None:
     for found in lesson_store.list_sheets():
         if found.sheet is None:
             count = len(found.mistakes)
-            more = f" ({count} mistakes)" if count > 1 else ""
+            more = f" ({pluralize(count, 'mistake')})" if count > 1 else ""
             st.warning(f"{escape_markdown(found.path.name)}, {escape_markdown(found.mistakes[0])}{more}")
             continue
         sheet_row(found.sheet)
@@ -88,7 +89,12 @@ def sheet_row(sheet: Sheet) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         words = f"**{escape_markdown(sheet.title)}**, {sheet.minutes} minutes  \n{escape_markdown(sheet.summary)}"
         st.markdown(words, width="stretch")
-        if st.button("Open", key=f"lesson_open_{sheet.name}", help=f"Open the sheet {sheet.title}", type="primary"):
+        if st.button(
+            "Open",
+            key=f"lesson_open_{sheet.name}",
+            help=f"Open the sheet {escape_markdown(sheet.title)}",
+            type="primary",
+        ):
             lesson_store.begin(sheet)
             st.rerun()
         if app_shell.is_teacher() and st.button("Start for a class", key=f"lesson_class_{sheet.name}"):

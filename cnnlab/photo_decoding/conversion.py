@@ -46,7 +46,7 @@ def reduced_rgb(image: Image.Image, deep: bool, note: Callable[[str], None]) -> 
     if transparent:
         note("Transparent parts were put on white.")
     elif image.mode == "CMYK":
-        note("Printing colours (CMYK) were turned into screen colours.")
+        note("Printing colors (CMYK) were turned into screen colors.")
     elif image.mode in ("1", "L", "LA", "La"):
         note("This image has no colors; the network was trained on color images.")
     return copy

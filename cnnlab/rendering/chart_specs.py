@@ -24,8 +24,11 @@ TEXT_CONFIG = alt.Config(
 
 
 @lru_cache(maxsize=64)
-def curves(what: str, epochs: int) -> Spec:
-    """`what` is "accuracy" or "loss"; figures: epoch, training, validation, reported. The page has the `legend`."""
+def curves(what: str, epochs: int, split: str = "validation") -> Spec:
+    """`what` is "accuracy" or "loss"; figures: epoch, training, validation, reported. The page has the `legend`.
+
+    `split` is what the curve `validation` is measured on and called under the pointer: "validation" or "test".
+    """
     share = what == "accuracy"
     y = alt.Y(
         "value:Q",
@@ -46,7 +49,7 @@ def curves(what: str, epochs: int) -> Spec:
         )
     )
     gap = base.mark_area(color=GREY, opacity=0.22, aria=False).encode(y=alt.Y("validation:Q"), y2=alt.Y2("training:Q"))
-    layers = [gap, lines, _hover_rule(base, ["training", "validation", "reported"], ".1%" if share else ".3f")]
+    layers = [gap, lines, _hover_rule(base, list(LINE_STYLES), ".1%" if share else ".3f", split)]
     return _to_spec(alt.layer(*layers), height=330)
 
 
@@ -61,15 +64,18 @@ def penalty_curve(epochs: int) -> Spec:
 
 
 @lru_cache(maxsize=16)
-def epoch_cursor(epochs: int) -> Spec:
-    """Figures: epoch, training, validation, cursor. The small panel, lower, without labels of epochs, and a line."""
+def epoch_cursor(epochs: int, split: str = "validation") -> Spec:
+    """Figures: epoch, training, validation, cursor. The small panel, lower, without labels of epochs, and a line.
+
+    `split` as for `curves`.
+    """
     cursor = (
         alt.Chart(FIGURES).mark_rule(color=SELECTED, strokeWidth=2, opacity=0.5).encode(x=alt.X("cursor:Q", axis=None))
     )
-    return _to_spec(alt.layer(*_panel_layers(_epoch_axis(epochs).axis(None)), cursor), height=64)
+    return _to_spec(alt.layer(*_panel_layers(_epoch_axis(epochs).axis(None), split), cursor), height=64)
 
 
-def _panel_layers(x: alt.X) -> list[Any]:
+def _panel_layers(x: alt.X, split: str) -> list[Any]:
     base = alt.Chart(FIGURES).encode(x=x)
     gap = base.mark_area(color=GREY, opacity=0.22, aria=False).encode(
         y=_accuracy_axis("validation:Q"), y2=alt.Y2("training:Q")
@@ -80,7 +86,7 @@ def _panel_layers(x: alt.X) -> list[Any]:
         )
         for name in ("training", "validation")
     ]
-    return [gap, *lines, _hover_rule(base, ["training", "validation"], ".1%")]
+    return [gap, *lines, _hover_rule(base, ["training", "validation"], ".1%", split)]
 
 
 def _epoch_axis(epochs: int) -> alt.X:
@@ -97,13 +103,20 @@ def _accuracy_axis(field: str) -> alt.Y:
     return alt.Y(field, title=None, scale=alt.Scale(domain=[0, 1]), axis=axis)
 
 
-def _hover_rule(base: alt.Chart, names: Sequence[str], form: str) -> Any:
-    """A line at the epoch under the pointer, with the figures of that epoch. A screen reader finds them here only."""
+def _hover_rule(base: alt.Chart, names: Sequence[str], form: str, split: str = "validation") -> Any:
+    """A line at the epoch under the pointer, with the figures of that epoch. A screen reader finds them here only.
+
+    The figure `validation` is called by what it is measured on, `split`.
+    """
     nearest = alt.selection_point(nearest=True, on="pointerover", fields=["epoch"], empty=False, clear="pointerout")
-    told = [alt.Tooltip("epoch:Q"), *(alt.Tooltip(f"{name}:Q", format=form) for name in names)]
+    titles = {"validation": split}
+    tooltip = [
+        alt.Tooltip("epoch:Q"),
+        *(alt.Tooltip(f"{name}:Q", title=titles.get(name, name), format=form) for name in names),
+    ]
     return (
         base.mark_rule(color=GREY, strokeWidth=1.5)
-        .encode(tooltip=told, opacity=alt.condition(nearest, alt.value(1), alt.value(0)))
+        .encode(tooltip=tooltip, opacity=alt.condition(nearest, alt.value(1), alt.value(0)))
         .add_params(nearest)
     )
 

@@ -48,10 +48,10 @@ def with_data(spec: Spec, **columns: Sequence[Any] | NDArray[Any]) -> Spec:
     return {**spec, "datasets": {"figures": arrow_table(**columns)}}
 
 
-def accuracy_chart(history: History, epochs: int) -> Spec:
-    """Training and validation accuracy over the epochs, the gap between them shaded."""
+def accuracy_chart(history: History, epochs: int, split: str = "validation") -> Spec:
+    """Training and validation (or test, the `split`) accuracy over the epochs, the gap between them shaded."""
     return with_data(
-        cached_spec("chart_specs.curves", "accuracy", epochs),
+        cached_spec("chart_specs.curves", "accuracy", epochs, split),
         epoch=history["epoch"],
         training=history["train_eval_accuracy"],
         validation=history["val_accuracy"],
@@ -59,10 +59,10 @@ def accuracy_chart(history: History, epochs: int) -> Spec:
     )
 
 
-def loss_chart(history: History, epochs: int) -> Spec:
-    """Training and validation loss over the epochs, without the L2 penalty."""
+def loss_chart(history: History, epochs: int, split: str = "validation") -> Spec:
+    """Training and validation (or test, the `split`) loss over the epochs, without the L2 penalty."""
     return with_data(
-        cached_spec("chart_specs.curves", "loss", epochs),
+        cached_spec("chart_specs.curves", "loss", epochs, split),
         epoch=history["epoch"],
         training=history["train_eval_loss"],
         validation=history["val_loss"],

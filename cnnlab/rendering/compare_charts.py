@@ -1,5 +1,7 @@
-"""The charts of the page Compare with their data; `compare_chart_specs` and `learning_curve_specs` have
-their specifications."""
+"""The charts of the page Compare with their data.
+
+`compare_chart_specs` and `learning_curve_specs` have their specifications.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -33,14 +35,19 @@ class CurvePanel:
     histories: Sequence[History]
 
 
-def learning_curves_chart(panels: Sequence[CurvePanel], what: str, epochs: int, reported: bool = False) -> Spec:
+def learning_curves_chart(
+    panels: Sequence[CurvePanel], what: str, epochs: int, reported: bool = False, split: str = "validation"
+) -> Spec:
     """Training and validation of each network with bands over its seeds; `what` is "accuracy" or "loss".
 
-    With `reported` the training curve is the one that Keras reports.
+    With `reported` the training curve is the one that Keras reports. `split` is what the other one is measured on and
+    called under the pointer: "validation" or "test".
     """
     drawn = [panel_curves(panel, what, reported) for panel in panels]
     low, high = (0.0, 1.0) if what == "accuracy" else loss_range(drawn)
-    rows = [row for number, panel in enumerate(panels) for row in _panel_rows(number, panel, drawn[number], what)]
+    rows = [
+        row for number, panel in enumerate(panels) for row in _panel_rows(number, panel, drawn[number], what, split)
+    ]
     rows += [row for number in range(len(panels)) for row in _axis_rows(number, what, epochs, high)]
     spec = cached_spec("learning_curve_specs.learning_curves", len(panels), epochs, low, high)
     return with_data(spec, **{name: [row[name] for row in rows] for name in EMPTY_ROW})
@@ -58,7 +65,9 @@ def loss_range(drawn: Sequence[Mapping[str, SeedCurve]]) -> tuple[float, float]:
     return 0.0, max(LOSS_STEP, math.ceil(largest / LOSS_STEP) * LOSS_STEP)
 
 
-def _panel_rows(number: int, panel: CurvePanel, curves: Mapping[str, SeedCurve], what: str) -> list[dict[str, Any]]:
+def _panel_rows(
+    number: int, panel: CurvePanel, curves: Mapping[str, SeedCurve], what: str, split: str
+) -> list[dict[str, Any]]:
     named = EMPTY_ROW | {"panel": number, "name": panel.title, "network": panel.name, "color": panel.color}
     rows = [named | {"kind": "panel", "text": panel.title}]
     for line, curve in curves.items():
@@ -74,7 +83,7 @@ def _panel_rows(number: int, panel: CurvePanel, curves: Mapping[str, SeedCurve],
         rows.append(named | place | {"kind": "best", "line": "validation"})
     training = dict(zip(curves["training"].epoch, curves["training"].mean, strict=True))
     for epoch, value in zip(validation.epoch, validation.mean, strict=True):
-        text = f"epoch {epoch:.0f}\n{_figure('training', training.get(epoch), what)}validation {_number(value, what)}"
+        text = f"epoch {epoch:.0f}\n{_figure('training', training.get(epoch), what)}{split} {_number(value, what)}"
         rows.append(named | {"kind": "hover", "epoch": epoch, "value": value, "text": text})
     return rows
 

@@ -91,9 +91,9 @@ def moving_averages(names: tuple[str, str], epochs: int) -> Spec:
         scale=alt.Scale(domain=[0, epochs], nice=False),
         axis=alt.Axis(tickMinStep=1, tickCount=6, format="d", grid=False, labelFlush=True),
     )
-    told = [alt.Tooltip("statistics:N"), alt.Tooltip("epoch:Q"), alt.Tooltip("accuracy:Q", format=".1%")]
+    tooltip = [alt.Tooltip("statistics:N"), alt.Tooltip("epoch:Q"), alt.Tooltip("accuracy:Q", format=".1%")]
     base = alt.Chart(FIGURES).encode(
-        x=x, y=alt.Y("accuracy:Q", title=None, axis=alt.Axis(format="%", tickCount=5)), color=color, tooltip=told
+        x=x, y=alt.Y("accuracy:Q", title=None, axis=alt.Axis(format="%", tickCount=5)), color=color, tooltip=tooltip
     )
     cursor = alt.Chart(FIGURES).mark_rule(color=GREY, strokeWidth=1.5, aria=False).encode(x="max(cursor):Q")
     layers = [
@@ -111,15 +111,15 @@ def probe_accuracies() -> Spec:
     legend = alt.Legend(title=None, orient="top")
     color = alt.Color("network:N", scale=alt.Scale(domain=networks, range=[TRAINING, GREY]), legend=legend)
     shape = alt.Shape("network:N", scale=alt.Scale(domain=networks, range=["circle", "square"]), legend=legend)
-    told = [alt.Tooltip("name:N", title="layer"), alt.Tooltip("network:N")]
-    told += [alt.Tooltip(f"{field}:Q", format=".1%") for field in ("accuracy", "low", "high")]
+    tooltip = [alt.Tooltip("name:N", title="layer"), alt.Tooltip("network:N")]
+    tooltip += [alt.Tooltip(f"{field}:Q", format=".1%") for field in ("accuracy", "low", "high")]
     rules = alt.Chart(FIGURES).mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", color=color)
     points = (
         alt.Chart(FIGURES).mark_point(filled=True, size=90, opacity=1).encode(x="accuracy:Q", color=color, shape=shape)
     )
     axis = alt.X("accuracy:Q", title="accuracy of a linear classifier", axis=alt.Axis(format="%"))
     names = alt.Y("name:N", sort=None, axis=alt.Axis(title=None, labelOverlap=False))
-    layers = alt.layer(rules, points.encode(x=axis)).encode(y=names, tooltip=told)
+    layers = alt.layer(rules, points.encode(x=axis)).encode(y=names, tooltip=tooltip)
     return to_spec(layers.properties(height=240))
 
 

@@ -31,15 +31,12 @@ LINE_STYLES = {  # name: (color, dash)
     "validation": (VALIDATION, [6, 3]),
     "reported": (TRAINING, [2, 3]),
 }
-LABEL_NOISE_LINES = {  # name: (color, dash, what it is called)
-    "clean": (TRAINING, [1, 0], "training images with a clean label"),
-    "changed": ("#CC4499", [8, 3, 2, 3], "training images with a changed label: the changed label"),
-    "true": ("#96760A", [2, 3], "the same images: their true class"),
-    "validation": (VALIDATION, [6, 3], "validation images"),
+LABEL_NOISE_LINES = {  # name: (color, dash)
+    "clean": (TRAINING, [1, 0]),
+    "changed": ("#CC4499", [8, 3, 2, 3]),
+    "true": ("#96760A", [2, 3]),
+    "validation": (VALIDATION, [6, 3]),
 }
-LABEL_NOISE_WORDS = (  # LABEL_NOISE_LINES for a figure in a file, where the page's legend is missing
-    "blue, clean labels; pink, changed labels; dotted, their true class; red dashed, validation"
-)
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4], [4, 4])
 
 
@@ -56,12 +53,28 @@ def legend_html(training: str, validation: str, reported: str | None = None, ban
     return f'<div class="legend">{LEGEND_STYLE}{shown}</div>'
 
 
-def label_noise_legend_html() -> str:
+def label_noise_titles(split: str) -> dict[str, str]:
+    """What each of LABEL_NOISE_LINES is called; `split`: "validation" or "test", what the red one is measured on."""
+    return {
+        "clean": "training images with a clean label",
+        "changed": "training images with a changed label: the changed label",
+        "true": "the same images: their true class",
+        "validation": f"{split} images",
+    }
+
+
+def label_noise_words(split: str) -> str:
+    """LABEL_NOISE_LINES for a figure in a file, where the page's legend is missing."""
+    return f"blue, clean labels; pink, changed labels; dotted, their true class; red dashed, {split}"
+
+
+def label_noise_legend_html(split: str) -> str:
     """The lines of a training with noisy labels and what each is called, as HTML."""
+    titles = label_noise_titles(split)
     styles = {"clean": "solid", "changed": "double", "true": "dotted", "validation": "dashed"}
     shown = "".join(
-        f'<span><i style="border-top: 3px {styles[name]} {color}"></i>{title}</span>'
-        for name, (color, _, title) in LABEL_NOISE_LINES.items()
+        f'<span><i style="border-top: 3px {styles[name]} {color}"></i>{titles[name]}</span>'
+        for name, (color, _) in LABEL_NOISE_LINES.items()
     )
     return f'<div class="legend">{LEGEND_STYLE}{shown}</div>'
 

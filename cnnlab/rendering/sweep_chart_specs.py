@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 
 from cnnlab.rendering.chart_specs import FIGURES, TEXT_COLOR, Spec, to_spec
-from cnnlab.rendering.palette import BLACK, GREY, LABEL_NOISE_LINES, LINE_STYLES, SELECTED, WHITE
+from cnnlab.rendering.palette import BLACK, GREY, LABEL_NOISE_LINES, LINE_STYLES, SELECTED, WHITE, label_noise_titles
 
 INK = alt.expr(TEXT_COLOR)
 ROOM = {"left": 4, "top": 8, "right": 18, "bottom": 4}
@@ -15,16 +15,18 @@ CELL_HEIGHT = 52  # pixels of a row of the heat map
 
 
 @lru_cache(maxsize=32)
-def accuracy_by_size(sizes: tuple[float, ...]) -> Spec:
+def accuracy_by_size(sizes: tuple[float, ...], measured_on: str) -> Spec:
     """Training and validation accuracy against these numbers of training images, with intervals; the gap is shaded.
 
     Figures: size, training, training_low, training_high, validation, validation_low, validation_high (fractions).
+    `measured_on` is what the latter are measured on and called under the pointer: "validation" or "test".
     """
     base = alt.Chart(FIGURES).encode(x=_size_axis(sizes))
     gap = base.mark_area(color=GREY, opacity=0.22, aria=False).encode(
         y=_share_axis("validation:Q"), y2=alt.Y2("training:Q")
     )
-    marks = [mark for name in ("training", "validation") for mark in _line_with_intervals(base, name)]
+    titles = {"training": "training", "validation": measured_on}
+    marks = [mark for name, title in titles.items() for mark in _line_with_intervals(base, name, title)]
     return _finish(alt.layer(gap, *marks), 280)
 
 
@@ -38,14 +40,14 @@ def gap_by_size(sizes: tuple[float, ...]) -> Spec:
     )
     base = alt.Chart(FIGURES).encode(x=_size_axis(sizes), detail="line:N")
     y = alt.Y("gap:Q", title=None, axis=alt.Axis(format="~g", tickCount=5), scale=alt.Scale(zero=True))
-    told = [
+    tooltip = [
         alt.Tooltip("line:N", title="augmentation"),
         alt.Tooltip("size:Q", title="training images", format=","),
         *_estimate("gap", ".1f"),
     ]
     line = base.mark_line(color=INK, strokeWidth=2, aria=False).encode(y=y, strokeDash=dash)
     bars = base.mark_rule(color=INK, strokeWidth=1.5, aria=False).encode(y="low:Q", y2="high:Q")
-    dots = base.mark_point(filled=True, color=INK, size=70, opacity=1).encode(y=y, tooltip=told, shape=_shape())
+    dots = base.mark_point(filled=True, color=INK, size=70, opacity=1).encode(y=y, tooltip=tooltip, shape=_shape())
     return _finish(alt.layer(bars, line, dots), 280)
 
 
@@ -54,13 +56,17 @@ def heat_map(as_points: bool, rows: int) -> Spec:
     """Figures: column, row (texts in their order), value, low, high, label, dark (whether its text is light)."""
     form = ".1f" if as_points else ".1%"
     scheme = alt.Scale(scheme="viridis", reverse=as_points)
-    told = [alt.Tooltip("row:N", title="depth"), alt.Tooltip("column:N", title="strength"), *_estimate("value", form)]
+    tooltip = [
+        alt.Tooltip("row:N", title="depth"),
+        alt.Tooltip("column:N", title="strength"),
+        *_estimate("value", form),
+    ]
     base = alt.Chart(FIGURES).encode(
         x=alt.X("column:N", sort=None, title="strength", axis=alt.Axis(labelAngle=0, domain=False, ticks=False)),
         y=alt.Y("row:N", sort=None, title=None, axis=alt.Axis(domain=False, ticks=False)),
     )
     cells = base.mark_rect(stroke=WHITE, strokeWidth=2).encode(
-        color=alt.Color("value:Q", scale=scheme, legend=None), tooltip=told
+        color=alt.Color("value:Q", scale=scheme, legend=None), tooltip=tooltip
     )
     text = base.mark_text(fontSize=13, aria=False).encode(
         text="label:N", color=alt.condition("datum.dark", alt.value(WHITE), alt.value(BLACK))
@@ -69,51 +75,58 @@ def heat_map(as_points: bool, rows: int) -> Spec:
 
 
 @lru_cache(maxsize=16)
-def label_noise_curves(epochs: int) -> Spec:
-    """Accuracies over the epochs of a training with noisy labels. Figures: epoch, the lines, best (an epoch)."""
+def label_noise_curves(epochs: int, split: str) -> Spec:
+    """Accuracies over the epochs of a training with noisy labels. Figures: epoch, the lines, best (an epoch).
+
+    `split` is what the line `validation` is measured on: "validation" or "test".
+    """
     domain = alt.Scale(domain=[0, epochs], nice=False)
     axis = alt.Axis(tickMinStep=1, tickCount=6, format="d", grid=False, labelFlush=True)
     base = alt.Chart(FIGURES).encode(x=alt.X("epoch:Q", title="epoch", scale=domain, axis=axis))
     lines = [
         base.mark_line(color=color, strokeDash=dash, strokeWidth=2.5, aria=False).encode(y=_share_axis(f"{name}:Q"))
-        for name, (color, dash, _) in LABEL_NOISE_LINES.items()
+        for name, (color, dash) in LABEL_NOISE_LINES.items()
     ]
     best = base.mark_rule(color=SELECTED, strokeWidth=2, opacity=0.7, aria=False).encode(x="best:Q")
     nearest = alt.selection_point(nearest=True, on="pointerover", fields=["epoch"], empty=False, clear="pointerout")
-    told = [alt.Tooltip(f"{name}:Q", title=title, format=".1%") for name, (_, _, title) in LABEL_NOISE_LINES.items()]
+    tooltip = [alt.Tooltip(f"{name}:Q", title=title, format=".1%") for name, title in label_noise_titles(split).items()]
     hover = (
         base.mark_rule(color=GREY, strokeWidth=1.5)
-        .encode(tooltip=[alt.Tooltip("epoch:Q"), *told], opacity=alt.condition(nearest, alt.value(1), alt.value(0)))
+        .encode(tooltip=[alt.Tooltip("epoch:Q"), *tooltip], opacity=alt.condition(nearest, alt.value(1), alt.value(0)))
         .add_params(nearest)
     )
     return _finish(alt.layer(*lines, best, hover), 300)
 
 
 @lru_cache(maxsize=2)
-def label_noise_levels() -> Spec:
-    """Final accuracies against the share of replaced labels. Figures: share, and the lines of LABEL_NOISE_LINES."""
+def label_noise_levels(split: str) -> Spec:
+    """Final accuracies against the share of replaced labels. Figures: share, and the lines of LABEL_NOISE_LINES.
+
+    `split` as for `label_noise_curves`.
+    """
     axis = alt.Axis(format="%", tickCount=5, grid=False)
     x = alt.X("share:Q", title="share of replaced labels", axis=axis, scale=alt.Scale(domain=[0, 1]))
     base = alt.Chart(FIGURES).encode(x=x)
     marks = []
-    for name, (color, dash, title) in LABEL_NOISE_LINES.items():
+    for name, title in label_noise_titles(split).items():
+        color, dash = LABEL_NOISE_LINES[name]
         y = _share_axis(f"{name}:Q")
-        told = [
+        tooltip = [
             alt.Tooltip("share:Q", title="replaced", format=".0%"),
             alt.Tooltip(f"{name}:Q", title=title, format=".1%"),
         ]
         marks.append(base.mark_line(color=color, strokeDash=dash, strokeWidth=2.5, aria=False).encode(y=y))
-        marks.append(base.mark_point(filled=True, color=color, size=60, opacity=1).encode(y=y, tooltip=told))
+        marks.append(base.mark_point(filled=True, color=color, size=60, opacity=1).encode(y=y, tooltip=tooltip))
     return _finish(alt.layer(*marks), 300)
 
 
-def _line_with_intervals(base: alt.Chart, name: str) -> list[alt.Chart]:
-    """A line, its interval bars and its points in the color of training or validation."""
+def _line_with_intervals(base: alt.Chart, name: str, title: str) -> list[alt.Chart]:
+    """A line, its interval bars and its points in the color of training or validation; `title` is its name in words."""
     color, dash = LINE_STYLES[name]
     y = _share_axis(f"{name}:Q")
-    told = [
+    tooltip = [
         alt.Tooltip("size:Q", title="training images", format=","),
-        alt.Tooltip(f"{name}:Q", format=".1%"),
+        alt.Tooltip(f"{name}:Q", title=title, format=".1%"),
         alt.Tooltip(f"{name}_low:Q", title="95 % from", format=".1%"),
         alt.Tooltip(f"{name}_high:Q", title="to", format=".1%"),
     ]
@@ -122,7 +135,7 @@ def _line_with_intervals(base: alt.Chart, name: str) -> list[alt.Chart]:
             y=_share_axis(f"{name}_low:Q"), y2=f"{name}_high:Q"
         ),
         base.mark_line(color=color, strokeDash=dash, strokeWidth=2.5, aria=False).encode(y=y),
-        base.mark_point(filled=True, color=color, size=60, opacity=1).encode(y=y, tooltip=told),
+        base.mark_point(filled=True, color=color, size=60, opacity=1).encode(y=y, tooltip=tooltip),
     ]
 
 

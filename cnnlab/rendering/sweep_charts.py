@@ -15,8 +15,11 @@ from cnnlab.sweeps import describe_value
 LIGHT_FROM = 0.55  # of the range of a heat map: from here on its color is light, with dark text on it
 
 
-def accuracy_chart(results: Sequence[PointResult]) -> Spec:
-    """Training and validation accuracy with intervals against the number of training images, on a log axis."""
+def accuracy_chart(results: Sequence[PointResult], measured_on: str) -> Spec:
+    """Training and validation (or test: `measured_on`) accuracy with intervals against the size of the training set.
+
+    The axis of the number of training images is logarithmic.
+    """
     columns = {"training": [one.training for one in results], "validation": [one.accuracy for one in results]}
     data = {
         f"{name}{suffix}": [getattr(one, attribute) for one in estimates]
@@ -24,7 +27,7 @@ def accuracy_chart(results: Sequence[PointResult]) -> Spec:
         for suffix, attribute in (("", "value"), ("_low", "low"), ("_high", "high"))
     }
     sizes = [training_set_size(one) for one in results]
-    return with_data(cached_spec("sweep_chart_specs.accuracy_by_size", tuple(sizes)), size=sizes, **data)
+    return with_data(cached_spec("sweep_chart_specs.accuracy_by_size", tuple(sizes), measured_on), size=sizes, **data)
 
 
 def gap_chart(lines: Mapping[str, Sequence[PointResult]]) -> Spec:
@@ -72,14 +75,14 @@ def point_depth(point: PointResult) -> int:
     return point.first.run.experiment.depth
 
 
-def label_noise_chart(history: History, epochs: int, stop: EarlyStopping | None) -> Spec:
-    """The accuracies over the epochs, with a line at the epoch of the highest validation accuracy.
+def label_noise_chart(history: History, epochs: int, stop: EarlyStopping | None, split: str) -> Spec:
+    """The accuracies over the epochs, with a line at the epoch of the highest validation (or test: `split`) accuracy.
 
     Without label noise all labels are clean.
     """
     clean = history[CLEAN_ACCURACY]
     return with_data(
-        cached_spec("sweep_chart_specs.label_noise_curves", epochs),
+        cached_spec("sweep_chart_specs.label_noise_curves", epochs, split),
         epoch=history["epoch"],
         clean=clean if np.isfinite(clean).any() else history["train_eval_accuracy"],
         changed=history[CHANGED_ACCURACY],
@@ -89,10 +92,10 @@ def label_noise_chart(history: History, epochs: int, stop: EarlyStopping | None)
     )
 
 
-def label_noise_levels_chart(levels: Mapping[float, LabelNoiseResult]) -> Spec:
-    """The accuracies after the last epoch by the share of replaced labels."""
+def label_noise_levels_chart(levels: Mapping[float, LabelNoiseResult], split: str) -> Spec:
+    """The accuracies after the last epoch by the share of replaced labels; `split`: "validation" or "test"."""
     return with_data(
-        cached_spec("sweep_chart_specs.label_noise_levels"),
+        cached_spec("sweep_chart_specs.label_noise_levels", split),
         share=list(levels),
         clean=[one.clean for one in levels.values()],
         changed=[one.changed for one in levels.values()],

@@ -18,8 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnlab.operating_system import file_operations
+from cnnlab.storage import bounded_files
+from cnnlab.storage.bounded_files import DamagedFile
 
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
+MAX_JSON_BYTES = 2_000_000
 
 
 @contextlib.contextmanager
@@ -51,12 +54,11 @@ def write_json(path: Path, value: object) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in this file; an empty one where the file is missing, broken or no object."""
+    """The JSON object in a regular file of at most MAX_JSON_BYTES; an empty one where it is missing or damaged."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return bounded_files.parse_json_object(bounded_files.read_file(path, MAX_JSON_BYTES))
+    except (OSError, DamagedFile):
         return {}
-    return value if isinstance(value, dict) else {}
 
 
 def write_npz(path: Path, arrays: dict[str, Any], compress: bool = False) -> None:

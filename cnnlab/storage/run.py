@@ -30,14 +30,14 @@ from cnnlab.datasets import DatasetInfo
 from cnnlab.experiment import Experiment
 from cnnlab.models.architecture import Layer, network_layers
 from cnnlab.report_models import shipped_name
-from cnnlab.storage import files, run_damage, run_files
+from cnnlab.storage import run_damage, run_files
 from cnnlab.storage.bounded_files import DamagedFile
 from cnnlab.storage.history_file import HISTORY_FILE, REESTIMATED_COLUMNS, Columns
 from cnnlab.storage.process_lock import is_locked
+from cnnlab.storage.reestimated_file import REESTIMATED_FILE, read_reestimated
 from cnnlab.storage.run_files import MODEL_FILE, PREDICTIONS_FILE
 from cnnlab.storage.run_record import RECORD_FILE, RunRecord
 
-REESTIMATED_FILE = "reestimated.json"
 SNAPSHOT_EPOCHS = (0, 1, 2, 3, 5, 10, 20, 30)
 
 
@@ -159,11 +159,10 @@ class Run:
         recorded = np.isfinite(history[REESTIMATED_COLUMNS[0]])
         if recorded.any():
             return {name: history[name][recorded] for name in names}
-        rows = files.read_json(self.path / REESTIMATED_FILE).get("epochs")
         try:
-            return {name: np.array([float(row[name]) for row in rows or ()], np.float64) for name in names}
-        except (TypeError, KeyError, ValueError):
-            raise DamagedRun(self._damage_message(REESTIMATED_FILE, ValueError("holds no such figures"))) from None
+            return read_reestimated(self.path / REESTIMATED_FILE, len(history["epoch"]) - 1)
+        except (OSError, DamagedFile) as damage:
+            raise DamagedRun(self._damage_message(REESTIMATED_FILE, damage)) from None
 
     def snapshot_epochs(self) -> list[int]:
         """The epochs whose weights are kept and not known to be damaged, ascending."""

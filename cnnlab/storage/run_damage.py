@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.experiment import Experiment
+from cnnlab.formatting import pluralize
 from cnnlab.storage import history_file, run_files
 from cnnlab.storage.bounded_files import DamagedFile
 from cnnlab.storage.history_file import HISTORY_FILE, Columns
@@ -112,7 +113,7 @@ def describe_damages(damages: dict[str, str]) -> str:
         return ""
     name, damage = next(iter(damages.items()))
     others = len(damages) - 1
-    rest = f"; {others} other file{'s are' if others > 1 else ' is'} damaged too" if others else ""
+    rest = f"; {pluralize(others, 'other file is', 'other files are')} damaged too" if others else ""
     return f"{name} {damage.removesuffix('.')}{rest}."
 
 

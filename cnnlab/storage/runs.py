@@ -11,7 +11,8 @@ from cnnlab.report_models import REPORT, shipped_name
 from cnnlab.storage import files, run_damage, run_files
 from cnnlab.storage.bounded_files import DamagedFile
 from cnnlab.storage.history_file import HISTORY_COLUMNS, OPTIONAL_HISTORY_COLUMNS, REESTIMATED, write_history
-from cnnlab.storage.run import REESTIMATED_FILE, SNAPSHOT_EPOCHS, DamagedRun, Run, UnknownRun
+from cnnlab.storage.reestimated_file import REESTIMATED_FILE
+from cnnlab.storage.run import SNAPSHOT_EPOCHS, DamagedRun, Run, UnknownRun
 from cnnlab.storage.run_files import EXPERIMENT_FILE
 
 __all__ = [  # the names of `run` and `history_file` that belong to the use of a run

@@ -40,7 +40,7 @@ class SweepRequest:
 def list_sweeps() -> list[Sweep]:
     """The shipped sweeps, then those of this home, newest first; one that cannot be read is left out."""
     try:
-        folders = [path for path in _folder().iterdir() if KEY_PATTERN.fullmatch(path.name)]
+        folders = [path for path in directory().iterdir() if KEY_PATTERN.fullmatch(path.name)]
     except OSError:
         folders = []
     folders.sort(key=lambda path: files.modified_time(path / "sweep.json"), reverse=True)
@@ -55,7 +55,7 @@ def open_sweep(reference: str) -> Sweep:
     by_key = {sweep.key: sweep for sweep in SHIPPED_SWEEPS.values()}
     found = by_key.get(reference)
     if found is None and KEY_PATTERN.fullmatch(reference):
-        found = _read(_folder() / reference)
+        found = _read(directory() / reference)
     if found is None:
         names = ", ".join(SHIPPED_SWEEPS)
         raise UnknownSweep(f"A sweep is called by its key or one of {names}. Received: {reference[:40]!r}")
@@ -64,7 +64,7 @@ def open_sweep(reference: str) -> Sweep:
 
 def write_sweep(sweep: Sweep) -> None:
     """Store the definition. Raises OSError."""
-    path = _folder() / sweep.key / "sweep.json"
+    path = directory() / sweep.key / "sweep.json"
     if not path.exists():
         files.write_bytes(path, (sweep.to_json() + "\n").encode())
 
@@ -82,14 +82,14 @@ def remove_request(sweep: Sweep, person: str) -> None:
 
 def read_requests(sweep: Sweep) -> list[SweepRequest]:
     """Who has asked for this sweep and is still to get trainings, earliest first."""
-    paths = _files(_folder() / sweep.key / "requests")
+    paths = _files(directory() / sweep.key / "requests")
     return sorted(filter(None, map(_read_request, paths)), key=lambda request: request.submitted)
 
 
 def requested_sweeps() -> list[Sweep]:
     """The sweeps with a request."""
-    keys = {path.parent.parent.name for path in _folder().glob("*/requests/*.json")}
-    found = [_read(_folder() / key) for key in sorted(keys) if KEY_PATTERN.fullmatch(key)]
+    keys = {path.parent.parent.name for path in directory().glob("*/requests/*.json")}
+    found = [_read(directory() / key) for key in sorted(keys) if KEY_PATTERN.fullmatch(key)]
     return [sweep for sweep in found if sweep is not None]
 
 
@@ -117,7 +117,7 @@ def _read_request(path: Path) -> SweepRequest | None:
 
 
 def _request_path(sweep: Sweep, person: str) -> Path:
-    return _folder() / sweep.key / "requests" / f"{person}.json"
+    return directory() / sweep.key / "requests" / f"{person}.json"
 
 
 def _files(folder: Path) -> list[Path]:
@@ -127,5 +127,6 @@ def _files(folder: Path) -> list[Path]:
         return []
 
 
-def _folder() -> Path:
+def directory() -> Path:
+    """The folder of this home's sweeps and of the requests for them."""
     return settings.home() / "sweeps"

@@ -1,5 +1,6 @@
 """The compiled Keras model of an experiment: optimizer, loss and metrics as in the report; the file for download."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,26 +10,37 @@ from cnnlab.array_types import Weights
 from cnnlab.experiment import Experiment
 from cnnlab.models.architecture import LayerOrder
 from cnnlab.operating_system import file_operations
-from cnnlab.regularizers import REGULARIZERS
+from cnnlab.regularizers import REGULARIZERS, check_implemented
 from cnnlab.training import keras_model
 from cnnlab.training.provenance import has_gpu
 
+REGULARIZER_LOSSES: dict[str, Callable[[Experiment], Any]] = {}  # of those that replace the cross-entropy
+check_implemented("loss", REGULARIZER_LOSSES)
+
 
 def compile_model(experiment: Experiment, layer_order: LayerOrder | None = None) -> keras.Model:
-    """The compiled network: the experiment's optimizer, cross-entropy on logits, accuracy."""
+    """The compiled network: the experiment's optimizer, cross-entropy on logits, accuracy.
+
+    Where the regularizer changes the loss, a metric "cross_entropy" is the loss without that change.
+    """
     model = keras_model.build_model(experiment, layer_order=layer_order)
     metrics: list[Any] = ["accuracy"]
-    if REGULARIZERS[experiment.regularizer].penalizes_weights:  # Keras's loss includes the penalty, this does not
+    if REGULARIZERS[experiment.regularizer].changes_loss:
         metrics.append(keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="cross_entropy"))
     optimizers = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD, "rmsprop": keras.optimizers.RMSprop}
     model.compile(
         optimizer=optimizers[experiment.optimizer](learning_rate=experiment.learning_rate),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        loss=REGULARIZER_LOSSES.get(experiment.regularizer, cross_entropy_loss)(experiment),
         metrics=metrics,
         steps_per_execution=steps_per_execution(batches_per_epoch(experiment)),
     )
     model.optimizer.build(model.trainable_variables)
     return model
+
+
+def cross_entropy_loss(experiment: Experiment) -> Any:
+    """The mean cross-entropy of integer labels and logits."""
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 def float32_twin(experiment: Experiment, layer_order: LayerOrder | None = None) -> keras.Model:

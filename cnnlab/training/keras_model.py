@@ -16,7 +16,6 @@ Choices that the report leaves open:
 The other plausible positions were trained for comparison: `python -m cnnlab layer-order` prints the comparison.
 """
 
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +25,7 @@ import numpy as np
 from cnnlab.array_types import Weights
 from cnnlab.experiment import Experiment
 from cnnlab.models.architecture import IMAGE_SHAPE, INPUT, Layer, LayerOrder, network_layers
+from cnnlab.models.keras_calls import KerasCall, keras_call
 
 BUILD_STYLES = ("functional", "list", "add")
 
@@ -64,37 +64,19 @@ def assemble(layers: Sequence[Layer], keras_layers: Sequence[keras.Layer], style
 
 
 def keras_layer(layer: Layer, experiment: Experiment, policy: str, plain: bool) -> keras.Layer:
-    """The Keras layer that one entry of the architecture describes."""
-    penalty = keras.regularizers.L2(experiment.strength) if experiment.regularizer == "l2" else None
-    common = {"name": layer.name, "dtype": policy}
-    match layer.kind:
-        case "rescale":
-            return keras.layers.Rescaling(1 / 255, **common)
-        case "conv":
-            return keras.layers.Conv2D(
-                layer.filters, layer.kernel, padding=layer.padding, kernel_regularizer=penalty, **common
-            )
-        case "bn":
-            return (keras.layers.BatchNormalization if plain else batch_normalization_class())(**common)
-        case "relu":
-            return keras.layers.ReLU(**common)
-        case "pool":
-            return keras.layers.MaxPooling2D(2, **common)
-        case "dropout":
-            return keras.layers.Dropout(layer.rate, seed=layer_seed(experiment, layer), **common)
-        case "flatten":
-            return keras.layers.Flatten(**common)
-        case _:
-            units = layer.output_shape[0]
-            last = {"dtype": "float32"} if layer.is_output else {}
-            return keras.layers.Dense(
-                units, activation=layer.activation, kernel_regularizer=penalty, **{**common, **last}
-            )
+    """The Keras layer that one entry of the architecture describes; the logits are float32."""
+    common = {"name": layer.name, "dtype": "float32" if layer.is_output else policy}
+    if layer.kind == "bn" and not plain:
+        return batch_normalization_class()(**common)
+    return call_keras(keras_call(layer, experiment), **common)
 
 
-def layer_seed(experiment: Experiment, layer: Layer) -> int:
-    """A seed for this layer; with one seed for all, the dropout layers would draw the same random numbers."""
-    return zlib.crc32(f"{experiment.seed}/{layer.name}".encode()) >> 1
+def call_keras(call: KerasCall, **common: Any) -> Any:
+    """What Keras makes of this call, with the arguments of `common` too."""
+    arguments = {
+        name: call_keras(value) if isinstance(value, KerasCall) else value for name, value in call.arguments.items()
+    }
+    return getattr(getattr(keras, call.module), call.class_name)(**arguments, **common)
 
 
 def batch_normalization_class() -> type[keras.layers.BatchNormalization]:

@@ -22,8 +22,9 @@ class ProgressCallback(keras.callbacks.Callback):  # type: ignore[misc]
     """Calls `on_progress(batches done, seconds that they took, logs)` every PROGRESS_SECONDS.
 
     The first batches of an epoch are not timed: in the first epoch they include the compilation of the step, which
-    takes as long as many batches. The seconds are those of the later batches, scaled to all. Raises Stopped at the end
-    of a batch after `stop_requested` was set.
+    takes as long as many batches. The seconds are those of the later batches, scaled to all. `startup_seconds` is what
+    the first ones took beyond that, 0 until others have followed. Raises Stopped at the end of a batch after
+    `stop_requested` was set.
     """
 
     stop_requested = False
@@ -31,9 +32,14 @@ class ProgressCallback(keras.callbacks.Callback):  # type: ignore[misc]
     def __init__(self, on_progress: ProgressFunction):
         super().__init__()
         self.on_progress = on_progress
+        self.began = 0.0
         self.first_batches = 0  # batches done at the first call in this epoch
         self.first_ended = 0.0
         self.reported_at = 0.0
+        self.startup_seconds = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.began = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         if ProgressCallback.stop_requested:
@@ -41,10 +47,12 @@ class ProgressCallback(keras.callbacks.Callback):  # type: ignore[misc]
         now, done = time.perf_counter(), batch + 1
         if not self.first_batches:
             self.first_batches, self.first_ended = done, now
-        elif now - self.reported_at >= PROGRESS_SECONDS:
+            return
+        pace = (now - self.first_ended) / (done - self.first_batches)  # seconds a batch
+        self.startup_seconds = max(0.0, self.first_ended - self.began - pace * self.first_batches)
+        if now - self.reported_at >= PROGRESS_SECONDS:
             self.reported_at = now
-            seconds = (now - self.first_ended) * done / (done - self.first_batches)
-            self.on_progress(done, seconds, logs or {})
+            self.on_progress(done, pace * done, logs or {})
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ class RunWriter:
         self.experiment, self.path, self.record = experiment, path, record
         self.history_rows: list[dict[str, float]] = []
         self.epoch_seconds: list[float] = []
+        self.startup_seconds = 0.0  # of the first epoch: what its first batches took beyond the pace of the others
 
     @property
     def epochs_done(self) -> int:
@@ -126,7 +127,8 @@ class RunWriter:
         """Seconds until the end with `share` of this epoch done, from the last epochs; None in the first."""
         if not self.epoch_seconds:
             return None
-        recent = (self.epoch_seconds[1:] or self.epoch_seconds)[-5:]  # the first includes the compilation
+        first = self.epoch_seconds[0] - self.startup_seconds  # without the compilation
+        recent = (self.epoch_seconds[1:] or [first])[-5:]
         return round(sum(recent) / len(recent) * (self.experiment.epochs - epoch + 1 - share), 1)
 
     def write_progress(self, phase: str, epoch: int, **more: Any) -> None:

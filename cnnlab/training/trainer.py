@@ -85,6 +85,8 @@ class Trainer:
         batches = self.train_images.epoch_batches(epoch)
         callback = ProgressCallback(lambda *progress: self.report_batch(epoch, *progress))
         history = self.model.fit(batches, shuffle=False, verbose=0, callbacks=[callback])
+        if epoch == 1:
+            self.writer.startup_seconds = callback.startup_seconds
         return {name: float(values[-1]) for name, values in history.history.items()}
 
     def report_batch(self, epoch: int, batch: int, seconds: float, logs: dict[str, float]) -> None:

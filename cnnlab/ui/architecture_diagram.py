@@ -34,21 +34,18 @@ LAYER_DESCRIPTIONS = {  # what a layer does, in a few words
 
 
 def architecture_diagram(
-    layers: Sequence[Layer],
-    activations: Mapping[str, Array] | None = None,
-    on_open: Callable[[str], None] | None = None,
+    layers: Sequence[Layer], data: dict[str, Any], on_open: Callable[[str], None] | None = None
 ) -> None:
     """Draw the picture and the table.
 
-    activations: those of one image, shown on the blocks; without them the blocks are empty. on_open: called with the
-    name of the convolution or pooling whose block was clicked.
+    data: `diagram_data` of these layers. on_open: called with the name of the convolution or pooling whose block was
+    clicked.
     """
-    data = diagram_data(layers, activations, clickable=on_open is not None)
     change: dict[str, Any] = {}
     if on_open is not None:
         change["on_block_change"] = lambda: on_open(st.session_state[DIAGRAM].block)
     script_component("architecture", data, key=DIAGRAM, **change)
-    st.caption(describe_scale(layers, activations is not None))
+    st.caption(describe_scale(layers, any(block["picture"] for block in data["blocks"])))
     with st.expander("The layers as a table"):
         scrolling_table(layer_table(layers), key="layers")
 
@@ -73,7 +70,11 @@ def describe_scale(layers: Sequence[Layer], shows_maps: bool) -> str:
 def diagram_data(
     layers: Sequence[Layer], activations: Mapping[str, Array] | None, clickable: bool = False
 ) -> dict[str, Any]:
-    """What the script draws: each block with its shape, parameters, picture, dropout masks and batch normalization."""
+    """What the script draws: each block with its shape, parameters, picture, dropout masks and batch normalization.
+
+    activations: those of one image, shown on the blocks; without them the blocks are empty. clickable: whether a click
+    on a block opens something.
+    """
     return {
         "blocks": [
             block_data(layers, block, activations, clickable) for block in network_blocks.network_blocks(layers)

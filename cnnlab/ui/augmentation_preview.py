@@ -22,9 +22,9 @@ def augmentation_preview(experiment: Experiment) -> None:
     image, source = example_image(experiment.dataset)
     pictures = np.concatenate([image[None], augmented_variants(image, experiment)])
     encoded = base64.b64encode(image_grid_png(pictures, COLUMNS, GAP)).decode()
-    told = f"{source}, top left, and eight random variants of it by flip and shift of up to 4 pixels"
-    st.html(f'<img src="data:image/png;base64,{encoded}" alt="{told}" style="{STYLE}">')
-    st.caption(f"{told}: one for each epoch.")
+    description = f"{source}, top left, and eight random variants of it by flip and shift of up to 4 pixels"
+    st.html(f'<img src="data:image/png;base64,{encoded}" alt="{description}" style="{STYLE}">')
+    st.caption(f"{description}: one for each epoch.")
 
 
 def augmented_variants(image: PixelArray, experiment: Experiment) -> PixelArray:

@@ -4,7 +4,10 @@ The result for a file is cached under the file's path and modification time, so 
 only after a change. The state of a training run changes all the time and is never cached.
 """
 
+import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +20,15 @@ from cnnlab.array_types import Weights
 from cnnlab.data import Dataset
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.queue import Queue
+from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.report import ReportRow
 from cnnlab.settings import PRETRAINED, data_dir, home
 from cnnlab.storage import history_file, runs
 from cnnlab.storage.imported_networks import ImportedNetwork, Network, list_imported
-from cnnlab.storage.runs import DamagedFolder, DamagedRun, Run
+from cnnlab.storage.runs import REESTIMATED_FILE, DamagedFolder, DamagedRun, Run
 
 LISTING_SECONDS, SHIPPED_SECONDS = 2.0, 60.0
+RESULT_FILES = ("record.json", "history.csv", "predictions.npz", REESTIMATED_FILE)
 
 
 def open_queue() -> Queue:
@@ -42,8 +47,9 @@ def list_runs() -> list[Run]:
 
 
 def forget_listing() -> None:
-    """Clear the cached list of runs: a run has just ended."""
-    _list_runs.clear()
+    """Clear the cached lists of runs: a run has just ended."""
+    for listing in (_list_runs, _finished_runs, _runs_with_curves):
+        listing.clear()
 
 
 @st.cache_resource(ttl=LISTING_SECONDS, max_entries=2, show_spinner=False)
@@ -83,8 +89,20 @@ def _shipped_seeds(place: str) -> list[Run]:
 
 def forget_listings() -> None:
     """Clear the cached lists of runs, damaged runs and imported networks: one was removed or came in."""
-    for listing in (_list_runs, _damaged_runs, _damaged_folders, _imported_networks):
+    forget_listing()
+    for listing in (_damaged_runs, _damaged_folders, _imported_networks):
         listing.clear()
+
+
+def runs_with_curves() -> dict[str, Run]:
+    """The runs with at least one epoch in their history, then the shipped seeds, by name; read as `list_runs`."""
+    return _runs_with_curves(str(home()), str(PRETRAINED))
+
+
+@st.cache_resource(ttl=LISTING_SECONDS, max_entries=2, show_spinner=False)
+def _runs_with_curves(place: str, shipped: str) -> dict[str, Run]:
+    found = {run.name: run for run in list_runs() if len(history(run)["epoch"])}
+    return found | {run.name: run for run in shipped_seeds() if run.name not in found}
 
 
 def find_run(experiment: Experiment) -> Run | None:
@@ -115,21 +133,53 @@ def history(run: Run) -> dict[str, NDArray[np.float64]]:
         return history_file.empty_history()
 
 
+@dataclass(frozen=True)
+class FinishedRuns:
+    """The finished runs, those of `list_runs` first, and the state of their results as a key of caches.
+
+    The key is another one after each change of one of their RESULT_FILES, in this home or in another one.
+    """
+
+    runs: tuple[Run, ...]
+    key: str
+
+
+def finished_runs() -> FinishedRuns:
+    """The finished runs, also the shipped seeds; looked at again every two seconds, and where the queue has changed.
+
+    The end of a training changes the queue, so its result counts at once.
+    """
+    revision = -1
+    with suppress(QueueError):  # the page says so where it needs the queue
+        revision = open_queue().revision()
+    return _finished_runs(str(home()), str(PRETRAINED), revision)
+
+
+@st.cache_resource(ttl=LISTING_SECONDS, max_entries=2, show_spinner=False)
+def _finished_runs(place: str, shipped: str, revision: int) -> FinishedRuns:
+    found = tuple(run for run in [*list_runs(), *shipped_seeds()] if run.record.state == "done")
+    moments = modified_times(run.path / name for run in found for name in RESULT_FILES)
+    return FinishedRuns(found, hashlib.sha256(f"{place}\n{shipped}\n{moments}".encode()).hexdigest())
+
+
 def report_rows(dataset: str = "cifar10") -> list[ReportRow]:
     """`report.report_rows()` on this data set, read again only where a run has finished. Do not change the rows."""
-    known = [run for run in [*shipped_seeds(), *list_runs()] if run.record.state == "done"]
-    return _report_rows(str(home()), dataset, modified_times(run.path / "record.json" for run in known))
+    return _report_rows(dataset, finished_runs().key)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing the networks")
-def _report_rows(place: str, dataset: str, moments: str) -> list[ReportRow]:
+def _report_rows(dataset: str, key: str) -> list[ReportRow]:
     return report.report_rows(dataset)
 
 
 def weights(run: Network, epoch: int) -> Weights:
     """`run.weights(epoch)`. One copy for all sessions: do not change the arrays. Raises UnknownRun, DamagedRun."""
-    file = run.path / "weights" / f"{epoch:03}.npz"
-    return _weights(str(run.path), epoch, modified_ns(file) or modified_ns(run.path / "model.keras"), run)
+    return _weights(str(run.path), epoch, weights_moment(run, epoch), run)
+
+
+def weights_moment(run: Network, epoch: int) -> int:
+    """When the file with the weights after this epoch was last changed, in nanoseconds."""
+    return modified_ns(run.path / "weights" / f"{epoch:03}.npz") or modified_ns(run.path / "model.keras")
 
 
 @st.cache_resource(max_entries=10, show_spinner=False)  # eight epochs of one run and the last ones of two; 1 MB each

@@ -21,6 +21,7 @@ PARAMS = (LOCK_PARAM, HIDE_PARAM)
 NONE = "none"
 SESSION_ADDRESS = session_key("control_locks.address")  # names by parameter, of the URL that was opened last
 SESSION_SHEET = session_key("control_locks.sheet")  # the same, of the step of the sheet
+SESSION_NAMES = session_key("control_locks.names")  # both together: a page asks for each of its controls
 MAX_NAMES = 40
 
 
@@ -35,6 +36,7 @@ def read_address() -> None:
         found[param], others = split_names(names)
         unknown += others
     st.session_state[SESSION_ADDRESS] = found
+    _unite()
     if unknown:
         shown = ", ".join(map(quoted, unknown[:5]))
         show_problems([f"This address locks or hides controls that do not exist: {shown}."])
@@ -43,6 +45,7 @@ def read_address() -> None:
 def set_sheet_locks(locked: Collection[str], hidden: Collection[str]) -> None:
     """Lock and hide these controls and parts, and no others, for the step of the sheet that is open."""
     st.session_state[SESSION_SHEET] = {LOCK_PARAM: split_names(locked)[0], HIDE_PARAM: frozenset(hidden)}
+    _unite()
 
 
 def is_locked(name: str) -> bool:
@@ -69,9 +72,9 @@ def test_results_notice() -> None:
 
 def lock_notice(url_path: str) -> None:
     """A sentence that names the locked controls of this page, and says that others are hidden."""
-    here = CONTROLS.get(url_path, ())
-    locked = [name for name in here if is_locked(name)]
-    hidden = [name for name in here if is_hidden(name) and name not in locked]
+    here, all_locked, all_hidden = CONTROLS.get(url_path, ()), _names(LOCK_PARAM), _names(HIDE_PARAM)
+    locked = [name for name in here if name in all_locked]
+    hidden = [name for name in here if name in all_hidden and name not in locked]
     parts = [f"Locked by your teacher: {', '.join(locked)}."] if locked else []
     parts += [f"Hidden by your teacher: {', '.join(hidden)}."] if hidden else []
     if parts:
@@ -79,5 +82,12 @@ def lock_notice(url_path: str) -> None:
 
 
 def _names(param: str) -> frozenset[str]:
-    sources = (st.session_state.get(name) or {} for name in (SESSION_ADDRESS, SESSION_SHEET))
-    return frozenset().union(*(source.get(param, frozenset()) for source in sources))
+    names: frozenset[str] = (st.session_state.get(SESSION_NAMES) or {}).get(param, frozenset())
+    return names
+
+
+def _unite() -> None:
+    sources = [st.session_state.get(name) or {} for name in (SESSION_ADDRESS, SESSION_SHEET)]
+    st.session_state[SESSION_NAMES] = {
+        param: frozenset().union(*(source.get(param, frozenset()) for source in sources)) for param in PARAMS
+    }

@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 from cnnlab.data import DatasetMissing, dataset_fields
@@ -55,6 +56,11 @@ def _read_number(name: str, word: str) -> float:
 
 def experiment_params(experiment: Experiment) -> dict[str, str]:
     """The URL parameters: data set, depth and regularizer, and what differs from their defaults."""
+    return dict(_experiment_params(experiment))
+
+
+@lru_cache(maxsize=256)  # a page has links to twenty experiments
+def _experiment_params(experiment: Experiment) -> dict[str, str]:
     always: dict[str, Any] = {name: value for name, value in experiment.dataset_fields.items() if value}
     always |= {name: getattr(experiment, name) for name in ("depth", "regularizer")}
     default = Experiment(**always, split=experiment.split)

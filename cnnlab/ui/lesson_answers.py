@@ -11,7 +11,13 @@ import streamlit as st
 
 from cnnlab.lessons import answers, classes, run_conditions
 from cnnlab.lessons.lesson_schema import LessonError
-from cnnlab.lessons.sheet import MAX_ANSWER_CHARACTERS, MAX_PARAM_CHARACTERS, MAX_PARAMS, Step
+from cnnlab.lessons.sheet import (
+    MAX_ANSWER_CHARACTERS,
+    MAX_NAME_CHARACTERS,
+    MAX_PARAM_CHARACTERS,
+    MAX_PARAMS,
+    Step,
+)
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.run import Run, UnknownRun
 from cnnlab.ui import cache, lesson_charts, lesson_store, presence
@@ -174,7 +180,8 @@ def shown_figure(caption: str) -> dict[str, Any]:
 
 def shown_params() -> dict[str, str]:
     """The parameters of what the page shows: those of the URL, on Train those of the network without any."""
-    params = {name: str(value)[:MAX_PARAM_CHARACTERS] for name, value in list(st.query_params.items())[:MAX_PARAMS]}
+    named = [(name, value) for name, value in st.query_params.items() if len(name) <= MAX_NAME_CHARACTERS]
+    params = {name: str(value)[:MAX_PARAM_CHARACTERS] for name, value in named[:MAX_PARAMS]}
     if params or st.session_state.get(presence.SESSION_PAGE) != "train":
         return params
     return dict(st.session_state.get(SESSION_NETWORK, {}))

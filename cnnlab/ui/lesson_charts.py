@@ -6,6 +6,7 @@ import streamlit as st
 
 from cnnlab.lessons.sheet import Step
 from cnnlab.rendering import sketch_chart as charts
+from cnnlab.rendering.markdown import escape_markdown
 
 
 def sketch_chart(step: Step, sketch: Sequence[float], curve: Sequence[tuple[float, float]], key: str) -> None:
@@ -15,7 +16,7 @@ def sketch_chart(step: Step, sketch: Sequence[float], curve: Sequence[tuple[floa
         return
     points = list(zip(axes.x, sketch, strict=True))
     measured = axes.within(curve)
-    st.caption(axes.y_label)
+    st.caption(escape_markdown(axes.y_label))
     spec = charts.sketch_chart(points, measured, (axes.low, axes.high), axes.x_label)
     st.vega_lite_chart(spec=spec, alt=describe_sketch(step, sketch, bool(measured)), key=key)
     if measured:

@@ -78,9 +78,11 @@ def describe_prediction(step: Step, content: object) -> str:
         words = "Your prediction agrees with the evidence" if same else "The evidence supports another option"
         return f"{icon} {words}: **{escape_markdown(expected)}**"
     if step.kind == "order" and result and result.ranking and isinstance(content, list):
-        same_pairs, pairs = agreeing_pairs(content, result.ranking)
+        same_pairs, pairs = agreeing_pairs(content, result.ranking, result.undecided)
+        chance = "; ".join(escape_markdown(" and ".join(pair)) for pair in result.undecided)
+        left_out = f" Not counted, since chance may exchange them: {chance}." if chance else ""
         measured = ", ".join(map(escape_markdown, result.ranking))
-        return f"Measured order: **{measured}**. In your order, {same_pairs} of {pairs} pairs agree with it."
+        return f"Measured order: **{measured}**. In your order, {same_pairs} of {pairs} pairs agree with it.{left_out}"
     if step.kind == "sketch" and result and isinstance(content, list):
         return describe_distance(step, content, result.curve)
     return ""

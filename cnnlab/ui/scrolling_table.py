@@ -1,7 +1,11 @@
 """A Markdown table whose words wrap and numbers do not; it scrolls by itself on a phone, and can be saved.
 
+On a phone letters and columns are smaller, and numbers wrap too.
+
 Columns of numbers are aligned to the right in the Markdown (`---:`).
 """
+
+from functools import lru_cache
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -10,10 +14,16 @@ from cnnlab.formatting import csv_text
 from cnnlab.rendering.markdown import WORD_JOINER
 
 WORDS_WIDTH = "6.5rem"  # at least, of a column of words: below it the table scrolls
+NARROW_WIDTH = "3.25rem"  # the same on a phone, so that figures behind two or three columns of words are on its screen
 STYLE = f"""<style>[class*=st-key-table] {{ overflow-x: auto; }}
 [class*=st-key-table] td, [class*=st-key-table] th {{ min-width: {WORDS_WIDTH}; vertical-align: top; }}
 [class*=st-key-table] [style*=right] {{ min-width: 0; }}
-[class*=st-key-table] td[style*=right] {{ white-space: nowrap; }}</style>"""
+[class*=st-key-table] td[style*=right] {{ white-space: nowrap; }}
+@media (max-width: 640px) {{
+  [class*=st-key-table] table :is(td, th) {{ min-width: {NARROW_WIDTH}; padding: 0.3rem 0.35rem; font-size: 0.8rem;
+    white-space: normal; }}
+  [class*=st-key-table] table [style*=right] {{ min-width: 0; }}
+}}</style>"""
 
 
 def table_container(key: str) -> DeltaGenerator:
@@ -43,6 +53,7 @@ def scrolling_table(markdown: str, key: str, figures: str = "") -> None:
         )
 
 
+@lru_cache(maxsize=64)
 def table_csv(markdown: str) -> str:
     """The cells of a Markdown table as CSV: without the line of dashes, emphasis and escapes."""
     head, _, *rows = markdown.strip().splitlines()

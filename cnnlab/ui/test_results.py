@@ -1,13 +1,17 @@
 """The predictions of a network on the test images, as stored at the end of its training."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import streamlit as st
 from numpy.typing import NDArray
 
 from cnnlab.analysis import metrics
 from cnnlab.analysis.metrics import Predictions
+from cnnlab.analysis.statistics import expected_calibration_error
+from cnnlab.array_types import Float64Array
 from cnnlab.datasets import is_own_dataset
 from cnnlab.storage.imported_networks import Network
 from cnnlab.storage.runs import Run
@@ -27,7 +31,10 @@ OTHER_ORDER = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TestResults:
-    """A network's logits (n, classes) on the test images, their labels (n,), and its predictions."""
+    """A network's logits (n, classes) on the test images, their labels (n,), and its predictions.
+
+    One object for all sessions: what it computes of the arrays is computed once. Do not change them.
+    """
 
     run: Network
     logits: NDArray[Any]
@@ -44,19 +51,34 @@ class TestResults:
         """The regularizer that gives the network its color; "none" for one from elsewhere."""
         return self.run.experiment.regularizer if isinstance(self.run, Run) else "none"
 
-    @property
+    @cached_property
     def confusion(self) -> NDArray[np.int64]:
         """The confusion matrix, int64 (classes, classes), true classes in rows."""
         return metrics.confusion_matrix(self.logits, self.labels, len(self.classes))
 
+    @cached_property
+    def calibration(self) -> tuple[Float64Array, Float64Array, NDArray[np.int64]]:
+        """Mean confidence, accuracy and count in bins of confidence, as `metrics.calibration`."""
+        return metrics.calibration(self.logits, self.labels)
+
+    @cached_property
+    def calibration_error(self) -> float:
+        """The expected calibration error, 0..1."""
+        return expected_calibration_error(self.logits, self.labels)
+
 
 def load_test_results(run: Network) -> TestResults | None:
-    """The test results of a run; None where its predictions are missing."""
-    kept = cache.predictions(run)
+    """The test results of a run; None where its predictions are missing. Raises DamagedRun."""
+    return _load_test_results(str(run.path), cache.modified_ns(run.path / "predictions.npz"), run)
+
+
+@st.cache_resource(max_entries=20, show_spinner=False)
+def _load_test_results(path: str, moment: int, _run: Network) -> TestResults | None:
+    kept = cache.predictions(_run)
     if "test" not in kept:
         return None
     logits, labels = kept["test"], kept["test_labels"]
-    return TestResults(run=run, logits=logits, labels=labels, predictions=metrics.classify(logits, labels))
+    return TestResults(run=_run, logits=logits, labels=labels, predictions=metrics.classify(logits, labels))
 
 
 def available_images(results: TestResults) -> tuple[ImageSet | None, str]:

@@ -12,9 +12,9 @@ from cnnlab.ui import cache
 def job_seconds_left(job: Job, known: list[eta.Measured]) -> float | None:
     """The seconds that a job still needs."""
     run = cache.find_run(job.experiment)
-    told = run.progress().get("seconds_left") if run else None
+    reported = run.progress().get("seconds_left") if run else None
     done = run.record.epochs_done if run else 0
-    return float(told) if told is not None else eta.seconds_left(job.experiment, known, done)
+    return float(reported) if reported is not None else eta.seconds_left(job.experiment, known, done)
 
 
 def measured_runs() -> list[eta.Measured]:

@@ -19,7 +19,7 @@ from cnnlab.storage import process_lock
 
 PATIENCE = 90_000  # milliseconds; the machine may be busy
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 400, "height": 800}
-# WCAG 2.2's contrast of an element's words with what lies under them; text of usual size needs 4.5
+# WCAG 2.2's contrast of an element's words with what lies under them; text of normal size needs 4.5
 CONTRAST = """segment => {
   const channels = colour => {
     const place = document.createElement('canvas').getContext('2d');

@@ -146,7 +146,7 @@ def test_a_cookie_that_was_not_signed_here_is_replaced():
             assert ours.split(";")[0] != f"{COOKIE}={value}" and SUBJECT not in ours
 
 
-def test_an_unsigned_cookie_keeps_its_name_where_it_was_known_before_tokens_were_signed(home, monkeypatch):
+def test_an_unsigned_cookie_known_before_tokens_were_signed_keeps_its_name(home, monkeypatch):
     asked, person = Experiment(dataset="shapes", depth=1), person_name(UNSIGNED)
     _, ours = cookies_set(accept="text/html", cookie=f"{COOKIE}={UNSIGNED}")
     assert UNSIGNED not in ours  # nobody knows this name
@@ -291,7 +291,7 @@ def test_a_cookie_that_somebody_made_up_is_replaced(address, start):
 
 @pytest.mark.nightly
 @pytest.mark.browser
-def test_who_throws_the_cookie_away_gets_another_though_the_browser_has_kept_the_page(address, start):
+def test_who_deletes_the_cookie_gets_another_though_the_page_is_in_the_cache(address, start):
     browser = start()
     tab = opened(browser, address)
     first = said(tab)

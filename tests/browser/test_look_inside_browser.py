@@ -1,4 +1,4 @@
-"""Look inside in a real browser: walls, a click, a photo, a copied link, one pixel, a switch, two runs, a thumb."""
+"""Look inside in a real browser: feature maps, clicks, a photo, a copied link, one pixel, two runs, a phone."""
 
 import io
 import re
@@ -51,7 +51,7 @@ def click_square(tab, key: str, number: int, columns: int = 8) -> None:
     tab.mouse.click(box["x"] + (column + 0.4) * side, box["y"] + (row + 0.4) * side)
 
 
-def test_the_cats_walls_appear_and_a_click_enlarges_a_map(app, tab, made):
+def test_the_feature_maps_of_the_cat_appear_and_a_click_enlarges_one(app, tab, made):
     opened(tab, app, run=made["dropout"].name)
     tab.get_by_text("test image 0: cat").wait_for()
     for layer, size in (("conv1", "30x30"), ("conv2", "13x13"), ("conv3", "4x4")):
@@ -302,12 +302,12 @@ def test_two_runs_stand_side_by_side_on_one_scale(app, tab, made):
     titles = [made[name].experiment.title for name in ("none", "batchnorm")]
     opened(tab, app, run=made["none"].name, view="versus", versus=made["batchnorm"].name)
     tab.get_by_text(re.compile("Both runs have the same initial weights")).wait_for()
-    walls = [tab.locator(f"[role=graphics-document][aria-label*='{run}: 64 maps of conv1']") for run in titles]
-    left, right = (wall.locator("svg.marks") for wall in walls)
+    grids = [tab.locator(f"[role=graphics-document][aria-label*='{run}: 64 maps of conv1']") for run in titles]
+    left, right = (grid.locator("svg.marks") for grid in grids)
     left.wait_for()
     right.wait_for()
-    wait_until(lambda: left.bounding_box()["y"] == right.bounding_box()["y"], "both walls stand on one line")
-    ends = [wall.locator("text").all_inner_texts()[-1] for wall in (left, right)]
+    wait_until(lambda: left.bounding_box()["y"] == right.bounding_box()["y"], "both grids stand on one line")
+    ends = [grid.locator("text").all_inner_texts()[-1] for grid in (left, right)]
     assert ends[0] == ends[1]
     assert tab.get_by_text("conv3 64 of 64").count() == 0  # the second run has two convolutions
 
@@ -351,15 +351,15 @@ def test_all_nine_numbers_of_a_kernel_are_on_the_screen_at_once(app, new_tab, ma
 
 
 @pytest.mark.nightly
-def test_on_a_phone_the_picture_and_the_answer_come_first_and_the_first_wall_soon(app, new_tab, made):
+def test_on_a_phone_image_and_prediction_come_first_then_the_feature_maps(app, new_tab, made):
     tab = new_tab(NARROW)
     opened(tab, app, run=made["dropout"].name)
-    picture, wall = tab.get_by_test_id("stImage").first, tab.locator(".st-key-grid-conv1 svg.marks")
-    wall.wait_for()
+    picture, grid = tab.get_by_test_id("stImage").first, tab.locator(".st-key-grid-conv1 svg.marks")
+    grid.wait_for()
     answer = tab.get_by_text(re.compile("^Prediction: "))
     wait_until(lambda: answer.bounding_box()["x"] > picture.bounding_box()["x"] + 100, "they stand side by side")
     assert picture.bounding_box()["y"] < 300 and answer.bounding_box()["y"] < 300
-    wait_until(lambda: wall.bounding_box()["y"] < 1.3 * NARROW["height"], "the first wall begins soon after")
+    wait_until(lambda: grid.bounding_box()["y"] < 1.3 * NARROW["height"], "the first grid begins soon after")
 
 
 @pytest.mark.nightly
@@ -373,7 +373,7 @@ def test_the_words_of_a_chosen_segment_can_be_read_in_either_theme(app, new_tab,
     assert all(segment.evaluate(CONTRAST) >= 4.5 for segment in segments.all())
 
 
-def test_the_kernel_slides_by_keyboard_pointer_and_play_with_the_networks_own_numbers(app, new_tab, made):
+def test_the_kernel_slides_by_keyboard_pointer_and_play_with_the_weights_shown(app, new_tab, made):
     tab = new_tab()
     opened(tab, app, run=made["dropout"].name, view="map", layer="conv2", map=5, pixel=14)
     run, image = made["dropout"], sample_images()[0][:1]

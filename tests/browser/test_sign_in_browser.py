@@ -97,7 +97,7 @@ def app(tmp_path, monkeypatch) -> Iterator[App]:
 
 @pytest.mark.nightly
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-def test_nothing_is_shown_before_signing_in_and_the_teacher_is_known_by_address_until_signing_out(app, tab) -> None:
+def test_nothing_is_shown_before_signing_in_and_the_teacher_is_an_account(app, tab) -> None:
     tab.goto(app.at("admin"))
     tab.get_by_role("button", name="Sign in").wait_for()
     assert tab.locator("h1").all_inner_texts() == ["CNN Lab"]

@@ -96,11 +96,11 @@ def test_the_page_shows_every_map_and_says_the_class_that_numpy_predicts(page):
     logits = numpy_forward.logits(layers, run.weights(30), images[:1])
     classes = page.evaluate("window.cnnlab.site.classes")
     assert f"Prediction: {classes[int(logits.argmax())]}" in page.locator("#prediction").inner_text()
-    assert page.locator("#layers .wall").count() == 3 and page.locator("#layers .wall button").count() == 3 * 64
+    assert page.locator("#layers .grid").count() == 3 and page.locator("#layers .grid button").count() == 3 * 64
 
 
 def test_one_pixel_is_the_sum_that_the_page_shows_and_moves_with_the_arrow_keys(page):
-    page.locator("#layers .wall button").nth(5).click()
+    page.locator("#layers .grid button").nth(5).click()
     canvas = page.locator("#map-canvas")
     canvas.focus()
     before = page.locator("#pixel").inner_text()

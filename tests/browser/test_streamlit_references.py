@@ -43,7 +43,7 @@ OURS = next(option.value for option in OPTIONS if option.name == "global.minCach
 
 @pytest.mark.nightly
 @pytest.mark.parametrize(("size", "dies"), [(10_000.0, True), (OURS, False)], ids=["Streamlit's", "ours"])
-def test_a_page_that_is_clicked_quickly_over_a_slow_network_lives_only_with_our_setting(size, dies, chromium, tmp_path):
+def test_only_our_setting_survives_quick_clicks_over_a_slow_network(size, dies, chromium, tmp_path):
     """Where the first case fails, Streamlit has mended it: remove the option."""
     (tmp_path / "page.py").write_text(PAGE)
     port = free_port()

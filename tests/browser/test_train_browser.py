@@ -35,7 +35,7 @@ def fill_in(tab, label, value):
 
 @pytest.mark.nightly
 @pytest.mark.timeout(600)
-def test_a_training_started_in_the_browser_grows_survives_a_reload_and_a_stop_and_finishes(app, tab, new_tab):
+def test_a_training_started_in_the_browser_survives_a_reload_and_a_stop(app, tab, new_tab):
     tab.goto(app.at(dataset="shapes", depth=2, regularizer="none"))
     settled(tab)
     tab.get_by_text("More", exact=True).click()

@@ -11,9 +11,7 @@ ASKED = {"dataset": "shapes", "depth": 1, "regularizer": "none"}
 
 
 @pytest.mark.nightly
-def test_what_is_asked_for_at_one_server_waits_at_another_too_where_only_who_asked_may_leave_the_line(
-    tmp_path, new_tab, monkeypatch
-):
+def test_a_training_asked_for_at_one_server_waits_at_another_for_its_requester(tmp_path, new_tab, monkeypatch):
     monkeypatch.setenv("CNNLAB_STARTS_DISPATCHER", "0")
     with served(tmp_path) as one, served(tmp_path) as other:
         mine, somebody = new_tab(), new_tab()

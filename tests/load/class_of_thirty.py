@@ -81,8 +81,8 @@ async def looker(browser: Browser, chance: random.Random) -> None:
     while True:
         await asyncio.sleep(chance.uniform(*THINKING))
         what = chance.choices(("image", "map", "epoch", "view", "network"), (4, 4, 2, 3, 1))[0]
-        wall = browser.find("grid conv1")
-        if what == "image" or (what == "map" and wall is None):
+        grid = browser.find("grid conv1")
+        if what == "image" or (what == "map" and grid is None):
             await browser.press(f"inspect.image_controls.{chance.choice(('next', 'back'))}", "another image")
         elif what == "map":
             await browser.pick("grid conv1", chance.randrange(64), "a click on a map")
@@ -94,7 +94,7 @@ async def looker(browser: Browser, chance: random.Random) -> None:
             )
         elif what == "view":
             first, *others = options(browser, "url.view")
-            await browser.choose("url.view", first if wall is None else chance.choice(others), "another view")
+            await browser.choose("url.view", first if grid is None else chance.choice(others), "another view")
         else:
             await browser.choose(
                 "inspect.image_controls.run",
@@ -314,12 +314,12 @@ def describe(held: Lesson, complaints: list[str], live: str) -> int:
 
 def main() -> int:
     """Measure, print, exit."""
-    usual = settings.data_dir() if (settings.data_dir() / "cifar10").is_dir() else NO_DATA
+    default_data = settings.data_dir() if (settings.data_dir() / "cifar10").is_dir() else NO_DATA
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=5.0, help="length of the lesson; 0 leaves it out")
     parser.add_argument("--no-training", action="store_true", help="one is at work on this machine already")
     parser.add_argument("--viewers", type=int, nargs="*", default=[], help="also a minute with so many browsers")
-    parser.add_argument("--data", type=Path, default=usual, help="a folder of prepared data sets")
+    parser.add_argument("--data", type=Path, default=default_data, help="a folder of prepared data sets")
     options = parser.parse_args()
     live = "written by this script" if options.no_training else "trained by a worker"
     code = describe(*hold(30, 60 * options.minutes, options), live) if options.minutes else 0

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import json
 import shutil
 import sys
 import tempfile
@@ -16,13 +17,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import damage
 import pytest
 import test_page_sweep as pages
-from damaged_pages import VICTIM, VIEWS, WEIGHT_VIEWS, home_of_two_runs, restore, tried, victim
+from damaged_pages import VICTIM, VIEWS, WEIGHT_VIEWS, compute_again, home_of_two_runs, restore, tried, victim
 from page_sweep import Report, Visitor, random_walk, sweep
 from streamlit.logger import set_log_level
 
 from cnnlab.data import load_dataset
-from cnnlab.jobs import top_activations_job
+from cnnlab.experiment import Experiment
 from cnnlab.pages import look_inside
+from cnnlab.storage.run import Run
 from cnnlab.ui import state
 
 set_log_level("ERROR")  # the tester warns of every step
@@ -30,12 +32,19 @@ SEED = 20261124
 WALK_NETWORKS = [("none", 1), ("l2", 2), ("dropout", 3), ("batchnorm", 4)]
 WALK_STEPS = 2000
 OUTCOMES = {"whole": OK, "sentence": SENTENCE, "crash": CRASH}
+MANY_TRAININGS = json.dumps(  # a hundred million: `create_sweep` may not list them
+    {
+        "base": json.loads(Experiment().to_json()),
+        "axes": [["train_images", list(range(9_999))], ["seed", [*range(9_999)]]],
+    }
+)
 HOSTILE_WORDS = (
     "", " ", "0", "-1", "1", "7", "99999", "1e999", "nan", "inf", "0x10", "1,1", "1:1", "a:b:c", "none", "null", "{}",
     "[]", "../../etc/passwd", "/dev/zero", "%00", "\x00", "\u202e", "\u0663", "½", "🐈", "![x](http://a.b/c.png)",
     "$x^2$",
     "<script>alert(1)</script>", "conv1", "conv99", "relu2", "test-3", "sample-3", "val-0", "photo-0123456789abcdef",
-    "a" * 5_000, ",".join(["0123456789abcdef"] * 200), "True", "all", "cat", "upload", "camera",
+    "a" * 5_000, ",".join(["0123456789abcdef"] * 200), "True", "all", "cat", "upload", "camera", "9" * 5_000,
+    "[" * 5_000, '{"axes": 1}', MANY_TRAININGS, "own-0123456789ab-leaves", "conv1.0-9999~conv1.0", "a.b~" * 500,
 )  # fmt: skip
 
 
@@ -44,7 +53,7 @@ def damage_table(steps: int) -> list[Tally]:
     tally = Tally("damage")
     with tempfile.TemporaryDirectory() as folder, home_of_two_runs(Path(folder)) as home:
         load_dataset("shapes")
-        top_activations_job.run_job(VICTIM.key)
+        compute_again(Run(victim(), VICTIM))
         whole = home / "whole"
         shutil.copytree(victim(), whole, symlinks=True)
         every = [case for file in damage.FILES for case in damage.cases(file)]
@@ -59,7 +68,7 @@ def damage_table(steps: int) -> list[Tally]:
 def address_table(steps: int) -> list[Tally]:
     """Pages at addresses of random parameters with hostile words, and with words of other parameters."""
     tally, random = Tally("addresses"), Random(SEED)
-    scripts = {"look_inside": pages.inside, **pages.PAGES}
+    scripts = pages.SCRIPTS
     for page in scripts:  # which declare the words of their addresses
         importlib.import_module(f"cnnlab.pages.{page}")
     with (
@@ -82,16 +91,44 @@ def address_table(steps: int) -> list[Tally]:
 
 
 def sweep_table(steps: int, archive: Path | None) -> list[Tally]:
-    """Every option of every page, for a network of each regularizer and depth, with and without CIFAR-10; then a walk.
+    """Every option of every page, for a network of each regularizer and depth, with and without CIFAR-10; then walks.
 
-    `steps` limits each network, each page and the walk.
+    `steps` limits each network, each page and each walk.
     """
     with data_sets(archive) as places:
         tallies = [one for name, data in places.items() for one in sweeps(name, data, steps)]
-    walk = Tally("random walk")
-    with tempfile.TemporaryDirectory() as folder, pages.home_of_runs(Path(folder), WALK_NETWORKS):
-        random_walk(pages.inside, {}, min(steps, WALK_STEPS), SEED, Report(watch=walk.add))
-    return [*tallies, walk]
+    return [*tallies, fresh_clone_sweep(steps), *random_walks(steps)]
+
+
+def fresh_clone_sweep(steps: int) -> Tally:
+    """Every page with the runs that came with the program, and nothing else."""
+    tally = Tally("sweep of the pages, fresh clone")
+    for page, script in pages.SCRIPTS.items():
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            tempfile.TemporaryDirectory() as folder,
+            pages.home_of_runs(Path(folder), [], shipped=True),
+        ):
+            patch.setenv("CNNLAB_TEACHER_KEY", pages.TEACHER_KEY)
+            address, session = pages.beginning(page)
+            sweep(script, address, {pages.VIEW_MENU}, session, Report(watch=tally.add), steps)
+    return tally
+
+
+def random_walks(steps: int) -> Iterator[Tally]:
+    """A long walk on Look inside, and shorter ones on the other pages."""
+    for page, script in pages.SCRIPTS.items():
+        walk = Tally(f"random walk, {page}")
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            tempfile.TemporaryDirectory() as folder,
+            pages.home_of_runs(Path(folder), WALK_NETWORKS),
+        ):
+            patch.setenv("CNNLAB_TEACHER_KEY", pages.TEACHER_KEY)
+            address, session = pages.beginning(page)
+            most = WALK_STEPS if page == "look_inside" else pages.STEPS_OF_A_WALK
+            random_walk(script, address, min(steps, most), SEED, Report(watch=walk.add), session)
+        yield walk
 
 
 def sweeps(name: str, data: Path | None, steps: int) -> Iterator[Tally]:

@@ -19,12 +19,14 @@ The rules: which interval belongs to which figure.
 | mean of a series (one experiment, several seeds) | `seed_mean` | t; the range where there are fewer than 3 seeds |
 | two series | `seed_difference` | t of the differences by seed; the range for fewer than 3 common seeds |
 | difference of two gaps | `gap_difference` | Newcombe's method again, of two gaps: wide |
+| gap as a share of the plain network's | `explanations.learning_verdict.share_margin` | of a ratio (delta method) |
 | gap as Keras reports it | `comparison.gap_estimate` | Newcombe's, approximate |
 | whether two accuracies agree | `claims.check_agreement` | Newcombe's: they do where it lies within the tolerance |
 | accuracy of several networks' average, of a larger training set | `paired_difference` | Tango's |
 | whether two networks differ in a class | `paired_difference_from_counts` | McNemar's test, Holm-adjusted |
 | whether a curve still rises or falls | `trend` | t of the least-squares slope |
 | several comparisons behind one sentence | `adjust_for_multiple_comparisons` | Holm's adjusted p values |
+| loss of two predictions of the same images | `loss_difference` | t of the differences by image |
 | calibration | `expected_calibration_error` | none: the measure is biased upwards for few images |
 
 - A difference is beyond chance where `Estimate.is_significant`: its p value, Holm-adjusted where several comparisons
@@ -46,6 +48,7 @@ from cnnlab.analysis.statistics.calibration import (
     TemperatureScaling,
     expected_calibration_error,
     fit_temperature,
+    loss_difference,
     temperature_scaling,
 )
 from cnnlab.analysis.statistics.ensembles import agreement, ensemble_logits
@@ -73,6 +76,7 @@ __all__ = [
     "gap_difference",
     "generalization_gap",
     "holm",
+    "loss_difference",
     "paired_difference",
     "paired_difference_from_counts",
     "seed_difference",

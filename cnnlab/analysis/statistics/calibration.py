@@ -3,12 +3,15 @@
 Logits are float (n, classes), labels integers (n,).
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cnnlab.analysis import metrics
+from cnnlab.analysis.statistics.estimate import Estimate
+from cnnlab.analysis.statistics.seeds import t_estimate
 from cnnlab.array_types import Float64Array
 
 TEMPERATURE_RANGE = (0.01, 100.0)
@@ -44,15 +47,31 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     return float(np.exp((low + high) / 2))
 
 
+def loss_difference(logits: ArrayLike, other_logits: ArrayLike, labels: ArrayLike) -> Estimate:
+    """The cross-entropy of the first logits minus that of the others, in nats: t interval of the paired differences.
+
+    Both of the same images, of which there are at least two; chance is that of the images.
+    """
+    rows = np.arange(len(np.asarray(labels))), np.asarray(labels, np.int64)
+    first, second = (-metrics.log_softmax(one)[rows] for one in (logits, other_logits))
+    change = first - second
+    error = float(change.std(ddof=1)) / math.sqrt(len(change))
+    return t_estimate(float(change.mean()), error, len(change), len(change) - 1, "images", 0.95)
+
+
 @dataclass(frozen=True)
 class TemperatureScaling:
-    """The effect of one temperature on `n` images: ECE (0..1) and cross-entropy (nats), before and after."""
+    """The effect of one temperature on `n` images: ECE (0..1) and cross-entropy (nats), before and after.
+
+    `loss_change` is the cross-entropy after minus before, with its interval.
+    """
 
     temperature: float
     ece_before: float
     ece_after: float
     loss_before: float
     loss_after: float
+    loss_change: Estimate
     n: int
 
 
@@ -72,5 +91,6 @@ def temperature_scaling(
         ece_after=expected_calibration_error(after, labels, bins),
         loss_before=metrics.cross_entropy(before, labels),
         loss_after=metrics.cross_entropy(after, labels),
+        loss_change=loss_difference(after, before, labels),
         n=len(before),
     )

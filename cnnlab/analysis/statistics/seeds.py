@@ -55,7 +55,7 @@ def trend(values: ArrayLike, confidence: float = 0.95) -> Estimate:
     slope = float(steps @ curve / spread)
     residuals = curve - curve.mean() - slope * steps
     error = math.sqrt(float((residuals**2).sum()) / (n - 2) / spread)
-    return _t_estimate(slope, error, n, n - 2, "epochs", confidence)
+    return t_estimate(slope, error, n, n - 2, "epochs", confidence)
 
 
 def _finite(values: object) -> Float64Array:
@@ -72,10 +72,10 @@ def _mean_estimate(values: Float64Array, confidence: float) -> Estimate:
     if n < MIN_SEEDS_FOR_INTERVAL:
         low, high = float(values.min()), float(values.max())
         return Estimate(value=mean, low=low, high=high, n=(n,), chance="seeds", method="range", confidence=0.0)
-    return _t_estimate(mean, float(values.std(ddof=1)) / math.sqrt(n), n, n - 1, "seeds", confidence)
+    return t_estimate(mean, float(values.std(ddof=1)) / math.sqrt(n), n, n - 1, "seeds", confidence)
 
 
-def _t_estimate(value: float, error: float, n: int, degrees: int, chance: Chance, confidence: float) -> Estimate:
+def t_estimate(value: float, error: float, n: int, degrees: int, chance: Chance, confidence: float) -> Estimate:
     """`value` with the t interval of its standard error, and the p value of the test that it is 0."""
     margin = t_quantile((1 + confidence) / 2, degrees) * error
     p_value = two_sided_t_p(value / error, degrees) if error > 0 else float(value == 0)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cnnlab.claims import CLAIMS
-from cnnlab.explanations.lesson_evidence import curves, data, layers, regularizers
+from cnnlab.explanations.lesson_evidence import curves, data, layers, rankings, regularizers
 from cnnlab.explanations.lesson_evidence.curves import run_curve
 from cnnlab.explanations.lesson_evidence.result import NOT_TRAINED, Evidence, Table
 from cnnlab.report_models import REPORT
@@ -18,7 +18,7 @@ from cnnlab.storage.runs import UnknownRun
 __all__ = ["Evidence", "EvidenceError", "Table", "evidence", "parse", "run_curve"]
 
 DEPTHS = ("2", "3")
-REGULARIZERS = ("l2", "dropout", "batchnorm")
+COMPARED = tuple(dict.fromkeys(model.experiment.regularizer for model in REPORT.values()))[1:]  # with the plain network
 MODELS = tuple(REPORT)
 
 
@@ -61,9 +61,9 @@ def evidence(specification: str, table: Table) -> Evidence:
 
 
 KINDS = {
-    "differences": Kind((REGULARIZERS,), regularizers.differences),
+    "differences": Kind((COMPARED,), regularizers.differences),
     "helping": Kind((DEPTHS,), regularizers.helping),
-    "ranking": Kind((regularizers.MEASURES, DEPTHS), regularizers.ranking),
+    "ranking": Kind((rankings.MEASURES, DEPTHS), rankings.ranking),
     "claim": Kind((tuple(str(number) for number in range(1, len(CLAIMS) + 2)),), regularizers.claim),
     "curve": Kind((MODELS, curves.CURVES), curves.curve),
     "loss_rises": Kind((MODELS,), curves.loss_rises),

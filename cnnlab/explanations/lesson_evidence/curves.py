@@ -1,10 +1,17 @@
 """Evidence from learning curves: a curve, its loss, the L2 penalty, batch normalization by both measures."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
+from cnnlab.array_types import Float64Array
 from cnnlab.explanations.lesson_evidence.result import NOT_TRAINED, Evidence, Table, find
 from cnnlab.formatting import percent, points
+from cnnlab.report import LAST_EPOCHS
+from cnnlab.report_models import REPORT
+from cnnlab.storage import runs
 from cnnlab.storage.runs import REESTIMATED, Run
+from cnnlab.storage.series import find_series
 
 CURVES = ("accuracy", "train_eval_accuracy", "val_accuracy", "loss", "val_loss", "train_eval_loss")
 PENALTY_SHARES = ((0.1, "less than a tenth"), (0.5, "a tenth to a half"), (2.0, "more than half"))  # (limit, in words)
@@ -75,10 +82,32 @@ def batchnorm(table: Table, model: str) -> Evidence:
     if not pairs:
         return Evidence(NOT_TRAINED)
     listed = "; ".join(f"epoch {e:.0f}: {percent(a, 1)} and {percent(b, 1)}" for e, a, b in pairs)
-    spreads = [100 * float(np.ptp([pair[index] for pair in pairs])) for index in (1, 2)]
     sentence = (
         "The same weights, validated with Keras's moving averages and with the mean and variance re-estimated from"
-        f" training images: {listed}. From the lowest to the highest these are {spreads[0]:.1f} and"
-        f" {spreads[1]:.1f} points (one seed)."
+        f" training images: {listed} (one seed).{describe_jumps(model)}"
     )
     return Evidence(sentence, curve=tuple((float(e), 100 * float(b)) for e, _, b in pairs))
+
+
+def describe_jumps(model: str) -> str:
+    """How far both accuracies move from one epoch to the next, in the seed that has both after each; "" without one."""
+    for run, moving, anew in complete_series(model):
+        steps = [100 * float(np.abs(np.diff(one)).mean()) for one in (moving, anew)]
+        return (
+            f" Over the last {LAST_EPOCHS} epochs of seed {run.experiment.seed}, measured after each of them, the"
+            f" accuracy changes from one epoch to the next by {steps[0]:.1f} points on average with the moving averages"
+            f" and by {steps[1]:.1f} re-estimated; from the lowest to the highest by"
+            f" {100 * float(np.ptp(moving)):.1f} and {100 * float(np.ptp(anew)):.1f} (one seed)."
+        )
+    return ""
+
+
+def complete_series(model: str) -> Iterator[tuple[Run, Float64Array, Float64Array]]:
+    """The runs of a model, of any seed, with both accuracies after each of the last LAST_EPOCHS epochs, and these."""
+    known = [*runs.list_runs(), *runs.shipped_seeds()]
+    for _, run in sorted(find_series(REPORT[model].experiment, known).runs.items()):
+        anew = run.reestimated_history()
+        last = np.arange(run.experiment.epochs - LAST_EPOCHS + 1, run.experiment.epochs + 1)
+        if np.isin(last, anew["epoch"]).all():
+            here = np.isin(anew["epoch"], last)
+            yield run, run.history()["val_accuracy"][last], anew["val_accuracy" + REESTIMATED][here]

@@ -1,13 +1,15 @@
 """Evidence about seeds, the number of images, and time."""
 
-import numpy as np
+import statistics
 
 from cnnlab.analysis.statistics import agreement, paired_difference
 from cnnlab.explanations.lesson_evidence.result import Evidence, Table, find
-from cnnlab.formatting import duration, percent, points
+from cnnlab.formatting import exact_duration, percent, points
 from cnnlab.models.architecture import network_layers, parameter_count
+from cnnlab.models.network_cost import multiply_adds
 from cnnlab.report_models import REPORT
 from cnnlab.storage import runs
+from cnnlab.storage.epoch_times import load_epoch_times
 from cnnlab.storage.series import find_series
 
 
@@ -46,29 +48,35 @@ def more_images(table: Table, regularizer: str) -> Evidence:
 
 
 def time(table: Table) -> Evidence:
-    """Parameters, multiplications and recorded seconds of the two depths without a regularizer."""
+    """Parameters, multiply-adds and seconds of an epoch of the two depths without a regularizer.
+
+    The seconds are those that `bench epochs` measured under equal conditions; wall times are named and not compared.
+    """
     parts = []
     for depth in (2, 3):
-        row = next(row for row in table if row.model.name == f"{depth}conv-none")
-        layers = network_layers(row.model.experiment)
-        seconds = f", {duration(row.ours.seconds)} here" if row.ours else ""
+        layers = network_layers(REPORT[f"{depth}conv-none"].experiment)
         parts.append(
             f"{depth} convolution layers: {parameter_count(layers):,} parameters,"
-            f" {multiplications(depth) / 1e6:.1f} million multiplications an image, {duration(row.report.seconds)} in"
-            f" the report{seconds}"
+            f" {multiply_adds(layers) / 1e6:.1f} million multiply-adds an image"
         )
-    return Evidence(
-        f"{'; '.join(parts)}. The recorded times are wall times of machines that may have had other work: they do not"
-        " rank the networks (n = 1 run each)."
+    told = [f"{'; '.join(parts)}.", *_measured_times()]
+    walls = [exact_duration(REPORT[f"{depth}conv-none"].seconds) for depth in (2, 3)]
+    told.append(
+        f"The report's trainings took {' and '.join(walls)}: wall times of a shared machine, one run each, which do not"
+        " rank the networks."
     )
+    return Evidence(" ".join(told))
 
 
-def multiplications(depth: int) -> float:
-    """The multiplications of one forward pass of the plain network of this depth."""
-    layers = network_layers(REPORT[f"{depth}conv-none"].experiment)
-    total = 0.0
-    for layer in layers:
-        weights = layer.parameters - (layer.filters or layer.output_shape[-1]) if layer.parameters else 0
-        positions = np.prod(layer.output_shape[:2]) if layer.kind == "conv" else 1
-        total += weights * float(positions)
-    return total
+def _measured_times() -> list[str]:
+    """A sentence about an epoch of both depths, measured in turns; none without a measurement of both."""
+    times = load_epoch_times()
+    if times is None or not {"2conv-none", "3conv-none"} <= times.seconds.keys():
+        return []
+    shallow, deep = times.seconds["2conv-none"], times.seconds["3conv-none"]
+    ratios = [three / two for two, three in zip(shallow, deep, strict=False)]
+    return [
+        f"Measured under equal conditions, an epoch takes {statistics.median(shallow):.1f} s and"
+        f" {statistics.median(deep):.1f} s: with three layers {statistics.median(ratios):.2f} times as long"
+        f" ({min(ratios):.2f} to {max(ratios):.2f} in n = {len(ratios)} rounds; one thread, in turns)."
+    ]

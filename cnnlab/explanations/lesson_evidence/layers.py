@@ -8,7 +8,7 @@ from cnnlab.analysis.statistics import accuracy_interval
 from cnnlab.data import cifar10
 from cnnlab.data.samples import sample_images
 from cnnlab.explanations.lesson_evidence.result import Evidence, Table, find
-from cnnlab.formatting import percent, points
+from cnnlab.formatting import percent, pluralize, points
 from cnnlab.jobs import probe_job
 from cnnlab.models.architecture import find_layer, network_layers, relu_after
 from cnnlab.models.numpy_forward import compute_activations, softmax
@@ -55,8 +55,8 @@ def filters(table: Table, model: str) -> Evidence:
     changes = np.abs(after[:, predicted] - before[predicted])
     middle, largest = float(np.median(changes)), int(changes.argmax())
     sentence = (
-        f"{run.title}, test image 0 ({cifar10.CLASSES[labels[0]]}), {count} filters of {FIRST_CONVOLUTION} switched off"
-        f" one at a time: with {changed} of them the class changes. The probability of"
+        f"{run.title}, test image 0 ({cifar10.CLASSES[labels[0]]}), {pluralize(count, 'filter')} of"
+        f" {FIRST_CONVOLUTION} switched off one at a time: with {changed} of them the class changes. The probability of"
         f" {cifar10.CLASSES[predicted]}, {percent(float(before[predicted]), 1)}, changes by {points(middle)} for the"
         f" median filter and by {points(float(changes[largest]))} for filter {largest}, the most (one image, one seed)."
     )

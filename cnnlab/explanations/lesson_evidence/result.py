@@ -17,14 +17,16 @@ Table = Sequence[ReportRow]
 class Evidence:
     """What is computed of a specification.
 
-    `ranking` are labels of networks, the first has the highest accuracy, the smallest gap or the fewest seconds or
-    parameters; `curve` are (epoch, value), accuracies in per cent; `answer` is the option that the figures support.
+    `ranking` are labels of networks, the first has the highest accuracy, the smallest gap or the lowest cost; `curve`
+    are (epoch, value), accuracies in per cent; `answer` is the option that the figures support; `undecided` are the
+    neighbours in the ranking that differ by no more than chance.
     """
 
     sentence: str
     ranking: tuple[str, ...] = ()
     curve: tuple[tuple[float, float], ...] = ()
     answer: str = ""
+    undecided: tuple[tuple[str, str], ...] = ()
 
 
 def find(model: str) -> Run:

@@ -9,6 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from cnnlab import settings
+from cnnlab.formatting import pluralize
 from cnnlab.jobs import devices, dispatcher_process
 from cnnlab.jobs.job import CANCELLED, DONE
 from cnnlab.jobs.queue import Queue
@@ -52,7 +53,7 @@ def machine_metrics() -> None:
         st.metric("Done", done_of_today(queue), width=110, help="Of the trainings asked for in the last 24 hours")
         st.metric("Open tabs", presence.count_tabs(), width=110, help="Browser tabs that show this app, with yours.")
         if (load := load_average()) is not None:
-            st.metric("Load", f"{load:.1f}", width=100, help=f"{os.cpu_count()} processor cores")
+            st.metric("Load", f"{load:.1f}", width=100, help=pluralize(os.cpu_count() or 1, "processor core"))
         st.metric("Runs on disk", f"{runs_bytes() / 1e9:.2f} of {allowed.runs_gigabytes:g} GB", width=210)
         st.metric("Disk free", f"{free / 1e9:.0f} GB", width=120)
         for gpu in gpus():

@@ -136,5 +136,5 @@ def person_name(person: str) -> str:
 def attempts_note(job: Job) -> str:
     """How often a job was started before, and why it was interrupted."""
     attempts = job.attempts - (job.state == RUNNING)
-    times = f"{attempts} time{'s' if attempts > 1 else ''}"
+    times = formatting.pluralize(attempts, "time")
     return f"started {times} before: {escape_markdown(job.reason or 'stopped')}" if attempts else ""

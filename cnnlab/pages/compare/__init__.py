@@ -14,8 +14,9 @@ from cnnlab.pages.compare.measures import dataset_control, measure_control
 from cnnlab.pages.compare.new_seeds import watch_trainings
 from cnnlab.pages.compare.overlay import overlay
 from cnnlab.pages.compare.predictions import predictions
+from cnnlab.pages.compare.results import load_results
 from cnnlab.pages.compare.tables import report_tables
-from cnnlab.ui import cache, control_locks, damaged_runs
+from cnnlab.ui import control_locks, damaged_runs
 from cnnlab.ui.experiment_params import EXPERIMENT_PARAMS
 from cnnlab.ui.page_address import write_params
 from cnnlab.ui.selection import SELECTION_PARAMS
@@ -33,17 +34,16 @@ def page() -> None:
     with st.container(horizontal=True):
         dataset = dataset_control()
         measure_control()
-    table = cache.report_rows(dataset)
-    watch_trainings(table)
+    results = load_results(dataset)
+    watch_trainings(results.rows)
     covered = control_locks.covers_test_results()
-    shown = [row for row in table if row.model.experiment.split == "validation"] if covered else table
-    evidence(table)
-    conclusions(table, with_test=not covered)
-    learning_curves(shown)
-    cost(table)
+    evidence(results)
+    conclusions(results, with_test=not covered)
+    learning_curves(results, with_test=not covered)
+    cost(results)
     if covered:
         control_locks.test_results_notice()
     else:
-        predictions(table)
+        predictions(results)
     overlay(dataset)
-    report_tables([row for row in shown if row.model.is_in_report])
+    report_tables(results, with_test=not covered)

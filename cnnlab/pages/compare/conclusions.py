@@ -1,14 +1,18 @@
 """The report's conclusions, each with its verdict and the evidence for it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import streamlit as st
 
-from cnnlab.claims import ClaimResult, Verdict, check_claims
+from cnnlab.claims import ClaimResult, Verdict
 from cnnlab.explanations.conclusions import describe_measures, describe_notes, describe_verdict
 from cnnlab.explanations.verdict_table import comparison_table, count_comparisons, evidence_table
-from cnnlab.report import ReportRow
+from cnnlab.pages.compare.results import Results
 from cnnlab.ui.scrolling_table import scrolling_table
+from cnnlab.ui.state import session_key
+
+OPENED, OPENED_ALL = session_key("compare.conclusion"), session_key("compare.conclusion.all")  # and the number
 
 VERDICT_ICONS = {
     Verdict.HOLDS: "check_circle",
@@ -21,25 +25,60 @@ VERDICT_ICONS = {
 }
 
 
-def conclusions(table: Sequence[ReportRow], *, with_test: bool = True) -> None:
+@dataclass(frozen=True)
+class Conclusion:
+    """A conclusion in words: `title` begins with the verdict; two tables in Markdown, the second of all comparisons."""
+
+    title: str
+    icon: str
+    evidence: str
+    notes: str
+    comparisons: str
+    count: int
+    is_about_test: bool
+
+
+def conclusions(results: Results, *, with_test: bool = True) -> None:
     """One line a conclusion, which opens to the comparisons that its verdict is based on.
 
     with_test: also those that are about accuracies on the test images.
     """
-    where = "in our runs" if all(row.model.is_in_report for row in table) else "on Shapes"
+    where = "in our runs" if results.is_report else "on Shapes"
     st.header(f"What the report concludes, and whether it holds {where}", anchor=False)
-    for number, result in enumerate(check_claims(table)):
-        if with_test or not result.is_about_test:
-            conclusion(number, result)
+    shown = results.once("conclusions", lambda: list(map(describe, results.claims)))
+    draw_conclusions([one for one in shown if with_test or not one.is_about_test])
 
 
-def conclusion(number: int, result: ClaimResult) -> None:
-    """The verdict in the first words, the claim, and below them measure, n, effect and interval."""
+def describe(result: ClaimResult) -> Conclusion:
+    """A judged claim in words and tables."""
     verdict = describe_verdict(result)
-    icon = f":material/{VERDICT_ICONS[result.verdict]}:"
-    label = f"**{verdict[0].upper()}{verdict[1:]}**: {result.claim} ({describe_measures(result)})."
-    with st.expander(label, icon=icon):
-        scrolling_table(evidence_table(result), f"claim{number}")
-        st.caption(describe_notes(result))
-        with st.expander(f"All {count_comparisons(result)} comparisons that these verdicts are based on"):
-            scrolling_table(comparison_table(result), f"comparisons{number}")
+    return Conclusion(
+        title=f"**{verdict[0].upper()}{verdict[1:]}**: {result.claim} ({describe_measures(result)}).",
+        icon=f":material/{VERDICT_ICONS[result.verdict]}:",
+        evidence=evidence_table(result),
+        notes=describe_notes(result),
+        comparisons=comparison_table(result),
+        count=count_comparisons(result),
+        is_about_test=result.is_about_test,
+    )
+
+
+@st.fragment
+def draw_conclusions(shown: Sequence[Conclusion]) -> None:
+    """A line for each: the verdict in the first words, and the claim. What a line opens to is drawn when it is open."""
+    for number, one in enumerate(shown):
+        line = st.expander(one.title, icon=one.icon, key=f"{OPENED}{number}", on_change="rerun")
+        if line.open:
+            with line:
+                draw_comparisons(number, one)
+
+
+def draw_comparisons(number: int, one: Conclusion) -> None:
+    """Measure, n, effect and interval of the closest comparisons, and in another line those of all."""
+    scrolling_table(one.evidence, f"claim{number}")
+    st.caption(one.notes)
+    title = f"All {one.count} comparisons that these verdicts are based on"
+    line = st.expander(title, key=f"{OPENED_ALL}{number}", on_change="rerun")
+    if line.open:
+        with line:
+            scrolling_table(one.comparisons, f"comparisons{number}")

@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -10,10 +11,11 @@ from cnnlab.explanations.epoch_times import describe_cost_chart, describe_extrem
 from cnnlab.explanations.series_table import describe_averages
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.models.network_cost import multiply_adds
+from cnnlab.pages.compare.results import Results
+from cnnlab.rendering.charts import Spec
 from cnnlab.rendering.cost_charts import CostPoint, cost_chart
-from cnnlab.report import ReportRow
 from cnnlab.report_models import REPORT
-from cnnlab.series_results import SeriesResult, series_results
+from cnnlab.series_results import SeriesResult
 from cnnlab.storage import epoch_times
 from cnnlab.storage.epoch_times import EpochTimes
 from cnnlab.ui import cache, query_state
@@ -32,26 +34,45 @@ MARKS = (
 )
 
 
-def cost(table: Sequence[ReportRow]) -> None:
+@dataclass(frozen=True)
+class Scatter:
+    """The scatter of one cost: a sentence ("" where there is none), the chart, its alternative text, notes below it."""
+
+    sentence: str
+    chart: Spec
+    words: str
+    notes: str
+
+
+def cost(results: Results) -> None:
     """A scatter of validation accuracy against the cost that is chosen."""
-    everything = series_results(table)
-    results = [one for one in everything if not one.reestimated]
-    if not results:
+    if not any(not one.reestimated for one in results.series()):
         return
     st.header("What does depth cost?", anchor=False)
-    times = load_times() if all(row.model.is_in_report for row in table) else None  # measured on CIFAR-10's images
+    times = load_times() if results.is_report else None  # measured on CIFAR-10's images
     choices = {name: label for name, (label, _) in COSTS.items() if name != "seconds" or times}
     which = query_state.segmented_param(COST_PARAM, "Cost", choices)
-    costs = network_costs(which, times)
+    measured = times.finished if times else ""
+    shown = results.once(("cost", which, measured), lambda: scatter(results.series(), which, times))
+    if shown.sentence:
+        st.write(shown.sentence)
+    title, _ = COSTS[which]
+    chart_with_download(shown.chart, alt=shown.words, key="cost", name=f"accuracy and {title}", title=MARKS)
+    st.caption(shown.notes)
+
+
+def scatter(everything: Sequence[SeriesResult], which: str, times: EpochTimes | None) -> Scatter:
+    """The scatter of this cost, without the re-estimated results, which cost the same."""
+    results = [one for one in everything if not one.reestimated]
+    costs, (title, form) = network_costs(which, times), COSTS[which]
     points = [cost_point(one, costs[one.model.name]) for one in results if one.model.name in costs]
-    title, form = COSTS[which]
-    if times and which == "seconds":
-        st.write(describe_extremes(times, [one.model.name for one in results]))
-    words = describe_cost_chart(title, {point.title: (point.cost, point.accuracy) for point in points})
-    chart_with_download(
-        cost_chart(points, title, form), alt=words, key="cost", name=f"accuracy and {title}", title=MARKS
+    names = [one.model.name for one in results]
+    return Scatter(
+        sentence=describe_extremes(times, names) if times and which == "seconds" else "",
+        chart=cost_chart(points, title, form),
+        words=describe_cost_chart(title, {point.title: (point.cost, point.accuracy) for point in points}),
+        notes=f"{describe_cost(which, times)} {describe_averages(everything)}",
     )
-    st.caption(f"{describe_cost(which, times)} {describe_averages(everything)}")
 
 
 def describe_cost(which: str, times: EpochTimes | None) -> str:

@@ -1,6 +1,7 @@
 """Does regularization help? A grid of depth and regularizer, each cell with its difference from the plain network."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -18,11 +19,13 @@ from cnnlab.explanations.series_table import (
 )
 from cnnlab.formatting import percent, points
 from cnnlab.pages.compare.measures import describe_gap_measure, is_reported
+from cnnlab.pages.compare.results import Results
 from cnnlab.pages.compare.tables import missing_result
 from cnnlab.rendering import charts, palette
+from cnnlab.rendering.charts import Spec
 from cnnlab.rendering.compare_charts import ranked_network, ranking_chart
 from cnnlab.report import ReportRow
-from cnnlab.series_results import SeriesResult, series_results
+from cnnlab.series_results import SeriesResult
 from cnnlab.ui import app_shell
 from cnnlab.ui.chart_download import chart_with_download
 from cnnlab.ui.network_links import result_params
@@ -33,28 +36,53 @@ CELL_STYLE = """<style>.effect { display: grid; grid-template-columns: auto 1fr;
 .effect .color { grid-column: 1 / 3; height: 5px; border-radius: 3px; margin-bottom: 0.3rem; }</style>"""
 
 
-def evidence(table: Sequence[ReportRow]) -> None:
+@dataclass(frozen=True)
+class Ranking:
+    """The networks by one measure: a heading, what the chart amounts to, the chart, its alternative text."""
+
+    title: str
+    sentence: str
+    chart: Spec
+    words: str
+    file: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The section in words, HTML and charts; `cells` has the trained networks by name."""
+
+    summary: str
+    cells: Mapping[str, str]
+    intervals: str
+    rankings: Sequence[Ranking]
+    marks: str
+    uncertainty: str
+    csv: str
+
+
+def evidence(results: Results) -> None:
     """The grid, the sentence that sums it up, and both measures as charts of means and intervals."""
-    rows = [row for row in table if row.model.experiment.split == "validation"]
-    results = series_results(table, is_reported())
+    rows = [row for row in results.rows if row.model.experiment.split == "validation"]
+    reported = is_reported()
+    found = results.once(("evidence", reported), lambda: describe(rows, results.series(reported), reported))
     trained = sum(bool(row.by_seed) for row in rows)
     st.header("Does regularization help?", anchor=False)
     if trained < len(rows):
         st.info(f"{trained} of the report's eight networks are trained here; the others join as they finish.")
-    if results:
-        st.write(describe_series(results))
+    if found:
+        st.write(found.summary)
     st.html(CELL_STYLE)
     with st.grid(4, min_column_width=CELL_WIDTH):
         for row in rows:
             with st.container(border=True):
-                cell(row, [one for one in results if one.model == row.model], results)
-    if not results:
+                cell(row, found.cells.get(row.model.name, "") if found else "")
+    if not found:
         return
-    st.caption(f"{describe_intervals(results)} {describe_gap_measure()}")
-    rankings(rows, results)
+    st.caption(f"{found.intervals} {describe_gap_measure()}")
+    rankings(found)
     st.download_button(
         "Save the figures (CSV)",
-        series_csv(results),
+        found.csv,
         "regularizers.csv",
         mime="text/csv",
         on_click="ignore",
@@ -63,16 +91,47 @@ def evidence(table: Sequence[ReportRow]) -> None:
     )
 
 
-def cell(row: ReportRow, found: Sequence[SeriesResult], results: Sequence[SeriesResult]) -> None:
-    """One network: a link to its run, its figures by each of its measures, the report's beside the same measure."""
+def describe(rows: Sequence[ReportRow], results: Sequence[SeriesResult], reported: bool) -> Evidence | None:
+    """The section of these results; None without any."""
+    if not results:
+        return None
+    by_model = {row.model.name: [one for one in results if one.model == row.model] for row in rows}
+    reports = {row.model.name: row.report for row in rows if row.model.is_in_report}
+    accuracies = {name: report.validation for name, report in reports.items()}
+    gaps = {name: report.gap for name, report in reports.items()} if reported or not reports else None
+    return Evidence(
+        summary=describe_series(results),
+        cells={
+            row.model.name: cell_html(row, found, results, reported)
+            for row in rows
+            if (found := by_model[row.model.name])
+        },
+        intervals=describe_intervals(results),
+        rankings=[
+            ranking("By validation accuracy", results, accuracies, as_points=False),
+            ranking("By gap, in points", results, gaps, as_points=True),
+        ],
+        marks=describe_mark(reported) if reports else "",
+        uncertainty=describe_uncertainty([row for row in rows if row.ours]),
+        csv=series_csv(results),
+    )
+
+
+def cell(row: ReportRow, figures: str) -> None:
+    """One network: a link to its run, and its figures as HTML; where there are none, a link that trains it."""
     experiment = row.model.experiment
-    label = row.title if found else f"{missing_result(row).capitalize()}: train it"
-    app_shell.page_link("train", label, result_params(experiment), icon=":material/open_in_new:" if found else None)
-    if not found:
+    label = row.title if figures else f"{missing_result(row).capitalize()}: train it"
+    app_shell.page_link("train", label, result_params(experiment), icon=":material/open_in_new:" if figures else None)
+    if figures:
+        st.html(figures)
+    else:
         report = f"; the report has {percent(row.report.validation, 1)}" if row.model.is_in_report else ""
         st.caption(f"{row.title}{report}.")
-        return
-    color = palette.REGULARIZER_COLORS[experiment.regularizer]
+
+
+def cell_html(row: ReportRow, found: Sequence[SeriesResult], results: Sequence[SeriesResult], reported: bool) -> str:
+    """The figures of a network by each of its measures, the report's beside the same measure."""
+    color = palette.REGULARIZER_COLORS[row.model.experiment.regularizer]
     parts = [f'<span class="color" style="background: {color}"></span>']
     for one in found:
         measure = statistics_label(one, results)
@@ -80,8 +139,8 @@ def cell(row: ReportRow, found: Sequence[SeriesResult], results: Sequence[Series
         parts += effect_html("Validation", describe_accuracy_of(one), one.accuracy_difference, one.accuracy_differs)
         parts += effect_html("Gap", describe_gap_of(one), one.gap_difference, one.gap_differs)
     if row.model.is_in_report:
-        parts.append(f'<span class="note">Report: {report_figures(row)}</span>')
-    st.html(f'<div class="effect">{"".join(parts)}</div>')
+        parts.append(f'<span class="note">Report: {report_figures(row, reported)}</span>')
+    return f'<div class="effect">{"".join(parts)}</div>'
 
 
 def effect_html(name: str, figure: str, difference: Comparison | None, beyond_chance: bool) -> list[str]:
@@ -91,39 +150,37 @@ def effect_html(name: str, figure: str, difference: Comparison | None, beyond_ch
     return [f"<span>{name}</span><b>{figure}</b>", f'<span class="note">{note}</span>' if note else ""]
 
 
-def report_figures(row: ReportRow) -> str:
+def report_figures(row: ReportRow, reported: bool) -> str:
     """The report's figures of the measures that are shown; it has no gap in inference mode."""
-    gap = f", gap {points(row.report.gap)}" if is_reported() else ""
+    gap = f", gap {points(row.report.gap)}" if reported else ""
     return f"validation {percent(row.report.validation, 1)}{gap}"
 
 
-def rankings(rows: Sequence[ReportRow], results: Sequence[SeriesResult]) -> None:
-    """The networks by validation accuracy and by gap, each with the sentence that the chart amounts to."""
-    reports = {row.model.name: row.report for row in rows if row.model.is_in_report}
-    left, right = st.columns(2, gap="large")
-    with left:
-        accuracies = {name: report.validation for name, report in reports.items()}
-        ranking("By validation accuracy", results, accuracies, as_points=False)
-    with right:
-        gaps = {name: report.gap for name, report in reports.items()} if is_reported() or not reports else None
-        ranking("By gap, in points", results, gaps, as_points=True)
+def rankings(found: Evidence) -> None:
+    """The networks by validation accuracy and by gap, side by side."""
+    for column, one in zip(st.columns(2, gap="large"), found.rankings, strict=True):
+        with column:
+            st.subheader(one.title, anchor=False)
+            st.write(one.sentence)
+            title = f"{one.title}: dot, mean; line, 95 % interval"
+            chart_with_download(one.chart, alt=one.words, key=f"ranking {one.title}", name=one.file, title=title)
     st.caption(
         "Dot: mean over the seeds (seed 0 with fewer than three), horizontal line: its 95 % interval, rings: the seeds"
-        f"{describe_mark() if reports else ''}."
+        f"{found.marks}."
     )
-    st.caption(describe_uncertainty([row for row in rows if row.ours]))
+    st.caption(found.uncertainty)
 
 
-def describe_mark() -> str:
+def describe_mark(reported: bool) -> str:
     """What the mark of the report is, the end of a sentence."""
-    marked = "figure of the same measure" if is_reported() else "validation accuracy; it has no gap of this measure"
+    marked = "figure of the same measure" if reported else "validation accuracy; it has no gap of this measure"
     return f", vertical line: the report's {marked}"
 
 
 def ranking(
     title: str, results: Sequence[SeriesResult], report: Mapping[str, float] | None, *, as_points: bool
-) -> None:
-    """One of the two: a heading, a sentence, a chart. `report` has the report's figures by model.
+) -> Ranking:
+    """One of the two. `report` has the report's figures by model.
 
     The report measured batch normalization with Keras's moving averages, so the re-estimated results have no mark.
     """
@@ -133,12 +190,11 @@ def ranking(
         one.model.name: network.title for one, network in zip(results, networks, strict=True) if not one.reestimated
     }
     by_title = {titles[name]: value for name, value in report.items() if name in titles} if report is not None else None
-    st.subheader(title, anchor=False)
-    estimates = [one.gap if as_points else one.accuracy for one in results]
-    st.write(best_sentence([one.title for one in networks], estimates, by_title, as_points=as_points))
-    words = charts.describe_ranking([one.title for one in networks], values, as_points)
-    file = "gaps" if as_points else "validation accuracies"
-    spec = ranking_chart(networks, as_points)
-    chart_with_download(
-        spec, alt=words, key=f"ranking {title}", name=file, title=f"{title}: dot, mean; line, 95 % interval"
+    names, estimates = [one.title for one in networks], [one.gap if as_points else one.accuracy for one in results]
+    return Ranking(
+        title=title,
+        sentence=best_sentence(names, estimates, by_title, as_points=as_points),
+        chart=ranking_chart(networks, as_points),
+        words=charts.describe_ranking(names, values, as_points),
+        file="gaps" if as_points else "validation accuracies",
     )

@@ -8,6 +8,7 @@ from cnnlab.array_types import History
 from cnnlab.explanations.curves import describe_seed_panels
 from cnnlab.explanations.series_table import MOVING_AVERAGES
 from cnnlab.pages.compare.measures import TRAINING_MEASURES, chosen_measure, is_reported
+from cnnlab.pages.compare.results import Results
 from cnnlab.pages.compare.tables import missing_result
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering import palette
@@ -17,7 +18,6 @@ from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report import ReportRow
 from cnnlab.report_models import REPORT
 from cnnlab.storage.runs import Run
-from cnnlab.storage.series import find_series
 from cnnlab.ui import app_shell, cache, query_state
 from cnnlab.ui.chart_download import chart_with_download
 from cnnlab.ui.experiment_params import experiment_params
@@ -28,24 +28,28 @@ CURVES_PARAM = url_param("curves")
 CURVES = {"accuracy": "accuracy", "loss": "loss"}
 
 
-def learning_curves(table: Sequence[ReportRow]) -> None:
-    """The eight, then the final two, which are measured on the test images."""
+def learning_curves(results: Results, *, with_test: bool = True) -> None:
+    """The eight; then, `with_test`, the final two, which are measured on the test images."""
     st.header("What do the learning curves say?", anchor=False)
     query_state.segmented_param(CURVES_PARAM, "Curves of", CURVES)
-    for split in ("validation", "test"):
-        panels([row for row in table if row.model.experiment.split == split], split)
+    for split in ("validation", "test") if with_test else ("validation",):
+        panels(results, split)
 
 
-def panels(rows: Sequence[ReportRow], split: str) -> None:
+def panels(results: Results, split: str) -> None:
     """One panel a network with a run, in the report's order; the others are links to their training."""
+    rows = [row for row in results.rows if row.model.experiment.split == split]
     what = query_state.read_option(CURVES_PARAM, CURVES)
-    drawn = {row.model.name: histories for row in rows if (histories := series_runs(row))}
+    finished = {row.model.name: found for row in rows if (found := results.series_runs[row.model.name])}
+    so_far = {row.model.name: [run] for row in rows if row.model.name not in finished and (run := run_so_far(row))}
+    drawn = {row.model.name: one for row in rows if (one := (finished | so_far).get(row.model.name))}
     if drawn:
         training = TRAINING_MEASURES[chosen_measure()]
         seeds = {name: len(found) for name, found in drawn.items()}
         band = describe_band(list(seeds.values()))
         st.html(palette.legend_html(f"training, {training}", split, band=band))
-        spec, words = panels_chart(tuple(drawn), moments(drawn), what, is_reported(), split, drawn)
+        moments = cache.modified_times(runs[0].path / "history.csv" for runs in so_far.values())
+        spec, words = panels_chart(tuple(drawn), results.key, moments, what, is_reported(), split, drawn)
         event = chart_with_download(
             spec, alt=words, key=f"curves {split}", name=f"learning curves {what} {split}",
             title=f"{what}: blue, training, {training}; red, {split}; ring, best epoch{'; ' if band else ''}{band}",
@@ -58,36 +62,29 @@ def panels(rows: Sequence[ReportRow], split: str) -> None:
         if row.model.name not in drawn:
             label = f"{row.title}: {missing_result(row)}, train it"
             app_shell.page_link("train", label, experiment_params(row.model.experiment))
-        elif len(drawn[row.model.name]) == 1 and (run := drawn[row.model.name][0]).state != "done":
+        elif row.model.name in so_far:
+            run = so_far[row.model.name][0]
             done = run.record.epochs_done
             st.caption(f"{row.title}: {escape_markdown(run.state)}, epoch {done} of {run.experiment.epochs}")
 
 
-def series_runs(row: ReportRow) -> list[Run]:
-    """The finished runs of a model, one a seed; where there is none, its run so far if it has a history."""
-    known = [*cache.list_runs(), *cache.shipped_seeds()]
-    found = [run for run in find_series(row.model.experiment, known).runs.values() if len(cache.history(run)["epoch"])]
-    if found:
-        return found
+def run_so_far(row: ReportRow) -> Run | None:
+    """The run of a model without a finished one, if it has a history."""
     run = cache.find_run(row.model.experiment)
-    return [run] if run and len(cache.history(run)["epoch"]) else []
-
-
-def moments(drawn: dict[str, list[Run]]) -> str:
-    """When each history was last written: the chart is built anew only where one was."""
-    return cache.modified_times(run.path / "history.csv" for found in drawn.values() for run in found)
+    return run if run and len(cache.history(run)["epoch"]) else None
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def panels_chart(
     names: tuple[str, ...],
-    when: str,
+    finished: str,
+    moments: str,
     what: str,
     reported: bool,
     split: str,
     _drawn: dict[str, list[Run]],
 ) -> tuple[Spec, str]:
-    """The chart of these models and its alt text."""
+    """The chart of these models and its alt text: built anew where a training has ended, or an epoch of the others."""
     panels = [
         CurvePanel(
             name=name,
@@ -98,9 +95,8 @@ def panels_chart(
         for name in names
     ]
     epochs = max(REPORT[name].experiment.epochs for name in names)
-    return learning_curves_chart(panels, what, epochs, reported), describe_seed_panels(
-        panels_by_title(panels), what, split
-    )
+    words = describe_seed_panels(panels_by_title(panels), what, split)
+    return learning_curves_chart(panels, what, epochs, reported, split), words
 
 
 def panels_by_title(panels: Sequence[CurvePanel]) -> dict[str, list[History]]:
@@ -128,6 +124,6 @@ def open_picked(event: object, rows: Sequence[ReportRow]) -> None:
     picked = selection.get("pick") if selection else None
     name = str(picked[0].get("network", "")) if picked else ""
     page = st.session_state.get(app_shell.SESSION_PAGES, {}).get("train")
-    params = {row.model.name: result_params(row.model.experiment) for row in rows}
-    if page and name in params:
-        st.switch_page(page, query_params=params[name])
+    experiment = next((row.model.experiment for row in rows if row.model.name == name), None)
+    if page and experiment:
+        st.switch_page(page, query_params=result_params(experiment))

@@ -24,7 +24,7 @@ def dataset_control() -> str:
 
 def measure_control() -> None:
     """The choice of the training accuracy, for all of the page."""
-    query_state.segmented_param(MEASURE_PARAM, "Training accuracy", TRAINING_MEASURES)
+    query_state.segmented_param(MEASURE_PARAM, "Training accuracy", TRAINING_MEASURES, wrap=True)
 
 
 def chosen_measure() -> str:

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import streamlit as st
 
+from cnnlab.formatting import pluralize
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.report import ReportRow
 from cnnlab.storage.series import series_experiment
@@ -18,8 +19,8 @@ def watch_trainings(table: Sequence[ReportRow]) -> None:
     series = {series_experiment(row.model.experiment).key for row in table}
     with suppress(QueueError):
         if active := active_keys(series):
-            many = "s" if len(active) > 1 else ""
-            st.info(f"{len(active)} training{many} of these networks under way: each finished seed joins the figures.")
+            count = pluralize(len(active), "training")
+            st.info(f"{count} of these networks under way: each finished seed joins the figures.")
             st.fragment(watch, run_every=WATCH_SECONDS)(series, active)
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 from cnnlab.explanations import curves
 from cnnlab.formatting import quoted
 from cnnlab.rendering import palette
+from cnnlab.rendering.charts import Spec
 from cnnlab.rendering.compare_charts import overlay_chart
 from cnnlab.report_models import models_on
 from cnnlab.storage.runs import Run
@@ -33,9 +34,7 @@ def overlay(dataset: str) -> None:
     """
     st.header("Put any networks into one chart", anchor=False)
     covered = ("test",) if control_locks.covers_test_results() else ()
-    known = {run.name: run for run in cache.list_runs() if len(cache.history(run)["epoch"])}
-    known |= {run.name: run for run in cache.shipped_seeds() if run.name not in known}
-    known = {name: run for name, run in known.items() if run.experiment.split not in covered}
+    known = {name: run for name, run in cache.runs_with_curves().items() if run.experiment.split not in covered}
     if not known:
         st.write("Nothing is trained yet.")
         return
@@ -58,14 +57,25 @@ def overlay(dataset: str) -> None:
 
 def draw(chosen: Sequence[Run], what: str) -> None:
     """The chart of these runs, its axis where the data are."""
-    named = {run.title: cache.history(run) for run in chosen}
-    colors = [palette.REGULARIZER_COLORS[run.experiment.regularizer] for run in chosen]
-    describe = curves.describe_loss if what == "loss" else curves.describe_accuracy
-    words = " ".join(describe(cache.history(run), run.title, run.experiment.split) for run in chosen)
-    epochs = max(run.experiment.epochs for run in chosen)
-    spec, saved = (overlay_chart(named, colors, epochs, what, legend) for legend in (False, True))
+    moments = cache.modified_times(run.path / "history.csv" for run in chosen)
+    spec, saved, words = overlay_charts(moments, what, chosen)
     title = overlay_measure(chosen, what)
     chart_with_download(spec, alt=words, key="overlay", name=f"{what} of networks", title=title, saved=saved)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def overlay_charts(moments: str, what: str, _chosen: Sequence[Run]) -> tuple[Spec, Spec, str]:
+    """The chart of these runs, the one with a legend for a file, and the alternative text.
+
+    moments: the histories, each with the time of its last change.
+    """
+    named = {run.title: cache.history(run) for run in _chosen}
+    colors = [palette.REGULARIZER_COLORS[run.experiment.regularizer] for run in _chosen]
+    describe = curves.describe_loss if what == "loss" else curves.describe_accuracy
+    words = " ".join(describe(named[run.title], run.title, run.experiment.split) for run in _chosen)
+    epochs = max(run.experiment.epochs for run in _chosen)
+    spec, saved = (overlay_chart(named, colors, epochs, what, legend) for legend in (False, True))
+    return spec, saved, words
 
 
 def legend_html(chosen: Sequence[Run]) -> str:
@@ -106,7 +116,7 @@ def choose_runs(known: dict[str, Run], dataset: str) -> list[Run]:
         "Networks",
         list(known),
         default=first,
-        format_func=lambda name: known[name].title,
+        format_func={name: run.title for name, run in known.items()}.__getitem__,
         max_selections=MAX_OVERLAY_RUNS,
         key=f"overlay runs {dataset}",  # one choice for each data set, whose defaults differ
     )

@@ -1,11 +1,13 @@
 """Tables 1 and 2: our results beside the report's."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import streamlit as st
 
 from cnnlab.explanations.report_tables import report_csv
 from cnnlab.formatting import exact_duration, percent, points
+from cnnlab.pages.compare.results import Results
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report import ReportRow
 from cnnlab.ui import cache
@@ -14,37 +16,60 @@ from cnnlab.ui.scrolling_table import table_container
 MISSING, DAMAGED = "not trained yet", "damaged"
 
 
-def report_tables(rows: Sequence[ReportRow]) -> None:
-    """Tables 1 and 2 of the report's networks; nothing without rows."""
+@dataclass(frozen=True)
+class ResultsTable:
+    """Ours beside the report's: in Markdown, as CSV, and the note on what the columns are."""
+
+    markdown: str
+    csv: str
+    note: str
+
+
+def report_tables(results: Results, *, with_test: bool = True) -> None:
+    """Table 1 and, `with_test`, Table 2 of the report's networks; nothing for another data set."""
     titles = {
         "validation": ("Table 1: eight networks, 40,000 images to learn from", "Validation"),
         "test": ("Table 2: the final two, 50,000 images, measured on the test set", "Test"),
     }
     for split, (title, measured) in titles.items():
-        if those := [row for row in rows if row.model.experiment.split == split]:
-            results_table(title, those, measured)
+        rows = [row for row in results.rows if row.model.is_in_report and row.model.experiment.split == split]
+        if rows and (with_test or split != "test"):
+            draw_table(title, load_table(results, rows, split, measured), f"table{len(rows)}")
 
 
-def results_table(title: str, rows: Sequence[ReportRow], measured: str) -> None:
-    """Ours beside the report's, as a table that scrolls by itself on a phone, and the same as a file."""
+def load_table(results: Results, rows: Sequence[ReportRow], split: str, measured: str) -> ResultsTable:
+    """The table of these networks, computed anew where one is missing: it may be damaged."""
+    if not all(row.ours for row in rows):
+        return results_table(rows, measured)
+    return results.once(("table", split), lambda: results_table(rows, measured))
+
+
+def draw_table(title: str, table: ResultsTable, key: str) -> None:
+    """The table, which scrolls by itself on a phone, and the same as a file."""
     st.header(title, anchor=False)
     name = title.partition(":")[0]
-    with table_container(f"table{len(rows)}"):
-        st.markdown(markdown_table(rows, measured))
+    with table_container(key):
+        st.markdown(table.markdown)
         st.download_button(  # inside: with the focus here the arrow keys scroll the table
             f"Save {name} (CSV)",
-            report_csv(rows),
+            table.csv,
             f"{name.lower().replace(' ', '_')}.csv",
             mime="text/csv",
             on_click="ignore",
             icon=":material/download:",
             type="tertiary",
         )
-    st.caption(
+    st.caption(table.note)
+
+
+def results_table(rows: Sequence[ReportRow], measured: str) -> ResultsTable:
+    """The table of these networks; `measured`: what the second accuracy is measured on."""
+    note = (
         'Training accuracy as Keras reports it. The report heads its columns "Best Training Accuracy" and "Best'
         ' Validation Accuracy" without saying whether of the last epoch or of any: both readings are shown, each with'
         f" its difference, ours (seed 0) minus the report's. {best_epoch_note(measured)} {time_note(rows)}"
     )
+    return ResultsTable(markdown_table(rows, measured), report_csv(rows), note)
 
 
 def markdown_table(rows: Sequence[ReportRow], measured: str) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from cnnlab.formatting import pluralize
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.lessons import classes
 from cnnlab.lessons.sheet import Sheet
@@ -24,7 +25,7 @@ def members_table(code: str, sheet: Sheet, presenter: bool) -> None:
     if lesson_class is None:
         return
     found = classes.members(file, lesson_class)
-    st.header(f"{len(found)} students", anchor=False)
+    st.header(pluralize(len(found), "student"), anchor=False)
     names = not presenter and st.toggle("Show nicknames", key=SESSION_NAMES, help="Off on the projector.")
     rows = []
     for number, member in enumerate(found, start=1):

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from cnnlab.experiment import Experiment
+from cnnlab.formatting import pluralize
 from cnnlab.jobs import dispatcher_process
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.lessons.sheet import Sheet
@@ -23,10 +24,12 @@ def preparation(sheet: Sheet) -> None:
     missing = [one for one in missing if one not in queued]
     done = len(wanted) - len(missing) - len(queued)
     st.header("Before the lesson", anchor=False)
-    waits = f", {len(queued)} run or wait" if queued else ""
-    st.caption(f"{done} of {len(wanted)} networks that the sheet shows on the page Train are trained{waits}.")
-    label = f"Start {len(missing)} training{'s' if len(missing) > 1 else ''} of this sheet"
-    if missing and training_button(label, key="lesson_board_train"):
+    waits = f", run or wait: {len(queued)}" if queued else ""
+    count = pluralize(len(wanted), "network")
+    st.caption(f"Trained: {done} of {count} that the sheet shows on the page Train{waits}.")
+    if missing and training_button(
+        f"Start {pluralize(len(missing), 'training')} of this sheet", key="lesson_board_train"
+    ):
         try:
             for experiment in missing:
                 cache.open_queue().submit(experiment, app_shell.current_person(), is_teacher=True)

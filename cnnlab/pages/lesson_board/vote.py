@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from cnnlab.formatting import pluralize
 from cnnlab.lessons import classes, tally
 from cnnlab.lessons.classes import Vote
 from cnnlab.lessons.sheet import Sheet, Step
@@ -61,4 +62,4 @@ def show_tally(step: Step, vote: Vote, given: list[object]) -> None:
 def tally_words(step: Step, given: list[object]) -> str:
     """A tally in one line."""
     rows = [f"{escape_markdown(row.label)} {row.count}" for row in tally.tally(step, given)]
-    return ", ".join(rows) or f"{len(given)} answers"
+    return ", ".join(rows) or pluralize(len(given), "answer")

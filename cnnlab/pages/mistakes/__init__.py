@@ -17,6 +17,7 @@ from cnnlab.ui import cache, damaged_runs, selected_network, selection
 
 DEFAULT_RUN = "final-3conv-dropout"
 NOT_TRAINED = "is not trained yet."
+TEST_IMAGES = "All counts are of test images, which no network that was trained here has seen in its training."
 NOT_TESTED = "has no predictions on the test images: Look inside says whether they are being computed."
 NO_PREDICTIONS = "has no predictions on the test images: they are written at the end of a training."
 
@@ -24,7 +25,7 @@ NO_PREDICTIONS = "has no predictions on the test images: they are written at the
 def page() -> None:
     """Draw the page: the menus of networks, then one network or the comparison of two."""
     st.title("Which images does the network get wrong, and how confident was it?", anchor=False)
-    st.caption("All counts are of test images, which no network was trained on. Click an image to look inside.")
+    st.caption(f"{TEST_IMAGES} Click an image to look inside.")
     wanted = selection.current_selection()
     everything: list[Network] = [*cache.list_runs(), *own_network.visible_networks(wanted.run)]
     runs = [run for run in everything if is_tested(run)]

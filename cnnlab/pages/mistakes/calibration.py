@@ -4,8 +4,6 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from cnnlab.analysis import metrics
-from cnnlab.analysis.statistics import expected_calibration_error
 from cnnlab.explanations import mistakes as explanations
 from cnnlab.rendering import mistake_charts
 from cnnlab.ui.test_results import TestResults
@@ -23,9 +21,8 @@ def calibration_section(results: Mapping[str, TestResults]) -> None:
     """Confidence against accuracy of each network, by its name: the expected calibration error, and a chart."""
     st.header("Is its confidence justified?", anchor=False)
     for name, one in results.items():
-        error = expected_calibration_error(one.logits, one.labels)
-        st.write(explanations.describe_calibration(name, one.predictions, error))
-    curves = {name: metrics.calibration(one.logits, one.labels) for name, one in results.items()}
+        st.write(explanations.describe_calibration(name, one.predictions, one.calibration_error))
+    curves = {name: one.calibration for name, one in results.items()}
     colors = mistake_charts.regularizer_colors([one.regularizer for one in results.values()])
     st.vega_lite_chart(
         spec=mistake_charts.calibration_chart(curves, colors),

@@ -6,7 +6,7 @@ from contextlib import suppress
 import streamlit as st
 
 from cnnlab.datasets import DATASETS
-from cnnlab.experiment import Experiment, ExperimentError
+from cnnlab.experiment import Experiment, ExperimentError, format_decimal
 from cnnlab.formatting import quoted
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.rendering.markdown import escape_markdown
@@ -26,11 +26,9 @@ FORM_ERROR = session_key("sweeps.form_error")
 DEPTH_CHOICES = (1, 2, 3, 4)
 WITH_STRENGTH = [name for name, entry in REGULARIZERS.items() if entry.strength]
 MAX_SEEDS = 10
-DEFAULT_VALUES = {  # of the form, by swept field and data set, or by regularizer
+DEFAULT_VALUES = {  # of the form, by swept field and data set; those of a strength stand in its regularizer's entry
     ("train_images", "shapes"): "250, 500, 1000, 2000",
     ("train_images", "cifar10"): "1000, 5000, 10000, 20000, 40000",
-    ("strength", "dropout"): "0, 0.1, 0.3, 0.5",
-    ("strength", "l2"): "0, 0.00001, 0.001, 0.01",
     ("label_noise", "shapes"): "0, 0.2, 0.4, 0.8",
     ("label_noise", "cifar10"): "0, 0.2, 0.4, 0.8",
 }
@@ -114,7 +112,7 @@ def new_sweep_form() -> None:
 def form_fields(kind: str) -> None:
     """Values, depths and what else decides how long it takes."""
     dataset, regularizer = st.session_state[DATASET], st.session_state[f"{REGULARIZER}.{kind}"]
-    default = DEFAULT_VALUES[kind, regularizer if kind == "strength" else dataset]
+    default = strength_values(regularizer) if kind == "strength" else DEFAULT_VALUES[kind, dataset]
     st.text_input("Values", value=default, key=f"{VALUES}.{kind}.{dataset}.{regularizer}", help=HINTS[kind])
     if kind == "strength":
         st.multiselect("Depths, in convolutions", DEPTH_CHOICES, default=[2, 3], key=DEPTHS)
@@ -127,6 +125,12 @@ def form_fields(kind: str) -> None:
         st.number_input("Training images", value=None, key=IMAGES, step=100, placeholder=f"{default_images:,}")
     st.number_input("Epochs", value=Experiment().epochs, key=EPOCHS, step=1)
     st.number_input("Seeds", value=1, key=SEEDS, step=1, help="From 3 on, intervals say what chance of the seed does.")
+
+
+def strength_values(regularizer: str) -> str:
+    """The strengths that the form proposes: '0, 0.1, 0.3, 0.5'."""
+    strength = REGULARIZERS[regularizer].strength
+    return ", ".join(map(format_decimal, strength.sweep)) if strength else ""
 
 
 def on_submit() -> None:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from cnnlab import data, formatting
 from cnnlab.experiment import ExperimentError
+from cnnlab.formatting import pluralize
 from cnnlab.jobs import eta, sweep_jobs
 from cnnlab.jobs.dispatcher_process import ensure_running
 from cnnlab.jobs.job import Job
@@ -14,6 +15,7 @@ from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.jobs.sweep_jobs import SweepStatus
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.settings import SettingsError
+from cnnlab.storage import files, sweep_files
 from cnnlab.sweeps import Sweep
 from cnnlab.ui import app_shell, cache, class_code, client_address, download_panel
 from cnnlab.ui.state import session_key
@@ -36,7 +38,7 @@ def progress_area(sweep: Sweep) -> SweepStatus:
     if status.is_active:
         st.fragment(watch_sweep, run_every=TICK_SECONDS)(sweep)
     elif status.missing:
-        st.caption(f"{len(status.done)} of {len(sweep.experiments())} trainings are there.")
+        st.caption(f"{len(status.done)} of {pluralize(len(sweep.experiments()), 'training')} done.")
     return status
 
 
@@ -95,7 +97,8 @@ def stop_button(sweep: Sweep) -> None:
 def start_panel(sweep: Sweep, status: SweepStatus) -> None:
     """The button that asks for the missing trainings; where their pictures are missing, the way to get them."""
     if not data.is_dataset_available(sweep.base.dataset):
-        st.write(f"The {len(status.missing)} missing trainings need {sweep.base.dataset_info.title}.")
+        need = pluralize(len(status.missing), "missing training needs", "missing trainings need")
+        st.write(f"{need} {sweep.base.dataset_info.title}.")
         download_panel.missing_dataset(sweep.base.dataset_info)
         return
     if not class_code.require_class_code():
@@ -122,8 +125,8 @@ def sweep_limit_notice(status: SweepStatus) -> str:
     if not notices:
         return ""
     title, notice = next(iter(notices.items()))
-    count = f"{len(notices)} of the {len(status.missing)} missing trainings"
-    return f"{count} would be ended before they finish. {title}: {notice}"
+    count = f"{len(notices)} of {pluralize(len(status.missing), 'missing training')}"
+    return f"{count} would be ended before the last epoch. {title}: {notice}"
 
 
 def submit_sweep(sweep: Sweep) -> None:
@@ -139,3 +142,5 @@ def submit_sweep(sweep: Sweep) -> None:
         ensure_running()
     except (QuotaExceeded, QueueError, SettingsError) as error:
         st.session_state[REFUSAL] = str(error)
+    except OSError as error:
+        st.session_state[REFUSAL] = files.disk_error_message(error, sweep_files.directory(), megabytes=1)

@@ -9,7 +9,8 @@ from cnnlab.explanations import sweeps as sentences
 from cnnlab.explanations.strengths import describe_strengths
 from cnnlab.formatting import percent
 from cnnlab.rendering import palette, sweep_charts
-from cnnlab.sweep_results import PointResult, early_stopping, label_noise_result, sweep_results
+from cnnlab.storage.run import Run
+from cnnlab.sweep_results import LabelNoiseResult, PointResult, early_stopping, label_noise_result, sweep_results
 from cnnlab.sweeps import Sweep, describe_value, sweep_name
 from cnnlab.ui import cache
 from cnnlab.ui.chart_download import chart_with_download
@@ -50,7 +51,7 @@ def size_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
             with st.container():
                 st.markdown(f"**Accuracy, {name}**")
                 words = sweep_charts.describe_points(line, "train_images", sweep.measured_on)
-                spec = sweep_charts.accuracy_chart(line)
+                spec = sweep_charts.accuracy_chart(line, sweep.measured_on)
                 title = f"Accuracy, {name}: solid, training; dashed, {sweep.measured_on}; lines, 95 % intervals"
                 chart_with_download(
                     spec, alt=f"Accuracy, {name}. {words}", key=f"accuracy {name}", name=f"accuracy {name}", title=title
@@ -98,42 +99,45 @@ def noise_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
     first = noisy[len(noisy) // 2 :][:1]  # one in the middle
     options = {word: f"{percent(float(word))} of the labels replaced" for word in [*first, *by_share]}
     word = select_param(LEVEL_PARAM, "Share of replaced labels", options)
-    point = by_share[word]
-    run = point.first.run
-    history, stop = cache.history(run), early_stopping(cache.history(run))
-    result = label_noise_result(history, run.experiment.train_eval_images)
-    described = sentences.describe_label_noise(result, run.dataset_info.class_count)
+    run = by_share[word].first.run
+    described = sentences.describe_label_noise(noise_result(run), run.dataset_info.class_count, sweep.measured_on)
+    stop = early_stopping(cache.history(run))
     st.markdown(described)
-    if stop:
+    if stop and sweep.measured_on == "validation":
         st.markdown(sentences.describe_early_stopping(stop, run.experiment.validation_images))
-    st.html(palette.label_noise_legend_html())
+    st.html(palette.label_noise_legend_html(sweep.measured_on))
     left, right = st.columns(2)
     with left:
-        st.markdown("**Accuracy over the epochs**; the line marks the highest validation accuracy")
-        spec = sweep_charts.label_noise_chart(history, run.experiment.epochs, stop)
+        st.markdown(f"**Accuracy over the epochs**; the line marks the highest {sweep.measured_on} accuracy")
         chart_with_download(
-            spec,
+            sweep_charts.label_noise_chart(cache.history(run), run.experiment.epochs, stop, sweep.measured_on),
             alt=described,
             key="noise curves",
             name="label noise over epochs",
-            title=f"{options[word]}: {palette.LABEL_NOISE_WORDS}",
+            title=f"{options[word]}: {palette.label_noise_words(sweep.measured_on)}",
         )
     with right:
-        st.markdown("**After the last epoch**, by the share of replaced labels")
-        levels = {
-            float(one.value("label_noise")): label_noise_result(
-                cache.history(one.first.run), one.first.run.experiment.train_eval_images
-            )
-            for one in results
-        }
-        words = " ".join(
-            f"{percent(share)} replaced: {sentences.describe_label_noise(level, run.dataset_info.class_count)}"
-            for share, level in levels.items()
-        )
-        chart_with_download(
-            sweep_charts.label_noise_levels_chart(levels),
-            alt=words,
-            key="noise levels",
-            name="label noise after the last epoch",
-            title=f"After the last epoch: {palette.LABEL_NOISE_WORDS}",
-        )
+        noise_levels(results, sweep.measured_on)
+
+
+def noise_levels(results: Sequence[PointResult], split: str) -> None:
+    """What every share of noisy labels ends with; `split`: "validation" or "test"."""
+    st.markdown("**After the last epoch**, by the share of replaced labels")
+    levels = {float(one.value("label_noise")): noise_result(one.first.run) for one in results}
+    classes = results[0].first.run.dataset_info.class_count
+    words = " ".join(
+        f"{percent(share)} replaced: {sentences.describe_label_noise(level, classes, split)}"
+        for share, level in levels.items()
+    )
+    chart_with_download(
+        sweep_charts.label_noise_levels_chart(levels, split),
+        alt=words,
+        key="noise levels",
+        name="label noise after the last epoch",
+        title=f"After the last epoch: {palette.label_noise_words(split)}",
+    )
+
+
+def noise_result(run: Run) -> LabelNoiseResult:
+    """The accuracies of a finished run on clean and on changed labels after its last epoch."""
+    return label_noise_result(cache.history(run), run.experiment.train_eval_images)

@@ -26,8 +26,8 @@ def page() -> None:
     """Draw the page."""
     st.title("Does your network learn, or does it memorize?", anchor=False)
     st.caption(
-        "A network that learns is as accurate on new images (red) as on its training images (blue). "
-        "Watch the gap between the two."
+        "What it has learned shows on new images (red); what it has only memorized, on its training images (blue)"
+        " alone. Watch the gap between the two."
     )
     first = is_first_visit()
     experiment = requested_experiment()

@@ -19,7 +19,7 @@ from cnnlab.settings import home
 from cnnlab.storage import runs
 from cnnlab.storage.history_file import REESTIMATED
 from cnnlab.storage.runs import Run
-from cnnlab.storage.series import find_series
+from cnnlab.storage.series import Series, find_series
 from cnnlab.sweep_results import early_stopping, label_noise_result
 from cnnlab.ui import cache
 from cnnlab.ui.chart_download import chart_with_download
@@ -29,11 +29,11 @@ LIVE_CHART_NOTE = " while it trains; the figures above it are those of the last 
 
 @dataclass(frozen=True)
 class RunVerdict:
-    """What a run came to: its figures, those of the same network without a regularizer, and the verdict in words."""
+    """What a run came to: its figures, the verdict in words, and the rules by which it was found."""
 
     reading: curve_summary.CurveSummary | None
-    plain: curve_summary.CurveSummary | None
     words: str
+    rules: str
 
 
 def summary_metrics(run: Run, history: History) -> None:
@@ -47,8 +47,7 @@ def summary_metrics(run: Run, history: History) -> None:
         st.metric("Training accuracy", formatting.percent(reading.training, 1), width=155)
         st.metric(f"{evaluation_set(experiment)} accuracy", formatting.percent(reading.validation, 1), width=155)
         st.metric(", ".join(filter(None, ("Gap", reading.trend))), formatting.points(reading.gap), width=155)
-    notes = (learning_verdict.describe_interval(experiment), learning_verdict.describe_cuts(experiment, verdict.plain))
-    st.caption(" ".join(filter(None, notes)))
+    st.caption(verdict.rules)
 
 
 def run_verdict(run: Run, history: History) -> RunVerdict:
@@ -61,10 +60,16 @@ def run_verdict(run: Run, history: History) -> RunVerdict:
 def _run_verdict(place: str, moments: str, _run: Run, _history: History) -> RunVerdict:
     reading, experiment = curve_summary.summarize_curves(_history), _run.experiment
     if reading is None:
-        return RunVerdict(None, None, "")
+        return RunVerdict(None, "", "")
     plain, anew = plain_summary(experiment), reestimated_reading(_run, _history, reading)
-    words = learning_verdict.verdict(reading, experiment, plain, series_accuracy(experiment), anew)
-    return RunVerdict(reading, plain, words)
+    reached = series_accuracy(experiment)
+    words = learning_verdict.verdict(reading, experiment, plain, reached, anew)
+    rules = (
+        learning_verdict.describe_interval(experiment),
+        learning_verdict.describe_cuts(experiment, plain),
+        learning_verdict.describe_early_limit(words, experiment, reached),
+    )
+    return RunVerdict(reading, words, " ".join(filter(None, rules)))
 
 
 def reestimated_reading(
@@ -81,9 +86,18 @@ def reestimated_reading(
 
 
 def plain_summary(experiment: Experiment) -> curve_summary.CurveSummary | None:
-    """The figures of the same network without a regularizer, where it has finished, here or as shipped results."""
-    run = runs.find_results(experiment.without_regularizer())
+    """The figures of the same network without a regularizer, where it has finished, here or as shipped results.
+
+    Those of the same seed, else of the smallest seed that has finished.
+    """
+    plain = experiment.without_regularizer()
+    run = runs.find_results(plain) or next(iter(finished_series(plain).runs.values()), None)
     return curve_summary.summarize_curves(cache.history(run)) if run else None
+
+
+def finished_series(experiment: Experiment) -> Series:
+    """The finished runs of the experiment, one for each seed, shipped or trained here."""
+    return find_series(experiment, [*cache.shipped_seeds(), *cache.list_runs()])
 
 
 def series_accuracy(experiment: Experiment) -> float | None:
@@ -94,8 +108,8 @@ def series_accuracy(experiment: Experiment) -> float | None:
 
 def series_accuracies(experiment: Experiment) -> dict[int, float]:
     """The final validation (or test) accuracy of each finished seed of the experiment, shipped or trained here."""
-    series = find_series(experiment, [*cache.shipped_seeds(), *cache.list_runs()])
-    summaries = {seed: curve_summary.summarize_curves(cache.history(run)) for seed, run in series.runs.items()}
+    found = finished_series(experiment).runs
+    summaries = {seed: curve_summary.summarize_curves(cache.history(run)) for seed, run in found.items()}
     return {seed: summary.validation for seed, summary in summaries.items() if summary}
 
 
@@ -111,11 +125,11 @@ def learning_curves(experiment: Experiment, history: History) -> None:
     with left:
         st.markdown("**Accuracy**")
         words = curves.describe_accuracy(history, experiment.title, experiment.split)
-        saved_chart(charts.accuracy_chart(history, experiment.epochs), experiment, "accuracy", words)
+        saved_chart(charts.accuracy_chart(history, experiment.epochs, experiment.split), experiment, "accuracy", words)
     with right:
         st.markdown("**Loss**, without any penalty")
         words = curves.describe_loss(history, experiment.title, experiment.split)
-        saved_chart(charts.loss_chart(history, experiment.epochs), experiment, "loss", words)
+        saved_chart(charts.loss_chart(history, experiment.epochs, experiment.split), experiment, "loss", words)
     label_noise_curves(experiment, history)
     penalty_chart(experiment, history)
 
@@ -137,14 +151,16 @@ def live_curves(experiment: Experiment, history: History, run: Run) -> None:
     with left:
         st.markdown("**Accuracy**")
         words = f"Accuracy of {experiment.title}, growing{LIVE_CHART_NOTE}"
-        st.vega_lite_chart(spec=charts.accuracy_chart(history, experiment.epochs), alt=words, key="accuracy")
+        st.vega_lite_chart(
+            spec=charts.accuracy_chart(history, experiment.epochs, experiment.split), alt=words, key="accuracy"
+        )
     with right:
         live_feature_maps(run)
     left, right = st.columns(2)
     with left:
         st.markdown("**Loss**, without any penalty")
         words = f"Loss of {experiment.title}, growing{LIVE_CHART_NOTE}"
-        st.vega_lite_chart(spec=charts.loss_chart(history, experiment.epochs), alt=words, key="loss")
+        st.vega_lite_chart(spec=charts.loss_chart(history, experiment.epochs, experiment.split), alt=words, key="loss")
     with right:
         penalty_chart(experiment, history)
 
@@ -174,16 +190,16 @@ def label_noise_curves(experiment: Experiment, history: History) -> None:
         return
     stop = early_stopping(evaluated)
     result = label_noise_result(evaluated, experiment.train_eval_images)
-    st.markdown(
-        f"**Clean and changed labels**. {sweeps.describe_label_noise(result, experiment.dataset_info.class_count)}"
-    )
-    st.html(palette.label_noise_legend_html())
+    split = experiment.split
+    described = sweeps.describe_label_noise(result, experiment.dataset_info.class_count, split)
+    st.markdown(f"**Clean and changed labels**. {described}")
+    st.html(palette.label_noise_legend_html(split))
     chart_with_download(
-        sweep_charts.label_noise_chart(evaluated, experiment.epochs, stop),
+        sweep_charts.label_noise_chart(evaluated, experiment.epochs, stop, split),
         alt=f"Accuracies of {experiment.title} on clean and on changed labels over the epochs",
         key="label noise",
         name=f"label noise {experiment.title}",
-        title=f"{experiment.title}: {palette.LABEL_NOISE_WORDS}",
+        title=f"{experiment.title}: {palette.label_noise_words(split)}",
     )
-    if stop and experiment.split == "validation":
+    if stop and split == "validation":
         st.markdown(sweeps.describe_early_stopping(stop, experiment.validation_images))

@@ -40,8 +40,8 @@ def feature_maps_html(name: str, epoch: int, moment: int, _run: Run) -> str:
     for conv in context.convolution_names:
         maps = context.activations[context.relu_name(conv)][0]
         grid = render_feature_maps(maps, "map")
-        told = f"{maps.shape[-1]} feature maps of {conv}, {maps.shape[0]} x {maps.shape[1]} values each"
-        figures.append(figure_html("maps", grid.png, conv, told))
+        alt = f"{maps.shape[-1]} feature maps of {conv}, {maps.shape[0]} x {maps.shape[1]} values each"
+        figures.append(figure_html("maps", grid.png, conv, alt))
     return f"<div class='live-maps'>{''.join(figures)}</div>"
 
 

@@ -60,8 +60,8 @@ def queued_panel(job: Job) -> None:
     place = cache.open_queue().position(job) or 1
     begins = expected_start(place)
     expected = f", starts in about {formatting.duration(begins)}" if begins else ""
-    said = formatting.queue_position(place).capitalize()
-    st.info(f"**{said}**{expected}. You may close this page: training continues without you.")
+    position = formatting.queue_position(place).capitalize()
+    st.info(f"**{position}**{expected}. You may close this page: training continues without you.")
 
 
 def progress_panel(experiment: Experiment, now: TrainingStatus) -> None:

@@ -62,8 +62,8 @@ def finished_result(run: Run) -> None:
     learning_curves(run.experiment, history)
     best = curve_summary.summarize_curves(history)
     test = record.test_accuracy
-    told = [training_progress.describe_origin(record, run.is_pretrained)]
-    told += (
+    parts = [training_progress.describe_origin(record, run.is_pretrained)]
+    parts += (
         [
             f"highest {evaluation_set(run.experiment).lower()} accuracy of any epoch"
             f" {formatting.percent(best.best, 1)}, after epoch {best.best_epoch}"
@@ -72,10 +72,10 @@ def finished_result(run: Run) -> None:
         else []
     )
     if test is not None and not control_locks.covers_test_results():
-        told.append(f"accuracy on the test set {formatting.percent(test, 1)}")
-    st.caption(f"{run.title}: {escape_markdown('; '.join(told))}.")
+        parts.append(f"accuracy on the test set {formatting.percent(test, 1)}")
+    st.caption(f"{run.title}: {escape_markdown('; '.join(parts))}.")
     if sentence := damaged_runs.damage_sentence(run):
-        st.warning(f"{escape_markdown(sentence)} The figures above are complete.", icon=damaged_runs.ICON)
+        st.warning(f"{sentence} The figures above are complete.", icon=damaged_runs.ICON)
         train_again_button(run)
     seeds_panel(run.experiment)
     if not run.snapshot_epochs():

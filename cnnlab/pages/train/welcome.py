@@ -1,4 +1,4 @@
-"""The first visit: sample images of both data sets, a small training in one click, and the report's best network."""
+"""The first visit: samples of both data sets, a small training in one click, the report's most accurate network."""
 
 from html import escape
 
@@ -11,8 +11,7 @@ from cnnlab.data import samples
 from cnnlab.data.shape_drawing import generate
 from cnnlab.datasets import DATASETS, DatasetInfo
 from cnnlab.experiment import Experiment
-from cnnlab.explanations.conclusions import WHAT_THE_REPORT_IS
-from cnnlab.formatting import percent
+from cnnlab.explanations.conclusions import WHAT_THE_REPORT_IS, describe_report_lead
 from cnnlab.pages.train.requested_experiment import on_set_experiment
 from cnnlab.rendering.color_scale import png_data_uri, upscaled_png
 from cnnlab.rendering.markdown import escape_markdown
@@ -75,22 +74,26 @@ def quick_training_button() -> None:
 def best_network_button(best: ReportModel) -> None:
     """The button that opens this model of the report, with its accuracy in the report."""
     st.button(
-        "Open the report's best network",
+        "Open the report's most accurate network",
         key="open_best",
         icon=":material/emoji_events:",
         width="stretch",
         on_click=on_set_experiment,
         args=(best.experiment,),
     )
-    accuracy = percent(best.validation_accuracy, 2)
-    figure = "" if control_locks.covers_test_results() else f": {accuracy} of the test images correct in the report"
-    st.caption(f"{best.experiment.title}{figure}. {WHAT_THE_REPORT_IS}")
+    figure = "." if control_locks.covers_test_results() else f": {describe_report_lead(tested_models())}"
+    st.caption(f"{best.experiment.title}{figure} {WHAT_THE_REPORT_IS}")
 
 
 def best_model() -> ReportModel:
     """The report's model with the highest accuracy on the test set (its Table 2)."""
+    return tested_models()[0]
+
+
+def tested_models() -> list[ReportModel]:
+    """The report's models with an accuracy on the test set (its Table 2), the highest first."""
     tested = [model for model in REPORT.values() if model.experiment.split == "test"]
-    return max(tested, key=lambda model: model.validation_accuracy)
+    return sorted(tested, key=lambda model: -model.validation_accuracy)
 
 
 def samples_html(info: DatasetInfo, images: PixelArray, names: tuple[str, ...]) -> str:

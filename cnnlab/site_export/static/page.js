@@ -116,8 +116,8 @@ function showProbabilities(probabilities) {
   find("probabilities").tBodies[0].replaceChildren(...rows);
 }
 
-const wallLayers = (network) => network.layers.filter((layer) => layer.kind === "relu");
-const lastMaps = (network) => wallLayers(network).at(-1).name;
+const reluLayers = (network) => network.layers.filter((layer) => layer.kind === "relu");
+const lastMaps = (network) => reluLayers(network).at(-1).name;
 
 // Linear between the centers of the receptive fields, constant beyond the outermost ones.
 function interpolate(values, centers, position) {
@@ -147,14 +147,14 @@ function showHeat(network) {
 }
 
 function showLayers(network) {
-  const sections = wallLayers(network).map((layer) => {
+  const sections = reluLayers(network).map((layer) => {
     const [height, width, channels] = layer.output_shape;
     const { data } = activations[layer.name];
     const largest = data.reduce((most, value) => Math.max(most, value), 0);
     const section = document.createElement("section");
     const heading = document.createElement("h2");
-    const wall = document.createElement("div");
-    wall.className = "wall";
+    const grid = document.createElement("div");
+    grid.className = "grid";
     let inactive = 0;
     for (let channel = 0; channel < channels; channel++) {
       const button = document.createElement("button");
@@ -177,10 +177,10 @@ function showLayers(network) {
         update();
         find("map").scrollIntoView({ block: "nearest" });
       });
-      wall.append(button);
+      grid.append(button);
     }
     heading.textContent = `${layer.name}: ${channels} feature maps of ${height}x${width}, ${inactive} found nothing here; white is ${largest.toFixed(2)}`;
-    section.append(heading, wall);
+    section.append(heading, grid);
     return section;
   });
   find("layers").replaceChildren(...sections);

@@ -5,123 +5,24 @@ NumPy. Nothing here imports TensorFlow; `train` starts a process that does. Imag
 (n, 32, 32, 3), 0..255, RGB. Results are NumPy arrays and `Estimate`s (a figure with its 95 % interval).
 """
 
-import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cnnlab import data, training_packages
-from cnnlab.analysis import metrics, receptive_field
-from cnnlab.analysis.receptive_field import Box
+from cnnlab.analysis import metrics
 from cnnlab.analysis.statistics import Estimate, paired_difference, seed_difference
-from cnnlab.array_types import Array, PixelArray, Weights
+from cnnlab.api.network import Network as Network
+from cnnlab.array_types import PixelArray
 from cnnlab.data import photo_preprocessing, samples
 from cnnlab.experiment import Experiment
-from cnnlab.models import numpy_forward
-from cnnlab.models.architecture import Layer, network_layers
 from cnnlab.storage import runs, series
-from cnnlab.storage.history_file import Columns
-from cnnlab.storage.runs import Run
-
-IMAGE_SHAPE = (32, 32, 3)
 
 
 class TrainingError(RuntimeError):
     """A training that could not be started or did not finish. The message is one sentence."""
-
-
-@dataclass(frozen=True, eq=False)
-class Network:
-    """A trained network: its run directory, and its weights after one epoch (None: the last)."""
-
-    run: Run
-    epoch: int | None = None
-
-    @property
-    def experiment(self) -> Experiment:
-        """What was asked for: depth, regularizer, data set, seed and so on."""
-        return self.run.experiment
-
-    @functools.cached_property
-    def layers(self) -> tuple[Layer, ...]:
-        """The layers in order; `layer.name` is the key of `feature_maps`."""
-        return network_layers(self.experiment)
-
-    @functools.cached_property
-    def weights(self) -> Weights:
-        """The weights as float32 arrays by "layer/role", such as "conv1/kernel" (3, 3, 3, 64).
-
-        Raises UnknownRun where they are not kept (further seeds come without weights), DamagedRun.
-        """
-        return self.run.weights(self.run.record.epochs_done if self.epoch is None else self.epoch)
-
-    @property
-    def history(self) -> Columns:
-        """The columns of history.csv, each float64 (epochs + 1,), from epoch 0, before training.
-
-        >>> import cnnlab
-        >>> float(cnnlab.load("3conv-dropout").history["val_accuracy"][-1])
-        0.7496
-        """
-        return self.run.history()
-
-    def feature_maps(self, images: PixelArray) -> dict[str, Array]:
-        """The activation of every layer by its name, float32: (h, w, channels) or (units,), for a batch (n, ...).
-
-        >>> import cnnlab
-        >>> images, labels = cnnlab.sample_images()
-        >>> cnnlab.load("3conv-dropout").feature_maps(images[0])["conv2"].shape
-        (13, 13, 64)
-
-        Raises ValueError for images of another shape.
-        """
-        batch = _batch(images)
-        activations = numpy_forward.compute_activations(self.layers, self.weights, batch)
-        return activations if batch is images else {name: values[0] for name, values in activations.items()}
-
-    def predict(self, images: PixelArray) -> Array:
-        """The probabilities of the classes, float32 (classes,), for a batch (n, classes); each row sums to 1.
-
-        >>> import cnnlab
-        >>> images, labels = cnnlab.sample_images()
-        >>> int(cnnlab.load("3conv-dropout").predict(images[0]).argmax()), int(labels[0])
-        (3, 3)
-
-        Raises ValueError for images of another shape.
-        """
-        batch = _batch(images)
-        probabilities = numpy_forward.softmax(numpy_forward.logits(self.layers, self.weights, batch))
-        return probabilities if batch is images else probabilities[0]
-
-    def receptive_field(self, layer: str, row: int = 0, column: int = 0) -> Box:
-        """The pixels of the image that one pixel of a feature map depends on: (top, left, bottom, right), exclusive.
-
-        >>> import cnnlab
-        >>> cnnlab.load("3conv-dropout").receptive_field("conv3", 1, 1)
-        Box(top=4, left=4, bottom=22, right=22)
-
-        Raises ValueError for an unknown layer or a pixel outside it.
-        """
-        return receptive_field.receptive_field(self.layers, layer, row, column)
-
-    def at_epoch(self, epoch: int) -> "Network":
-        """The same network with the weights after `epoch`, where they were kept.
-
-        >>> import cnnlab
-        >>> images, labels = cnnlab.sample_images()
-        >>> untrained = cnnlab.load("3conv-dropout").at_epoch(0)
-        >>> bool(untrained.predict(images[0]).max() < 0.2)
-        True
-
-        Raises ValueError for an epoch whose weights were not kept.
-        """
-        kept = self.run.snapshot_epochs()
-        if epoch not in kept:
-            raise ValueError(f"Expected an epoch whose weights were kept: {kept}. Received: {epoch=}")
-        return Network(self.run, epoch)
 
 
 def networks() -> list[str]:
@@ -251,13 +152,3 @@ def _outcomes(network: Network) -> metrics.Predictions:
     """The stored predictions of the images that the network was validated on."""
     split, predictions = network.experiment.split, network.run.predictions()
     return metrics.classify(predictions[split], predictions[f"{split}_labels"])
-
-
-def _batch(images: PixelArray) -> PixelArray:
-    """The images as a batch; one image becomes a batch of one. Raises ValueError for another shape."""
-    shape = np.shape(images)
-    if shape == IMAGE_SHAPE:
-        return np.asarray(images)[None]
-    if len(shape) == 4 and shape[1:] == IMAGE_SHAPE:
-        return images
-    raise ValueError(f"Expected one image (32, 32, 3) or several (n, 32, 32, 3). Received: shape={shape}")

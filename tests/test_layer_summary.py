@@ -1,0 +1,33 @@
+"""The table below "All maps", against the shipped files that it is made from."""
+
+import re
+
+import numpy as np
+from streamlit.testing.v1 import AppTest
+
+from cnnlab import settings
+from cnnlab.data.cifar10 import CLASSES
+
+
+def all_maps():
+    from cnnlab.pages.look_inside import page
+
+    page()
+
+
+def test_the_table_says_without_the_data_set_what_activates_the_strongest_maps(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    shipped = settings.PRETRAINED / "3conv-dropout"
+    labels = np.load(shipped / "predictions.npz")["test_labels"]
+    page = AppTest.from_function(all_maps, default_timeout=90)
+    page.query_params["run"] = "3conv-dropout"
+    page.run()
+    table = next(one.value for one in page.markdown if one.value.startswith("| layer"))
+    rows = [line for line in table.splitlines() if line.startswith("| conv")]
+    with np.load(shipped / "top_images.npz") as top:
+        for row, relu in zip(rows, ("relu1", "relu2", "relu3"), strict=True):
+            described = re.findall(r"(\d+) \((\w+) (\d) of 9\)", row)
+            assert len(described) == 3
+            for number, name, count in described:
+                counts = np.bincount(labels[top[f"{relu}/images"][int(number)]], minlength=10)
+                assert counts[CLASSES.index(name)] == counts.max() == int(count)
