@@ -23,6 +23,7 @@ from urllib.request import urlopen
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from cnnlab import settings
@@ -246,6 +247,16 @@ def wait_for_health(port):
             return answer.status == 200
         time.sleep(0.1)
     return False
+
+
+def test_the_workflow_installs_the_wheel_with_every_version_of_python_that_is_allowed():
+    yaml = pytest.importorskip("yaml", reason="needs PyYAML")
+    jobs = yaml.safe_load((settings.REPOSITORY / ".github/workflows/tests.yml").read_text())["jobs"]
+    versions = jobs["installed"]["strategy"]["matrix"]["python"]
+    allowed = SpecifierSet(PYPROJECT["project"]["requires-python"])
+    assert versions == [one for one in (f"3.{minor}" for minor in range(30)) if one in allowed]
+    [pages] = set(re.findall(r"tests/\w+\.py", str(jobs["installed"]["steps"])))
+    assert (settings.REPOSITORY / pages).is_file()
 
 
 def test_sample_images_and_their_notice_are_part_of_the_package():
