@@ -194,7 +194,7 @@ def test_every_page_of_an_installed_wheel_works_without_tensorflow_but_training(
     assert {path.stem for path in (settings.PACKAGE / "pages").iterdir()} - pages.keys() <= NO_PAGES
     assert all(page["words"] for page in pages.values())
     assert {name: page["disabled"] for name, page in pages.items() if page["disabled"]} == DISABLED
-    assert "Prediction: cat" in pages["look_inside"]["words"]
+    assert "Prediction: **cat**" in pages["look_inside"]["words"]
     assert "of the test images" in pages["mistakes"]["words"]
     assert pages["compare"]["charts"] >= 2
 
