@@ -17,6 +17,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,16 @@ def environment_variable(name: str) -> str:
 
 
 def current() -> Settings:
-    """The current settings. Raises SettingsError."""
+    """The current settings; read again where the file or the environment has changed. Raises SettingsError."""
+    path = home() / SETTINGS_FILE
+    status = path.stat() if path.is_file() else None
+    state = (status.st_mtime_ns, status.st_size, status.st_ino) if status else ()
+    environment = tuple(os.environ.get(environment_variable(one.name)) for one in fields(Settings))
+    return _current(str(path), state, environment)
+
+
+@lru_cache(maxsize=8)  # a page asks seven times
+def _current(path: str, state: tuple[int, ...], environment: tuple[str | None, ...]) -> Settings:
     return Settings(**{setting.name: setting.value for setting in list_settings()})
 
 

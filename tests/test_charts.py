@@ -24,9 +24,11 @@ from cnnlab.analysis import curve_summary
 from cnnlab.analysis.metrics import PairedOutcomes
 from cnnlab.experiment import REGULARIZERS, Experiment
 from cnnlab.explanations import curves, learning_verdict
+from cnnlab.explanations.chart_descriptions import describe_ranking
 from cnnlab.rendering import chart_export, chart_specs, charts, compare_charts, cost_charts, mistake_charts, palette
 from cnnlab.rendering.compare_charts import CurvePanel, RankedNetwork
 from cnnlab.rendering.cost_charts import CostPoint
+from cnnlab.rendering.feature_map_grid import render_feature_maps
 from cnnlab.report_models import REPORT
 from cnnlab.storage import runs
 from cnnlab.ui import clickable_image
@@ -490,6 +492,7 @@ def test_a_validation_accuracy_that_still_rises_is_still_learning():
     assert words[0].startswith("It is still learning") and words[1].startswith("It learns")
     ended = learning_verdict.verdict(curve_summary.summarize_curves(rising), Experiment(epochs=4))
     assert ended.startswith("It was still learning at the end")
+    assert "rises beyond chance" in learning_verdict.describe_early_limit(ended, Experiment(epochs=4), None)
 
 
 def test_before_the_first_epoch_nothing_was_learned():
@@ -524,7 +527,7 @@ def test_a_chart_in_words_has_its_figures():
     words = curves.describe_accuracy(MEMORIZES, "2-conv, no regularizer")
     assert all(part in words for part in ("2-conv, no regularizer", "90.0 %", "65.0 %", "25.0 points"))
     assert "0.80" in curves.describe_loss(MEMORIZES, "x")
-    sentence = charts.describe_ranking(["a", "b"], [0.1, 0.3], points=True)
+    sentence = describe_ranking(["a", "b"], [0.1, 0.3], as_points=True)
     assert sentence == "Gaps, smallest first: a 10.0 points, b 30.0 points."
 
 
@@ -537,3 +540,18 @@ def test_half_of_the_way_to_what_the_series_reached_it_is_still_learning(validat
     assert ("reached 50 %" in words) is early
     rule = learning_verdict.describe_early_limit(words, DROPOUT, series_accuracy=0.5)
     assert ("below 30 %, half of the way from a guess (10 %)" in rule) is early and bool(rule) is early
+
+
+def test_a_grid_that_a_class_looks_at_is_written_once_and_another_choice_anew(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(clickable_image.st, "vega_lite_chart", lambda spec, **_: drawn.append(spec["datasets"]))
+    maps = np.random.default_rng(0).random((4, 4, 64), np.float32)
+    grids = [clickable_image.from_feature_maps(render_feature_maps(maps)) for _ in range(2)]
+    for grid, selected in ((grids[0], None), (grids[1], None), (grids[1], 5)):
+        clickable_image.clickable_image(grid, "grid", "64 maps", selected=selected)
+    first, again, chosen = (one["figures"] for one in drawn)
+    assert again is first and chosen != first
+    large = clickable_image.from_feature_map(np.ones((30, 30, 1), np.float32), 0, 1.0, signed=False)
+    clickable_image.clickable_image(large, "map", "one map")
+    clickable_image.clickable_image(large, "map", "one map")
+    assert drawn[-1]["figures"] == drawn[-2]["figures"] and drawn[-1]["figures"] is not drawn[-2]["figures"]

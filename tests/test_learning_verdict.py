@@ -79,7 +79,7 @@ def test_a_shipped_network_with_batch_normalization_is_judged_by_both_measures(n
     assert "by both measures of batch normalization" in words or "depends on the measure" in words
 
 
-def test_of_noisy_labels_it_is_said_that_the_training_accuracy_counts_the_replaced_ones():
+def test_noisy_labels_say_that_the_training_accuracy_counts_the_replaced_ones():
     noisy = Experiment(dataset="shapes", label_noise=0.4)
     assert "labels as they were trained with, 40 % of them replaced" in learning_verdict.describe_interval(noisy)
     assert "replaced" not in learning_verdict.describe_interval(DROPOUT)

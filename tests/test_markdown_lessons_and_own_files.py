@@ -25,9 +25,10 @@ from cnnlab.pages import lesson as lesson_page
 from cnnlab.pages.admin import access
 from cnnlab.pages.lesson_board import vote
 from cnnlab.pages.train import own_pictures
+from cnnlab.storage.background_process import BackgroundStatus
 from cnnlab.storage.network_import import NetworkImportError
 from cnnlab.sweeps import SHIPPED_SWEEPS
-from cnnlab.ui import app_shell, class_code, lesson_answers, lesson_charts, lesson_results, lesson_store
+from cnnlab.ui import app_shell, cache, class_code, lesson_answers, lesson_charts, lesson_results, lesson_store
 
 pytestmark = pytest.mark.slow
 
@@ -113,7 +114,7 @@ def test_why_own_files_were_refused_is_text(monkeypatch: pytest.MonkeyPatch) -> 
     file = UploadedFile(UploadedFileRec("1", "net.keras", "", b"x"), None)  # type: ignore[arg-type]
     check(calling(lambda: own_network.bring_in(file, "key", "mine", "", "0-1")))
     monkeypatch.setattr(picture_uploads, "import_archive", raises(PictureImportError(HOSTILE)))
-    check(calling(lambda: own_pictures.bring_in(b"x", "mine")))
+    check(calling(lambda: own_pictures.bring_in(file, "key", "mine")))
 
 
 def test_why_a_key_or_a_class_code_was_refused_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,3 +132,8 @@ def test_why_a_worker_failed_is_text(home: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(probes, "missing_images", lambda run: "")
     monkeypatch.setattr(probe_job, "job_status", lambda run: probe_job.JobStatus("failed", message=HOSTILE))
     check(calling(lambda: probes.offer_computation(run)))
+    network = SimpleNamespace(is_being_tested=False, predictions=dict, path=home, title="mine")
+    monkeypatch.setattr(cache, "predictions", lambda network: {})
+    monkeypatch.setattr(own_networks, "can_be_tested", lambda network: True)
+    monkeypatch.setattr(own_networks, "test_status", lambda network: BackgroundStatus("failed", message=HOSTILE))
+    check(calling(lambda: own_network.test_accuracy(network)))  # type: ignore[arg-type]

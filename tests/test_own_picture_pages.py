@@ -12,9 +12,10 @@ from cnnlab.data.picture_import import import_pictures
 from cnnlab.experiment import Experiment
 from cnnlab.lab_report.keras_script import keras_script
 from cnnlab.pages import look_inside
+from cnnlab.pages.train import own_pictures as train_pictures
 from cnnlab.storage import runs
 from cnnlab.storage.background_process import cnnlab_command
-from cnnlab.ui import cache
+from cnnlab.ui import cache, streamlit_memory
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +131,14 @@ def test_the_keras_script_of_its_run_reads_the_archive_of_its_pictures(trained):
     compile(script, "x.py", "exec")
 
 
-def test_an_uploaded_archive_is_selected_and_removed_by_its_owner(tmp_path, monkeypatch):
+def test_an_uploaded_archive_is_selected_freed_and_removed_by_its_owner(tmp_path, monkeypatch):
+    freed = []
+
+    def discard(file, widget_key):
+        streamlit_memory.discard_uploaded_file(file, widget_key)
+        freed.append((widget_key, file.getvalue()))
+
+    monkeypatch.setattr(train_pictures, "discard_uploaded_file", discard)
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))
     test = opened("train", dataset="shapes", depth=2, regularizer="none")
     archive = zipped(write_pictures(tmp_path / "pictures"))
@@ -143,7 +151,7 @@ def test_an_uploaded_archive_is_selected_and_removed_by_its_owner(tmp_path, monk
     assert not test.exception and not test.error
     (info,) = own_pictures.list_datasets()
     assert test.query_params["dataset"] == info.name and "3 classes" in words(test)
-    assert own_pictures.owner(info.name)
+    assert own_pictures.owner(info.name) and freed == [(f"{train_pictures.FILE}0", b"")]
     (remove,) = [one for one in test.button if one.label == "Yes, remove them"]
     remove.click().run()
     assert not test.exception and own_pictures.list_datasets() == [] and test.query_params["dataset"] == "shapes"

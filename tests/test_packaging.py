@@ -27,6 +27,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from cnnlab import settings
+from cnnlab.doctor.installation import REQUIRED_PACKAGES
 
 PYPROJECT = tomllib.loads((settings.REPOSITORY / "pyproject.toml").read_text())
 CONTRIBUTING = (settings.REPOSITORY / "CONTRIBUTING.md").read_text()
@@ -46,6 +47,11 @@ def test_requirements_and_the_package_name_the_same_dependencies():
     texts = [*project["dependencies"], *project["optional-dependencies"]["train"]]
     declared = {str(Requirement(text)) for text in texts}
     assert {str(requirement) for requirement in requirements("requirements.txt")} == declared
+
+
+def test_the_doctor_looks_for_every_dependency():
+    declared = [Requirement(text).name for text in PYPROJECT["project"]["dependencies"]]
+    assert list(REQUIRED_PACKAGES) == declared
 
 
 @pytest.mark.parametrize("requirement", requirements("requirements.txt"), ids=lambda one: one.name)

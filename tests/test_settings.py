@@ -162,3 +162,16 @@ def test_a_photo_may_be_as_large_as_the_settings_say(home: Path, monkeypatch: py
     monkeypatch.setenv("CNNLAB_UPLOAD_MEGABYTES", "0.01")
     with pytest.raises(PhotoError, match=r"at most 0\.01 MB"):
         photo_preprocessing.prepare_photo(b"\x89PNG" + bytes(20_000))
+
+
+def test_settings_are_read_again_at_the_moment_file_or_environment_change(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    before = settings.current()
+    assert settings.current() is before, "a page asks often"
+    (tmp_path / settings.SETTINGS_FILE).write_text('{"slots": 3}')
+    assert settings.current().slots == 3
+    monkeypatch.setenv("CNNLAB_SLOTS", "4")
+    assert settings.current().slots == 4
+    (tmp_path / settings.SETTINGS_FILE).unlink()
+    monkeypatch.delenv("CNNLAB_SLOTS")
+    assert settings.current() == before

@@ -457,6 +457,19 @@ def test_a_sweep_is_defined_listed_and_shown_on_the_command_line(home, capsys):
     assert "70.0 %" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("shapes-size", "More images"),
+        ("shapes-dropout", "Smallest gap"),
+        ("shapes-label-noise", "20 % replaced: It has"),
+    ],
+)
+def test_a_shipped_sweep_is_told_in_sentences_on_the_command_line(name, told, capsys):
+    assert main(["sweep", "show", name]) == 0
+    assert told in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("axes", [["depth=1,2"], ["train_images=few"], ["train_images"], ["label_noise=0,3"]])
 def test_bad_axes_are_one_sentence_on_the_command_line(home, capsys, axes):
     assert main(["sweep", "define", *axes, "--dataset", "shapes"]) == 2

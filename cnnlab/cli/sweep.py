@@ -1,5 +1,6 @@
 """The command `sweep`: trainings that differ in one setting, and their results."""
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -32,13 +33,17 @@ def show(name: str) -> None:
     """Print the results of a sweep, by name or key."""
     from cnnlab.explanations import sweeps as sentences
     from cnnlab.explanations.strengths import describe_strengths
-    from cnnlab.sweep_results import sweep_results
+    from cnnlab.sweep_results import PointResult, sweep_results
 
     chosen = sweep_files.open_sweep(name)
     results = sweep_results(chosen)
-    describe = {"train_images": sentences.describe_sizes, "strength": describe_strengths}.get(chosen.kind)
+    describe: dict[str, Callable[[Sweep, list[PointResult]], list[str]]] = {
+        "train_images": sentences.describe_sizes,
+        "strength": describe_strengths,
+        "label_noise": sentences.describe_noise_levels,
+    }
     lines = [chosen.title, "", sentences.sweep_table(chosen, results), ""]
-    lines += [sentence.replace("**", "") for sentence in (describe(chosen, results) if describe and results else [])]
+    lines += [sentence.replace("**", "") for sentence in (describe[chosen.kind](chosen, results) if results else [])]
     click.echo("\n".join([*lines, sentences.describe_intervals(chosen, results)]))
 
 

@@ -13,7 +13,7 @@ LAGGING_GAP = (
     0.10  # training accuracy with batch statistics minus that with moving averages, above which the averages lag
 )
 EARLY_SHARE = 1 / 2  # of what the finished series gained over chance level, below which a network is still learning
-STILL_LEARNING = "is still learning"
+STILL_LEARNING = "still learning"
 WEAK_FACTOR = 3  # an accuracy below so many times chance level is called low
 
 
@@ -39,7 +39,7 @@ def verdict(
     judged = reestimated or summary
     if is_early(judged, chance_accuracy(experiment), series_accuracy):
         reached = percent(series_accuracy or 0)
-        return f"It {STILL_LEARNING}: {describe_figures(judged)}; finished, this network reached {reached}."
+        return f"It is {STILL_LEARNING}: {describe_figures(judged)}; finished, this network reached {reached}."
     if reestimated is not None:
         return describe_both_measures(summary, reestimated, experiment, plain)
     gap = gap_estimate(summary, experiment)
@@ -203,7 +203,7 @@ def learning_verb(summary: CurveSummary, experiment: Experiment) -> str:
     """
     if summary.validation_trend != "rising":
         return "learns"
-    return "is still learning" if summary.epoch < experiment.epochs else "was still learning at the end"
+    return f"is {STILL_LEARNING}" if summary.epoch < experiment.epochs else f"was {STILL_LEARNING} at the end"
 
 
 def describe_overfitting(gap: Estimate, experiment: Experiment, plain: CurveSummary | None, with_share: bool) -> str:

@@ -14,6 +14,7 @@ from cnnlab.sweep_results import (
     Predictions,
     accuracy_difference,
     gap_change,
+    label_noise_result,
 )
 from cnnlab.sweeps import Sweep, Value, describe_value
 
@@ -201,6 +202,16 @@ def describe_memorized(interval: Estimate) -> str:
     if interval.high < MEMORIZED:
         return "It has not memorized most of the changed labels"
     return "It has memorized about half of the changed labels"
+
+
+def describe_noise_levels(sweep: Sweep, results: Sequence[PointResult]) -> list[str]:
+    """What the network of each share of replaced labels ends with: '20 % replaced: It has memorized ...'."""
+    sentences = []
+    for run in (one.first.run for one in results):
+        level = label_noise_result(run.history(), run.experiment.train_eval_images)
+        told = describe_label_noise(level, run.dataset_info.class_count, run.experiment.split)
+        sentences.append(f"{percent(run.experiment.label_noise)} replaced: {told}")
+    return sentences
 
 
 def describe_early_stopping(stop: EarlyStopping, images: int) -> str:

@@ -18,7 +18,7 @@ from cnnlab.formatting import pluralize
 from cnnlab.jobs.computation_turn import computation_turn
 from cnnlab.models import numpy_forward
 from cnnlab.storage import files, imported_networks, process_lock
-from cnnlab.storage.background_process import cnnlab_command, start_detached
+from cnnlab.storage.background_process import BackgroundStatus, StatusFile, cnnlab_command, start_detached
 from cnnlab.storage.imported_networks import PREDICTIONS_FILE, ImportedNetwork
 from cnnlab.storage.network_import import (
     MAX_FILE_BYTES,
@@ -32,7 +32,7 @@ from cnnlab.storage.run_retention import directory_bytes
 
 MAX_OF_ONE_PERSON = 10
 MAX_BYTES = 2 * 10**9  # of all imported networks
-LOCK = "test.lock"
+LOCK, STATUS_FILE = "test.lock", "test.json"
 NICENESS = 5  # that of a training
 
 
@@ -93,8 +93,23 @@ def start_test(network: ImportedNetwork) -> None:
             start_detached(command, environment={"OPENBLAS_NUM_THREADS": "1"}, lock=lock, niceness=NICENESS)
 
 
+def test_status(network: ImportedNetwork) -> BackgroundStatus | None:
+    """How the last test ended, with the reason where it failed; None where there was none."""
+    return _status_file(network).read()
+
+
+def _status_file(network: ImportedNetwork) -> StatusFile[BackgroundStatus]:
+    interrupted = "The test was interrupted: start it again."
+    return StatusFile(network.path / STATUS_FILE, network.path / LOCK, BackgroundStatus, interrupted)
+
+
+def _write_status(network: ImportedNetwork, state: str, message: str = "") -> None:
+    if network.path.is_dir():  # it may have been removed meanwhile
+        _status_file(network).write(BackgroundStatus(state, message=message))
+
+
 def write_predictions(network: ImportedNetwork) -> float:
-    """Write the predictions on all test images and return the accuracy, 0 to 1.
+    """Write the predictions on all test images and return the accuracy, 0 to 1; `test_status` tells how it ended.
 
     Raises DatasetMissing where the images are not here or have other classes, DamagedRun, NetworkImportError where
     another process tests it, WorkersBusy where too many workers wait.
@@ -104,11 +119,23 @@ def write_predictions(network: ImportedNetwork) -> float:
     lock = process_lock.acquire(network.path / LOCK)
     if lock is None:
         raise NetworkImportError(f"{network.title} is being tested already.")
-    with lock, computation_turn():
-        dataset = data.load_dataset(network.dataset)
-        logits = numpy_forward.logits(network.layers, network.weights(), dataset.x_test)
-        labels = np.asarray(dataset.y_test)
-        if not network.path.is_dir():
-            raise DatasetMissing(f"{network.title} was removed while it was tested.")
-        files.write_npz(network.path / PREDICTIONS_FILE, {"test": logits, "test_labels": labels})
+    with lock:
+        _write_status(network, "running")
+        try:
+            with computation_turn():
+                accuracy = _compute_predictions(network)
+        except LookupError as error:
+            _write_status(network, "failed", str(error.args[0]))
+            raise
+        _write_status(network, "done")
+    return accuracy
+
+
+def _compute_predictions(network: ImportedNetwork) -> float:
+    dataset = data.load_dataset(network.dataset)
+    logits = numpy_forward.logits(network.layers, network.weights(), dataset.x_test)
+    labels = np.asarray(dataset.y_test)
+    if not network.path.is_dir():
+        raise DatasetMissing(f"{network.title} was removed while it was tested.")
+    files.write_npz(network.path / PREDICTIONS_FILE, {"test": logits, "test_labels": labels})
     return float((logits.argmax(axis=1) == labels).mean())

@@ -49,7 +49,8 @@ button[data-testid^="stBaseButton-primary"] {{ color: {BUTTON_TEXT}; }}
     width: auto; }}
   .st-key-phone_navigation a {{ padding: 0.1rem 0.3rem; }}
   .st-key-phone_navigation p {{ font-size: 0.85rem; white-space: nowrap; }}
-  .st-key-corner {{ top: 2.9rem; right: 0.6rem; }}
+  .st-key-corner {{ top: 2.9rem; left: 0; right: 0; padding: 0 0.6rem 0.15rem; justify-content: flex-end;
+    background: {PAGE_COLOR}; }}
   .st-key-notices {{ top: 5.2rem; }}
 }}
 </style>"""

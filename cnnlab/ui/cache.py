@@ -48,7 +48,7 @@ def list_runs() -> list[Run]:
 
 def forget_listing() -> None:
     """Clear the cached lists of runs: a run has just ended."""
-    for listing in (_list_runs, _finished_runs, _runs_with_curves):
+    for listing in (_list_runs, _finished_runs, _runs_with_curves, _inspectable_runs):
         listing.clear()
 
 
@@ -111,7 +111,12 @@ def find_run(experiment: Experiment) -> Run | None:
 
 
 def inspectable_runs() -> list[Run]:
-    """The runs that Look inside can show: those with the weights of at least one epoch."""
+    """The runs that Look inside can show: those with the weights of at least one epoch; read as `list_runs`."""
+    return _inspectable_runs(str(home()))
+
+
+@st.cache_resource(ttl=LISTING_SECONDS, max_entries=2, show_spinner=False)
+def _inspectable_runs(place: str) -> list[Run]:
     return [run for run in list_runs() if run.snapshot_epochs()]
 
 

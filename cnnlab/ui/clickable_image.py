@@ -10,7 +10,7 @@ Whatever a click selects can also be selected with a widget, by keyboard.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import streamlit as st
@@ -18,10 +18,11 @@ import streamlit as st
 from cnnlab import formatting
 from cnnlab.analysis.receptive_field import Box
 from cnnlab.array_types import Array, PixelArray
-from cnnlab.rendering.charts import cached_spec, with_data
+from cnnlab.rendering.charts import arrow_table, cached_spec
 from cnnlab.rendering.color_scale import colorbar_uri, png_data_uri, upscaled_png
 from cnnlab.rendering.feature_map_grid import FeatureMapGrid, render_feature_maps
 
+MAX_KEPT_CELLS = 128  # of an image whose data are kept for who looks at the same one
 EMPTY_ROW: dict[str, Any] = {
     "kind": "", "x": 0.0, "y": 0.0, "x2": 0.0, "y2": 0.0, "number": -1, "previous": -1, "name": "", "value": "",
     "uri": "", "align": "", "color": "", "chosen": False,
@@ -75,10 +76,12 @@ def clickable_image(
     on_click: Callable[[int], None] | None = None,
 ) -> None:
     """Draw the image as wide as there is room. `on_click` is called with the index of a clicked cell."""
-    rows = _chart_rows(image, -1 if selected is None else selected)
     grid = (image.columns, image.rows, bool(image.cells), image.legend is not None, on_click is not None)
     spec = cached_spec("clickable_image_specs.clickable_image", *grid)
-    chart = with_data(spec, **{name: [row[name] for row in rows] for name in EMPTY_ROW})
+    chosen = -1 if selected is None else selected
+    table = _chart_table if len(image.cells) <= MAX_KEPT_CELLS else _chart_table.__wrapped__
+    data = table(image.uri, tuple(image.cells), image.legend, tuple(map(tuple, image.boxes)), chosen)
+    chart = {**spec, "datasets": {"figures": data}}
     answer: Any = partial(_on_selection, key, on_click) if on_click else "ignore"
     st.vega_lite_chart(spec=chart, key=key, on_select=answer, alt=alt, width="stretch")
 
@@ -88,8 +91,8 @@ def from_feature_maps(grid: FeatureMapGrid, legend: ColorLegend | None = None) -
     height, width = grid.cell_shape
     share = (1 - grid.gap / width, 1 - grid.gap / height)
     cells = []
-    for number in grid.order.tolist():
-        row, column = grid.position(number)
+    for place, number in enumerate(grid.order.tolist()):
+        row, column = divmod(place, grid.columns)
         description = (
             "inactive: zero everywhere"
             if grid.inactive[number]
@@ -155,9 +158,24 @@ def _on_selection(key: str, on_pick: Callable[[int], None]) -> None:
         on_pick(int(picked[0]["number"]))
 
 
-def _chart_rows(picture: ClickableImage, chosen: int) -> list[dict[str, Any]]:
-    found = [EMPTY_ROW | {"kind": "image", "uri": picture.uri}]
-    for one in picture.cells:
+@lru_cache(maxsize=32)  # a class looks at the same grids; 200 kB each
+def _chart_table(
+    uri: str,
+    cells: tuple[Cell, ...],
+    legend: ColorLegend | None,
+    boxes: tuple[tuple[float, ...], ...],
+    chosen: int,
+) -> bytes:
+    """The data of the chart as an Arrow table."""
+    rows = _chart_rows(uri, cells, legend, boxes, chosen)
+    return arrow_table(**{name: [row[name] for row in rows] for name in EMPTY_ROW})
+
+
+def _chart_rows(
+    uri: str, cells: Sequence[Cell], legend: ColorLegend | None, boxes: Sequence[tuple[float, ...]], chosen: int
+) -> list[dict[str, Any]]:
+    found = [EMPTY_ROW | {"kind": "image", "uri": uri}]
+    for one in cells:
         (x, y), (width, height) = one.position, one.size
         place = {"x": x, "y": y, "x2": x + width, "y2": y + height}
         description = {"number": one.index, "previous": chosen, "name": one.name, "value": one.value}
@@ -165,9 +183,9 @@ def _chart_rows(picture: ClickableImage, chosen: int) -> list[dict[str, Any]]:
         if one.text:
             middle = {"x": x + width / 2, "y": y + height / 2, "name": one.text, "color": one.text_color}
             found.append(EMPTY_ROW | middle | {"kind": "text", "align": "center"})
-    for left, top, right, bottom in picture.boxes:
+    for left, top, right, bottom in boxes:
         found.append(EMPTY_ROW | {"kind": "box", "x": left, "y": top, "x2": right, "y2": bottom})
-    return found + (_legend_rows(picture.legend) if picture.legend else [])
+    return found + (_legend_rows(legend) if legend else [])
 
 
 def _legend_rows(legend: ColorLegend) -> list[dict[str, Any]]:

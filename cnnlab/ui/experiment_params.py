@@ -27,6 +27,14 @@ def parse_experiment(params: Mapping[str, str], default: Experiment) -> tuple[Ex
     named = {name: params[name] for name in EXPERIMENT_PARAMS if params.get(name, "") != ""}
     if not named:
         return default, []
+    if is_own_dataset(named.get("dataset", "")):  # whose fields are looked up on the disk
+        return _parse_experiment(tuple(named.items()), default)
+    experiment, problems = _parse_once(tuple(named.items()), default)
+    return experiment, list(problems)
+
+
+def _parse_experiment(params: tuple[tuple[str, str], ...], default: Experiment) -> tuple[Experiment, Problems]:
+    named = dict(params)
     changed: dict[str, Any] = default.to_dict()
     changed |= {"strength": None} if "regularizer" in named else {}
     changed |= {"train_images": None} if {"dataset", "split"} & set(named) else {}
@@ -36,6 +44,9 @@ def parse_experiment(params: Mapping[str, str], default: Experiment) -> tuple[Ex
         return Experiment.from_dict(changed), []
     except (ExperimentError, DatasetMissing) as error:
         return default, [f"This address describes no experiment; the default one is shown. {error}"]
+
+
+_parse_once = lru_cache(maxsize=256)(_parse_experiment)  # a page asks for its experiment five times
 
 
 def _dataset_fields(named: Mapping[str, str]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from cnnlab.settings import home
 from cnnlab.storage import runs
 from cnnlab.storage.history_file import REESTIMATED
 from cnnlab.storage.runs import Run
-from cnnlab.storage.series import Series, find_series
+from cnnlab.storage.series import Series, find_series, series_experiment
 from cnnlab.sweep_results import early_stopping, label_noise_result
 from cnnlab.ui import cache
 from cnnlab.ui.chart_download import chart_with_download
@@ -97,7 +97,7 @@ def plain_summary(experiment: Experiment) -> curve_summary.CurveSummary | None:
 
 def finished_series(experiment: Experiment) -> Series:
     """The finished runs of the experiment, one for each seed, shipped or trained here."""
-    return find_series(experiment, [*cache.shipped_seeds(), *cache.list_runs()])
+    return find_series(experiment, cache.finished_runs().runs)
 
 
 def series_accuracy(experiment: Experiment) -> float | None:
@@ -108,7 +108,12 @@ def series_accuracy(experiment: Experiment) -> float | None:
 
 def series_accuracies(experiment: Experiment) -> dict[int, float]:
     """The final validation (or test) accuracy of each finished seed of the experiment, shipped or trained here."""
-    found = finished_series(experiment).runs
+    return _series_accuracies(series_experiment(experiment).key, cache.finished_runs().key, experiment)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _series_accuracies(series: str, finished: str, _experiment: Experiment) -> dict[int, float]:
+    found = finished_series(_experiment).runs
     summaries = {seed: curve_summary.summarize_curves(cache.history(run)) for seed, run in found.items()}
     return {seed: summary.validation for seed, summary in summaries.items() if summary}
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import streamlit as st
+from streamlit.typing import UploadedFile
 
 from cnnlab import data, settings
 from cnnlab.data import DatasetMissing
@@ -17,6 +18,7 @@ from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import files
 from cnnlab.ui import app_shell, class_code, selected_network
 from cnnlab.ui.state import session_key
+from cnnlab.ui.streamlit_memory import discard_uploaded_file
 
 FILE, NAME = session_key("train.own_pictures.file"), session_key("train.own_pictures.name")
 FORM, POPOVER = session_key("train.own_pictures.form"), session_key("train.own_pictures.popover")
@@ -58,11 +60,11 @@ def import_form(number: int) -> None:
         if asked and given is None:
             st.error("Choose a ZIP file first.", icon=":material/block:")
         elif asked and given is not None:
-            bring_in(given.getvalue(), name.strip())
+            bring_in(given, f"{FILE}{number}", name.strip())
 
 
-def bring_in(content: bytes, name: str) -> None:
-    """Import the archive and select its data set; a sentence where that is not possible."""
+def bring_in(given: UploadedFile, widget_key: str, name: str) -> None:
+    """Import the archive, free its bytes and select its data set; a sentence where that is not possible."""
     bar = st.progress(0.0, "Reading the file")
 
     def show(step: str, share: float) -> None:
@@ -70,11 +72,12 @@ def bring_in(content: bytes, name: str) -> None:
 
     try:
         person = app_shell.current_person()
-        info = picture_uploads.import_archive(content, name, person, show, stop_if_asked).info
+        info = picture_uploads.import_archive(given.getvalue(), name, person, show, stop_if_asked).info
     except (PictureImportError, PhotoError) as problem:
         bar.empty()
         st.error(escape_markdown(problem), icon=":material/block:")
         return
+    discard_uploaded_file(given, widget_key)
     st.session_state[SESSION_IMPORTED] = st.session_state.get(SESSION_IMPORTED, 0) + 1
     select_dataset(info.name)
     st.rerun()
