@@ -11,6 +11,7 @@ from cnnlab.analysis.receptive_field import receptive_field_centers
 from cnnlab.array_types import PixelArray
 from cnnlab.data import cifar10, photo_preprocessing, samples
 from cnnlab.models.architecture import Layer, network_layers
+from cnnlab.photo_decoding.decoder import PhotoError
 from cnnlab.storage import files
 from cnnlab.storage.runs import Run
 
@@ -52,7 +53,7 @@ def _read_picture(path: Path) -> PixelArray:
     """A picture as uint8 (32, 32, 3). Raises SiteError for a file that is none, OSError for one that is not there."""
     try:
         return photo_preprocessing.prepare_photo(path.read_bytes()).pixels
-    except photo_preprocessing.PhotoError as error:
+    except PhotoError as error:
         raise SiteError(f"{path.name}: {error}") from None
 
 
