@@ -255,7 +255,7 @@ def wait_for_health(port):
     return False
 
 
-def test_the_workflow_installs_the_wheel_with_every_version_of_python_that_is_allowed():
+def test_the_workflow_installs_the_wheel_with_every_allowed_version_of_python():
     yaml = pytest.importorskip("yaml", reason="needs PyYAML")
     jobs = yaml.safe_load((settings.REPOSITORY / ".github/workflows/tests.yml").read_text())["jobs"]
     versions = jobs["installed"]["strategy"]["matrix"]["python"]
