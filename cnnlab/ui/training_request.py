@@ -47,15 +47,15 @@ def missing_packages_hint() -> str:
     return ""
 
 
-def training_button(label: str, *, disabled: bool = False, **how: Any) -> bool:
+def training_button(label: str, *, note: str = "", disabled: bool = False, **how: Any) -> bool:
     """A button that starts trainings; where TensorFlow is missing it is disabled, and a sentence says how to get it.
 
-    `how` goes to `st.button`, whose answer is returned.
+    `note`, in Markdown, stands below it where TensorFlow is there. `how` goes to `st.button`, whose answer is returned.
     """
     hint = missing_packages_hint()
     pressed = st.button(label, disabled=disabled or bool(hint), **how)
-    if hint:
-        st.caption(escape_markdown(hint))
+    if below := escape_markdown(hint) or note:
+        st.caption(below)
     return pressed
 
 

@@ -115,8 +115,8 @@ def start_panel(sweep: Sweep, status: SweepStatus) -> None:
             key="train_sweep",
             on_click=submit_sweep,
             args=(sweep,),
+            note="You may close this page: training continues.",
         )
-        st.caption("You may close this page: training continues.")
 
 
 def sweep_limit_notice(status: SweepStatus) -> str:
