@@ -7,6 +7,7 @@ A page imports (`import_for_person`) and starts the test as a process of its own
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -19,7 +20,14 @@ from cnnlab.models import numpy_forward
 from cnnlab.storage import files, imported_networks, process_lock
 from cnnlab.storage.background_process import BackgroundStatus, StatusFile, cnnlab_command, start_detached
 from cnnlab.storage.imported_networks import PREDICTIONS_FILE, ImportedNetwork
-from cnnlab.storage.network_import import NetworkDescription, NetworkImportError, import_network, output_count
+from cnnlab.storage.network_import import (
+    MAX_FILE_BYTES,
+    NetworkDescription,
+    NetworkImportError,
+    default_title,
+    import_network,
+    output_count,
+)
 from cnnlab.storage.run_retention import directory_bytes
 
 MAX_OF_ONE_PERSON = 10
@@ -41,6 +49,16 @@ def describe(content: bytes, title: str, owner: str, class_names: str, pixels: s
         classes = DATASETS["cifar10"].classes
     dataset = next((name for name, info in DATASETS.items() if info.classes == classes), "cifar10")
     return NetworkDescription(title=title, owner=owner, classes=classes, dataset=dataset, pixels=pixels)
+
+
+def import_file(path: Path, title: str = "", class_names: str = "", pixels: str = "0-1") -> ImportedNetwork:
+    """Import a `.keras` file of this machine, for nobody in particular.
+
+    title: "" for the file's name; class_names, pixels: see `describe`. Raises NetworkImportError, OSError.
+    """
+    with path.open("rb") as opened:
+        content = opened.read(MAX_FILE_BYTES + 1)
+    return import_for_person(content, describe(content, title or default_title(path.name), "", class_names, pixels))
 
 
 def import_for_person(
