@@ -9,6 +9,7 @@ from typing import Any
 __all__ = [
     "Network",
     "compare",
+    "import_network",
     "load",
     "load_seeds",
     "networks",

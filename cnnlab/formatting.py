@@ -94,5 +94,10 @@ def format_date(iso: str | None) -> str:
 
 def quoted(word: str) -> str:
     """Text that somebody typed, safe to repeat: printable, in quotes, and shortened."""
+    return repr(shortened(word))
+
+
+def shortened(word: str) -> str:
+    """Text from outside in at most MAX_QUOTED_CHARACTERS printable characters."""
     shown = "".join(letter if letter.isprintable() else "?" for letter in word)
-    return repr(shown if len(shown) <= MAX_QUOTED_CHARACTERS else shown[:MAX_QUOTED_CHARACTERS] + "...")
+    return shown if len(shown) <= MAX_QUOTED_CHARACTERS else shown[:MAX_QUOTED_CHARACTERS] + "..."

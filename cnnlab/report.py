@@ -8,8 +8,11 @@ from numpy.typing import NDArray
 
 from cnnlab.array_types import History
 from cnnlab.experiment import Experiment
+from cnnlab.models.architecture import network_layers, parameter_count
+from cnnlab.models.network_cost import multiply_adds
 from cnnlab.report_models import REPORT, ReportModel, models_on
 from cnnlab.storage import runs
+from cnnlab.storage.epoch_times import EpochTimes
 from cnnlab.storage.runs import REESTIMATED, DamagedRun, Run
 from cnnlab.storage.series import Series, find_series
 
@@ -183,3 +186,16 @@ def report_row(model: ReportModel, series: Series) -> ReportRow:
     """The row of a model whose finished runs are this series."""
     results = {seed: run_results(run) for seed, run in series.runs.items()}
     return ReportRow(model, report_results(model), results.pop(model.experiment.seed, None), results)
+
+
+def network_costs(which: str, times: EpochTimes | None) -> dict[str, float]:
+    """A cost of each of the report's models by name: "seconds" of an epoch, "multiply_adds" in millions, "parameters".
+
+    Without the models that `times` has not measured.
+    """
+    if which == "seconds":
+        return times.median_seconds if times else {}
+    networks = {name: network_layers(model.experiment) for name, model in REPORT.items()}
+    if which == "multiply_adds":
+        return {name: multiply_adds(layers) / 1e6 for name, layers in networks.items()}
+    return {name: float(parameter_count(layers)) for name, layers in networks.items()}

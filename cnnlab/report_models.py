@@ -79,4 +79,4 @@ def models_on(dataset: str) -> dict[str, ReportModel]:
 
 def shipped_name(experiment: Experiment) -> str | None:
     """The report's name of this experiment, under which its run is shipped, or None."""
-    return {model.experiment: name for name, model in REPORT.items()}.get(experiment)
+    return {model.experiment.key: name for name, model in REPORT.items()}.get(experiment.key)

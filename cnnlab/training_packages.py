@@ -3,6 +3,8 @@
 import sys
 from importlib.util import find_spec
 
+from cnnlab.operating_system import machine
+
 TRAINING_PACKAGES = ("tensorflow", "keras")
 NEWEST_PYTHON = (3, 13)  # that TensorFlow has a wheel for
 
@@ -13,9 +15,14 @@ def missing_packages() -> list[str]:
 
 
 def install_hint(python: tuple[int, int] = sys.version_info[:2]) -> str:
-    """One sentence: how to install what training needs with this version of Python; "" where nothing is missing."""
+    """One sentence: how to install what training needs with this version of Python; "" where nothing is missing.
+
+    The extra brings TensorFlow for the systems and versions for which it has a wheel; elsewhere the sentence says so.
+    """
     if not missing_packages():
         return ""
+    if machine.is_intel_mac():
+        return "Training needs TensorFlow, which does not support Macs with Intel processors: train on another machine."
     if python > NEWEST_PYTHON:
         newest = ".".join(map(str, NEWEST_PYTHON))
         return f"Training needs TensorFlow, which does not support Python {python[0]}.{python[1]}: use Python {newest}."

@@ -22,12 +22,14 @@ from streamlit.testing.v1 import AppTest
 from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import dispatcher_process, top_activations_job
+from cnnlab.jobs.queue import Queue
+from cnnlab.lessons import classes, learners
 from cnnlab.storage import files
 from cnnlab.storage.history_file import REESTIMATED_COLUMNS
 from cnnlab.storage.reestimated_file import REESTIMATED_FILE
 from cnnlab.storage.run import Run
 from cnnlab.sweeps import create_sweep
-from cnnlab.ui import app_shell
+from cnnlab.ui import app_shell, lesson_store
 
 VICTIM = Experiment(dataset="shapes", depth=2, regularizer="l2", filters=4, dense=10, epochs=2)
 OTHER = Experiment(dataset="shapes", depth=2, regularizer="none", filters=4, dense=10, epochs=2)
@@ -62,8 +64,9 @@ def write_keras_file(path: Path, weights: dict[str, np.ndarray]) -> None:
 
 
 def compute_again(run: Run) -> None:
-    """What a page computes of a run when it is asked to: the images that excite its filters, and other accuracies."""
+    """What is made of a whole run later: its top images, other accuracies, and the job of who asked for it."""
     top_activations_job.run_job(run.key)
+    Queue().submit(run.experiment, "carol")
     figures = dict.fromkeys(REESTIMATED_COLUMNS, 0.4)
     files.write_json(run.path / REESTIMATED_FILE, {"epochs": [figures | {"epoch": epoch} for epoch in (1, 2)]})
 
@@ -124,6 +127,7 @@ VIEWS = [
     View("sweeps", "victim", (("sweep", create_sweep(VICTIM, {"strength": (VICTIM.strength, 0.1)}).to_json()),)),
     View("look_inside", "other", (("run", OTHER.key),)),
     View("look_inside", "victim", (("run", VICTIM.key),)),
+    View("lesson_board", "victim"),
 ]
 WEIGHT_VIEWS = [  # of Look inside, which open the weights of other epochs or of two runs, or top.npz
     View("look_inside", "victim", (("run", VICTIM.key), ("epoch", "1"))),
@@ -137,7 +141,18 @@ WEIGHT_VIEWS = [  # of Look inside, which open the weights of other epochs or of
 def draw(view: View) -> AppTest:
     app = AppTest.from_string(f"from cnnlab.pages import {view.page}\n{view.page}.page()\n", default_timeout=120)
     app.query_params.update(dict(view.address))
+    if view.page == "lesson_board":
+        app.query_params["board"] = new_class().code
     return app.run()
+
+
+def new_class() -> classes.LessonClass:
+    """A class with one student, who has asked for the damaged run's training."""
+    sheet = next(found.sheet for found in lesson_store.list_sheets() if found.sheet)
+    file = lesson_store.lesson_file()
+    made = classes.start_class(file, sheet)
+    classes.join_class(file, learners.open_sheet(file, "carol", sheet.name, sheet.steps[0].id), made)
+    return made
 
 
 def words(app: AppTest) -> list[str]:

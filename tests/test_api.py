@@ -13,6 +13,7 @@ import cnnlab
 from cnnlab import api, settings, training_packages
 from cnnlab.data import samples
 from cnnlab.experiment import ExperimentError
+from cnnlab.storage.network_import import NetworkImportError
 from cnnlab.storage.runs import UnknownRun
 
 NOTEBOOKS = sorted((settings.REPOSITORY / "deploy" / "notebooks").glob("*.ipynb"))
@@ -101,6 +102,19 @@ def test_what_cannot_be_compared_or_loaded_is_said():
         cnnlab.train(depth=99)
     with pytest.raises(AttributeError):
         cnnlab.no_such_name  # noqa: B018
+
+
+def test_an_imported_network_is_found_by_its_name_and_has_no_history(tmp_path):
+    own = cnnlab.import_network(cnnlab.load("2conv-none").run.path / "model.keras")
+    assert cnnlab.networks()[-1] == own.run.name
+    again, image = cnnlab.load(own.run.name), cnnlab.sample_images()[0][0]
+    assert np.array_equal(again.feature_maps(image)["logits"], own.feature_maps(image)["logits"])
+    for refused in (lambda: own.history, lambda: cnnlab.compare(own, cnnlab.load("2conv-none"))):
+        with pytest.raises(ValueError, match="from a file"):
+            refused()
+    (tmp_path / "no.keras").write_bytes(b"no network")
+    with pytest.raises(NetworkImportError):
+        cnnlab.import_network(tmp_path / "no.keras")
 
 
 def test_without_tensorflow_a_training_says_how_to_get_it(monkeypatch):

@@ -1,10 +1,12 @@
-"""The benchmark of training: what is measured in turn, what is printed, and that progress is shown."""
+"""Benchmarks: what is measured in turn, what is printed, that progress is shown; the size of an installed package."""
 
 import itertools
+import py_compile
+from importlib.metadata import PathDistribution
 
 import pytest
 
-from cnnlab.bench import training
+from cnnlab.bench import install, training
 from cnnlab.bench.options import BenchOptions
 
 
@@ -31,3 +33,22 @@ def test_ours_is_printed_as_times_plain_fit_and_bfloat16_only_where_offered(monk
     ours = [line for line in printed.out.splitlines() if line.startswith("ours")]
     assert len(ours) == precisions and all("1.25 times plain fit" in line for line in ours)
     assert "n=3" in printed.out and ("bfloat16 is not measured: slower here" in printed.err) == bool(hint)
+
+
+def test_the_size_of_a_package_is_that_of_its_files_without_what_was_compiled(tmp_path, capsys):
+    module, table = tmp_path / "one.py", tmp_path / "one" / "table.bin"
+    module.write_text("value = 1\n")
+    table.parent.mkdir()
+    table.write_bytes(bytes(5_000))
+    about = tmp_path / "one-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: one\nVersion: 1.0\n")
+    (about / "RECORD").write_text("one.py,,\none/table.bin,,\n__pycache__/one.cpython-311.pyc,,\ngone.py,,\n")
+    size = install.package_size(PathDistribution(about))
+    assert size == install.PackageSize("one", files=5_010, compiled=0)
+    compiled = py_compile.compile(str(module), doraise=True)
+    size = install.package_size(PathDistribution(about))
+    assert (size.files, size.compiled) == (5_010, (tmp_path / compiled).stat().st_size)
+    install.bench_install(BenchOptions())
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + install.SHOWN + 2 and lines[-1].startswith("all ")

@@ -24,6 +24,7 @@ from cnnlab.analysis import curve_summary
 from cnnlab.analysis.metrics import PairedOutcomes
 from cnnlab.experiment import REGULARIZERS, Experiment
 from cnnlab.explanations import curves, learning_verdict
+from cnnlab.explanations.chart_descriptions import describe_ranking
 from cnnlab.rendering import chart_export, chart_specs, charts, compare_charts, cost_charts, mistake_charts, palette
 from cnnlab.rendering.compare_charts import CurvePanel, RankedNetwork
 from cnnlab.rendering.cost_charts import CostPoint
@@ -526,7 +527,7 @@ def test_a_chart_in_words_has_its_figures():
     words = curves.describe_accuracy(MEMORIZES, "2-conv, no regularizer")
     assert all(part in words for part in ("2-conv, no regularizer", "90.0 %", "65.0 %", "25.0 points"))
     assert "0.80" in curves.describe_loss(MEMORIZES, "x")
-    sentence = charts.describe_ranking(["a", "b"], [0.1, 0.3], points=True)
+    sentence = describe_ranking(["a", "b"], [0.1, 0.3], as_points=True)
     assert sentence == "Gaps, smallest first: a 10.0 points, b 30.0 points."
 
 

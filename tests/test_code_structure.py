@@ -32,3 +32,15 @@ def test_the_names_of_tests_have_at_most_80_characters():
     names = [one.name for one in functions if isinstance(one, ast.FunctionDef) and one.name.startswith("test_")]
     assert len(names) > 1000
     assert [one for one in names if len(one) > MAX_NAME] == []
+
+
+def test_only_the_modules_named_streamlit_import_what_streamlit_does_not_document():
+    public = {"streamlit", "streamlit.delta_generator", "streamlit.typing"}
+    found = {
+        name(path)
+        for path in MODULES
+        for one in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(one, ast.ImportFrom) and (one.module or "").split(".")[0] == "streamlit"
+        if one.module not in public
+    }
+    assert found and [path for path in found if not path.startswith("cnnlab/ui/streamlit_")] == []

@@ -17,7 +17,11 @@ from cnnlab.jobs import own_networks, probe_job, top_activations_job
 from cnnlab.jobs.computation_turn import MAX_WAITING, WorkersBusy
 from cnnlab.storage import process_lock
 
-STATES = {"top images": top_activations_job.job_status, "probes": probe_job.job_status}
+STATES = {
+    "top images": top_activations_job.job_status,
+    "probes": probe_job.job_status,
+    "own network": own_networks.test_status,
+}
 
 
 @pytest.fixture
@@ -52,8 +56,7 @@ def test_a_worker_computes_after_the_one_before_it_whatever_that_computes(run, k
         worker = pool.submit(compute, kind, run)
         time.sleep(1)
         assert not worker.done()
-        if kind in STATES:
-            assert STATES[kind](run).state == "waiting"
+        assert STATES[kind](run).state == ("running" if kind == "own network" else "waiting")
         turn.release()
         assert worker.result(60) is not None
 
@@ -66,6 +69,6 @@ def test_more_than_five_workers_are_refused_in_one_sentence(run, kind):
         with pytest.raises(LookupError, match=r"^5 networks are being computed already: [^\n]*\.$") as refused:
             compute(kind, run)
         assert isinstance(refused.value.__cause__ or refused.value, WorkersBusy)
-    if kind in STATES:
-        assert STATES[kind](run).state == "failed"
+    assert STATES[kind](run).state == "failed" and STATES[kind](run).message.startswith("5 networks are being computed")
     assert compute(kind, run) is not None
+    assert STATES[kind](run).state == "done"

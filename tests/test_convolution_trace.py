@@ -13,7 +13,7 @@ from cnnlab.inspect import convolution_animation
 from cnnlab.inspect.context import InspectContext
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import layer_names, network_layers
-from cnnlab.ui import script_component
+from cnnlab.ui import script_component, streamlit_component_files
 from cnnlab.ui.image_source import load_image_set, select_image
 
 EXPERIMENTS = {
@@ -122,3 +122,14 @@ def test_every_component_has_its_page_style_and_script_in_the_package():
     assert "convolution" in names
     for name in names:
         assert all((script_component.STATIC / f"{name}.{kind}").is_file() for kind in ("css", "js"))
+
+
+def test_where_streamlit_registers_no_component_it_is_left_out_with_one_line(monkeypatch, caplog):
+    def missing():
+        raise ImportError("no module named streamlit.components.v2.manifest_scanner")
+
+    monkeypatch.setattr(streamlit_component_files, "_internals", missing)
+    script_component._log_missing.cache_clear()
+    for _ in range(2):
+        script_component.script_component("convolution", {}, key="any")
+    assert ["manifest_scanner" in record.getMessage() for record in caplog.records] == [True]

@@ -10,7 +10,7 @@ from cnnlab import settings
 from cnnlab.experiment import CHOICES, KEY_DEFAULT, Experiment, ExperimentError, added_field
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.report_models import REPORT
-from cnnlab.storage import runs
+from cnnlab.storage import run_retention, runs
 
 
 def test_learning_rate_1_and_1_0_are_the_same_experiment():
@@ -171,6 +171,31 @@ def test_a_run_made_before_a_field_was_added_is_found_after_it(tmp_path, monkeyp
     later = LaterExperiment(depth=3, regularizer="dropout", seed=1, mixup="none")
     result = runs.find_run(later)
     assert result is not None and result.path == folder
+
+
+def test_a_pin_set_before_a_field_was_added_keeps_the_run_after_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    for key, text in (
+        (FIRST_VERSION_KEY, FIRST_VERSION_TEXT),
+        (Experiment(depth=2).key, Experiment(depth=2).to_json()),
+    ):
+        folder = settings.runs_dir() / key
+        folder.mkdir(parents=True)
+        (folder / "experiment.json").write_text(text)
+    run_retention.pin(FIRST_VERSION_KEY)
+    later = LaterExperiment.from_json(FIRST_VERSION_TEXT)
+    assert run_retention.is_pinned(later.key)
+    assert run_retention.evict_runs(0.0, [], viewed_seconds=0).removed == (Experiment(depth=2).key,)
+    assert runs.find_run(later) is not None
+
+
+def test_a_field_added_later_leaves_every_shipped_run_where_it_is():
+    shipped = [path.read_text() for path in sorted(settings.PRETRAINED.glob("*/experiment.json"))]
+    assert len(shipped) >= 10
+    for text in shipped:
+        found = runs.find_run(LaterExperiment.from_json(text))
+        assert found is not None and found.is_pretrained
+        assert (found.path / "experiment.json").read_text() == text
 
 
 def test_augmentation_and_label_noise_leave_the_keys_of_existing_runs():

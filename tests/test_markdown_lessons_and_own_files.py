@@ -25,9 +25,10 @@ from cnnlab.pages import lesson as lesson_page
 from cnnlab.pages.admin import access
 from cnnlab.pages.lesson_board import vote
 from cnnlab.pages.train import own_pictures
+from cnnlab.storage.background_process import BackgroundStatus
 from cnnlab.storage.network_import import NetworkImportError
 from cnnlab.sweeps import SHIPPED_SWEEPS
-from cnnlab.ui import app_shell, class_code, lesson_answers, lesson_charts, lesson_results, lesson_store
+from cnnlab.ui import app_shell, cache, class_code, lesson_answers, lesson_charts, lesson_results, lesson_store
 
 pytestmark = pytest.mark.slow
 
@@ -131,3 +132,8 @@ def test_why_a_worker_failed_is_text(home: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(probes, "missing_images", lambda run: "")
     monkeypatch.setattr(probe_job, "job_status", lambda run: probe_job.JobStatus("failed", message=HOSTILE))
     check(calling(lambda: probes.offer_computation(run)))
+    network = SimpleNamespace(is_being_tested=False, predictions=dict, path=home, title="mine")
+    monkeypatch.setattr(cache, "predictions", lambda network: {})
+    monkeypatch.setattr(own_networks, "can_be_tested", lambda network: True)
+    monkeypatch.setattr(own_networks, "test_status", lambda network: BackgroundStatus("failed", message=HOSTILE))
+    check(calling(lambda: own_network.test_accuracy(network)))  # type: ignore[arg-type]

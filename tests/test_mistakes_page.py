@@ -16,6 +16,7 @@ from cnnlab.data.cifar10 import CLASSES
 from cnnlab.data.samples import sample_images
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import mistakes
+from cnnlab.explanations.chart_descriptions import describe_class_accuracy, describe_confusion_matrix
 from cnnlab.rendering import mistake_charts
 from cnnlab.storage import files, runs
 from cnnlab.ui import image_grid
@@ -371,10 +372,8 @@ def test_the_margin_of_the_matrix_adds_up_mistakes_only():
 
 def test_charts_say_their_content_in_words():
     table = np.array([[5, 1, 2], [0, 7, 3], [4, 0, 9]])
-    assert "cat 5 of 8 correct, 2 predicted as ship" in mistake_charts.describe_confusion_matrix(
-        table, ("cat", "dog", "ship")
-    )
-    assert mistake_charts.describe_class_accuracy(np.array([0.5, np.nan, 0.75]), ("cat", "dog", "ship")).endswith(
+    assert "cat 5 of 8 correct, 2 predicted as ship" in describe_confusion_matrix(table, ("cat", "dog", "ship"))
+    assert describe_class_accuracy(np.array([0.5, np.nan, 0.75]), ("cat", "dog", "ship")).endswith(
         "ship 75 %, cat 50 %"
     )
 

@@ -1,6 +1,7 @@
 """The package's description, the requirements, the lock file and CONTRIBUTING.md agree with each other and the code."""
 
 import importlib
+import json
 import os
 import re
 import shutil
@@ -8,20 +9,25 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
 import tomllib
+import venv
 import zipfile
 from contextlib import suppress
 from email.parser import Parser
-from importlib.metadata import PackageNotFoundError, entry_points, files, metadata
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, entry_points, files, metadata
+from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from cnnlab import settings, training_packages
+from cnnlab import settings
+from cnnlab.doctor.installation import REQUIRED_PACKAGES
 
 PYPROJECT = tomllib.loads((settings.REPOSITORY / "pyproject.toml").read_text())
 CONTRIBUTING = (settings.REPOSITORY / "CONTRIBUTING.md").read_text()
@@ -41,6 +47,11 @@ def test_requirements_and_the_package_name_the_same_dependencies():
     texts = [*project["dependencies"], *project["optional-dependencies"]["train"]]
     declared = {str(Requirement(text)) for text in texts}
     assert {str(requirement) for requirement in requirements("requirements.txt")} == declared
+
+
+def test_the_doctor_looks_for_every_dependency():
+    declared = [Requirement(text).name for text in PYPROJECT["project"]["dependencies"]]
+    assert list(REQUIRED_PACKAGES) == declared
 
 
 @pytest.mark.parametrize("requirement", requirements("requirements.txt"), ids=lambda one: one.name)
@@ -101,6 +112,14 @@ def wheel(tmp_path_factory):
     return path
 
 
+def test_beyond_streamlit_the_first_install_brings_only_what_contributing_counts():
+    """What is installed without TensorFlow; CONTRIBUTING says what each takes, so a new one changes that table."""
+    ours = dependencies({Requirement(text).name for text in PYPROJECT["project"]["dependencies"]})
+    table = CONTRIBUTING.partition("| installed | MB")[2].partition("\n\n")[0]
+    told = {canonical(name) for name in re.findall(r"^\| ([\w-]+) \| [\d.]+ \|", table, re.MULTILINE)}
+    assert ours.keys() - dependencies({"streamlit"}).keys() - {"mdurl"} == told - {"cnnlab", "streamlit"}
+
+
 @pytest.mark.slow
 def test_the_wheel_holds_the_app_and_every_shipped_file_and_asks_for_no_tensorflow(wheel):
     with zipfile.ZipFile(wheel) as archive:
@@ -120,50 +139,81 @@ def test_the_wheel_holds_the_app_and_every_shipped_file_and_asks_for_no_tensorfl
     }
 
 
+NO_PAGES = {"__init__", "__pycache__", "entrypoint", "look_inside"}  # the last one is the picture of the README
+DISABLED = {"train": ["Train a small network now"]}
+
+
 def files_below(folder):
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-WITHOUT_TENSORFLOW = """
-import importlib.abc, sys
-class Hidden(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("tensorflow", "keras"):
-            raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, Hidden())
-import importlib.util
-found = importlib.util.find_spec
-importlib.util.find_spec = lambda name, package=None: None if name in ("tensorflow", "keras") else found(name, package)
-"""
+def dependencies(names: set[str]) -> dict[str, Distribution]:
+    """The installed distributions of these names and of all that they ask for, without extras."""
+    found: dict[str, Distribution] = {}
+    wanted = {canonical(name) for name in names}
+    while wanted:
+        name = wanted.pop()
+        found[name] = distribution(name)
+        asked = [Requirement(text) for text in found[name].requires or ()]
+        here = [one for one in asked if one.marker is None or one.marker.evaluate({"extra": ""})]
+        wanted |= {canonical(one.name) for one in here} - found.keys()
+    return found
 
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
-    """An environment in which only the wheel's code is found, and neither TensorFlow nor Keras."""
-    site = tmp_path_factory.mktemp("site")
-    options = ["--no-deps", "--no-index", "-q", "--target", str(site)]
-    subprocess.run([sys.executable, "-m", "pip", "install", *options, str(wheel)], check=True)
-    (site / "sitecustomize.py").write_text(WITHOUT_TENSORFLOW)
-    home = tmp_path_factory.mktemp("home")
-    hidden = ("CNNLAB_HOME", "CNNLAB_PRETRAINED", "PYTHONPATH")
+    """A fresh virtual environment with the wheel and links to what it asks for: neither a clone nor TensorFlow.
+
+    Returns its folder of programs, the variables of its processes, and the folder they run in.
+    """
+    place, home = tmp_path_factory.mktemp("clean") / "venv", tmp_path_factory.mktemp("home")
+    venv.create(place, symlinks=True)
+    paths = sysconfig.get_paths("venv", vars={"base": str(place), "platbase": str(place)})
+    names = {Requirement(text).name for text in PYPROJECT["project"]["dependencies"]}
+    for one in dependencies(names).values():
+        for top in {file.parts[0] for file in one.files or ()} - {"..", "__pycache__"}:
+            (Path(paths["purelib"]) / top).symlink_to(one.locate_file(top))
+    python = Path(paths["scripts"]) / Path(sys.executable).name
+    options = ["--no-deps", "--no-index", "-q"]
+    subprocess.run([sys.executable, "-m", "pip", "--python", str(python), "install", *options, str(wheel)], check=True)
+    hidden = ("CNNLAB_HOME", "CNNLAB_PRETRAINED", "PYTHONPATH", "VIRTUAL_ENV")
     variables = {name: value for name, value in os.environ.items() if name not in hidden}
-    return variables | {"PYTHONPATH": str(site), "CNNLAB_HOME": str(home)}, home
+    return python, variables | {"CNNLAB_HOME": str(home)}, home
 
 
-def run_installed(installed, *command, **options):
-    environment, home = installed
+def run_installed(installed, *command):
+    python, environment, home = installed
     return subprocess.run(
-        [sys.executable, *command], check=False, capture_output=True, text=True, cwd=home, env=environment, **options
+        [str(python), *command], check=False, capture_output=True, text=True, cwd=home, env=environment
     )
 
 
-@pytest.mark.nightly
+@pytest.mark.posix
+@pytest.mark.slow
+def test_every_page_of_an_installed_wheel_works_without_tensorflow_but_training(installed):
+    python = installed[0]
+    done = run_installed(installed, str(settings.REPOSITORY / "tests" / "installed_pages.py"))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert Path(found["at"]).is_relative_to(python.parents[1]) and not found["tensorflow"] and found["png"] == "PNG"
+    pages = found["pages"]
+    assert {path.stem for path in (settings.PACKAGE / "pages").iterdir()} - pages.keys() <= NO_PAGES
+    assert all(page["words"] for page in pages.values())
+    assert {name: page["disabled"] for name, page in pages.items() if page["disabled"]} == DISABLED
+    assert "Prediction: **cat**" in pages["look_inside"]["words"]
+    assert "of the test images" in pages["mistakes"]["words"]
+    assert pages["compare"]["charts"] >= 2
+
+
+@pytest.mark.posix
 @pytest.mark.slow
 def test_an_installed_wheel_knows_its_runs_and_says_how_to_get_tensorflow(installed):
-    listed = run_installed(installed, "-c", "from cnnlab.storage import runs; print(len(runs.list_runs()))")
+    listed = run_installed(installed, "-c", "import cnnlab; print(len(cnnlab.networks()))")
     assert listed.stdout.strip() == "10", listed.stderr
     trained = run_installed(installed, "-m", "cnnlab", "train", "--dataset", "shapes")
     assert trained.returncode == 2 and "cnnlab[train]" in trained.stderr and trained.stderr.count("\n") == 1
+    own = str(settings.PRETRAINED / "2conv-none" / "model.keras")
+    assert "imported model" in run_installed(installed, "-m", "cnnlab", "networks", "import", own).stdout
     checked = run_installed(installed, "-m", "cnnlab", "doctor")
     failed = [line for line in checked.stdout.splitlines() if line.startswith("FAIL")]
     assert "note  training" in checked.stdout and all("dispatcher" in line for line in failed)
@@ -172,9 +222,9 @@ def test_an_installed_wheel_knows_its_runs_and_says_how_to_get_tensorflow(instal
 @pytest.mark.posix
 @pytest.mark.slow
 def test_an_installed_wheel_serves_the_app_without_tensorflow(installed):
-    environment, home = installed
+    python, environment, home = installed
     port = free_port()
-    command = [sys.executable, "-m", "cnnlab", "start", "--server.port", str(port), "--server.address", "127.0.0.1"]
+    command = [str(python.parent / "cnnlab"), "start", "--server.port", str(port), "--server.address", "127.0.0.1"]
     with (home / "log").open("wb") as log:
         server = subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
@@ -205,12 +255,14 @@ def wait_for_health(port):
     return False
 
 
-@pytest.mark.parametrize(("python", "expected"), [((3, 13), "pip install"), ((3, 14), "use Python 3.13")])
-def test_the_hint_names_what_this_python_can_do(python, expected, monkeypatch):
-    monkeypatch.setattr(training_packages, "TRAINING_PACKAGES", ("no_such_package",))
-    assert expected in training_packages.install_hint(python)
-    monkeypatch.setattr(training_packages, "TRAINING_PACKAGES", ("json",))
-    assert training_packages.install_hint(python) == ""
+def test_the_workflow_installs_the_wheel_with_every_allowed_version_of_python():
+    yaml = pytest.importorskip("yaml", reason="needs PyYAML")
+    jobs = yaml.safe_load((settings.REPOSITORY / ".github/workflows/tests.yml").read_text())["jobs"]
+    versions = jobs["installed"]["strategy"]["matrix"]["python"]
+    allowed = SpecifierSet(PYPROJECT["project"]["requires-python"])
+    assert versions == [one for one in (f"3.{minor}" for minor in range(30)) if one in allowed]
+    [pages] = set(re.findall(r"tests/\w+\.py", str(jobs["installed"]["steps"])))
+    assert (settings.REPOSITORY / pages).is_file()
 
 
 def test_sample_images_and_their_notice_are_part_of_the_package():

@@ -3,12 +3,15 @@
 Logits are float arrays (n, classes); labels are integers (n,) in 0..classes-1.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cnnlab.array_types import Float64Array
+
+Calibration = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]  # confidence, accuracy, n of each bin
 
 
 def log_softmax(logits: ArrayLike) -> Float64Array:
@@ -135,3 +138,8 @@ def compare_predictions(mine: Predictions, other: Predictions) -> PairedOutcomes
         )
     a, b = mine.correct, other.correct
     return PairedOutcomes(now_correct=a & ~b, now_wrong=~a & b, both_correct=a & b, both_wrong=~a & ~b)
+
+
+def rank_order(values: Sequence[float], smallest: bool) -> list[int]:
+    """The indices of the values in descending order; with `smallest` in ascending order."""
+    return sorted(range(len(values)), key=lambda index: values[index] if smallest else -values[index])

@@ -1,6 +1,6 @@
 """The Python API for a course: `import cnnlab; run = cnnlab.load("3conv-dropout")`.
 
-Ten functions around the objects that the app uses: a run directory, its experiment, its weights, the forward pass in
+Functions around the objects that the app uses: a run directory, its experiment, its weights, the forward pass in
 NumPy. Nothing here imports TensorFlow; `train` starts a process that does. Images are uint8 (32, 32, 3) or
 (n, 32, 32, 3), 0..255, RGB. Results are NumPy arrays and `Estimate`s (a figure with its 95 % interval).
 """
@@ -18,7 +18,8 @@ from cnnlab.api.network import Network as Network
 from cnnlab.array_types import PixelArray
 from cnnlab.data import photo_preprocessing, samples
 from cnnlab.experiment import Experiment
-from cnnlab.storage import runs, series
+from cnnlab.jobs import own_networks
+from cnnlab.storage import imported_networks, runs, series
 
 
 class TrainingError(RuntimeError):
@@ -26,13 +27,14 @@ class TrainingError(RuntimeError):
 
 
 def networks() -> list[str]:
-    """The names of the finished networks on this machine: the ten of the report, then those trained here.
+    """The names of the finished networks on this machine: the ten of the report, those trained here, the imported ones.
 
     >>> import cnnlab
     >>> cnnlab.networks()[:2]
     ['2conv-none', '2conv-l2']
     """
-    return [run.name for run in runs.list_runs() if run.state == "done"]
+    finished = [run.name for run in runs.list_runs() if run.state == "done"]
+    return finished + [network.name for network in imported_networks.list_imported()]
 
 
 def load(name: str) -> Network:
@@ -44,7 +46,25 @@ def load(name: str) -> Network:
 
     Raises UnknownRun where there is none, DamagedRun.
     """
-    return Network(runs.open_run(name))
+    return Network(imported_networks.open_network(name))
+
+
+def import_network(path: str | Path, *, classes: str = "", pixels: str = "0-1") -> Network:
+    """A `.keras` file of yours as a network, which the app shows too; nothing in the file is run.
+
+    classes: the names of its classes in their order, separated by commas ("": those of CIFAR-10). pixels: the range of
+    its input, "0-1", "0-255" or "-1-1".
+
+    >>> import cnnlab
+    >>> images, labels = cnnlab.sample_images()
+    >>> shipped = cnnlab.load("3conv-dropout")
+    >>> own = cnnlab.import_network(shipped.run.path / "model.keras")
+    >>> bool(abs(own.predict(images) - shipped.predict(images)).max() < 1e-5)
+    True
+
+    Raises NetworkImportError, a sentence that names the layer where one is not known, and OSError.
+    """
+    return Network(own_networks.import_file(Path(path), class_names=classes, pixels=pixels))
 
 
 def load_seeds(name: str) -> dict[int, Network]:

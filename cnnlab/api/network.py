@@ -11,26 +11,35 @@ from cnnlab.array_types import Array, PixelArray, Weights
 from cnnlab.experiment import Experiment
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import IMAGE_SHAPE, Layer, network_layers
+from cnnlab.storage import imported_networks
 from cnnlab.storage.history_file import Columns
+from cnnlab.storage.imported_networks import ImportedNetwork
 from cnnlab.storage.runs import Run
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A trained network: its run directory, and its weights after one epoch (None: the last)."""
+    """A trained network: where it is stored, and its weights after one epoch (None: the last)."""
 
-    run: Run
+    run: imported_networks.Network
     epoch: int | None = None
 
     @property
+    def trained_run(self) -> Run:
+        """The run directory. Raises ValueError for a network from a `.keras` file, which has none."""
+        if isinstance(self.run, ImportedNetwork):
+            raise ValueError(f"{self.run.title} is from a file: it has no experiment, history or stored predictions.")
+        return self.run
+
+    @property
     def experiment(self) -> Experiment:
-        """What was asked for: depth, regularizer, data set, seed and so on."""
-        return self.run.experiment
+        """What was asked for: depth, regularizer, data set, seed and so on. Raises ValueError as `trained_run`."""
+        return self.trained_run.experiment
 
     @functools.cached_property
     def layers(self) -> tuple[Layer, ...]:
         """The layers in order; `layer.name` is the key of `feature_maps`."""
-        return network_layers(self.experiment)
+        return self.run.layers if isinstance(self.run, ImportedNetwork) else network_layers(self.experiment)
 
     @functools.cached_property
     def weights(self) -> Weights:
@@ -38,6 +47,8 @@ class Network:
 
         Raises UnknownRun where they are not kept (further seeds come without weights), DamagedRun.
         """
+        if isinstance(self.run, ImportedNetwork):
+            return self.run.weights()
         return self.run.weights(self.run.record.epochs_done if self.epoch is None else self.epoch)
 
     @property
@@ -47,8 +58,10 @@ class Network:
         >>> import cnnlab
         >>> float(cnnlab.load("3conv-dropout").history["val_accuracy"][-1])
         0.7496
+
+        Raises ValueError as `trained_run`.
         """
-        return self.run.history()
+        return self.trained_run.history()
 
     def feature_maps(self, images: PixelArray) -> dict[str, Array]:
         """The activation of every layer by its name, float32: (h, w, channels) or (units,), for a batch (n, ...).

@@ -5,18 +5,29 @@ training   one epoch of ours (progress, validation, training accuracy in inferen
 epochs     processor seconds of an epoch of each of the report's eight networks, one thread on one core; kept in a file
 inside     milliseconds for all activations of one image, for all feature-map grids of a run, for occlusion
 start      seconds from the request for a training on Shapes to its first numbers, with and without a standby worker
+install    megabytes of each package of this environment, with and without what Python has compiled of it
 page       seconds until the first page and until an enlarged map; memory growth of the server over 500 selections
 
 Results go to the standard output, progress to the standard error stream.
 """
 
 from cnnlab.bench.options import BenchOptions
+from cnnlab.settings import SettingsError
+from cnnlab.training_packages import install_hint
+
+TRAINING_BENCHMARKS = ("training", "epochs", "start")
 
 
 def run(name: str, options: BenchOptions) -> None:
-    """Print the results of one benchmark: "training", "epochs", "inside", "start" or "page"."""
+    """Print the results of one benchmark: "training", "epochs", "inside", "install", "start" or "page".
+
+    Raises SettingsError for one that trains where TensorFlow is missing.
+    """
+    if name in TRAINING_BENCHMARKS and (hint := install_hint()):
+        raise SettingsError(hint)
     from cnnlab.bench.epochs import bench_epochs
     from cnnlab.bench.inspect import bench_inspect
+    from cnnlab.bench.install import bench_install
     from cnnlab.bench.page import bench_page
     from cnnlab.bench.start import bench_start
     from cnnlab.bench.training import bench_training
@@ -25,6 +36,7 @@ def run(name: str, options: BenchOptions) -> None:
         "training": bench_training,
         "epochs": bench_epochs,
         "inside": bench_inspect,
+        "install": bench_install,
         "start": bench_start,
         "page": bench_page,
     }

@@ -148,13 +148,10 @@ def networks() -> None:
 def import_network(file: Path, title: str | None, class_names: str, pixels: str) -> int:
     """Bring in a .keras file, so that Look inside and Mistakes show it. Nothing in the file is run."""
     from cnnlab.jobs import own_networks
-    from cnnlab.storage.network_import import MAX_FILE_BYTES, NetworkImportError, default_title
+    from cnnlab.storage.network_import import NetworkImportError
 
     try:
-        with file.open("rb") as opened:
-            content = opened.read(MAX_FILE_BYTES + 1)
-        description = own_networks.describe(content, title or default_title(file.name), "", class_names, pixels)
-        network = own_networks.import_for_person(content, description)
+        network = own_networks.import_file(file, title or "", class_names, pixels)
         click.echo(f"imported {network.title}, {network.name}")
         if own_networks.can_be_tested(network):
             click.echo(f"{own_networks.write_predictions(network):.1%} of the test images are classified correctly")

@@ -13,7 +13,7 @@ from cnnlab.experiment import CHOICES
 from cnnlab.operating_system.processes import become
 from cnnlab.settings import SettingsError
 
-BENCHMARKS = ("training", "epochs", "inside", "start", "page")
+BENCHMARKS = ("training", "epochs", "inside", "install", "start", "page")
 
 
 @click.command()
@@ -135,14 +135,17 @@ def dev(streamlit_options: tuple[str, ...]) -> int:
 @click.command("export-site")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("names", metavar="[RUN]...", nargs=-1)
-def export_site(folder: Path, names: tuple[str, ...]) -> int:
+@click.option(
+    "--picture", "pictures", type=click.Path(path_type=Path), multiple=True, help="one of your own; repeatable"
+)
+def export_site(folder: Path, names: tuple[str, ...], pictures: tuple[Path, ...]) -> int:
     """Write Look inside for these runs (default: 3conv-dropout) as static files that any web server serves."""
     from cnnlab.site_export import SiteError
     from cnnlab.site_export import export_site as write_site
     from cnnlab.storage import runs
 
     try:
-        size = write_site(folder, [runs.open_run(name) for name in names or ["3conv-dropout"]])
+        size = write_site(folder, [runs.open_run(name) for name in names or ["3conv-dropout"]], pictures)
     except SiteError as error:
         return print_error(str(error), 2)
     click.echo(f"{folder}: {size / 1e6:.1f} MB; try it with python -m http.server --directory {folder}")

@@ -49,7 +49,7 @@ def directory() -> Path:
 
 
 def is_available() -> bool:
-    """Whether `load` would succeed."""
+    """Whether the prepared images are on this machine, so that `load` succeeds."""
     try:
         load_arrays()
     except DatasetMissing:

@@ -1,27 +1,26 @@
-"""Downloads CIFAR-10 with Keras's downloader in a worker process, and reports its progress in a status file.
+"""Downloads CIFAR-10 in a worker process, and reports its progress in a status file.
 
-`python -m cnnlab data download` runs `download`. Only that function imports Keras (and with it TensorFlow): the web
-process starts the command and polls `download_status()`, which reads the status file. `cancel()` stops a download from
-any process.
-
-Keras reports progress to the terminal only, so a thread polls the size of the growing file; another one polls for a
-cancel request during the whole download. The archive is verified twice: Keras compares its SHA-256, `cifar10.prepare`
-the MD5 of every file in it.
+`python -m cnnlab data download` runs `download`: the web process starts the command and polls `download_status()`,
+which reads the status file. `cancel()` stops a download from any process: a thread polls for its request during the
+whole download. The archive is verified twice: its SHA-256 here, the MD5 of every file in it by `cifar10.prepare`.
 
 The worker holds a lock while it runs, so a killed download is recognized as interrupted, and only one runs at a time.
 """
 
+import hashlib
 import os
 import shutil
-import socket
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from http.client import HTTPException
 from pathlib import Path
 from types import FrameType
+from urllib.error import URLError
+from urllib.request import urlopen
 
 from cnnlab import settings
 from cnnlab.data import cifar10
@@ -33,7 +32,8 @@ from cnnlab.storage.files import DISK_FULL_ERRNOS
 ORIGIN = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"  # as in keras.datasets.cifar10
 ARCHIVE_BYTES = 170_498_071
-POLL_SECONDS = 0.25  # between two reads of the file's size
+POLL_SECONDS = 0.25  # between two statuses, and two looks for a cancel request
+BLOCK_BYTES = 2**18
 SOCKET_TIMEOUT_SECONDS = 60.0  # without data, after which the connection is closed
 IMPORT_COMMAND = "python -m cnnlab data import PATH"
 
@@ -106,16 +106,14 @@ class _StatusWriter:
 
     def __init__(self, on_status: Callable[[DownloadStatus], None]) -> None:
         self._on_status = on_status
-        self._lock = threading.Lock()  # the thread that polls the file's size writes too
         self.latest = DownloadStatus("starting")
         self(message="Starting the download of CIFAR-10")
 
     def __call__(self, **changes: str | int) -> None:
-        with self._lock:
-            self.latest = replace(self.latest, updated=time.time(), **changes)  # type: ignore[arg-type]
-            with suppress(OSError):  # a full disk: the file keeps its last status, `on_status` gets this one
-                status_file().write(self.latest)
-            self._on_status(self.latest)
+        self.latest = replace(self.latest, updated=time.time(), **changes)  # type: ignore[arg-type]
+        with suppress(OSError):  # a full disk: the file keeps its last status, `on_status` gets this one
+            status_file().write(self.latest)
+        self._on_status(self.latest)
 
 
 def _fetch_and_prepare(report: _StatusWriter, origin: str, sha256: str, socket_timeout: float) -> Path:
@@ -148,46 +146,46 @@ def _keras_cached_archive() -> Path | None:
 
 
 def _fetch(report: _StatusWriter, folder: Path, origin: str, sha256: str, socket_timeout: float) -> Path:
-    """Download the archive into `folder` with Keras, while a thread reports its size; returns its path."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import keras  # type: ignore[import-untyped,unused-ignore]  # takes seconds: imported in this worker only
-
-    keras.utils.disable_interactive_logging()  # its progress bar
-    name = "cifar-10-python.tar.gz"
-    done = threading.Event()
-    watcher = threading.Thread(target=_watch_file_size, args=(report, folder / name, done), daemon=True)
-    previous_timeout = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(socket_timeout)  # Keras sets no timeout
-    watcher.start()
+    """Download the archive into `folder`; returns its path. Raises CifarError."""
+    archive = folder / "cifar-10-python.tar.gz"
     try:
-        keras.utils.get_file(name, origin, file_hash=sha256, cache_dir=str(folder), cache_subdir=".")
-    except Exception as error:  # Keras raises plain Exceptions
+        found = _copy(report, archive, origin, socket_timeout)
+    except (OSError, HTTPException) as error:
         raise _download_error(error, origin) from error
-    finally:
-        socket.setdefaulttimeout(previous_timeout)
-        done.set()
-        watcher.join()
-    return folder / name
+    if found != sha256:
+        raise cifar10.CifarError("What arrived is not the CIFAR-10 archive: try the download again.")
+    return archive
 
 
-def _watch_file_size(report: _StatusWriter, archive: Path, done: threading.Event) -> None:
-    while not done.wait(POLL_SECONDS):
-        if archive.exists():
-            size = archive.stat().st_size
-            report(state="downloading", bytes=size, message=f"Downloading CIFAR-10: {size / 1e6:.0f} MB")
+def _copy(report: _StatusWriter, archive: Path, origin: str, socket_timeout: float) -> str:
+    """Write what `origin` sends to `archive`, report its size meanwhile, and return its SHA-256 in hexadecimal.
+
+    Raises OSError, HTTPException; also where the connection ends before all has arrived.
+    """
+    digest, size, told = hashlib.sha256(), 0, -POLL_SECONDS
+    with urlopen(origin, timeout=socket_timeout) as answer, archive.open("wb") as file:
+        while block := answer.read1(BLOCK_BYTES):
+            digest.update(block)
+            file.write(block)
+            size += len(block)
+            if time.monotonic() >= told + POLL_SECONDS:
+                told = time.monotonic()
+                report(state="downloading", bytes=size, message=f"Downloading CIFAR-10: {size / 1e6:.0f} MB")
+        if answer.length:  # what is missing of the announced length
+            raise ConnectionError("the connection was closed too early")
+    return digest.hexdigest()
 
 
 def _download_error(error: Exception, origin: str) -> cifar10.CifarError:
-    """One sentence with the remedy for an exception of Keras or the operating system."""
+    """One sentence with the remedy for an exception of the connection or the operating system."""
     if isinstance(error, OSError) and error.errno in DISK_FULL_ERRNOS:
         return cifar10.CifarError(f"The disk is full: free about 400 MB for {settings.home()}, then try again.")
-    if isinstance(error, OSError) and error.filename:
+    if isinstance(error, OSError) and error.filename and not isinstance(error, URLError):
         return cifar10.CifarError(
             f"{error.filename} could not be written ({error.strerror}): set CNNLAB_HOME elsewhere."
         )
-    if isinstance(error, ValueError) and "hash" in str(error):
-        return cifar10.CifarError("What arrived is not the CIFAR-10 archive, or was cut off: try the download again.")
-    reason = str(error).rpartition(" -- ")[2] or type(error).__name__
+    cause = error.reason if isinstance(error, URLError) else error  # of an HTTPError its words, as "Not Found"
+    reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
     host = origin.split("/")[2]
     return cifar10.CifarError(
         f"CIFAR-10 could not be downloaded from {host} ({reason}): check the network, or bring the archive on a USB "

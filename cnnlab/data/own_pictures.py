@@ -42,7 +42,7 @@ def load(name: str) -> Dataset:
 
 
 def is_available(name: str) -> bool:
-    """Whether `load` would succeed."""
+    """Whether the pictures of this data set are on this machine, so that `load` succeeds."""
     try:
         return bool(load(name))
     except DatasetMissing:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from cnnlab import settings
 from cnnlab.datasets import MAX_CLASS_NAME, MAX_CLASSES, MAX_PICTURES, MIN_CLASSES, OWN_NAME, is_class_name
+from cnnlab.formatting import quoted
 
 MIN_PICTURES = 20  # of each class: three of them are for validation and three for the test
 IGNORED_FILES = ("thumbs.db", "desktop.ini")  # and every name that begins with a dot
 MAX_NAMED = 3  # problems that one sentence names
-MAX_QUOTED = 40  # characters of a name from outside that are repeated
 
 
 class PictureImportError(ValueError):
@@ -47,7 +47,7 @@ def check_title(title: str) -> None:
     if not OWN_NAME.fullmatch(f"own-{'0' * 12}-{title}") or title.lower() in ("shapes", "cifar10", "cifar-10"):
         raise PictureImportError(
             "Name the data set with 1 to 24 letters from A to Z, digits and hyphens, like leaves, and not cifar10 or"
-            f" shapes. Received: {quote(title)}"
+            f" shapes. Received: {quoted(title)}"
         )
 
 
@@ -56,9 +56,9 @@ def list_classes(folder: Path) -> Classes:
     try:
         folders = sorted(one for one in folder.iterdir() if one.is_dir() and not is_ignored(one.name))
     except OSError as error:
-        raise PictureImportError(f"{quote(str(folder))} cannot be opened ({error.strerror}): give a folder.") from None
+        raise PictureImportError(f"{quoted(str(folder))} cannot be opened ({error.strerror}): give a folder.") from None
     if linked := [one for one in folders if one.is_symlink()]:
-        raise PictureImportError(f"Links are not followed. Received: {quote(linked[0].name)}")
+        raise PictureImportError(f"Links are not followed. Received: {quoted(linked[0].name)}")
     return check_classes([one.name for one in folders], lambda number: _files(folders[number]))
 
 
@@ -91,7 +91,7 @@ def class_name(folder_name: str) -> str:
     if not is_class_name(name):
         raise PictureImportError(
             f"Name the folder of a class with 1 to {MAX_CLASS_NAME} letters, digits, spaces and hyphens."
-            f" Received: {quote(folder_name)}"
+            f" Received: {quoted(folder_name)}"
         )
     return name
 
@@ -101,11 +101,11 @@ def _files(folder: Path) -> list[PictureFile]:
     try:
         found = sorted(one for one in folder.iterdir() if not is_ignored(one.name))
     except OSError as error:
-        raise PictureImportError(f"{quote(folder.name)} cannot be opened ({error.strerror}).") from None
+        raise PictureImportError(f"{quoted(folder.name)} cannot be opened ({error.strerror}).") from None
     if inner := [one for one in found if one.is_symlink() or not one.is_file()]:
         raise PictureImportError(
             f"The folder of a class holds pictures only, no folder and no link. Received:"
-            f" {quote(f'{folder.name}/{inner[0].name}')}"
+            f" {quoted(f'{folder.name}/{inner[0].name}')}"
         )
     return [PictureFile(f"{folder.name}/{one.name}", one.stat().st_size, partial(_read_file, one)) for one in found]
 
@@ -120,7 +120,7 @@ def _read_file(path: Path) -> bytes:
         with path.open("rb") as opened:
             return opened.read(int(settings.current().upload_megabytes * 10**6) + 1)
     except OSError as error:
-        shown = quote(f"{path.parent.name}/{path.name}")
+        shown = quoted(f"{path.parent.name}/{path.name}")
         raise PictureImportError(f"{shown} could not be read ({error.strerror}): copy it again.") from None
 
 
@@ -128,9 +128,3 @@ def name_some(problems: list[str]) -> str:
     """The first MAX_NAMED problems in one line, and how many more there are."""
     more = f", and {len(problems) - MAX_NAMED:,} more" if len(problems) > MAX_NAMED else ""
     return "; ".join(problems[:MAX_NAMED]) + more
-
-
-def quote(name: str) -> str:
-    """A name from outside, safe to repeat: printable, in quotes, and shortened."""
-    shown = "".join(letter if letter.isprintable() else "?" for letter in name)
-    return repr(shown if len(shown) <= MAX_QUOTED else shown[:MAX_QUOTED] + "...")

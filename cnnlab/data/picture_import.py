@@ -28,9 +28,9 @@ from cnnlab.data.picture_folder import (
     check_title,
     list_classes,
     name_some,
-    quote,
 )
 from cnnlab.datasets import DatasetInfo
+from cnnlab.formatting import quoted
 from cnnlab.photo_decoding.decoder import PhotoError
 
 SPLIT_SEED = 2026
@@ -111,7 +111,7 @@ def _read_classes(
             progress(f"Reading {name}", done / total)
             for file, photo in zip(batch, decode_photos([file.read() for file in batch], poll), strict=True):
                 if isinstance(photo, PhotoError):
-                    problems.append(f"{quote(file.label)} ({str(photo).rstrip('.')})")
+                    problems.append(f"{quoted(file.label)} ({str(photo).rstrip('.')})")
                 else:
                     pictures[name].append(photo_preprocessing.crop_photo(photo).pixels)
             done += len(batch)

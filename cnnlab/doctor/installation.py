@@ -20,7 +20,18 @@ from cnnlab.training_packages import TRAINING_PACKAGES, install_hint
 
 SECRETS = settings.APP_FILES / ".streamlit" / "secrets.toml"
 AUTH_PACKAGES = ("authlib", "httpx")  # needed by Streamlit for an [auth] section
-REQUIRED_PACKAGES = ("streamlit", "altair", "numpy", "pillow", "h5py")
+REQUIRED_PACKAGES = (  # the dependencies of pyproject.toml; a test compares
+    "streamlit",
+    "altair",
+    "click",
+    "numpy",
+    "pillow",
+    "h5py",
+    "pyarrow",
+    "markdown-it-py",
+    "segno",
+    "vl-convert-python",
+)
 KERAS_SECONDS = 120.0
 KERAS_PROBE = """
 import json, keras

@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from cnnlab.explanations.conclusions import model_label
 from cnnlab.formatting import format_date, pluralize
+from cnnlab.models.architecture import find_layer, network_layers, parameter_count
+from cnnlab.models.network_cost import TRAIN_STEP_COST
+from cnnlab.report_models import REPORT
 from cnnlab.storage.epoch_times import EpochTimes
 
 
@@ -20,9 +23,34 @@ def describe_measurement(times: EpochTimes) -> str:
     )
 
 
+def describe_cost(which: str, times: EpochTimes | None) -> str:
+    """How a cost of `report.network_costs` was measured or counted."""
+    if which == "seconds" and times:
+        return describe_measurement(times)
+    if which == "multiply_adds":
+        return (
+            "Multiply-adds of the convolution and dense layers, forward, one image. A step of training costs about"
+            f" {TRAIN_STEP_COST} times as much."
+        )
+    return describe_parameters()
+
+
+def describe_parameters() -> str:
+    """How many parameters the plain networks of the two depths have, and how large the maps behind them are."""
+    networks = [network_layers(REPORT[name].experiment) for name in ("2conv-none", "3conv-none")]
+    few, many = (f"{parameter_count(layers):,}" for layers in networks[::-1])
+    sides = [find_layer(layers, "flatten").inputs[0] for layers in networks]
+    shapes = [find_layer(layers, name).output_shape for layers, name in zip(networks, sides, strict=True)]
+    shallow, deep = (f"{height}x{width}" for height, width, *_ in shapes)
+    return (
+        f"Without a regularizer 2-conv has {many} parameters and 3-conv {few}: the first dense layer of 2-conv reads"
+        f" maps of {shallow} values, that of 3-conv maps of {deep}."
+    )
+
+
 def describe_extremes(times: EpochTimes, names: Sequence[str]) -> str:
     """The fastest and the slowest network of these; how many times as long, round by round, and its range."""
-    medians = {name: statistics.median(times.seconds[name]) for name in names if name in times.seconds}
+    medians = {name: seconds for name, seconds in times.median_seconds.items() if name in names}
     if len(medians) < 2:
         return ""
     fastest, slowest = (choose(medians, key=lambda name: medians[name]) for choose in (min, max))

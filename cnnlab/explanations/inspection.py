@@ -10,6 +10,7 @@ import numpy as np
 
 from cnnlab.analysis.attribution import GradCam, Occlusion
 from cnnlab.analysis.regularizer_effects import BatchNormStats, DropoutSamples, WeightStats
+from cnnlab.analysis.statistics import accuracy_interval
 from cnnlab.array_types import Array
 from cnnlab.formatting import percent, points
 
@@ -36,6 +37,13 @@ def describe_prediction(probabilities: Array, classes: Sequence[str], truth: int
     if truth == best:
         return f"{prediction}, correct."
     return f"{prediction}, wrong. True class: **{classes[truth]}** ({percent(float(probabilities[truth]))})."
+
+
+def describe_test_accuracy(correct: int, count: int) -> str:
+    """The share of `count` test images that a network classifies correctly, with its 95 % interval."""
+    share = accuracy_interval(correct / count, count)
+    low, high = percent(share.low, 1), percent(share.high, 1)
+    return f"**{percent(correct / count, 1)}** of {count:,} test images correct (95 % interval {low} to {high})"
 
 
 def explain_prediction_change(before: Array, after: Array, classes: Sequence[str]) -> str:

@@ -151,6 +151,16 @@ def correlation_text(value: float) -> str:
     return "none (a constant map)" if np.isnan(value) else f"{value:+.2f}"
 
 
+def heat_inside_text(share: float) -> str:
+    """'62 % of the heat inside the shape'."""
+    return f"{percent(share)} of the heat inside the shape"
+
+
+def shape_size_sentence(share: float) -> str:
+    """The share of the image that the shape covers, with which the heat inside it is compared."""
+    return f"The shape covers {percent(share)} of the image: even heat would have this share inside."
+
+
 def probe_notice(trained: Mapping[str, float], untrained: Mapping[str, float], images: int) -> str:
     """The layer with the most accurate probe, beside the same layer untrained and the pixels; measured on `images`.
 

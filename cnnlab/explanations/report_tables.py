@@ -71,7 +71,7 @@ def markdown_table(table: Iterable[ReportRow], measured: str) -> str:
 
 
 def report_csv(table: Iterable[ReportRow]) -> str:
-    """The same as CSV: accuracies as fractions, durations in seconds; empty where a model is not trained."""
+    """The tables as CSV: accuracies as fractions, durations in seconds; empty where a model is not trained."""
     rows: list[list[object]] = []
     for row in table:
         report, ours = row.report, row.ours

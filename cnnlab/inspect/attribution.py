@@ -77,7 +77,7 @@ def _occlusion(context: InspectContext, target: int, patch: int, stride: int) ->
 
 
 def grad_cam_section(context: InspectContext, target: int) -> attribution.GradCam:
-    """Grad-CAM at any convolution's ReLU."""
+    """Draw the Grad-CAM heat map at the ReLU of the chosen convolution."""
     st.markdown("**Grad-CAM**: the evidence in one layer")
     last = context.convolution_names[-1]
     options = {conv: conv for conv in reversed(context.convolution_names)}

@@ -8,7 +8,6 @@ from cnnlab.analysis import heatmap_sanity as analysis
 from cnnlab.analysis.attribution import GradCam
 from cnnlab.data import shapes
 from cnnlab.explanations import notices
-from cnnlab.formatting import percent
 from cnnlab.inspect.context import InspectContext
 from cnnlab.rendering.color_scale import MIN_VMAX, image_grid_png, overlay_heatmap
 from cnnlab.ui import query_state
@@ -52,14 +51,12 @@ def heatmap_table(context: InspectContext, cams: list[tuple[str, GradCam, float]
         png = image_grid_png(overlay_heatmap(context.image, cam.heatmap, vmax)[None].repeat(4, 1).repeat(4, 2), 1, 0)
         lines = [f"**{name}**", f"rank correlation {notices.correlation_text(correlation)}"]
         if mask is not None:
-            lines.append(f"{percent(analysis.share_inside(cam.heatmap, mask))} of the heat inside the shape")
+            lines.append(notices.heat_inside_text(analysis.share_inside(cam.heatmap, mask)))
         with grid.cell():
             st.image(png, width="stretch", alt=f"Grad-CAM of {cam.layer_name}, weights {name}; {'; '.join(lines[1:])}.")
             st.markdown("  \n".join(lines))
     if mask is not None:
-        st.caption(
-            f"The shape covers {percent(float(mask.mean()))} of the image: even heat would have this share inside."
-        )
+        st.caption(notices.shape_size_sentence(float(mask.mean())))
 
 
 def shape_mask(context: InspectContext) -> np.ndarray | None:

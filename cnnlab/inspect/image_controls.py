@@ -66,7 +66,7 @@ def image_picker(context: InspectContext) -> None:
 
 
 def run_menu(context: InspectContext, runs: Sequence[Network]) -> None:
-    """Any run that has weights."""
+    """The menu of networks that have weights to look into."""
     own = own_network.visible_networks(context.run.name)
     names = {run.name: run_title(run) for run in (*own, *runs)}
     names.setdefault(context.run.name, run_title(context.run))
@@ -179,7 +179,7 @@ def gallery(context: InspectContext, image_set: ImageSet, shown: tuple[int, ...]
 
 
 def select_image(reference: str) -> None:
-    """Show this image."""
+    """Make this the selected image, in the session and in the address."""
     selection.update_selection(image=reference)
 
 

@@ -55,7 +55,7 @@ def layer_rows(context: InspectContext) -> list[LayerRow]:
 
 
 def feature_maps_sentence(rows: list[LayerRow]) -> str:
-    """The notice of "All maps"."""
+    """The sentence above the view "All maps": what to notice in the layers' maps."""
     names, sizes = [row.name for row in rows], [row.size for row in rows]
     return notices.feature_maps_notice(names, sizes, [row.field for row in rows], [row.zeros for row in rows])
 

@@ -10,8 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.typing import UploadedFile
 
-from cnnlab.analysis.statistics import accuracy_interval
-from cnnlab.formatting import percent
+from cnnlab.explanations import inspection
 from cnnlab.inspect.context import InspectContext
 from cnnlab.inspect.upload import stop_if_asked
 from cnnlab.jobs import own_networks
@@ -126,15 +125,13 @@ def test_accuracy(network: ImportedNetwork) -> None:
         return
     if "test" in known:
         right, count = int((known["test"].argmax(axis=1) == known["test_labels"]).sum()), len(known["test"])
-        interval = accuracy_interval(right / count, count)
-        st.markdown(
-            f"**{percent(right / count, 1)}** of {count:,} test images correct (95 % interval "
-            f"{percent(interval.low, 1)} to {percent(interval.high, 1)})"
-        )
+        st.markdown(inspection.describe_test_accuracy(right, count))
         app_shell.page_link("mistakes", "See its mistakes", {"run": network.name}, icon=":material/rule:")
     elif network.is_being_tested:
         wait_for_test(network)
     elif own_networks.can_be_tested(network):
+        if (last := own_networks.test_status(network)) and last.message:
+            st.warning(escape_markdown(last.message))
         st.button("Test it on all test images", icon=":material/play_arrow:", on_click=_on_test, args=(network,))
     else:
         st.caption("Its accuracy is not known: the test images of its classes are not on this machine.")

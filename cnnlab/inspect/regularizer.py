@@ -170,7 +170,7 @@ def weight_histogram(own: WeightStats, plain: WeightStats | None, regularizer: s
 
 
 def weight_table(own: list[WeightStats], plain: dict[str, WeightStats]) -> str:
-    """A line for each layer."""
+    """The norms of the layers' kernels as a Markdown table, beside those of the plain run where there is one."""
     head = "| layer | weights | norm | largest |" + (" plain norm |" if plain else "")
     lines = [
         f"| {one.layer} | {one.count:,} | {one.norm:.2f} | {one.largest:.2f} |"

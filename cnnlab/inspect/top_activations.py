@@ -54,7 +54,7 @@ def top_activations_section(context: InspectContext, conv: str, number: int) -> 
 def example_images(
     context: InspectContext, image_set: ImageSet, conv: str, number: int, picked: SelectedImages, how: str
 ) -> None:
-    """Nine images with their frames."""
+    """Draw nine images of a filter, each with the receptive field of its strongest pixel framed."""
     images = [int(image) for image in picked.images[number]]
     cells, boxes = [], []
     for place, image in enumerate(images):

@@ -14,7 +14,7 @@ from statistics import median
 
 from cnnlab.experiment import Experiment
 from cnnlab.models.architecture import network_layers
-from cnnlab.models.network_cost import multiply_adds
+from cnnlab.models.network_cost import TRAIN_STEP_COST, multiply_adds
 from cnnlab.storage.run_record import RunRecord
 
 Measured = tuple[Experiment, RunRecord]  # an experiment, and the record of its run
@@ -41,7 +41,6 @@ SHARED_FIELDS = (
 STEP_COST = 6e7  # multiplications that take as long as the overhead of a step, about 3 ms on one core
 EPOCH_COST = 7e9  # the same for an epoch: evaluation starts, files are written, about 0.3 s on one core
 RECENT_RUNS = 5  # of the same network: the load of the machine changes
-TRAIN_STEP_COST = 3  # a training step costs about three forward passes
 STARTUP_SECONDS = 10.0  # seconds until a worker's first epoch: Keras is imported, its functions are traced
 
 

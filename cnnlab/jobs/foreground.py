@@ -21,6 +21,7 @@ from cnnlab.jobs.runner import CRASHED, NOT_STARTED, STOPPED, Outcome, WorkerHan
 from cnnlab.operating_system import machine
 from cnnlab.settings import SettingsError
 from cnnlab.storage.run_record import RunRecord, read_record
+from cnnlab.training_packages import install_hint
 
 POLL_SECONDS = 0.5
 RECENT_EPOCHS = 5  # the remaining time is estimated from so many
@@ -41,8 +42,11 @@ class TrainingTask:
 def train_all(tasks: Sequence[TrainingTask], slots: int | None = None) -> list[str]:
     """Train these runs to their end and return the names of those that failed.
 
-    `slots` is how many cores are used at most (None: all). Raises SettingsError for slots < 1.
+    `slots` is how many cores are used at most (None: all). Raises SettingsError for slots < 1, and for tasks where
+    TensorFlow is missing.
     """
+    if tasks and (hint := install_hint()):
+        raise SettingsError(hint)
     if slots is not None and slots < 1:
         raise SettingsError(f"Choose at least one slot. Received: slots={slots}")
     scheduler = ForegroundScheduler(tasks, machine.cores()[:slots])

@@ -142,7 +142,7 @@ class LocalWorker:
         return True
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the worker's process."""
         processes.kill_child(self.process)
 
 
@@ -170,7 +170,7 @@ class AdoptedWorker:
         return self._with_owner(lambda pid: stop_request.send(self.directory, pid))
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the worker's process."""
         self._with_owner(processes.kill)
 
     def _with_owner(self, action: Callable[[int], None]) -> bool:

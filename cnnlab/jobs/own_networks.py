@@ -7,6 +7,7 @@ A page imports (`import_for_person`) and starts the test as a process of its own
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -17,14 +18,21 @@ from cnnlab.formatting import pluralize
 from cnnlab.jobs.computation_turn import computation_turn
 from cnnlab.models import numpy_forward
 from cnnlab.storage import files, imported_networks, process_lock
-from cnnlab.storage.background_process import cnnlab_command, start_detached
+from cnnlab.storage.background_process import BackgroundStatus, StatusFile, cnnlab_command, start_detached
 from cnnlab.storage.imported_networks import PREDICTIONS_FILE, ImportedNetwork
-from cnnlab.storage.network_import import NetworkDescription, NetworkImportError, import_network, output_count
+from cnnlab.storage.network_import import (
+    MAX_FILE_BYTES,
+    NetworkDescription,
+    NetworkImportError,
+    default_title,
+    import_network,
+    output_count,
+)
 from cnnlab.storage.run_retention import directory_bytes
 
 MAX_OF_ONE_PERSON = 10
 MAX_BYTES = 2 * 10**9  # of all imported networks
-LOCK = "test.lock"
+LOCK, STATUS_FILE = "test.lock", "test.json"
 NICENESS = 5  # that of a training
 
 
@@ -41,6 +49,16 @@ def describe(content: bytes, title: str, owner: str, class_names: str, pixels: s
         classes = DATASETS["cifar10"].classes
     dataset = next((name for name, info in DATASETS.items() if info.classes == classes), "cifar10")
     return NetworkDescription(title=title, owner=owner, classes=classes, dataset=dataset, pixels=pixels)
+
+
+def import_file(path: Path, title: str = "", class_names: str = "", pixels: str = "0-1") -> ImportedNetwork:
+    """Import a `.keras` file of this machine, for nobody in particular.
+
+    title: "" for the file's name; class_names, pixels: see `describe`. Raises NetworkImportError, OSError.
+    """
+    with path.open("rb") as opened:
+        content = opened.read(MAX_FILE_BYTES + 1)
+    return import_for_person(content, describe(content, title or default_title(path.name), "", class_names, pixels))
 
 
 def import_for_person(
@@ -75,8 +93,23 @@ def start_test(network: ImportedNetwork) -> None:
             start_detached(command, environment={"OPENBLAS_NUM_THREADS": "1"}, lock=lock, niceness=NICENESS)
 
 
+def test_status(network: ImportedNetwork) -> BackgroundStatus | None:
+    """How the last test ended, with the reason where it failed; None where there was none."""
+    return _status_file(network).read()
+
+
+def _status_file(network: ImportedNetwork) -> StatusFile[BackgroundStatus]:
+    interrupted = "The test was interrupted: start it again."
+    return StatusFile(network.path / STATUS_FILE, network.path / LOCK, BackgroundStatus, interrupted)
+
+
+def _write_status(network: ImportedNetwork, state: str, message: str = "") -> None:
+    if network.path.is_dir():  # it may have been removed meanwhile
+        _status_file(network).write(BackgroundStatus(state, message=message))
+
+
 def write_predictions(network: ImportedNetwork) -> float:
-    """Write the predictions on all test images and return the accuracy, 0 to 1.
+    """Write the predictions on all test images and return the accuracy, 0 to 1; `test_status` tells how it ended.
 
     Raises DatasetMissing where the images are not here or have other classes, DamagedRun, NetworkImportError where
     another process tests it, WorkersBusy where too many workers wait.
@@ -86,11 +119,23 @@ def write_predictions(network: ImportedNetwork) -> float:
     lock = process_lock.acquire(network.path / LOCK)
     if lock is None:
         raise NetworkImportError(f"{network.title} is being tested already.")
-    with lock, computation_turn():
-        dataset = data.load_dataset(network.dataset)
-        logits = numpy_forward.logits(network.layers, network.weights(), dataset.x_test)
-        labels = np.asarray(dataset.y_test)
-        if not network.path.is_dir():
-            raise DatasetMissing(f"{network.title} was removed while it was tested.")
-        files.write_npz(network.path / PREDICTIONS_FILE, {"test": logits, "test_labels": labels})
+    with lock:
+        _write_status(network, "running")
+        try:
+            with computation_turn():
+                accuracy = _compute_predictions(network)
+        except LookupError as error:
+            _write_status(network, "failed", str(error.args[0]))
+            raise
+        _write_status(network, "done")
+    return accuracy
+
+
+def _compute_predictions(network: ImportedNetwork) -> float:
+    dataset = data.load_dataset(network.dataset)
+    logits = numpy_forward.logits(network.layers, network.weights(), dataset.x_test)
+    labels = np.asarray(dataset.y_test)
+    if not network.path.is_dir():
+        raise DatasetMissing(f"{network.title} was removed while it was tested.")
+    files.write_npz(network.path / PREDICTIONS_FILE, {"test": logits, "test_labels": labels})
     return float((logits.argmax(axis=1) == labels).mean())

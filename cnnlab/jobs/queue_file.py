@@ -21,11 +21,11 @@ class QueueFile(SqliteFile):
         super().__init__(path or settings.home() / "jobs.sqlite")
 
     def connect(self) -> sqlite3.Connection:
-        """See SqliteFile."""
+        """Open the file, with its tables, as a new connection."""
         return connect(self.path)
 
     def wrap_error(self, error: Exception) -> QueueError:
-        """See SqliteFile."""
+        """The error of this file for one of SQLite, with a remedy."""
         return QueueError(error_message(self.path, error))
 
     def integrity_error(self) -> str:

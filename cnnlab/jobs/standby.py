@@ -67,7 +67,7 @@ class StandbyWorker:
         return self.process
 
     def discard(self) -> None:
-        """End the process."""
+        """End the standby worker, which nobody needs any more."""
         self.connection.close()
         self.process.kill()
 

@@ -25,7 +25,7 @@ MAX_MODEL_BYTES = 50_000_000
 
 
 def report_zip(report: LabReport) -> bytes:
-    """The archive. Raises DamagedRun, OSError."""
+    """The bytes of the zip file of a report. Raises DamagedRun, OSError."""
     output = io.BytesIO()
     with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("report.html", report_html(report))

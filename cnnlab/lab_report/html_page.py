@@ -28,7 +28,7 @@ section {{ break-inside: avoid-page; }}
 
 
 def report_html(report: LabReport) -> str:
-    """The whole file."""
+    """The report as the text of an HTML file."""
     sections = "\n".join(entry_html(entry, previous) for entry, previous in _with_previous(report.entries))
     figures = "\n".join(map(figure_html, report.run_figures))
     title = html.escape(f"{report.title}: {report.author}")

@@ -8,9 +8,10 @@ import numpy as np
 from cnnlab.analysis import metrics
 from cnnlab.data import DatasetMissing
 from cnnlab.explanations import curves, mistakes
+from cnnlab.explanations.chart_descriptions import describe_ranking
 from cnnlab.lab_report.figures import Figure, maps_figure
 from cnnlab.rendering import chart_export, compare_charts, mistake_charts, palette
-from cnnlab.rendering.charts import Spec, describe_ranking
+from cnnlab.rendering.charts import Spec
 from cnnlab.report import ReportRow
 from cnnlab.series_results import series_results
 from cnnlab.storage import runs

@@ -50,7 +50,7 @@ def run_row(run: Run) -> list[str]:
 
 
 def results_csv(runs: Sequence[Run]) -> str:
-    """The table as CSV."""
+    """The table of the chosen runs as the text of a CSV file."""
     return csv_text([HEADS, *run_rows(runs)])
 
 

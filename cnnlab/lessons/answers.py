@@ -54,9 +54,3 @@ def answers_of(file: LessonFile, learner: Learner, sheet: str) -> dict[str, list
 def read_answer(row: sqlite3.Row) -> Answer:
     """The answer in a row of the table."""
     return Answer(row["step"], row["round"], json.loads(row["content"]), row["submitted"])
-
-
-def delete_answers(file: LessonFile, learner: Learner, sheet: str) -> None:
-    """Delete all answers of a learner to a sheet."""
-    with file.writing() as db:
-        db.execute("DELETE FROM answers WHERE learner = ? AND sheet = ?", (learner.learner, sheet))

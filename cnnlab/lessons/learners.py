@@ -62,7 +62,7 @@ def close_sheet(file: LessonFile, learner: Learner) -> None:
 
 
 def move(file: LessonFile, learner: Learner, step: str) -> None:
-    """Go to a step."""
+    """Make this step the one that the learner is at."""
     with file.writing() as db:
         values = (step, time.time(), learner.learner, step)
         db.execute("UPDATE learners SET step = ?, moved = ? WHERE learner = ? AND step != ?", values)

@@ -23,7 +23,7 @@ class LessonFile(SqliteFile):
         super().__init__(path or settings.home() / "lessons.sqlite")
 
     def wrap_error(self, error: Exception) -> LessonError:
-        """See SqliteFile."""
+        """The error of this file for one of SQLite, with a remedy."""
         return LessonError(error_message(self.path, error))
 
     @contextmanager
@@ -39,7 +39,7 @@ class LessonFile(SqliteFile):
             yield db
 
     def connect(self) -> sqlite3.Connection:
-        """See SqliteFile."""
+        """Open the file, with its tables, as a new connection."""
         db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             self._prepare(db)

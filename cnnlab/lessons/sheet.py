@@ -83,7 +83,7 @@ class Sheet:
 
     @property
     def minutes(self) -> int:
-        """The minutes of all chapters."""
+        """How many minutes the sheet takes, the sum over its chapters."""
         return sum(chapter.minutes for chapter in self.chapters)
 
     @property

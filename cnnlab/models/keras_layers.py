@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cnnlab.formatting import shortened
+
 Config = Mapping[str, Any]
-MAX_QUOTED = 40  # characters of a name from a file
 MAX_WINDOW = 32  # pixels, the side of a convolution's or a pooling's window
 
 
@@ -25,9 +26,8 @@ class KerasLayer:
 
 
 def quoted(text: object) -> str:
-    """A name from a file, in quotes, of at most MAX_QUOTED printable characters."""
-    shown = "".join(letter if letter.isprintable() else "?" for letter in str(text))
-    return f'"{shown if len(shown) <= MAX_QUOTED else shown[:MAX_QUOTED] + "..."}"'
+    """A name from a file, shortened, in double quotes."""
+    return f'"{shortened(str(text))}"'
 
 
 def read_layer(entry: Config) -> list[KerasLayer]:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from cnnlab.models.architecture import IMAGE_SHAPE, INPUT, Layer
 
+TRAIN_STEP_COST = 3  # a training step costs about three forward passes
+
 
 def multiply_adds(layers: Sequence[Layer]) -> int:
     """Multiplications, each with an addition, of the convolutions and dense layers of one forward pass of one image.

@@ -19,6 +19,11 @@ def set_core(number: int) -> None:
         os.sched_setaffinity(0, {number})
 
 
+def is_intel_mac() -> bool:
+    """Whether this is macOS on an Intel processor, or an Intel Python on another Mac."""
+    return (platform.system(), platform.machine()) == ("Darwin", "x86_64")
+
+
 def load_average() -> float | None:
     """How many processes ran or waited for a core in the last minute, on average; None on Windows."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None

@@ -16,7 +16,7 @@ JOIN_PARAM = url_param("join")  # the code of a class
 
 
 def page() -> None:
-    """Draw the page."""
+    """Draw the page: the class and the sheet that are open, or the sheets to choose from."""
     st.title("Lab sheets", anchor=False)
     st.caption("Predict, look at the measurement, explain. The sheet stands beside the app while you work.")
     query_state.drop_unknown_params({JOIN_PARAM})

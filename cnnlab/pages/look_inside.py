@@ -45,7 +45,13 @@ DEFAULT_RUN = "final-3conv-dropout"  # the report shows the feature maps of this
 VIEW_STYLE = """<style>@media (max-width: 640px) {
   .st-key-url-view [role="radiogroup"] { flex-wrap: nowrap; overflow-x: auto; }
   .st-key-url-view [role="radiogroup"] > * { flex: 0 0 auto; }
-}</style>"""
+}</style><div id="views"></div>"""
+# Neither the link nor its target takes room. Without it the views are twelve Tab stops into the page.
+SKIP_LINK = """<style>
+:has(> .st-key-skip_to_views), :has(> .st-key-views_start) { position: absolute; }
+.skip-link { color: inherit; white-space: nowrap; }
+.skip-link:not(:focus) { clip-path: inset(50%); }
+</style><a class="skip-link" href="#views" target="_self">Skip to the views</a>"""
 VIEWS: dict[str, tuple[str, Callable[[InspectContext], None]]] = {
     "maps": ("All maps", feature_maps.feature_maps_view),
     "network": ("Network", network.network_view),
@@ -72,6 +78,7 @@ def page() -> None:
     if not runs:
         st.info("No network has been trained here yet: train one on the page Train, then look inside it here.")
         return
+    skip_link()
     query_state.drop_unknown_params({*selection.SELECTION_PARAMS, *url_params_of("cnnlab.inspect")})
     context = selected_context(runs)
     if context is None:
@@ -85,6 +92,12 @@ def page() -> None:
             own_network.own_network_facts(context)
     with right:
         open_view(context.run, context.epoch, context.selected_image)
+
+
+def skip_link() -> None:
+    """A link that is shown while it has the focus: from it the next Tab stop is the choice of a view."""
+    with st.container(key="skip_to_views"):
+        st.html(SKIP_LINK)
 
 
 def selected_context(runs: list[Run]) -> InspectContext | None:
@@ -171,7 +184,8 @@ def open_view(run: Network, epoch: int, subject: SelectedImage) -> None:
     if st.session_state.pop(top_activations.SESSION_IMAGE_SELECTED, False):
         st.rerun()  # another image was chosen in here: the whole page is about it
     titles = {name: title for name, (title, _) in VIEWS.items() if isinstance(run, Run) or name not in NEED_TRAINING}
-    st.html(VIEW_STYLE)
+    with st.container(key="views_start"):
+        st.html(VIEW_STYLE)
     view = query_state.segmented_param(VIEW_PARAM, "Look at", titles, wrap=True, label_visibility="collapsed")
     try:
         VIEWS[view][1](InspectContext(run=run, epoch=epoch, selected_image=subject))

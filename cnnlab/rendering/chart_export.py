@@ -24,7 +24,7 @@ def to_svg(spec: Spec, title: str = "") -> str:
 
 
 def to_png(spec: Spec, title: str = "") -> bytes:
-    """The same as PNG."""
+    """The chart as a PNG file."""
     import vl_convert
 
     return bytes(

@@ -77,11 +77,6 @@ def penalty_chart(history: History, epochs: int) -> Spec:
     )
 
 
-def rank_order(values: Sequence[float], smallest: bool) -> list[int]:
-    """The indices of the values in descending order; with `smallest` in ascending order."""
-    return sorted(range(len(values)), key=lambda index: values[index] if smallest else -values[index])
-
-
 def cached_spec(function: str, *arguments: Any) -> Spec:
     """The specification that `function`, "MODULE.NAME" of this package, returns; cached by that function.
 
@@ -95,11 +90,3 @@ def cached_spec(function: str, *arguments: Any) -> Spec:
     with _building.setdefault(function, Lock()):
         spec: Spec = getattr(importlib.import_module(f"cnnlab.rendering.{module}"), name)(*arguments)
     return spec
-
-
-def describe_ranking(names: Sequence[str], values: Sequence[float], points: bool = False) -> str:
-    """The alt text of a ranking: names and values, best first."""
-    order = rank_order(values, points)
-    unit = "points" if points else "%"
-    listed = ", ".join(f"{names[index]} {100 * values[index]:.1f} {unit}" for index in order)
-    return f"{'Gaps, smallest' if points else 'Validation accuracies, highest'} first: {listed}."

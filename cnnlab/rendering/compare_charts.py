@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnlab.analysis.metrics import rank_order
 from cnnlab.analysis.seed_curves import CURVES, SeedCurve, seed_curve
 from cnnlab.array_types import History
 from cnnlab.explanations.series_table import regularizer_label
 from cnnlab.formatting import percent
-from cnnlab.rendering.charts import Spec, cached_spec, rank_order, with_data
+from cnnlab.rendering.charts import Spec, cached_spec, with_data
 from cnnlab.series_results import SeriesResult
 
 EMPTY_ROW: dict[str, Any] = {

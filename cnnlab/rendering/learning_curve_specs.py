@@ -1,7 +1,7 @@
 """The specification of the learning curves of many networks, a panel each, authored in Altair and built once."""
 
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import altair as alt
 
@@ -11,7 +11,6 @@ from cnnlab.rendering.palette import GREY, LINE_STYLES
 PANEL_HEIGHT = 176  # pixels of one panel of learning curves, of which
 LEFT, RIGHT, TOP, BOTTOM = 40, 12, 30, 22  # stay free for numbers and title
 NARROW_WIDTH, MEDIUM_WIDTH = 430, 860  # pixels: below them one and two panels stand side by side
-Anchor = Literal["left", "center", "right"]
 
 
 @lru_cache(maxsize=64)

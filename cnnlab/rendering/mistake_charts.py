@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnlab.analysis.metrics import PairedOutcomes
+from cnnlab.analysis.metrics import Calibration, PairedOutcomes
 from cnnlab.formatting import percent
 from cnnlab.rendering.charts import Spec, cached_spec, with_data
 from cnnlab.rendering.palette import REGULARIZER_COLORS
 
 ALL_WRONG = "all wrong"  # the last row and the last column of the matrix: all mistakes of a class
 MAX_OPACITY = 0.85  # of the most frequent cell, so that its number stays readable
-Calibration = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
 
 
 def confusion_matrix_chart(table: NDArray[np.int64], classes: Sequence[str], chosen: tuple[str, str]) -> Spec:
@@ -103,45 +102,6 @@ def outcome_chart(groups: PairedOutcomes, truth: NDArray[np.int64], classes: Seq
         now_correct=now_correct[order],
         now_wrong=-now_wrong[order],
         net=[f"{now_correct[index] - now_wrong[index]:+,}" for index in order],
-    )
-
-
-# -- alt texts -----------------------------------------------------------------------------------------------
-
-
-def describe_confusion_matrix(table: NDArray[np.int64], classes: Sequence[str]) -> str:
-    """The alt text of the matrix: for each class the number of correct images and the most frequent confusion."""
-    parts = []
-    for row, name in enumerate(classes):
-        others = table[row].copy()
-        others[row] = 0
-        top = int(np.argmax(others))
-        confusion = f", {others[top]:,} predicted as {classes[top]}" if others[top] else ""
-        parts.append(f"{name} {table[row, row]:,} of {table[row].sum():,} correct{confusion}")
-    return f"Confusion matrix. {'; '.join(parts)}."
-
-
-def describe_class_accuracy(shares: NDArray[np.float64], classes: Sequence[str]) -> str:
-    """The alt text of the bars, best class first."""
-    order = [index for index in np.argsort(-shares, kind="stable").tolist() if not np.isnan(shares[index])]
-    return "Accuracy per class: " + ", ".join(f"{classes[i]} {percent(shares[i])}" for i in order)
-
-
-def describe_calibration_curve(curves: Mapping[str, Calibration]) -> str:
-    """The alt text of the calibration chart, bin by bin."""
-    parts = []
-    for name, curve in curves.items():
-        bins = [f"confidence {percent(c)}, accuracy {percent(a)}" for c, a, n in zip(*curve, strict=True) if n]
-        parts.append(f"{name}: {'; '.join(bins)}.")
-    return "Calibration. " + " ".join(parts)
-
-
-def describe_outcomes(groups: PairedOutcomes, truth: NDArray[np.int64], classes: Sequence[str]) -> str:
-    """The alt text of the chart of outcomes."""
-    now_correct = np.bincount(truth[groups.now_correct], minlength=len(classes))
-    now_wrong = np.bincount(truth[groups.now_wrong], minlength=len(classes))
-    return "Now correct and now wrong by class: " + ", ".join(
-        f"{name} {now_correct[index]:,} and {now_wrong[index]:,}" for index, name in enumerate(classes)
     )
 
 

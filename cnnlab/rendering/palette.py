@@ -14,7 +14,6 @@ REGULARIZER_COLORS = {name: regularizer.color for name, regularizer in REGULARIZ
 GREY = "#8a939e"
 SELECTED = "#ff4b4b"  # what is selected: an outline, the line at an epoch
 PREDICTED, TRUE_CLASS = "#26828e", "#b35806"  # bars of probabilities
-WEIGHTS = TRAINING  # the layers with kernels
 FULL_NETWORK = "#D55E00"  # the network without dropout, among its samples
 REPORT_TICK = ("#1b2430", "#ffffff")  # dark, and light within it: seen on any bar and on any page
 TEXT = {"light": "#10161e", "dark": "#e8edf2"}  # by theme, as in .streamlit/config.toml

@@ -6,7 +6,6 @@ import numpy as np
 
 from cnnlab.array_types import History
 from cnnlab.explanations.sweeps import describe_axis_value
-from cnnlab.formatting import percent, points
 from cnnlab.rendering.charts import Spec, cached_spec, with_data
 from cnnlab.storage.history_file import CHANGED_ACCURACY, CLEAN_ACCURACY, TRUE_ACCURACY
 from cnnlab.sweep_results import EarlyStopping, LabelNoiseResult, PointResult
@@ -57,7 +56,7 @@ def heat_map(results: Sequence[PointResult], as_points: bool) -> Spec:
     spread = float(np.ptp(values)) or 1.0
     shares = (values - values.min()) / spread
     light = (1 - shares if as_points else shares) > LIGHT_FROM
-    depths = [point_depth(one) for one in results]
+    depths = [one.depth for one in results]
     return with_data(
         cached_spec("sweep_chart_specs.heat_map", as_points, len(set(depths))),
         column=[describe_value("strength", one.value("strength")) for one in results],
@@ -68,11 +67,6 @@ def heat_map(results: Sequence[PointResult], as_points: bool) -> Spec:
         label=[f"{100 * one.value:.1f} ± {100 * one.margin:.1f}" for one in estimates],
         dark=~light,
     )
-
-
-def point_depth(point: PointResult) -> int:
-    """The depth of the networks of this point."""
-    return point.first.run.experiment.depth
 
 
 def label_noise_chart(history: History, epochs: int, stop: EarlyStopping | None, split: str) -> Spec:
@@ -102,23 +96,3 @@ def label_noise_levels_chart(levels: Mapping[float, LabelNoiseResult], split: st
         true=[one.true for one in levels.values()],
         validation=[one.validation for one in levels.values()],
     )
-
-
-def describe_points(results: Sequence[PointResult], field: str, measured_on: str) -> str:
-    """The alt text of a chart of points: each value with its accuracies and gap."""
-    listed = "; ".join(
-        f"{describe_value(field, one.value(field))}: training {percent(one.training.value, 1)}, {measured_on}"
-        f" {percent(one.accuracy.value, 1)}, gap {points(one.gap.value)}"
-        for one in results
-    )
-    return f"{listed}."
-
-
-def describe_heat_map(results: Sequence[PointResult], as_points: bool) -> str:
-    """The alt text of a heat map: each cell with its value."""
-    cells = [
-        f"{point_depth(one)} conv, strength {describe_value('strength', one.value('strength'))}:"
-        f" {points(one.gap.value) if as_points else percent(one.accuracy.value, 1)}"
-        for one in results
-    ]
-    return f"{'Gap' if as_points else 'Accuracy'} by depth and strength. {'; '.join(cells)}."

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from cnnlab.analysis.receptive_field import receptive_field_centers
-from cnnlab.data import cifar10, samples
+from cnnlab.array_types import PixelArray
+from cnnlab.data import cifar10, photo_preprocessing, samples
 from cnnlab.models.architecture import Layer, network_layers
+from cnnlab.photo_decoding.decoder import PhotoError
 from cnnlab.storage import files
 from cnnlab.storage.runs import Run
 
@@ -22,25 +24,37 @@ class SiteError(ValueError):
     """A site that cannot be written. The message is one sentence."""
 
 
-def export_site(folder: Path, runs: Sequence[Run]) -> int:
+def export_site(folder: Path, runs: Sequence[Run], pictures: Sequence[Path] = ()) -> int:
     """Write the site of these finished runs on CIFAR-10 into `folder`, and return its size in bytes.
 
-    The images are the twenty samples. Files of the same names are replaced, others are left alone. Raises SiteError,
-    OSError, and UnknownRun or DamagedRun for weights that are not there.
+    The images are the pictures, reduced to 32x32 pixels as a photo in the app, and the twenty samples. Files of the
+    same names are replaced, others are left alone. Raises SiteError, OSError, and UnknownRun or DamagedRun for weights
+    that are not there.
     """
     if not runs:
         raise SiteError("Choose at least one run for the site. Received: none")
     for run in runs:
         if run.state != "done" or run.experiment.dataset != "cifar10":
             raise SiteError(f"Choose finished runs on CIFAR-10. Received: {run.name} ({run.experiment.title})")
+    chosen = [_read_picture(path) for path in pictures]
     images, labels = samples.sample_images()
+    told = [{"name": path.name, "label": None} for path in pictures]
+    told += [{"name": f"test image {number}", "label": label} for number, label in enumerate(labels.tolist())]
     networks = [_write_network(folder, run) for run in runs]
-    files.write_bytes(folder / IMAGES_FILE, images.tobytes())
+    files.write_bytes(folder / IMAGES_FILE, b"".join(one.tobytes() for one in (*chosen, *images)))
     for source in sorted(STATIC.iterdir()):
         files.write_bytes(folder / source.name, source.read_bytes())
-    content = {"classes": list(cifar10.CLASSES), "labels": labels.tolist(), "networks": networks}
+    content = {"classes": list(cifar10.CLASSES), "images": told, "networks": networks}
     files.write_json(folder / DATA_FILE, content)
     return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+
+
+def _read_picture(path: Path) -> PixelArray:
+    """A picture as uint8 (32, 32, 3). Raises SiteError for a file that is none, OSError for one that is not there."""
+    try:
+        return photo_preprocessing.prepare_photo(path.read_bytes()).pixels
+    except PhotoError as error:
+        raise SiteError(f"{path.name}: {error}") from None
 
 
 def _write_network(folder: Path, run: Run) -> dict[str, Any]:

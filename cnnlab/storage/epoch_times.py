@@ -5,6 +5,7 @@ the wall times of trainings cannot, because other work ran beside them.
 """
 
 import math
+import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,9 +40,14 @@ class EpochTimes:
         """How often each network was measured."""
         return min(len(values) for values in self.seconds.values())
 
+    @property
+    def median_seconds(self) -> dict[str, float]:
+        """The median of the rounds by model."""
+        return {name: statistics.median(values) for name, values in self.seconds.items()}
+
 
 def write_epoch_times(path: Path, times: EpochTimes) -> None:
-    """Replace the file. Raises OSError."""
+    """Write the measured times to `path`, in place of what is there. Raises OSError."""
     files.write_json(path, asdict(times))
 
 

@@ -18,7 +18,7 @@ Views = Counter[tuple[str, str]]  # tabs by page and run, "" for none
 
 
 def folder() -> Path:
-    """Where the files are."""
+    """The folder with one file of views for each web process."""
     return settings.home() / "presence"
 
 

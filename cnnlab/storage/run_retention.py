@@ -47,7 +47,7 @@ def last_viewed(key: str) -> float:
 
 
 def pin(key: str, pinned: bool = True) -> None:
-    """Pin this run, so that it is never removed, or (`yes` false) end that. Raises UnknownRun, OSError."""
+    """Pin this run, so that it is never removed, or end that where `pinned` is False. Raises UnknownRun, OSError."""
     mark = _marker_path(runs.open_run(key).key, "pinned")
     if pinned:
         mark.parent.mkdir(parents=True, exist_ok=True)
@@ -83,9 +83,9 @@ def last_used(folder: Path) -> float:
 
 
 def evict_runs(max_bytes: float, active_keys: Collection[str], viewed_seconds: float) -> EvictionResult:
-    """Remove runs, the least recently used first, until the others take at most `most` bytes or none may be removed.
+    """Remove runs, the least recently used first, until the others take at most `max_bytes` or none may be removed.
 
-    `asked_for` are the keys of the jobs that wait or run.
+    `active_keys` are those of the jobs that wait or run. A run that was viewed within `viewed_seconds` stays.
     """
     sizes = {folder: directory_bytes(folder) for folder in _run_directories()}
     total, removed = sum(sizes.values()), []

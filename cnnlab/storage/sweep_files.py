@@ -94,7 +94,7 @@ def requested_sweeps() -> list[Sweep]:
 
 
 def new_request(person: str, address: str = "", is_teacher: bool = False) -> SweepRequest:
-    """A request of this moment."""
+    """A request for the trainings of a sweep, made now by this person."""
     return SweepRequest(person, address, is_teacher, time.time())
 
 

@@ -66,6 +66,11 @@ class PointResult:
         """The run of the smallest seed."""
         return self.by_seed[min(self.by_seed)]
 
+    @property
+    def depth(self) -> int:
+        """How many convolutions its networks have."""
+        return self.first.run.experiment.depth
+
 
 def sweep_results(sweep: Sweep) -> list[PointResult]:
     """The points that have a finished run, in the order of the sweep."""

@@ -103,7 +103,7 @@ class RunWriter:
             file_operations.remove(file)
 
     def write_record(self, state: str, reason: str | None = None) -> None:
-        """Write record.json."""
+        """Write record.json with this state and reason, the epochs done and their seconds."""
         best = max(self.history_rows, key=lambda row: row["val_accuracy"]) if self.history_rows else None
         self.record = replace(
             self.record,

@@ -9,7 +9,6 @@ from cnnlab.datasets import DatasetInfo, is_own_dataset
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.settings import home
 from cnnlab.storage.background_process import cnnlab_command, start_detached
-from cnnlab.training_packages import install_hint
 
 TICK_SECONDS = 1.0
 
@@ -37,10 +36,7 @@ def download_panel() -> None:
     )
     if found and found.state in ("failed", "interrupted", "cancelled"):
         st.warning(escape_markdown(found.message))
-    hint = install_hint()  # the download uses Keras
-    if hint:
-        st.caption(escape_markdown(hint.replace("Training needs", "The download needs")))
-    if st.button("Download CIFAR-10", icon=":material/download:", disabled=bool(hint)):
+    if st.button("Download CIFAR-10", icon=":material/download:"):
         start_download()
         st.rerun()
 

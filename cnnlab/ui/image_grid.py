@@ -35,7 +35,7 @@ class GridImage:
 
 
 def image_grid(tiles: Sequence[GridImage]) -> None:
-    """Draw the grid."""
+    """Draw the images as one HTML grid of links."""
     st.html(f'{STYLE}<div class="gallery" role="list">{"".join(image_html(tile) for tile in tiles)}</div>')
 
 

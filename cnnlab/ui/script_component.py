@@ -1,26 +1,26 @@
 """Components whose script is a file under `static/`, which runs in the browser without asking the server.
 
 Streamlit hands an inline script to the browser as a blob, which the Content-Security-Policy (`security_headers`)
-refuses, and serves a script file only for packages that are installed with a manifest. A clone is not installed, so the
-manifest is registered here, through Streamlit's component manager.
+refuses, and serves a script file only for packages that are installed with a manifest: `streamlit_component_files`
+registers one. Where it cannot, the picture is left out; the text beside it says the same.
 """
 
 import base64
+import logging
 from functools import cache
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
 import streamlit as st
-from streamlit.components.v2.get_bidi_component_manager import get_bidi_component_manager
-from streamlit.components.v2.manifest_scanner import ComponentConfig, ComponentManifest
 
 from cnnlab.array_types import Array
+from cnnlab.ui.streamlit_component_files import register_component
+from cnnlab.ui.streamlit_internals import UnknownStreamlit
 
 STATIC = Path(__file__).parent / "static"
 PACKAGE = "cnnlab"
-_registering = Lock()
+logger = logging.getLogger("cnnlab.streamlit")
 
 
 def script_component(name: str, data: dict[str, Any], key: str, **on_change: Any) -> None:
@@ -31,18 +31,18 @@ def script_component(name: str, data: dict[str, Any], key: str, **on_change: Any
     another fail: Altair uses a pandas that is half imported.
     on_change: `on_EVENT_change=function`, called after the script's `setTriggerValue("EVENT", value)`.
     """
-    register_scripts(name)
+    try:
+        register_component(PACKAGE, name, STATIC)
+    except UnknownStreamlit as problem:
+        _log_missing(str(problem))
+        return
     _renderer(name)(key=key, data=[data], **on_change)
 
 
-def register_scripts(name: str) -> None:
-    """Tell the running Streamlit that the component's files are in `static/`, where it does not know that yet."""
-    manager = get_bidi_component_manager()
-    with _registering:
-        if manager.get_component_asset_root(f"{PACKAGE}.{name}") is None:
-            component = ComponentConfig(name=name, asset_dir=STATIC.name)
-            manifest = ComponentManifest(name=PACKAGE, version="", components=[component])
-            manager.register_from_manifest(manifest, STATIC.parent)
+@cache
+def _log_missing(problem: str) -> None:
+    """One line in the log for each problem."""
+    logger.warning("Pictures that a script draws are left out: %s", problem)
 
 
 @cache

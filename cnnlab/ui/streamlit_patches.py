@@ -1,7 +1,8 @@
 """Every patch of Streamlit's code and every undocumented option that the app uses.
 
 Patches with much to say are in `streamlit_auto_rerun`, `streamlit_cache_expiry`, `streamlit_event_loop`,
-`streamlit_memory`, `streamlit_session_state` and `streamlit_theme`.
+`streamlit_memory`, `streamlit_session_state` and `streamlit_theme`. What the app uses of Streamlit's internals without
+changing them is in `streamlit_component_files`, `streamlit_internals` and `streamlit_script_context`.
 
 `PATCHES` are applied at run time by `apply_patches()`. `OPTIONS` are hidden options, which `streamlit config show` does
 not list; they are set in .streamlit/config.toml, and `apply_patches()` checks that Streamlit knows them and has these

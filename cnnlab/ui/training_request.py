@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import streamlit as st
 
@@ -44,6 +45,18 @@ def missing_packages_hint() -> str:
     with suppress(SettingsError):  # the page shows the error
         return install_hint() if settings.current().starts_dispatcher else ""
     return ""
+
+
+def training_button(label: str, *, note: str = "", disabled: bool = False, **how: Any) -> bool:
+    """A button that starts trainings; where TensorFlow is missing it is disabled, and a sentence says how to get it.
+
+    `note`, in Markdown, stands below it where TensorFlow is there. `how` goes to `st.button`, whose answer is returned.
+    """
+    hint = missing_packages_hint()
+    pressed = st.button(label, disabled=disabled or bool(hint), **how)
+    if below := escape_markdown(hint) or note:
+        st.caption(below)
+    return pressed
 
 
 def prepare_training() -> None:

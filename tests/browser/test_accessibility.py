@@ -199,6 +199,17 @@ def test_tab_reaches_the_log_and_the_keyboard_scrolls_it(app, tab):
 
 
 @pytest.mark.nightly
+def test_the_views_of_look_inside_are_reached_with_five_keys(app, tab):
+    opened(tab, app, ADDRESSES["maps"])
+    for word in ("Skip to main content", "Skip to the views"):
+        tab.keyboard.press("Tab")
+        assert tab.evaluate("() => document.activeElement.innerText") == word
+        tab.keyboard.press("Enter")
+    tab.keyboard.press("Tab")
+    assert tab.evaluate("() => document.activeElement.closest('.st-key-url-view') !== null")
+
+
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", ["train", "compare", "maps"])
 def test_tab_stops_at_one_button_of_a_chart_and_from_there_reaches_the_others(app, tab, name):
     opened(tab, app, ADDRESSES[name])

@@ -1,5 +1,6 @@
 """Look inside as static files: computed in Chromium, equal to NumPy, from a plain web server and nothing else."""
 
+import contextlib
 import functools
 import http.server
 import json
@@ -7,7 +8,9 @@ import threading
 
 import numpy as np
 import pytest
+from PIL import Image
 
+import cnnlab
 from cnnlab.analysis.attribution import grad_cam
 from cnnlab.cli import main
 from cnnlab.data.samples import sample_images
@@ -33,9 +36,16 @@ def site(tmp_path_factory):
     """The address of a plain web server with the exported site, and its folder."""
     folder = tmp_path_factory.mktemp("site")
     assert main(["export-site", str(folder), *NAMES]) == 0
+    with served(folder) as address:
+        yield address, folder
+
+
+@contextlib.contextmanager
+def served(folder):
+    """The address of a plain web server of this folder."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(QuietHandler, directory=folder))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}", folder
+    yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
 
 
@@ -120,11 +130,35 @@ def test_nothing_is_wider_than_a_phone(page):
 def test_opened_without_its_data_the_page_says_what_it_needs(chromium, site, tmp_path):
     for name in ("index.html", "page.js", "network.js", "style.css"):
         (tmp_path / name).write_bytes((site[1] / name).read_bytes())
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(QuietHandler, directory=tmp_path))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     context = chromium.new_context()
     tab = context.new_page()
-    tab.goto(f"http://127.0.0.1:{server.server_address[1]}")
-    tab.get_by_text("needs a web server").wait_for()
+    with served(tmp_path) as address:
+        tab.goto(address)
+        tab.get_by_text("needs a web server").wait_for()
     context.close()
-    server.shutdown()
+
+
+def test_a_picture_of_ones_own_comes_first_and_is_predicted_as_by_the_app(chromium, tmp_path):
+    rows, columns = np.mgrid[:90, :120]
+    picture = np.stack([2 * rows, 2 * columns, 255 - rows], axis=-1).astype(np.uint8)
+    Image.fromarray(picture).save(tmp_path / "mine <b>.png")
+    assert main(["export-site", str(tmp_path / "site"), "--picture", str(tmp_path / "mine <b>.png")]) == 0
+    expected = cnnlab.load("3conv-dropout").predict(cnnlab.read_image(tmp_path / "mine <b>.png"))
+    context = chromium.new_context()
+    tab = context.new_page()
+    with served(tmp_path / "site") as address:
+        tab.goto(address)
+        tab.locator("body[data-shown='3conv-dropout 0']").wait_for()
+        shares = [float(text.split()[-2]) for text in tab.locator("#probabilities tr").all_inner_texts()]
+        assert shares == pytest.approx(100 * expected, abs=0.06)
+        assert tab.locator("#image-caption").inner_text() == "mine <b>.png"
+        said = tab.locator("#prediction").inner_text()
+        assert said.startswith("Prediction: ") and "correct" not in said and "wrong" not in said
+        assert tab.locator("#images button").nth(1).get_attribute("title") == "test image 0: cat"
+    context.close()
+
+
+def test_a_file_that_is_no_picture_is_refused_and_nothing_is_written(tmp_path, capsys):
+    (tmp_path / "text.png").write_text("no picture")
+    assert main(["export-site", str(tmp_path / "site"), "--picture", str(tmp_path / "text.png")]) == 2
+    assert capsys.readouterr().err.startswith("text.png: ") and not (tmp_path / "site").exists()

@@ -108,7 +108,7 @@ class RayRunner:
         """Nothing: the machines of a cluster keep no standby workers."""
 
     def close(self) -> None:
-        """Nothing."""
+        """Do nothing: a cluster has no standby workers to end."""
 
     def resources(self, exclusive: bool) -> dict[str, float]:
         """The resources that Ray reserves for a job; for an exclusive one a GPU or the largest machine."""

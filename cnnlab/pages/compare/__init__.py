@@ -23,7 +23,7 @@ from cnnlab.ui.selection import SELECTION_PARAMS
 
 
 def page() -> None:
-    """Draw it."""
+    """Draw the page: conclusions, evidence, curves, costs and predictions, one section a question."""
     st.title("Which network would you trust?", anchor=False)
     st.caption(
         "The most accurate one on new images, or the one whose training figure you can believe: the smallest gap. "

@@ -1,20 +1,17 @@
 """What does depth cost? Seconds an epoch under equal conditions, multiply-adds and parameters, against accuracy."""
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
 
 from cnnlab import settings
-from cnnlab.explanations.epoch_times import describe_cost_chart, describe_extremes, describe_measurement
+from cnnlab.explanations.epoch_times import describe_cost, describe_cost_chart, describe_extremes
 from cnnlab.explanations.series_table import describe_averages
-from cnnlab.models.architecture import network_layers, parameter_count
-from cnnlab.models.network_cost import multiply_adds
 from cnnlab.pages.compare.results import Results
 from cnnlab.rendering.charts import Spec
 from cnnlab.rendering.cost_charts import CostPoint, cost_chart
-from cnnlab.report_models import REPORT
+from cnnlab.report import network_costs
 from cnnlab.series_results import SeriesResult
 from cnnlab.storage import epoch_times
 from cnnlab.storage.epoch_times import EpochTimes
@@ -71,33 +68,8 @@ def scatter(everything: Sequence[SeriesResult], which: str, times: EpochTimes | 
         sentence=describe_extremes(times, names) if times and which == "seconds" else "",
         chart=cost_chart(points, title, form),
         words=describe_cost_chart(title, {point.title: (point.cost, point.accuracy) for point in points}),
-        notes=f"{describe_cost(which, times)} {describe_averages(everything)}",
+        notes=f"{describe_cost(which, times)} {MARKS} {describe_averages(everything)}",
     )
-
-
-def describe_cost(which: str, times: EpochTimes | None) -> str:
-    """How the cost was counted or measured, and what the marks are."""
-    if which == "seconds" and times:
-        return f"{describe_measurement(times)} {MARKS}"
-    if which == "multiply_adds":
-        return (
-            "Multiply-adds of the convolution and dense layers, forward, one image. A step of training costs about"
-            f" three times as much. {MARKS}"
-        )
-    return (
-        "2-conv has more parameters than 3-conv: its first dense layer reads maps of 6x6 instead of 2x2 values."
-        f" {MARKS}"
-    )
-
-
-def network_costs(which: str, times: EpochTimes | None) -> dict[str, float]:
-    """The chosen cost of each of the eight models; without those that were not measured."""
-    if which == "seconds":
-        return {name: statistics.median(values) for name, values in times.seconds.items()} if times else {}
-    networks = {name: network_layers(model.experiment) for name, model in REPORT.items()}
-    if which == "multiply_adds":
-        return {name: multiply_adds(layers) / 1e6 for name, layers in networks.items()}
-    return {name: float(parameter_count(layers)) for name, layers in networks.items()}
 
 
 def cost_point(one: SeriesResult, cost: float) -> CostPoint:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from cnnlab.comparison import Comparison
+from cnnlab.explanations.chart_descriptions import describe_ranking
 from cnnlab.explanations.conclusions import best_sentence, describe_uncertainty
 from cnnlab.explanations.series_table import (
     PLAIN,
@@ -21,7 +22,7 @@ from cnnlab.formatting import percent, points
 from cnnlab.pages.compare.measures import describe_gap_measure, is_reported
 from cnnlab.pages.compare.results import Results
 from cnnlab.pages.compare.tables import missing_result
-from cnnlab.rendering import charts, palette
+from cnnlab.rendering import palette
 from cnnlab.rendering.charts import Spec
 from cnnlab.rendering.compare_charts import ranked_network, ranking_chart
 from cnnlab.report import ReportRow
@@ -195,6 +196,6 @@ def ranking(
         title=title,
         sentence=best_sentence(names, estimates, by_title, as_points=as_points),
         chart=ranking_chart(networks, as_points),
-        words=charts.describe_ranking(names, values, as_points),
+        words=describe_ranking(names, values, as_points),
         file="gaps" if as_points else "validation accuracies",
     )

@@ -10,6 +10,7 @@ from cnnlab.lessons.sheet import Sheet
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.ui import app_shell, cache
 from cnnlab.ui.experiment_params import parse_experiment
+from cnnlab.ui.training_request import training_button
 
 
 @app_shell.errors_as_sentences()
@@ -26,7 +27,9 @@ def preparation(sheet: Sheet) -> None:
     waits = f", run or wait: {len(queued)}" if queued else ""
     count = pluralize(len(wanted), "network")
     st.caption(f"Trained: {done} of {count} that the sheet shows on the page Train{waits}.")
-    if missing and st.button(f"Start {pluralize(len(missing), 'training')} of this sheet", key="lesson_board_train"):
+    if missing and training_button(
+        f"Start {pluralize(len(missing), 'training')} of this sheet", key="lesson_board_train"
+    ):
         try:
             for experiment in missing:
                 cache.open_queue().submit(experiment, app_shell.current_person(), is_teacher=True)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from cnnlab.explanations import mistakes as explanations
+from cnnlab.explanations.chart_descriptions import describe_calibration_curve
 from cnnlab.rendering import mistake_charts
 from cnnlab.ui.test_results import TestResults
 
@@ -28,7 +29,7 @@ def calibration_section(results: Mapping[str, TestResults]) -> None:
         spec=mistake_charts.calibration_chart(curves, colors),
         key="calibration",
         width="stretch",
-        alt=mistake_charts.describe_calibration_curve(curves),
+        alt=describe_calibration_curve(curves),
     )
     with st.expander("How to read this"):
         st.write(CALIBRATION_HELP)

@@ -4,6 +4,7 @@ import streamlit as st
 
 from cnnlab.analysis import metrics
 from cnnlab.explanations import mistakes as explanations
+from cnnlab.explanations.chart_descriptions import describe_outcomes
 from cnnlab.pages.mistakes.calibration import calibration_section
 from cnnlab.pages.mistakes.mistake_images import ANY_CLASS, image_pages, is_confident_first, true_class_menu
 from cnnlab.pages.mistakes.network_menus import train_images
@@ -31,7 +32,7 @@ def comparison_sections(mine: TestResults, other: TestResults) -> None:
     left, right = st.columns([1, 1.1], gap="large")
     with left:
         st.subheader("Which classes gained, which lost?", anchor=False)
-        alt = mistake_charts.describe_outcomes(groups, true_class, mine.classes)
+        alt = describe_outcomes(groups, true_class, mine.classes)
         spec = mistake_charts.outcome_chart(groups, true_class, mine.classes)
         st.vega_lite_chart(spec=spec, key="exchange", width="stretch", alt=alt)
     with right:

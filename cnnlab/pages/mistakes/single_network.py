@@ -4,12 +4,15 @@ import streamlit as st
 
 from cnnlab.analysis import metrics
 from cnnlab.explanations import mistakes as explanations
+from cnnlab.explanations.chart_descriptions import describe_class_accuracy, describe_confusion_matrix
 from cnnlab.pages.mistakes.calibration import calibration_section
 from cnnlab.pages.mistakes.mistake_images import ANY_CLASS, image_pages, is_confident_first, true_class_menu
 from cnnlab.rendering import mistake_charts
 from cnnlab.ui import query_state
+from cnnlab.ui.state import session_key
 from cnnlab.ui.test_results import TestResults
 
+MATRIX = session_key("matrix")
 MATRIX_HEIGHT = 480  # pixels: each cell is at least 32 high, and on a phone as wide: then the matrix scrolls
 MATRIX_STYLE = """<style>@media (max-width: 640px) {{
   .st-key-matrix_scroll {{ overflow-x: auto; }}
@@ -42,10 +45,10 @@ def confusion_matrix(results: TestResults) -> None:
     with st.container(key="matrix_scroll"):
         st.vega_lite_chart(
             spec=spec | {"height": MATRIX_HEIGHT},
-            key="matrix",
+            key=MATRIX,
             on_select=on_cell_clicked,
             width="stretch",
-            alt=mistake_charts.describe_confusion_matrix(results.confusion, results.classes),
+            alt=describe_confusion_matrix(results.confusion, results.classes),
         )
     st.caption(
         "Rows: true class. Columns: predicted class. Blue: correct. Red: wrong; a darker red is a more "
@@ -56,7 +59,7 @@ def confusion_matrix(results: TestResults) -> None:
 
 def on_cell_clicked() -> None:
     """Write the classes of the clicked cell into the URL; no class for a sum."""
-    for cell in st.session_state["matrix"].selection.get("cell", []):
+    for cell in st.session_state[MATRIX].selection.get("cell", []):
         chosen = {field: cell[field] for field in ("true_class", "predicted")}
         query_state.set_params({name: None if one == mistake_charts.ALL_WRONG else one for name, one in chosen.items()})
 
@@ -95,6 +98,6 @@ def class_accuracies(results: TestResults) -> None:
         spec=mistake_charts.class_accuracy_chart(shares, results.classes, color),
         key="classes",
         width="stretch",
-        alt=mistake_charts.describe_class_accuracy(shares, results.classes),
+        alt=describe_class_accuracy(shares, results.classes),
     )
     st.caption(explanations.describe_class_interval(shares, results.confusion))

@@ -15,7 +15,7 @@ from cnnlab.ui.selection import SELECTION_PARAMS
 
 
 def page() -> None:
-    """Draw it."""
+    """Draw the page: the menu and the form of sweeps, beside them progress and results of the chosen one."""
     st.title("What changes when one setting changes?", anchor=False)
     st.caption(
         "A sweep trains the same network several times and changes one setting: the number of training images, the"

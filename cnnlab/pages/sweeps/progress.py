@@ -19,6 +19,7 @@ from cnnlab.storage import files, sweep_files
 from cnnlab.sweeps import Sweep
 from cnnlab.ui import app_shell, cache, class_code, client_address, download_panel
 from cnnlab.ui.state import session_key
+from cnnlab.ui.training_request import training_button
 from cnnlab.ui.training_times import job_seconds_left, measured_runs, time_limit_notice
 
 TICK_SECONDS = 2.0
@@ -107,15 +108,15 @@ def start_panel(sweep: Sweep, status: SweepStatus) -> None:
     seconds = seconds_left(status)
     expected = "time unknown (first run)" if seconds is None else f"about {formatting.duration(seconds)}"
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
+        training_button(
             f"Train the {len(status.missing)} missing: {expected}",
             type="primary",
             icon=":material/play_arrow:",
             key="train_sweep",
             on_click=submit_sweep,
             args=(sweep,),
+            note="You may close this page: training continues.",
         )
-        st.caption("You may close this page: training continues.")
 
 
 def sweep_limit_notice(status: SweepStatus) -> str:

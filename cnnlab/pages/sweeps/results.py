@@ -6,6 +6,7 @@ import streamlit as st
 
 from cnnlab.experiment import format_decimal
 from cnnlab.explanations import sweeps as sentences
+from cnnlab.explanations.chart_descriptions import describe_heat_map, describe_points
 from cnnlab.explanations.strengths import describe_strengths
 from cnnlab.formatting import percent
 from cnnlab.rendering import palette, sweep_charts
@@ -50,7 +51,7 @@ def size_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
         for name, line in lines.items():
             with st.container():
                 st.markdown(f"**Accuracy, {name}**")
-                words = sweep_charts.describe_points(line, "train_images", sweep.measured_on)
+                words = describe_points(line, "train_images", sweep.measured_on)
                 spec = sweep_charts.accuracy_chart(line, sweep.measured_on)
                 title = f"Accuracy, {name}: solid, training; dashed, {sweep.measured_on}; lines, 95 % intervals"
                 chart_with_download(
@@ -60,8 +61,7 @@ def size_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
             dashed = ": solid without, dashed with augmentation" if len(lines) > 1 else ""
             st.markdown(f"**Gap, in points**{dashed}")
             words = " ".join(
-                f"{name}: {sweep_charts.describe_points(line, 'train_images', sweep.measured_on)}"
-                for name, line in lines.items()
+                f"{name}: {describe_points(line, 'train_images', sweep.measured_on)}" for name, line in lines.items()
             )
             title = f"Gap, in points{dashed}; lines, 95 % intervals"
             chart_with_download(
@@ -79,7 +79,7 @@ def strength_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
         for as_points, title in ((False, f"{sweep.measured_on.capitalize()} accuracy, in %"), (True, "Gap, in points")):
             with st.container():
                 st.markdown(f"**{title}**: bright is better")
-                words = sweep_charts.describe_heat_map(results, as_points)
+                words = describe_heat_map(results, as_points)
                 chart_with_download(
                     sweep_charts.heat_map(results, as_points),
                     alt=words,

@@ -23,7 +23,7 @@ MAX_OTHER_TRAININGS = 5
 
 
 def page() -> None:
-    """Draw the page."""
+    """Draw the page: the form, and beside it the result or the training of the chosen experiment."""
     st.title("Does your network learn, or does it memorize?", anchor=False)
     st.caption(
         "What it has learned shows on new images (red); what it has only memorized, on its training images (blue)"

@@ -26,8 +26,7 @@ from cnnlab.ui.state import session_key
 
 SESSION_FORM_ERROR = session_key("train.form_error")
 SESSION_FORM_KEY = session_key("train.form_key")  # the key of the experiment whose fields stand in the form
-DATASET, TRAIN_IMAGES = session_key("f_dataset"), session_key("f_train_images")
-REGULARIZER, STRENGTH = session_key("f_regularizer"), session_key("f_strength")
+KEYS = {name: session_key(f"f_{name}") for name in Experiment().to_dict()}  # of the widgets, by field
 MORE_HEIGHT = 260  # pixels of the box with the other settings
 INTEGER_FIELDS = {
     "epochs": "Epochs",
@@ -36,7 +35,6 @@ INTEGER_FIELDS = {
     "dense": "Units in a dense layer",
     "batch": "Batch",
 }
-AUGMENT = session_key("f_augment")
 AUGMENTATION_NAMES = {"none": "none", "flip_shift": "flip and shift"}
 LABEL_NOISE_STEP = 0.1
 LEARNING_RATE_STEP = 0.0005  # of one click on + or -
@@ -75,12 +73,12 @@ def dataset_menu(locked: bool) -> None:
     titles = {info.name: info.title for info in (*DATASETS.values(), *own, shown.dataset_info)}
     if len(titles) > len(DATASETS):
         st.selectbox(
-            "Data set", list(titles), key=DATASET, format_func=titles.__getitem__, on_change=on_change_dataset,
+            "Data set", list(titles), key=KEYS["dataset"], format_func=titles.__getitem__, on_change=on_change_dataset,
             disabled=locked,
         )  # fmt: skip
         return
     st.segmented_control(
-        "Data set", list(titles), key=DATASET, format_func=titles.__getitem__, required=True, width="stretch",
+        "Data set", list(titles), key=KEYS["dataset"], format_func=titles.__getitem__, required=True, width="stretch",
         on_change=on_change_dataset, disabled=locked,
     )  # fmt: skip
 
@@ -88,7 +86,7 @@ def dataset_menu(locked: bool) -> None:
 def depth_field(locked: bool) -> None:
     """The control of the depth."""
     st.segmented_control(
-        "Depth, in convolutions", [1, 2, 3, 4], key="f_depth", required=True, width="stretch", on_change=on_change,
+        "Depth, in convolutions", [1, 2, 3, 4], key=KEYS["depth"], required=True, width="stretch", on_change=on_change,
         disabled=locked,
     )  # fmt: skip
 
@@ -97,19 +95,19 @@ def regularizer_field(locked: bool) -> None:
     """The control of the regularizer."""
     names = list(REGULARIZERS)
     st.radio(
-        "Regularizer", names, key=REGULARIZER, format_func=regularizer_label, on_change=on_change_regularizer,
+        "Regularizer", names, key=KEYS["regularizer"], format_func=regularizer_label, on_change=on_change_regularizer,
         disabled=locked,
     )  # fmt: skip
 
 
 def strength_field(locked: bool) -> None:
     """The field of the regularizer's strength, empty for the report's value; nothing for one without a strength."""
-    entry = REGULARIZERS[st.session_state[REGULARIZER]]
+    entry = REGULARIZERS[st.session_state[KEYS["regularizer"]]]
     if entry.strength:
         st.number_input(
             "Strength",
             value=None,
-            key=STRENGTH,
+            key=KEYS["strength"],
             step=entry.strength.step,
             format="%.7g",
             placeholder=f"{format_decimal(entry.strength.default)}, as in the lab report",
@@ -135,26 +133,32 @@ def regularizer_label(name: str) -> str:
 def advanced_fields(locked: bool) -> None:
     """Every other setting that affects the result; an empty field means the default."""
     how: dict[str, Any] = {"on_change": on_change, "disabled": locked}
-    st.selectbox("Evaluate on", list(SPLITS), key="f_split", format_func=SPLITS.__getitem__, **how)
+    st.selectbox("Evaluate on", list(SPLITS), key=KEYS["split"], format_func=SPLITS.__getitem__, **how)
     st.number_input(
-        "Training images", value=None, key=TRAIN_IMAGES, step=100, format="%d", placeholder="all of them", **how
+        "Training images",
+        value=None,
+        key=KEYS["train_images"],
+        step=100,
+        format="%d",
+        placeholder="all of them",
+        **how,
     )
     training_image_fields(how)
     for name, label in INTEGER_FIELDS.items():
-        st.number_input(label, key=f"f_{name}", step=2 if name == "kernel" else 1, **how)
-    st.selectbox("Optimizer", OPTIMIZERS, key="f_optimizer", **how)
-    st.number_input("Learning rate", key="f_learning_rate", step=LEARNING_RATE_STEP, format="%.7g", **how)
-    st.number_input("Seed", key="f_seed", step=1, **how)
+        st.number_input(label, key=KEYS[name], step=2 if name == "kernel" else 1, **how)
+    st.selectbox("Optimizer", OPTIMIZERS, key=KEYS["optimizer"], **how)
+    st.number_input("Learning rate", key=KEYS["learning_rate"], step=LEARNING_RATE_STEP, format="%.7g", **how)
+    st.number_input("Seed", key=KEYS["seed"], step=1, **how)
     precision_field(how)
 
 
 def precision_field(how: dict[str, Any]) -> None:
     """The precision; bfloat16 only where it is faster on this machine, or where the network on the page has it."""
-    hint, chosen = bfloat16_hint(), st.session_state.get("f_precision")
+    hint, chosen = bfloat16_hint(), st.session_state.get(KEYS["precision"])
     st.selectbox(
         "Precision",
         [name for name in PRECISIONS if name in ("float32", chosen) or not hint],
-        key="f_precision",
+        key=KEYS["precision"],
         format_func=PRECISION_NAMES.__getitem__,
         help=hint or None,
         **how,
@@ -163,12 +167,12 @@ def precision_field(how: dict[str, Any]) -> None:
 
 def training_image_fields(how: dict[str, Any]) -> None:
     """Augmentation, with pictures of what it does, and label noise. `how`: on_change and disabled of the widgets."""
-    st.selectbox("Augmentation", AUGMENTATIONS, key=AUGMENT, format_func=AUGMENTATION_NAMES.__getitem__, **how)
-    if st.session_state[AUGMENT] != "none":
+    st.selectbox("Augmentation", AUGMENTATIONS, key=KEYS["augment"], format_func=AUGMENTATION_NAMES.__getitem__, **how)
+    if st.session_state[KEYS["augment"]] != "none":
         augmentation_preview(selected_network.selected_experiment() or Experiment())  # the fields may make none
     st.number_input(
         "Label noise",
-        key="f_label_noise",
+        key=KEYS["label_noise"],
         step=LABEL_NOISE_STEP,
         format="%.7g",
         help="The share of training labels, from 0 to 1, that are replaced by a random class.",
@@ -178,33 +182,33 @@ def training_image_fields(how: dict[str, Any]) -> None:
 
 def fill_form(experiment: Experiment) -> None:
     """Fill the form with the fields of this experiment, unless it shows them already."""
-    if st.session_state.get(SESSION_FORM_KEY) == experiment.key and "f_depth" in st.session_state:
+    if st.session_state.get(SESSION_FORM_KEY) == experiment.key and KEYS["depth"] in st.session_state:
         return
     shown: dict[str, Any] = experiment.to_dict()
     if REGULARIZERS[experiment.regularizer].strength is None:
         shown["strength"] = None
     if experiment.train_images == experiment.dataset_info.train_images_by_default(experiment.split):
         shown["train_images"] = None
-    st.session_state.update({f"f_{name}": value for name, value in shown.items()})
+    st.session_state.update({KEYS[name]: value for name, value in shown.items()})
     st.session_state[SESSION_FORM_KEY] = experiment.key
 
 
 def on_change_dataset() -> None:
     """Select the experiment with all training images of the chosen data set."""
-    st.session_state[TRAIN_IMAGES] = None
+    st.session_state[KEYS["train_images"]] = None
     on_change()
 
 
 def on_change_regularizer() -> None:
     """Select the experiment with the default strength of the chosen regularizer."""
-    st.session_state[STRENGTH] = None
+    st.session_state[KEYS["strength"]] = None
     on_change()
 
 
 def on_change() -> None:
     """Select the experiment of the form; where its fields make none, keep the error for the next run of the page."""
     before = selected_network.selected_experiment() or Experiment()
-    fields = {name: st.session_state.get(f"f_{name}", value) for name, value in before.to_dict().items()}
+    fields = {name: st.session_state.get(KEYS[name], value) for name, value in before.to_dict().items()}
     if REGULARIZERS[fields["regularizer"]].strength is None:
         fields["strength"] = None
     try:

@@ -7,7 +7,7 @@ from cnnlab.experiment import Experiment
 from cnnlab.explanations import training_progress
 from cnnlab.pages.train.learning_curves import series_accuracies
 from cnnlab.ui.network_links import compare_link
-from cnnlab.ui.training_request import submit_next_seed
+from cnnlab.ui.training_request import submit_next_seed, training_button
 from cnnlab.ui.training_times import expected_duration, time_limit_notice
 
 
@@ -17,7 +17,7 @@ def seeds_panel(experiment: Experiment) -> None:
         st.warning(notice, icon=":material/timer:")
     with st.container(horizontal=True, vertical_alignment="center"):
         if data.is_dataset_available(experiment.dataset):
-            st.button(
+            training_button(
                 f"Train another seed: {expected_duration(experiment)}",
                 key="train_another_seed",
                 icon=":material/casino:",

@@ -10,7 +10,7 @@ from cnnlab.pages.train.requested_experiment import on_set_experiment
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell, cache, class_code, damaged_runs, download_panel, selected_network
-from cnnlab.ui.training_request import missing_packages_hint, prepare_training, submit_training
+from cnnlab.ui.training_request import missing_packages_hint, prepare_training, submit_training, training_button
 from cnnlab.ui.training_status import TrainingStatus
 from cnnlab.ui.training_times import expected_duration, time_limit_notice
 
@@ -60,7 +60,7 @@ def interrupted_panel(experiment: Experiment, now: TrainingStatus) -> None:
     st.warning(escape_markdown(interruption_message(now)))
     if class_code.require_class_code():
         args = (experiment,)
-        st.button("Continue", type="primary", icon=":material/play_arrow:", on_click=submit_training, args=args)
+        training_button("Continue", type="primary", icon=":material/play_arrow:", on_click=submit_training, args=args)
     if now.run:
         history = cache.history(now.run)
         summary_metrics(now.run, history)
@@ -106,7 +106,7 @@ def train_again_button(run: Run) -> None:
         return
     if notice := time_limit_notice(run.experiment):
         st.warning(notice, icon=":material/timer:")
-    st.button(
+    training_button(
         f"Train it again: {expected_duration(run.experiment)}",
         icon=":material/replay:",
         key="train_again",

@@ -14,11 +14,10 @@ from cnnlab.experiment import Experiment
 from cnnlab.explanations.conclusions import WHAT_THE_REPORT_IS, describe_report_lead
 from cnnlab.pages.train.requested_experiment import on_set_experiment
 from cnnlab.rendering.color_scale import png_data_uri, upscaled_png
-from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report_models import REPORT, ReportModel
 from cnnlab.ui import cache, class_code, control_locks
 from cnnlab.ui.state import session_key
-from cnnlab.ui.training_request import missing_packages_hint, submit_or_join
+from cnnlab.ui.training_request import submit_or_join, training_button
 from cnnlab.ui.training_times import expected_duration
 
 SESSION_DEFAULT = session_key("train.welcome.default")  # key of the experiment that the session opened with
@@ -56,19 +55,19 @@ def welcome_panel(experiment: Experiment) -> None:
 
 def quick_training_button() -> None:
     """The button that trains a small network on Shapes, and how long that takes."""
-    needs_code, hint = class_code.is_class_code_needed(), missing_packages_hint()
-    st.button(
+    needs_code = class_code.is_class_code_needed()
+    training_button(
         "Train a small network now",
         type="primary",
         key="train_small",
         icon=":material/play_arrow:",
         width="stretch",
-        disabled=needs_code or bool(hint),
+        disabled=needs_code,
         help="Type the class code below first." if needs_code else None,
         on_click=submit_or_join,
         args=(QUICK_EXPERIMENT,),
+        note=f"{QUICK_EXPERIMENT.title}: {expected_duration(QUICK_EXPERIMENT)}.",
     )
-    st.caption(escape_markdown(hint) or f"{QUICK_EXPERIMENT.title}: {expected_duration(QUICK_EXPERIMENT)}.")
 
 
 def best_network_button(best: ReportModel) -> None:

@@ -23,7 +23,7 @@ async function load() {
     return;
   }
   site.networks.forEach((network, index) => find("network").add(new Option(network.title, index)));
-  site.labels.forEach((label, index) => find("images").append(imageButton(label, index)));
+  site.images.forEach((image, index) => find("images").append(imageButton(image, index)));
   find("network").addEventListener("change", chooseNetwork);
   find("map-canvas").addEventListener("pointermove", pointAt);
   find("map-canvas").addEventListener("keydown", moveByKey);
@@ -42,9 +42,13 @@ async function chooseNetwork(event) {
   update();
 }
 
-function imageButton(label, index) {
+// The class of an image of the data set; null for a picture of one's own.
+const trueClass = (image) => image.label === null ? null : site.classes[image.label];
+const describe = (image) => image.label === null ? image.name : `${image.name}: ${trueClass(image)}`;
+
+function imageButton(image, index) {
   const button = document.createElement("button");
-  button.title = `test image ${index}: ${site.classes[label]}`;
+  button.title = describe(image);
   button.setAttribute("aria-label", button.title);
   button.append(colorCanvas(pixelsOf(index)));
   button.addEventListener("click", () => { state.image = index; state.target = null; update(); });
@@ -74,15 +78,14 @@ function update() {
   const probabilities = softmax(activations.logits.data);
   const best = probabilities.indexOf(Math.max(...probabilities));
   state.target ??= best;
-  const truth = site.classes[site.labels[state.image]];
+  const image = site.images[state.image];
   find("accuracy").textContent = `${network.accuracy_of} accuracy ${percent(network.accuracy)}`;
   find("status").textContent = `${network.layers.length} layers computed in ${milliseconds.toFixed(0)} ms.`;
-  find("prediction").textContent = `Prediction: ${site.classes[best]} (${percent(probabilities[best])}), ` +
-    (site.classes[best] === truth ? "correct." : `wrong: the true class is ${truth}.`);
+  find("prediction").textContent = `Prediction: ${site.classes[best]} (${percent(probabilities[best])})${judge(image, best)}.`;
   [...find("images").children].forEach((button, index) => button.setAttribute("aria-pressed", index === state.image));
   colorCanvas(pixelsOf(state.image), find("image"));
-  find("image").setAttribute("aria-label", `test image ${state.image}: ${truth}`);
-  find("image-caption").textContent = `test image ${state.image}: ${truth}`;
+  find("image").setAttribute("aria-label", describe(image));
+  find("image-caption").textContent = describe(image);
   find("answer").hidden = false;
   showProbabilities(probabilities);
   showHeat(network);
@@ -90,6 +93,11 @@ function update() {
   showMap(network);
   document.body.dataset.shown = `${network.name} ${state.image}`;
   window.cnnlab = { site, activations, milliseconds, gradCam: (target) => gradCam(network, activations, target, lastMaps(network)) };
+}
+
+function judge(image, best) {
+  if (image.label === null) return "";
+  return image.label === best ? ", correct" : `, wrong: the true class is ${trueClass(image)}`;
 }
 
 function showProbabilities(probabilities) {
