@@ -48,7 +48,7 @@ VIEW_STYLE = """<style>@media (max-width: 640px) {
 }</style><div id="views"></div>"""
 # Neither the link nor its target takes room. Without it the views are twelve Tab stops into the page.
 SKIP_LINK = """<style>
-:has(> .st-key-skip_to_views), :has(> .st-key-views_start) { position: absolute; }
+:has(> .st-key-skip_to_views), :has(> .st-key-views_start) { position: absolute; width: 1px !important; }
 .skip-link { color: inherit; white-space: nowrap; }
 .skip-link:not(:focus) { clip-path: inset(50%); }
 </style><a class="skip-link" href="#views" target="_self">Skip to the views</a>"""

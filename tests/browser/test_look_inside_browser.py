@@ -473,7 +473,7 @@ def test_the_network_is_one_picture_in_motion_and_a_block_opens_its_maps(app, ne
     tab.get_by_text("The layers as a table").click()
     tab.get_by_role("cell", name="112,458").wait_for()
     tab.set_viewport_size(NARROW)
-    assert not scrolls_sideways(tab)
+    wait_until(lambda: not scrolls_sideways(tab), "the page to fit a phone")
     picture.get_by_role("button", name=re.compile("^conv2")).press("Enter")
     tab.wait_for_url(re.compile("(?=.*view=blocks)(?=.*layer=conv2)"))
     tab.get_by_text(re.compile("relu2 64 maps, 13x13")).wait_for()

@@ -43,6 +43,11 @@ class Estimate:
         return (self.high - self.low) / 2
 
     @property
+    def is_interval(self) -> bool:
+        """Whether this is a confidence interval, not a range."""
+        return self.method != "range"
+
+    @property
     def is_significant(self) -> bool:
         """Whether the figure differs from 0 beyond chance: its p value is at most 0.05."""
         return self.p_value is not None and self.p_value <= SIGNIFICANCE_LEVEL
