@@ -75,6 +75,7 @@ def test_the_command_prints_its_table_and_its_progress():
     assert "| uploads | 2 |" in done.stdout and "table 1 of 1: uploads" in done.stderr
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_an_address_of_a_page_is_tried():
     command = [sys.executable, "-m", "tests.load.attack", "addresses", "--steps", "2"]

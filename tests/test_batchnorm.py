@@ -131,6 +131,7 @@ def trained(home, monkeypatch):
     return runs.open_run(Experiment(**SMALL).key)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_training_records_both_accuracies_after_every_epoch(trained):
     history, both = trained.history(), trained.reestimated_history()
@@ -221,6 +222,7 @@ def test_the_last_epoch_alone_can_be_computed_and_the_rest_later(trained, tmp_pa
     assert list(run.reestimated_history()["epoch"]) == [0, 1, 2]
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_an_interrupted_command_goes_on_and_a_complete_one_does_nothing(trained, tmp_path):
     run, lines = unrecorded(trained, tmp_path / "old"), []

@@ -35,6 +35,7 @@ def test_ours_is_printed_as_times_plain_fit_and_bfloat16_only_where_offered(monk
     assert "n=3" in printed.out and ("bfloat16 is not measured: slower here" in printed.err) == bool(hint)
 
 
+@pytest.mark.nightly
 def test_the_size_of_a_package_is_that_of_its_files_without_what_was_compiled(tmp_path, capsys):
     module, table = tmp_path / "one.py", tmp_path / "one" / "table.bin"
     module.write_text("value = 1\n")

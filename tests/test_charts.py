@@ -155,6 +155,7 @@ print(sorted({"altair", "pandas"} & set(sys.modules)))
     assert imported.splitlines() == ["[]", "['altair']"]
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_no_page_for_students_imports_pandas(tmp_path):
     script = """

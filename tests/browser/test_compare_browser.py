@@ -84,6 +84,7 @@ def test_a_click_on_a_panel_opens_its_network(app, tab):
     assert "regularizer=none" in tab.url
 
 
+@pytest.mark.nightly
 def test_a_figure_is_saved_as_png_and_svg_without_its_own_menu(app, new_tab):
     tab = new_tab(NARROW, has_touch=True)
     tab.goto(app.at("compare"))

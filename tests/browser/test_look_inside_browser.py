@@ -66,6 +66,7 @@ def test_the_feature_maps_of_the_cat_appear_and_a_click_enlarges_one(app, tab, m
     tab.get_by_text(re.compile(r"of 64 maps number \d+ by mean|inactive on this image")).wait_for()
 
 
+@pytest.mark.nightly
 def test_under_the_pointer_a_map_says_its_number_and_range(app, tab, made):
     opened(tab, app, run=made["none"].name)
     box = steady_box(tab.locator(".st-key-grid-conv1 svg.marks"))
