@@ -42,6 +42,11 @@ ADDRESS = {"dataset": "shapes", "depth": "2", "regularizer": "none", "epochs": "
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return empty_home(tmp_path, monkeypatch)
+
+
+def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home without runs, dispatcher and caches, visited by carol."""
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
     monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
     monkeypatch.setattr(dispatcher_process, "ensure_running", lambda: None)

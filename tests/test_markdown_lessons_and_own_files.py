@@ -9,13 +9,12 @@ import streamlit as st
 from run_factories import write_run
 from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 from streamlit.testing.v1 import AppTest
-from test_markdown import HOSTILE, PICTURE, calling, check, raises
+from test_markdown import HOSTILE, PICTURE, calling, check, empty_home, raises
 
-from cnnlab import settings
 from cnnlab.data.picture_folder import PictureImportError
 from cnnlab.experiment import Experiment
 from cnnlab.inspect import own_network, probes
-from cnnlab.jobs import access_keys, dispatcher_process, own_networks, picture_uploads, probe_job, sweep_jobs
+from cnnlab.jobs import access_keys, own_networks, picture_uploads, probe_job, sweep_jobs
 from cnnlab.jobs.job import FAILED
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.quotas import QuotaExceeded
@@ -28,7 +27,7 @@ from cnnlab.pages.train import own_pictures
 from cnnlab.storage.background_process import BackgroundStatus
 from cnnlab.storage.network_import import NetworkImportError
 from cnnlab.sweeps import SHIPPED_SWEEPS
-from cnnlab.ui import app_shell, cache, class_code, lesson_answers, lesson_charts, lesson_results, lesson_store
+from cnnlab.ui import cache, class_code, lesson_answers, lesson_charts, lesson_results, lesson_store
 
 pytestmark = pytest.mark.slow
 
@@ -38,13 +37,7 @@ SHEET = Sheet(name="mine", title=HOSTILE, summary=HOSTILE, chapters=(Chapter(tit
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
-    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
-    monkeypatch.setattr(dispatcher_process, "ensure_running", lambda: None)
-    monkeypatch.setattr(app_shell, "current_person", lambda: "carol")
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    return tmp_path
+    return empty_home(tmp_path, monkeypatch)
 
 
 # -- lessons -----------------------------------------------------------------------------------------------------------
