@@ -1,6 +1,7 @@
 """The table below "All maps", against the shipped files that it is made from."""
 
 import re
+import shutil
 
 import numpy as np
 from streamlit.testing.v1 import AppTest
@@ -31,3 +32,16 @@ def test_the_table_says_without_the_data_set_what_activates_the_strongest_maps(t
             for number, name, count in described:
                 counts = np.bincount(labels[top[f"{relu}/images"][int(number)]], minlength=10)
                 assert counts[CLASSES.index(name)] == counts.max() == int(count)
+
+
+def test_without_its_predictions_the_table_names_the_strongest_maps_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))
+    shutil.copytree(settings.PRETRAINED / "3conv-dropout", tmp_path / "pretrained" / "3conv-dropout")
+    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
+    (tmp_path / "pretrained" / "3conv-dropout" / "predictions.npz").write_bytes(b"damaged")
+    page = AppTest.from_function(all_maps, default_timeout=90)
+    page.query_params["run"] = "3conv-dropout"
+    page.run()
+    assert not page.exception
+    table = next(one.value for one in page.markdown if one.value.startswith("| layer"))
+    assert re.search(r"^\| conv1 .*\| \d+, \d+, \d+ \|$", table, re.MULTILINE)

@@ -16,7 +16,7 @@ from cnnlab.inspect.notice import notice
 from cnnlab.jobs import shipped_top_images
 from cnnlab.jobs.shipped_top_images import TopImages
 from cnnlab.storage.imported_networks import Network
-from cnnlab.storage.runs import Run
+from cnnlab.storage.runs import DamagedRun, Run
 from cnnlab.ui import cache, query_state, selection
 from cnnlab.ui.image_source import ImageSet, load_image_set, missing_images
 from cnnlab.ui.state import session_key
@@ -80,11 +80,14 @@ def labeled_top_images(run: Network) -> tuple[TopImages, Array] | None:
     found = load_top_images(run)
     if found is not None and images.complete and images.dataset == run.dataset:
         return found, images.labels
-    if not isinstance(run, Run):
+    shipped = load_shipped_top_images(run, run.record.fingerprint or "") if isinstance(run, Run) else None
+    if shipped is None:
         return None
-    shipped = load_shipped_top_images(run, run.record.fingerprint or "")
-    labels = cache.predictions(run).get("test_labels")
-    return (shipped, labels) if shipped and labels is not None and len(labels) == shipped.images else None
+    try:
+        labels = cache.predictions(run).get("test_labels")
+    except DamagedRun:
+        return None
+    return (shipped, labels) if labels is not None and len(labels) == shipped.images else None
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
