@@ -18,8 +18,8 @@ from cnnlab.jobs.computation_turn import MAX_WAITING, WorkersBusy
 from cnnlab.storage import process_lock
 
 STATES = {
-    "top images": top_activations_job.job_status,
-    "probes": probe_job.job_status,
+    "top images": top_activations_job.COMPUTATION.status,
+    "probes": probe_job.COMPUTATION.status,
     "own network": own_networks.test_status,
 }
 

@@ -14,6 +14,7 @@ from cnnlab.data import Dataset
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import notices
 from cnnlab.jobs import probe_job, shipped_top_images
+from cnnlab.jobs.run_computation import ComputationError
 from cnnlab.jobs.top_activations_file import TopActivations
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
@@ -88,7 +89,7 @@ def test_probes_are_kept_with_the_run_and_damage_is_no_result(home, monkeypatch)
     assert probe_job.load(run) == found and (found.train_images, found.test_images) == (40, 10)
     assert list(found.trained) == list(found.untrained) == ["rescale", "relu1", "dense1"]
     assert found.trained["rescale"] == found.untrained["rescale"]  # the pixels are the same
-    assert probe_job.job_status(run).state == "done"
+    assert probe_job.COMPUTATION.status(run).state == "done"
     file = run.path / probe_job.FILE
     whole = json.loads(file.read_text())
     for damaged in (
@@ -109,9 +110,9 @@ def test_weights_that_are_no_numbers_give_one_sentence(home, monkeypatch):
     monkeypatch.setattr(data, "load_dataset", lambda name: Dataset(name, (), images, labels, images, labels, ""))
     weights = {name: values * np.nan for name, values in run.weights(2).items()}
     monkeypatch.setattr(type(run), "weights", lambda self, epoch: weights)
-    with pytest.raises(probe_job.ProbeError, match="not numbers"):
+    with pytest.raises(ComputationError, match="not numbers"):
         probe_job.run_job(run)
-    assert probe_job.job_status(run).message
+    assert probe_job.COMPUTATION.status(run).message
 
 
 def test_shipped_top_images_are_read_as_written_and_damage_is_no_result(home):

@@ -375,7 +375,7 @@ def test_a_run_that_cannot_be_taken_away_stays_and_the_next_one_goes_if_it_can(h
 
 def test_a_run_whose_top_images_are_looked_for_stays(home: Path) -> None:
     key = finished_run(0, age=9000)
-    with process_lock.acquire(settings.runs_dir() / key / top_activations_job.LOCK) as lock:
+    with process_lock.acquire(settings.runs_dir() / key / top_activations_job.COMPUTATION.lock_name) as lock:
         assert lock is not None and run_retention.evict_runs(0.0, [], viewed_seconds=60).removed == ()
     assert run_retention.evict_runs(0.0, [], viewed_seconds=60).removed == (key,)
 
