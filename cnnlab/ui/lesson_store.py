@@ -19,6 +19,7 @@ from cnnlab.lessons.sheet_files import SheetFile, UnknownSheet
 from cnnlab.settings import home
 from cnnlab.ui import app_shell, cache
 from cnnlab.ui.state import session_key
+from cnnlab.ui.visitor import visitor_address
 
 SESSION_COVERED = session_key("lesson_store.covered")  # what was covered and locked when the page was last drawn
 SHEETS_SECONDS = 2.0
@@ -131,7 +132,7 @@ def current_lesson() -> OpenLesson | None:
 def begin(sheet: Sheet, lesson_class: LessonClass | None = None) -> Learner:
     """Open a sheet for who is looking, in a class where there is one; with their nickname. Raises LessonError."""
     file, person = lesson_file(), app_shell.current_person()
-    learner = learners.open_sheet(file, person, sheet.name, sheet.steps[0].id)
+    learner = learners.open_sheet(file, person, sheet.name, sheet.steps[0].id, visitor_address())
     if not learner.nickname:
         with suppress(QueueError):
             learners.set_nickname(file, learner, nicknames.read_nickname(cache.open_queue(), person))
@@ -146,7 +147,7 @@ def set_nickname(text: str) -> None:
     Raises NicknameError, LessonError, QueueError.
     """
     person = app_shell.current_person()
-    nickname = nicknames.set_nickname(cache.open_queue(), person, text)
+    nickname = nicknames.set_nickname(cache.open_queue(), person, text, visitor_address())
     file = lesson_file()
     if file.path.exists() and (learner := learners.find_learner(file, person)):
         learners.set_nickname(file, learner, nickname)
