@@ -7,6 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
+from cnnlab.explanations.lesson_evidence import NOT_CHOSEN, NOT_READABLE
 from cnnlab.formatting import percent
 from cnnlab.jobs import dispatcher_process, nicknames
 from cnnlab.jobs.queue import Queue
@@ -15,7 +16,7 @@ from cnnlab.lessons.lesson_file import LessonFile
 from cnnlab.lessons.sheet_files import open_sheet
 from cnnlab.pages.lesson_board import members
 from cnnlab.storage import runs
-from cnnlab.ui import app_shell, lesson_answers, lesson_store
+from cnnlab.ui import app_shell, lesson_answers, lesson_results, lesson_store
 
 QUESTIONS, TASTER = open_sheet("seven-questions"), open_sheet("taster")
 OWN = Experiment(dataset="shapes", depth=2, epochs=4)
@@ -93,6 +94,58 @@ def test_without_ones_own_run_nothing_is_laid_over_the_sketch(file):
     answers.submit(file, ada, sketch, [50.0] * 5)
     answers.submit(file, ada, chosen, {"run": OWN.key, "title": OWN.title, "terms": []})
     assert "away from the measured one" not in said(drawn(RESULT))
+
+
+def answered(file, step, content):
+    """The learner at this step, which is answered, and the name of a finished training of this home."""
+    run = write_run(settings.runs_dir() / OWN.key, OWN, epochs=(0, 4))
+    ada = at(file, QUESTIONS, step)
+    answers.submit(file, ada, step, content)
+    return ada, run.name
+
+
+@pytest.mark.slow
+def test_a_later_chapter_has_the_figures_of_the_training_that_was_chosen(file, monkeypatch):
+    step = step_of(QUESTIONS, "q4-parameters")
+    ada, run = answered(file, step, step.options[0])
+    answers.submit(file, ada, QUESTIONS.steps[1], {"run": run, "title": OWN.title, "terms": []})
+    assert f"**Your training** ({OWN.title}): 270,230 parameters" in said(drawn(RESULT))
+    monkeypatch.setattr(lesson_results, "evidence", lambda *_: pytest.fail("computed once more"))
+    assert "**Your training**" in said(drawn(RESULT))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gone", [False, True])
+def test_without_a_chosen_training_one_line_leads_back_to_its_step(file, gone):
+    step = step_of(QUESTIONS, "q3-loss")
+    ada, _ = answered(file, step, step.options[0])
+    if gone:
+        answers.submit(file, ada, QUESTIONS.steps[1], {"run": "0" * 16, "title": "gone", "terms": []})
+    app = drawn(RESULT)
+    assert said(app).count("Its figures appear here.") == 1 and "validation loss" in said(app)
+    assert (NOT_READABLE if gone else NOT_CHOSEN) in said(app)
+    app.button(key="lesson_choose_own_q3-loss").click().run()
+    assert learners.find_learner(file, "ada").step == "start-run"
+
+
+@pytest.mark.slow
+def test_a_class_that_follows_its_teacher_is_led_to_train_only(file):
+    school, step = classes.start_class(file, QUESTIONS), step_of(QUESTIONS, "q3-loss")
+    ada, _ = answered(file, step, step.options[0])
+    classes.join_class(file, ada, school)
+    classes.lead(file, school, step=step.id, follow=True)
+    answers.submit(file, learners.find_learner(file, "ada"), step, step.options[0], 1)
+    assert not [one for one in drawn(RESULT).button if one.key.startswith("lesson_choose_own")]
+
+
+@pytest.mark.slow
+def test_the_trainings_that_one_has_asked_for_are_offered_first(file):
+    mine = Experiment(dataset="shapes", depth=3, epochs=4)
+    write_run(settings.runs_dir() / mine.key, mine, epochs=(0, 4))
+    Queue().submit(mine, "ada")
+    write_run(settings.runs_dir() / OWN.key, OWN, epochs=(0, 4))  # newer, and of nobody
+    at(file, QUESTIONS, QUESTIONS.steps[1])
+    assert list(drawn(FORM).selectbox[0].options) == [mine.title, OWN.title]
 
 
 @pytest.mark.slow

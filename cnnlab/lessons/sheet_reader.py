@@ -98,6 +98,7 @@ class Reader(TableReader):
         super().__init__(text)
         self.name = name
         self.ids: set[str] = set()
+        self.has_run_step = False
 
     def sheet(self, values: Mapping[str, Any]) -> Sheet:
         """The checked sheet. Raises SheetError."""
@@ -144,6 +145,7 @@ class Reader(TableReader):
         }
         self.check_id(found["id"], line)
         self.check_kind(found, line)
+        self.has_run_step |= found["kind"] == "run"
         self.check_state(found, line)
         self.check_evidence(found, line)
         return Step(
@@ -217,6 +219,8 @@ class Reader(TableReader):
                     lesson_evidence.parse(specification)
                 except lesson_evidence.EvidenceError as error:
                     self.mistake(line, name, str(error))
+                if lesson_evidence.is_own(specification) and not self.has_run_step:
+                    self.mistake(line, name, "Evidence of one's own training needs a step of the kind run before it.")
 
     def axes(self, found: Mapping[str, Any], line: int) -> Sketch | None:
         """The axes of a sketch; None of a step of another kind."""
