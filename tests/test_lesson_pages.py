@@ -16,7 +16,7 @@ from cnnlab.lessons.lesson_file import LessonFile
 from cnnlab.lessons.sheet_files import open_sheet
 from cnnlab.pages.lesson_board import members
 from cnnlab.storage import runs
-from cnnlab.ui import app_shell, lesson_answers, lesson_results, lesson_store
+from cnnlab.ui import app_shell, lesson_answers, lesson_report, lesson_results, lesson_store
 
 QUESTIONS, TASTER = open_sheet("seven-questions"), open_sheet("taster")
 OWN = Experiment(dataset="shapes", depth=2, epochs=4)
@@ -235,6 +235,50 @@ def test_a_person_has_one_nickname_beside_trainings_and_answers(file):
     app.text_input[0].set_value("Ada L")
     next(button for button in app.button if button.label == "Save").click().run()
     assert learners.find_learner(file, "ada").nickname == nicknames.read_nickname(Queue(), "ada") == "Ada L"
+
+
+REPORT = """
+from cnnlab.ui import lesson_report, lesson_store
+lesson_report.report_download(lesson_store.current_lesson())
+"""
+
+
+@pytest.mark.slow
+def test_one_press_makes_the_report_with_the_answers_of_that_moment(file, monkeypatch):
+    made = []
+    monkeypatch.setattr(lesson_report, "page_bytes", lambda lesson, _: made.append(lesson) or b"<html>")
+    at(file, TASTER, TASTER.steps[0])
+    app = drawn(REPORT)
+    app.button(key="lesson_report_page").click().run()
+    assert not app.exception and len(made) == 1
+    [button] = app.get("download_button")
+    assert button.key == "lesson_report_page_again" and "taster-report.html" in said(app)
+
+
+def test_an_answer_given_since_the_page_was_drawn_is_in_the_report(file, monkeypatch):
+    monkeypatch.setattr(lesson_report.cache, "report_rows", list)
+    step = step_of(TASTER, "own-words")
+    ada = at(file, TASTER, step)
+    before = lesson_store.current_lesson()
+    answers.submit(file, ada, step, "Known images only.")
+    assert "Known images only." in lesson_report.page_bytes(before, lambda done, total: None).decode()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("error", [runs.DamagedRun("The run x is damaged."), OSError(28, "No space left on device")])
+def test_a_report_that_cannot_be_made_is_a_sentence_and_no_download(file, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(lesson_report, "make_report", fail)
+    at(file, TASTER, TASTER.steps[0])
+    app = drawn(REPORT)
+    app.button(key="lesson_report_page").click().run()
+    assert not app.exception and not app.get("download_button")
+    assert [one.value for one in app.error] == [
+        "The run x is damaged." if isinstance(error, runs.DamagedRun)
+        else "Something could not be read or written (No space left on device): look at the disk of the server."
+    ]  # fmt: skip
 
 
 PAGES = {

@@ -62,22 +62,25 @@ def make_report(
     """The report of one learner; steps without an answer are left out.
 
     compute: gives the evidence of a specification and of the learner's own training, without it from `table`.
-    progress(done, total) is called after each answered step.
+    progress(done, total) is called after each answered step and each figure of a chosen run.
     """
     steps = [step for step in sheet.steps if answers.get(step.id)]
     chosen = chosen_runs([answer for step in steps for answer in answers[step.id]])
     get_evidence = compute or (lambda specification, own: lesson_evidence.evidence(specification, table, own))
-    entries = []
-    for done, step in enumerate(steps, start=1):
+    entries, run_figures = [], []
+    for step in steps:
         entries.append(entry(sheet, step, answers, table, get_evidence))
-        progress(done, len(steps))
+        progress(len(entries), len(steps) + len(chosen))
+    for run in chosen:
+        run_figures.append(run_figure(run))
+        progress(len(steps) + len(run_figures), len(steps) + len(chosen))
     return LabReport(
         title=sheet.title,
         author=author or "without a name",
         date=format_date(datetime.now(UTC).isoformat()),
         entries=tuple(entries),
         runs=tuple(chosen),
-        run_figures=tuple(run_figure(run) for run in chosen),
+        run_figures=tuple(run_figures),
         versions=versions(),
     )
 
