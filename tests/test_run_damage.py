@@ -27,13 +27,6 @@ FIGURES = {"seconds": 2.2, "epoch_seconds": [1.0, 1.2]}
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
-    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
-    return tmp_path
-
-
-@pytest.fixture
 def run(home):
     """A finished run with the weights of two epochs."""
     folder = settings.runs_dir() / SMALL.key
