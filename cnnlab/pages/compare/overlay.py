@@ -19,7 +19,7 @@ from cnnlab.ui.selection import show_problems
 from cnnlab.ui.state import url_param
 
 MAX_OVERLAY_RUNS = 8  # runs in one chart that can still be told apart
-OVERLAY_PARAM = url_param("add")  # the word of the address that names added runs
+OVERLAY_PARAM = url_param("add")  # the names of the added runs
 DEFAULT_OVERLAY = ("3conv-none", "3conv-dropout")  # in the overlay, until somebody chooses
 SHOW_PARAM = url_param("show")
 OVERLAY_MEASURES = {"accuracy": "accuracy", "gap": "gap", "loss": "loss"}
