@@ -120,5 +120,5 @@ def test_what_belongs_to_one_network_comes_back_for_that_one_only():
     [({"run": "a", "versus": "b"}, True), ({"run": "c", "versus": "b"}, False), ({"run": "a"}, False)],
 )
 def test_a_second_network_is_named_again_beside_the_same_first_one(selected, asked_for):
-    restored = restored_params({"run": "a", "versus": "b", "group": "broke"}, selected, {})
-    assert ("versus" in restored) == asked_for and restored["group"] == "broke"
+    restored = restored_params({"run": "a", "versus": "b", "group": "now_wrong"}, selected, {})
+    assert ("versus" in restored) == asked_for and restored["group"] == "now_wrong"
