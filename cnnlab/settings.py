@@ -121,7 +121,7 @@ class Settings:
     def is_teacher(self, person: str) -> bool:
         """Whether this account is named as a teacher; capital letters make no difference.
 
-        The name of a browser never is one: it stands for whoever sits there.
+        The name of a browser never is one: anybody may use that browser.
         """
         return not BROWSER_NAME_PATTERN.fullmatch(person) and person.lower() in map(str.lower, _words(self.teacher))
 

@@ -1,6 +1,6 @@
 """A folder of classes that somebody wants to import: names, files and their number, checked before any is read.
 
-Names are a stranger's words: a class name keeps letters, digits, spaces and hyphens, so that it means nothing in
+Names come from outside: a class name keeps letters, digits, spaces and hyphens, so that it means nothing in
 Markdown, in an address or on a command line. Links are not followed.
 """
 
