@@ -22,7 +22,7 @@ DEFAULT_SWEEP = "shapes-size"
 MENU, KIND, DATASET, VALUES = (session_key(f"sweeps.{name}") for name in ("menu", "kind", "dataset", "values"))
 REGULARIZER, DEPTHS, AUGMENT = (session_key(f"sweeps.{name}") for name in ("regularizer", "depths", "augment"))
 EPOCHS, SEEDS, IMAGES = (session_key(f"sweeps.{name}") for name in ("epochs", "seeds", "images"))
-FORM_ERROR = session_key("sweeps.form_error")
+SESSION_FORM_ERROR = session_key("sweeps.form_error")
 DEPTH_CHOICES = (1, 2, 3, 4)
 WITH_STRENGTH = [name for name, entry in REGULARIZERS.items() if entry.strength]
 MAX_SEEDS = 10
@@ -105,7 +105,7 @@ def new_sweep_form() -> None:
         with st.form("new sweep", border=False, enter_to_submit=False):
             form_fields(kind)
             st.form_submit_button("Show this sweep", type="primary", width="stretch", on_click=on_submit)
-        if problem := st.session_state.pop(FORM_ERROR, None):
+        if problem := st.session_state.pop(SESSION_FORM_ERROR, None):
             st.error(escape_markdown(problem))
 
 
@@ -138,7 +138,7 @@ def on_submit() -> None:
     try:
         show_sweep(form_sweep())
     except (SweepError, ExperimentError) as error:
-        st.session_state[FORM_ERROR] = str(error)
+        st.session_state[SESSION_FORM_ERROR] = str(error)
 
 
 def form_sweep() -> Sweep:

@@ -24,7 +24,7 @@ from cnnlab.ui.training_times import job_seconds_left, measured_runs, time_limit
 
 TICK_SECONDS = 2.0
 SESSION_REFUSAL = session_key("sweeps.refusal")  # why the trainings were refused
-SEEN_DONE = session_key("sweeps.seen_done")  # how many runs were done when the page was drawn
+SESSION_SEEN_DONE = session_key("sweeps.seen_done")  # how many runs were done when the page was drawn
 MAX_FAILURES = 3  # that are told
 
 
@@ -33,7 +33,7 @@ def progress_area(sweep: Sweep) -> SweepStatus:
     if refusal := st.session_state.pop(SESSION_REFUSAL, None):
         st.error(escape_markdown(refusal))
     status = sweep_jobs.sweep_status(sweep, cache.open_queue())
-    st.session_state[SEEN_DONE] = len(status.done)
+    st.session_state[SESSION_SEEN_DONE] = len(status.done)
     failure_notice(status)
     if status.is_active:
         st.fragment(watch_sweep, run_every=TICK_SECONDS)(sweep)
@@ -54,7 +54,7 @@ def watch_sweep(sweep: Sweep) -> None:
     try:
         ensure_running()
         status = sweep_jobs.sweep_status(sweep, cache.open_queue())
-        if not status.is_active or len(status.done) != st.session_state.get(SEEN_DONE):
+        if not status.is_active or len(status.done) != st.session_state.get(SESSION_SEEN_DONE):
             st.rerun()
         st.progress(status.epochs_done / max(1, status.epochs), text=progress_text(sweep, status))
         if app_shell.current_person() in status.requesters:
