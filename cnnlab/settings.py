@@ -200,7 +200,7 @@ def _read_settings_file() -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        raise SettingsError(f"{path} cannot be read ({error}): mend it or remove it.") from None
+        raise SettingsError(f"{path} cannot be read ({error}): correct it or remove it.") from None
     known = {one.name for one in fields(Settings)}
     if not isinstance(written, dict):
         raise SettingsError(f'{path} must hold one object, like {{"jobs_per_person": 5}}.')

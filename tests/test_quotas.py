@@ -576,7 +576,7 @@ def test_a_job_out_of_memory_is_retried_once_alone_then_fails_with_a_remedy(home
     assert (waiting.state, waiting.exclusive, waiting.attempts, waiting.crashes) == ("done", True, 2, 0)
     failed = rounds(dispatcher, queue, never, "failed", "done")
     assert failed.reason == (
-        "The memory of GPU 0 was not enough, although this training had it to itself: "
+        "The memory of GPU 0 was not enough, although no other training used it: "
         "choose fewer filters or a smaller batch."
     )
     assert failed.attempts == 2

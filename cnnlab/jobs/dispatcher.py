@@ -173,7 +173,7 @@ class Dispatcher:
 
     def stop_unwanted(self, slot: Slot) -> None:
         """Stop the worker of an unwanted job; a training started by hand goes on without the job."""
-        logger.info("stopping %s: nobody wants it any more", slot.job.label)
+        logger.info("stopping %s: all requests for it were withdrawn", slot.job.label)
         if not slot.request_stop():
             self.queue.finish(slot.job, CANCELLED)
             del self.active_slots[slot.job.id]

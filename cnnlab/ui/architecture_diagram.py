@@ -60,7 +60,7 @@ def describe_scale(layers: Sequence[Layer], shows_maps: bool) -> str:
     parts += ["On it: the map with the largest sum for this image."] * shows_maps
     parts += ["Dark cells: values that a random mask drops in one training step."] * ("dropout" in kinds)
     if shows_maps and "bn" in kinds:
-        parts.append("Bars: how many values the batch normalization gets and gives.")
+        parts.append("Bars: the distribution of values before and after batch normalization.")
     return " ".join(parts)
 
 
@@ -182,8 +182,8 @@ def describe_penalty(regularizer: str, title: str) -> str:
     if not REGULARIZERS[regularizer].penalizes_weights:
         return ""
     return (
-        f"{title} adds no layer: the sum of all squared kernel weights, times that number, is added to the loss, so "
-        "that large weights cost something."
+        f"{title} adds no layer: the sum of all squared kernel weights, times that number, is added to the loss, "
+        "which penalizes large weights."
     )
 
 

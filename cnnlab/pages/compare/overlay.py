@@ -44,8 +44,8 @@ def overlay(dataset: str) -> None:
     what = query_state.segmented_param(SHOW_PARAM, "Show", OVERLAY_MEASURES)
     if len(titles := list(dict.fromkeys(run.dataset_info.title for run in chosen))) > 1:
         st.caption(
-            f"They were trained on {', '.join(titles[:-1])} and {titles[-1]}: compare how they run, not how high they"
-            " come."
+            f"They were trained on {', '.join(titles[:-1])} and {titles[-1]}: compare the shapes of the curves, not"
+            " their heights."
         )
     chart, side = st.columns([3, 1], vertical_alignment="center")
     with chart:

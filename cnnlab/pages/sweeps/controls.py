@@ -47,7 +47,9 @@ def requested_sweep() -> Sweep:
     try:
         return sweep_from_json(word) if word.startswith("{") else sweep_files.open_sweep(word)
     except (SweepError, ExperimentError, UnknownSweep):
-        show_problems([f"This address names a sweep that there is not; another one is shown. Received: {quoted(word)}"])
+        show_problems(
+            [f"This address names a sweep that does not exist; another one is shown. Received: {quoted(word)}"]
+        )
         return SHIPPED_SWEEPS[DEFAULT_SWEEP]
 
 
@@ -124,7 +126,7 @@ def form_fields(kind: str) -> None:
         default_images = DATASETS[dataset].train_images_by_default("validation")
         st.number_input("Training images", value=None, key=IMAGES, step=100, placeholder=f"{default_images:,}")
     st.number_input("Epochs", value=Experiment().epochs, key=EPOCHS, step=1)
-    st.number_input("Seeds", value=1, key=SEEDS, step=1, help="From 3 on, intervals say what chance of the seed does.")
+    st.number_input("Seeds", value=1, key=SEEDS, step=1, help="With 3 or more the intervals are those of the seed.")
 
 
 def strength_values(regularizer: str) -> str:

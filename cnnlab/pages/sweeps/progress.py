@@ -88,7 +88,7 @@ def seconds_left(status: SweepStatus) -> float | None:
 
 def stop_button(sweep: Sweep) -> None:
     """Stop, for who asked for it."""
-    note = "Finished runs are kept; a training that runs goes on where somebody else wants it."
+    note = "Finished runs are kept; a running training continues where somebody else asked for it."
     if st.button("Stop the sweep", icon=":material/stop_circle:", help=note):
         sweep_jobs.stop_sweep(sweep, cache.open_queue(), app_shell.current_person())
         st.rerun()
