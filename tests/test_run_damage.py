@@ -1,8 +1,10 @@
 """What a damaged run is: the sentences, what stays whole, what a worker discards; and the typed record."""
 
+import gc
 import json
 import os
 import shutil
+import weakref
 
 import damage
 import numpy as np
@@ -48,6 +50,24 @@ def test_a_shipped_record_is_written_again_byte_for_byte(name, tmp_path):
     write_record(tmp_path, read_record(shipped))
     assert (tmp_path / "record.json").read_bytes() == (shipped / "record.json").read_bytes()
     assert runs.open_run(name).record == read_record(shipped) and runs.open_run(name).damages() == {}
+
+
+class Page:
+    """What a page holds while it reads a run."""
+
+
+def read_by_a_page(run):
+    page = Page()
+    damages = run.damages()
+    return damages, weakref.ref(page)
+
+
+@pytest.mark.parametrize("file", ["experiment.json", "record.json", "history.csv", "model.keras"])
+def test_a_remembered_damage_holds_nothing_of_the_page_that_found_it(run, file):
+    damaged_by(run, file, "emptied")
+    damages, page = read_by_a_page(run)
+    gc.collect()
+    assert file in damages and page() is None
 
 
 def test_fields_of_a_newer_version_are_kept_and_named(run):

@@ -90,7 +90,7 @@ def network_buttons(run: Run) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         app_shell.page_link("look_inside", "Look inside this network", {"run": run.name}, icon=":material/grid_view:")
         model = run.path / "model.keras"
-        if model.exists():
+        if model.is_file():
             st.download_button(
                 "Download model.keras",
                 data=model.read_bytes,
