@@ -48,6 +48,17 @@ MIGRATIONS = (
     """
     CREATE TABLE teachers (person TEXT PRIMARY KEY, key TEXT NOT NULL, typed REAL NOT NULL) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE imports (
+        id INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,
+        person TEXT NOT NULL,
+        address TEXT NOT NULL,
+        started REAL NOT NULL,
+        bytes INTEGER NOT NULL,
+        name TEXT NOT NULL DEFAULT ''
+    );
+    """,
 )
 
 
