@@ -407,14 +407,14 @@ def test_nothing_is_read_from_an_empty_history():
     ],
 )
 def test_a_gap_rises_or_falls_only_where_its_slope_is_beyond_chance(gaps, expected):
-    assert curve_summary.trend(np.array(gaps)) == expected
+    assert curve_summary.trend_word(np.array(gaps)) == expected
 
 
 def test_the_trend_of_the_gap_does_not_flicker_in_the_shipped_histories():
     for name in REPORT:
         history = runs.open_run(name).history()
         gaps = history["train_eval_accuracy"] - history["val_accuracy"]
-        words = [curve_summary.trend(gaps[:end]) for end in range(5, len(gaps) + 1)]
+        words = [curve_summary.trend_word(gaps[:end]) for end in range(5, len(gaps) + 1)]
         assert sum(a != b for a, b in pairwise(words)) <= 3, name  # five last epochs and no interval: up to eight
 
 

@@ -311,6 +311,7 @@ def test_systemd_accepts_the_unit(tmp_path: Path, unit: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.posix
 def test_the_dispatchers_start_command_is_a_dispatcher_that_the_doctor_finds_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
