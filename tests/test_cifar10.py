@@ -267,7 +267,7 @@ def test_an_archive_with_a_huge_member_is_refused_at_its_header(tmp_path: Path) 
 
 
 def test_a_missing_path_and_an_empty_folder_are_one_sentence_each(tmp_path: Path) -> None:
-    with pytest.raises(CifarError, match="There is nothing at"):
+    with pytest.raises(CifarError, match="There is no file at"):
         cifar10.prepare(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(CifarError, match="empty holds no data_batch_1"):

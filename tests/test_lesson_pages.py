@@ -129,6 +129,17 @@ def test_without_a_chosen_training_one_line_leads_back_to_its_step(file, gone):
 
 
 @pytest.mark.slow
+def test_the_figures_of_a_step_beyond_three_are_folded(file):
+    step = step_of(QUESTIONS, "q1-predict")
+    answered(file, step, "1")
+    app = drawn(RESULT)
+    [folded] = app.expander
+    inside = {one.value for one in folded.markdown}
+    computed = [one.value for one in app.markdown if one.value.startswith(":material/analytics:")]
+    assert folded.label == "More figures (1)" and len(computed) == 4 and inside == {computed[-1]}
+
+
+@pytest.mark.slow
 def test_a_class_that_follows_its_teacher_is_led_to_train_only(file):
     school, step = classes.start_class(file, QUESTIONS), step_of(QUESTIONS, "q3-loss")
     ada, _ = answered(file, step, step.options[0])

@@ -76,7 +76,7 @@ def load_arrays() -> tuple[array_store.Arrays, dict[str, Any]]:
             "`python -m cnnlab data import PATH`."
         ) from error
     if (len(arrays["x_train"]), len(arrays["x_test"])) != (cifar10_reader.TRAIN_IMAGES, cifar10_reader.TEST_IMAGES):
-        raise DatasetMissing(f"CIFAR-10 in {directory()} is not whole: delete that folder and import it again.")
+        raise DatasetMissing(f"CIFAR-10 in {directory()} is incomplete: delete that folder and import it again.")
     return arrays, manifest
 
 

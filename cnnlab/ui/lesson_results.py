@@ -17,6 +17,7 @@ from cnnlab.ui import app_shell, cache, lesson_charts, lesson_store
 from cnnlab.ui.lesson_store import OpenLesson
 
 EVIDENCE_SECONDS = 60.0
+EVIDENCE_IN_SIGHT = 3  # sentences of a step; the others are folded
 
 
 def computed(specification: str, own: Run | None = None) -> Evidence:
@@ -57,17 +58,24 @@ def draw_result(lesson: OpenLesson) -> None:
 
 
 def draw_evidence(lesson: OpenLesson) -> None:
-    """The computed sentences of the step; what is missing of one's own training is said once."""
-    name, is_missing = lesson.chosen_run, False
-    own = own_training.open_chosen(name)
-    for specification in own_training.shown_evidence(lesson.sheet, lesson.step, lesson.answers):
-        if is_own(specification) and own is None:
-            is_missing = True
-        else:
-            icon = ":material/person:" if is_own(specification) else ":material/analytics:"
-            st.markdown(f"{icon} {computed(specification, own).sentence}")
-    if is_missing:
-        choose_own_training(lesson, NOT_READABLE if name else NOT_CHOSEN)
+    """The computed sentences of the step, the first few in sight; what is missing of one's own training, said once."""
+    shown = own_training.shown_evidence(lesson.sheet, lesson.step, lesson.answers)
+    own = own_training.open_chosen(lesson.chosen_run)
+    present = [one for one in shown if own is not None or not is_own(one)]
+    for specification in present[:EVIDENCE_IN_SIGHT]:
+        evidence_sentence(specification, own)
+    if further := present[EVIDENCE_IN_SIGHT:]:
+        with st.expander(f"More figures ({len(further)})"):
+            for specification in further:
+                evidence_sentence(specification, own)
+    if len(present) < len(shown):
+        choose_own_training(lesson, NOT_READABLE if lesson.chosen_run else NOT_CHOSEN)
+
+
+def evidence_sentence(specification: str, own: Run | None) -> None:
+    """One computed sentence, with a sign that tells one's own training from the runs of everybody."""
+    icon = ":material/person:" if is_own(specification) else ":material/analytics:"
+    st.markdown(f"{icon} {computed(specification, own).sentence}")
 
 
 def choose_own_training(lesson: OpenLesson, reason: str) -> None:
