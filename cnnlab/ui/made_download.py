@@ -34,12 +34,11 @@ def save_made_file(make: Callable[[ProgressCallback], bytes], file_name: str, mi
         bar.empty()
     if not content:
         return
-    again = f"{key}_again"
+    again, size = f"{key}_again", f"{max(0.1, len(content) / 1e6):.1f} MB"
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(
-            f":material/check: Saved as {file_name} ({len(content) / 1e6:.1f} MB), where your browser keeps downloads."
-        )
-        st.download_button("Save again", content, file_name, mime, key=again, type="tertiary", on_click="ignore")
+        told = f":material/check: {file_name} ({size}) is made. Your browser saves it now; if it does not:"
+        st.caption(told, width="content")
+        st.download_button("Save it", content, file_name, mime, key=again, type="tertiary", on_click="ignore")
     script_component("press_button", {"button": again, "once": secrets.token_hex(8)}, key=f"{key}_press")
 
 
