@@ -86,7 +86,7 @@ def whole_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         files.write_json(thread_measurement.path(), {})
         files.write_json(home / "download.json", {"state": "done"})
         files.write_json(home / "settings.json", {})
-        files.write_bytes(home / "lessons" / "mine.toml", (sheet_files.SHIPPED / "taster.toml").read_bytes())
+        files.write_bytes(home / "lessons" / "mine.yaml", (sheet_files.SHIPPED / "taster.yaml").read_bytes())
         Queue().waiting()
         with LessonFile().reading():
             signing_key.signing_key()

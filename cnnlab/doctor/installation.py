@@ -31,6 +31,7 @@ REQUIRED_PACKAGES = (  # the dependencies of pyproject.toml; a test compares
     "markdown-it-py",
     "segno",
     "vl-convert-python",
+    "PyYAML",
 )
 KERAS_SECONDS = 120.0
 KERAS_PROBE = """
