@@ -126,7 +126,7 @@ class Settings:
     def is_teacher(self, person: str) -> bool:
         """Whether this account is named as a teacher; capital letters make no difference.
 
-        The name of a browser never is one: it stands for whoever sits there.
+        The name of a browser never is one: anybody may use that browser.
         """
         return not BROWSER_NAME_PATTERN.fullmatch(person) and person.lower() in map(str.lower, _words(self.teacher))
 
@@ -200,7 +200,7 @@ def _read_settings_file() -> dict[str, Any]:
         return {}
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise SettingsError(f"{path} cannot be read ({reason}): mend it or remove it.") from None
+        raise SettingsError(f"{path} cannot be read ({reason}): correct it or remove it.") from None
     known = {one.name for one in fields(Settings)}
     if not isinstance(written, dict):
         raise SettingsError(f'{path} must hold one object, like {{"jobs_per_person": 5}}.')

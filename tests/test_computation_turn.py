@@ -25,10 +25,8 @@ STATES = {
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(home, monkeypatch):
     """A small run, and the twenty samples as its test set."""
-    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
-    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
     images, labels = sample_images()
     known = Dataset("cifar10", CLASSES, images, labels, images, labels, "samples")
     monkeypatch.setattr(data, "load_dataset", lambda name: known)

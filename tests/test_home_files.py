@@ -21,7 +21,6 @@ from cnnlab.jobs import (
     probe_job,
     thread_measurement,
     top_activations_file,
-    top_activations_job,
     worker_outcome,
 )
 from cnnlab.jobs.queue import Queue
@@ -87,7 +86,7 @@ def whole_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         files.write_json(thread_measurement.path(), {})
         files.write_json(home / "download.json", {"state": "done"})
         files.write_json(home / "settings.json", {})
-        files.write_bytes(home / "lessons" / "mine.toml", (sheet_files.SHIPPED / "taster.toml").read_bytes())
+        files.write_bytes(home / "lessons" / "mine.yaml", (sheet_files.SHIPPED / "taster.yaml").read_bytes())
         Queue().waiting()
         with LessonFile().reading():
             signing_key.signing_key()
@@ -151,8 +150,10 @@ READERS: dict[str, Callable[[], object]] = {
     "progress": of_the_run(lambda run: (run.is_live, run.state, run.progress())),
     "log": of_the_run(lambda run: worker_outcome.last_line(run.path / "worker.log")),
     "owner of a lock": of_the_run(lambda run: process_lock.lock_owner(run.path / "lock")),
-    "top images": of_the_run(lambda run: (top_activations_file.load(run), top_activations_job.job_status(run))),
-    "probes": of_the_run(lambda run: (probe_job.load(run), probe_job.job_status(run))),
+    "top images": of_the_run(
+        lambda run: (top_activations_file.load(run), top_activations_file.COMPUTATION.status(run))
+    ),
+    "probes": of_the_run(lambda run: (probe_job.load(run), probe_job.COMPUTATION.status(run))),
     "sweeps": lambda: (sweep_files.list_sweeps(), sweep_files.requested_sweeps()),
     "requests for a sweep": lambda: [sweep_files.read_requests(one) for one in SHIPPED_SWEEPS.values()],
     "presence": presence_files.read_others,

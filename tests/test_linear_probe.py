@@ -22,13 +22,6 @@ from cnnlab.models.architecture import network_layers
 SMALL = Experiment(depth=1, filters=4, dense=8, epochs=2)
 
 
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
-    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
-    return tmp_path
-
-
 def test_maps_are_averaged_over_cells_and_units_stay():
     maps = np.arange(2 * 4 * 4 * 3, dtype=np.float32).reshape(2, 4, 4, 3)
     expected = maps.reshape(2, 2, 2, 2, 2, 3).mean(axis=(2, 4)).reshape(2, -1)

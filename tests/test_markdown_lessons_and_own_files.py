@@ -43,7 +43,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_title_summary_and_mistakes_of_a_sheet_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
     check(calling(lambda: lesson_page.sheet_row(SHEET)), times=3)  # title, summary, help of the button
-    broken = SheetFile(Path(f"{HOSTILE}.toml".replace("/", "")), None, (HOSTILE,))  # type: ignore[arg-type]
+    broken = SheetFile(Path(f"{HOSTILE}.yaml".replace("/", "")), None, (HOSTILE,))  # type: ignore[arg-type]
     monkeypatch.setattr(lesson_store, "list_sheets", lambda: [broken])
     check(calling(lesson_page.sheet_list))
 

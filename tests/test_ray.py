@@ -202,6 +202,7 @@ def test_a_worker_on_another_machine_gets_the_home_and_the_cap_and_no_secret(
     assert "correct horse battery" not in variables.values()
 
 
+@pytest.mark.posix
 def test_a_process_of_this_machine_gets_no_signal_that_is_meant_for_one_of_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,10 +26,8 @@ from cnnlab.storage import background_process, files, process_lock
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(home, monkeypatch):
     """A small run, and the twenty samples as its test set."""
-    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
-    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
     images, labels = sample_images()
     monkeypatch.setattr(
         data, "load_dataset", lambda name: Dataset(name, CLASSES, images, labels, images, labels, "samples")

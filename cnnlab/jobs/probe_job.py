@@ -16,6 +16,7 @@ import numpy as np
 from cnnlab import data
 from cnnlab.analysis import linear_probe
 from cnnlab.analysis.batched_activations import ProgressCallback
+from cnnlab.data import Dataset
 from cnnlab.jobs.run_computation import ComputationError, RunComputation
 from cnnlab.models.architecture import network_layers
 from cnnlab.storage import bounded_files, files
@@ -79,20 +80,19 @@ def run_job(run: Run | str) -> ProbeResults:
 
 
 def _compute_and_save(run: Run, progress: ProgressCallback) -> ProbeResults:
-    found = compute(run, progress)
+    found = compute(run, data.load_dataset(run.dataset), progress)
     files.write_json(COMPUTATION.directory(run) / FILE, asdict(found))
     return found
 
 
-def compute(run: Run, progress: ProgressCallback | None = None, images: int = IMAGES) -> ProbeResults:
-    """The results for the run's last weights and for its first ones.
+def compute(run: Run, dataset: Dataset, progress: ProgressCallback | None = None, images: int = IMAGES) -> ProbeResults:
+    """The results for the run's last weights and for its first ones, on the first `images` test images.
 
-    Raises DatasetMissing, ComputationError where the run has no weights yet, ValueError.
+    Raises ComputationError where the run has no weights yet, ValueError.
     """
     layers, epochs = network_layers(run.experiment), run.snapshot_epochs()
     if not epochs:
         raise ComputationError("This run has no weights yet: wait for its first epoch.")
-    dataset = data.load_dataset(run.experiment.dataset)
     pixels, labels = dataset.x_test[:images], np.asarray(dataset.y_test[:images])
     names, used = linear_probe.probed_layers(layers), list(dict.fromkeys((epochs[-1], *epochs[:1])))
     used = [epoch for epoch in used if epoch in (0, epochs[-1])]
