@@ -136,6 +136,8 @@ def test_the_marks_and_ends_of_lines_of_windows_change_nothing(change):
         ("hidden: [train, more]", "locked: [depht]", 19, "'depht'"),
         ("claim: 1", "claim: 9", 20, "'9'"),
         ("claim: 1", "opinion: 1", 20, "opinion"),
+        ("claim: 1", "own: opinion", 20, "opinion"),
+        ("claim: 1", "own: gap", 20, "a step of the kind run before it"),
         ('["claim: 1"]', "\n    - claim: 1", 21, "one value for evidence"),
         ("    evidence:", "    result: opinion\n    evidence:", 20, "opinion"),
         ("    evidence:", "    condition: gap\n    evidence:", 20, "has no condition"),

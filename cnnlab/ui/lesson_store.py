@@ -9,7 +9,7 @@ import streamlit as st
 
 from cnnlab.jobs import nicknames
 from cnnlab.jobs.queue_schema import QueueError
-from cnnlab.lessons import answers, classes, learners, sheet_files
+from cnnlab.lessons import answers, classes, learners, own_training, sheet_files
 from cnnlab.lessons.answers import Answer
 from cnnlab.lessons.classes import LessonClass, Vote
 from cnnlab.lessons.learners import Learner
@@ -102,6 +102,16 @@ class OpenLesson:
             if earlier.kind == "sketch" and not earlier.result and given:
                 return earlier, list(given[-1].content)
         return None
+
+    @property
+    def chosen_run(self) -> str:
+        """The name of the training that was chosen for this step; "" where none is."""
+        return own_training.chosen_run(self.sheet, self.step, self.answers)
+
+    @property
+    def leads_itself(self) -> bool:
+        """Whether the learner goes from step to step; not in a class that follows its teacher."""
+        return self.lesson_class is None or not self.lesson_class.follow
 
     @property
     def locked_controls(self) -> frozenset[str]:
