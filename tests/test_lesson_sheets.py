@@ -99,7 +99,7 @@ def test_the_marks_and_ends_of_lines_of_windows_change_nothing(change):
         ("title: A lesson", "titel: A lesson", 1, "titel"),
         ("title: A lesson", "title:", 1, "title is empty"),
         ("title: A lesson", "title: [A, lesson]", 1, "one value for title"),
-        ("title: A lesson", "title: A lesson: dropout", 1, "in quotes"),
+        ("title: A lesson", "title: A lesson: dropout", 1, "no colon is expected here. Put a text with a colon"),
         ("title: A lesson", "title: A lesson\n\tx: y", 2, "Indent with spaces"),
         ("title: A lesson", "title: '**A** lesson", 1, "Close the quotation mark"),
         ("title: A lesson", "title: **A** lesson", 1, "in quotes"),
