@@ -138,7 +138,7 @@ def test_a_chart_is_authored_in_altair_and_built_once(name):
 
 
 @pytest.mark.slow
-def test_altair_is_imported_with_the_first_chart_and_pandas_never():
+def test_altair_comes_with_the_first_chart_yaml_with_a_sheet_pandas_never():
     script = """
 import sys, pkgutil, importlib
 import cnnlab.pages, cnnlab.inspect, cnnlab.ui
@@ -146,10 +146,10 @@ for package in (cnnlab.pages, cnnlab.inspect, cnnlab.ui):
     for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
         if module.name != "cnnlab.pages.entrypoint":  # runs the app
             importlib.import_module(module.name)
-print(sorted({"altair", "pandas"} & set(sys.modules)))
+print(sorted({"altair", "pandas", "yaml"} & set(sys.modules)))
 from cnnlab.rendering import charts
 charts.cached_spec("clickable_image_specs.clickable_image", 8, 8, True, True, True)
-print(sorted({"altair", "pandas"} & set(sys.modules)))
+print(sorted({"altair", "pandas", "yaml"} & set(sys.modules)))
 """
     imported = subprocess.check_output([sys.executable, "-c", script], text=True, cwd=settings.REPOSITORY)
     assert imported.splitlines() == ["[]", "['altair']"]
@@ -425,14 +425,14 @@ def test_nothing_is_read_from_an_empty_history():
     ],
 )
 def test_a_gap_rises_or_falls_only_where_its_slope_is_beyond_chance(gaps, expected):
-    assert curve_summary.trend(np.array(gaps)) == expected
+    assert curve_summary.trend_word(np.array(gaps)) == expected
 
 
 def test_the_trend_of_the_gap_does_not_flicker_in_the_shipped_histories():
     for name in REPORT:
         history = runs.open_run(name).history()
         gaps = history["train_eval_accuracy"] - history["val_accuracy"]
-        words = [curve_summary.trend(gaps[:end]) for end in range(5, len(gaps) + 1)]
+        words = [curve_summary.trend_word(gaps[:end]) for end in range(5, len(gaps) + 1)]
         assert sum(a != b for a, b in pairwise(words)) <= 3, name  # five last epochs and no interval: up to eight
 
 

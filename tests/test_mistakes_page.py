@@ -195,7 +195,7 @@ def two_networks():
     return finished(DROPOUT, mine, labels), finished(PLAIN, other, labels)
 
 
-@pytest.mark.parametrize(("group", "pictures"), [("fixed", {1, 2}), ("broke", {5}), ("both_wrong", {0})])
+@pytest.mark.parametrize(("group", "pictures"), [("now_correct", {1, 2}), ("now_wrong", {5}), ("both_wrong", {0})])
 @pytest.mark.slow
 def test_what_one_network_fixed_and_broke_against_another(group, pictures):
     mine, other = two_networks()
@@ -210,7 +210,7 @@ def test_what_one_network_fixed_and_broke_against_another(group, pictures):
 
 def test_turned_round_what_was_fixed_is_broken():
     mine, other = two_networks()
-    page = opened(run=other, versus=mine, group="broke")
+    page = opened(run=other, versus=mine, group="now_wrong")
     assert {int(address.rpartition("-")[2]) for address, _ in shown(page)} == {1, 2}
 
 

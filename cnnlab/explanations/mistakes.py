@@ -185,7 +185,7 @@ def describe_agreement(groups: PairedOutcomes) -> str:
 
 def outcome_options(groups: PairedOutcomes) -> dict[str, str]:
     """The labels, with counts, of the three groups that contain a mistake, by the group's name in the URL."""
-    labels = {"fixed": "now correct", "broke": "now wrong", "both_wrong": "both wrong"}
+    labels = {"now_correct": "now correct", "now_wrong": "now wrong", "both_wrong": "both wrong"}
     return {group: f"{label}: {groups.mask(group).sum():,}" for group, label in labels.items()}
 
 
@@ -193,8 +193,8 @@ def describe_outcome_images(count: int, group: str, truth: str, names: tuple[str
     """The heading of the image grid of one group, where two networks are compared."""
     mine, other = names
     clauses = {
-        "fixed": f"that {other} misclassifies and {mine} classifies correctly",
-        "broke": f"that {other} classifies correctly and {mine} misclassifies",
+        "now_correct": f"that {other} misclassifies and {mine} classifies correctly",
+        "now_wrong": f"that {other} classifies correctly and {mine} misclassifies",
         "both_wrong": "that both misclassify",
     }
     return f"{count_images(count, truth)} {clauses[group]}"

@@ -166,7 +166,7 @@ def heat_inside_text(share: float) -> str:
 
 def shape_size_sentence(share: float) -> str:
     """The share of the image that the shape covers, with which the heat inside it is compared."""
-    return f"The shape covers {percent(share)} of the image: even heat would have this share inside."
+    return f"The shape covers {percent(share)} of the image: heat spread evenly would have this share inside."
 
 
 def probe_notice(trained: Mapping[str, float], untrained: Mapping[str, float], images: int) -> str:

@@ -18,8 +18,10 @@ STRONGEST = 3  # maps of a layer that the table describes
 
 @dataclass(frozen=True, kw_only=True)
 class LayerRow:
-    """One convolution layer: the side of its maps and of the receptive field of its middle pixel, in pixels; the share
-    of zeros after ReLU on the image; its strongest maps there, by their largest value.
+    """One convolution layer.
+
+    size, field: the side of its maps and of the receptive field of its middle pixel, in pixels; zeros: the share of
+    zeros after ReLU on the image, 0 to 1; strongest: its strongest maps there, by their largest value.
     """
 
     name: str

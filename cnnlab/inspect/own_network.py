@@ -19,7 +19,7 @@ from cnnlab.storage import files, imported_networks
 from cnnlab.storage.imported_networks import ImportedNetwork
 from cnnlab.storage.network_import import MAX_FILE_BYTES, MAX_TITLE, NetworkImportError, default_title
 from cnnlab.storage.runs import DamagedRun, Run, UnknownRun
-from cnnlab.ui import app_shell, cache, class_code, selection
+from cnnlab.ui import app_shell, cache, class_code, client_address, selection
 from cnnlab.ui.state import session_key
 from cnnlab.ui.streamlit_memory import discard_uploaded_file
 
@@ -84,7 +84,13 @@ def bring_in(given: UploadedFile, widget_key: str, title: str, class_names: str,
     try:
         description = own_networks.describe(content, title, owner, class_names, pixels)
         with st.spinner("Reading the file"):
-            network = own_networks.import_for_person(content, description, stop_if_asked)
+            network = own_networks.import_for_person(
+                content,
+                description,
+                stop_if_asked,
+                address=client_address.address_group(),
+                is_teacher=app_shell.is_teacher(),
+            )
         own_networks.start_test(network)
     except (NetworkImportError, UnknownRun) as problem:
         st.error(escape_markdown(problem), icon=":material/block:")
@@ -94,7 +100,7 @@ def bring_in(given: UploadedFile, widget_key: str, title: str, class_names: str,
         st.error(escape_markdown(files.disk_error_message(problem, place, MAX_FILE_BYTES // 10**6)))
         return
     discard_uploaded_file(given, widget_key)
-    cache.forget_listings()
+    cache.clear_all_lists()
     st.session_state[SESSION_IMPORTED] = st.session_state.get(SESSION_IMPORTED, 0) + 1
     selection.update_selection(run=network.name, epoch=None, map=None, layer="")
     st.rerun()
@@ -155,7 +161,7 @@ def _on_test(network: ImportedNetwork) -> None:
 def _on_remove(name: str) -> None:
     try:
         imported_networks.remove_imported(name)
-        cache.forget_listings()
+        cache.clear_all_lists()
         selection.update_selection(run="", epoch=None, map=None, layer="")
     except (UnknownRun, OSError) as problem:
         st.session_state[SESSION_PROBLEM] = str(problem)

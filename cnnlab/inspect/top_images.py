@@ -11,10 +11,12 @@ from cnnlab.analysis.class_purity import class_purity, expected_purity, most_fre
 from cnnlab.array_types import Array
 from cnnlab.explanations import notices
 from cnnlab.inspect import feature_maps, map_controls, top_activations
+from cnnlab.inspect.computation_panel import computation_panel
 from cnnlab.inspect.context import InspectContext
 from cnnlab.inspect.notice import notice
 from cnnlab.jobs import shipped_top_images
 from cnnlab.jobs.shipped_top_images import TopImages
+from cnnlab.jobs.top_activations_file import COMPUTATION
 from cnnlab.storage.imported_networks import Network
 from cnnlab.storage.runs import DamagedRun, Run
 from cnnlab.ui import cache, query_state, selection
@@ -34,7 +36,7 @@ def top_images_view(context: InspectContext) -> None:
     found = load_top_images(context.run)
     epoch = context.run.snapshot_epochs()[-1]
     if found is None and image_set.complete:
-        top_activations.offer_computation(context.run, "Which test images activate each filter most?")
+        computation_panel(context.run, COMPUTATION, "Which test images activate each filter most?")
         return
     if found is None:
         found = _sample_top_images(str(context.run.path), epoch, context.run)

@@ -5,11 +5,12 @@ import sqlite3
 import time
 from dataclasses import dataclass
 
+from cnnlab.jobs.nicknames import check_nickname
 from cnnlab.lessons.lesson_file import LessonFile
 from cnnlab.lessons.lesson_schema import LessonError
 
 ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # without letters and digits that look alike
-CODE_LENGTH, MAX_NICKNAME = 8, 40
+CODE_LENGTH = 8
 MAX_WRONG_CODES, WRONG_CODE_SECONDS = 60, 600.0  # of all devices together
 
 
@@ -75,10 +76,8 @@ def fold(file: LessonFile, learner: Learner, folded: bool) -> None:
 
 
 def set_nickname(file: LessonFile, learner: Learner, nickname: str) -> None:
-    """Give oneself a nickname. Raises LessonError for one that is too long or not printable."""
-    name = " ".join(nickname.split())
-    if len(name) > MAX_NICKNAME or not name.isprintable():
-        raise LessonError(f"A nickname has at most {MAX_NICKNAME} printable characters. Received: {nickname[:50]!r}")
+    """Give oneself a nickname. Raises NicknameError for one that is too long or not printable."""
+    name = check_nickname(nickname)
     with file.writing() as db:
         db.execute("UPDATE learners SET nickname = ? WHERE learner = ?", (name, learner.learner))
 

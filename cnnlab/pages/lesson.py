@@ -113,7 +113,7 @@ def class_and_device() -> None:
             joined(typed)
     with right, st.form("lesson_device", border=False):
         st.header("Continue from another device", anchor=False)
-        nickname = st.text_input("Nickname", max_chars=learners.MAX_NICKNAME, key="lesson_device_nickname")
+        nickname = st.text_input("Nickname", max_chars=nicknames.MAX_CHARACTERS, key="lesson_device_nickname")
         code = st.text_input("Your code", max_chars=20)
         if st.form_submit_button("Continue") and code:
             learners.continue_on_device(lesson_store.lesson_file(), app_shell.current_person(), nickname, code)

@@ -178,7 +178,7 @@ def image_and_prediction(context: InspectContext) -> None:
 
 
 @st.fragment
-def open_view(run: Network, epoch: int, subject: SelectedImage) -> None:
+def open_view(run: Network, epoch: int, image: SelectedImage) -> None:
     """The view that is open. What is clicked inside it draws only this part anew.
 
     A session keeps the arguments of a fragment for as long as it lives: it gets no `InspectContext`, whose maps are 600
@@ -191,6 +191,6 @@ def open_view(run: Network, epoch: int, subject: SelectedImage) -> None:
         st.html(VIEW_STYLE)
     view = query_state.segmented_param(VIEW_PARAM, "Look at", titles, wrap=True, label_visibility="collapsed")
     try:
-        VIEWS[view][1](InspectContext(run=run, epoch=epoch, selected_image=subject))
+        VIEWS[view][1](InspectContext(run=run, epoch=epoch, selected_image=image))
     except UnknownRun as problem:  # weights of another epoch or run that the view needs
         st.warning(escape_markdown(str(problem)), icon=damaged_runs.ICON)

@@ -5,7 +5,7 @@ from typing import Any
 
 import altair as alt
 
-from cnnlab.rendering.chart_specs import FIGURES, TEXT_COLOR, Spec, to_spec
+from cnnlab.rendering.chart_specs import FIGURES, TEXT_COLOR, Spec, epoch_axis, to_spec
 from cnnlab.rendering.palette import DASHES, LINE_STYLES, REGULARIZER_COLORS
 
 LABELED_WIDTH = 500  # pixels of a scatter, from which on its marks have labels
@@ -19,12 +19,7 @@ def overlay(names: tuple[str, ...], colors: tuple[str, ...], epochs: int, form: 
     look = alt.Legend(title=None, orient="right", labelLimit=420, symbolSize=300) if legend else None
     nearest = alt.selection_point(nearest=True, on="pointerover", fields=["epoch"], empty=False, clear="pointerout")
     base = alt.Chart(FIGURES).encode(
-        x=alt.X(
-            "epoch:Q",
-            title="epoch",
-            scale=alt.Scale(domain=[0, epochs], nice=False),
-            axis=alt.Axis(tickMinStep=1, tickCount=6, format="d", grid=False, labelFlush=True),
-        ),
+        x=epoch_axis(epochs),
         y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(format=form, tickCount=6)),
         color=alt.Color("run:N", scale=alt.Scale(domain=list(names), range=list(colors)), legend=look),
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from cnnlab.rendering.chart_specs import FIGURES, TEXT_COLOR, Spec, to_spec
+from cnnlab.rendering.chart_specs import FIGURES, TEXT_COLOR, Spec, epoch_axis, to_spec
 from cnnlab.rendering.palette import FULL_NETWORK, GREY, LINE_STYLES, REGULARIZER_COLORS, TRAINING
 
 # A mark of an earlier prediction a little beyond the end of the bar would cover the number: it stands behind the mark.
@@ -92,15 +92,12 @@ def moving_averages(names: tuple[str, str], epochs: int) -> Spec:
         legend=legend,
     )
     dash = alt.StrokeDash("statistics:N", scale=alt.Scale(domain=list(names), range=[[6, 3], [1, 0]]), legend=legend)
-    x = alt.X(
-        "epoch:Q",
-        title="epoch",
-        scale=alt.Scale(domain=[0, epochs], nice=False),
-        axis=alt.Axis(tickMinStep=1, tickCount=6, format="d", grid=False, labelFlush=True),
-    )
     tooltip = [alt.Tooltip("statistics:N"), alt.Tooltip("epoch:Q"), alt.Tooltip("accuracy:Q", format=".1%")]
     base = alt.Chart(FIGURES).encode(
-        x=x, y=alt.Y("accuracy:Q", title=None, axis=alt.Axis(format="%", tickCount=5)), color=color, tooltip=tooltip
+        x=epoch_axis(epochs),
+        y=alt.Y("accuracy:Q", title=None, axis=alt.Axis(format="%", tickCount=5)),
+        color=color,
+        tooltip=tooltip,
     )
     cursor = alt.Chart(FIGURES).mark_rule(color=GREY, strokeWidth=1.5, aria=False).encode(x="max(cursor):Q")
     layers = [

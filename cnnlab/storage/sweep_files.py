@@ -26,7 +26,7 @@ class UnknownSweep(LookupError):
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """One person's wish for all trainings of a sweep; `address` and `is_teacher` are as in `Queue.submit`.
+    """One person's request for all trainings of a sweep; `address` and `is_teacher` are as in `Queue.submit`.
 
     `submitted` is a Unix time.
     """

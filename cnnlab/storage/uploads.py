@@ -6,6 +6,7 @@ a photo is a digest of its pixels, so equal pixels have one name. The newest MAX
 
 import contextlib
 import hashlib
+import io
 import os
 import re
 from pathlib import Path
@@ -15,10 +16,13 @@ from PIL import Image
 
 from cnnlab import settings
 from cnnlab.array_types import PixelArray
-from cnnlab.storage import files
+from cnnlab.storage import bounded_files, files
+from cnnlab.storage.bounded_files import DamagedFile
 
 MAX_UPLOADS = 500
 IMAGE_SHAPE = (32, 32, 3)
+MAX_FILE_BYTES = 100_000  # a PNG of 32x32 pixels has about 3,000
+DAMAGED = "This photo is damaged; choose it again, or another image."
 UPLOAD_NAME_PATTERN = re.compile(r"[0-9a-f]{16}")
 
 
@@ -54,13 +58,23 @@ def load_upload(name: str) -> PixelArray:
     try:
         if not UPLOAD_NAME_PATTERN.fullmatch(name):
             raise FileNotFoundError(name)
-        with Image.open(directory() / f"{name}.png", formats=("PNG",)) as image:
-            pixels = np.asarray(image.convert("RGB"))
+        content = bounded_files.read_file(directory() / f"{name}.png", MAX_FILE_BYTES)
     except OSError as error:
         raise UnknownUpload("This photo is not kept here any more; choose it again, or another image.") from error
-    if pixels.shape != IMAGE_SHAPE:
-        raise UnknownUpload("This photo is damaged; choose it again, or another image.")
-    return pixels
+    except DamagedFile as error:
+        raise UnknownUpload(DAMAGED) from error
+    return _decode_png(content)
+
+
+def _decode_png(content: bytes) -> PixelArray:
+    """The pixels of the PNG, whose size is checked before it is decoded. Raises UnknownUpload."""
+    try:
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+            if image.size == IMAGE_SHAPE[:2]:
+                return np.asarray(image.convert("RGB"))
+    except Exception as error:  # Pillow raises exceptions of many types for a damaged file
+        raise UnknownUpload(DAMAGED) from error
+    raise UnknownUpload(DAMAGED)
 
 
 def _write_png(path: Path, pixels: PixelArray) -> None:

@@ -1,4 +1,4 @@
-"""The lesson of who is looking: the file of answers, the sheet that is open, its class."""
+"""The lesson of the person at this browser: the file of answers, the sheet that is open, its class."""
 
 import time
 from contextlib import suppress
@@ -129,7 +129,7 @@ def current_lesson() -> OpenLesson | None:
 
 
 def begin(sheet: Sheet, lesson_class: LessonClass | None = None) -> Learner:
-    """Open a sheet for who is looking, in a class where there is one; with their nickname. Raises LessonError."""
+    """Open a sheet for this person, in a class where there is one; with their nickname. Raises LessonError."""
     file, person = lesson_file(), app_shell.current_person()
     learner = learners.open_sheet(file, person, sheet.name, sheet.steps[0].id)
     if not learner.nickname:
@@ -141,7 +141,7 @@ def begin(sheet: Sheet, lesson_class: LessonClass | None = None) -> Learner:
 
 
 def set_nickname(text: str) -> None:
-    """Give who is looking this nickname, in the lesson and beside their trainings.
+    """Give this person a nickname, in the lesson and beside their trainings.
 
     Raises NicknameError, LessonError, QueueError.
     """

@@ -143,10 +143,10 @@ def test_the_board_and_the_start_of_a_class_are_for_teachers(app, tab):
 @pytest.mark.nightly
 def test_a_sheet_with_a_mistake_is_listed_with_its_line(app, tab):
     (app.home / "lessons").mkdir(exist_ok=True)
-    (app.home / "lessons" / "broken.toml").write_text('title = "x"\nsummary = 3\n')
+    (app.home / "lessons" / "broken.yaml").write_text("title: x\nsummary: y: z\n")
     tab.goto(app.at("lesson"))
-    tab.get_by_text(re.compile(r"broken\.toml, line 1")).wait_for()
-    (app.home / "lessons" / "broken.toml").unlink()
+    tab.get_by_text(re.compile(r"broken\.yaml, line 2")).wait_for()
+    (app.home / "lessons" / "broken.yaml").unlink()
 
 
 @pytest.mark.nightly

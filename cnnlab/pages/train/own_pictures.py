@@ -16,7 +16,7 @@ from cnnlab.jobs import picture_uploads
 from cnnlab.photo_decoding.decoder import PhotoError
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import files
-from cnnlab.ui import app_shell, class_code, selected_network
+from cnnlab.ui import app_shell, class_code, client_address, selected_network
 from cnnlab.ui.state import session_key
 from cnnlab.ui.streamlit_memory import discard_uploaded_file
 
@@ -71,8 +71,15 @@ def bring_in(given: UploadedFile, widget_key: str, name: str) -> None:
         bar.progress(share, escape_markdown(step))
 
     try:
-        person = app_shell.current_person()
-        info = picture_uploads.import_archive(given.getvalue(), name, person, show, stop_if_asked).info
+        info = picture_uploads.import_archive(
+            given.getvalue(),
+            name,
+            app_shell.current_person(),
+            show,
+            stop_if_asked,
+            address=client_address.address_group(),
+            is_teacher=app_shell.is_teacher(),
+        ).info
     except (PictureImportError, PhotoError) as problem:
         bar.empty()
         st.error(escape_markdown(problem), icon=":material/block:")
