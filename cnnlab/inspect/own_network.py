@@ -19,9 +19,10 @@ from cnnlab.storage import files, imported_networks
 from cnnlab.storage.imported_networks import ImportedNetwork
 from cnnlab.storage.network_import import MAX_FILE_BYTES, MAX_TITLE, NetworkImportError, default_title
 from cnnlab.storage.runs import DamagedRun, Run, UnknownRun
-from cnnlab.ui import app_shell, cache, class_code, client_address, selection
+from cnnlab.ui import app_shell, cache, class_code, selection
 from cnnlab.ui.state import session_key
 from cnnlab.ui.streamlit_memory import discard_uploaded_file
+from cnnlab.ui.visitor import visitor_address
 
 FILE, TITLE = session_key("inspect.own_network.file"), session_key("inspect.own_network.title")
 CLASSES, PIXELS = session_key("inspect.own_network.classes"), session_key("inspect.own_network.pixels")
@@ -88,8 +89,7 @@ def bring_in(given: UploadedFile, widget_key: str, title: str, class_names: str,
                 content,
                 description,
                 stop_if_asked,
-                address=client_address.address_group(),
-                is_teacher=app_shell.is_teacher(),
+                address=visitor_address(),
             )
         own_networks.start_test(network)
     except (NetworkImportError, UnknownRun) as problem:

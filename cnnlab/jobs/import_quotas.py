@@ -21,23 +21,9 @@ from cnnlab.formatting import pluralize
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
-from cnnlab.settings import BROWSER_NAME_PATTERN, Settings
+from cnnlab.settings import Settings
 
 WINDOW_SECONDS = 3600.0  # of `address_imports_per_hour`, and the longest that an import may take
-
-
-@dataclass(frozen=True, kw_only=True)
-class Importer:
-    """Who brings something in: a person, and a digest of their network address, "" where it is unknown."""
-
-    person: str
-    address: str = ""
-    is_teacher: bool = False
-
-    @property
-    def limited_address(self) -> str:
-        """The address whose limits count; "" for a teacher and for an account, which is one person wherever it is."""
-        return "" if self.is_teacher or not BROWSER_NAME_PATTERN.fullmatch(self.person) else self.address
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,29 +51,25 @@ class Import:
 
 
 @contextmanager
-def counted_import(kind: ImportKind, importer: Importer, stored: Stored, max_bytes: int) -> Iterator[Import]:
+def counted_import(kind: ImportKind, person: str, address: str, stored: Stored, max_bytes: int) -> Iterator[Import]:
     """Count an import that keeps at most `max_bytes` against the limits as long as the block runs.
 
+    `address` is a digest of the network address; "" where it is unknown or not limited, as for an account or a teacher.
     The block sets the name of what it has made; without one, the import has failed and counts as a try only. Raises
     QuotaExceeded, SettingsError, QueueError.
     """
     with closing(Queue()) as queue:
         with queue.write_transaction() as db:
             _forget(db, kind, stored)
-            _check(db, kind, importer, stored, max_bytes)
-            number = _insert(db, kind, importer, max_bytes)
+            _check(db, kind, person, address, stored, max_bytes)
+            sql = "INSERT INTO imports (kind, person, address, started, bytes) VALUES (?, ?, ?, ?, ?)"
+            number = db.execute(sql, (kind.noun, person, address, time.time(), max_bytes)).lastrowid
         made = Import()
         try:
             yield made
         finally:
             with suppress(QueueError), queue.write_transaction() as db:  # else it counts as going on, for an hour
                 db.execute("UPDATE imports SET name = ?, bytes = 0 WHERE id = ?", (made.name, number))
-
-
-def _insert(db: sqlite3.Connection, kind: ImportKind, importer: Importer, max_bytes: int) -> int:
-    values = (kind.noun, importer.person, importer.limited_address, time.time(), max_bytes)
-    cursor = db.execute("INSERT INTO imports (kind, person, address, started, bytes) VALUES (?, ?, ?, ?, ?)", values)
-    return int(cursor.lastrowid or 0)
 
 
 def _forget(db: sqlite3.Connection, kind: ImportKind, stored: Stored) -> None:
@@ -101,11 +83,11 @@ def _forget(db: sqlite3.Connection, kind: ImportKind, stored: Stored) -> None:
     db.executemany("DELETE FROM imports WHERE id = ?", gone)
 
 
-def _check(db: sqlite3.Connection, kind: ImportKind, importer: Importer, stored: Stored, size: int) -> None:
+def _check(db: sqlite3.Connection, kind: ImportKind, person: str, address: str, stored: Stored, size: int) -> None:
     """Raises QuotaExceeded where a limit is reached."""
     rows = db.execute("SELECT * FROM imports WHERE kind = ? ORDER BY id", (kind.noun,)).fetchall()
     going_on = [row for row in rows if row["bytes"]]
-    mine = len(stored.own) + sum(row["person"] == importer.person for row in going_on)
+    mine = len(stored.own) + sum(row["person"] == person for row in going_on)
     if mine >= kind.most_of_person:
         raise QuotaExceeded(f"You have {pluralize(mine, kind.noun)} here, as many as one person may: remove one first.")
     if sum(stored.sizes.values()) + sum(row["bytes"] for row in going_on) + size > kind.max_bytes:
@@ -113,8 +95,8 @@ def _check(db: sqlite3.Connection, kind: ImportKind, importer: Importer, stored:
             f"The {kind.noun}s of everybody take {kind.max_bytes / 1e9:.0f} GB here, all that they may: remove one of"
             " yours, or ask the teacher to."
         )
-    if importer.limited_address:
-        theirs = [row for row in rows if row["address"] == importer.limited_address]
+    if address:
+        theirs = [row for row in rows if row["address"] == address]
         _check_address(kind, theirs, stored, size, settings.current())
 
 

@@ -15,7 +15,7 @@ from cnnlab import data
 from cnnlab.data import DatasetMissing
 from cnnlab.datasets import DATASETS
 from cnnlab.jobs.computation_turn import computation_turn
-from cnnlab.jobs.import_quotas import Importer, ImportKind, Stored, counted_import
+from cnnlab.jobs.import_quotas import ImportKind, Stored, counted_import
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.models import numpy_forward
@@ -72,22 +72,20 @@ def import_for_person(
     poll: Callable[[], None] = lambda: None,
     *,
     address: str = "",
-    is_teacher: bool = False,
 ) -> ImportedNetwork:
     """Import the network for its owner, within the quotas.
 
-    `address` and `is_teacher` are as in `Queue.submit`. Raises NetworkImportError, OSError.
+    `address` is as in `counted_import`. Raises NetworkImportError, OSError.
     """
-    importer = Importer(person=description.owner, address=address, is_teacher=is_teacher)
     size = max_stored_bytes(content, description.pixels) + PREDICTIONS_BYTES
     kind = ImportKind(noun="network", most_of_person=MAX_OF_ONE_PERSON, max_bytes=MAX_BYTES)
     known = imported_networks.list_imported()
     stored = Stored(
         {network.name: directory_bytes(network.path) for network in known},
-        frozenset(network.name for network in known if network.owner == importer.person),
+        frozenset(network.name for network in known if network.owner == description.owner),
     )
     try:
-        with counted_import(kind, importer, stored, size) as counted:
+        with counted_import(kind, description.owner, address, stored, size) as counted:
             network = import_network(content, description, poll)
             counted.name = network.name
             return network

@@ -8,7 +8,7 @@ from cnnlab.data.picture_archive import list_archive_classes
 from cnnlab.data.picture_folder import PictureImportError
 from cnnlab.data.picture_import import ImportedPictures, ProgressCallback, import_classes
 from cnnlab.datasets import DatasetInfo
-from cnnlab.jobs.import_quotas import Importer, ImportKind, Stored, counted_import
+from cnnlab.jobs.import_quotas import ImportKind, Stored, counted_import
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.settings import SettingsError
@@ -37,13 +37,12 @@ def import_archive(
     poll: Callable[[], None] = lambda: None,
     *,
     address: str = "",
-    is_teacher: bool = False,
 ) -> ImportedPictures:
     """Import the pictures of a ZIP archive for this person, within the quotas.
 
-    `address` and `is_teacher` are as in `Queue.submit`. Raises PictureImportError, PhotoError.
+    `address` is as in `counted_import`. Raises PictureImportError, PhotoError.
     """
-    classes, importer = list_archive_classes(content), Importer(person=person, address=address, is_teacher=is_teacher)
+    classes = list_archive_classes(content)
     kind = ImportKind(noun="data set", most_of_person=MAX_OF_ONE_PERSON, max_bytes=MAX_BYTES)
     names = [info.name for info in own_pictures.list_datasets()]
     stored = Stored(
@@ -52,7 +51,7 @@ def import_archive(
     )
     size = OTHER_BYTES + sum(map(len, classes.values())) * PICTURE_BYTES
     try:
-        with counted_import(kind, importer, stored, size) as counted:
+        with counted_import(kind, person, address, stored, size) as counted:
             made = import_classes(classes, title, "upload", person, progress=progress, poll=poll)
             counted.name = made.info.name
             return made

@@ -59,6 +59,10 @@ MIGRATIONS = (
         name TEXT NOT NULL DEFAULT ''
     );
     """,
+    """
+    ALTER TABLE nicknames ADD COLUMN address TEXT NOT NULL DEFAULT '';
+    CREATE INDEX nicknames_by_address ON nicknames (address);
+    """,
 )
 
 

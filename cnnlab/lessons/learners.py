@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 from cnnlab.jobs.nicknames import check_nickname
+from cnnlab.lessons import learner_limits
 from cnnlab.lessons.lesson_file import LessonFile
 from cnnlab.lessons.lesson_schema import LessonError
 
@@ -39,14 +40,19 @@ def find_learner(file: LessonFile, person: str) -> Learner | None:
         return _find(db, person)
 
 
-def open_sheet(file: LessonFile, person: str, sheet: str, step: str) -> Learner:
-    """Begin or continue a sheet; `step` is where a new one begins."""
+def open_sheet(file: LessonFile, person: str, sheet: str, step: str, address: str = "") -> Learner:
+    """Begin or continue a sheet; `step` is where a new one begins.
+
+    `address` is a digest of the network address ("": unknown). Raises LessonError where a limit is reached.
+    """
     with file.writing() as db:
         known = _find(db, person)
         if known is None:
+            learner_limits.check_new_learner(db, address)
+            now = time.time()
             db.execute(
-                "INSERT INTO learners (learner, code, moved) VALUES (?, ?, ?)",
-                (person, new_code(CODE_LENGTH), time.time()),
+                "INSERT INTO learners (learner, code, moved, address, created) VALUES (?, ?, ?, ?, ?)",
+                (person, new_code(CODE_LENGTH), now, address, now),
             )
             db.execute("INSERT INTO devices VALUES (?, ?)", (person, person))
         learner = known.learner if known else person

@@ -41,6 +41,11 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE TABLE wrong_codes (tried REAL NOT NULL);
     """,
+    """
+    ALTER TABLE learners ADD COLUMN address TEXT NOT NULL DEFAULT '';
+    ALTER TABLE learners ADD COLUMN created REAL NOT NULL DEFAULT 0;
+    CREATE INDEX learners_by_address ON learners (address, created);
+    """,
 )
 
 

@@ -59,7 +59,7 @@ def load_sheet(path: Path) -> SheetFile:
 def _mistake_in_name(path: Path) -> str:
     if path.suffix == TOML:
         command = f"cnnlab lesson convert {path.name}"
-        return f"A sheet is a YAML file now. The command {command} writes {path.stem}.yaml beside this file."
+        return f'A sheet is a YAML file now. The command "{command}" writes {path.stem}.yaml beside this file.'
     if not NAME.fullmatch(path.stem) or path.suffix not in ENDINGS:
         return "Name the file with small letters, digits and hyphens, like my-lesson.yaml."
     first = path.with_suffix(ENDINGS[0])

@@ -68,6 +68,7 @@ class SheetReader(MappingReader):
         super().__init__()
         self.name = name
         self.ids: set[str] = set()
+        self.has_run_step = False
 
     def sheet(self, root: Node | None) -> Sheet:
         """The checked sheet. Raises SheetError."""
@@ -115,6 +116,7 @@ class SheetReader(MappingReader):
         )
         self.check_id(fields, step.id)
         self.check_kind(fields, step.kind)
+        self.has_run_step |= step.kind == "run"
         self.check_condition(fields, step.condition)
         self.check_options(fields, step)
         self.check_state(fields, step)
@@ -186,6 +188,8 @@ class SheetReader(MappingReader):
                     lesson_evidence.parse(specification)
             except lesson_evidence.EvidenceError as error:
                 self.mistake(line, str(error))
+            if lesson_evidence.is_own(specification) and not self.has_run_step:
+                self.mistake(line, "Evidence of one's own training needs a step of the kind run before it.")
 
     def sketch(self, fields: Fields) -> Sketch | None:
         """The axes of a sketch; None where they are missing or wrong."""

@@ -63,7 +63,10 @@ def _describe(error: yaml.MarkedYAMLError, text: str) -> Mistake:
     else:
         for word in filter((error.context or "").__contains__, REMEDIES):
             mark, remedy = error.context_mark, REMEDIES[word]
-    return Mistake(mark.line + 1, f"This is not YAML: {(error.problem or 'unexpected end')[:200]}. {remedy}")
+    problem = error.problem or "unexpected end"
+    if problem.startswith("mapping values"):  # the commonest mistake: a text with a colon
+        problem = "no colon is expected here"
+    return Mistake(mark.line + 1, f"This is not YAML: {problem[:200]}. {remedy}")
 
 
 def _indentation(text: str, index: int) -> str:

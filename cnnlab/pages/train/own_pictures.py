@@ -16,9 +16,10 @@ from cnnlab.jobs import picture_uploads
 from cnnlab.photo_decoding.decoder import PhotoError
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import files
-from cnnlab.ui import app_shell, class_code, client_address, selected_network
+from cnnlab.ui import app_shell, class_code, selected_network
 from cnnlab.ui.state import session_key
 from cnnlab.ui.streamlit_memory import discard_uploaded_file
+from cnnlab.ui.visitor import visitor_address
 
 FILE, NAME = session_key("train.own_pictures.file"), session_key("train.own_pictures.name")
 FORM, POPOVER = session_key("train.own_pictures.form"), session_key("train.own_pictures.popover")
@@ -77,8 +78,7 @@ def bring_in(given: UploadedFile, widget_key: str, name: str) -> None:
             app_shell.current_person(),
             show,
             stop_if_asked,
-            address=client_address.address_group(),
-            is_teacher=app_shell.is_teacher(),
+            address=visitor_address(),
         ).info
     except (PictureImportError, PhotoError) as problem:
         bar.empty()
