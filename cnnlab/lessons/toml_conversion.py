@@ -12,7 +12,7 @@ from cnnlab.lessons.sheet_files import ENDINGS, MAX_BYTES, TOML
 from cnnlab.storage import bounded_files, files
 
 ARRAYS = {"chapter": "chapters", "step": "steps"}  # the arrays of tables, and what they are called in YAML
-EMPTY = ("", [], {})  # says in TOML what a YAML sheet says by leaving the field out
+EMPTY: tuple[object, ...] = ("", [], {})  # says in TOML what a YAML sheet says by leaving the field out
 MAX_FLOW = 80  # characters of a list that is written in one line
 
 
