@@ -94,15 +94,33 @@ def entry(
 ) -> Entry:
     """The entry of an answered step."""
     own = own_training.open_chosen(own_training.chosen_run(sheet, step, answers))
-    shown = filter(None, dict.fromkeys((*own_training.shown_evidence(sheet, step, answers), step.result)))
+    named = filter(None, dict.fromkeys((*own_training.shown_evidence(sheet, step, answers), step.result)))
+    shown = [one for one in named if own is not None or not lesson_evidence.is_own(one)]
     result = compute(step.result, own) if step.result else None
     return Entry(
         heading=sheet.chapter_of(step).title,
         question=step.question.strip(),
         answers=tuple(describe_answer(step, answer) for answer in answers[step.id]),
         evidence=tuple(compute(one, own).sentence for one in shown),
-        figures=tuple(figure for answer in answers[step.id] for figure in answer_figures(step, answer, table, result)),
+        figures=(
+            *(figure for answer in answers[step.id] for figure in answer_figures(step, answer, table, result)),
+            *(
+                [own_curve]
+                if step.kind == "run" and own and (own_curve := own_figure(sheet, step, answers, own))
+                else []
+            ),
+        ),
     )
+
+
+def own_figure(sheet: Sheet, step: Step, answers: Mapping[str, Sequence[Answer]], own: Run) -> Figure | None:
+    """The curve of the chosen training over the one that was sketched before it; None where either is missing."""
+    sketched = own_training.sketch_before(sheet, step, answers)
+    try:
+        curve = lesson_evidence.run_curve(own, "val_accuracy").curve
+    except (UnknownRun, IndexError, ValueError):  # it left no epoch, or its history is damaged
+        return None
+    return sketch_figure(*sketched, curve, f"sketch-{step.id}") if sketched else None
 
 
 def answer_figures(step: Step, answer: Answer, table: Sequence[ReportRow], result: Evidence | None) -> list[Figure]:
