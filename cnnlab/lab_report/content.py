@@ -104,23 +104,25 @@ def entry(
         evidence=tuple(compute(one, own).sentence for one in shown),
         figures=(
             *(figure for answer in answers[step.id] for figure in answer_figures(step, answer, table, result)),
-            *(
-                [own_curve]
-                if step.kind == "run" and own and (own_curve := own_figure(sheet, step, answers, own))
-                else []
-            ),
+            *(own_figures(sheet, step, answers, own) if own else ()),
         ),
     )
 
 
-def own_figure(sheet: Sheet, step: Step, answers: Mapping[str, Sequence[Answer]], own: Run) -> Figure | None:
-    """The curve of the chosen training over the one that was sketched before it; None where either is missing."""
-    sketched = own_training.sketch_before(sheet, step, answers)
+def own_figures(sheet: Sheet, step: Step, answers: Mapping[str, Sequence[Answer]], own: Run) -> list[Figure]:
+    """At a step of the kind run, the curve of the chosen training over the one that was sketched before it.
+
+    None where nothing was sketched, or where the training left no epoch that can be read.
+    """
+    sketched = own_training.sketch_before(sheet, step, answers) if step.kind == "run" else None
+    if sketched is None:
+        return []
     try:
         curve = lesson_evidence.run_curve(own, "val_accuracy").curve
-    except (UnknownRun, IndexError, ValueError):  # it left no epoch, or its history is damaged
-        return None
-    return sketch_figure(*sketched, curve, f"sketch-{step.id}") if sketched else None
+    except (UnknownRun, IndexError, ValueError):
+        return []
+    figure = sketch_figure(*sketched, curve, f"sketch-{step.id}")
+    return [figure] if figure else []
 
 
 def answer_figures(step: Step, answer: Answer, table: Sequence[ReportRow], result: Evidence | None) -> list[Figure]:
