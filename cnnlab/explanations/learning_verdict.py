@@ -125,6 +125,12 @@ def describe_interval(experiment: Experiment) -> str:
     )
 
 
+def describe_rounding(summary: CurveSummary) -> str:
+    """That the gap is rounded by itself, where the shown accuracies have another difference; else ""."""
+    shown = round(100 * summary.training, 1) - round(100 * summary.validation, 1)
+    return "" if f"{shown:.1f}" == f"{100 * summary.gap:.1f}" else "The gap is computed before rounding."
+
+
 def describe_cuts(experiment: Experiment, plain: CurveSummary | None) -> str:
     """When overfitting is called weak, some or strong; "" where there is no other network to compare with."""
     if not is_comparable(experiment, plain):
