@@ -18,7 +18,7 @@ def report_download(lesson: OpenLesson) -> None:
     name = f"{lesson.sheet.name}-report"
     with st.container(horizontal=True):
         page = st.button("Download the report", key="lesson_report_page", icon=":material/description:", type="primary")
-        archive = st.button("With data and models (zip)", key="lesson_report_zip", icon=":material/folder_zip:")
+        archive = st.button("All files (zip)", key="lesson_report_zip", icon=":material/folder_zip:")
     if page:
         make = partial(page_bytes, lesson)
         made_download.save_made_file(make, f"{name}.html", "text/html", "lesson_report_page")
