@@ -14,7 +14,8 @@ from unittest.mock import MagicMock
 
 import pytest
 import streamlit as st
-from streamlit import config
+from streamlit import config, type_util
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime import Runtime, app_session
@@ -73,6 +74,8 @@ def as_it_came(monkeypatch):
     monkeypatch.setattr(session, "_call_soon_on_event_loop", original(session._call_soon_on_event_loop))
     monkeypatch.setattr(session, "_enqueue_forward_msg", original(session._enqueue_forward_msg))
     monkeypatch.setattr(app_session, "_populate_theme_msg", original(app_session._populate_theme_msg))
+    monkeypatch.setattr(type_util, "get_func_parameters", original(type_util.get_func_parameters))
+    monkeypatch.setattr(DeltaGenerator, "__deepcopy__", original(DeltaGenerator.__deepcopy__))
     monkeypatch.setattr(SafeSessionState, "filtered_state", property(original(SafeSessionState.filtered_state.fget)))
     patches.apply_patches.cache_clear()
     yield

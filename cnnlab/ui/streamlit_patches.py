@@ -1,8 +1,9 @@
 """Every patch of Streamlit's code and every undocumented option that the app uses.
 
-Patches with much to say are in `streamlit_auto_rerun`, `streamlit_cache_expiry`, `streamlit_event_loop`,
-`streamlit_memory`, `streamlit_session_state` and `streamlit_theme`. What the app uses of Streamlit's internals without
-changing them is in `streamlit_component_files`, `streamlit_internals` and `streamlit_script_context`.
+Patches with much to say are in `streamlit_auto_rerun`, `streamlit_cache_expiry`, `streamlit_cached_functions`,
+`streamlit_containers`, `streamlit_event_loop`, `streamlit_memory`, `streamlit_session_state` and `streamlit_theme`.
+What the app uses of Streamlit's internals without changing them is in `streamlit_component_files`,
+`streamlit_internals` and `streamlit_script_context`.
 
 `PATCHES` are applied at run time by `apply_patches()`. `OPTIONS` are hidden options, which `streamlit config show` does
 not list; they are set in .streamlit/config.toml, and `apply_patches()` checks that Streamlit knows them and has these
@@ -24,6 +25,8 @@ import streamlit as st
 
 from cnnlab.ui.streamlit_auto_rerun import patch_auto_reruns
 from cnnlab.ui.streamlit_cache_expiry import patch_read_result
+from cnnlab.ui.streamlit_cached_functions import patch_parameters
+from cnnlab.ui.streamlit_containers import patch_copies
 from cnnlab.ui.streamlit_event_loop import patch_sending
 from cnnlab.ui.streamlit_internals import UnknownStreamlit, check_version
 from cnnlab.ui.streamlit_memory import patch_add_file, patch_save_session
@@ -178,6 +181,21 @@ PATCHES = (
         "in between, which a busy machine makes likely, the page shows a KeyError. With the patch it is computed anew.",
         "not reported as such; test_streamlit_alone_fails_where_an_entry_expires_while_it_is_read",
         patch_read_result,
+    ),
+    Patch(
+        "type_util.get_func_parameters",
+        "With each call of a function with st.cache_resource or st.cache_data Streamlit asks `inspect` for the "
+        "function's parameters, once for each argument: forty times while a page is drawn. With the patch the answer "
+        "is kept.",
+        "not reported as such; test_streamlit_alone_inspects_a_cached_function_with_each_call",
+        patch_parameters,
+    ),
+    Patch(
+        "DeltaGenerator.__deepcopy__",
+        "For each fragment Streamlit copies the containers around it, and each of them with all its parents once more: "
+        "a tenth of the processor time of an automatic rerun. With the patch each is copied once.",
+        "not reported as such; test_streamlit_alone_copies_a_container_once_more_for_each_in_it",
+        patch_copies,
     ),
     Patch(
         "MemoryUploadedFileManager.add_file",
