@@ -1,5 +1,7 @@
 """The lesson's panel and board as drawn: what a step opens, what an answer shows, what the board knows of a class."""
 
+import os
+
 import pytest
 import streamlit as st
 from run_factories import write_run
@@ -10,7 +12,7 @@ from cnnlab.experiment import Experiment
 from cnnlab.formatting import percent
 from cnnlab.jobs import dispatcher_process, nicknames
 from cnnlab.jobs.queue import Queue
-from cnnlab.lessons import answers, classes, learners
+from cnnlab.lessons import answers, classes, learners, sheet_files
 from cnnlab.lessons.lesson_file import LessonFile
 from cnnlab.lessons.sheet_files import open_sheet
 from cnnlab.pages.lesson_board import members
@@ -22,6 +24,7 @@ OWN = Experiment(dataset="shapes", depth=2, epochs=4)
 RESULT = "from cnnlab.ui import lesson_results, lesson_store\nlesson_results.draw_result(lesson_store.current_lesson())"
 FORM = "from cnnlab.ui import lesson_answers, lesson_store\nlesson_answers.answer_form(lesson_store.current_lesson())"
 PREPARATION = """
+from cnnlab.lessons import sheet_files
 from cnnlab.lessons.sheet_files import open_sheet
 from cnnlab.pages.lesson_board import preparation
 preparation.preparation(open_sheet("seven-questions"))
@@ -245,3 +248,19 @@ def test_the_trainings_of_a_sheet_are_started_together_and_counted(file):
     assert not app.exception
     assert f"{before.removesuffix('.')}, run or wait: 1." == said(app)
     assert [job.experiment for job in Queue().waiting()] == [Experiment(dataset="shapes", depth=2)]
+
+
+def test_a_sheet_of_the_home_is_read_again_only_where_it_has_changed(home):
+    def looked_at():
+        lesson_store._list_sheets.clear()  # as after SHEETS_SECONDS
+        return lesson_store.list_sheets()
+
+    own = home / "lessons" / "mine.toml"
+    own.parent.mkdir()
+    text = (sheet_files.SHIPPED / "taster.toml").read_text(encoding="utf-8")
+    own.write_text(text, encoding="utf-8")
+    before = looked_at()
+    assert looked_at() is before and lesson_store.find_sheet("mine").title == TASTER.title
+    own.write_text(text.replace(f'"{TASTER.title}"', '"Changed"'), encoding="utf-8")
+    os.utime(own, ns=(1, 1))
+    assert looked_at() is not before and lesson_store.find_sheet("mine").title == "Changed"

@@ -1,7 +1,6 @@
 """What the lesson panel shows after an answer: the result laid over the prediction, the evidence, the explanation."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import streamlit as st
 
@@ -18,12 +17,12 @@ EVIDENCE_SECONDS = 60.0
 
 
 def computed(specification: str) -> Evidence:
-    """The evidence of a specification, computed at most once a minute."""
-    return _computed(home(), specification)
+    """The evidence of a specification, computed at most once a minute for all sessions."""
+    return _computed(str(home()), specification)
 
 
-@st.cache_data(ttl=EVIDENCE_SECONDS, max_entries=128, show_spinner="Computing the evidence")
-def _computed(place: Path, specification: str) -> Evidence:
+@st.cache_resource(ttl=EVIDENCE_SECONDS, max_entries=128, show_spinner="Computing the evidence")
+def _computed(place: str, specification: str) -> Evidence:
     return evidence(specification, cache.report_rows())
 
 
