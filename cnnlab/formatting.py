@@ -38,7 +38,7 @@ def format_range(low: float, high: float) -> str:
 
 
 def format_value(value: float) -> str:
-    """A number as short as it can be without lying about its size."""
+    """Two decimals from 0.1 to 1000, two significant digits outside: '0.12', '0.0034', '1.2e+03'."""
     if value == 0:
         return "0"
     return f"{value:z.2f}" if 0.1 <= abs(value) < 1000 else f"{value:.2g}"
@@ -61,7 +61,7 @@ def queue_position(place: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """'40 s', '9 min', '1 h 20 min': as exactly as anybody wants to know."""
+    """'40 s', '9 min', '1 h 20 min': to the second below 90 s, else to the minute."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)

@@ -10,9 +10,12 @@ from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.jobs.foreground import TrainingTask, train_all
 from cnnlab.report_models import REPORT, models_on
-from cnnlab.storage import compression, files, runs
+from cnnlab.storage import bounded_files, compression, files, runs
 from cnnlab.storage.background_process import cnnlab_command
-from cnnlab.storage.runs import Run
+from cnnlab.storage.bounded_files import DamagedFile
+from cnnlab.storage.runs import DamagedRun, Run
+
+MAX_FILE_BYTES = 500_000_000  # of a file of a finished run
 
 
 def train_missing(names: Sequence[str], slots: int | None = None) -> list[str]:
@@ -91,8 +94,16 @@ def publish_results(experiment: Experiment) -> Path:
     files.write_npz_bzip2(target / "predictions.npz", small)
     optional = [runs.REESTIMATED_FILE] if (run.path / runs.REESTIMATED_FILE).exists() else []
     for file in (*optional, "history.csv", "record.json", "experiment.json"):
-        files.write_bytes(target / file, (run.path / file).read_bytes())
+        files.write_bytes(target / file, _read_file(run, file))
     return target
+
+
+def _read_file(run: Run, name: str) -> bytes:
+    """The content of a file of the run. Raises DamagedRun, FileNotFoundError."""
+    try:
+        return bounded_files.read_file(run.path / name, MAX_FILE_BYTES)
+    except DamagedFile as damage:
+        raise DamagedRun(f"The run {run.name} is damaged: {name} {damage}.") from None
 
 
 def missing_models(names: Iterable[str] = REPORT) -> list[str]:
@@ -117,7 +128,7 @@ def publish(name: str) -> Path:
     """
     run = runs.read_run(settings.runs_dir() / REPORT[name].experiment.key)
     target = settings.PRETRAINED / name
-    files.write_bytes(target / "model.keras", compression.deflate_zip((run.path / "model.keras").read_bytes()))
+    files.write_bytes(target / "model.keras", compression.deflate_zip(_read_file(run, "model.keras")))
     for epoch in run.snapshot_epochs()[:-1]:
         weights = {role: compression.round_mantissa(values, 5) for role, values in run.weights(epoch).items()}
         files.write_npz_bzip2(target / "weights" / f"{epoch:03}.npz", weights)
@@ -129,5 +140,5 @@ def publish(name: str) -> Path:
     }
     files.write_npz_bzip2(target / "predictions.npz", rounded)
     for file in ("history.csv", "record.json", "experiment.json"):
-        files.write_bytes(target / file, (run.path / file).read_bytes())
+        files.write_bytes(target / file, _read_file(run, file))
     return target

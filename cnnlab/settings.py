@@ -21,12 +21,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from cnnlab.operating_system import file_operations
+
 PACKAGE = Path(__file__).resolve().parent
 REPOSITORY = PACKAGE.parent  # of an installed wheel: the folder of the installed packages
 # streamlit_app.py, .streamlit/ and pretrained/: in the repository beside the package, in a wheel inside it (setup.py)
 APP_FILES = PACKAGE / "bundled" if (PACKAGE / "bundled").is_dir() else REPOSITORY
 PRETRAINED = Path(os.environ.get("CNNLAB_PRETRAINED") or APP_FILES / "pretrained")
 DEFAULT_SOURCE, SETTINGS_FILE = "default", "settings.json"
+MAX_SETTINGS_BYTES = 100_000  # of settings.json
 MIN_TEACHER_KEY_LENGTH, MIN_CLASS_CODE_LENGTH = 12, 6  # letters
 BROWSER_NAME_PATTERN = re.compile(r"b[0-9a-f]{12}")  # a person who has not signed in: see `ui.browser_identity`
 
@@ -100,6 +103,8 @@ class Settings:
         120, 1, 100_000, "requests for trainings that may come from one network address in a minute"
     )
     address_cost: float = _number(600.0, 0.01, 1e9, "what the trainings of one network address may cost together")
+    address_imports_per_hour: int = _number(240, 1, 100_000, "tries an hour to bring something in from one address")
+    address_import_megabytes: float = _number(1000.0, 0.1, 1e6, "networks kept from one address; as much of pictures")
     trusted_proxies: str = _text(
         "", "addresses or networks of proxies whose X-Forwarded-For is believed, like 10.0.0.0/8"
     )
@@ -121,7 +126,7 @@ class Settings:
     def is_teacher(self, person: str) -> bool:
         """Whether this account is named as a teacher; capital letters make no difference.
 
-        The name of a browser never is one: it stands for whoever sits there.
+        The name of a browser never is one: anybody may use that browser.
         """
         return not BROWSER_NAME_PATTERN.fullmatch(person) and person.lower() in map(str.lower, _words(self.teacher))
 
@@ -179,14 +184,8 @@ def list_settings() -> list[Setting]:
 
 def settings_table() -> str:
     """All settings as a table in text: name, value, source, meaning. Raises SettingsError."""
-    rows = [
-        (
-            "home",
-            str(home()),
-            "CNNLAB_HOME" if os.environ.get("CNNLAB_HOME") else DEFAULT_SOURCE,
-            "the folder of all files",
-        )
-    ]
+    source = "CNNLAB_HOME" if os.environ.get("CNNLAB_HOME") else DEFAULT_SOURCE
+    rows = [("home", str(home()), source, "the folder of all files")]
     rows += [(one.name, one.display_value, one.source, one.meaning) for one in list_settings()]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "".join("  ".join([*map(str.ljust, row[:3], widths), row[3]]) + "\n" for row in rows)
@@ -196,11 +195,12 @@ def _read_settings_file() -> dict[str, Any]:
     """The content of settings.json; empty without the file. Raises SettingsError."""
     path = home() / SETTINGS_FILE
     try:
-        written = json.loads(path.read_text())
+        written = json.loads(file_operations.read_regular_file(path, MAX_SETTINGS_BYTES))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        raise SettingsError(f"{path} cannot be read ({error}): mend it or remove it.") from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError(f"{path} cannot be read ({reason}): correct it or remove it.") from None
     known = {one.name for one in fields(Settings)}
     if not isinstance(written, dict):
         raise SettingsError(f'{path} must hold one object, like {{"jobs_per_person": 5}}.')

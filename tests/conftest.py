@@ -18,6 +18,7 @@ from fake_worker import DispatcherHarness
 from ray_nodes import Nodes
 from slow_marks import is_slow
 
+from cnnlab import settings
 from cnnlab.data import cifar10
 
 ARCHIVE = os.environ.get("CNNLAB_TEST_ARCHIVE")
@@ -108,6 +109,14 @@ def nobody_elses_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
         patch.setenv("CNNLAB_HOME", str(home))
         patch.setenv("CNNLAB_STANDBY_WORKERS", "0")  # five seconds of a core for each dispatcher
         yield home
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home without runs, shipped or trained."""
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
+    return tmp_path
 
 
 @pytest.fixture(autouse=True, scope="session")

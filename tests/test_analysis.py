@@ -490,7 +490,7 @@ def test_batch_normalization_is_shown_as_keras_has_it_before_and_after(place):
     assert [one.input_name for one in result] == [("conv" if place == "before_relu" else "pool") + n for n in "123"]
     for one in result:
         before, after = keras[one.input_name], keras[one.layer]
-        np.testing.assert_allclose(one.mean_before, before.mean(axis=(0, 1, 2)), atol=1e-5)
+        np.testing.assert_allclose(one.std_before, before.std(axis=(0, 1, 2)), atol=1e-5)
         np.testing.assert_allclose(one.std_after, after.std(axis=(0, 1, 2)), atol=1e-5)
         np.testing.assert_allclose(one.quantiles_after[2], np.median(after, axis=(0, 1, 2)), atol=1e-5)
         np.testing.assert_allclose(one.negative_after, (after < 0).mean(axis=(0, 1, 2)), atol=1e-3)

@@ -112,7 +112,7 @@ def test_a_replacement_that_fails_at_its_last_step_leaves_the_old_data_set(
 def test_who_reads_while_it_is_replaced_gets_no_mixture(
     folder: Path, monkeypatch: pytest.MonkeyPatch, moment: int
 ) -> None:
-    real, loaded = np.load, []
+    real, loaded = np.lib.format.open_memmap, []
 
     def load(path: Path, **how: object) -> np.ndarray:
         loaded.append(path)
@@ -120,7 +120,7 @@ def test_who_reads_while_it_is_replaced_gets_no_mixture(
             array_store.write(folder, arrays(1), {"said": "new"})
         return real(path, **how)
 
-    monkeypatch.setattr(np, "load", load)
+    monkeypatch.setattr(np.lib.format, "open_memmap", load)
     stored, manifest = array_store.read(folder)
     assert manifest["fingerprint"] == array_store.fingerprint(stored)
     assert (manifest["said"], stored["x_train"].max()) == ("new", 1)

@@ -68,6 +68,7 @@ def test_the_meter_sees_the_memory_and_the_time_of_its_block_only():
     assert nothing.cpu_seconds < 0.05 < large.cpu_seconds
 
 
+@pytest.mark.posix
 @pytest.mark.slow
 def test_the_command_prints_its_table_and_its_progress():
     command = [sys.executable, "-m", "tests.load.attack", "uploads", "--steps", "2", "--quick"]

@@ -2,12 +2,16 @@
 
 import itertools
 import py_compile
+import re
 from importlib.metadata import PathDistribution
 
 import pytest
 
+from cnnlab import bench as benchmarks
+from cnnlab import settings
 from cnnlab.bench import install, training
 from cnnlab.bench.options import BenchOptions
+from cnnlab.jobs import probe_job, top_activations_job
 
 
 def test_measures_take_turns_after_a_warm_up_that_does_not_count(capsys):
@@ -33,6 +37,24 @@ def test_ours_is_printed_as_times_plain_fit_and_bfloat16_only_where_offered(monk
     ours = [line for line in printed.out.splitlines() if line.startswith("ours")]
     assert len(ours) == precisions and all("1.25 times plain fit" in line for line in ours)
     assert "n=3" in printed.out and ("bfloat16 is not measured: slower here" in printed.err) == bool(hint)
+
+
+@pytest.mark.parametrize(("name", "job"), [("probe", probe_job), ("top-images", top_activations_job)])
+def test_seconds_of_a_worker_name_run_images_and_n(name, job, monkeypatch, tmp_path, capsys):
+    """Without CIFAR-10 the images are those of Shapes."""
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    computed = []
+    monkeypatch.setattr(job, "compute", lambda run, dataset: computed.append((run.name, dataset.name)))
+    benchmarks.run(name, BenchOptions(rounds=2, depth=2, regularizer="l2"))
+    assert computed == [("2conv-l2", "shapes")] * 3  # one to warm up
+    heading, line = capsys.readouterr().out.splitlines()
+    assert "2-conv, L2" in heading and "1,000 test images of shapes, n=2" in heading
+    assert re.fullmatch(rf"{name} +\d+\.\d s +\(\d+\.\d \d+\.\d\)", line)
+
+
+def test_every_benchmark_has_a_name_on_the_command_line_and_in_the_readme():
+    readme = (settings.REPOSITORY / "README.md").read_text()
+    assert [name for name in benchmarks.BENCHMARKS if f"bench {name}" not in readme] == []
 
 
 @pytest.mark.nightly

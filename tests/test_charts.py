@@ -138,7 +138,7 @@ def test_a_chart_is_authored_in_altair_and_built_once(name):
 
 
 @pytest.mark.slow
-def test_altair_is_imported_with_the_first_chart_and_pandas_never():
+def test_altair_comes_with_the_first_chart_yaml_with_a_sheet_pandas_never():
     script = """
 import sys, pkgutil, importlib
 import cnnlab.pages, cnnlab.inspect, cnnlab.ui
@@ -146,10 +146,10 @@ for package in (cnnlab.pages, cnnlab.inspect, cnnlab.ui):
     for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
         if module.name != "cnnlab.pages.entrypoint":  # runs the app
             importlib.import_module(module.name)
-print(sorted({"altair", "pandas"} & set(sys.modules)))
+print(sorted({"altair", "pandas", "yaml"} & set(sys.modules)))
 from cnnlab.rendering import charts
 charts.cached_spec("clickable_image_specs.clickable_image", 8, 8, True, True, True)
-print(sorted({"altair", "pandas"} & set(sys.modules)))
+print(sorted({"altair", "pandas", "yaml"} & set(sys.modules)))
 """
     imported = subprocess.check_output([sys.executable, "-c", script], text=True, cwd=settings.REPOSITORY)
     assert imported.splitlines() == ["[]", "['altair']"]
@@ -309,6 +309,24 @@ def test_the_lowest_loss_is_the_best_epoch_of_a_loss_curve():
     assert rows["epoch"][rows["kind"].index("best")] == 1
 
 
+def test_the_measured_rounds_of_a_cost_are_a_line_and_a_counted_cost_has_none():
+    one = CostPoint(title="a", regularizer="l2", depth=2, cost=9, accuracy=0.7, low=0.6, high=0.8)
+    rows = table(cost_charts.cost_chart([one, dataclasses.replace(one, cost_range=(8.0, 12.0))], "cost", ".0f"))
+    assert list(zip(rows["least"], rows["most"], strict=True)) == [(9, 9), (8, 12)]
+
+
+@pytest.mark.parametrize(("before", "covered"), [(0.07, True), (0.9, False), (0.005, False)])
+def test_the_mark_of_the_earlier_prediction_does_not_cover_the_number(before, covered):
+    """The number of a bar of 1 % stands at the bar's end, or at the mark where that lies just behind the end."""
+    spec = charts.with_data(
+        charts.cached_spec("inspect_chart_specs.probability_bars", True),
+        name=["dog"], probability=[0.01], shown=["1 %"], before=[before], color=["#26828e"],
+    )  # fmt: skip
+    (number,) = re.findall(r'text-anchor="start" transform="translate\(([\d.]+),[^>]*>1 %<', chart_export.to_svg(spec))
+    end, mark = (share * (chart_export.EXPORT_WIDTH - 52) + 5 for share in (0.01, before))
+    assert float(number) == pytest.approx(mark if covered else end, abs=1)
+
+
 def test_marks_of_equal_cost_and_their_labels_do_not_hide_each_other():
     accuracies = {"none": 0.70, "l2": 0.701, "dropout": 0.75}
     points = [
@@ -407,14 +425,14 @@ def test_nothing_is_read_from_an_empty_history():
     ],
 )
 def test_a_gap_rises_or_falls_only_where_its_slope_is_beyond_chance(gaps, expected):
-    assert curve_summary.trend(np.array(gaps)) == expected
+    assert curve_summary.trend_word(np.array(gaps)) == expected
 
 
 def test_the_trend_of_the_gap_does_not_flicker_in_the_shipped_histories():
     for name in REPORT:
         history = runs.open_run(name).history()
         gaps = history["train_eval_accuracy"] - history["val_accuracy"]
-        words = [curve_summary.trend(gaps[:end]) for end in range(5, len(gaps) + 1)]
+        words = [curve_summary.trend_word(gaps[:end]) for end in range(5, len(gaps) + 1)]
         assert sum(a != b for a, b in pairwise(words)) <= 3, name  # five last epochs and no interval: up to eight
 
 

@@ -128,7 +128,7 @@ def test_behind_streamlits_own_server_the_page_sees_what_the_trusted_proxy_said(
     (tmp_path / "page.py").write_text(PAGE)
     (tmp_path / "server.py").write_text(SERVER)
     command = [sys.executable, "-m", "streamlit", "run", "server.py", "--server.port", str(port)]
-    command += ["--server.headless", "true", "--browser.gatherUsageStats", "false"]
+    command += ["--server.headless", "true", "--browser.gatherUsageStats", "false", "--server.fileWatcherType", "none"]
     environment = settings.subprocess_environment() | {"CNNLAB_HOME": str(tmp_path), "CNNLAB_TRUSTED_PROXIES": trusted}
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
     try:

@@ -63,7 +63,7 @@ def test_each_changed_result_file_of_a_finished_run_makes_results_anew():
     for name in cache.RESULT_FILES:
         (folder / name).touch()
         os.utime(folder / name, ns=(1, 1))
-        cache.forget_listing()
+        cache.clear_run_lists()
         keys.append(cache.finished_runs().key)
     assert len(set(keys)) == 1 + len(cache.RESULT_FILES)
 

@@ -18,17 +18,15 @@ from cnnlab.jobs.computation_turn import MAX_WAITING, WorkersBusy
 from cnnlab.storage import process_lock
 
 STATES = {
-    "top images": top_activations_job.job_status,
-    "probes": probe_job.job_status,
+    "top images": top_activations_job.COMPUTATION.status,
+    "probes": probe_job.COMPUTATION.status,
     "own network": own_networks.test_status,
 }
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(home, monkeypatch):
     """A small run, and the twenty samples as its test set."""
-    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
-    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
     images, labels = sample_images()
     known = Dataset("cifar10", CLASSES, images, labels, images, labels, "samples")
     monkeypatch.setattr(data, "load_dataset", lambda name: known)

@@ -4,23 +4,23 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cnnlab.lessons.controls import CONTROLS
+from cnnlab.lessons.sheet_mistakes import SheetError
 from cnnlab.lessons.sheet_reader import read_sheet
-from cnnlab.lessons.table_reader import SheetError
 from cnnlab.ui import query_state
 from cnnlab.ui.state import url_params_of
 
-SHEET = """title = "Locks"
-summary = "One step."
-[[chapter]]
-title = "1"
-minutes = 5
-[[chapter.step]]
-id = "one"
-kind = "text"
-question = "Why?"
-page = "train"
-locked = ["depth"]
-hidden = ["more", "mistakes"]
+SHEET = """title: Locks
+summary: One step.
+chapters:
+- title: 1
+  minutes: 5
+  steps:
+  - id: one
+    kind: text
+    question: Why?
+    page: train
+    locked: [depth]
+    hidden: [more, mistakes]
 """
 
 
@@ -100,7 +100,7 @@ def test_a_sheet_locks_and_hides_until_the_step_is_answered():
 @pytest.mark.parametrize(("field", "line"), [("locked", 11), ("hidden", 12)])
 def test_an_unknown_control_of_a_sheet_is_named_with_its_line(field, line):
     lines = SHEET.splitlines()
-    lines[line - 1] = f'{field} = ["depht"]'
+    lines[line - 1] = f"    {field}: [depht]"
     with pytest.raises(SheetError) as found:
         read_sheet("locks", "\n".join(lines).encode())
     (mistake,) = found.value.mistakes

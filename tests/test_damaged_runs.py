@@ -34,7 +34,7 @@ from streamlit.testing.v1 import AppTest
 
 from cnnlab import settings
 from cnnlab.data import load_dataset
-from cnnlab.jobs import top_activations_file, top_activations_job
+from cnnlab.jobs import top_activations_file
 from cnnlab.jobs.admin import Admin
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.quotas import QuotaExceeded
@@ -193,7 +193,7 @@ def test_a_damaged_file_of_top_images_is_computed_again(home):
     (victim() / "top.npz").write_bytes(b"PK")
     (victim() / "top.json").write_text(json.dumps({"state": "running", "done": "abc", "total": [7]}))
     run = Run(victim(), VICTIM)
-    assert top_activations_file.load(run) is None and top_activations_job.job_status(run) is None
+    assert top_activations_file.load(run) is None and top_activations_file.COMPUTATION.status(run) is None
 
 
 # -- the matrix --------------------------------------------------------------------------------------------------------

@@ -311,6 +311,7 @@ def test_systemd_accepts_the_unit(tmp_path: Path, unit: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.posix
 def test_the_dispatchers_start_command_is_a_dispatcher_that_the_doctor_finds_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -432,7 +433,7 @@ def test_a_backup_taken_during_work_restores_queue_runs_settings_and_pins(
     secret = signing_key().secret
     (old / "data").mkdir()
     (old / "data" / "large.npy").write_bytes(bytes(1000))
-    for name in ("lessons/own.toml", "networks/own-1/network.json", "sweeps/own.json", "data/own-1/x_test.npy"):
+    for name in ("lessons/own.yaml", "networks/own-1/network.json", "sweeps/own.json", "data/own-1/x_test.npy"):
         (old / name).parent.mkdir(parents=True, exist_ok=True)
         (old / name).write_text(name)
     answers = sqlite3.connect(old / "lessons.sqlite")
@@ -456,7 +457,7 @@ def test_a_backup_taken_during_work_restores_queue_runs_settings_and_pins(
     assert sqlite3.connect(new / "lessons.sqlite").execute("SELECT text FROM answers").fetchall() == [
         ("the gap grows",)
     ]
-    for name in ("lessons/own.toml", "networks/own-1/network.json", "sweeps/own.json", "data/own-1/x_test.npy"):
+    for name in ("lessons/own.yaml", "networks/own-1/network.json", "sweeps/own.json", "data/own-1/x_test.npy"):
         assert (new / name).read_text() == name
 
 

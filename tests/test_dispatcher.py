@@ -188,7 +188,7 @@ def test_a_worker_that_dies_a_fourth_time_fails_the_job_with_a_readable_reason(l
     assert lab.ends(job) == ["failed"]
     killed = "SIGKILL (killed from outside, most often because the machine ran out of memory)"
     killed = killed if processes.CAN_ASK_TO_STOP else "TerminateProcess (ended from outside)"
-    reason = f"The training was resumed 3 times and ended early again: its process died of {killed}."
+    reason = f"The training was resumed 3 times and ended early again: its process was ended by {killed}."
     assert lab.queue.get(job.id).reason == reason
 
 
@@ -221,7 +221,7 @@ def test_a_command_that_does_not_exist_fails_the_job_and_not_the_dispatcher(lab:
 def test_the_exit_code_says_how_a_worker_ended(tmp_path: Path) -> None:
     assert outcome_from_exit_code(0, tmp_path) == Outcome("done")
     assert outcome_from_exit_code(3, tmp_path).kind == "stopped"
-    assert outcome_from_exit_code(1, tmp_path).reason == "The worker could not go on: it left no word in worker.log."
+    assert outcome_from_exit_code(1, tmp_path).reason == "The worker could not go on: worker.log is empty."
     assert outcome_from_exit_code(-11, tmp_path).kind == "crashed"
     files.write_json(tmp_path / "record.json", {"state": "failed", "reason": "The disk is full."})
     assert outcome_from_exit_code(1, tmp_path, time.time()).reason == "The disk is full."

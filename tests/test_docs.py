@@ -48,8 +48,8 @@ def clone(tmp_path: Path) -> Path:
         if path.name not in (".git", ".venv"):
             (tmp_path / path.name).symlink_to(path)
     (tmp_path / "home").mkdir()
-    [sheet] = [block for block in blocks("teachers.md", "toml") if block.startswith("title = ")]
-    (tmp_path / "my-sheet.toml").write_text(sheet)
+    [sheet] = [block for block in blocks("teachers.md", "yaml") if block.startswith("title: ")]
+    (tmp_path / "my-sheet.yaml").write_text(sheet)
     write_pictures(tmp_path / "my-pictures")
     if archive := os.environ.get("CNNLAB_TEST_ARCHIVE"):
         (tmp_path / ARCHIVE).symlink_to(archive)

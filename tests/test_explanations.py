@@ -163,8 +163,8 @@ def test_l2_says_where_the_weights_are_smaller_and_where_nothing_is_to_be_seen()
 def normalized(before: list[float], after: list[float], learned: dict | None = None) -> str:
     nothing = np.zeros(3)
     occluded = BatchNormStats(
-        layer="bn1", input_name="conv1", mean_before=nothing, std_before=np.array(before), quantiles_before=nothing,
-        mean_after=nothing, std_after=np.array(after), quantiles_after=nothing,
+        layer="bn1", input_name="conv1", std_before=np.array(before), quantiles_before=nothing,
+        std_after=np.array(after), quantiles_after=nothing,
         negative_after=np.array([0.5, 0.6, 0.7]), learned=learned or {},
     )  # fmt: skip
     return " ".join(inspection.explain_batchnorm(occluded))

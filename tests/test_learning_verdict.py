@@ -12,7 +12,7 @@ from cnnlab.analysis.statistics import generalization_gap
 from cnnlab.array_types import History
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import learning_verdict
-from cnnlab.pages.train.learning_curves import reestimated_reading
+from cnnlab.pages.train.learning_curves import find_reestimated_summary
 from cnnlab.report_models import REPORT
 from cnnlab.storage import runs
 
@@ -64,9 +64,9 @@ def test_a_stopped_run_is_judged_by_the_figures_that_it_recorded_at_its_last_epo
     for row, (known, new) in zip(rows, [(0.1, 0.1), (0.6, 0.5), (0.82, 0.72)], strict=True):
         row |= {"train_eval_accuracy_reestimated": known, "val_accuracy_reestimated": new}
     run = runs.Run(write(tmp_path / "run", experiment, rows, "stopped"), experiment)
-    anew = reestimated_reading(run, run.history(), summarize_curves(run.history()))
+    anew = find_reestimated_summary(run, run.history(), summarize_curves(run.history()))
     assert anew is not None and (anew.training, anew.validation) == (0.82, 0.72)
-    assert reestimated_reading(run, columns([0.1, 0.2], [0.1, 0.2]), anew) is None
+    assert find_reestimated_summary(run, columns([0.1, 0.2], [0.1, 0.2]), anew) is None
 
 
 @pytest.mark.parametrize("name", ["2conv-batchnorm", "3conv-batchnorm", "final-3conv-batchnorm"])
@@ -74,7 +74,7 @@ def test_a_shipped_network_with_batch_normalization_is_judged_by_both_measures(n
     run = runs.open_run(name)
     history = run.history()
     summary = summarize_curves(history)
-    anew = reestimated_reading(run, history, summary)
+    anew = find_reestimated_summary(run, history, summary)
     words = learning_verdict.verdict(summary, run.experiment, None, None, anew)
     assert "by both measures of batch normalization" in words or "depends on the measure" in words
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from cnnlab.jobs.nicknames import NicknameError
 from cnnlab.lessons import answers, classes, learners
 from cnnlab.lessons.lesson_file import LessonFile
 from cnnlab.lessons.lesson_schema import LessonError
@@ -100,8 +101,8 @@ def test_guessing_codes_is_slowed_down(file):
 
 
 def test_a_nickname_that_is_too_long_is_refused(file):
-    with pytest.raises(LessonError, match="40"):
-        learners.set_nickname(file, begin(file), "a" * 41)
+    with pytest.raises(NicknameError, match="30"):
+        learners.set_nickname(file, begin(file), "a" * 31)
 
 
 def test_thirty_answers_at_once_are_all_kept(file):

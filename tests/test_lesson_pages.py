@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
+from cnnlab.explanations.lesson_evidence import NOT_CHOSEN, NOT_READABLE
 from cnnlab.formatting import percent
 from cnnlab.jobs import dispatcher_process, nicknames
 from cnnlab.jobs.queue import Queue
@@ -17,7 +18,7 @@ from cnnlab.lessons.lesson_file import LessonFile
 from cnnlab.lessons.sheet_files import open_sheet
 from cnnlab.pages.lesson_board import members
 from cnnlab.storage import runs
-from cnnlab.ui import app_shell, lesson_answers, lesson_store
+from cnnlab.ui import app_shell, lesson_answers, lesson_report, lesson_results, lesson_store
 
 QUESTIONS, TASTER = open_sheet("seven-questions"), open_sheet("taster")
 OWN = Experiment(dataset="shapes", depth=2, epochs=4)
@@ -96,6 +97,69 @@ def test_without_ones_own_run_nothing_is_laid_over_the_sketch(file):
     answers.submit(file, ada, sketch, [50.0] * 5)
     answers.submit(file, ada, chosen, {"run": OWN.key, "title": OWN.title, "terms": []})
     assert "away from the measured one" not in said(drawn(RESULT))
+
+
+def answered(file, step, content):
+    """The learner at this step, which is answered, and the name of a finished training of this home."""
+    run = write_run(settings.runs_dir() / OWN.key, OWN, epochs=(0, 4))
+    ada = at(file, QUESTIONS, step)
+    answers.submit(file, ada, step, content)
+    return ada, run.name
+
+
+@pytest.mark.slow
+def test_a_later_chapter_has_the_figures_of_the_training_that_was_chosen(file, monkeypatch):
+    step = step_of(QUESTIONS, "q4-parameters")
+    ada, run = answered(file, step, step.options[0])
+    answers.submit(file, ada, QUESTIONS.steps[1], {"run": run, "title": OWN.title, "terms": []})
+    assert f"**Your training** ({OWN.title}): 270,230 parameters" in said(drawn(RESULT))
+    monkeypatch.setattr(lesson_results, "evidence", lambda *_: pytest.fail("computed once more"))
+    assert "**Your training**" in said(drawn(RESULT))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gone", [False, True])
+def test_without_a_chosen_training_one_line_leads_back_to_its_step(file, gone):
+    step = step_of(QUESTIONS, "q3-loss")
+    ada, _ = answered(file, step, step.options[0])
+    if gone:
+        answers.submit(file, ada, QUESTIONS.steps[1], {"run": "0" * 16, "title": "gone", "terms": []})
+    app = drawn(RESULT)
+    assert said(app).count("Its figures appear here.") == 1 and "validation loss" in said(app)
+    assert (NOT_READABLE if gone else NOT_CHOSEN) in said(app)
+    app.button(key="lesson_choose_own_q3-loss").click().run()
+    assert learners.find_learner(file, "ada").step == "start-run"
+
+
+@pytest.mark.slow
+def test_the_figures_of_a_step_beyond_three_are_folded(file):
+    step = step_of(QUESTIONS, "q1-predict")
+    answered(file, step, "1")
+    app = drawn(RESULT)
+    [folded] = app.expander
+    inside = {one.value for one in folded.markdown}
+    computed = [one.value for one in app.markdown if one.value.startswith(":material/analytics:")]
+    assert folded.label == "More figures (1)" and len(computed) == 4 and inside == {computed[-1]}
+
+
+@pytest.mark.slow
+def test_a_class_that_follows_its_teacher_is_led_to_train_only(file):
+    school, step = classes.start_class(file, QUESTIONS), step_of(QUESTIONS, "q3-loss")
+    ada, _ = answered(file, step, step.options[0])
+    classes.join_class(file, ada, school)
+    classes.lead(file, school, step=step.id, follow=True)
+    answers.submit(file, learners.find_learner(file, "ada"), step, step.options[0], 1)
+    assert not [one for one in drawn(RESULT).button if one.key.startswith("lesson_choose_own")]
+
+
+@pytest.mark.slow
+def test_the_trainings_that_one_has_asked_for_are_offered_first(file):
+    mine = Experiment(dataset="shapes", depth=3, epochs=4)
+    write_run(settings.runs_dir() / mine.key, mine, epochs=(0, 4))
+    Queue().submit(mine, "ada")
+    write_run(settings.runs_dir() / OWN.key, OWN, epochs=(0, 4))  # newer, and of nobody
+    at(file, QUESTIONS, QUESTIONS.steps[1])
+    assert list(drawn(FORM).selectbox[0].options) == [mine.title, OWN.title]
 
 
 @pytest.mark.slow
@@ -187,6 +251,50 @@ def test_a_person_has_one_nickname_beside_trainings_and_answers(file):
     assert learners.find_learner(file, "ada").nickname == nicknames.read_nickname(Queue(), "ada") == "Ada L"
 
 
+REPORT = """
+from cnnlab.ui import lesson_report, lesson_store
+lesson_report.report_download(lesson_store.current_lesson())
+"""
+
+
+@pytest.mark.slow
+def test_one_press_makes_the_report_with_the_answers_of_that_moment(file, monkeypatch):
+    made = []
+    monkeypatch.setattr(lesson_report, "page_bytes", lambda lesson, _: made.append(lesson) or b"<html>")
+    at(file, TASTER, TASTER.steps[0])
+    app = drawn(REPORT)
+    app.button(key="lesson_report_page").click().run()
+    assert not app.exception and len(made) == 1
+    [button] = app.get("download_button")
+    assert button.key == "lesson_report_page_again" and "taster-report.html" in said(app)
+
+
+def test_an_answer_given_since_the_page_was_drawn_is_in_the_report(file, monkeypatch):
+    monkeypatch.setattr(lesson_report.cache, "report_rows", list)
+    step = step_of(TASTER, "own-words")
+    ada = at(file, TASTER, step)
+    before = lesson_store.current_lesson()
+    answers.submit(file, ada, step, "Known images only.")
+    assert "Known images only." in lesson_report.page_bytes(before, lambda done, total: None).decode()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("error", [runs.DamagedRun("The run x is damaged."), OSError(28, "No space left on device")])
+def test_a_report_that_cannot_be_made_is_a_sentence_and_no_download(file, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(lesson_report, "make_report", fail)
+    at(file, TASTER, TASTER.steps[0])
+    app = drawn(REPORT)
+    app.button(key="lesson_report_page").click().run()
+    assert not app.exception and not app.get("download_button")
+    assert [one.value for one in app.error] == [
+        "The run x is damaged." if isinstance(error, runs.DamagedRun)
+        else "Something could not be read or written (No space left on device): look at the disk of the server."
+    ]  # fmt: skip
+
+
 PAGES = {
     "compare": "compare.page()",
     "train": "st.query_params.update(dataset='cifar10', depth='3', regularizer='dropout', split='test')\ntrain.page()",
@@ -255,12 +363,12 @@ def test_a_sheet_of_the_home_is_read_again_only_where_it_has_changed(home):
         lesson_store._list_sheets.clear()  # as after SHEETS_SECONDS
         return lesson_store.list_sheets()
 
-    own = home / "lessons" / "mine.toml"
+    own = home / "lessons" / "mine.yaml"
     own.parent.mkdir()
-    text = (sheet_files.SHIPPED / "taster.toml").read_text(encoding="utf-8")
+    text = (sheet_files.SHIPPED / "taster.yaml").read_text(encoding="utf-8")
     own.write_text(text, encoding="utf-8")
     before = looked_at()
     assert looked_at() is before and lesson_store.find_sheet("mine").title == TASTER.title
-    own.write_text(text.replace(f'"{TASTER.title}"', '"Changed"'), encoding="utf-8")
+    own.write_text(text.replace(TASTER.title, "Changed", 1), encoding="utf-8")
     os.utime(own, ns=(1, 1))
     assert looked_at() is not before and lesson_store.find_sheet("mine").title == "Changed"

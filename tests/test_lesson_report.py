@@ -17,14 +17,16 @@ import pytest
 
 from cnnlab import report
 from cnnlab.experiment import Experiment
+from cnnlab.explanations.lesson_evidence import NOT_CHOSEN
 from cnnlab.lab_report.archive import dataset_npz, report_zip
 from cnnlab.lab_report.content import experiment_of, make_report
-from cnnlab.lab_report.html_page import markdown_html
+from cnnlab.lab_report.html_page import markdown_html, report_html
 from cnnlab.lab_report.keras_script import keras_script
 from cnnlab.lab_report.pinned_figures import pinned_figures
 from cnnlab.lessons.answers import Answer
 from cnnlab.lessons.sheet_files import open_sheet
 from cnnlab.models.architecture import network_layers, parameter_count
+from cnnlab.rendering import chart_export
 from cnnlab.storage import runs
 
 pytestmark = pytest.mark.slow
@@ -121,6 +123,24 @@ def test_the_notebook_runs_in_the_unpacked_folder(archive, tmp_path, monkeypatch
     assert "2conv-none accuracy on new images after the last epoch: 0.67" in done.stdout
     sizes = [int(line) for line in done.stdout.splitlines() if line.isdigit()]
     assert len(sizes) == len(code) - 3 and all(size > 1000 for size in sizes)
+
+
+def test_the_page_alone_draws_each_figure_once_and_tells_how_far_it_is(monkeypatch):
+    monkeypatch.setattr(chart_export, "to_png", lambda *_: pytest.fail("the page holds no PNG of a chart"))
+    parts = []
+    made = make_report(SHEET, answers(), "Ada", report.report_rows(), progress=lambda *part: parts.append(part))
+    assert report_html(made).count("<figure>") == 4  # the sketch, the pinned maps, the two runs
+    assert parts == [(done, 7) for done in range(1, 8)]  # five steps, two chosen runs
+
+
+def test_the_report_has_the_figures_of_the_learners_own_training():
+    sheet = open_sheet("seven-questions")
+    step = sheet.steps[sheet.index("q4-parameters")]
+    chosen = {"run": "2conv-none", "title": "2-conv", "terms": []}
+    given = {step.id: [Answer(step.id, 0, step.options[0], 1.0)], "start-run": [Answer("start-run", 0, chosen, 1.0)]}
+    told = "\n".join(make_report(sheet, given, "Ada", ()).entries[-1].evidence)
+    assert "**Your training** (2-conv, no regularizer): 270,230 parameters" in told
+    assert NOT_CHOSEN in make_report(sheet, {step.id: given[step.id]}, "Ada", ()).entries[0].evidence
 
 
 def test_an_empty_report_is_one_too():

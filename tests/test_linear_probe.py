@@ -14,18 +14,12 @@ from cnnlab.data import Dataset
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import notices
 from cnnlab.jobs import probe_job, shipped_top_images
+from cnnlab.jobs.run_computation import ComputationError
 from cnnlab.jobs.top_activations_file import TopActivations
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
 
 SMALL = Experiment(depth=1, filters=4, dense=8, epochs=2)
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
-    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
-    return tmp_path
 
 
 def test_maps_are_averaged_over_cells_and_units_stay():
@@ -88,7 +82,7 @@ def test_probes_are_kept_with_the_run_and_damage_is_no_result(home, monkeypatch)
     assert probe_job.load(run) == found and (found.train_images, found.test_images) == (40, 10)
     assert list(found.trained) == list(found.untrained) == ["rescale", "relu1", "dense1"]
     assert found.trained["rescale"] == found.untrained["rescale"]  # the pixels are the same
-    assert probe_job.job_status(run).state == "done"
+    assert probe_job.COMPUTATION.status(run).state == "done"
     file = run.path / probe_job.FILE
     whole = json.loads(file.read_text())
     for damaged in (
@@ -109,9 +103,9 @@ def test_weights_that_are_no_numbers_give_one_sentence(home, monkeypatch):
     monkeypatch.setattr(data, "load_dataset", lambda name: Dataset(name, (), images, labels, images, labels, ""))
     weights = {name: values * np.nan for name, values in run.weights(2).items()}
     monkeypatch.setattr(type(run), "weights", lambda self, epoch: weights)
-    with pytest.raises(probe_job.ProbeError, match="not numbers"):
+    with pytest.raises(ComputationError, match="not numbers"):
         probe_job.run_job(run)
-    assert probe_job.job_status(run).message
+    assert probe_job.COMPUTATION.status(run).message
 
 
 def test_shipped_top_images_are_read_as_written_and_damage_is_no_result(home):

@@ -16,12 +16,14 @@ from cnnlab import data, settings
 from cnnlab.data import download
 from cnnlab.experiment import Experiment
 from cnnlab.inspect import upload
-from cnnlab.jobs import dispatcher_process, nicknames, top_activations_job
+from cnnlab.jobs import dispatcher_process, nicknames
 from cnnlab.jobs.devices import Gpu
 from cnnlab.jobs.job import FAILED
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
+from cnnlab.jobs.run_computation import JobStatus, RunComputation
+from cnnlab.jobs.top_activations_file import COMPUTATION
 from cnnlab.pages import train
 from cnnlab.pages.admin import machine
 from cnnlab.pages.train import form, live_training
@@ -210,12 +212,12 @@ def test_what_a_download_says_is_text(state: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_top_activations_say_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cnnlab.inspect import top_activations
+    from cnnlab.inspect.computation_panel import computation_panel
 
-    status = top_activations_job.JobStatus("failed", message=HOSTILE)
-    monkeypatch.setattr(top_activations_job, "job_status", lambda run: status)
+    status = JobStatus("failed", message=HOSTILE)
+    monkeypatch.setattr(RunComputation, "status", lambda computation, run: status)
     run = Run(settings.PRETRAINED / "3conv-dropout", REPORT["3conv-dropout"].experiment)
-    check(calling(lambda: top_activations.offer_computation(run, "Which?")))
+    check(calling(lambda: computation_panel(run, COMPUTATION, "Which?")))
 
 
 def test_what_a_photo_says_is_text(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,15 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 import streamlit as st
-from run_factories import write_run
 from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 from streamlit.testing.v1 import AppTest
 from test_markdown import HOSTILE, PICTURE, calling, check, empty_home, raises
 
 from cnnlab.data.picture_folder import PictureImportError
-from cnnlab.experiment import Experiment
-from cnnlab.inspect import own_network, probes
-from cnnlab.jobs import access_keys, own_networks, picture_uploads, probe_job, sweep_jobs
+from cnnlab.inspect import own_network
+from cnnlab.jobs import access_keys, own_networks, picture_uploads, sweep_jobs
 from cnnlab.jobs.job import FAILED
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.quotas import QuotaExceeded
@@ -45,7 +43,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_title_summary_and_mistakes_of_a_sheet_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
     check(calling(lambda: lesson_page.sheet_row(SHEET)), times=3)  # title, summary, help of the button
-    broken = SheetFile(Path(f"{HOSTILE}.toml".replace("/", "")), None, (HOSTILE,))  # type: ignore[arg-type]
+    broken = SheetFile(Path(f"{HOSTILE}.yaml".replace("/", "")), None, (HOSTILE,))  # type: ignore[arg-type]
     monkeypatch.setattr(lesson_store, "list_sheets", lambda: [broken])
     check(calling(lesson_page.sheet_list))
 
@@ -120,11 +118,6 @@ def test_why_a_key_or_a_class_code_was_refused_is_text(monkeypatch: pytest.Monke
 
 
 def test_why_a_worker_failed_is_text(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    experiment = Experiment(depth=2, filters=4, epochs=2)
-    run = write_run(home / "runs" / experiment.key, experiment)
-    monkeypatch.setattr(probes, "missing_images", lambda run: "")
-    monkeypatch.setattr(probe_job, "job_status", lambda run: probe_job.JobStatus("failed", message=HOSTILE))
-    check(calling(lambda: probes.offer_computation(run)))
     network = SimpleNamespace(is_being_tested=False, predictions=dict, path=home, title="mine")
     monkeypatch.setattr(cache, "predictions", lambda network: {})
     monkeypatch.setattr(own_networks, "can_be_tested", lambda network: True)

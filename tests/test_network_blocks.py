@@ -36,8 +36,8 @@ def test_every_layer_is_in_one_block_and_the_parameters_add_up(depth, regularize
 
 def test_the_report_s_network_shrinks_from_32_to_2_pixels():
     blocks = blocks_of(depth=3, regularizer="dropout")
-    assert [block.face[0] for block in blocks if len(block.shape) == 3] == [32, 30, 15, 13, 6, 4, 2]
-    assert [(block.name, block.face) for block in blocks if len(block.shape) == 1] == [
+    assert [block.grid_shape[0] for block in blocks if len(block.shape) == 3] == [32, 30, 15, 13, 6, 4, 2]
+    assert [(block.name, block.grid_shape) for block in blocks if len(block.shape) == 1] == [
         ("dense1", (10, 10)),
         ("dense2", (10, 10)),
         ("logits", (3, 4)),
@@ -49,7 +49,7 @@ def test_the_report_s_network_shrinks_from_32_to_2_pixels():
 def test_a_square_of_units_has_room_for_each_and_no_empty_row():
     for units in (1, 2, 10, 97, 100, 1024):
         block = network_blocks.NetworkBlock(name="dense1", kind="dense", shape=(units,), layers=())
-        rows, columns = block.face
+        rows, columns = block.grid_shape
         assert rows * columns >= units > (rows - 1) * columns and columns - rows in (0, 1)
 
 

@@ -355,7 +355,7 @@ def test_one_person_has_a_quota_and_sees_and_removes_only_their_own(tmp_path, pi
     with pytest.raises(DatasetMissing, match="who brought these pictures in"):
         picture_uploads.remove_own(info.name, "bob")
     monkeypatch.setattr(picture_uploads, "MAX_OF_ONE_PERSON", 1)
-    with pytest.raises(PictureImportError, match="You have 1 data sets"):
+    with pytest.raises(PictureImportError, match="You have 1 data set here"):
         upload(content, "more")
     monkeypatch.setattr(picture_uploads, "MAX_BYTES", 10)
     with pytest.raises(PictureImportError, match="all that they may"):

@@ -28,6 +28,7 @@ from packaging.version import Version
 
 from cnnlab import settings
 from cnnlab.doctor.installation import REQUIRED_PACKAGES
+from cnnlab.lessons.sheet_files import SHIPPED_ORDER
 
 PYPROJECT = tomllib.loads((settings.REPOSITORY / "pyproject.toml").read_text())
 CONTRIBUTING = (settings.REPOSITORY / "CONTRIBUTING.md").read_text()
@@ -129,6 +130,7 @@ def test_the_wheel_holds_the_app_and_every_shipped_file_and_asks_for_no_tensorfl
     shipped = {f"cnnlab/bundled/{path.relative_to(settings.REPOSITORY)}" for path in files_below(settings.PRETRAINED)}
     assert shipped <= names
     assert {"cnnlab/bundled/streamlit_app.py", "cnnlab/bundled/.streamlit/config.toml"} <= names
+    assert {f"cnnlab/lessons/sheets/{name}.yaml" for name in SHIPPED_ORDER} <= names
     assert not any(name.startswith(("tests/", "cnnlab/bundled/tests")) for name in names)
     requires = [Requirement(text) for text in declared.get_all("Requires-Dist")]
     without_extra = {one.name for one in requires if one.marker is None or one.marker.evaluate({"extra": ""})}

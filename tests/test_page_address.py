@@ -5,7 +5,7 @@ from streamlit.testing.v1 import AppTest
 
 from cnnlab.inspect import filter_ablation, kernel_editor, map_controls, network_changes
 from cnnlab.ui import page_address
-from cnnlab.ui.page_address import returning_words
+from cnnlab.ui.page_address import restored_params
 
 
 def script():
@@ -13,7 +13,7 @@ def script():
 
     from cnnlab.ui import page_address, query_state
 
-    page_address.return_to(st.session_state["page"], **st.session_state["exact"])
+    page_address.restore_params(st.session_state["page"], **st.session_state["exact"])
     if st.session_state["page"] == "compare":
         st.write(query_state.segmented_param("measure", "Measure", {"measured": "a", "reported": "b"}))
         st.write(str(query_state.slider_param("patch", "Patch", 2, 16, 8)))
@@ -107,11 +107,11 @@ OF_ONE_NETWORK = (
 
 def test_what_belongs_to_one_network_comes_back_for_that_one_only():
     kept = {name: word for name, word in LEFT.items() if name not in ("run", "image")}
-    assert returning_words(LEFT, {"run": "a", "image": "sample-7"}, {}) == kept  # the page writes run and image itself
-    assert returning_words(LEFT, {"run": "b"}, {}) == {"view": "off"}
-    assert returning_words(LEFT, {"run": "a"}, {"run": "b"}) == {"view": "off"}
+    assert restored_params(LEFT, {"run": "a", "image": "sample-7"}, {}) == kept  # the page writes run and image itself
+    assert restored_params(LEFT, {"run": "b"}, {}) == {"view": "off"}
+    assert restored_params(LEFT, {"run": "a"}, {"run": "b"}) == {"view": "off"}
     without_view = {name: word for name, word in kept.items() if name != "view"}
-    assert returning_words(LEFT, {"run": "b"}, {"run": "a", "view": "why"}) == without_view
+    assert restored_params(LEFT, {"run": "b"}, {"run": "a", "view": "why"}) == without_view
     assert set(OF_ONE_NETWORK) >= set(kept) - {"view"}
 
 
@@ -120,5 +120,5 @@ def test_what_belongs_to_one_network_comes_back_for_that_one_only():
     [({"run": "a", "versus": "b"}, True), ({"run": "c", "versus": "b"}, False), ({"run": "a"}, False)],
 )
 def test_a_second_network_is_named_again_beside_the_same_first_one(selected, asked_for):
-    words = returning_words({"run": "a", "versus": "b", "group": "broke"}, selected, {})
-    assert ("versus" in words) == asked_for and words["group"] == "broke"
+    restored = restored_params({"run": "a", "versus": "b", "group": "now_wrong"}, selected, {})
+    assert ("versus" in restored) == asked_for and restored["group"] == "now_wrong"

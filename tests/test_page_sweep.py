@@ -21,7 +21,8 @@ from cnnlab import settings
 from cnnlab.data import dataset_fields, download, load_dataset
 from cnnlab.data.picture_import import import_pictures
 from cnnlab.experiment import Experiment
-from cnnlab.jobs import dispatcher_process, own_networks, probe_job, top_activations_job
+from cnnlab.jobs import dispatcher_process, own_networks
+from cnnlab.jobs.run_computation import RunComputation
 from cnnlab.lessons import classes
 from cnnlab.pages import look_inside
 from cnnlab.regularizers import REGULARIZERS
@@ -143,8 +144,7 @@ def home_of_runs(
         patch.setattr(dispatcher_process, "ensure_running", lambda: None)
         patch.setattr(download_panel, "start_download", lambda: None)
         patch.setattr(download, "cancel", lambda: None)
-        patch.setattr(top_activations_job, "start", lambda run: None)
-        patch.setattr(probe_job, "start", lambda run: None)
+        patch.setattr(RunComputation, "start", lambda computation, run: None)
         patch.setattr(own_networks, "start_test", lambda network: None)
         st.cache_data.clear()
         st.cache_resource.clear()

@@ -122,6 +122,7 @@ def test_a_jpeg_of_60_million_pixels_is_decoded_smaller() -> None:
     assert used.megabytes < 60  # whole it would be 180 or more
 
 
+@pytest.mark.posix
 def test_the_process_that_takes_too_long_is_ended_with_a_sentence() -> None:
     started = time.process_time(), os.times().children_user
     with pytest.raises(PhotoError, match=r"^This picture takes too long to read: [^\n]*$"):

@@ -20,7 +20,7 @@ from cnnlab.jobs import dispatcher as dispatcher_module
 from cnnlab.jobs import queue as queue_module
 from cnnlab.jobs.admin import Admin, is_teacher
 from cnnlab.jobs.devices import DeviceSlots, Gpu, RunningJob
-from cnnlab.jobs.dispatcher import Dispatcher, StopRequest
+from cnnlab.jobs.dispatcher import Dispatcher, StopFlag
 from cnnlab.jobs.job import Job
 from cnnlab.jobs.local_runner import LocalRunner, gpu_environment
 from cnnlab.jobs.log_rotation import rotate
@@ -375,7 +375,7 @@ def test_a_run_that_cannot_be_taken_away_stays_and_the_next_one_goes_if_it_can(h
 
 def test_a_run_whose_top_images_are_looked_for_stays(home: Path) -> None:
     key = finished_run(0, age=9000)
-    with process_lock.acquire(settings.runs_dir() / key / top_activations_job.LOCK) as lock:
+    with process_lock.acquire(settings.runs_dir() / key / top_activations_job.COMPUTATION.lock_name) as lock:
         assert lock is not None and run_retention.evict_runs(0.0, [], viewed_seconds=60).removed == ()
     assert run_retention.evict_runs(0.0, [], viewed_seconds=60).removed == (key,)
 
@@ -426,7 +426,7 @@ def test_a_disk_that_refuses_for_a_while_is_said_and_ends_no_dispatcher(
     home: Path, queue: Queue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(dispatcher_module, "RETRY_SECONDS", 0.01)
-    refusals, stop = iter([OSError(28, "No space left on device")] * 3), StopRequest()
+    refusals, stop = iter([OSError(28, "No space left on device")] * 3), StopFlag()
     job = queue.submit(shapes(0), "ada")
 
     def room(*_: object) -> run_retention.EvictionResult:
@@ -576,7 +576,7 @@ def test_a_job_out_of_memory_is_retried_once_alone_then_fails_with_a_remedy(home
     assert (waiting.state, waiting.exclusive, waiting.attempts, waiting.crashes) == ("done", True, 2, 0)
     failed = rounds(dispatcher, queue, never, "failed", "done")
     assert failed.reason == (
-        "The memory of GPU 0 was not enough, although this training had it to itself: "
+        "The memory of GPU 0 was not enough, although no other training used it: "
         "choose fewer filters or a smaller batch."
     )
     assert failed.attempts == 2

@@ -202,6 +202,7 @@ def test_a_worker_on_another_machine_gets_the_home_and_the_cap_and_no_secret(
     assert "correct horse battery" not in variables.values()
 
 
+@pytest.mark.posix
 def test_a_process_of_this_machine_gets_no_signal_that_is_meant_for_one_of_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +224,7 @@ def test_a_process_of_this_machine_gets_no_signal_that_is_meant_for_one_of_anoth
         assert bystander.wait(20) == -signal.SIGKILL
 
 
+@pytest.mark.linux
 def test_a_command_dies_with_its_parent_process(tmp_path: Path) -> None:
     sleeper = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); time.sleep(60)"
     script = "import subprocess, sys; from cnnlab.jobs.ray.parent_death_signal import die_with_parent; "
@@ -237,6 +239,7 @@ def test_a_command_dies_with_its_parent_process(tmp_path: Path) -> None:
     wait_for(lambda: not alive(int(variables.read_text())))
 
 
+@pytest.mark.linux
 def test_a_command_whose_keeper_has_gone_already_never_begins(tmp_path: Path) -> None:
     command = die_with_parent([sys.executable, "-c", "open('begun', 'w')"])
     command[3] = "1"  # another than its parent

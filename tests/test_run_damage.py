@@ -1,8 +1,10 @@
 """What a damaged run is: the sentences, what stays whole, what a worker discards; and the typed record."""
 
+import gc
 import json
 import os
 import shutil
+import weakref
 
 import damage
 import numpy as np
@@ -25,12 +27,7 @@ from cnnlab.storage.runs import DamagedRun, Run
 SMALL = Experiment(dataset="shapes", depth=2, filters=4, dense=10, epochs=2)
 FIGURES = {"seconds": 2.2, "epoch_seconds": [1.0, 1.2]}
 
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
-    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
-    return tmp_path
+PIPE = pytest.param("pipe", marks=pytest.mark.posix)
 
 
 @pytest.fixture
@@ -55,6 +52,24 @@ def test_a_shipped_record_is_written_again_byte_for_byte(name, tmp_path):
     write_record(tmp_path, read_record(shipped))
     assert (tmp_path / "record.json").read_bytes() == (shipped / "record.json").read_bytes()
     assert runs.open_run(name).record == read_record(shipped) and runs.open_run(name).damages() == {}
+
+
+class Page:
+    """What a page holds while it reads a run."""
+
+
+def read_by_a_page(run):
+    page = Page()
+    damages = run.damages()
+    return damages, weakref.ref(page)
+
+
+@pytest.mark.parametrize("file", ["experiment.json", "record.json", "history.csv", "model.keras"])
+def test_a_remembered_damage_holds_nothing_of_the_page_that_found_it(run, file):
+    damaged_by(run, file, "emptied")
+    damages, page = read_by_a_page(run)
+    gc.collect()
+    assert file in damages and page() is None
 
 
 def test_fields_of_a_newer_version_are_kept_and_named(run):
@@ -312,7 +327,7 @@ def test_figures_of_batch_normalization_end_with_the_history(run):
         run.reestimated_history()
 
 
-@pytest.mark.parametrize("name", ["pipe", "endless link", "link", "huge", "folder", "emptied", "too deep to parse"])
+@pytest.mark.parametrize("name", [PIPE, "endless link", "link", "huge", "folder", "emptied", "too deep to parse"])
 def test_a_status_that_is_no_small_file_is_read_as_none(run, name):
     path = run.path / "reestimated.json"  # any file: `read_json` serves progress, sweeps and presence too
     files.write_json(path, WHOLE)
@@ -321,7 +336,7 @@ def test_a_status_that_is_no_small_file_is_read_as_none(run, name):
     assert files.read_json(path) == {}
 
 
-@pytest.mark.parametrize("name", ["pipe", "endless link", "folder", "link to nothing"])
+@pytest.mark.parametrize("name", [PIPE, "endless link", "folder", "link to nothing"])
 def test_what_is_no_log_has_no_end_to_be_read(run, name):
     (run.path / "worker.log").write_text("first\nlast\n")
     assert read_tail(run.path / "worker.log", 5) == "last\n"

@@ -7,19 +7,11 @@ import numpy as np
 import pytest
 from run_factories import some_weights
 
-from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.report_models import REPORT
 from cnnlab.storage import compression, files, process_lock, run_files, runs
 
 ROW = dict.fromkeys(runs.HISTORY_COLUMNS, 0.1) | {"epoch": 0}
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
-    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
-    return tmp_path
 
 
 def make(folder, experiment, **record):

@@ -3,22 +3,13 @@
 import dataclasses
 
 import numpy as np
-import pytest
 from history_factories import history, write
 
-from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.report_models import REPORT
 from cnnlab.storage import runs, series
 
 PLAIN = Experiment(depth=3, epochs=3)
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
-    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
-    return tmp_path
 
 
 def make(home, experiment, seed, last=0.7, state="done", **record):

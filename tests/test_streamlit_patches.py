@@ -37,7 +37,7 @@ from streamlit.testing.v1 import AppTest
 from cnnlab import settings
 from cnnlab.ui import streamlit_auto_rerun, streamlit_memory
 from cnnlab.ui import streamlit_patches as patches
-from cnnlab.ui.turns import Turns
+from cnnlab.ui.fair_semaphore import FairSemaphore
 
 LINES = 50
 SCRIPT = f"""
@@ -266,14 +266,14 @@ def test_with_the_patch_a_click_that_waits_keeps_its_values_and_its_page():
     assert click_that_waits_beside_an_automatic_rerun() == ("number=2", "new", 2.0)
 
 
-async def a_click_while_all_turns_are_taken(script: str) -> int:
+async def a_click_while_all_slots_are_taken(script: str) -> int:
     """How often the fragment was drawn, once by its timer, whose turn never comes, and once by a click."""
     session = started(script)
     await ended(session)
     (fragment,) = session._fragment_storage._fragments
     session.flush_browser_queue()
     session.request_rerun(ClientState(fragment_id=fragment, is_auto_rerun=True))
-    while not streamlit_auto_rerun.turns.waiting:
+    while not streamlit_auto_rerun.auto_reruns.waiting:
         await asyncio.sleep(0.001)
     session.request_rerun(ClientState(fragment_id=fragment))
     await asyncio.wait_for(ended(session), PATIENCE)
@@ -283,9 +283,9 @@ async def a_click_while_all_turns_are_taken(script: str) -> int:
 
 
 def test_with_the_patch_a_click_waits_for_no_automatic_rerun(in_session, monkeypatch):
-    monkeypatch.setattr(streamlit_auto_rerun, "turns", Turns(0, 10 * PATIENCE))
+    monkeypatch.setattr(streamlit_auto_rerun, "auto_reruns", FairSemaphore(0, 10 * PATIENCE))
     patches.apply_patches()
-    assert in_session(a_click_while_all_turns_are_taken) == 2
+    assert in_session(a_click_while_all_slots_are_taken) == 2
 
 
 # -- caches ------------------------------------------------------------------------------------------------------------

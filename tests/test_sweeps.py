@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from history_factories import history, write
 
-from cnnlab import settings
 from cnnlab.analysis.statistics import accuracy_interval, holm, paired_difference, seed_difference, seed_mean
 from cnnlab.cli import main
 from cnnlab.experiment import Experiment, ExperimentError
@@ -37,13 +36,6 @@ from cnnlab.sweeps import SHIPPED_SWEEPS, SweepError, create_sweep, sweep_from_j
 
 BASE = Experiment(dataset="shapes", depth=3, epochs=3)
 SIZES = create_sweep(BASE, {"train_images": (500, 1000), "augment": ("none", "flip_shift")})
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
-    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
-    return tmp_path
 
 
 @pytest.fixture

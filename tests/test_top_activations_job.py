@@ -18,16 +18,16 @@ from cnnlab.data.cifar10 import CLASSES
 from cnnlab.data.samples import sample_images
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import run_computation, top_activations_file, top_activations_job
+from cnnlab.jobs.run_computation import ComputationError, JobStatus, RunComputation
+from cnnlab.jobs.top_activations_file import COMPUTATION
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
 from cnnlab.storage import background_process, files, process_lock
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(home, monkeypatch):
     """A small run, and the twenty samples as its test set."""
-    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
-    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
     images, labels = sample_images()
     monkeypatch.setattr(
         data, "load_dataset", lambda name: Dataset(name, CLASSES, images, labels, images, labels, "samples")
@@ -55,7 +55,7 @@ def test_selectivity_is_there_for_every_class_and_zero_for_one_that_no_image_sho
 
 
 def test_what_was_written_comes_back(run):
-    assert top_activations_file.load(run) is None and top_activations_job.job_status(run) is None
+    assert top_activations_file.load(run) is None and COMPUTATION.status(run) is None
     updates = []
     made = top_activations_job.run_job(run, lambda done, of: updates.append((done, of)))
     read = top_activations_file.load(run)
@@ -65,7 +65,7 @@ def test_what_was_written_comes_back(run):
             np.testing.assert_array_equal(getattr(read.examples[stage].middle, name), getattr(gallery.middle, name))
         np.testing.assert_array_equal(read.examples[stage].dead, gallery.dead)
     assert updates[-1] == (20, 20)
-    assert top_activations_job.job_status(run) == top_activations_job.JobStatus("done", 20, 20)
+    assert COMPUTATION.status(run) == JobStatus("done")
 
 
 def test_answers_of_an_earlier_epoch_are_not_taken_for_the_last_ones(run):
@@ -104,25 +104,21 @@ def full(*_, **__):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.parametrize("begin", [top_activations_job.run_job, top_activations_job.start])
+@pytest.mark.parametrize("begin", [top_activations_job.run_job, COMPUTATION.start])
 def test_a_full_disk_is_one_sentence_with_a_remedy(run, monkeypatch, begin):
     monkeypatch.setattr(files, "write_bytes", full)
-    with pytest.raises(
-        top_activations_file.TopActivationsError, match=r"The disk is full: free about 1 MB for .*CNNLAB_HOME"
-    ):
+    with pytest.raises(ComputationError, match=r"The disk is full: free about 1 MB for .*CNNLAB_HOME"):
         begin(run)
     monkeypatch.setattr(process_lock, "acquire", full)
-    with pytest.raises(
-        top_activations_file.TopActivationsError, match=r"The disk is full: free about 1 MB for .*CNNLAB_HOME"
-    ):
+    with pytest.raises(ComputationError, match=r"The disk is full: free about 1 MB for .*CNNLAB_HOME"):
         begin(run)
 
 
 def test_a_page_hears_that_the_answers_found_no_room(run, monkeypatch):
     monkeypatch.setattr(top_activations_file, "write_npz", full)
-    with pytest.raises(top_activations_file.TopActivationsError) as error_info:
+    with pytest.raises(ComputationError) as error_info:
         top_activations_job.run_job(run)
-    assert top_activations_job.job_status(run) == top_activations_job.JobStatus("failed", message=str(error_info.value))
+    assert COMPUTATION.status(run) == JobStatus("failed", message=str(error_info.value))
     assert "CNNLAB_HOME" in str(error_info.value)
 
 
@@ -139,17 +135,15 @@ def test_a_missing_data_set_is_one_sentence_for_the_page(run, monkeypatch):
         raise data.DatasetMissing("CIFAR-10 is not here.")
 
     monkeypatch.setattr(data, "load_dataset", missing)
-    with pytest.raises(top_activations_file.TopActivationsError):
+    with pytest.raises(ComputationError):
         top_activations_job.run_job(run)
-    assert top_activations_job.job_status(run) == top_activations_job.JobStatus(
-        "failed", message="CIFAR-10 is not here."
-    )
+    assert COMPUTATION.status(run) == JobStatus("failed", message="CIFAR-10 is not here.")
 
 
 def test_two_workers_do_not_do_the_same_work(run):
     with (
         process_lock.acquire(run.path / "top.lock"),
-        pytest.raises(top_activations_file.TopActivationsError, match="already"),
+        pytest.raises(ComputationError, match="already"),
     ):
         top_activations_job.run_job(run)
 
@@ -163,7 +157,7 @@ def test_a_worker_is_niced_and_leaves_no_zombie(run, monkeypatch):
     monkeypatch.setattr(
         run_computation, "start_detached", lambda *words, **how: seen.append(started(*words, **how)) or seen[-1]
     )
-    top_activations_job.start(run)
+    COMPUTATION.start(run)
     [process] = seen
     assert os.getpriority(os.PRIO_PROCESS, process.pid) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)
     give_up = time.monotonic() + 60
@@ -182,34 +176,35 @@ def test_a_worker_that_was_killed_is_seen_as_interrupted(run):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout.readline() == "held\n"
         files.write_json(run.path / "top.json", {"state": "running", "done": 3, "total": 20, "message": ""})
-        assert top_activations_job.job_status(run).state == "running"
+        assert COMPUTATION.status(run).state == "running"
         worker.kill()
         worker.wait()
-    assert top_activations_job.job_status(run).state == "interrupted"
+    assert COMPUTATION.status(run).state == "interrupted"
 
 
 @pytest.mark.slow
 def test_a_page_starts_a_worker_of_its_own(run, monkeypatch):
     monkeypatch.setattr(settings, "PRETRAINED", settings.REPOSITORY / "pretrained")
-    top_activations_job.start(run)
+    COMPUTATION.start(run)
     give_up = time.monotonic() + 60
-    while top_activations_job.job_status(run).is_live and time.monotonic() < give_up:
+    while COMPUTATION.status(run).is_live and time.monotonic() < give_up:
         time.sleep(0.1)
-    now = top_activations_job.job_status(run)
+    now = COMPUTATION.status(run)
     assert now.state == "failed" and now.message  # the worker's own home has no CIFAR-10, and it says so
 
 
 def test_a_click_that_cannot_start_the_work_gets_the_reason_and_no_error_page(run, monkeypatch):
-    def full(run):
-        raise top_activations_file.TopActivationsError("The disk is full: free about 1 MB.")
+    def full(computation, run):
+        raise ComputationError("The disk is full: free about 1 MB.")
 
     def script(name):
-        from cnnlab.inspect import top_activations
+        from cnnlab.inspect.computation_panel import computation_panel
+        from cnnlab.jobs.top_activations_file import COMPUTATION
         from cnnlab.storage import runs
 
-        top_activations.offer_computation(runs.open_run(name), "Why?")
+        computation_panel(runs.open_run(name), COMPUTATION, "Why?")
 
-    monkeypatch.setattr(top_activations_job, "start", full)
+    monkeypatch.setattr(RunComputation, "start", full)
     page = AppTest.from_function(script, kwargs={"name": run.name}, default_timeout=60).run()
     page.button[0].click().run()
     assert not page.exception

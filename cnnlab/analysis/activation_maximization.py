@@ -61,7 +61,7 @@ def maximize_activation(
 def mean_activation_gradient(
     layers: Sequence[Layer], weights: Weights, images: Array, layer_name: str, filter: int
 ) -> tuple[float, Array]:
-    """The mean of one filter's map over the images (n, h, w, 3), and its gradient with respect to them."""
+    """The mean of one filter's map over the images (n, h, w, 3), and its gradient, float32 (n, h, w, 3)."""
     layers, activations = activations_up_to(layers, weights, images, layer_name)
     maps = activations[layer_name]
     output_grad = np.zeros(maps.shape, np.float32)

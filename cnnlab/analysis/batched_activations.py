@@ -1,4 +1,4 @@
-"""What is kept of the activations of many images, a batch at a time."""
+"""Reduces the activations of many images, a batch at a time, to what a computation needs of them."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar

@@ -8,17 +8,16 @@ variance, taken over training images with the final weights (the inference of Io
 and Johnson, "Rethinking 'Batch' in BatchNorm", 2021, call it precise batch norm).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from cnnlab.analysis.batched_activations import ProgressCallback
 from cnnlab.array_types import Array, Float64Array, Weights
 from cnnlab.models.architecture import INPUT, Layer, layer_names
 from cnnlab.models.numpy_forward import BATCH_SIZE, iter_activations, last_activation, layer_index
 
 IMAGES = 2_000  # mean and variance are then known to about 2 % of a standard deviation
-
-ProgressCallback = Callable[[int, int], None]
 
 
 def reestimate(

@@ -50,8 +50,8 @@ def summarize_curves(history: History) -> CurveSummary | None:
         training=float(training[-1]),
         validation=float(validation[-1]),
         gap=float(training[-1] - validation[-1]),
-        trend=trend(training - validation),
-        validation_trend=trend(validation),
+        trend=trend_word(training - validation),
+        validation_trend=trend_word(validation),
         best=float(validation[top]),
         best_epoch=int(history["epoch"][top]),
         reported=None if np.isnan(reported) else reported,
@@ -72,7 +72,7 @@ def evaluated_epochs(history: History) -> History:
     return {name: values[is_evaluated] for name, values in history.items()}
 
 
-def trend(values: NDArray[np.float64]) -> str:
+def trend_word(values: NDArray[np.float64]) -> str:
     """ "rising" or "falling" where the slope of the last epochs differs significantly from 0; "" for few epochs.
 
     Else "steady" where the interval of the slope shows that it is small, "no clear trend" where the curve jumps too

@@ -1,4 +1,4 @@
-"""What a layer knows: how well a linear classifier on its activations predicts the class.
+"""Linear probes: how well a linear classifier on the activations of a layer predicts the class.
 
 Alain and Bengio, "Understanding intermediate layers using linear classifier probes", 2016. The probe is a ridge
 regression on targets of +1 for the class and -1 for the others; the largest output is its prediction. Feature maps are

@@ -125,8 +125,8 @@ class PairedOutcomes:
     both_wrong: NDArray[np.bool_]
 
     def mask(self, group: str) -> NDArray[np.bool_]:
-        """The images of a group by its name in the URL: "fixed", "broke" or "both_wrong"; bool (n,)."""
-        return {"fixed": self.now_correct, "broke": self.now_wrong, "both_wrong": self.both_wrong}[group]
+        """The images of a group with mistakes, "now_correct", "now_wrong" or "both_wrong"; bool (n,)."""
+        return {"now_correct": self.now_correct, "now_wrong": self.now_wrong, "both_wrong": self.both_wrong}[group]
 
 
 def compare_predictions(mine: Predictions, other: Predictions) -> PairedOutcomes:

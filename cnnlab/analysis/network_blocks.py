@@ -35,7 +35,7 @@ class NetworkBlock:
         return sum(layer.parameters for layer in self.layers)
 
     @property
-    def face(self) -> tuple[int, int]:
+    def grid_shape(self) -> tuple[int, int]:
         """Rows and columns of the side that is drawn: a map; of a dense layer its units, in a square where it can be.
 
         The square of units has as many columns as rows, or one row less than it has columns, and may not be filled.
@@ -75,7 +75,7 @@ def dropout_masks(block: NetworkBlock, count: int, seed: int = 0) -> Array:
     if layer is None:
         raise ValueError(f"Expected a block with a dropout layer. Received: {block.name!r}")
     rng = np.random.default_rng((seed, *layer.name.encode()))
-    return rng.random((count, *block.face)) >= layer.rate
+    return rng.random((count, *block.grid_shape)) >= layer.rate
 
 
 def paired_samples(before: Array, after: Array, count: int = 1000, seed: int = 0) -> tuple[Array, Array]:

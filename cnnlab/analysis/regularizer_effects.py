@@ -3,7 +3,7 @@
 Dropout: predictions with random masks, as in training. The spread over many masks is a measure of uncertainty (Gal and
 Ghahramani, "Dropout as a Bayesian approximation", 2016).
 L2: norm and histogram of the weights, beside those of the same network without a regularizer.
-Batch normalization: mean, spread and quantiles of every channel before and after it.
+Batch normalization: spread and quantiles of every channel before and after it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -70,17 +70,15 @@ class WeightStats:
 class BatchNormStats:
     """The values before and after one batch normalization, for each channel. Arrays are (channels,) or end with it.
 
-    mean_before, std_before, quantiles_before (5, channels; at QUANTILES), and the same after; learned: gamma, beta,
+    std_before, quantiles_before (5, channels; at QUANTILES), and the same after; learned: gamma, beta,
     moving_mean, moving_variance; negative_after: the share of each channel's values below zero, which a ReLU behind it
     sets to zero.
     """
 
     layer: str
     input_name: str
-    mean_before: Array
     std_before: Array
     quantiles_before: Array
-    mean_after: Array
     std_after: Array
     quantiles_after: Array
     negative_after: Array
@@ -162,10 +160,8 @@ def _layer_batchnorm_stats(
     return BatchNormStats(
         layer=layer.name,
         input_name=source,
-        mean_before=before.mean(axis=0),
         std_before=before.std(axis=0),
         quantiles_before=np.quantile(before, QUANTILES, axis=0),
-        mean_after=after.mean(axis=0),
         std_after=after.std(axis=0),
         quantiles_after=np.quantile(after, QUANTILES, axis=0),
         negative_after=(after < 0).mean(axis=0),

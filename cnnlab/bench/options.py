@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class BenchOptions:
     """What is measured.
 
-    images, depth, regularizer: of the network that "training" trains. rounds: repetitions of each measurement.
+    images: how many "training" trains on. depth, regularizer: of the network of "training", "probe" and "top-images".
+    rounds: repetitions of each measurement.
     batches, core: how many batches "epochs" times in each round, and on which processor core it runs (None: any).
     """
 

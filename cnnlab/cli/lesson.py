@@ -1,4 +1,4 @@
-"""The commands of lab sheets: lesson check, lesson list."""
+"""The commands of lab sheets: lesson check, lesson convert, lesson list."""
 
 from pathlib import Path
 
@@ -10,13 +10,18 @@ from cnnlab.formatting import pluralize
 
 @click.group()
 def lesson() -> None:
-    """Check a lab sheet, or list those of this machine."""
+    """Check or convert a lab sheet, or list those of this machine."""
 
 
 @lesson.command("check")
 @click.argument("file", type=click.Path(path_type=Path))
+def check_command(file: Path) -> int:
+    """Read a lab sheet (a YAML file) and name the line of each mistake."""
+    return check_sheet(file)
+
+
 def check_sheet(file: Path) -> int:
-    """Read a lab sheet (a TOML file) and name the line of each mistake."""
+    """Print how long a sheet is, or its mistakes; returns the exit status."""
     from cnnlab.lessons import sheet_files
 
     found = sheet_files.load_sheet(file)
@@ -26,6 +31,23 @@ def check_sheet(file: Path) -> int:
     counts = pluralize(chapters, "chapter"), pluralize(steps, "step"), pluralize(found.sheet.minutes, "minute")
     click.echo(f"{found.sheet.title}: {', '.join(counts)}")
     return 0
+
+
+@lesson.command("convert")
+@click.argument("file", type=click.Path(path_type=Path))
+def convert_sheet(file: Path) -> int:
+    """Write a lab sheet in TOML, the form of earlier versions, as YAML beside it. Comments are not kept."""
+    from cnnlab.lessons import toml_conversion
+    from cnnlab.storage.bounded_files import DamagedFile
+
+    try:
+        target = toml_conversion.convert_sheet(file)
+    except (toml_conversion.ConversionError, DamagedFile) as error:
+        return print_error(f"{file.name}: {error}", 2)
+    except OSError as error:
+        return print_error(f"{file.name}: {error.strerror or error}", 2)
+    click.echo(f"Written: {target.name}")
+    return check_sheet(target)
 
 
 @lesson.command("list")

@@ -8,12 +8,11 @@ from typing import Any
 import click
 
 from cnnlab import settings
+from cnnlab.bench import BENCHMARKS
 from cnnlab.cli.output import print_error, print_progress
 from cnnlab.experiment import CHOICES
 from cnnlab.operating_system.processes import become
 from cnnlab.settings import SettingsError
-
-BENCHMARKS = ("training", "epochs", "inside", "install", "start", "page")
 
 
 @click.command()
@@ -92,13 +91,13 @@ def doctor(exit_code: bool) -> int:
 @click.command()
 @click.argument("name", metavar=f"[{'|'.join(BENCHMARKS)}]", type=click.Choice(BENCHMARKS))
 @click.option("--images", type=int, default=40_000, show_default=True, help="training: images an epoch")
-@click.option("--rounds", type=int, default=3, show_default=True, help="training, epochs, start, page: how often each")
-@click.option("--depth", type=int, default=3, show_default=True)
+@click.option("--rounds", type=int, default=3, show_default=True, help="how often each is measured")
+@click.option("--depth", type=int, default=3, show_default=True, help="training, probe, top-images: of the network")
 @click.option("--regularizer", type=click.Choice(CHOICES["regularizer"]), default="none", show_default=True)
 @click.option("--batches", type=int, default=25, show_default=True, help="epochs: batches timed in each round")
 @click.option("--core", type=int, help="epochs: the processor core to run on (default: any)")
 def bench(name: str, **options: Any) -> None:
-    """Benchmarks: our epoch, Look inside and the pages, as medians of alternating runs."""
+    """Benchmarks: our epoch, the computations of workers, Look inside and the pages, as medians."""
     from cnnlab import bench as benchmarks
     from cnnlab.bench.options import BenchOptions
 

@@ -16,6 +16,7 @@ import hashlib
 import json
 import math
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ import numpy as np
 from cnnlab.array_types import PixelArray
 from cnnlab.operating_system import file_operations
 from cnnlab.storage import bounded_files, files, process_lock
+from cnnlab.storage.bounded_files import DamagedFile
 
 Arrays = dict[str, PixelArray]
 
@@ -130,7 +132,7 @@ def _read_directory(folder: Path) -> tuple[Arrays, dict[str, Any]]:
         inode = folder.stat().st_ino
         content = bounded_files.read_file(folder / "manifest.json", MAX_MANIFEST_BYTES)
         manifest = bounded_files.parse_json_object(content)
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAY_NAMES}
+        arrays = {name: _open_array(folder / f"{name}.npy") for name in ARRAY_NAMES}
         if folder.stat().st_ino != inode:
             raise FileNotFoundError(f"{folder} was replaced while it was read")
     except FileNotFoundError:
@@ -146,11 +148,18 @@ def _read_directory(folder: Path) -> tuple[Arrays, dict[str, Any]]:
     return arrays, manifest
 
 
+def _open_array(path: Path) -> PixelArray:
+    """The array in an .npy file, memory-mapped; a pipe or a device is not opened. Raises ValueError, OSError."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise DamagedFile("is no regular file")
+    return np.lib.format.open_memmap(path, mode="r")
+
+
 def _is_valid(arrays: Mapping[str, PixelArray]) -> bool:
     for part in ("train", "test"):
         images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
-        if images.dtype != np.uint8 or labels.dtype != np.uint8 or len(images) == 0:
+        if images.dtype != np.uint8 or labels.dtype != np.uint8 or labels.ndim != 1 or len(labels) == 0:
             return False
-        if images.shape != (len(images), 32, 32, 3) or labels.shape != (len(images),) or labels.max() > 9:
+        if images.shape != (len(labels), 32, 32, 3) or labels.max() > 9:
             return False
     return True

@@ -26,7 +26,7 @@ class CifarWriteError(CifarError):
 class Status:
     """Whether CIFAR-10 is prepared on this machine, as a sentence and in numbers.
 
-    `fingerprint` is that of `array_store`; `source` the name of the imported file or folder, `prepared` the ISO date.
+    `fingerprint` is that of `array_store`; `source` the name of the imported file or folder.
     """
 
     ready: bool
@@ -35,12 +35,6 @@ class Status:
     test_images: int = 0
     fingerprint: str = ""
     source: str = ""
-    prepared: str = ""
-
-    @property
-    def official(self) -> bool:
-        """Whether these are the official arrays in the official order, so that the split is the report's."""
-        return self.fingerprint == OFFICIAL_FINGERPRINT
 
 
 def directory() -> Path:
@@ -76,7 +70,7 @@ def load_arrays() -> tuple[array_store.Arrays, dict[str, Any]]:
             "`python -m cnnlab data import PATH`."
         ) from error
     if (len(arrays["x_train"]), len(arrays["x_test"])) != (cifar10_reader.TRAIN_IMAGES, cifar10_reader.TEST_IMAGES):
-        raise DatasetMissing(f"CIFAR-10 in {directory()} is not whole: delete that folder and import it again.")
+        raise DatasetMissing(f"CIFAR-10 in {directory()} is incomplete: delete that folder and import it again.")
     return arrays, manifest
 
 
@@ -91,8 +85,12 @@ def status(verify: bool = False) -> Status:
         return Status(ready=False, message=damaged)
     counts = len(arrays["x_train"]), len(arrays["x_test"])
     sentence = f"CIFAR-10 is ready in {directory()}: {counts[0]:,} training and {counts[1]:,} test images."
-    provenance = str(manifest.get("source", "")), str(manifest.get("prepared", ""))
-    return Status(True, sentence, *counts, manifest["fingerprint"], *provenance)
+    if manifest["fingerprint"] != OFFICIAL_FINGERPRINT:  # of the official files in their order
+        sentence += (
+            " Their order or pixels are not those of the official files, so the validation images may differ from the"
+            " report's."
+        )
+    return Status(True, sentence, *counts, manifest["fingerprint"], str(manifest.get("source", "")))
 
 
 def prepare(source: Path | str, progress: ProgressCallback | None = None) -> Path:

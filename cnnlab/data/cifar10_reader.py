@@ -35,6 +35,7 @@ from PIL import Image
 from cnnlab.array_types import PixelArray
 from cnnlab.data import array_store
 from cnnlab.datasets import DATASETS
+from cnnlab.operating_system import file_operations
 
 ProgressCallback = Callable[[str, float], None]
 
@@ -52,6 +53,7 @@ MD5 = {  # published at https://www.cs.toronto.edu/~kriz/cifar.html and used by 
     "batches.meta": "5ff9c542aee3614f3951f8cda6e48888",
 }
 BATCHES = tuple(name for name in MD5 if name != "batches.meta")
+MAX_IMAGE_BYTES = 1_000_000  # of a picture of 32x32 pixels
 MAX_FILE_BYTES = 64 * 2**20  # bytes; the official ones have 31 MB
 
 
@@ -66,8 +68,8 @@ def read_source(path: Path, progress: ProgressCallback) -> array_store.Arrays:
         if (folder / "train").is_dir() or (folder / "test").is_dir():
             return _arrays_from_image_folder(folder, progress)
         return _arrays_from_batches(_files_in_folder(folder), folder, progress)
-    if not path.exists():
-        raise CifarError(f"There is nothing at {path}: give the path of cifar-10-python.tar.gz or of a folder.")
+    if not path.is_file():
+        raise CifarError(f"There is no file at {path}: give the path of cifar-10-python.tar.gz or of a folder.")
     return _arrays_from_batches(_files_in_archive(path), path, progress)
 
 
@@ -221,7 +223,8 @@ def _training_order(classes: list[list[Path]]) -> list[tuple[int, Path]]:
 
 def _read_image(file: Path) -> PixelArray:
     try:
-        with Image.open(file) as image:
+        content = file_operations.read_regular_file(file, MAX_IMAGE_BYTES)
+        with Image.open(io.BytesIO(content)) as image:
             if image.size == (32, 32):
                 return np.asarray(image.convert("RGB"))
             size = image.size

@@ -92,7 +92,7 @@ def download(
             with _cancel_watcher():
                 folder = _fetch_and_prepare(report, origin, sha256, socket_timeout)
         except KeyboardInterrupt:
-            report(state="cancelled", message="The download was cancelled; nothing half-made was kept.")
+            report(state="cancelled", message="The download was cancelled; its partial files were removed.")
             raise cifar10.CifarError(report.latest.message) from None
         except cifar10.CifarError as error:
             report(state="failed", message=str(error))

@@ -1,4 +1,4 @@
-"""Several untrusted pictures decoded in one process: an import of thousands would wait for as many starts."""
+"""Decodes several untrusted pictures in one process: an import of thousands would take too long with one for each."""
 
 import json
 from collections.abc import Callable, Sequence

@@ -1,6 +1,6 @@
 """A folder of classes that somebody wants to import: names, files and their number, checked before any is read.
 
-Names are a stranger's words: a class name keeps letters, digits, spaces and hyphens, so that it means nothing in
+Names come from outside: a class name keeps letters, digits, spaces and hyphens, so that it means nothing in
 Markdown, in an address or on a command line. Links are not followed.
 """
 
@@ -75,7 +75,7 @@ def check_classes(folder_names: Sequence[str], files_of: Callable[[int], Sequenc
     classes = {class_name(name): files_of(number) for number, name in enumerate(folder_names)}
     if len({name.casefold() for name in classes}) < len(folder_names):
         raise PictureImportError(
-            "Two folders have the same class name: a class name tells neither capital letters nor underscores apart."
+            "Two folders have the same class name: capital letters and underscores make no difference in it."
         )
     total = sum(map(len, classes.values()))
     if total > MAX_PICTURES:

@@ -31,6 +31,7 @@ REQUIRED_PACKAGES = (  # the dependencies of pyproject.toml; a test compares
     "markdown-it-py",
     "segno",
     "vl-convert-python",
+    "PyYAML",
 )
 KERAS_SECONDS = 120.0
 KERAS_PROBE = """
@@ -60,7 +61,7 @@ def check_settings() -> Iterator[Finding]:
     try:
         current = settings.current()
     except SettingsError as error:
-        yield Finding("settings", FAIL, str(error), "mend it; python -m cnnlab settings prints all")
+        yield Finding("settings", FAIL, str(error), "correct it; python -m cnnlab settings prints all")
         return
     yield Finding("settings", OK, f"home {settings.home()}; all of them: python -m cnnlab settings")
     if current.teacher and not current.teacher_key and not SECRETS.exists():
@@ -78,7 +79,7 @@ def check_auth() -> Iterator[Finding]:
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:
-        yield Finding("sign-in", FAIL, f"{SECRETS} cannot be read ({error})", "mend it or remove it")
+        yield Finding("sign-in", FAIL, f"{SECRETS} cannot be read ({error})", "correct it or remove it")
         return
     missing = [name for name in AUTH_PACKAGES if find_spec(name) is None]
     if has_auth and missing:

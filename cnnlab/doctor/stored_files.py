@@ -62,7 +62,7 @@ def check_disk() -> Iterator[Finding]:
         probe.write_bytes(b"x")
         probe.unlink()
     except OSError as error:
-        yield Finding("disk", FAIL, f"{home} cannot be written ({error.strerror})", "free space, or mend its owner")
+        yield Finding("disk", FAIL, f"{home} cannot be written ({error.strerror})", "free space, or change its owner")
         return
     free, used = shutil.disk_usage(home).free, run_retention.total_bytes()
     state = OK if free > MIN_FREE_BYTES else FAIL

@@ -86,9 +86,9 @@ def describe_map(context: InspectContext, conv: str, number: int) -> str:
     )
 
 
-def map_and_input(context: InspectContext, conv: str, layer: Layer, number: int, spot: tuple[int, int]) -> None:
+def map_and_input(context: InspectContext, conv: str, layer: Layer, number: int, pixel: tuple[int, int]) -> None:
     """The map, the image with the pixel's receptive field, and the kernel, side by side where there is room."""
-    row, column = spot
+    row, column = pixel
     map_cell, picture_cell, kernel_cell = grid_cells(3)
     with map_cell:
         maps = context.activations[layer.name][0]

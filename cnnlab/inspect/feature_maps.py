@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from cnnlab import formatting
 from cnnlab.analysis import activation_stats
 from cnnlab.inspect import epoch_slider, layer_summary, map_controls, top_activations
+from cnnlab.inspect.computation_panel import computation_panel
 from cnnlab.inspect.context import VIEW_PARAM, InspectContext
 from cnnlab.inspect.notice import notice
+from cnnlab.jobs.top_activations_file import COMPUTATION
 from cnnlab.rendering.feature_map_grid import FeatureMapGrid, render_feature_maps, shared_vmax
 from cnnlab.rendering.palette import BACKGROUND
 from cnnlab.ui import clickable_image, query_state
@@ -61,9 +63,7 @@ def grid_controls(context: InspectContext, order: str) -> None:
             )
         map_controls.map_controls(context)
     if order == "class" and top_activations.load_top_activations(context.run) is None:
-        top_activations.offer_computation(
-            context.run, "The preference of a filter for a class is computed on all test images."
-        )
+        computation_panel(context.run, COMPUTATION, "How much does each filter prefer the images of a class?")
 
 
 def grid_cells(count: int) -> list[st.delta_generator.DeltaGenerator]:

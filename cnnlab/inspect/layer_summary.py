@@ -6,12 +6,10 @@ import streamlit as st
 
 from cnnlab.analysis import effective_receptive_field, filter_ablation, receptive_field
 from cnnlab.analysis.class_purity import most_frequent_class
-from cnnlab.array_types import Array
 from cnnlab.explanations import notices
 from cnnlab.formatting import percent
 from cnnlab.inspect import top_images
 from cnnlab.inspect.context import InspectContext
-from cnnlab.jobs.shipped_top_images import TopImages
 from cnnlab.ui.image_source import network_classes
 from cnnlab.ui.scrolling_table import scrolling_table
 
@@ -20,8 +18,10 @@ STRONGEST = 3  # maps of a layer that the table describes
 
 @dataclass(frozen=True, kw_only=True)
 class LayerRow:
-    """One convolution layer: the side of its maps and of the receptive field of its middle pixel, in pixels; the share
-    of zeros after ReLU on the image; its strongest maps there, by their largest value.
+    """One convolution layer.
+
+    size, field: the side of its maps and of the receptive field of its middle pixel, in pixels; zeros: the share of
+    zeros after ReLU on the image, 0 to 1; strongest: its strongest maps there, by their largest value.
     """
 
     name: str
@@ -83,7 +83,7 @@ def layer_table(context: InspectContext, rows: list[LayerRow]) -> None:
         )
 
 
-def describe_filter(context: InspectContext, conv: str, number: int, known: tuple[TopImages, Array] | None) -> str:
+def describe_filter(context: InspectContext, conv: str, number: int, known: top_images.Labeled | None) -> str:
     """'12 (frog 5 of 9)': the most frequent class among the test images that activate the map most; '12' if unknown.
 
     known: the top images of the network, and the label of each test image.

@@ -22,6 +22,7 @@ from cnnlab.storage.runs import DamagedRun, Run, UnknownRun
 from cnnlab.ui import app_shell, cache, class_code, selection
 from cnnlab.ui.state import session_key
 from cnnlab.ui.streamlit_memory import discard_uploaded_file
+from cnnlab.ui.visitor import visitor_address
 
 FILE, TITLE = session_key("inspect.own_network.file"), session_key("inspect.own_network.title")
 CLASSES, PIXELS = session_key("inspect.own_network.classes"), session_key("inspect.own_network.pixels")
@@ -84,7 +85,12 @@ def bring_in(given: UploadedFile, widget_key: str, title: str, class_names: str,
     try:
         description = own_networks.describe(content, title, owner, class_names, pixels)
         with st.spinner("Reading the file"):
-            network = own_networks.import_for_person(content, description, stop_if_asked)
+            network = own_networks.import_for_person(
+                content,
+                description,
+                stop_if_asked,
+                address=visitor_address(),
+            )
         own_networks.start_test(network)
     except (NetworkImportError, UnknownRun) as problem:
         st.error(escape_markdown(problem), icon=":material/block:")
@@ -94,7 +100,7 @@ def bring_in(given: UploadedFile, widget_key: str, title: str, class_names: str,
         st.error(escape_markdown(files.disk_error_message(problem, place, MAX_FILE_BYTES // 10**6)))
         return
     discard_uploaded_file(given, widget_key)
-    cache.forget_listings()
+    cache.clear_all_lists()
     st.session_state[SESSION_IMPORTED] = st.session_state.get(SESSION_IMPORTED, 0) + 1
     selection.update_selection(run=network.name, epoch=None, map=None, layer="")
     st.rerun()
@@ -155,7 +161,7 @@ def _on_test(network: ImportedNetwork) -> None:
 def _on_remove(name: str) -> None:
     try:
         imported_networks.remove_imported(name)
-        cache.forget_listings()
+        cache.clear_all_lists()
         selection.update_selection(run="", epoch=None, map=None, layer="")
     except (UnknownRun, OSError) as problem:
         st.session_state[SESSION_PROBLEM] = str(problem)

@@ -43,7 +43,7 @@ def perturbation_view(context: InspectContext) -> None:
         st.caption("The mark on each bar is the prediction for the unchanged image.")
     st.caption(
         "A convolution computes the same at every position. The dense layers behind it have separate weights for every "
-        "position, and no layer is made for rotation."
+        "position, and no layer is invariant to rotation."
     )
     adversarial.adversarial_section(context)
 

@@ -116,7 +116,7 @@ def number_cells(part: Array, at: tuple[float, float], end: float, signed: bool)
 
 
 def short_number(value: float, size: int) -> str:
-    """Two decimals; in kernels above SMALL '-.12' for -0.12."""
+    """Two decimals; in kernels above SMALL_KERNEL '-.12' for -0.12."""
     text = f"{value:z.2f}"
     return text if size <= SMALL_KERNEL else re.sub(r"^(-?)0\.", r"\1.", text)
 

@@ -1,4 +1,4 @@
-"""The predicted probabilities as ten bars. The true class is marked in words, not by color alone."""
+"""The predicted probabilities as bars, one a class. The true class is marked in words, not by color alone."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ Shares = NDArray[np.float32]
 def probability_bars(
     probabilities: Shares, classes: Sequence[str], true_class: int | None, key: str, before: Shares | None = None
 ) -> None:
-    """Ten bars in the order of the classes. `before`: an earlier prediction, drawn as a mark on each bar."""
+    """A bar for each class, in their order. `before`: an earlier prediction, drawn as a mark on each bar."""
     names = [f"{name} (true class)" if label == true_class else name for label, name in enumerate(classes)]
     shown = [percent(float(share)) for share in probabilities]
     probabilities = np.nan_to_num(probabilities)

@@ -6,25 +6,26 @@ import streamlit as st
 from cnnlab.analysis.statistics import accuracy_interval
 from cnnlab.explanations import notices
 from cnnlab.formatting import percent
+from cnnlab.inspect.computation_panel import computation_panel
 from cnnlab.inspect.context import InspectContext
 from cnnlab.inspect.notice import notice
 from cnnlab.jobs import probe_job
-from cnnlab.jobs.probe_job import ProbeError, ProbeResults
+from cnnlab.jobs.probe_job import ProbeResults
 from cnnlab.rendering.charts import cached_spec, with_data
-from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.storage.runs import Run
 from cnnlab.ui.image_source import missing_images
-from cnnlab.ui.state import session_key
 
-SESSION_START_ERROR = session_key("inspect.probes.start_error")
 TITLES = {"rescale": "pixels"}
 
 
 def probes_view(context: InspectContext) -> None:
     """The accuracies of the probes as a chart, or the button that computes them."""
     found = probe_job.load(context.trained_run)
+    if found is None and (missing := missing_images(context.run)):
+        st.info(missing)
+        return
     if found is None:
-        offer_computation(context.trained_run)
+        description = "How well does a linear classifier predict the class from each layer?"
+        computation_panel(context.run, probe_job.COMPUTATION, description)
         return
     notice(notices.probe_notice(found.trained, found.untrained, found.test_images))
     probe_chart(found)
@@ -52,35 +53,3 @@ def probe_chart(found: ProbeResults) -> None:
     )
     alt = "; ".join(f"{TITLES.get(name, name)}, {network}: {percent(share)}" for network, name, share in rows)
     st.vega_lite_chart(spec=spec, key="probes", width="stretch", alt=f"Accuracy of linear probes. {alt}.")
-
-
-def offer_computation(run: Run) -> None:
-    """Say what is computed, with a button that starts the worker; while it works, its progress."""
-    if missing := missing_images(run):
-        st.info(missing)
-        return
-    now = probe_job.job_status(run)
-    if now is not None and now.is_live:
-        computation_progress(run)
-        return
-    if problem := st.session_state.pop(SESSION_START_ERROR, None) or (now and now.message):
-        st.warning(escape_markdown(problem))
-    st.info("How well does a linear classifier predict the class from each layer? This is computed once for this run.")
-    st.button("Fit the probes", icon=":material/play_arrow:", on_click=_on_start, args=(run,))
-
-
-def _on_start(run: Run) -> None:
-    """Start the worker. An error is kept for the page: Streamlit shows none of a callback."""
-    try:
-        probe_job.start(run)
-    except ProbeError as problem:
-        st.session_state[SESSION_START_ERROR] = str(problem)
-
-
-@st.fragment(run_every=0.5)
-def computation_progress(run: Run) -> None:
-    """The progress, drawn twice a second; at the end the page is drawn once more."""
-    now = probe_job.job_status(run)
-    if now is None or not now.is_live:
-        st.rerun()
-    st.progress(now.done / max(now.total, 1), f"Images: {now.done:,} of {now.total:,}")

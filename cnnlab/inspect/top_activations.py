@@ -7,11 +7,11 @@ from cnnlab.analysis import receptive_field
 from cnnlab.analysis.top_activations import SelectedImages
 from cnnlab.data import is_dataset_available
 from cnnlab.inspect import upload
+from cnnlab.inspect.computation_panel import computation_panel
 from cnnlab.inspect.context import InspectContext
-from cnnlab.jobs import top_activations_file, top_activations_job
-from cnnlab.jobs.top_activations_file import TopActivations, TopActivationsError
+from cnnlab.jobs import top_activations_file
+from cnnlab.jobs.top_activations_file import COMPUTATION, TopActivations
 from cnnlab.rendering.color_scale import png_data_uri
-from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.imported_networks import Network
 from cnnlab.ui import cache, clickable_image, selection
 from cnnlab.ui.image_source import ImageSet, load_image_set, missing_images, thumbnails
@@ -31,7 +31,7 @@ def top_activations_section(context: InspectContext, conv: str, number: int) -> 
         st.caption(missing)
         return
     if known is None:
-        offer_computation(context.run, "Which test images activate a filter most?")
+        computation_panel(context.run, COMPUTATION, "Which test images activate a filter most?")
         return
     found = known.examples[context.relu_name(conv)]
     if found.dead[number]:
@@ -94,12 +94,9 @@ def _on_image_clicked(reference: str) -> None:
     st.session_state[SESSION_IMAGE_SELECTED] = True
 
 
-SESSION_START_ERROR = session_key("inspect.top_activations.start_error")
-
-
 def load_top_activations(run: Network) -> TopActivations | None:
     """The stored top activations, or None where they are not computed yet."""
-    moment = cache.modified_ns(top_activations_file.result_directory(run) / top_activations_file.FILE)
+    moment = cache.modified_ns(COMPUTATION.directory(run) / top_activations_file.FILE)
     data = local_fingerprint(run.dataset)
     return _load_top_activations(run.name, moment, data, tuple(run.snapshot_epochs()), run) if moment else None
 
@@ -114,35 +111,3 @@ def _load_top_activations(
     name: str, moment: int, data: str, epochs: tuple[int, ...], _run: Network
 ) -> TopActivations | None:
     return top_activations_file.load(_run)
-
-
-def offer_computation(run: Network, why: str) -> None:
-    """Say what is computed, with a button that starts the worker; while it works, its progress."""
-    now = top_activations_job.job_status(run)
-    if now is not None and now.is_live:
-        computation_progress(run)
-        return
-    if problem := st.session_state.pop(SESSION_START_ERROR, None) or (now and now.message):
-        st.warning(escape_markdown(problem))
-    st.info(f"{why} This is computed once for this run.", icon=":material/grid_view:")
-    st.button("Compute on all test images", icon=":material/play_arrow:", on_click=_on_start, args=(run,))
-
-
-def _on_start(run: Network) -> None:
-    """Start the worker. An error is kept for the page: Streamlit shows none of a callback."""
-    try:
-        top_activations_job.start(run)
-    except TopActivationsError as problem:
-        st.session_state[SESSION_START_ERROR] = str(problem)
-
-
-@st.fragment(run_every=0.5)
-def computation_progress(run: Network) -> None:
-    """Drawn again twice a second; the end draws the page once more."""
-    now = top_activations_job.job_status(run)
-    if now is None or not now.is_live:
-        st.rerun()
-    elif now.state == "waiting":
-        st.progress(0.0, "Waiting: another network is being computed")
-    else:
-        st.progress(now.done / max(now.total, 1), f"Test images: {now.done:,} of {now.total:,}")

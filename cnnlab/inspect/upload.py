@@ -162,7 +162,7 @@ def captioned_steps(photo: PreparedPhoto) -> list[tuple[str, Image.Image]]:
 
 
 def store_upload(source: str, upload: str, photo: PreparedPhoto) -> None:
-    """Put the 32x32 pixels into the album and show them; the rest of the page follows."""
+    """Store the 32x32 pixels among the uploads and show them; the rest of the page follows."""
     reference = f"photo-{uploads.save_upload(photo.pixels)}"
     known = st.session_state.get(SESSION_CROP + source)
     if isinstance(known, UploadCrop) and known.upload == upload:

@@ -27,7 +27,7 @@ from cnnlab.storage.runs import REESTIMATED, DamagedRun, Run
 
 SLICE_IMAGES = 500  # images between two calls of the progress callback
 
-ProgressCallback = Callable[[str], None]
+ReportLine = Callable[[str], None]
 
 
 class BatchnormError(LookupError):
@@ -50,7 +50,7 @@ def _is_complete(run: Run) -> bool:
 def run_job(
     run: Run,
     images: int = batchnorm.IMAGES,
-    report: ProgressCallback = lambda line: None,
+    report: ReportLine = lambda line: None,
     *,
     last_only: bool = False,
 ) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def _previous(run: Run, header: dict[str, Any]) -> dict[str, Any]:
 
 
 def epoch_figures(
-    layers: tuple[Layer, ...], weights: Weights, split: data.DataSplit, images: int, report: ProgressCallback
+    layers: tuple[Layer, ...], weights: Weights, split: data.DataSplit, images: int, report: ReportLine
 ) -> dict[str, Any]:
     """Accuracies and losses with re-estimated weights, and the largest lag of each layer's moving mean."""
     renewed = batchnorm.reestimate(layers, weights, np.asarray(split.x_train[:images]))
@@ -114,7 +114,7 @@ def epoch_figures(
 
 
 def _logits(
-    layers: tuple[Layer, ...], weights: Weights, pixels: PixelArray, name: str, report: ProgressCallback
+    layers: tuple[Layer, ...], weights: Weights, pixels: PixelArray, name: str, report: ReportLine
 ) -> Iterable[Any]:
     """The logits of the images, a slice at a time; reports the progress."""
     for first in range(0, len(pixels), SLICE_IMAGES):

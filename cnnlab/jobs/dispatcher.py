@@ -44,8 +44,8 @@ HEARTBEAT_SECONDS = 5.0  # between two heartbeats, and two checks of the time li
 logger = logging.getLogger(__name__)
 
 
-class StopRequest:
-    """Whether this process was asked to stop: a flag that a signal handler sets."""
+class StopFlag:
+    """Whether this process was asked to stop; a signal handler sets it."""
 
     requested = False
 
@@ -68,7 +68,7 @@ class Dispatcher:
         self.seen_revision = -1  # the queue's revision at the last reconciliation; -1: reconcile again
         self.heartbeat_at = 0.0  # monotonic seconds
 
-    def run(self, stop: StopRequest, idle: float | None = None) -> None:
+    def run(self, stop: StopFlag, idle: float | None = None) -> None:
         """Work until `stop` is asked, or until there was nothing to do for `idle` seconds (None: never)."""
         busy, last_error = time.monotonic(), ""
         while not stop.requested and (idle is None or time.monotonic() - busy < idle):
@@ -173,7 +173,7 @@ class Dispatcher:
 
     def stop_unwanted(self, slot: Slot) -> None:
         """Stop the worker of an unwanted job; a training started by hand goes on without the job."""
-        logger.info("stopping %s: nobody wants it any more", slot.job.label)
+        logger.info("stopping %s: all requests for it were withdrawn", slot.job.label)
         if not slot.request_stop():
             self.queue.finish(slot.job, CANCELLED)
             del self.active_slots[slot.job.id]

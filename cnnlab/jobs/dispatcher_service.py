@@ -5,7 +5,7 @@ import os
 
 from cnnlab import settings
 from cnnlab.jobs import devices
-from cnnlab.jobs.dispatcher import Dispatcher, StopRequest
+from cnnlab.jobs.dispatcher import Dispatcher, StopFlag
 from cnnlab.jobs.dispatcher_process import lock_path
 from cnnlab.jobs.local_runner import LocalRunner
 from cnnlab.jobs.queue import Queue
@@ -24,14 +24,14 @@ def dispatch(slots: int | None = None, idle: float | None = None, runner: Runner
     `slots` is how many jobs run at a time (None: as the settings say, or as many as the runner has slots for). Returns
     1 where another dispatcher is running. Raises SettingsError, for slots < 1 too.
     """
-    stop, queue = StopRequest(), Queue()
+    stop, queue = StopFlag(), Queue()
     slots = settings.current().slots or None if slots is None else slots
     runner = runner or _local_runner(slots)
     with stop_signals(stop.request):
         return _dispatch_until(stop, queue, runner, slots, idle)
 
 
-def _dispatch_until(stop: StopRequest, queue: Queue, runner: Runner, slots: int | None, idle: float | None) -> int:
+def _dispatch_until(stop: StopFlag, queue: Queue, runner: Runner, slots: int | None, idle: float | None) -> int:
     while True:
         lock = process_lock.acquire(lock_path())
         if lock is None:

@@ -27,7 +27,7 @@ from cnnlab.jobs.worker_outcome import (
     outcome_from_record,
     owner_written_since,
 )
-from cnnlab.operating_system import file_locks, processes
+from cnnlab.operating_system import file_locks, file_operations, processes
 from cnnlab.storage import process_lock, stop_request
 from cnnlab.storage.background_process import Process, start_detached
 from cnnlab.storage.process_lock import ProcessLock
@@ -73,8 +73,9 @@ class LocalRunner:
         with lock:
             log = folder / "worker.log"
             rotate(log)
-            with log.open("a") as file:
-                file.write(f"{ATTEMPT_HEADER}{job.attempts}, {job.device or 'one device'} of {socket.gethostname()}\n")
+            with file_operations.open_log(log) as file:
+                header = f"{ATTEMPT_HEADER}{job.attempts}, {job.device or 'one device'} of {socket.gethostname()}\n"
+                file.write(header.encode())
             process = self.hand_over(job, lock) or start_detached(
                 self.command(job),
                 log=log,

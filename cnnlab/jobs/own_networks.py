@@ -14,9 +14,12 @@ import numpy as np
 from cnnlab import data
 from cnnlab.data import DatasetMissing
 from cnnlab.datasets import DATASETS
-from cnnlab.formatting import pluralize
 from cnnlab.jobs.computation_turn import computation_turn
+from cnnlab.jobs.import_quotas import ImportKind, Stored, counted_import
+from cnnlab.jobs.queue_schema import QueueError
+from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.models import numpy_forward
+from cnnlab.settings import SettingsError
 from cnnlab.storage import files, imported_networks, process_lock
 from cnnlab.storage.background_process import BackgroundStatus, StatusFile, cnnlab_command, start_detached
 from cnnlab.storage.imported_networks import PREDICTIONS_FILE, ImportedNetwork
@@ -26,12 +29,14 @@ from cnnlab.storage.network_import import (
     NetworkImportError,
     default_title,
     import_network,
+    max_stored_bytes,
     output_count,
 )
 from cnnlab.storage.run_retention import directory_bytes
 
 MAX_OF_ONE_PERSON = 10
 MAX_BYTES = 2 * 10**9  # of all imported networks
+PREDICTIONS_BYTES = 2_000_000  # logits of 10,000 test images, at most so many
 LOCK, STATUS_FILE = "test.lock", "test.json"
 NICENESS = 5  # that of a training
 
@@ -58,23 +63,34 @@ def import_file(path: Path, title: str = "", class_names: str = "", pixels: str 
     """
     with path.open("rb") as opened:
         content = opened.read(MAX_FILE_BYTES + 1)
-    return import_for_person(content, describe(content, title or default_title(path.name), "", class_names, pixels))
+    return import_network(content, describe(content, title or default_title(path.name), "", class_names, pixels))
 
 
 def import_for_person(
-    content: bytes, description: NetworkDescription, poll: Callable[[], None] = lambda: None
+    content: bytes,
+    description: NetworkDescription,
+    poll: Callable[[], None] = lambda: None,
+    *,
+    address: str = "",
 ) -> ImportedNetwork:
-    """Import the network for its owner, within the quotas. Raises NetworkImportError, OSError."""
-    mine = [network for network in imported_networks.list_imported() if network.owner == description.owner]
-    if description.owner and len(mine) >= MAX_OF_ONE_PERSON:
-        raise NetworkImportError(
-            f"You have {pluralize(len(mine), 'network')} here, as many as one person may: remove one first."
-        )
-    if directory_bytes(imported_networks.directory()) > MAX_BYTES:
-        raise NetworkImportError(
-            f"The networks here take {MAX_BYTES / 1e9:.0f} GB, all that they may: remove one first."
-        )
-    return import_network(content, description, poll)
+    """Import the network for its owner, within the quotas.
+
+    `address` is as in `counted_import`. Raises NetworkImportError, OSError.
+    """
+    size = max_stored_bytes(content, description.pixels) + PREDICTIONS_BYTES
+    kind = ImportKind(noun="network", most_of_person=MAX_OF_ONE_PERSON, max_bytes=MAX_BYTES)
+    known = imported_networks.list_imported()
+    stored = Stored(
+        {network.name: directory_bytes(network.path) for network in known},
+        frozenset(network.name for network in known if network.owner == description.owner),
+    )
+    try:
+        with counted_import(kind, description.owner, address, stored, size) as counted:
+            network = import_network(content, description, poll)
+            counted.name = network.name
+            return network
+    except (QuotaExceeded, QueueError, SettingsError) as refusal:
+        raise NetworkImportError(str(refusal)) from None
 
 
 def can_be_tested(network: ImportedNetwork) -> bool:

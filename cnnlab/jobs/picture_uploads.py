@@ -8,10 +8,15 @@ from cnnlab.data.picture_archive import list_archive_classes
 from cnnlab.data.picture_folder import PictureImportError
 from cnnlab.data.picture_import import ImportedPictures, ProgressCallback, import_classes
 from cnnlab.datasets import DatasetInfo
+from cnnlab.jobs.import_quotas import ImportKind, Stored, counted_import
+from cnnlab.jobs.queue_schema import QueueError
+from cnnlab.jobs.quotas import QuotaExceeded
+from cnnlab.settings import SettingsError
 from cnnlab.storage.run_retention import directory_bytes
 
 MAX_OF_ONE_PERSON = 5
 MAX_BYTES = 2 * 10**9  # of all data sets of one's own
+PICTURE_BYTES, OTHER_BYTES = 32 * 32 * 3 + 1, 30_000  # of one picture with its label; of the rest of a data set
 
 
 def visible_datasets(person: str, is_teacher: bool) -> list[DatasetInfo]:
@@ -25,16 +30,33 @@ def datasets_of(person: str) -> list[DatasetInfo]:
 
 
 def import_archive(
-    content: bytes, title: str, person: str, progress: ProgressCallback, poll: Callable[[], None] = lambda: None
+    content: bytes,
+    title: str,
+    person: str,
+    progress: ProgressCallback,
+    poll: Callable[[], None] = lambda: None,
+    *,
+    address: str = "",
 ) -> ImportedPictures:
-    """Import the pictures of a ZIP archive for this person. Raises PictureImportError, PhotoError."""
-    mine = datasets_of(person)
-    if len(mine) >= MAX_OF_ONE_PERSON:
-        raise PictureImportError(f"You have {len(mine)} data sets here, as many as one person may: remove one first.")
-    kept = sum(directory_bytes(settings.data_dir() / info.name) for info in own_pictures.list_datasets())
-    if kept > MAX_BYTES:
-        raise PictureImportError(f"Own pictures take {MAX_BYTES / 1e9:.0f} GB here, all that they may: remove some.")
-    return import_classes(list_archive_classes(content), title, "upload", person, progress=progress, poll=poll)
+    """Import the pictures of a ZIP archive for this person, within the quotas.
+
+    `address` is as in `counted_import`. Raises PictureImportError, PhotoError.
+    """
+    classes = list_archive_classes(content)
+    kind = ImportKind(noun="data set", most_of_person=MAX_OF_ONE_PERSON, max_bytes=MAX_BYTES)
+    names = [info.name for info in own_pictures.list_datasets()]
+    stored = Stored(
+        {name: directory_bytes(settings.data_dir() / name) for name in names},
+        frozenset(name for name in names if _owner(name) == person),
+    )
+    size = OTHER_BYTES + sum(map(len, classes.values())) * PICTURE_BYTES
+    try:
+        with counted_import(kind, person, address, stored, size) as counted:
+            made = import_classes(classes, title, "upload", person, progress=progress, poll=poll)
+            counted.name = made.info.name
+            return made
+    except (QuotaExceeded, QueueError, SettingsError) as refusal:
+        raise PictureImportError(str(refusal)) from None
 
 
 def remove_own(name: str, person: str) -> None:

@@ -3,35 +3,31 @@
     python -m cnnlab probe RUN
 
 Ten thousand forward passes, 5,000 images through the trained and the untrained network, take about ten seconds: too
-long for a page to wait. So a page starts this worker (`start`). It waits until no other worker of this home computes
-(`computation_turn`), writes its progress (`job_status`) and at the end `probes.json` in the run's directory; for a
-shipped run, whose directory is never written, in `home()/probes/<key>/`. A shipped run brings its own results. The
-images are test images, which the network was not trained on.
+long for a page to wait. So a page starts this worker (`COMPUTATION`), which writes `probes.json` into the run's
+directory; for a shipped run, whose directory is never written, into `home()/probes/<key>/`. A shipped run brings its
+own results. The images are test images, which the network was not trained on.
 """
 
 import contextlib
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
-from cnnlab import data, settings
+from cnnlab import data
 from cnnlab.analysis import linear_probe
 from cnnlab.analysis.batched_activations import ProgressCallback
-from cnnlab.jobs.computation_turn import computation_turn
-from cnnlab.jobs.run_computation import JobStatus, ProgressWriter, disk_errors_as, job_status_file, start_worker
+from cnnlab.data import Dataset
+from cnnlab.jobs.run_computation import ComputationError, RunComputation
 from cnnlab.models.architecture import network_layers
-from cnnlab.storage import bounded_files, files, process_lock
-from cnnlab.storage.background_process import StatusFile
+from cnnlab.storage import bounded_files, files
 from cnnlab.storage.runs import Run, open_run
 
-FILE, PROGRESS, LOCK = "probes.json", "probes_status.json", "probes.lock"
+COMPUTATION = RunComputation(
+    command="probe", folder="probes", status_name="probes_status.json", lock_name="probes.lock"
+)
+FILE = "probes.json"
 MAX_FILE_BYTES = 100_000
 IMAGES = 5_000
-
-
-class ProbeError(LookupError):
-    """The probes cannot be fitted. The message is one sentence for the page."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +45,9 @@ class ProbeResults:
     test_images: int
 
 
-def result_directory(run: Run) -> Path:
-    """The directory that the worker writes into."""
-    return settings.home() / "probes" / run.key if run.is_pretrained else run.path
-
-
 def load(run: Run) -> ProbeResults | None:
     """The results for the run's last weights; None where they have to be computed."""
-    for folder in dict.fromkeys((result_directory(run), run.path)):
+    for folder in dict.fromkeys((COMPUTATION.directory(run), run.path)):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             content = bounded_files.read_file(folder / FILE, MAX_FILE_BYTES)
             found = _from_json(bounded_files.parse_json_object(content), run)
@@ -78,55 +69,30 @@ def _from_json(value: dict[str, object], run: Run) -> ProbeResults:
     return replace(found, trained=trained, untrained=untrained)
 
 
-def status_file(run: Run) -> StatusFile[JobStatus]:
-    """Where the worker of this run writes its status."""
-    return job_status_file(result_directory(run), PROGRESS, LOCK)
-
-
-def job_status(run: Run) -> JobStatus | None:
-    """The status of the worker, or of the last one; None where there never was one."""
-    return status_file(run).read()
-
-
-def start(run: Run) -> None:
-    """Start the worker as a detached process, unless one computes for this run.
-
-    Raises ProbeError, one sentence, where the disk is full.
-    """
-    with disk_errors_as(ProbeError, result_directory(run)):
-        start_worker("probe", run.name, status_file(run))
-
-
 def run_job(run: Run | str) -> ProbeResults:
     """Fit the probes of a run (or the run of this name), write the results, and return them; the body of the worker.
 
-    Raises UnknownRun, or ProbeError, one sentence, where another worker computes for this run or too many wait, the
-    data set is missing, the weights are not numbers, or the disk is full.
+    Raises UnknownRun, or ComputationError, one sentence, where another worker computes for this run or too many wait,
+    the data set is missing, the weights are not numbers, or the disk is full.
     """
     run = open_run(run) if isinstance(run, str) else run
-    with disk_errors_as(ProbeError, result_directory(run)):
-        lock = process_lock.acquire(result_directory(run) / LOCK)
-        if lock is None:
-            raise ProbeError("Another worker is computing these already.")
-        with lock:
-            try:
-                with computation_turn(lambda: status_file(run).write(JobStatus("waiting"))):
-                    found = compute(run, ProgressWriter(status_file(run)))
-            except (LookupError, ValueError) as error:
-                sentence = str(error.args[0])
-                status_file(run).write(JobStatus("failed", message=sentence))
-                raise ProbeError(sentence) from error
-            files.write_json(result_directory(run) / FILE, asdict(found))
-            status_file(run).write(JobStatus("done"))
+    return COMPUTATION.work(run, lambda progress: _compute_and_save(run, progress))
+
+
+def _compute_and_save(run: Run, progress: ProgressCallback) -> ProbeResults:
+    found = compute(run, data.load_dataset(run.dataset), progress)
+    files.write_json(COMPUTATION.directory(run) / FILE, asdict(found))
     return found
 
 
-def compute(run: Run, progress: ProgressCallback | None = None, images: int = IMAGES) -> ProbeResults:
-    """The results for the run's last weights and for its first ones. Raises DatasetMissing, ValueError."""
+def compute(run: Run, dataset: Dataset, progress: ProgressCallback | None = None, images: int = IMAGES) -> ProbeResults:
+    """The results for the run's last weights and for its first ones, on the first `images` test images.
+
+    Raises ComputationError where the run has no weights yet, ValueError.
+    """
     layers, epochs = network_layers(run.experiment), run.snapshot_epochs()
     if not epochs:
-        raise ProbeError("This run has no weights yet: wait for its first epoch.")
-    dataset = data.load_dataset(run.experiment.dataset)
+        raise ComputationError("This run has no weights yet: wait for its first epoch.")
     pixels, labels = dataset.x_test[:images], np.asarray(dataset.y_test[:images])
     names, used = linear_probe.probed_layers(layers), list(dict.fromkeys((epochs[-1], *epochs[:1])))
     used = [epoch for epoch in used if epoch in (0, epochs[-1])]

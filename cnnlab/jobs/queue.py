@@ -69,6 +69,8 @@ class Queue(QueueReader):
             else:
                 number = job.id
             statements.insert_request(db, number, person, address)
+            if number % statements.FORGET_EVERY == 0:
+                statements.forget_untrained_jobs(db)
             return statements.get_job(db, number)
 
     def cancel(self, job: Job | int, person: str) -> Job:

@@ -1,7 +1,6 @@
 """The file of the queue and its transactions.
 
-- WAL lets thirty pages read while one process writes; it needs a disk of this machine, not a network one.
-- Every change increments the counter "stamp": a page that reads the same number need not read anything else.
+Every change increments the counter "stamp": a page that reads the same number need not read anything else.
 """
 
 import sqlite3
@@ -10,23 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cnnlab import settings
-from cnnlab.jobs.queue_schema import QueueError, connect, error_message
+from cnnlab.jobs.queue_schema import MIGRATIONS, QueueError
 from cnnlab.storage.sqlite_file import SqliteFile
 
 
 class QueueFile(SqliteFile):
     """The SQLite file at `path`, by default `jobs.sqlite` in the home. It is opened at its first use."""
 
+    migrations, synchronous = MIGRATIONS, "NORMAL"
+    error_type, subject = QueueError, "The queue of trainings"
+
     def __init__(self, path: Path | None = None) -> None:
         super().__init__(path or settings.home() / "jobs.sqlite")
-
-    def connect(self) -> sqlite3.Connection:
-        """Open the file, with its tables, as a new connection."""
-        return connect(self.path)
-
-    def wrap_error(self, error: Exception) -> QueueError:
-        """The error of this file for one of SQLite, with a remedy."""
-        return QueueError(error_message(self.path, error))
 
     def integrity_error(self) -> str:
         """What SQLite reports as wrong with the file, "" for nothing. Reads the whole file. Raises QueueError."""

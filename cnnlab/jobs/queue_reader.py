@@ -1,4 +1,4 @@
-"""What the queue can be asked: jobs by number, key, state and person, their order, and its counters."""
+"""The queries of the queue: jobs by number, key, state and person, their order, and its counters."""
 
 from cnnlab.jobs import queue_statements as statements
 from cnnlab.jobs.job import QUEUED, RUNNING, Job

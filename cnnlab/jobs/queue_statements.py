@@ -15,6 +15,7 @@ from cnnlab.jobs.job import CANCELLED, DONE, QUEUED, Job, UnknownJob
 from cnnlab.settings import BROWSER_NAME_PATTERN, Settings
 from cnnlab.storage.signing_key import signing_key
 
+MAX_UNTRAINED_JOBS, FORGET_EVERY = 5_000, 500  # jobs that are kept; jobs after which the others are deleted
 RATE_WINDOW_SECONDS = 60.0  # the window of `submissions_per_minute`
 
 
@@ -142,6 +143,18 @@ def insert_job(db: sqlite3.Connection, experiment: Experiment, state: str, cost:
         (experiment.key, experiment.to_json(), state, now, now if state == DONE else None, cost),
     )
     return int(cursor.lastrowid or 0)
+
+
+def forget_untrained_jobs(db: sqlite3.Connection) -> None:
+    """Delete the jobs that no worker ever began, withdrawn or done from the cache, beyond the newest so many.
+
+    There may be 120 of them a minute from one network address; what was trained is kept.
+    """
+    untrained = "attempts = 0 AND state IN ('done', 'cancelled')"
+    oldest = f"SELECT id FROM jobs WHERE {untrained} ORDER BY id DESC LIMIT 1 OFFSET {MAX_UNTRAINED_JOBS}"
+    gone = f"SELECT id FROM jobs WHERE {untrained} AND id <= ({oldest})"
+    db.execute(f"DELETE FROM requests WHERE job IN ({gone})")
+    db.execute(f"DELETE FROM jobs WHERE id IN ({gone})")
 
 
 def insert_request(db: sqlite3.Connection, number: int, person: str, address: str) -> None:

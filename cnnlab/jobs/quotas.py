@@ -144,7 +144,7 @@ def disk_limit_message(used: float, most: float) -> str:
     """Why a training was not started. `used` and `most` in bytes."""
     return (
         f"The runs take {used / 1e9:.3g} GB of the {most / 1e9:.3g} GB that they may take, and those that are left "
-        "are pinned or being looked at: ask the teacher to make room."
+        "are pinned or being viewed: ask the teacher to make room."
     )
 
 
@@ -152,5 +152,5 @@ def memory_message(device: str, *, exclusive: bool) -> str:
     """Why a training ran out of memory; `exclusive`: although nothing else was on the device."""
     memory = f"The memory of {device} was not enough" if device else "The memory was not enough"
     if exclusive:
-        return f"{memory}, although this training had it to itself: choose fewer filters or a smaller batch."
-    return f"{memory}; the training is tried once more, with nothing beside it."
+        return f"{memory}, although no other training used it: choose fewer filters or a smaller batch."
+    return f"{memory}; the training is tried once more, with no other beside it."

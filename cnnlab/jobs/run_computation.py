@@ -2,17 +2,26 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
+from cnnlab import settings
 from cnnlab.analysis.batched_activations import ProgressCallback
+from cnnlab.jobs.computation_turn import computation_turn
 from cnnlab.storage import files, process_lock
 from cnnlab.storage.background_process import BackgroundStatus, StatusFile, cnnlab_command, start_detached
+from cnnlab.storage.imported_networks import Network
 
 NICENESS = 5  # that of a training
 STATUS_INTERVAL_SECONDS = 0.2
+
+Result = TypeVar("Result")
+
+
+class ComputationError(LookupError):
+    """The results cannot be computed. The message is one sentence for the page."""
 
 
 @dataclass(frozen=True)
@@ -25,32 +34,82 @@ class JobStatus(BackgroundStatus):
     total: int = 0
 
 
-def job_status_file(folder: Path, progress: str, lock: str) -> StatusFile[JobStatus]:
-    """Where a worker that holds `lock` in this folder writes its status."""
-    return StatusFile(folder / progress, folder / lock, JobStatus, "The worker was interrupted: start it again.")
+@dataclass(frozen=True, kw_only=True)
+class RunComputation:
+    """A kind of computation about a run, and the files of its worker, `python -m cnnlab COMMAND RUN`.
 
-
-def start_worker(command: str, run_name: str, status_file: StatusFile[JobStatus]) -> None:
-    """Start `python -m cnnlab COMMAND RUN` as a detached process, unless one holds the lock. Raises OSError.
-
-    The worker outlives the process that starts it.
+    folder: in the home, for shipped runs, whose directories are never written; status_name, lock_name: of the worker's
+    files in `directory`.
     """
-    lock = process_lock.acquire(status_file.lock_path, write_owner=False)
-    if lock is None:
-        return
-    with lock:
-        status_file.write(JobStatus("waiting"))
-        environment = {"OPENBLAS_NUM_THREADS": "1"}
-        start_detached(cnnlab_command(command, run_name), environment=environment, lock=lock, niceness=NICENESS)
+
+    command: str
+    folder: str
+    status_name: str
+    lock_name: str
+
+    def directory(self, run: Network) -> Path:
+        """The directory that the worker writes into."""
+        return settings.home() / self.folder / run.key if run.is_pretrained else run.path
+
+    def status_file(self, run: Network) -> StatusFile[JobStatus]:
+        """Where the worker of this run writes its status, and its lock."""
+        place, interrupted = self.directory(run), "The worker was interrupted: start it again."
+        return StatusFile(place / self.status_name, place / self.lock_name, JobStatus, interrupted)
+
+    def status(self, run: Network) -> JobStatus | None:
+        """The status of the worker, or of the last one; None where there never was one."""
+        file = self.status_file(run)
+        return file.read() or (JobStatus("waiting") if process_lock.is_locked(file.lock_path) else None)
+
+    def start(self, run: Network) -> None:
+        """Start the worker as a detached process, which outlives this one, unless one computes for this run.
+
+        Raises ComputationError where the disk is full.
+        """
+        file = self.status_file(run)
+        with _disk_errors(file):
+            lock = process_lock.acquire(file.lock_path, write_owner=False)
+            if lock is None:
+                return
+            with lock:
+                file.write(JobStatus("waiting"))
+                environment = {"OPENBLAS_NUM_THREADS": "1"}
+                command = cnnlab_command(self.command, run.name)
+                start_detached(command, environment=environment, lock=lock, niceness=NICENESS)
+
+    def work(
+        self, run: Network, compute: Callable[[ProgressCallback], Result], progress: ProgressCallback | None = None
+    ) -> Result:
+        """Call `compute` with a progress callback when it is this worker's turn; returns its result.
+
+        The progress is written to the status file, and passed on to `progress`. Raises ComputationError where another
+        worker computes for this run, too many wait, `compute` raises LookupError or ValueError, or the disk is full.
+        """
+        file = self.status_file(run)
+        with _disk_errors(file):
+            lock = process_lock.acquire(file.lock_path)
+        if lock is None:
+            raise ComputationError("Another worker is computing these already.")
+        with lock:
+            try:
+                with _disk_errors(file), computation_turn(lambda: file.write(JobStatus("waiting"))):
+                    result = compute(ProgressWriter(file, progress))
+                    file.write(JobStatus("done"))
+            except (LookupError, ValueError) as error:
+                sentence = str(error.args[0])
+                with contextlib.suppress(OSError):  # on a full disk the status stays as it is
+                    file.write(JobStatus("failed", message=sentence))
+                raise ComputationError(sentence) from error
+        return result
 
 
 @contextlib.contextmanager
-def disk_errors_as(error_type: type[Exception], place: Path) -> Iterator[None]:
-    """An OSError inside becomes an `error_type` whose message names the remedy."""
+def _disk_errors(file: StatusFile[JobStatus]) -> Iterator[None]:
+    """An OSError inside becomes a ComputationError whose message names the remedy."""
     try:
         yield
     except OSError as error:
-        raise error_type(files.disk_error_message(error, place, megabytes=1)) from error
+        raise ComputationError(files.disk_error_message(error, file.path.parent, megabytes=1)) from error
 
 
 class ProgressWriter:

@@ -20,6 +20,7 @@ from pathlib import Path
 from cnnlab import settings
 from cnnlab.jobs.devices import DeviceSlots
 from cnnlab.jobs.log_rotation import rotate
+from cnnlab.operating_system import file_operations
 from cnnlab.operating_system.machine import available_bytes, cores
 from cnnlab.storage.background_process import Process, cnnlab_command, start_detached
 from cnnlab.storage.process_lock import ProcessLock
@@ -60,7 +61,7 @@ class StandbyWorker:
 
         Raises OSError where the process has ended.
         """
-        with self.connection, log.open("ab") as file:
+        with self.connection, file_operations.open_log(log) as file:
             message = json.dumps({"experiment": experiment_json}).encode()
             lock.write_owner(self.process.pid, inherited=True)
             socket.send_fds(self.connection, [message], [lock.descriptor, file.fileno()])

@@ -20,6 +20,8 @@ from cnnlab.storage.run import Run
 from cnnlab.storage.sweep_files import SweepRequest
 from cnnlab.sweeps import Sweep
 
+MAX_OPEN_OF_PERSON, MAX_OPEN_OF_ADDRESS = 5, 60  # sweeps that go on; thirty students behind one address with two each
+MAX_SWEEPS = 500  # definitions that are kept where nothing of them was trained
 WAITING_AHEAD = 1  # trainings of a person's sweep that wait in the queue beside those that run
 
 logger = logging.getLogger(__name__)
@@ -86,12 +88,37 @@ def request_sweep(
     request = sweep_files.new_request(check_person(person), address, is_teacher)
     missing = [one for one in sweep.experiments() if runs.find_results(one) is None]
     if not is_teacher:
+        check_open_requests(sweep, request)
         check_costs(missing)
     if missing:
         submit(queue, missing[0], request)
+        forget_unused_sweeps()
         sweep_files.add_request(sweep, request)
         advance_request(sweep, queue, request)
     return request
+
+
+def check_open_requests(sweep: Sweep, request: SweepRequest) -> None:
+    """Raises QuotaExceeded where this person, or this address, asks for so many other sweeps already."""
+    others = [
+        one for other in sweep_files.requested_sweeps() if other != sweep for one in sweep_files.read_requests(other)
+    ]
+    mine = sum(one.person == request.person for one in others)
+    if mine >= MAX_OPEN_OF_PERSON:
+        raise QuotaExceeded(f"{mine} sweeps of yours go on, and {MAX_OPEN_OF_PERSON} may: stop one, or wait for it.")
+    theirs = sum(one.address == request.address != "" for one in others)
+    if theirs >= MAX_OPEN_OF_ADDRESS:
+        raise QuotaExceeded(
+            f"{theirs} sweeps from your network go on, and {MAX_OPEN_OF_ADDRESS} may: try again when one has ended."
+        )
+
+
+def forget_unused_sweeps() -> None:
+    """Beyond MAX_SWEEPS definitions, remove the oldest of which nothing was trained and that nobody asks for."""
+    stored = sweep_files.stored_sweeps()
+    for sweep in reversed(stored[MAX_SWEEPS - 1 :]):
+        if not sweep_files.read_requests(sweep) and all(runs.find_run(one) is None for one in sweep.experiments()):
+            sweep_files.remove_sweep(sweep)
 
 
 def check_costs(experiments: Iterable[Experiment]) -> None:

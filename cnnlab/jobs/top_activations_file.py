@@ -6,27 +6,24 @@ its epoch and its data set: after further training, or with another data set, `l
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from cnnlab import data, settings
+from cnnlab import data
 from cnnlab.analysis.top_activations import FilterExamples, SelectedImages
 from cnnlab.array_types import Array
 from cnnlab.data import DatasetMissing
+from cnnlab.jobs.run_computation import ComputationError, RunComputation
 from cnnlab.storage.bounded_files import read_npz
 from cnnlab.storage.files import write_npz
 from cnnlab.storage.imported_networks import Network
 
+COMPUTATION = RunComputation(command="top-images", folder="top", status_name="top.json", lock_name="top.lock")
 FILE = "top.npz"
 FORMAT = 2
 MAX_FILE_BYTES = 16_000_000  # of top.npz; four layers of 256 filters take 400,000
 SELECTED_DTYPES = {"images": np.uint16, "values": np.float32, "rows": np.uint8, "columns": np.uint8}
 RANGE_FIELDS = {"low": "minimum", "high": "maximum", "dead": "dead"}  # name in the file: field of FilterExamples
-
-
-class TopActivationsError(LookupError):
-    """The results cannot be computed. The message is one sentence for the page."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,18 +42,13 @@ class TopActivations:
     fingerprint: str
 
 
-def result_directory(run: Network) -> Path:
-    """The directory of the run's file."""
-    return settings.home() / "top" / run.key if run.is_pretrained else run.path
-
-
 def load(run: Network) -> TopActivations | None:
     """The results for the run's last weights on the data set of this machine, or None where they have to be computed.
 
     Without a data set on this machine nothing can be computed again, so the stored results count.
     """
     try:
-        found = _from_arrays(read_npz(result_directory(run) / FILE, MAX_FILE_BYTES), run)
+        found = _from_arrays(read_npz(COMPUTATION.directory(run) / FILE, MAX_FILE_BYTES), run)
     except (OSError, ValueError, KeyError):  # missing, or damaged
         return None
     if found.epoch != last_epoch(run) or not _matches_local_data(run.dataset, found.fingerprint):
@@ -74,14 +66,14 @@ def _matches_local_data(name: str, fingerprint: str) -> bool:
 
 def save(found: TopActivations, run: Network) -> None:
     """Write the results of the run. Raises OSError."""
-    write_npz(result_directory(run) / FILE, _to_arrays(found))
+    write_npz(COMPUTATION.directory(run) / FILE, _to_arrays(found))
 
 
 def last_epoch(run: Network) -> int:
-    """The newest epoch whose weights the run keeps. Raises TopActivationsError where it keeps none yet."""
+    """The newest epoch whose weights the run keeps. Raises ComputationError where it keeps none yet."""
     epochs = run.snapshot_epochs()
     if not epochs:
-        raise TopActivationsError("This run has no weights yet: wait for its first epoch.")
+        raise ComputationError("This run has no weights yet: wait for its first epoch.")
     return epochs[-1]
 
 

@@ -3,14 +3,13 @@
     python -m cnnlab top-images RUN
 
 Ten thousand forward passes take about ten seconds: too long for a page to wait, too short for the queue. So a page
-starts this worker (`start`). It waits until no other worker of this home computes, writes its progress (`job_status`),
-and at the end the file of `top_activations_file`: for each filter the images with its highest activations and from the
-middle of its range, whether it is zero on all images, and its selectivity for each class.
+starts this worker (`COMPUTATION`), which writes the file of `top_activations_file`: for each filter the images with its
+highest activations and from the middle of its range, whether it is zero on all images, and its selectivity for each
+class.
 
 Two threads each take a slice of the images at a time; NumPy releases the interpreter lock while it computes.
 """
 
-import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -23,74 +22,26 @@ from cnnlab.analysis.top_activations import MaxActivations
 from cnnlab.array_types import Array
 from cnnlab.data import Dataset
 from cnnlab.jobs import top_activations_file
-from cnnlab.jobs.computation_turn import computation_turn
-from cnnlab.jobs.run_computation import JobStatus, ProgressWriter, disk_errors_as, job_status_file, start_worker
-from cnnlab.jobs.top_activations_file import TopActivations, TopActivationsError, last_epoch, result_directory
-from cnnlab.storage import process_lock
-from cnnlab.storage.background_process import StatusFile
+from cnnlab.jobs.top_activations_file import COMPUTATION, TopActivations, last_epoch
 from cnnlab.storage.imported_networks import Network, open_network
 
-PROGRESS, LOCK = "top.json", "top.lock"
 THREADS = 2
 SLICE_IMAGES = 250  # images between two progress reports
-
-
-def status_file(run: Network) -> StatusFile[JobStatus]:
-    """Where the worker of this run writes its status."""
-    return job_status_file(result_directory(run), PROGRESS, LOCK)
-
-
-def job_status(run: Network) -> JobStatus | None:
-    """The status of the worker, or of the last one; None where there never was one."""
-    status = status_file(run).read()
-    if status is None and process_lock.is_locked(result_directory(run) / LOCK):
-        return JobStatus("waiting")
-    return status
-
-
-def start(run: Network) -> None:
-    """Start the worker as a detached process, unless one computes for this run. It outlives the process that starts it.
-
-    Raises TopActivationsError, one sentence, where the disk is full.
-    """
-    with disk_errors_as(TopActivationsError, result_directory(run)):
-        start_worker("top-images", run.name, status_file(run))
 
 
 def run_job(run: Network | str, progress: ProgressCallback | None = None) -> TopActivations:
     """Compute the results for a run (or the run of this name), write them, and return them; the body of the worker.
 
-    Raises UnknownRun, or TopActivationsError, one sentence, where another worker computes them, the data set is
-    missing, or the disk is full.
+    Raises UnknownRun, or ComputationError, one sentence, where another worker computes them, the data set is missing,
+    or the disk is full.
     """
     run = open_network(run) if isinstance(run, str) else run
-    with disk_errors_as(TopActivationsError, result_directory(run)):
-        lock = process_lock.acquire(result_directory(run) / LOCK)
-    if lock is None:
-        raise TopActivationsError("Another worker is computing these already.")
-    with lock:
-        try:
-            with (
-                disk_errors_as(TopActivationsError, result_directory(run)),
-                computation_turn(lambda: _write_waiting(run)),
-            ):
-                return _compute_and_write(run, progress)
-        except LookupError as error:
-            sentence = str(error.args[0])
-            with contextlib.suppress(OSError):  # on a full disk the status stays as it is
-                status_file(run).write(JobStatus("failed", message=sentence))
-            raise TopActivationsError(sentence) from error
+    return COMPUTATION.work(run, lambda report: _compute_and_save(run, report), progress)
 
 
-def _write_waiting(run: Network) -> None:
-    status_file(run).write(JobStatus("waiting"))
-
-
-def _compute_and_write(run: Network, progress: ProgressCallback | None) -> TopActivations:
-    report = ProgressWriter(status_file(run), progress)
-    found = compute(run, data.load_dataset(run.dataset), report)
+def _compute_and_save(run: Network, progress: ProgressCallback) -> TopActivations:
+    found = compute(run, data.load_dataset(run.dataset), progress)
     top_activations_file.save(found, run)
-    status_file(run).write(JobStatus("done", found.images, found.images))
     return found
 
 

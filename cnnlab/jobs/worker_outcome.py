@@ -95,7 +95,7 @@ def ran_out_of_memory(text: str) -> bool:
 
 def describe_signal(name: str) -> str:
     """A sentence for a student about the signal (on Windows the error) that ended a process."""
-    return f"its process died of {name} ({SIGNAL_MEANINGS.get(name, 'ended by a signal')})."
+    return f"its process was ended by {name} ({SIGNAL_MEANINGS.get(name, 'ended by a signal')})."
 
 
 def read_tail(log: Path, max_bytes: int = TAIL_BYTES) -> str:
@@ -119,4 +119,4 @@ def last_line(log: Path) -> str:
     lines = [
         line.strip() for line in read_tail(log).split("\n") if line.strip() and not line.startswith(ATTEMPT_HEADER)
     ]
-    return lines[-1][-TAIL_CHARACTERS:] if lines else "it left no word in worker.log."
+    return lines[-1][-TAIL_CHARACTERS:] if lines else "worker.log is empty."

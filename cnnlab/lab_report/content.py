@@ -1,17 +1,20 @@
 """`LabReport`: what a report contains, gathered from a sheet, its answers and the runs, before it is written."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from cnnlab.analysis.batched_activations import ProgressCallback
 from cnnlab.experiment import NUMERIC_FIELDS, Experiment, ExperimentError
-from cnnlab.explanations.lesson_evidence import evidence
+from cnnlab.explanations import lesson_evidence
+from cnnlab.explanations.lesson_evidence import Evidence
 from cnnlab.formatting import format_date
 from cnnlab.lab_report.figures import Figure, run_figure, sketch_figure
 from cnnlab.lab_report.pinned_figures import pinned_figures
+from cnnlab.lessons import own_training
 from cnnlab.lessons.answers import Answer
 from cnnlab.lessons.sheet import Sheet, Step
 from cnnlab.report import ReportRow
@@ -20,6 +23,8 @@ from cnnlab.storage.run import Run, UnknownRun
 
 MAX_RUNS = 6  # chosen experiments whose models, histories and scripts are exported
 VERSIONS = ("cnnlab", "numpy", "streamlit", "keras", "tensorflow")
+
+ComputeEvidence = Callable[[str, Run | None], Evidence]  # of a specification and of the learner's own training
 
 
 @dataclass(frozen=True)
@@ -47,38 +52,64 @@ class LabReport:
 
 
 def make_report(
-    sheet: Sheet, answers: Mapping[str, Sequence[Answer]], author: str, table: Sequence[ReportRow]
+    sheet: Sheet,
+    answers: Mapping[str, Sequence[Answer]],
+    author: str,
+    table: Sequence[ReportRow],
+    compute: ComputeEvidence | None = None,
+    progress: ProgressCallback = lambda done, total: None,
 ) -> LabReport:
-    """The report of one learner; steps without an answer are left out."""
+    """The report of one learner; steps without an answer are left out.
+
+    compute: gives the evidence of a specification and of the learner's own training, without it from `table`.
+    progress(done, total) is called after each answered step and each figure of a chosen run.
+    """
     steps = [step for step in sheet.steps if answers.get(step.id)]
     chosen = chosen_runs([answer for step in steps for answer in answers[step.id]])
+    get_evidence = compute or (lambda specification, own: lesson_evidence.evidence(specification, table, own))
+    entries, run_figures = [], []
+    for step in steps:
+        entries.append(entry(sheet, step, answers, table, get_evidence))
+        progress(len(entries), len(steps) + len(chosen))
+    for run in chosen:
+        run_figures.append(run_figure(run))
+        progress(len(steps) + len(run_figures), len(steps) + len(chosen))
     return LabReport(
         title=sheet.title,
         author=author or "without a name",
         date=format_date(datetime.now(UTC).isoformat()),
-        entries=tuple(entry(sheet, step, answers[step.id], table) for step in steps),
+        entries=tuple(entries),
         runs=tuple(chosen),
-        run_figures=tuple(run_figure(run) for run in chosen),
+        run_figures=tuple(run_figures),
         versions=versions(),
     )
 
 
-def entry(sheet: Sheet, step: Step, given: Sequence[Answer], table: Sequence[ReportRow]) -> Entry:
+def entry(
+    sheet: Sheet,
+    step: Step,
+    answers: Mapping[str, Sequence[Answer]],
+    table: Sequence[ReportRow],
+    compute: ComputeEvidence,
+) -> Entry:
     """The entry of an answered step."""
+    own = own_training.open_chosen(own_training.chosen_run(sheet, step, answers))
+    shown = filter(None, dict.fromkeys((*own_training.shown_evidence(sheet, step, answers), step.result)))
+    result = compute(step.result, own) if step.result else None
     return Entry(
         heading=sheet.chapter_of(step).title,
         question=step.question.strip(),
-        answers=tuple(describe_answer(step, answer) for answer in given),
-        evidence=tuple(evidence(one, table).sentence for one in dict.fromkeys((*step.evidence, step.result)) if one),
-        figures=tuple(figure for answer in given for figure in answer_figures(step, answer, table)),
+        answers=tuple(describe_answer(step, answer) for answer in answers[step.id]),
+        evidence=tuple(compute(one, own).sentence for one in shown),
+        figures=tuple(figure for answer in answers[step.id] for figure in answer_figures(step, answer, table, result)),
     )
 
 
-def answer_figures(step: Step, answer: Answer, table: Sequence[ReportRow]) -> list[Figure]:
-    """The figures of an answer: what was pinned, or the sketched curve with the measured one."""
+def answer_figures(step: Step, answer: Answer, table: Sequence[ReportRow], result: Evidence | None) -> list[Figure]:
+    """The figures of an answer: what was pinned, or the sketched curve with the measured one of the result."""
     if step.kind == "pin":
         return list(pinned_figures(answer.content, table))
-    curve = evidence(step.result, table).curve if step.result else ()
+    curve = result.curve if result else ()
     figure = sketch_figure(step, answer, curve)
     return [figure] if figure else []
 

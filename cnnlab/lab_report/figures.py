@@ -1,8 +1,9 @@
 """The figures of a report: learning curves as SVG and PNG, feature maps as PNG, from the state that was pinned."""
 
 import io
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 
 import numpy as np
 from PIL import Image
@@ -20,6 +21,7 @@ from cnnlab.lessons.answers import Answer
 from cnnlab.lessons.sheet import Step
 from cnnlab.models.architecture import network_layers
 from cnnlab.rendering import chart_export, charts
+from cnnlab.rendering.charts import Spec
 from cnnlab.rendering.color_scale import png_data_uri
 from cnnlab.rendering.feature_map_grid import render_feature_maps
 from cnnlab.rendering.sketch_chart import LEGEND, sketch_chart
@@ -30,12 +32,25 @@ MIN_GRID_PIXELS = 600  # of the longer side of an enlarged grid
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure: the name of its files, a caption, PNG and SVG; the SVG of feature maps holds their PNG."""
+    """A figure: the name of its files, a caption, SVG and PNG; the SVG of feature maps holds their PNG.
+
+    The PNG is drawn by `draw_png` when it is first asked for: the page of the report holds the SVG only.
+    """
 
     name: str
     caption: str
-    png: bytes
     svg: str
+    draw_png: Callable[[], bytes] = field(compare=False, repr=False)
+
+    @cached_property
+    def png(self) -> bytes:
+        """The bytes of the PNG file."""
+        return self.draw_png()
+
+
+def chart_figure(name: str, caption: str, spec: Spec) -> Figure:
+    """A chart as a figure; the caption without the marks of Markdown."""
+    return Figure(name, caption.replace("**", ""), chart_export.to_svg(spec), partial(chart_export.to_png, spec))
 
 
 def run_figure(run: Run) -> Figure:
@@ -43,7 +58,7 @@ def run_figure(run: Run) -> Figure:
     history = run.history()
     spec = charts.accuracy_chart(history, run.experiment.epochs, run.experiment.split)
     caption = describe_accuracy(history, run.title, run.experiment.split)
-    return Figure(f"curves-{run.name}", caption, chart_export.to_png(spec), chart_export.to_svg(spec))
+    return chart_figure(f"curves-{run.name}", caption, spec)
 
 
 def sketch_figure(step: Step, answer: Answer, curve: Sequence[tuple[float, float]]) -> Figure | None:
@@ -56,7 +71,7 @@ def sketch_figure(step: Step, answer: Answer, curve: Sequence[tuple[float, float
     spec = sketch_chart(points, measured, (axes.low, axes.high), axes.x_label)
     caption = f"{axes.y_label[:1].upper()}{axes.y_label[1:]}. {LEGEND if measured else 'The prediction.'}"
     name = f"sketch-{step.id}" + (f"-{answer.round + 1}" if answer.round else "")
-    return Figure(name, caption, chart_export.to_png(spec), chart_export.to_svg(spec))
+    return chart_figure(name, caption, spec)
 
 
 def maps_figure(run: Run, params: Mapping[str, str]) -> Figure:
@@ -84,7 +99,7 @@ def maps_figure(run: Run, params: Mapping[str, str]) -> Figure:
     grid = render_feature_maps(activations[layer][0], signed=signed)
     caption = f"{run.title}, epoch {epoch}: all maps of {layer} for {reference}{describe_changes(off, edited)}."
     png = enlarge(grid.png)
-    return Figure(f"maps-{run.name}-{layer}-{reference}", caption, png, image_svg(png))
+    return Figure(f"maps-{run.name}-{layer}-{reference}", caption, image_svg(png), lambda: png)
 
 
 def describe_changes(off: Mapping[str, Collection[int]], edited: Collection[int]) -> str:

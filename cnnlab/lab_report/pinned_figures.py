@@ -9,9 +9,8 @@ from cnnlab.analysis import metrics
 from cnnlab.data import DatasetMissing
 from cnnlab.explanations import curves, mistakes
 from cnnlab.explanations.chart_descriptions import describe_ranking
-from cnnlab.lab_report.figures import Figure, maps_figure
-from cnnlab.rendering import chart_export, compare_charts, mistake_charts, palette
-from cnnlab.rendering.charts import Spec
+from cnnlab.lab_report.figures import Figure, chart_figure, maps_figure
+from cnnlab.rendering import compare_charts, mistake_charts, palette
 from cnnlab.report import ReportRow
 from cnnlab.series_results import series_results
 from cnnlab.storage import runs
@@ -98,8 +97,3 @@ def test_predictions(run: Run) -> tuple[np.ndarray, np.ndarray, metrics.Predicti
     """Logits, labels and predictions on the test images. Raises DamagedRun, KeyError without any."""
     kept = run.predictions()
     return kept["test"], kept["test_labels"], metrics.classify(kept["test"], kept["test_labels"])
-
-
-def chart_figure(name: str, caption: str, spec: Spec) -> Figure:
-    """A chart as a figure; the caption without the marks of Markdown."""
-    return Figure(name, caption.replace("**", ""), chart_export.to_png(spec), chart_export.to_svg(spec))

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from cnnlab.lessons import learner_limits
 from cnnlab.lessons.learners import Learner
 from cnnlab.lessons.lesson_file import LessonFile
 from cnnlab.lessons.lesson_schema import LessonError
@@ -31,6 +32,7 @@ def submit(file: LessonFile, learner: Learner, step: Step, content: Any, round_n
     now = time.time()
     key = (learner.learner, learner.sheet, step.id, round_number)
     with file.writing() as db:
+        learner_limits.check_answer_size(db, key, text)
         if step.is_prediction:
             changed = db.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?)", (*key, text, now)).rowcount
         else:

@@ -5,11 +5,13 @@ import sqlite3
 import time
 from dataclasses import dataclass
 
+from cnnlab.jobs.nicknames import check_nickname
+from cnnlab.lessons import learner_limits
 from cnnlab.lessons.lesson_file import LessonFile
 from cnnlab.lessons.lesson_schema import LessonError
 
 ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # without letters and digits that look alike
-CODE_LENGTH, MAX_NICKNAME = 8, 40
+CODE_LENGTH = 8
 MAX_WRONG_CODES, WRONG_CODE_SECONDS = 60, 600.0  # of all devices together
 
 
@@ -38,14 +40,19 @@ def find_learner(file: LessonFile, person: str) -> Learner | None:
         return _find(db, person)
 
 
-def open_sheet(file: LessonFile, person: str, sheet: str, step: str) -> Learner:
-    """Begin or continue a sheet; `step` is where a new one begins."""
+def open_sheet(file: LessonFile, person: str, sheet: str, step: str, address: str = "") -> Learner:
+    """Begin or continue a sheet; `step` is where a new one begins.
+
+    `address` is a digest of the network address ("": unknown). Raises LessonError where a limit is reached.
+    """
     with file.writing() as db:
         known = _find(db, person)
         if known is None:
+            learner_limits.check_new_learner(db, address)
+            now = time.time()
             db.execute(
-                "INSERT INTO learners (learner, code, moved) VALUES (?, ?, ?)",
-                (person, new_code(CODE_LENGTH), time.time()),
+                "INSERT INTO learners (learner, code, moved, address, created) VALUES (?, ?, ?, ?, ?)",
+                (person, new_code(CODE_LENGTH), now, address, now),
             )
             db.execute("INSERT INTO devices VALUES (?, ?)", (person, person))
         learner = known.learner if known else person
@@ -75,10 +82,8 @@ def fold(file: LessonFile, learner: Learner, folded: bool) -> None:
 
 
 def set_nickname(file: LessonFile, learner: Learner, nickname: str) -> None:
-    """Give oneself a nickname. Raises LessonError for one that is too long or not printable."""
-    name = " ".join(nickname.split())
-    if len(name) > MAX_NICKNAME or not name.isprintable():
-        raise LessonError(f"A nickname has at most {MAX_NICKNAME} printable characters. Received: {nickname[:50]!r}")
+    """Give oneself a nickname. Raises NicknameError for one that is too long or not printable."""
+    name = check_nickname(nickname)
     with file.writing() as db:
         db.execute("UPDATE learners SET nickname = ? WHERE learner = ?", (name, learner.learner))
 

@@ -1,11 +1,5 @@
-"""The tables of `lessons.sqlite`, and what its errors mean."""
+"""The tables of `lessons.sqlite`, one script for each version of the file, and the error of what uses it."""
 
-import sqlite3
-from pathlib import Path
-
-BUSY_TIMEOUT_SECONDS = 20.0  # how long a write waits for its turn
-
-# One script for each version of the file; a newer program brings an older file up to date, one script after the other.
 MIGRATIONS = (
     """
     CREATE TABLE learners (
@@ -47,25 +41,13 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE TABLE wrong_codes (tried REAL NOT NULL);
     """,
+    """
+    ALTER TABLE learners ADD COLUMN address TEXT NOT NULL DEFAULT '';
+    ALTER TABLE learners ADD COLUMN created REAL NOT NULL DEFAULT 0;
+    CREATE INDEX learners_by_address ON learners (address, created);
+    """,
 )
 
 
 class LessonError(RuntimeError):
     """The file of answers cannot be used, or refuses an action. The message is one sentence with the remedy."""
-
-
-def error_message(path: Path, error: Exception) -> str:
-    """One sentence with the remedy for an error of SQLite or of the disk."""
-    text = str(error)
-    if "full" in text or "No space" in text:
-        return f"The answer cannot be saved: the disk of the server is full. Free some space. ({path})"
-    if "locked" in text:
-        return f"The answers have been busy for {BUSY_TIMEOUT_SECONDS:.0f} s: try again. ({path})"
-    if "not a database" in text or "malformed" in text:
-        return f"{path} is damaged: move it away; a new, empty file is made."
-    return f"The answers cannot be used ({text}): look at {path} and at its folder's permissions."
-
-
-def schema_version(db: sqlite3.Connection) -> int:
-    """The number of migrations that this file has."""
-    return int(db.execute("PRAGMA user_version").fetchone()[0])

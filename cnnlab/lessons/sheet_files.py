@@ -6,14 +6,15 @@ from pathlib import Path
 
 from cnnlab import settings
 from cnnlab.lessons.sheet import Sheet
-from cnnlab.lessons.sheet_reader import MAX_BYTES, read_sheet
-from cnnlab.lessons.table_reader import Mistake, SheetError
+from cnnlab.lessons.sheet_mistakes import Mistake, SheetError
 from cnnlab.storage import bounded_files
 from cnnlab.storage.bounded_files import DamagedFile
 
 SHIPPED = Path(__file__).parent / "sheets"
 SHIPPED_ORDER = ("taster", "seven-questions")
+ENDINGS, TOML = (".yaml", ".yml"), ".toml"  # of sheets; of sheets as they were written before
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+MAX_BYTES = 200_000
 MAX_FILES = 50  # of the home's folder
 
 
@@ -42,9 +43,10 @@ def home_folder() -> Path:
 
 def load_sheet(path: Path) -> SheetFile:
     """The sheet in this file, or its mistakes."""
-    if not NAME.fullmatch(path.stem):
-        message = "Name the file with small letters, digits and hyphens, like my-lesson.toml."
-        return SheetFile(path, None, (Mistake(1, message),))
+    from cnnlab.lessons.sheet_reader import read_sheet  # with PyYAML, which the first page does not need
+
+    if mistake := _mistake_in_name(path):
+        return SheetFile(path, None, (Mistake(1, mistake),))
     try:
         return SheetFile(path, read_sheet(path.stem, bounded_files.read_file(path, MAX_BYTES)))
     except SheetError as error:
@@ -54,13 +56,29 @@ def load_sheet(path: Path) -> SheetFile:
         return SheetFile(path, None, (Mistake(1, f"The file cannot be read: {reason}."),))
 
 
+def _mistake_in_name(path: Path) -> str:
+    if path.suffix == TOML:
+        command = f"cnnlab lesson convert {path.name}"
+        return f'A sheet is a YAML file now. The command "{command}" writes {path.stem}.yaml beside this file.'
+    if not NAME.fullmatch(path.stem) or path.suffix not in ENDINGS:
+        return "Name the file with small letters, digits and hyphens, like my-lesson.yaml."
+    first = path.with_suffix(ENDINGS[0])
+    if path.suffix != ENDINGS[0] and first.exists():
+        return f"{first.name} has the same name: rename or remove one of the two."
+    return ""
+
+
 def sheet_paths() -> list[Path]:
-    """The files of all sheets: the shipped ones, then those of the home by name, at most MAX_FILES."""
+    """The files of all sheets: the shipped ones, then those of the home by name, at most MAX_FILES.
+
+    Of the files of one name, that with the ending .toml comes first and that with .yml last.
+    """
     try:
-        own = sorted(path for path in home_folder().glob("*.toml") if not path.name.startswith("."))
+        found = [path for path in home_folder().iterdir() if path.suffix in (*ENDINGS, TOML)]
     except OSError:
-        own = []
-    return [*(SHIPPED / f"{name}.toml" for name in SHIPPED_ORDER), *own[:MAX_FILES]]
+        found = []
+    own = sorted(path for path in found if not path.name.startswith("."))
+    return [*(SHIPPED / f"{name}.yaml" for name in SHIPPED_ORDER), *own[:MAX_FILES]]
 
 
 def list_sheets() -> list[SheetFile]:

@@ -4,7 +4,9 @@ With flock the lock belongs to the open file, and a child process that inherits 
 Windows (`msvcrt.locking`) it belongs to one process: a child takes its own (`cnnlab.storage.process_lock`).
 """
 
+import errno
 import os
+import stat
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -21,12 +23,17 @@ LOCKED_BYTE = 2**30  # behind all that is written: Windows lets nobody else read
 ASKING_SECONDS, ASKING_INTERVAL = 0.05, 0.005  # msvcrt has no shared lock, so two who ask exclude each other
 
 _BINARY = getattr(os, "O_BINARY", 0)  # without it Windows changes the ends of lines
+_NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 _CLOSED_IN_CHILDREN = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOINHERIT", 0)
 
 
 def open_lock_file(path: Path) -> int:
-    """The descriptor of the file, opened for a lock and created where it is missing. Raises OSError."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | _BINARY | _CLOSED_IN_CHILDREN, 0o644)
+    """The descriptor of the file, opened for a lock and created if it is missing. Raises OSError, also for a pipe."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NO_WAITING | _BINARY | _CLOSED_IN_CHILDREN, 0o644)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return descriptor
 
 
 def try_lock(descriptor: int) -> bool:
@@ -50,7 +57,7 @@ def is_locked(path: Path) -> bool:
     """
     try:
         mode = os.O_RDWR if msvcrt else os.O_RDONLY
-        descriptor = os.open(path, mode | _BINARY | _CLOSED_IN_CHILDREN | getattr(os, "O_NONBLOCK", 0))
+        descriptor = os.open(path, mode | _NO_WAITING | _BINARY | _CLOSED_IN_CHILDREN)
     except OSError:
         return False
     if msvcrt:

@@ -7,9 +7,11 @@ milliseconds. It opens no directory, so its names are not forced to the disk the
 import contextlib
 import errno
 import os
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 CAN_MOVE_OPEN_FILES = hasattr(os, "O_DIRECTORY")
 REPLACE_SECONDS, REPLACE_INTERVAL = 2.0, 0.01  # how long, and how often, to try where another has the file open
@@ -61,6 +63,29 @@ def open_for_reading(path: Path) -> int:
 def open_without_waiting(path: str, flags: int) -> int:
     """An opener for `open`: a pipe in the place of a file does not block. Raises OSError."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def read_regular_file(path: Path, max_bytes: int) -> bytes:
+    """The content of a regular file of at most `max_bytes`, also through a link. Raises OSError.
+
+    Whatever else is in its place, such as a pipe or a device, is refused at once instead of being waited for.
+    """
+    with open(path, "rb", opener=open_without_waiting) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        if status.st_size > max_bytes:
+            raise OSError(errno.EFBIG, f"it has more than {max_bytes:,} bytes", str(path))
+        return file.read(max_bytes)
+
+
+def open_log(path: Path) -> BinaryIO:
+    """A log, opened for appending; where a pipe is in its place, what is written is discarded. Raises OSError."""
+    try:
+        is_pipe = stat.S_ISFIFO(path.stat().st_mode)
+    except FileNotFoundError:
+        is_pipe = False
+    return open(os.devnull if is_pipe else path, "ab")
 
 
 def create_private(path: Path) -> int:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from cnnlab.formatting import pluralize
 from cnnlab.jobs import nicknames
+from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.lessons import classes, learners
 from cnnlab.lessons.lesson_schema import LessonError
 from cnnlab.lessons.sheet import Sheet
@@ -65,7 +66,7 @@ def save_nickname(typed: str) -> None:
     """Store the nickname, or say why it cannot be one."""
     try:
         lesson_store.set_nickname(typed)
-    except (nicknames.NicknameError, LessonError) as error:
+    except (nicknames.NicknameError, LessonError, QueueError) as error:
         st.error(escape_markdown(error))
         return
     st.session_state.pop(my_trainings.NICKNAME, None)  # the field in the corner shows it too
@@ -113,7 +114,7 @@ def class_and_device() -> None:
             joined(typed)
     with right, st.form("lesson_device", border=False):
         st.header("Continue from another device", anchor=False)
-        nickname = st.text_input("Nickname", max_chars=learners.MAX_NICKNAME, key="lesson_device_nickname")
+        nickname = st.text_input("Nickname", max_chars=nicknames.MAX_CHARACTERS, key="lesson_device_nickname")
         code = st.text_input("Your code", max_chars=20)
         if st.form_submit_button("Continue") and code:
             learners.continue_on_device(lesson_store.lesson_file(), app_shell.current_person(), nickname, code)

@@ -42,10 +42,13 @@ from cnnlab.ui.selection import Selection
 from cnnlab.ui.state import url_params_of
 
 DEFAULT_RUN = "final-3conv-dropout"  # the report shows the feature maps of this one
-VIEW_STYLE = """<style>@media (max-width: 640px) {
-  .st-key-url-view [role="radiogroup"] { flex-wrap: nowrap; overflow-x: auto; }
-  .st-key-url-view [role="radiogroup"] > * { flex: 0 0 auto; }
-}</style><div id="views"></div>"""
+# On a phone the row of views is scrolled; the open one stays visible at the end behind which it lies.
+VIEW_STYLE = f"""<style>@media (max-width: 640px) {{
+  .st-key-url-view [role="radiogroup"] {{ flex-wrap: nowrap; overflow-x: auto; }}
+  .st-key-url-view [role="radiogroup"] > * {{ flex: 0 0 auto; }}
+  .st-key-url-view [role="radiogroup"] > [aria-checked="true"] {{ position: sticky; left: 0; right: 0; z-index: 1;
+    background-color: {feature_maps.PAGE_COLOR}; }}
+}}</style><div id="views"></div>"""
 # Neither the link nor its target takes room. Without it the views are twelve Tab stops into the page.
 SKIP_LINK = """<style>
 :has(> .st-key-skip_to_views), :has(> .st-key-views_start) { position: absolute; width: 1px !important; }
@@ -175,7 +178,7 @@ def image_and_prediction(context: InspectContext) -> None:
 
 
 @st.fragment
-def open_view(run: Network, epoch: int, subject: SelectedImage) -> None:
+def open_view(run: Network, epoch: int, image: SelectedImage) -> None:
     """The view that is open. What is clicked inside it draws only this part anew.
 
     A session keeps the arguments of a fragment for as long as it lives: it gets no `InspectContext`, whose maps are 600
@@ -188,6 +191,6 @@ def open_view(run: Network, epoch: int, subject: SelectedImage) -> None:
         st.html(VIEW_STYLE)
     view = query_state.segmented_param(VIEW_PARAM, "Look at", titles, wrap=True, label_visibility="collapsed")
     try:
-        VIEWS[view][1](InspectContext(run=run, epoch=epoch, selected_image=subject))
+        VIEWS[view][1](InspectContext(run=run, epoch=epoch, selected_image=image))
     except UnknownRun as problem:  # weights of another epoch or run that the view needs
         st.warning(escape_markdown(str(problem)), icon=damaged_runs.ICON)

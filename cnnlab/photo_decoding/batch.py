@@ -1,4 +1,4 @@
-"""The process that decodes several pictures within limits, for an import: many starts of a process would take longer.
+"""The process that decodes several pictures within limits, for an import: one process for each would take longer.
 
 Its first argument is a JSON object with the fields of `process.Limits`, for all pictures together. Standard input is
 one line of JSON, the sizes of the files in bytes, followed by the files; standard output is the answer of

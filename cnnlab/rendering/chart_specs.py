@@ -17,8 +17,9 @@ Spec = dict[str, Any]
 FIGURES = alt.NamedData("figures")
 # The page's text color, as an expression: a chart knows its background. Streamlit's own has a contrast of 3.7 in light.
 TEXT_COLOR = f"luminance(background) > 0.5 ? '{TEXT['light']}' : '{TEXT['dark']}'"
+# `labelFlush`, which Streamlit's theme sets, moves the first and the last label of an axis away from their marks.
 TEXT_CONFIG = alt.Config(
-    axis=alt.AxisConfig(labelColor=alt.expr(TEXT_COLOR), titleColor=alt.expr(TEXT_COLOR)),
+    axis=alt.AxisConfig(labelColor=alt.expr(TEXT_COLOR), titleColor=alt.expr(TEXT_COLOR), labelFlush=False),
     legend=alt.LegendConfig(labelColor=alt.expr(TEXT_COLOR), titleColor=alt.expr(TEXT_COLOR)),
 ).to_dict()
 
@@ -36,7 +37,7 @@ def curves(what: str, epochs: int, split: str = "validation") -> Spec:
         scale=alt.Scale(domain=[0, 1]) if share else alt.Scale(zero=True),
         axis=alt.Axis(format="%" if share else "~g", tickCount=5),
     )
-    base = alt.Chart(FIGURES).encode(x=_epoch_axis(epochs))
+    base = alt.Chart(FIGURES).encode(x=epoch_axis(epochs))
     colours, dashes = [line[0] for line in LINE_STYLES.values()], [line[1] for line in LINE_STYLES.values()]
     lines = (
         base.transform_fold(list(LINE_STYLES), as_=["line", "value"])
@@ -56,7 +57,7 @@ def curves(what: str, epochs: int, split: str = "validation") -> Spec:
 @lru_cache(maxsize=16)
 def penalty_curve(epochs: int) -> Spec:
     """Figures: epoch, penalty."""
-    base = alt.Chart(FIGURES).encode(x=_epoch_axis(epochs))
+    base = alt.Chart(FIGURES).encode(x=epoch_axis(epochs))
     line = base.mark_line(color=REGULARIZER_COLORS["l2"], strokeWidth=2.5).encode(
         y=alt.Y("penalty:Q", title=None, scale=alt.Scale(zero=True), axis=alt.Axis(format="~g", tickCount=3))
     )
@@ -72,7 +73,7 @@ def epoch_cursor(epochs: int, split: str = "validation") -> Spec:
     cursor = (
         alt.Chart(FIGURES).mark_rule(color=SELECTED, strokeWidth=2, opacity=0.5).encode(x=alt.X("cursor:Q", axis=None))
     )
-    return _to_spec(alt.layer(*_panel_layers(_epoch_axis(epochs).axis(None), split), cursor), height=64)
+    return _to_spec(alt.layer(*_panel_layers(epoch_axis(epochs).axis(None), split), cursor), height=64)
 
 
 def _panel_layers(x: alt.X, split: str) -> list[Any]:
@@ -89,7 +90,8 @@ def _panel_layers(x: alt.X, split: str) -> list[Any]:
     return [gap, *lines, _hover_rule(base, ["training", "validation"], ".1%", split)]
 
 
-def _epoch_axis(epochs: int) -> alt.X:
+def epoch_axis(epochs: int) -> alt.X:
+    """The figure `epoch` on the x axis, from 0 to the last epoch."""
     return alt.X(
         "epoch:Q",
         title="epoch",

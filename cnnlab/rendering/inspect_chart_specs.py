@@ -8,8 +8,12 @@ from typing import Any
 
 import altair as alt
 
-from cnnlab.rendering.chart_specs import FIGURES, TEXT_COLOR, Spec, to_spec
+from cnnlab.rendering.chart_specs import FIGURES, TEXT_COLOR, Spec, epoch_axis, to_spec
 from cnnlab.rendering.palette import FULL_NETWORK, GREY, LINE_STYLES, REGULARIZER_COLORS, TRAINING
+
+# A mark of an earlier prediction a little beyond the end of the bar would cover the number: it stands behind the mark.
+COVERS = "datum.before > datum.probability && datum.before < datum.probability + 0.3"
+LABEL_PLACE = f"{COVERS} ? datum.before : datum.probability"
 
 
 @lru_cache(maxsize=2)
@@ -20,9 +24,12 @@ def probability_bars(before: bool) -> Spec:
         title=None, ticks=False, domain=False, labelLimit=130, labelOverlap=False, labelBound=False, labelFlush=False
     )
     ink = alt.expr(TEXT_COLOR)
+    figures = alt.Chart(FIGURES)
     layers = [
-        alt.Chart(FIGURES).mark_bar(height=12, color=alt.expr("datum.color")),
-        alt.Chart(FIGURES).mark_text(align="left", dx=5, fontSize=12, color=ink).encode(text="shown:N"),
+        figures.mark_bar(height=12, color=alt.expr("datum.color")),
+        figures.transform_calculate(place=LABEL_PLACE)
+        .mark_text(align="left", dx=5, fontSize=12, color=ink, aria=False)
+        .encode(text="shown:N", x="place:Q"),
     ]
     if before:
         layers.append(alt.Chart(FIGURES).mark_tick(thickness=2.5, size=16, color=ink).encode(x="before:Q"))
@@ -85,15 +92,12 @@ def moving_averages(names: tuple[str, str], epochs: int) -> Spec:
         legend=legend,
     )
     dash = alt.StrokeDash("statistics:N", scale=alt.Scale(domain=list(names), range=[[6, 3], [1, 0]]), legend=legend)
-    x = alt.X(
-        "epoch:Q",
-        title="epoch",
-        scale=alt.Scale(domain=[0, epochs], nice=False),
-        axis=alt.Axis(tickMinStep=1, tickCount=6, format="d", grid=False, labelFlush=True),
-    )
     tooltip = [alt.Tooltip("statistics:N"), alt.Tooltip("epoch:Q"), alt.Tooltip("accuracy:Q", format=".1%")]
     base = alt.Chart(FIGURES).encode(
-        x=x, y=alt.Y("accuracy:Q", title=None, axis=alt.Axis(format="%", tickCount=5)), color=color, tooltip=tooltip
+        x=epoch_axis(epochs),
+        y=alt.Y("accuracy:Q", title=None, axis=alt.Axis(format="%", tickCount=5)),
+        color=color,
+        tooltip=tooltip,
     )
     cursor = alt.Chart(FIGURES).mark_rule(color=GREY, strokeWidth=1.5, aria=False).encode(x="max(cursor):Q")
     layers = [
@@ -120,7 +124,7 @@ def probe_accuracies() -> Spec:
     axis = alt.X("accuracy:Q", title="accuracy of a linear classifier", axis=alt.Axis(format="%"))
     names = alt.Y("name:N", sort=None, axis=alt.Axis(title=None, labelOverlap=False))
     layers = alt.layer(rules, points.encode(x=axis)).encode(y=names, tooltip=tooltip)
-    return to_spec(layers.properties(height=240))
+    return to_spec(layers.properties(height=340))
 
 
 def _share(field: str) -> Any:

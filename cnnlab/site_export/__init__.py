@@ -4,7 +4,7 @@
 
 writes index.html with its scripts, site.json (layers, results, labels), images.bin (uint8) and a file of float32
 weights for each network. Any web server can serve the folder; nothing is loaded from elsewhere. `static/network.js` is
-the twin of `models.numpy_forward` in JavaScript.
+`models.numpy_forward` in JavaScript.
 """
 
 from cnnlab.site_export.export import SiteError, export_site

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import ClassVar, Generic, TypeVar, get_type_hints
 
 from cnnlab import settings
-from cnnlab.operating_system import processes
+from cnnlab.operating_system import file_operations, processes
 from cnnlab.storage import files, process_lock
 from cnnlab.storage.process_lock import ProcessLock
 
@@ -52,7 +52,7 @@ def start_detached(
         process = subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,
-            stdout=stack.enter_context(log.open("ab")) if log else subprocess.DEVNULL,
+            stdout=stack.enter_context(file_operations.open_log(log)) if log else subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
             env=settings.subprocess_environment() | dict(environment or {}) | lock_variables,
             **processes.detached_options((*lock_descriptors, *descriptors), niceness),

@@ -6,6 +6,7 @@ config.json becomes layers of known kinds only (`models.keras_config`), and a pr
 """
 
 import hashlib
+import math
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -30,6 +31,7 @@ from cnnlab.storage.imported_networks import (
 )
 
 MAX_FILE_BYTES = 12 * MAX_PARAMETERS + 2_000_000  # weights, and Adam's two numbers for each
+OTHER_BYTES = 50_000  # of a description, and of the names and headers of its arrays
 DEFAULTS = {"bias": 0.0, "gamma": 1.0, "beta": 0.0}  # of variables that a layer may lack
 MAX_TITLE, MAX_CLASS_NAME = 60, 30  # characters
 PUNCTUATION = "-.,()+%"  # of a title, beside letters, digits and spaces
@@ -53,6 +55,14 @@ class NetworkDescription:
 def output_count(content: bytes, pixels: str) -> int:
     """The number of classes of the model in the bytes of a `.keras` file. Raises NetworkImportError."""
     return _network(_members(content), pixels)[1].layers[-1].output_shape[0]
+
+
+def max_stored_bytes(content: bytes, pixels: str) -> int:
+    """The most bytes that `import_network` keeps of those of a `.keras` file. Raises NetworkImportError."""
+    members = _members(content)
+    network = _network(members, pixels)[1]
+    numbers = sum(math.prod(shape) for shape in weight_shapes(network.layers).values())
+    return 4 * numbers + 2 * len(members["config.json"]) + OTHER_BYTES
 
 
 def import_network(

@@ -29,11 +29,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from cnnlab.operating_system import file_locks
+from cnnlab.operating_system import file_locks, file_operations
 
 INHERITED_LOCK_VARIABLE = "CNNLAB_LOCK_FD"  # how a child learns the number of the open file that it was given
 EXPECTED_LOCK_VARIABLE = "CNNLAB_LOCK_PATH"  # how a child that inherits no open file learns which lock it shall take
 START_WINDOW_SECONDS = 20.0  # in which such a child takes its lock, for a machine that starts Python slowly
+MAX_TEXT_BYTES = 1_000  # of the file of a lock
 RETRY_SECONDS = 0.01  # seconds between two attempts
 HANDED, STARTING, TAKEN = "handed", "starting", "taken"
 
@@ -208,15 +209,20 @@ def _is_starting(path: Path) -> bool:
     """Whether a child was started for this lock a short while ago and has not taken it yet."""
     with contextlib.suppress(OSError):
         age = time.time() - path.stat().st_mtime
-        return age < START_WINDOW_SECONDS and f" {STARTING} " in path.read_text(encoding="utf-8")
+        return age < START_WINDOW_SECONDS and f" {STARTING} " in _read_text(path)
     return False
 
 
 def end_start_window(path: Path, child: int) -> None:
     """A child that was started for the lock on `path` has ended: where it never took it, the lock is free at once."""
     with contextlib.suppress(OSError):
-        if not file_locks.CAN_INHERIT and path.read_text(encoding="utf-8").startswith(f"{child} {STARTING} "):
+        if not file_locks.CAN_INHERIT and _read_text(path).startswith(f"{child} {STARTING} "):
             path.write_bytes(b"")
+
+
+def _read_text(path: Path) -> str:
+    """What is written in the file of a lock. Raises OSError, ValueError."""
+    return file_operations.read_regular_file(path, MAX_TEXT_BYTES).decode()
 
 
 def lock_owner(path: Path) -> LockOwner | None:
@@ -224,7 +230,7 @@ def lock_owner(path: Path) -> LockOwner | None:
     if not is_locked(path):
         return None
     try:
-        pid, how, machine = path.read_text(encoding="utf-8").split()
+        pid, how, machine = _read_text(path).split()
         return LockOwner(int(pid), how in (HANDED, STARTING), machine)
     except (OSError, ValueError):
         return None

@@ -83,8 +83,8 @@ class Run:
     @property
     def title(self) -> str:
         """The experiment's title; no two runs of `runs.list_runs` have the same."""
-        twin = not self.is_pretrained and shipped_name(self.experiment)
-        return self.experiment.title + (", trained here" if twin else "")
+        has_shipped_run = not self.is_pretrained and shipped_name(self.experiment)
+        return self.experiment.title + (", trained here" if has_shipped_run else "")
 
     @property
     def is_pretrained(self) -> bool:

@@ -58,7 +58,7 @@ def _kept(read: Callable[..., Any], path: Path, signature: Signature, arguments:
     try:
         return read(path, *arguments)
     except DamagedFile as damage:
-        return damage
+        return DamagedFile(str(damage))  # without its traceback, whose frames hold the images of a page
 
 
 def _read_small(read: Callable[..., Result], path: Path, *arguments: Hashable) -> Result:

@@ -105,7 +105,9 @@ def remove_run(name: str) -> None:
     if not runs.RUN_NAME_PATTERN.fullmatch(name) or not folder.is_dir():
         raise runs.UnknownRun(f"There is no run called {name[:64]!r} here to be removed.")
     if not _evict(folder):
-        raise runs.UnknownRun(f"The run {name} could not be removed: a worker is at it, or the disk refuses it.")
+        raise runs.UnknownRun(
+            f"The run {name} could not be removed: a worker uses it, or its folder cannot be written."
+        )
 
 
 def _evict(folder: Path) -> bool:

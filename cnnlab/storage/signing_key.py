@@ -21,6 +21,7 @@ from cnnlab.operating_system import file_operations
 KEY_BYTES = 32
 SIGNATURE_BYTES = 16  # of the 32 of HMAC-SHA256: 128 bits
 FILE = "identity.key"
+MAX_FILE_BYTES = 1_000  # a larger file is no key
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def signing_key() -> SigningKey:
 def _read(path: Path) -> SigningKey | None:
     """The key in the file; None where the file is missing or too short."""
     try:
-        secret = path.read_bytes()
+        secret = file_operations.read_regular_file(path, MAX_FILE_BYTES)
     except FileNotFoundError:
         return None
     return SigningKey(secret, path.stat().st_mtime) if len(secret) == KEY_BYTES else None

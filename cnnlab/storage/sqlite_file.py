@@ -1,32 +1,85 @@
-"""A SQLite file that threads share through one connection, and its transactions.
+"""A SQLite file that threads share through one connection: how it is opened and migrated, its transactions, its errors.
 
 Every change is one short transaction (`BEGIN IMMEDIATE`), so a process that is killed leaves the state before or the
-state after.
+state after. WAL lets many pages read while one process writes; it needs a disk of this machine, not a network one.
 """
 
 import sqlite3
 import threading
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
+
+from cnnlab.storage import process_lock
+
+BUSY_TIMEOUT_SECONDS = 20.0  # how long a write waits for the file
 
 
-class SqliteFile(ABC):
-    """The file at `path`, opened at its first use."""
+class SqliteFile:
+    """The file at `path`, opened at its first use.
+
+    A subclass says what is in it. migrations: one script for each version of the file; a newer program runs those that
+    an older file lacks, in this order. synchronous: SQLite's setting. error_type: what its errors are raised as, with
+    one sentence for the page, which begins with `subject`.
+    """
+
+    migrations: ClassVar[tuple[str, ...]]
+    synchronous: ClassVar[str]
+    error_type: ClassVar[type[Exception]]
+    subject: ClassVar[str]
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
 
-    @abstractmethod
     def connect(self) -> sqlite3.Connection:
-        """A connection in autocommit mode to the file with its newest schema. May raise sqlite3.Error, OSError."""
+        """A new connection in autocommit mode to the file with its newest schema.
 
-    @abstractmethod
+        Raises `error_type`, sqlite3.Error, OSError.
+        """
+        db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            db.row_factory = sqlite3.Row
+            if _schema_version(db) < len(self.migrations):
+                self._migrate(db)
+            if _schema_version(db) > len(self.migrations):
+                raise self.error_type(
+                    f"{self.path} was written by a newer version of this program: use that one, or move it away."
+                )
+            db.execute(f"PRAGMA synchronous = {self.synchronous}")
+            db.execute("PRAGMA foreign_keys = ON")
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _migrate(self, db: sqlite3.Connection) -> None:
+        """Bring the file to the newest version. One process at a time: SQLite does not wait when WAL is switched on."""
+        lock = process_lock.acquire(self.path.with_name(self.path.name + ".lock"), timeout=BUSY_TIMEOUT_SECONDS)
+        if lock is None:
+            raise self.error_type(
+                f"{self.path} has been locked for {BUSY_TIMEOUT_SECONDS:.0f} s: is a stopped process still using it?"
+            )
+        with lock:
+            db.execute("PRAGMA journal_mode = WAL")
+            for version in range(_schema_version(db), len(self.migrations)):
+                script = f"{self.migrations[version]} PRAGMA user_version = {version + 1};"
+                db.executescript(f"BEGIN IMMEDIATE; {script} COMMIT;")
+
     def wrap_error(self, error: Exception) -> Exception:
-        """The error to raise for one of SQLite or of the disk: one sentence with the remedy."""
+        """The `error_type` for an error of SQLite or of the disk: one sentence with the remedy."""
+        text = str(error)
+        if "full" in text or "No space" in text:
+            sentence = f"{self.subject} cannot be written: the disk is full. Free some space. ({self.path})"
+        elif "locked" in text:
+            sentence = f"{self.subject} has been busy for {BUSY_TIMEOUT_SECONDS:.0f} s. Try again. ({self.path})"
+        elif "not a database" in text or "malformed" in text:
+            sentence = f"{self.path} is damaged: move it away; a new, empty file is made, and no run is lost."
+        else:
+            sentence = f"{self.subject} cannot be used ({text}): look at {self.path} and at its folder's permissions."
+        return self.error_type(sentence)
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -57,3 +110,8 @@ class SqliteFile(ABC):
             except (sqlite3.Error, OSError) as error:
                 self.close()  # the next use opens whatever file is there then
                 raise self.wrap_error(error) from error
+
+
+def _schema_version(db: sqlite3.Connection) -> int:
+    """The number of migrations that the file has."""
+    return int(db.execute("PRAGMA user_version").fetchone()[0])

@@ -6,6 +6,7 @@ home()/sweeps/<key>/requests/<person>.json     one person's request, until it is
 
 import contextlib
 import re
+import shutil
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ class UnknownSweep(LookupError):
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """One person's wish for all trainings of a sweep; `address` and `is_teacher` are as in `Queue.submit`.
+    """One person's request for all trainings of a sweep; `address` and `is_teacher` are as in `Queue.submit`.
 
     `submitted` is a Unix time.
     """
@@ -39,13 +40,22 @@ class SweepRequest:
 
 def list_sweeps() -> list[Sweep]:
     """The shipped sweeps, then those of this home, newest first; one that cannot be read is left out."""
+    return list(dict.fromkeys([*SHIPPED_SWEEPS.values(), *stored_sweeps()]))
+
+
+def stored_sweeps() -> list[Sweep]:
+    """The sweeps of this home, newest first; one that cannot be read is left out."""
     try:
         folders = [path for path in directory().iterdir() if KEY_PATTERN.fullmatch(path.name)]
     except OSError:
         folders = []
     folders.sort(key=lambda path: files.modified_time(path / "sweep.json"), reverse=True)
-    own = [sweep for path in folders if (sweep := _read(path)) is not None]
-    return list(dict.fromkeys([*SHIPPED_SWEEPS.values(), *own]))
+    return [sweep for path in folders if (sweep := _read(path)) is not None]
+
+
+def remove_sweep(sweep: Sweep) -> None:
+    """Remove the definition and the requests, as far as permitted; runs stay."""
+    shutil.rmtree(directory() / sweep.key, ignore_errors=True)
 
 
 def open_sweep(reference: str) -> Sweep:

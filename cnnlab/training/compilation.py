@@ -43,7 +43,7 @@ def cross_entropy_loss(experiment: Experiment) -> Any:
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
-def float32_twin(experiment: Experiment, layer_order: LayerOrder | None = None) -> keras.Model:
+def build_float32_model(experiment: Experiment, layer_order: LayerOrder | None = None) -> keras.Model:
     """The network of the experiment in float32, not compiled."""
     same = Experiment.from_dict(experiment.to_dict() | {"precision": "float32"})
     return keras_model.build_model(same, layer_order=layer_order)

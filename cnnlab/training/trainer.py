@@ -29,7 +29,7 @@ from cnnlab.storage.process_lock import acquire
 from cnnlab.storage.run_record import read_record, write_record
 from cnnlab.training import keras_model
 from cnnlab.training.checkpoint import CheckpointError
-from cnnlab.training.compilation import batches_per_epoch, compile_model, float32_twin, save_keras_file
+from cnnlab.training.compilation import batches_per_epoch, build_float32_model, compile_model, save_keras_file
 from cnnlab.training.evaluation import Evaluator
 from cnnlab.training.failures import Diverged, RunLocked, failure_message
 from cnnlab.training.input_pipeline import InputPipeline
@@ -58,7 +58,9 @@ class Trainer:
         self.val_images = InputPipeline(images.x_val, images.y_val)
         layers = network_layers(experiment, layer_order)
         self.model = compile_model(experiment, layer_order)
-        float32_model = self.model if experiment.precision == "float32" else float32_twin(experiment, layer_order)
+        float32_model = (
+            self.model if experiment.precision == "float32" else build_float32_model(experiment, layer_order)
+        )
         reestimation_images = np.array(images.x_train[: reestimation_count(len(images.x_train))])
         self.evaluator = Evaluator(
             experiment, self.model, float32_model, layers, self.train_images, self.val_images, reestimation_images

@@ -146,7 +146,7 @@ def own_active_jobs() -> list[Job]:
 
 
 def is_teacher() -> bool:
-    """Whether who looks is a teacher, by account or by the key typed in this browser. Raises SettingsError."""
+    """Whether this person is a teacher, by account or by the key typed in this browser. Raises SettingsError."""
     return admin.is_teacher(current_person(), teacher_key())
 
 

@@ -1,4 +1,4 @@
-"""The network as one picture to scale, with dropout and batch normalization in motion, and the same as a table."""
+"""The network as one picture to scale, dropout and batch normalization animated, and the same as a table."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -60,7 +60,7 @@ def describe_scale(layers: Sequence[Layer], shows_maps: bool) -> str:
     parts += ["On it: the map with the largest sum for this image."] * shows_maps
     parts += ["Dark cells: values that a random mask drops in one training step."] * ("dropout" in kinds)
     if shows_maps and "bn" in kinds:
-        parts.append("Bars: how many values the batch normalization gets and gives.")
+        parts.append("Bars: the distribution of values before and after batch normalization.")
     return " ".join(parts)
 
 
@@ -87,7 +87,7 @@ def block_data(
     layers: Sequence[Layer], block: NetworkBlock, activations: Mapping[str, Array] | None, clickable: bool
 ) -> dict[str, Any]:
     """One block as the script gets it."""
-    rows, columns = block.face
+    rows, columns = block.grid_shape
     return {
         "name": "image" if block.kind == INPUT else block.name,
         "kind": block.kind,
@@ -98,7 +98,7 @@ def block_data(
         "depth": block.shape[-1] if len(block.shape) == 3 else 1,
         "shape": format_shape(block.shape),
         "parameters": f"{block.parameters:,} parameters" if block.parameters else "no parameters",
-        "picture": None if activations is None else face_uri(layers, block, activations),
+        "picture": None if activations is None else front_uri(layers, block, activations),
         "dropout": dropout_data(block),
         "bn": None if activations is None else batchnorm_data(layers, block, activations),
         "opens": clickable and block.kind in ("conv", "pool"),
@@ -111,18 +111,18 @@ def shown_layer(layers: Sequence[Layer], block: NetworkBlock, activations: Mappi
     return names[-1] if names else input_name(layers, activations, block.layers[-1])
 
 
-def face_uri(layers: Sequence[Layer], block: NetworkBlock, activations: Mapping[str, Array]) -> str:
+def front_uri(layers: Sequence[Layer], block: NetworkBlock, activations: Mapping[str, Array]) -> str:
     """The front of a block as a data URI: the image, the map with the largest sum, or the units of a dense layer."""
     if block.kind == INPUT:
         return png_data_uri(image_grid_png(np.asarray(activations[INPUT], np.uint8), 1, gap=0))
     values = np.nan_to_num(activations[shown_layer(layers, block, activations)][0], posinf=0, neginf=0)
     if values.ndim == 3:
         values = values[..., int(values.sum(axis=(0, 1)).argmax())]
-    face = np.zeros(block.face, np.float32)
-    face.flat[: values.size] = values.ravel()
-    signed = bool(face.min() < 0)
-    vmax = float(shared_vmax([face[..., None]])[0])
-    return png_data_uri(image_grid_png(colorize(face, vmax, signed)[None], 1, gap=0))
+    front = np.zeros(block.grid_shape, np.float32)
+    front.flat[: values.size] = values.ravel()
+    signed = bool(front.min() < 0)
+    vmax = float(shared_vmax([front[..., None]])[0])
+    return png_data_uri(image_grid_png(colorize(front, vmax, signed)[None], 1, gap=0))
 
 
 def dropout_data(block: NetworkBlock) -> dict[str, Any] | None:
@@ -182,8 +182,8 @@ def describe_penalty(regularizer: str, title: str) -> str:
     if not REGULARIZERS[regularizer].penalizes_weights:
         return ""
     return (
-        f"{title} adds no layer: the sum of all squared kernel weights, times that number, is added to the loss, so "
-        "that large weights cost something."
+        f"{title} adds no layer: the sum of all squared kernel weights, times that number, is added to the loss, "
+        "which penalizes large weights."
     )
 
 

@@ -47,7 +47,7 @@ def list_runs() -> list[Run]:
     return _list_runs(str(home()))
 
 
-def forget_listing() -> None:
+def clear_run_lists() -> None:
     """Clear the cached lists of runs: a run has just ended."""
     for listing in (_list_runs, _finished_runs, _runs_with_curves, _inspectable_runs):
         listing.clear()
@@ -88,9 +88,9 @@ def _shipped_seeds(place: str) -> list[Run]:
     return runs.shipped_seeds()
 
 
-def forget_listings() -> None:
+def clear_all_lists() -> None:
     """Clear the cached lists of runs, damaged runs and imported networks: one was removed or came in."""
-    forget_listing()
+    clear_run_lists()
     for listing in (_damaged_runs, _damaged_folders, _imported_networks):
         listing.clear()
 

@@ -22,7 +22,7 @@ from cnnlab.rendering.charts import arrow_table, cached_spec
 from cnnlab.rendering.color_scale import colorbar_uri, png_data_uri, upscaled_png
 from cnnlab.rendering.feature_map_grid import FeatureMapGrid, render_feature_maps
 
-MAX_KEPT_CELLS = 128  # of an image whose data are kept for who looks at the same one
+MAX_KEPT_CELLS = 128  # of an image whose data are kept for others who open the same one
 EMPTY_ROW: dict[str, Any] = {
     "kind": "", "x": 0.0, "y": 0.0, "x2": 0.0, "y2": 0.0, "number": -1, "previous": -1, "name": "", "value": "",
     "uri": "", "align": "", "color": "", "chosen": False,
@@ -158,7 +158,7 @@ def _on_selection(key: str, on_pick: Callable[[int], None]) -> None:
         on_pick(int(picked[0]["number"]))
 
 
-@lru_cache(maxsize=32)  # a class looks at the same grids; 200 kB each
+@lru_cache(maxsize=32)  # a class opens the same grids; 200 kB each
 def _chart_table(
     uri: str,
     cells: tuple[Cell, ...],

@@ -34,16 +34,16 @@ class GridImage:
     alt: str
 
 
-def image_grid(tiles: Sequence[GridImage]) -> None:
+def image_grid(images: Sequence[GridImage]) -> None:
     """Draw the images as one HTML grid of links."""
-    st.html(f'{STYLE}<div class="gallery" role="list">{"".join(image_html(tile) for tile in tiles)}</div>')
+    st.html(f'{STYLE}<div class="gallery" role="list">{"".join(image_html(image) for image in images)}</div>')
 
 
-def image_html(tile: GridImage) -> str:
+def image_html(image: GridImage) -> str:
     """One image as HTML. The first line of its caption is bold."""
-    first, *rest = (escape(line).replace(" %", "&nbsp;%") for line in tile.caption)
+    first, *rest = (escape(line).replace(" %", "&nbsp;%") for line in image.caption)
     caption = "<br>".join([f"<b>{first}</b>", *rest])
-    address = escape("look_inside?" + urlencode(tile.params))
-    source = base64.b64encode(upscaled_png(tile.pixels, 1)).decode()
-    picture = f'<img src="data:image/png;base64,{source}" alt="{escape(tile.alt)}">'
+    address = escape("look_inside?" + urlencode(image.params))
+    source = base64.b64encode(upscaled_png(image.pixels, 1)).decode()
+    picture = f'<img src="data:image/png;base64,{source}" alt="{escape(image.alt)}">'
     return f'<div role="listitem"><a href="{address}" target="_self">{picture}{caption}</a></div>'

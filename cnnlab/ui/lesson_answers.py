@@ -20,7 +20,7 @@ from cnnlab.lessons.sheet import (
 )
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.run import Run, UnknownRun
-from cnnlab.ui import cache, lesson_charts, lesson_store, presence
+from cnnlab.ui import app_shell, cache, lesson_charts, lesson_store, presence
 from cnnlab.ui.lesson_store import OpenLesson
 from cnnlab.ui.selection import SESSION_NETWORK
 from cnnlab.ui.state import session_key
@@ -133,7 +133,7 @@ def sketch_form(lesson: OpenLesson, key: str) -> None:
 
 def run_form(lesson: OpenLesson, key: str) -> None:
     """A finished run of this machine that meets the condition."""
-    known = {run.name: run for run in cache.list_runs() if not run.is_pretrained and run.state == "done"}
+    known = finished_trainings()
     if lesson.answer:
         st.success(f"Met by {escape_markdown(lesson.answer.content.get('title', ''))}.", icon=":material/check:")
     if not known:
@@ -146,6 +146,13 @@ def run_form(lesson: OpenLesson, key: str) -> None:
     )  # fmt: skip
     for words, holds in st.session_state.pop(SESSION_TERMS, ()):
         st.markdown(f"{':material/check:' if holds else ':material/close:'} {escape_markdown(words)}")
+
+
+def finished_trainings() -> dict[str, Run]:
+    """The finished runs of this machine by name, those that this person has asked for first."""
+    known = {run.name: run for run in cache.list_runs() if not run.is_pretrained and run.state == "done"}
+    own = [job.experiment.key for job in cache.open_queue().jobs_for(app_shell.current_person()) if job.is_readable]
+    return {name: known[name] for name in dict.fromkeys((*own, *known)) if name in known}
 
 
 def on_check_run(lesson: OpenLesson, known: dict[str, Run], key: str) -> None:

@@ -62,11 +62,11 @@ def run_beside(page: st.Page) -> None:
         lesson = None
     if lesson is None:
         control_locks.set_sheet_locks((), ())
-        page_address.return_to(page.url_path or "train")
+        page_address.restore_params(page.url_path or "train")
         run_page(page)
         return
     is_state = lesson.step.page == (page.url_path or "train")  # of the step: its address is meant as it is
-    page_address.return_to(
+    page_address.restore_params(
         page.url_path or "train", is_exact=is_state, is_bare_exact=is_state and not lesson.step.params
     )
     hidden = lesson.hidden_parts

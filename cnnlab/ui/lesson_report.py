@@ -1,31 +1,52 @@
-"""The report of a lesson for download: made when it is asked for, as one zip."""
+"""The report of a lesson: one click saves it as one HTML file, another one as a zip with everything beside it."""
+
+from functools import partial
 
 import streamlit as st
 
+from cnnlab.analysis.batched_activations import ProgressCallback
 from cnnlab.lab_report.archive import report_zip
-from cnnlab.lab_report.content import make_report
-from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.storage.run import UnknownRun
-from cnnlab.ui import cache
+from cnnlab.lab_report.content import LabReport, make_report
+from cnnlab.lab_report.html_page import report_html
+from cnnlab.ui import cache, lesson_results, lesson_store, made_download
 from cnnlab.ui.lesson_store import OpenLesson
-from cnnlab.ui.state import session_key
-
-SESSION_REPORT = session_key("lesson_report.report")  # (sheet, zip) of the report that was made last
 
 
+@st.fragment
 def report_download(lesson: OpenLesson) -> None:
-    """The button that makes the report, then the one that downloads it."""
-    if st.button("Make the report", key="lesson_make_report", icon=":material/description:", type="primary"):
-        st.session_state.pop(SESSION_REPORT, None)
-        try:
-            with st.spinner("Making the report"):
-                made = make_report(lesson.sheet, lesson.answers, lesson.learner.nickname, cache.report_rows())
-                st.session_state[SESSION_REPORT] = (lesson.sheet.name, report_zip(made))
-        except UnknownRun as error:
-            st.error(escape_markdown(error))
-    name, content = st.session_state.get(SESSION_REPORT, ("", b""))
-    if name == lesson.sheet.name and content:
-        label = f"Download the report ({len(content) / 1e6:.1f} MB)"
-        file = f"{lesson.sheet.name}-report.zip"
-        st.download_button(label, content, file, "application/zip", icon=":material/download:", on_click="ignore")
-    st.caption("A zip with report.html, a notebook, figures, histories, models, and Keras programs.")
+    """The two buttons, and below them the progress of the one that was pressed."""
+    name = f"{lesson.sheet.name}-report"
+    with st.container(horizontal=True):
+        page = st.button("Download the report", key="lesson_report_page", icon=":material/description:", type="primary")
+        archive = st.button("With data and models (zip)", key="lesson_report_zip", icon=":material/folder_zip:")
+    if page:
+        make = partial(page_bytes, lesson)
+        made_download.save_made_file(make, f"{name}.html", "text/html", "lesson_report_page")
+    if archive:
+        make = partial(zip_bytes, lesson)
+        made_download.save_made_file(make, f"{name}.zip", "application/zip", "lesson_report_zip")
+    st.caption(
+        "The report is one HTML file: it opens without internet and prints. The zip holds it too, with a notebook,"
+        " figures, histories, models, and Keras programs."
+    )
+
+
+def page_bytes(lesson: OpenLesson, progress: ProgressCallback) -> bytes:
+    """The report as an HTML file. Raises DamagedRun, LessonError."""
+    return report_html(made_report(lesson, progress)).encode()
+
+
+def zip_bytes(lesson: OpenLesson, progress: ProgressCallback) -> bytes:
+    """The report with everything beside it. Raises DamagedRun, LessonError, OSError."""
+    return report_zip(made_report(lesson, progress))
+
+
+def made_report(lesson: OpenLesson, progress: ProgressCallback) -> LabReport:
+    """The report with the answers as they are now; what the panel has computed is not computed again.
+
+    lesson: as it was when the page was drawn; the panel may have taken answers since.
+    """
+    lesson = lesson_store.current_lesson() or lesson
+    return make_report(
+        lesson.sheet, lesson.answers, lesson.learner.nickname, cache.report_rows(), lesson_results.computed, progress
+    )

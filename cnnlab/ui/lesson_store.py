@@ -1,4 +1,4 @@
-"""The lesson of who is looking: the file of answers, the sheet that is open, its class."""
+"""The lesson of the person at this browser: the file of answers, the sheet that is open, its class."""
 
 import time
 from contextlib import suppress
@@ -10,7 +10,7 @@ import streamlit as st
 
 from cnnlab.jobs import nicknames
 from cnnlab.jobs.queue_schema import QueueError
-from cnnlab.lessons import answers, classes, learners, sheet_files
+from cnnlab.lessons import answers, classes, learners, own_training, sheet_files
 from cnnlab.lessons.answers import Answer
 from cnnlab.lessons.classes import LessonClass, Vote
 from cnnlab.lessons.learners import Learner
@@ -20,6 +20,7 @@ from cnnlab.lessons.sheet_files import SheetFile, UnknownSheet
 from cnnlab.settings import home
 from cnnlab.ui import app_shell, cache
 from cnnlab.ui.state import session_key
+from cnnlab.ui.visitor import visitor_address
 
 SESSION_COVERED = session_key("lesson_store.covered")  # what was covered and locked when the page was last drawn
 SHEETS_SECONDS = 2.0
@@ -110,6 +111,16 @@ class OpenLesson:
         return None
 
     @property
+    def chosen_run(self) -> str:
+        """The name of the training that was chosen for this step; "" where none is."""
+        return own_training.chosen_run(self.sheet, self.step, self.answers)
+
+    @property
+    def leads_itself(self) -> bool:
+        """Whether the learner goes from step to step; not in a class that follows its teacher."""
+        return self.lesson_class is None or not self.lesson_class.follow
+
+    @property
     def locked_controls(self) -> frozenset[str]:
         """The controls that cannot be changed before this step is answered."""
         return frozenset() if self.shows_result else frozenset(self.step.locked)
@@ -141,9 +152,9 @@ def _read_lesson(file: LessonFile, person: str) -> OpenLesson | None:
 
 
 def begin(sheet: Sheet, lesson_class: LessonClass | None = None) -> Learner:
-    """Open a sheet for who is looking, in a class where there is one; with their nickname. Raises LessonError."""
+    """Open a sheet for this person, in a class where there is one; with their nickname. Raises LessonError."""
     file, person = lesson_file(), app_shell.current_person()
-    learner = learners.open_sheet(file, person, sheet.name, sheet.steps[0].id)
+    learner = learners.open_sheet(file, person, sheet.name, sheet.steps[0].id, visitor_address())
     if not learner.nickname:
         with suppress(QueueError):
             learners.set_nickname(file, learner, nicknames.read_nickname(cache.open_queue(), person))
@@ -153,12 +164,12 @@ def begin(sheet: Sheet, lesson_class: LessonClass | None = None) -> Learner:
 
 
 def set_nickname(text: str) -> None:
-    """Give who is looking this nickname, in the lesson and beside their trainings.
+    """Give this person a nickname, in the lesson and beside their trainings.
 
     Raises NicknameError, LessonError, QueueError.
     """
     person = app_shell.current_person()
-    nickname = nicknames.set_nickname(cache.open_queue(), person, text)
+    nickname = nicknames.set_nickname(cache.open_queue(), person, text, visitor_address())
     file = lesson_file()
     if file.path.exists() and (learner := learners.find_learner(file, person)):
         learners.set_nickname(file, learner, nickname)

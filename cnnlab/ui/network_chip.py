@@ -107,10 +107,10 @@ def chosen_title() -> str:
 
 def chosen_picture(experiment: Experiment) -> SelectedImage | None:
     """The picture that was chosen on Look inside; None where none was, or its data set is not there."""
-    words: dict[str, str] = st.session_state.get(SESSION_SELECTION, {})
-    if "image" not in words:
+    params: dict[str, str] = st.session_state.get(SESSION_SELECTION, {})
+    if "image" not in params:
         return None
     try:
-        return select_image(parse_selection(words)[0].image, load_image_set(experiment.dataset))
+        return select_image(parse_selection(params)[0].image, load_image_set(experiment.dataset))
     except DatasetMissing:
         return None

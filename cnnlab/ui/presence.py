@@ -69,8 +69,8 @@ def viewed_run_names(page: str) -> tuple[str, ...]:
     if page == "train":
         experiment, _ = parse_experiment(st.session_state.get(SESSION_NETWORK, {}), Experiment())
         return (experiment.key,)
-    words, _ = parse_selection({name: str(value) for name, value in st.query_params.items()})
-    return tuple(name for name in (words.run, words.versus) if RUN_NAME_PATTERN.fullmatch(name))
+    selection, _ = parse_selection({name: str(value) for name, value in st.query_params.items()})
+    return tuple(name for name in (selection.run, selection.versus) if RUN_NAME_PATTERN.fullmatch(name))
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

@@ -49,7 +49,7 @@ def select_run(name: str) -> None:
 
 
 def choose_run(name: str, page: str) -> None:
-    """Make this run the network of every page, and write it into the address of `page` in that page's words."""
+    """Make this run the network of every page, and write it into the address of `page` as that page names it."""
     try:
         run = runs.open_run(name)
     except UnknownRun:  # it was removed since the menu was drawn

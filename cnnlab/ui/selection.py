@@ -29,7 +29,7 @@ IMAGE_PATTERN = re.compile(r"(?P<kind>sample|test|shapes|own)-(?P<number>[0-9]{1
 IMAGE_COUNT = (
     {"sample": 20} | {info.image_prefix: info.test_images for info in DATASETS.values()} | {"own": MAX_PICTURES}
 )
-SESSION_NETWORK = session_key("selection.network")  # the experiment of the selected network, as words of an address
+SESSION_NETWORK = session_key("selection.network")  # the experiment of the selected network, as URL parameters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,16 +148,16 @@ def current_selection() -> Selection:
 
     An invalid parameter is reported on the page, in one sentence.
     """
-    selection, problems = parse_selection(selection_words())
+    selection, problems = parse_selection(current_params())
     show_problems(problems)
     return selection
 
 
-def selection_words() -> dict[str, str]:
-    """The words of the address, or of the session where it has none; the session's run where it names only others."""
-    words = {name: st.query_params[name] for name in SELECTION_PARAMS if name in st.query_params}
+def current_params() -> dict[str, str]:
+    """The parameters of the URL, or of the session where it has none; the session's run where it names only others."""
+    named = {name: st.query_params[name] for name in SELECTION_PARAMS if name in st.query_params}
     before: dict[str, str] = st.session_state.get(SESSION_SELECTION, {})
-    return ({"run": before["run"]} if before.get("run") else {}) | words if words else before
+    return ({"run": before["run"]} if before.get("run") else {}) | named if named else before
 
 
 def update_selection(**changes: Any) -> Selection:
@@ -166,7 +166,7 @@ def update_selection(**changes: Any) -> Selection:
     A name that is no field of the selection is a parameter of the address beside it; None takes it out. All of it is
     one change of the address, so one entry in the browser's history.
     """
-    selection, _ = parse_selection(selection_words())
+    selection, _ = parse_selection(current_params())
     others = {name: value for name, value in changes.items() if name not in SELECTION_PARAMS}
     own = {name: value for name, value in changes.items() if name in SELECTION_PARAMS}
     return store_selection(replace(selection, **own), others)
@@ -174,10 +174,10 @@ def update_selection(**changes: Any) -> Selection:
 
 def store_selection(selection: Selection, others: Mapping[str, str | None] | None = None) -> Selection:
     """Write the whole selection into the URL and into the session, and `others` into the URL."""
-    words, others = selection_params(selection), others or {}
-    st.session_state[SESSION_SELECTION] = words
+    params, others = selection_params(selection), others or {}
+    st.session_state[SESSION_SELECTION] = params
     also = {name: value for name, value in others.items() if value is not None}
-    write_params(words | also, [*SELECTION_PARAMS, *others])
+    write_params(params | also, [*SELECTION_PARAMS, *others])
     return selection
 
 

@@ -5,8 +5,8 @@ is on its way, they are older than the server's: Streamlit calls `on_change` for
 back the new address. With the patch an automatic rerun changes neither: the server's own values and address remain.
 
 Where a whole class polls, or follows its teacher to another page, a click would share the processor with all of them.
-With the patch AT_ONCE automatic reruns are at work at the same time, and a click waits for none: where one of its own
-session waits for its turn, that goes on at once.
+With the patch MAX_AUTO_RERUNS automatic reruns run at the same time, and a click waits for none: where one of its own
+session waits, that one goes on at once.
 """
 
 from contextlib import nullcontext
@@ -15,11 +15,11 @@ from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
 
+from cnnlab.ui.fair_semaphore import FairSemaphore
 from cnnlab.ui.streamlit_internals import UnknownStreamlit, unwrapped
-from cnnlab.ui.turns import Turns
 
-AT_ONCE, PATIENCE_SECONDS = 3, 5.0  # automatic reruns at the same time, and how long one waits for its turn
-turns = Turns(AT_ONCE, PATIENCE_SECONDS)
+MAX_AUTO_RERUNS, WAIT_SECONDS = 3, 5.0  # at the same time, and how long another one waits
+auto_reruns = FairSemaphore(MAX_AUTO_RERUNS, WAIT_SECONDS)
 RERUN_FIELDS = {
     "query_string", "widget_states", "page_script_hash", "page_name", "fragment_id_queue", "is_auto_rerun",
     "is_history_navigation",
@@ -43,7 +43,7 @@ def patch_auto_reruns() -> None:
     @wraps(request_rerun)
     def request(requests: Any, new_data: Any) -> bool:
         if not new_data.is_auto_rerun:
-            turns.hurry(requests)
+            auto_reruns.release_waiter(requests)
         pending = requests._rerun_data if requests._state.name == "RERUN" else None
         return bool(request_rerun(requests, without_old_values(new_data, pending)))
 
@@ -52,7 +52,7 @@ def patch_auto_reruns() -> None:
         if not rerun_data.is_auto_rerun:
             run_script(runner, rerun_data)
         else:
-            with nullcontext() if is_click_waiting(runner._requests) else turns.turn(runner._requests):
+            with nullcontext() if is_click_waiting(runner._requests) else auto_reruns.slot(runner._requests):
                 run_script(runner, at_current_address(runner, rerun_data))
 
     Requests._request_rerun_locked, Runner._run_script = request, run

@@ -92,7 +92,7 @@ def refresh_status() -> None:
     st.session_state[SESSION_ROWS] = training_rows(app_shell.current_person())
     if ended := newly_finished_jobs():
         st.session_state[SESSION_NOTICES] = [*st.session_state.get(SESSION_NOTICES, []), *map(make_notice, ended)]
-        cache.forget_listing()
+        cache.clear_run_lists()
         st.rerun()
 
 

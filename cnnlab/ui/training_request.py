@@ -1,7 +1,7 @@
 """Asks the queue for a training in the name of this person, and says why where that was refused."""
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import streamlit as st
@@ -28,16 +28,27 @@ def submit_training(experiment: Experiment) -> None:
     A callback runs before the page: the request counts also where somebody else has started the same training meanwhile
     and the button is no longer drawn.
     """
-    try:
-        cache.open_queue().submit(
-            experiment,
-            app_shell.current_person(),
-            address=client_address.address_group(),
-            is_teacher=app_shell.is_teacher(),
-        )
+    with keep_refusal():
+        cache.open_queue().submit(experiment, **requester())
         dispatcher_process.ensure_running()
-    except (QuotaExceeded, QueueError, SettingsError) as no:
-        st.session_state[SESSION_REFUSAL] = str(no)
+
+
+def requester() -> dict[str, Any]:
+    """Who asks for a training, as the arguments `person`, `address` and `is_teacher` of `Queue.submit`."""
+    return {
+        "person": app_shell.current_person(),
+        "address": client_address.address_group(),
+        "is_teacher": app_shell.is_teacher(),
+    }
+
+
+@contextmanager
+def keep_refusal() -> Iterator[None]:
+    """Keep the reason why a request inside is refused for `show_refusal`; for the callback of a button."""
+    try:
+        yield
+    except (QuotaExceeded, QueueError, SettingsError) as refusal:
+        st.session_state[SESSION_REFUSAL] = str(refusal)
 
 
 def missing_packages_hint() -> str:
@@ -82,19 +93,10 @@ def submit_next_seed(experiment: Experiment) -> None:
 def submit_seed(experiment: Experiment, submit: Callable[..., Job]) -> None:
     """Call `submit` in the name of this person and select the experiment of the job; keep the reason of a refusal."""
     trained = find_series(experiment, [*cache.shipped_seeds(), *cache.list_runs()]).seeds
-    try:
-        job = submit(
-            cache.open_queue(),
-            experiment,
-            app_shell.current_person(),
-            trained,
-            address=client_address.address_group(),
-            is_teacher=app_shell.is_teacher(),
-        )
+    with keep_refusal():
+        job = submit(cache.open_queue(), experiment, trained=trained, **requester())
         selected_network.show_experiment(job.experiment)
         dispatcher_process.ensure_running()
-    except (QuotaExceeded, QueueError, SettingsError) as no:
-        st.session_state[SESSION_REFUSAL] = str(no)
 
 
 def show_refusal() -> None:

@@ -51,7 +51,7 @@ def _import(name: str) -> None:
 
 
 def fill_caches() -> None:
-    """Draw each of PAGES for nobody, as a first visit would: what it computes stays in the caches of all sessions.
+    """Run each of PAGES without a browser, as a first visit would; what it computes stays in all sessions' caches.
 
     One log line where a page fails.
     """

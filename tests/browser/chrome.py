@@ -83,6 +83,7 @@ def start_streamlit(
     port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
     command += ["--server.address", "127.0.0.1", "--server.headless", "true", "--browser.gatherUsageStats", "false"]
+    command += ["--server.fileWatcherType", "none"]
     with log.open("ab") as file:
         process = subprocess.Popen(
             command,

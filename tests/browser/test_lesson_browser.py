@@ -66,7 +66,7 @@ def test_a_chapter_from_prediction_to_report(app, new_tab, size):
 
 
 @pytest.mark.nightly
-def test_the_report_is_one_download(app, new_tab):
+def test_the_zip_of_the_report_is_one_click(app, new_tab):
     tab = new_tab()
     open_sheet(tab, app, "taster")
     for number in (2, 3):
@@ -83,12 +83,38 @@ def test_the_report_is_one_download(app, new_tab):
     panel(tab).get_by_text("Pinned: look inside").wait_for()
     tab.goto(app.at("lesson"))
     tab.get_by_text("2 of 5 steps answered").wait_for()
-    press(tab, "lesson_make_report")
     with tab.expect_download() as download:
-        tab.get_by_role("button", name="Download the report").click()
+        press(tab, "lesson_report_zip")
     archive = zipfile.ZipFile(io.BytesIO(download.value.path().read_bytes()))
     page = archive.read("report.html").decode()
     assert "Edges of the cat" in page and any(name.startswith("figures/maps-") for name in archive.namelist())
+
+
+def test_one_click_saves_the_report_which_opens_offline(app, new_tab, tmp_path):
+    """And one click more saves it once more, although the buttons of the first time are still there."""
+    tab = new_tab()
+    open_sheet(tab, app, "taster")
+    panel(tab).get_by_role("button", name="Predict: this locks").click()
+    panel(tab).get_by_text("away from the measured one on average").wait_for()
+    tab.goto(app.at("lesson"))
+    tab.get_by_text("1 of 5 steps answered").wait_for()
+    downloads = []
+    tab.on("download", lambda one: downloads.append(one.suggested_filename))
+    for number in range(2):
+        with tab.expect_download() as download:
+            press(tab, "lesson_report_page")
+        tab.get_by_text("taster-report.html").wait_for()
+        settled(tab)
+        download.value.save_as(tmp_path / f"{number}.html")
+        assert downloads == ["taster-report.html"] * (number + 1)
+    offline = new_tab(offline=True)
+    asked = []
+    offline.on("request", lambda request: asked.append(request.url))
+    offline.goto((tmp_path / "1.html").as_uri())
+    offline.get_by_text("Validation accuracy", exact=False).first.wait_for()
+    assert offline.locator("figure img").evaluate_all("all => all.every(one => one.naturalWidth > 0)")
+    assert all(url.startswith(("file:", "data:")) for url in asked)
+    assert (tmp_path / "0.html").read_bytes() == (tmp_path / "1.html").read_bytes()
 
 
 def test_two_students_and_a_teacher_predict_reveal_and_vote_again(app, new_tab):
@@ -143,10 +169,10 @@ def test_the_board_and_the_start_of_a_class_are_for_teachers(app, tab):
 @pytest.mark.nightly
 def test_a_sheet_with_a_mistake_is_listed_with_its_line(app, tab):
     (app.home / "lessons").mkdir(exist_ok=True)
-    (app.home / "lessons" / "broken.toml").write_text('title = "x"\nsummary = 3\n')
+    (app.home / "lessons" / "broken.yaml").write_text("title: x\nsummary: y: z\n")
     tab.goto(app.at("lesson"))
-    tab.get_by_text(re.compile(r"broken\.toml, line 1")).wait_for()
-    (app.home / "lessons" / "broken.toml").unlink()
+    tab.get_by_text(re.compile(r"broken\.yaml, line 2")).wait_for()
+    (app.home / "lessons" / "broken.yaml").unlink()
 
 
 @pytest.mark.nightly

@@ -1,4 +1,4 @@
-"""Calibration: whether a network is right as often as its confidence says, and the repair by one number.
+"""Calibration: whether a network is right as often as its confidence says, and temperature scaling.
 
 Logits are float (n, classes), labels integers (n,).
 """

@@ -2,20 +2,34 @@
 
 A specification is a name and its arguments, `ranking: gap, 3`; `parse` checks it, `evidence` computes it. The figures
 are those of the report's models (`report.ReportRow`), so they are the same on every machine until somebody trains
-further seeds.
+further seeds. Those of `own: ...` are of the training that the learner has chosen at a step of the kind run.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from cnnlab.claims import CLAIMS
-from cnnlab.explanations.lesson_evidence import curves, data, layers, rankings, regularizers
+from cnnlab.explanations.lesson_evidence import curves, data, layers, own_training, rankings, regularizers
 from cnnlab.explanations.lesson_evidence.curves import run_curve
-from cnnlab.explanations.lesson_evidence.result import NOT_TRAINED, Evidence, Table
+from cnnlab.explanations.lesson_evidence.own_training import own_evidence
+from cnnlab.explanations.lesson_evidence.result import NOT_CHOSEN, NOT_READABLE, NOT_TRAINED, Evidence, Table
 from cnnlab.report_models import REPORT
-from cnnlab.storage.runs import UnknownRun
+from cnnlab.storage.runs import Run, UnknownRun
 
-__all__ = ["Evidence", "EvidenceError", "Table", "evidence", "parse", "run_curve"]
+__all__ = [
+    "NOT_CHOSEN",
+    "NOT_READABLE",
+    "Evidence",
+    "EvidenceError",
+    "Table",
+    "evidence",
+    "is_own",
+    "is_own_test",
+    "parse",
+    "run_curve",
+]
+
+OWN = "own"  # the kind that is computed from one's own training
 
 DEPTHS = ("2", "3")
 COMPARED = tuple(dict.fromkeys(model.experiment.regularizer for model in REPORT.values()))[1:]  # with the plain network
@@ -51,9 +65,24 @@ def parse(specification: str) -> tuple[Kind, tuple[str, ...]]:
     return kind, arguments
 
 
-def evidence(specification: str, table: Table) -> Evidence:
-    """The evidence computed from these rows; a sentence that says so where a run is missing. Raises EvidenceError."""
+def is_own(specification: str) -> bool:
+    """Whether this evidence is computed from the training that the learner has chosen."""
+    return specification.partition(":")[0].strip() == OWN
+
+
+def is_own_test(specification: str) -> bool:
+    """Whether this evidence tells the test accuracy of one's own training."""
+    return is_own(specification) and specification.partition(":")[2].strip() == "test"
+
+
+def evidence(specification: str, table: Table, own: Run | None = None) -> Evidence:
+    """The evidence computed from these rows; a sentence that says so where a run is missing. Raises EvidenceError.
+
+    own: the training that the learner has chosen; None where there is none yet.
+    """
     kind, arguments = parse(specification)
+    if is_own(specification):
+        return own_evidence(own, *arguments) if own else Evidence(NOT_CHOSEN)
     try:
         return kind.compute(table, *arguments)
     except (UnknownRun, KeyError, IndexError, StopIteration):
@@ -75,4 +104,5 @@ KINDS = {
     "layers": Kind((MODELS,), layers.layers),
     "filters": Kind((MODELS,), layers.filters),
     "probes": Kind((MODELS,), layers.probes),
+    OWN: Kind((tuple(own_training.FIGURES),), own_evidence),
 }

@@ -48,16 +48,22 @@ def run_curve(run: Run, column: str) -> Evidence:
 
 def loss_rises(table: Table, model: str) -> Evidence:
     """Whether the validation loss rises after its lowest value while the validation accuracy stays."""
-    history = find(model).history()
+    return Evidence(describe_loss(find(model)))
+
+
+def describe_loss(run: Run) -> str:
+    """The lowest validation loss of a run beside the last one, and the change of the accuracy between the two."""
+    history = run.history()
     loss, accuracy = history["val_loss"], history["val_accuracy"]
     lowest = int(np.nanargmin(loss))
+    if lowest == len(loss) - 1:
+        return f"The validation loss is lowest after the last epoch with {loss[-1]:.2f}: it does not rise (one seed)."
     change = float(accuracy[-1] - accuracy[lowest])
-    sentence = (
+    return (
         f"The validation loss is lowest after epoch {history['epoch'][lowest]:.0f} with {loss[lowest]:.2f} and is"
         f" {loss[-1]:.2f} after the last epoch. Between these epochs the validation accuracy changes by"
         f" {points(change, sign=True)}: loss and accuracy measure different things (one seed)."
     )
-    return Evidence(sentence)
 
 
 def penalty(table: Table, model: str) -> Evidence:

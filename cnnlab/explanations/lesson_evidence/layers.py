@@ -1,66 +1,114 @@
 """What differs between the layers of a network: maps, receptive fields and zeros, probes, and filters switched off."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from cnnlab.analysis.activation_stats import dead_filters
+from cnnlab.analysis.batched_activations import reduce_activations
 from cnnlab.analysis.filter_ablation import ablate_filters
 from cnnlab.analysis.receptive_field import receptive_field
 from cnnlab.analysis.statistics import accuracy_interval
+from cnnlab.array_types import Array, PixelArray
 from cnnlab.data import cifar10
 from cnnlab.data.samples import sample_images
 from cnnlab.explanations.lesson_evidence.result import Evidence, Table, find
 from cnnlab.formatting import percent, pluralize, points
 from cnnlab.jobs import probe_job
-from cnnlab.models.architecture import find_layer, network_layers, relu_after
+from cnnlab.models.architecture import Layer, find_layer, network_layers, relu_after
 from cnnlab.models.numpy_forward import compute_activations, softmax
+from cnnlab.storage.runs import Run
 
 FIRST_CONVOLUTION = "conv1"
 SMALLEST_CHANGE = 0.0005  # of a probability that is shown as changed
+BATCH = 20  # images whose activations are held at once
 
 
 def layers(table: Table, model: str) -> Evidence:
     """Size of the maps, receptive field and share of zeros after ReLU of each convolution layer; ranked by the size."""
     run = find(model)
-    network = network_layers(run.experiment)
     images, _ = sample_images()
-    found = compute_activations(network, run.weights(run.snapshot_epochs()[-1]), images)
-    parts, sides = [], {}
-    for layer in network:
-        if layer.kind == "relu":
-            box = receptive_field(network, layer.name, *(size // 2 for size in layer.output_shape[:2]))
-            zeros = float(np.mean(found[layer.name] == 0))
-            sides[f"conv{layer.block}"] = layer.output_shape[0]
-            size = "x".join(map(str, layer.output_shape[:2]))
-            parts.append(
-                f"conv{layer.block}: maps of {size}, each value sees {box.bottom - box.top}x{box.right - box.left}"
-                f" pixels, {percent(zeros)} of the values are zero after ReLU"
-            )
-    sentence = f"{run.title}, {len(images)} sample images: {'; '.join(parts)}."
-    return Evidence(sentence, ranking=tuple(sorted(sides, key=lambda name: -sides[name])))
+    described = "; ".join(describe_layer(run, one) for one in layer_figures(run, images))
+    sizes = {f"conv{layer.block}": layer.output_shape[0] for layer in run.layers if layer.kind == "relu"}
+    sentence = f"{run.title}, {len(images)} sample images: {described}."
+    return Evidence(sentence, ranking=tuple(sorted(sizes, key=lambda name: -sizes[name])))
+
+
+@dataclass(frozen=True)
+class LayerFigures:
+    """A ReLU over several images: the share of its values that are zero, and its maps that are zero on every image."""
+
+    relu: Layer
+    zeros: float
+    dead_maps: int
+
+
+def layer_figures(run: Run, images: PixelArray) -> list[LayerFigures]:
+    """The figures of each ReLU of a convolution with the last weights. images: uint8 (n, 32, 32, 3)."""
+    relus = {layer.name: layer for layer in run.layers if layer.kind == "relu"}
+    weights = run.weights(run.snapshot_epochs()[-1])
+    found = reduce_activations(run.layers, weights, images, list(relus), _zeros_and_maxima, batch=BATCH)
+    return [
+        LayerFigures(
+            relus[name],
+            float(np.concatenate([zeros for zeros, _ in parts]).mean()),
+            int(dead_filters(np.concatenate([maxima for _, maxima in parts])).sum()),
+        )
+        for name, parts in found.items()
+    ]
+
+
+def _zeros_and_maxima(maps: Array) -> tuple[Array, Array]:
+    """Of maps (n, h, w, f): the share of zeros of each image (n,), and the largest value of each map (n, f)."""
+    return (maps == 0).mean(axis=(1, 2, 3)), maps.max(axis=(1, 2))
+
+
+def describe_layer(run: Run, figures: LayerFigures) -> str:
+    """'conv1: maps of 30x30, each value sees 3x3 pixels, 61 % of the values are zero after ReLU'."""
+    relu = figures.relu
+    box = receptive_field(run.layers, relu.name, *(size // 2 for size in relu.output_shape[:2]))
+    return (
+        f"conv{relu.block}: maps of {'x'.join(map(str, relu.output_shape[:2]))}, each value sees"
+        f" {box.bottom - box.top}x{box.right - box.left} pixels, {percent(figures.zeros)} of the values are zero after"
+        " ReLU"
+    )
 
 
 def filters(table: Table, model: str) -> Evidence:
     """What each filter of the first convolution, switched off alone, does to the prediction for the first sample."""
     run = find(model)
-    network, weights = network_layers(run.experiment), run.weights(run.snapshot_epochs()[-1])
     images, labels = sample_images()
-    before = softmax(compute_activations(network, weights, images[:1])["logits"])[0]
-    predicted, count = int(before.argmax()), find_layer(network, FIRST_CONVOLUTION).output_shape[-1]
+    changed, changes, sentence = filters_off(run, images[0], f"test image 0 ({cifar10.CLASSES[labels[0]]})")
+    return Evidence(
+        f"{run.title}, {sentence}", answer=ablation_answer(changed / len(changes), float(np.median(changes)))
+    )
+
+
+def filters_off(run: Run, image: PixelArray, name: str) -> tuple[int, Array, str]:
+    """Every filter of the first convolution switched off alone, for one image, uint8 (32, 32, 3), called `name`.
+
+    With how many the class changes; the change of the probability of the predicted class by each, float (filters,);
+    and both in words.
+    """
+    weights, classes = run.weights(run.snapshot_epochs()[-1]), run.dataset_info.classes
+    before = softmax(compute_activations(run.layers, weights, image[None])["logits"])[0]
+    predicted, count = int(before.argmax()), find_layer(run.layers, FIRST_CONVOLUTION).output_shape[-1]
     after = np.array(
         [
-            softmax(ablate_filters(network, weights, images[:1], {FIRST_CONVOLUTION: [number]})["logits"])[0]
+            softmax(ablate_filters(run.layers, weights, image[None], {FIRST_CONVOLUTION: [number]})["logits"])[0]
             for number in range(count)
         ]
     )
     changed = int(np.sum(after.argmax(axis=1) != predicted))
     changes = np.abs(after[:, predicted] - before[predicted])
-    middle, largest = float(np.median(changes)), int(changes.argmax())
+    largest = int(changes.argmax())
     sentence = (
-        f"{run.title}, test image 0 ({cifar10.CLASSES[labels[0]]}), {pluralize(count, 'filter')} of"
-        f" {FIRST_CONVOLUTION} switched off one at a time: with {changed} of them the class changes. The probability of"
-        f" {cifar10.CLASSES[predicted]}, {percent(float(before[predicted]), 1)}, changes by {points(middle)} for the"
-        f" median filter and by {points(float(changes[largest]))} for filter {largest}, the most (one image, one seed)."
+        f"{name}, {pluralize(count, 'filter')} of {FIRST_CONVOLUTION} switched off one at a time: with {changed} of"
+        f" them the class changes. The probability of {classes[predicted]}, {percent(float(before[predicted]), 1)},"
+        f" changes by {points(float(np.median(changes)))} for the median filter and by"
+        f" {points(float(changes[largest]))} for filter {largest}, the most (one image, one seed)."
     )
-    return Evidence(sentence, answer=ablation_answer(changed / count, middle))
+    return changed, changes, sentence
 
 
 def ablation_answer(share_changed: float, median_change: float) -> str:

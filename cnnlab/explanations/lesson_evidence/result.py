@@ -9,6 +9,11 @@ from cnnlab.storage import runs
 from cnnlab.storage.runs import Run
 
 NOT_TRAINED = "A network of this evidence is not trained on this machine, so it cannot be computed yet."
+NOT_CHOSEN = "Your own training is not chosen yet."
+NOT_READABLE = "This cannot be computed from your training: it was removed, or a file of it cannot be used."
+NO_VALIDATION = (
+    "Your training was measured on the test images: choose one with validation images to see its figures here."
+)
 
 Table = Sequence[ReportRow]
 

@@ -1,4 +1,4 @@
-"""What the page Compare counts with: the data set, and which training accuracy."""
+"""The controls that hold for the whole page Compare: the data set, and which training accuracy is used."""
 
 from cnnlab.report_models import REPORT
 from cnnlab.ui import query_state

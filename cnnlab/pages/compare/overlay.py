@@ -19,7 +19,7 @@ from cnnlab.ui.selection import show_problems
 from cnnlab.ui.state import url_param
 
 MAX_OVERLAY_RUNS = 8  # runs in one chart that can still be told apart
-OVERLAY_PARAM = url_param("add")  # the word of the address that names added runs
+OVERLAY_PARAM = url_param("add")  # the names of the added runs
 DEFAULT_OVERLAY = ("3conv-none", "3conv-dropout")  # in the overlay, until somebody chooses
 SHOW_PARAM = url_param("show")
 OVERLAY_MEASURES = {"accuracy": "accuracy", "gap": "gap", "loss": "loss"}
@@ -44,8 +44,8 @@ def overlay(dataset: str) -> None:
     what = query_state.segmented_param(SHOW_PARAM, "Show", OVERLAY_MEASURES)
     if len(titles := list(dict.fromkeys(run.dataset_info.title for run in chosen))) > 1:
         st.caption(
-            f"They were trained on {', '.join(titles[:-1])} and {titles[-1]}: compare how they run, not how high they"
-            " come."
+            f"They were trained on {', '.join(titles[:-1])} and {titles[-1]}: compare the shapes of the curves, not"
+            " their heights."
         )
     chart, side = st.columns([3, 1], vertical_alignment="center")
     with chart:

@@ -69,7 +69,7 @@ def comparison_images(
     mask = groups.mask(group)
     if true_class:
         mask = mask & (mine.predictions.true_class == mine.classes.index(true_class))
-    mistaken = other if group == "fixed" else mine
+    mistaken = other if group == "now_correct" else mine
     order = metrics.sort_by_confidence(mask, mistaken.predictions.confidence, confident_first)
     st.markdown(f"**{explanations.describe_outcome_images(len(order), group, true_class, names)}**")
     st.caption(f"Bold: the prediction of {names[0]}. Below: the prediction of {names[1]}.")

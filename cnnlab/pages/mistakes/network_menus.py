@@ -48,7 +48,7 @@ def is_asked_for(versus: str) -> bool:
 
 def select_other_run(name: str) -> None:
     """Select a network; the one that it is compared with is kept if both were trained on as many images."""
-    versus = selection.parse_selection(selection.selection_words())[0].versus
+    versus = selection.parse_selection(selection.current_params())[0].versus
     found = {run.name: train_images(run) for run in cache.list_runs()}
     alike = name in found and versus in found and found[name] == found[versus]
     selection.update_selection(run=name, versus=versus if alike else "")

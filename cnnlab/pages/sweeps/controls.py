@@ -22,7 +22,7 @@ DEFAULT_SWEEP = "shapes-size"
 MENU, KIND, DATASET, VALUES = (session_key(f"sweeps.{name}") for name in ("menu", "kind", "dataset", "values"))
 REGULARIZER, DEPTHS, AUGMENT = (session_key(f"sweeps.{name}") for name in ("regularizer", "depths", "augment"))
 EPOCHS, SEEDS, IMAGES = (session_key(f"sweeps.{name}") for name in ("epochs", "seeds", "images"))
-FORM_ERROR = session_key("sweeps.form_error")
+SESSION_FORM_ERROR = session_key("sweeps.form_error")
 DEPTH_CHOICES = (1, 2, 3, 4)
 WITH_STRENGTH = [name for name, entry in REGULARIZERS.items() if entry.strength]
 MAX_SEEDS = 10
@@ -47,7 +47,9 @@ def requested_sweep() -> Sweep:
     try:
         return sweep_from_json(word) if word.startswith("{") else sweep_files.open_sweep(word)
     except (SweepError, ExperimentError, UnknownSweep):
-        show_problems([f"This address names a sweep that there is not; another one is shown. Received: {quoted(word)}"])
+        show_problems(
+            [f"This address names a sweep that does not exist; another one is shown. Received: {quoted(word)}"]
+        )
         return SHIPPED_SWEEPS[DEFAULT_SWEEP]
 
 
@@ -105,7 +107,7 @@ def new_sweep_form() -> None:
         with st.form("new sweep", border=False, enter_to_submit=False):
             form_fields(kind)
             st.form_submit_button("Show this sweep", type="primary", width="stretch", on_click=on_submit)
-        if problem := st.session_state.pop(FORM_ERROR, None):
+        if problem := st.session_state.pop(SESSION_FORM_ERROR, None):
             st.error(escape_markdown(problem))
 
 
@@ -124,7 +126,7 @@ def form_fields(kind: str) -> None:
         default_images = DATASETS[dataset].train_images_by_default("validation")
         st.number_input("Training images", value=None, key=IMAGES, step=100, placeholder=f"{default_images:,}")
     st.number_input("Epochs", value=Experiment().epochs, key=EPOCHS, step=1)
-    st.number_input("Seeds", value=1, key=SEEDS, step=1, help="From 3 on, intervals say what chance of the seed does.")
+    st.number_input("Seeds", value=1, key=SEEDS, step=1, help="With 3 or more the intervals are those of the seed.")
 
 
 def strength_values(regularizer: str) -> str:
@@ -138,7 +140,7 @@ def on_submit() -> None:
     try:
         show_sweep(form_sweep())
     except (SweepError, ExperimentError) as error:
-        st.session_state[FORM_ERROR] = str(error)
+        st.session_state[SESSION_FORM_ERROR] = str(error)
 
 
 def form_sweep() -> Sweep:

@@ -17,23 +17,23 @@ from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.settings import SettingsError
 from cnnlab.storage import files, sweep_files
 from cnnlab.sweeps import Sweep
-from cnnlab.ui import app_shell, cache, class_code, client_address, download_panel
+from cnnlab.ui import app_shell, cache, class_code, download_panel
 from cnnlab.ui.state import session_key
-from cnnlab.ui.training_request import training_button
+from cnnlab.ui.training_request import requester, training_button
 from cnnlab.ui.training_times import job_seconds_left, measured_runs, time_limit_notice
 
 TICK_SECONDS = 2.0
-REFUSAL = session_key("sweeps.refusal")  # why the trainings were refused
-SEEN_DONE = session_key("sweeps.seen_done")  # how many runs were done when the page was drawn
+SESSION_REFUSAL = session_key("sweeps.refusal")  # why the trainings were refused
+SESSION_SEEN_DONE = session_key("sweeps.seen_done")  # how many runs were done when the page was drawn
 MAX_FAILURES = 3  # that are told
 
 
 def progress_area(sweep: Sweep) -> SweepStatus:
     """The bar of an active sweep, and what failed; the status that was found."""
-    if refusal := st.session_state.pop(REFUSAL, None):
+    if refusal := st.session_state.pop(SESSION_REFUSAL, None):
         st.error(escape_markdown(refusal))
     status = sweep_jobs.sweep_status(sweep, cache.open_queue())
-    st.session_state[SEEN_DONE] = len(status.done)
+    st.session_state[SESSION_SEEN_DONE] = len(status.done)
     failure_notice(status)
     if status.is_active:
         st.fragment(watch_sweep, run_every=TICK_SECONDS)(sweep)
@@ -54,7 +54,7 @@ def watch_sweep(sweep: Sweep) -> None:
     try:
         ensure_running()
         status = sweep_jobs.sweep_status(sweep, cache.open_queue())
-        if not status.is_active or len(status.done) != st.session_state.get(SEEN_DONE):
+        if not status.is_active or len(status.done) != st.session_state.get(SESSION_SEEN_DONE):
             st.rerun()
         st.progress(status.epochs_done / max(1, status.epochs), text=progress_text(sweep, status))
         if app_shell.current_person() in status.requesters:
@@ -88,7 +88,7 @@ def seconds_left(status: SweepStatus) -> float | None:
 
 def stop_button(sweep: Sweep) -> None:
     """Stop, for who asked for it."""
-    note = "Finished runs are kept; a training that runs goes on where somebody else wants it."
+    note = "Finished runs are kept; a running training continues where somebody else asked for it."
     if st.button("Stop the sweep", icon=":material/stop_circle:", help=note):
         sweep_jobs.stop_sweep(sweep, cache.open_queue(), app_shell.current_person())
         st.rerun()
@@ -132,15 +132,9 @@ def sweep_limit_notice(status: SweepStatus) -> str:
 def submit_sweep(sweep: Sweep) -> None:
     """Ask for all missing trainings of the sweep, and see that somebody works through the queue."""
     try:
-        sweep_jobs.request_sweep(
-            sweep,
-            cache.open_queue(),
-            app_shell.current_person(),
-            address=client_address.address_group(),
-            is_teacher=app_shell.is_teacher(),
-        )
+        sweep_jobs.request_sweep(sweep, cache.open_queue(), **requester())
         ensure_running()
     except (QuotaExceeded, QueueError, SettingsError) as error:
-        st.session_state[REFUSAL] = str(error)
+        st.session_state[SESSION_REFUSAL] = str(error)
     except OSError as error:
-        st.session_state[REFUSAL] = files.disk_error_message(error, sweep_files.directory(), megabytes=1)
+        st.session_state[SESSION_REFUSAL] = files.disk_error_message(error, sweep_files.directory(), megabytes=1)

@@ -49,5 +49,5 @@ def other_trainings(experiment: Experiment) -> None:
         others = [job for job in app_shell.own_active_jobs() if job.key != experiment.key]
         for job in others[:MAX_OTHER_TRAININGS]:
             verb = "runs" if job.state == RUNNING else "waits"
-            words = experiment_params(job.experiment)
-            app_shell.page_link("train", f"{job.experiment.title} {verb}", words, icon=":material/progress_activity:")
+            params = experiment_params(job.experiment)
+            app_shell.page_link("train", f"{job.experiment.title} {verb}", params, icon=":material/progress_activity:")

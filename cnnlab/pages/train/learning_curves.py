@@ -31,7 +31,7 @@ LIVE_CHART_NOTE = " while it trains; the figures above it are those of the last 
 class RunVerdict:
     """What a run came to: its figures, the verdict in words, and the rules by which it was found."""
 
-    reading: curve_summary.CurveSummary | None
+    summary: curve_summary.CurveSummary | None
     words: str
     rules: str
 
@@ -39,14 +39,14 @@ class RunVerdict:
 def summary_metrics(run: Run, history: History) -> None:
     """The verdict in one sentence, and its three figures: training accuracy, validation accuracy, gap."""
     verdict, experiment = run_verdict(run, history), run.experiment
-    reading = verdict.reading
-    if reading is None:
+    summary = verdict.summary
+    if summary is None:
         return
     st.header(verdict.words, anchor=False)
     with st.container(horizontal=True):
-        st.metric("Training accuracy", formatting.percent(reading.training, 1), width=155)
-        st.metric(f"{evaluation_set(experiment)} accuracy", formatting.percent(reading.validation, 1), width=155)
-        st.metric(", ".join(filter(None, ("Gap", reading.trend))), formatting.points(reading.gap), width=155)
+        st.metric("Training accuracy", formatting.percent(summary.training, 1), width=155)
+        st.metric(f"{evaluation_set(experiment)} accuracy", formatting.percent(summary.validation, 1), width=155)
+        st.metric(", ".join(filter(None, ("Gap", summary.trend))), formatting.points(summary.gap), width=155)
     st.caption(verdict.rules)
 
 
@@ -58,22 +58,22 @@ def run_verdict(run: Run, history: History) -> RunVerdict:
 
 @st.cache_resource(ttl=cache.LISTING_SECONDS, max_entries=64, show_spinner=False)
 def _run_verdict(place: str, moments: str, _run: Run, _history: History) -> RunVerdict:
-    reading, experiment = curve_summary.summarize_curves(_history), _run.experiment
-    if reading is None:
+    summary, experiment = curve_summary.summarize_curves(_history), _run.experiment
+    if summary is None:
         return RunVerdict(None, "", "")
-    plain, anew = plain_summary(experiment), reestimated_reading(_run, _history, reading)
+    plain, reestimated = plain_summary(experiment), find_reestimated_summary(_run, _history, summary)
     reached = series_accuracy(experiment)
-    words = learning_verdict.verdict(reading, experiment, plain, reached, anew)
+    words = learning_verdict.verdict(summary, experiment, plain, reached, reestimated)
     rules = (
         learning_verdict.describe_interval(experiment),
         learning_verdict.describe_cuts(experiment, plain),
         learning_verdict.describe_early_limit(words, experiment, reached),
     )
-    return RunVerdict(reading, words, " ".join(filter(None, rules)))
+    return RunVerdict(summary, words, " ".join(filter(None, rules)))
 
 
-def reestimated_reading(
-    run: Run, history: History, reading: curve_summary.CurveSummary
+def find_reestimated_summary(
+    run: Run, history: History, summary: curve_summary.CurveSummary
 ) -> curve_summary.CurveSummary | None:
     """The figures of the last epoch with re-estimated batch normalization, None where they are not known."""
     evaluated, names = curve_summary.evaluated_epochs(history), ("train_eval_accuracy", "val_accuracy")
@@ -82,7 +82,7 @@ def reestimated_reading(
         figures = reestimated_accuracies(run) if run.state == "done" else {}
     if not figures:
         return None
-    return curve_summary.reestimated_summary(reading, *(figures[name] for name in names))
+    return curve_summary.reestimated_summary(summary, *(figures[name] for name in names))
 
 
 def plain_summary(experiment: Experiment) -> curve_summary.CurveSummary | None:

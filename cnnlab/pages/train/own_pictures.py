@@ -19,6 +19,7 @@ from cnnlab.storage import files
 from cnnlab.ui import app_shell, class_code, selected_network
 from cnnlab.ui.state import session_key
 from cnnlab.ui.streamlit_memory import discard_uploaded_file
+from cnnlab.ui.visitor import visitor_address
 
 FILE, NAME = session_key("train.own_pictures.file"), session_key("train.own_pictures.name")
 FORM, POPOVER = session_key("train.own_pictures.form"), session_key("train.own_pictures.popover")
@@ -71,8 +72,14 @@ def bring_in(given: UploadedFile, widget_key: str, name: str) -> None:
         bar.progress(share, escape_markdown(step))
 
     try:
-        person = app_shell.current_person()
-        info = picture_uploads.import_archive(given.getvalue(), name, person, show, stop_if_asked).info
+        info = picture_uploads.import_archive(
+            given.getvalue(),
+            name,
+            app_shell.current_person(),
+            show,
+            stop_if_asked,
+            address=visitor_address(),
+        ).info
     except (PictureImportError, PhotoError) as problem:
         bar.empty()
         st.error(escape_markdown(problem), icon=":material/block:")

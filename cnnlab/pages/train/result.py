@@ -4,6 +4,7 @@ import streamlit as st
 
 from cnnlab import formatting
 from cnnlab.analysis import curve_summary
+from cnnlab.array_types import History
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import learning_verdict, training_progress
 from cnnlab.pages.train.learning_curves import evaluation_set, learning_curves, summary_metrics
@@ -54,26 +55,13 @@ def shipped_result(experiment: Experiment) -> None:
 
 def finished_result(run: Run) -> None:
     """The verdict, the figures, the curves, and what can be done with the trained network."""
-    history, record = cache.history(run), run.record
+    history = cache.history(run)
     summary_metrics(run, history)
     if figures := reestimated_accuracies(run):
         train, validation = figures["train_eval_accuracy"], figures["val_accuracy"]
         st.markdown(learning_verdict.describe_reestimated(train, validation, run.experiment))
     learning_curves(run.experiment, history)
-    best = curve_summary.summarize_curves(history)
-    test = record.test_accuracy
-    parts = [training_progress.describe_origin(record, run.is_pretrained)]
-    parts += (
-        [
-            f"highest {evaluation_set(run.experiment).lower()} accuracy of any epoch"
-            f" {formatting.percent(best.best, 1)}, after epoch {best.best_epoch}"
-        ]
-        if best
-        else []
-    )
-    if test is not None and not control_locks.covers_test_results():
-        parts.append(f"accuracy on the test set {formatting.percent(test, 1)}")
-    st.caption(f"{run.title}: {escape_markdown('; '.join(parts))}.")
+    st.caption(f"{run.title}: {escape_markdown('; '.join(run_facts(run, history)))}.")
     if sentence := damaged_runs.damage_sentence(run):
         st.warning(f"{sentence} The figures above are complete.", icon=damaged_runs.ICON)
         train_again_button(run)
@@ -81,10 +69,28 @@ def finished_result(run: Run) -> None:
     if not run.snapshot_epochs():
         st.caption(training_progress.describe_missing_weights(run.is_pretrained))
         return
+    network_buttons(run)
+
+
+def run_facts(run: Run, history: History) -> list[str]:
+    """Where the run comes from, its best epoch, and its accuracy on the test set unless a sheet covers that."""
+    best, test = curve_summary.summarize_curves(history), run.record.test_accuracy
+    facts = [training_progress.describe_origin(run.record, run.is_pretrained)]
+    if best:
+        measured = evaluation_set(run.experiment).lower()
+        share = formatting.percent(best.best, 1)
+        facts.append(f"highest {measured} accuracy of any epoch {share}, after epoch {best.best_epoch}")
+    if test is not None and not control_locks.covers_test_results():
+        facts.append(f"accuracy on the test set {formatting.percent(test, 1)}")
+    return facts
+
+
+def network_buttons(run: Run) -> None:
+    """The link to Look inside and the download of the Keras model."""
     with st.container(horizontal=True, vertical_alignment="center"):
         app_shell.page_link("look_inside", "Look inside this network", {"run": run.name}, icon=":material/grid_view:")
         model = run.path / "model.keras"
-        if model.exists():
+        if model.is_file():
             st.download_button(
                 "Download model.keras",
                 data=model.read_bytes,
