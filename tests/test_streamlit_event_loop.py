@@ -18,6 +18,7 @@ from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.script_data import ScriptData
 from streamlit.runtime.scriptrunner.script_cache import ScriptCache
+from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
 from streamlit.runtime.session_manager import SessionClientDisconnectedError
 
 from cnnlab.ui import streamlit_event_loop
@@ -38,6 +39,7 @@ def as_it_came(monkeypatch):
     for name in PATCHED:
         method = getattr(AppSession, name)
         monkeypatch.setattr(AppSession, name, getattr(method, "__wrapped__", method))
+    monkeypatch.setattr(ScriptRunner, "start", getattr(ScriptRunner.start, "__wrapped__", ScriptRunner.start))
 
 
 class Server:

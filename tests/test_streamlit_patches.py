@@ -68,6 +68,7 @@ def as_it_came(monkeypatch):
     requests, runner = script_requests.ScriptRequests, script_runner.ScriptRunner
     monkeypatch.setattr(requests, "_request_rerun_locked", original(requests._request_rerun_locked))
     monkeypatch.setattr(runner, "_run_script", original(runner._run_script))
+    monkeypatch.setattr(runner, "start", original(runner.start))
     monkeypatch.setattr(ResourceCache, "read_result", original(ResourceCache.read_result))
     session = app_session.AppSession
     monkeypatch.setattr(session, "flush_browser_queue", original(session.flush_browser_queue))

@@ -1,9 +1,7 @@
 """Every patch of Streamlit's code and every undocumented option that the app uses.
 
-Patches with much to say are in `streamlit_auto_rerun`, `streamlit_cache_expiry`, `streamlit_cached_functions`,
-`streamlit_containers`, `streamlit_event_loop`, `streamlit_memory`, `streamlit_session_state` and `streamlit_theme`.
-What the app uses of Streamlit's internals without changing them is in `streamlit_component_files`,
-`streamlit_internals` and `streamlit_script_context`.
+Patches with much to say have modules of their own, `streamlit_NAME`. What the app uses of Streamlit's internals without
+changing them is in `streamlit_component_files`, `streamlit_internals` and `streamlit_script_context`.
 
 `PATCHES` are applied at run time by `apply_patches()`. `OPTIONS` are hidden options, which `streamlit config show` does
 not list; they are set in .streamlit/config.toml, and `apply_patches()` checks that Streamlit knows them and has these
@@ -32,6 +30,7 @@ from cnnlab.ui.streamlit_internals import UnknownStreamlit, check_version
 from cnnlab.ui.streamlit_memory import patch_add_file, patch_save_session
 from cnnlab.ui.streamlit_session_state import patch_filtered_state
 from cnnlab.ui.streamlit_theme import patch_theme_message
+from cnnlab.ui.streamlit_threads import patch_start
 
 logger = logging.getLogger("cnnlab.streamlit")
 RETRY_SECONDS = 0.01
@@ -83,9 +82,6 @@ def option_problem(option: Option) -> str:
     except Exception as error:  # an unknown option is a RuntimeError today
         return f"{option.name} ({error!r})"
     return "" if value == option.value else f"{option.name} is {value!r}, not {option.value!r}: see config.toml"
-
-
-# -- AppSession.request_rerun ------------------------------------------------------------------------------------------
 
 
 def patch_request_rerun() -> None:
@@ -184,18 +180,24 @@ PATCHES = (
     ),
     Patch(
         "type_util.get_func_parameters",
-        "With each call of a function with st.cache_resource or st.cache_data Streamlit asks `inspect` for the "
-        "function's parameters, once for each argument: forty times while a page is drawn. With the patch the answer "
-        "is kept.",
+        "With each call of a cached function Streamlit asks `inspect` for its parameters, forty times for a page. With "
+        "the patch the answer is kept.",
         "not reported as such; test_streamlit_alone_inspects_a_cached_function_with_each_call",
         patch_parameters,
     ),
     Patch(
         "DeltaGenerator.__deepcopy__",
-        "For each fragment Streamlit copies the containers around it, and each of them with all its parents once more: "
-        "a tenth of the processor time of an automatic rerun. With the patch each is copied once.",
+        "For each fragment Streamlit copies the containers around it, each of them with all its parents once more. "
+        "With the patch each is copied once.",
         "not reported as such; test_streamlit_alone_copies_a_container_once_more_for_each_in_it",
         patch_copies,
+    ),
+    Patch(
+        "ScriptRunner.start",
+        "Streamlit's loop waits until the new thread of each rerun runs, behind all scripts that are at work. With the "
+        "patch it does not: an automatic rerun in a class is answered in half to nine tenths of the time.",
+        "not reported as such; test_streamlit_alone_waits_until_the_thread_of_a_script_runs",
+        patch_start,
     ),
     Patch(
         "MemoryUploadedFileManager.add_file",
