@@ -1,6 +1,7 @@
 """The lesson's panel and board as drawn: what a step opens, what an answer shows, what the board knows of a class."""
 
 import os
+from functools import partial
 
 import pytest
 import streamlit as st
@@ -18,7 +19,8 @@ from cnnlab.lessons.lesson_file import LessonFile
 from cnnlab.lessons.sheet_files import open_sheet
 from cnnlab.pages.lesson_board import members
 from cnnlab.storage import runs
-from cnnlab.ui import app_shell, lesson_answers, lesson_report, lesson_results, lesson_store
+from cnnlab.ui import app_shell, lesson_answers, lesson_panel, lesson_report, lesson_results, lesson_store, presence
+from cnnlab.ui.streamlit_script_context import run_without_browser
 
 QUESTIONS, TASTER = open_sheet("seven-questions"), open_sheet("taster")
 OWN = Experiment(dataset="shapes", depth=2, epochs=4)
@@ -372,3 +374,16 @@ def test_a_sheet_of_the_home_is_read_again_only_where_it_has_changed(home):
     own.write_text(text.replace(TASTER.title, "Changed", 1), encoding="utf-8")
     os.utime(own, ns=(1, 1))
     assert looked_at() is not before and lesson_store.find_sheet("mine").title == "Changed"
+
+
+def test_each_tab_of_a_class_asks_for_its_step_at_an_interval_of_its_own():
+    found = []
+
+    def page(tab):
+        st.session_state[presence.SESSION_TAB] = tab
+        found.append(lesson_panel.class_poll_seconds())
+
+    for tab in ("0000" + 12 * "a", "8000" + 12 * "a", "8000" + 12 * "b", 16 * "f"):
+        run_without_browser(partial(page, tab))
+    low, high = lesson_panel.CLASS_POLL_SECONDS
+    assert found == [low, found[1], found[1], high] and low < found[1] < high

@@ -27,7 +27,7 @@ from cnnlab.ui.state import session_key
 from cnnlab.ui.streamlit_internals import rerun_fragment
 
 PANEL, FOLDED, STEP_BUTTONS = "lesson_panel", "lesson_panel_folded", "lesson_step_buttons"
-CLASS_POLL_SECONDS = 3.0
+CLASS_POLL_SECONDS = (2.6, 3.0)  # between two looks at the class: each tab has its own number
 SESSION_OPENED = session_key("lesson_panel.opened_step")  # the step of the class whose state was opened last
 NARROW = "@media (max-width: 768px)"
 PANEL_STYLE = f"""<style>
@@ -75,11 +75,20 @@ def run_beside(page: st.Page) -> None:
     st.html(FOLDED_STYLE if lesson.learner.folded else PANEL_STYLE)
     for part in sorted(hidden & set(COVER_STYLES)):
         st.html(f"<style>{COVER_STYLES[part]}</style>")
-    st.fragment(draw_panel, run_every=CLASS_POLL_SECONDS if lesson.lesson_class else None)([lesson])
+    st.fragment(draw_panel, run_every=class_poll_seconds() if lesson.lesson_class else None)([lesson])
     if (page.url_path or "train") in hidden:
         covered_page(lesson)
     else:
         run_page(page)
+
+
+def class_poll_seconds() -> float:
+    """The number of this tab, so that the tabs of a class do not all look at the same moment for long.
+
+    They do after a restart of the server; the page that the teacher opens then is drawn for all of them at once.
+    """
+    low, high = CLASS_POLL_SECONDS
+    return round(low + (high - low) * int(st.session_state[presence.SESSION_TAB][:4], 16) / 0xFFFF, 2)
 
 
 def run_page(page: st.Page) -> None:
