@@ -96,7 +96,7 @@ def look_inside_charts():
         "bars before": with_columns(
             "inspect_chart_specs.probability_bars", True, of="name probability shown before color"
         ),
-        "dots": with_columns("inspect_chart_specs.probability_dots", of="name share whole"),
+        "dots": with_columns("inspect_chart_specs.probability_dots", of="name share whole chosen"),
         "histogram": with_columns("inspect_chart_specs.histogram", "weight", of="value count run color"),
         "probes": with_columns("inspect_chart_specs.probe_accuracies", of="name network accuracy low high"),
         "moving averages": with_columns(
@@ -307,6 +307,24 @@ def test_the_lowest_loss_is_the_best_epoch_of_a_loss_curve():
     overfits = columns([0.1, 0.7, 0.9], [0.1, 0.65, 0.6])
     rows = table(compare_charts.learning_curves_chart([dataclasses.replace(PANEL, histories=[overfits])], "loss", 2))
     assert rows["epoch"][rows["kind"].index("best")] == 1
+
+
+def test_the_measured_rounds_of_a_cost_are_a_line_and_a_counted_cost_has_none():
+    one = CostPoint(title="a", regularizer="l2", depth=2, cost=9, accuracy=0.7, low=0.6, high=0.8)
+    rows = table(cost_charts.cost_chart([one, dataclasses.replace(one, cost_range=(8.0, 12.0))], "cost", ".0f"))
+    assert list(zip(rows["least"], rows["most"], strict=True)) == [(9, 9), (8, 12)]
+
+
+@pytest.mark.parametrize(("before", "covered"), [(0.07, True), (0.9, False), (0.005, False)])
+def test_the_mark_of_the_earlier_prediction_does_not_cover_the_number(before, covered):
+    """The number of a bar of 1 % stands at the bar's end, or at the mark where that lies just behind the end."""
+    spec = charts.with_data(
+        charts.cached_spec("inspect_chart_specs.probability_bars", True),
+        name=["dog"], probability=[0.01], shown=["1 %"], before=[before], color=["#26828e"],
+    )  # fmt: skip
+    (number,) = re.findall(r'text-anchor="start" transform="translate\(([\d.]+),[^>]*>1 %<', chart_export.to_svg(spec))
+    end, mark = (share * (chart_export.EXPORT_WIDTH - 52) + 5 for share in (0.01, before))
+    assert float(number) == pytest.approx(mark if covered else end, abs=1)
 
 
 def test_marks_of_equal_cost_and_their_labels_do_not_hide_each_other():

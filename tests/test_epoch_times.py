@@ -10,7 +10,7 @@ from cnnlab import settings
 from cnnlab.bench import epochs
 from cnnlab.bench.options import BenchOptions
 from cnnlab.experiment import Experiment
-from cnnlab.explanations.epoch_times import describe_extremes, describe_measurement
+from cnnlab.explanations.epoch_times import describe_depth_time, describe_extremes, describe_measurement
 from cnnlab.models.architecture import network_layers
 from cnnlab.models.network_cost import multiply_adds
 from cnnlab.report_models import REPORT
@@ -81,6 +81,25 @@ def test_how_many_times_as_long_is_counted_round_by_round():
     assert "41 s" in said and "62 s" in said and "1.5 times as long (1.5 to 2.0 in 3 rounds)" in said
     assert describe_extremes(TIMES, ["2conv-none"]) == ""
     assert "n = 3" in describe_measurement(TIMES) and "25 of 625 batches" in describe_measurement(TIMES)
+
+
+def test_the_time_of_depth_is_the_mean_over_the_regularizers_round_by_round():
+    """Ratios of 1.5, 2.0, 1.5 without a regularizer and of 0.96, 0.5, 0.96 with L2: of their product the root."""
+    both = {"2conv-l2": (100.0, 100.0, 100.0), "3conv-l2": (96.0, 50.0, 96.0)}
+    times = dataclasses.replace(TIMES, seconds={**TIMES.seconds, **both})
+    said = describe_depth_time(times, list(times.seconds))
+    assert "**1.20 times**" in said and "(1.00 to 1.20 in 3 rounds, mean of 2 regularizers)" in said
+    assert "in some rounds longer, in some shorter" in said
+    alone = describe_depth_time(times, ["2conv-none", "3conv-none"])
+    assert "**1.50 times**" in alone and alone.endswith("in all rounds longer.")
+    assert describe_depth_time(times, ["2conv-none", "3conv-l2"]) == ""
+
+
+def test_a_network_that_was_as_fast_in_one_round_is_named():
+    close = {"2conv-none": (40.0, 42.0, 41.0), "2conv-l2": (39.0, 44.0, 45.0), "3conv-none": (60.0, 84.0, 61.5)}
+    said = describe_extremes(dataclasses.replace(TIMES, seconds=close), list(close))
+    assert said.endswith("As fast in some rounds: 2-conv L2 0.00001.")
+    assert "in some rounds" not in describe_extremes(TIMES, ["2conv-none", "3conv-none"])
 
 
 def test_multiply_adds_are_those_counted_by_hand():

@@ -540,7 +540,8 @@ def test_without_the_data_set_top_images_are_chosen_from_the_samples(made):
     nine = np.argsort(-maxima[..., number].max(axis=(1, 2)), kind="stable")[:9]
     alt = next(alt for name, alt in charts(test).items() if name.startswith("images conv2"))
     assert alt.endswith(", ".join(f"{CLASSES[labels[image]]} {image}" for image in nine) + ".")
-    assert "the 20 sample images" in words(test)
+    assert "the 20 sample images" in words(test) and "show the class" not in words(test)
+    assert f"at most {np.bincount(labels).max()} of one class: too few" in words(test)
 
 
 @pytest.mark.slow
@@ -597,6 +598,15 @@ def test_two_runs_move_through_the_epochs_together(made):
     test = opened(run=key(made, "none"), view="versus", versus=key(made, "batchnorm"), epoch=1)
     for name in ("none", "batchnorm"):
         assert f"**{made[name].experiment.title}**, epoch 1" in words(test)
+
+
+@pytest.mark.slow
+def test_two_runs_show_detail_first_and_say_when_they_share_a_scale(made):
+    """On one scale the maps of a network that computes with smaller numbers are dark."""
+    address = {"run": key(made, "none"), "view": "versus", "versus": key(made, "batchnorm")}
+    assert "Each map has its own scale" in words(opened(**address))
+    shared = words(opened(**address, scale="layer"))
+    assert "one color scale for both runs" in shared and "Each map has its own scale" not in shared
 
 
 @pytest.mark.slow

@@ -202,10 +202,11 @@ def best_sentence(
 
 
 def _with_margin(one: Estimate, as_points: bool) -> str:
-    """'74.93 % ± 0.5 (3 seeds)'."""
+    """'74.9 % ± 0.5 (3 seeds)'."""
     seeds = one.n[0] if one.chance == "seeds" else 1
     margin = f"± {100 * one.margin:.1f}"
-    return f"{_ranked_value(one.value, as_points)} {margin} ({pluralize(seeds, 'seed')})"
+    value = points(one.value) if as_points else percent(one.value, 1)
+    return f"{value} {margin} ({pluralize(seeds, 'seed')})"
 
 
 def _ranked_value(value: float, as_points: bool) -> str:

@@ -48,18 +48,58 @@ def describe_parameters() -> str:
     )
 
 
+def describe_depth_time(times: EpochTimes, names: Sequence[str]) -> str:
+    """How many times as long an epoch takes with three convolutions as with two; "" without a pair of networks.
+
+    In each round the geometric mean over the regularizers that were measured with both depths; the median and the
+    range of the rounds.
+    """
+    pairs = [(f"2{name[1:]}", name) for name in names if name.startswith("3conv") and f"2{name[1:]}" in names]
+    pairs = [pair for pair in pairs if all(name in times.seconds for name in pair)]
+    if not pairs:
+        return ""
+    by_pair = [round_ratios(times, deep, shallow) for shallow, deep in pairs]
+    ratios = [statistics.geometric_mean(of_round) for of_round in zip(*by_pair, strict=True)]
+    undecided = min(ratios) <= 1 <= max(ratios)
+    verdict = "in some rounds longer, in some shorter" if undecided else f"in all rounds {_direction(ratios[0])}"
+    return (
+        f"With a third convolution an epoch takes **{statistics.median(ratios):.2f} times** as long as with two"
+        f" ({min(ratios):.2f} to {max(ratios):.2f} in {pluralize(len(ratios), 'round')}, mean of"
+        f" {pluralize(len(pairs), 'regularizer')}): {verdict}."
+    )
+
+
+def _direction(ratio: float) -> str:
+    return "longer" if ratio > 1 else "shorter"
+
+
+def round_ratios(times: EpochTimes, name: str, other: str) -> list[float]:
+    """How many times as long `name` took as `other`, in each round that measured both."""
+    return [one / two for one, two in zip(times.seconds[name], times.seconds[other], strict=False)]
+
+
 def describe_extremes(times: EpochTimes, names: Sequence[str]) -> str:
-    """The fastest and the slowest network of these; how many times as long, round by round, and its range."""
+    """The fastest and the slowest network of these; how many times as long, round by round, and its range.
+
+    Networks that were at least as fast, or as slow, in one of the rounds are named: the order may be chance.
+    """
     medians = {name: seconds for name, seconds in times.median_seconds.items() if name in names}
     if len(medians) < 2:
         return ""
     fastest, slowest = (choose(medians, key=lambda name: medians[name]) for choose in (min, max))
-    ratios = [slow / fast for fast, slow in zip(times.seconds[fastest], times.seconds[slowest], strict=False)]
+    ratios = round_ratios(times, slowest, fastest)
+    as_fast = [name for name in medians if name != fastest and min(round_ratios(times, name, fastest)) <= 1]
+    as_slow = [name for name in medians if name != slowest and max(round_ratios(times, name, slowest)) >= 1]
     return (
         f"An epoch of **{model_label(fastest)}** takes the least time, {medians[fastest]:.0f} s, one of"
         f" **{model_label(slowest)}** the most, {medians[slowest]:.0f} s: {statistics.median(ratios):.1f} times as long"
-        f" ({min(ratios):.1f} to {max(ratios):.1f} in {len(ratios)} rounds)."
+        f" ({min(ratios):.1f} to {max(ratios):.1f} in {pluralize(len(ratios), 'round')})."
+        f"{_describe_ties('fast', as_fast)}{_describe_ties('slow', as_slow)}"
     )
+
+
+def _describe_ties(word: str, names: Sequence[str]) -> str:
+    return f" As {word} in some rounds: {', '.join(map(model_label, names))}." if names else ""
 
 
 def describe_cost_chart(title: str, costs: Mapping[str, tuple[float, float]]) -> str:

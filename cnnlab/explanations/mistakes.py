@@ -11,11 +11,13 @@ from cnnlab.analysis.statistics import (
     accuracy_interval,
     adjust_for_multiple_comparisons,
     paired_difference_from_counts,
+    unpaired_difference,
 )
 from cnnlab.experiment import Experiment
 from cnnlab.formatting import percent, pluralize, points
 
 HIGH_CONFIDENCE = 0.9  # mistakes with at least this confidence are counted
+MAX_NAMED = 3  # classes that may be as good as the best; more are counted
 
 
 def with_article(noun: str) -> str:
@@ -34,7 +36,7 @@ def error_details(predictions: Predictions, table: NDArray[np.int64], classes: S
 
     `table` is the confusion matrix of `predictions`, (classes, classes).
     """
-    extremes = best_and_worst(class_accuracy(table), classes)
+    extremes = best_and_worst(table, classes)
     if predictions.correct.all():
         return extremes
     truth, predicted = most_confused_pair(table)
@@ -55,14 +57,27 @@ def most_confused_pair(table: NDArray[np.int64]) -> tuple[int, int]:
     return int(truth), int(predicted)
 
 
-def best_and_worst(accuracies: NDArray[np.float64], classes: Sequence[str]) -> str:
-    """The classes with the highest and the lowest accuracy, (classes,); NaN, a class without images, is left out."""
-    ranked = [index for index in np.argsort(-accuracies, kind="stable").tolist() if not np.isnan(accuracies[index])]
-    best, worst = ranked[0], ranked[-1]
-    return (
-        f"Its accuracy is highest for {classes[best]} ({percent(accuracies[best])}) and lowest for {classes[worst]}"
-        f" ({percent(accuracies[worst])})."
-    )
+def best_and_worst(table: NDArray[np.int64], classes: Sequence[str]) -> str:
+    """The classes with the highest and the lowest accuracy, each with those that differ from it by chance.
+
+    `table` is the confusion matrix, (classes, classes); a class without images is left out.
+    """
+    shares, counts = class_accuracy(table), table.sum(axis=1)
+    ranked = [index for index in np.argsort(-shares, kind="stable").tolist() if counts[index]]
+    ends = []
+    for end, first, others in (("high", ranked[0], ranked[1:]), ("low", ranked[-1], ranked[-2::-1])):
+        equal = [classes[index] for index in others if not differ(shares, counts, first, index)]
+        named = ", ".join(equal) if len(equal) <= MAX_NAMED else f"{len(equal)} others"
+        perhaps = f"; perhaps as {end}: {named}" if equal else ""
+        ends.append(f"{end}est for {classes[first]} ({percent(shares[first])}{perhaps})")
+    return f"Its accuracy is {' and '.join(ends)}."
+
+
+def differ(shares: NDArray[np.float64], counts: NDArray[np.int64], first: int, second: int) -> bool:
+    """Whether the accuracies (classes,) of two classes differ beyond chance of their `counts` of images."""
+    return unpaired_difference(
+        float(shares[first]), int(counts[first]), float(shares[second]), int(counts[second])
+    ).is_significant
 
 
 def describe_class_interval(accuracies: NDArray[np.float64], table: NDArray[np.int64]) -> str:

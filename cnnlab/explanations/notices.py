@@ -23,7 +23,7 @@ from cnnlab.formatting import format_value, percent
 def feature_maps_notice(
     names: Sequence[str], sizes: Sequence[int], fields: Sequence[int], zeros: Sequence[float]
 ) -> str:
-    """How map size, receptive field and share of zeros change from the first convolution to the last.
+    """How map size and receptive field change from the first convolution to the last, and the share of zeros of each.
 
     names: of the convolutions; sizes, fields: the side of a map and of a receptive field, in pixels; zeros: the share
     of zeros after ReLU, 0 to 1.
@@ -33,12 +33,11 @@ def feature_maps_notice(
             f"a map of {names[0]} has {sizes[0]}x{sizes[0]} pixels, each reads {fields[0]}x{fields[0]} pixels of the "
             f"image, and **{percent(zeros[0])}** of the numbers after ReLU are zero."
         )
-    change = zeros[-1] - zeros[0]
-    direction = "stays about equal" if abs(change) < 0.05 else "rises" if change > 0 else "falls"
+    shares = [f"**{percent(share)}**" for share in zeros]
     return (
         f"from {names[0]} to {names[-1]} the maps shrink from {sizes[0]}x{sizes[0]} to {sizes[-1]}x{sizes[-1]} pixels, "
-        f"a pixel reads {fields[0]}x{fields[0]} and then **{fields[-1]}x{fields[-1]}** pixels of the image, and the "
-        f"share of zeros {direction} (**{percent(zeros[0])}** and **{percent(zeros[-1])}**)."
+        f"a pixel reads {fields[0]}x{fields[0]} and then **{fields[-1]}x{fields[-1]}** pixels of the image. The share "
+        f"of zeros after ReLU is {', '.join(shares[:-1])} and {shares[-1]}, layer by layer."
     )
 
 
@@ -120,20 +119,29 @@ def receptive_field_notice(before: EffectiveReceptiveField | None, after: Effect
     )
 
 
-def purity_notice(
-    names: tuple[str, str], purities: tuple[float, float], count: int, classes: int, chance: float | None
-) -> str:
+def purity_notice(names: tuple[str, str], purities: tuple[float, float], counts: tuple[int, int], chance: float) -> str:
     """How many of a filter's top images show one class, on average over the filters of the first and the last layer.
 
-    purities: mean count of the most frequent class; count: images of a filter; classes: of the data set; chance: the
-    mean for random images, None where the classes are not equally frequent.
+    purities: mean count of the most frequent class; counts: images of a filter, and those they were chosen from;
+    chance: the mean for random images of equally frequent classes.
     """
     if names[0] == names[1]:
         layers = f"**{purities[0]:.1f}** for the filters of {names[0]}"
     else:
         layers = f"**{purities[0]:.1f}** for the filters of {names[0]}, **{purities[1]:.1f}** for those of {names[1]}"
-    compared = "" if chance is None else f"; {chance:.1f} for {count} random ones of {classes} equally frequent classes"
-    return f"of the {count} images of a filter, this many show its most frequent class, on average: {layers}{compared}."
+    return (
+        f"of the {counts[0]} images that activate a filter most, of {counts[1]:,} test images, this many show its most "
+        f"frequent class, on average: {layers}; {chance:.1f} for {counts[0]} random images."
+    )
+
+
+def few_samples_notice(labels: Array) -> str:
+    """That the samples (classes (n,)) are too few to say which class a filter responds to."""
+    most = int(np.bincount(labels).max())
+    return (
+        f"only {len(labels)} sample images are here, at most {most} of one class: too few to say to which class a "
+        "filter responds. All test images are needed for that."
+    )
 
 
 def sanity_sentence(results: Sequence[RandomizedCam], pixels: int) -> str:

@@ -24,12 +24,21 @@ def describe_gap_of(one: SeriesResult) -> str:
 def describe_difference(one: Comparison | None, beyond_chance: bool) -> str:
     """'+4.1 ± 1.0 points, beyond chance' against the plain network of the same depth; '' for that network itself.
 
-    'beyond chance of the images' where there are too few seeds for an interval over them.
+    'beyond chance of the images' where there are too few seeds for an interval over them. An interval that leaves out 0
+    although the difference is not beyond chance, because it is one of several comparisons, gets a word of its own.
     """
     if one is None:
         return ""
-    verdict = f"beyond chance{chance_of_images(one)}" if beyond_chance else "not beyond chance"
+    if is_lost_by_adjustment(one, beyond_chance):
+        verdict = "not beyond chance as one of several comparisons"
+    else:
+        verdict = f"beyond chance{chance_of_images(one)}" if beyond_chance else "not beyond chance"
     return f"{100 * one.estimate.value:+.1f} {interval(one.estimate)} points, {verdict}"
+
+
+def is_lost_by_adjustment(one: Comparison, beyond_chance: bool) -> bool:
+    """Whether a difference is beyond chance by itself, but not as one of all comparisons (Holm)."""
+    return not beyond_chance and one.estimate.is_significant and one.is_steady
 
 
 def chance_of_images(one: Comparison) -> str:
@@ -107,13 +116,28 @@ def describe_series(results: Sequence[SeriesResult]) -> str:
     """
     higher = {_key(one): one.accuracy_differs and _sign(one.accuracy_difference) > 0 for one in results}
     smaller = {_key(one): one.gap_differs and _sign(one.gap_difference) < 0 for one in results}
-    sentence = (
-        f"Beyond chance, the validation accuracy is higher with {_named(results, higher)}, and the gap is smaller with"
-        f" {_named(results, smaller)}."
-    )
-    return " ".join(
-        [sentence, *_undecided(results, higher, "validation accuracy"), *_undecided(results, smaller, "gap")]
-    )
+    lost = [
+        sum(one is not None and is_lost_by_adjustment(one, differs) for one, differs in pairs)
+        for pairs in (
+            [(one.accuracy_difference, one.accuracy_differs) for one in results],
+            [(one.gap_difference, one.gap_differs) for one in results],
+        )
+    ]
+    compared = sum(one.gap_difference is not None for one in results)
+    parts = [
+        _beyond_chance(_named(results, higher), "The validation accuracy is higher", lost[0], compared),
+        _beyond_chance(_named(results, smaller), "The gap is smaller", lost[1], compared),
+        *_undecided(results, higher, "validation accuracy"),
+        *_undecided(results, smaller, "gap"),
+    ]
+    return " ".join(parts)
+
+
+def _beyond_chance(names: Sequence[str], what: str, lost: int, compared: int) -> str:
+    """With which networks `what` is so, and how many of `compared` differences are beyond chance by themselves only."""
+    where = " and ".join(names) if names else "none of the regularizers"
+    alone = f" ({lost} of {compared} differences would be, as the only comparison)" if lost else ""
+    return f"{what} beyond chance with {where}{alone}."
 
 
 def describe_intervals(results: Sequence[SeriesResult]) -> str:
@@ -124,8 +148,9 @@ def describe_intervals(results: Sequence[SeriesResult]) -> str:
     return (
         f"After the last epoch, {count} seed{'' if seeds[-1] == 1 else 's'} a network. ± is half the 95 % interval:"
         " from three seeds on by chance of the seed, with fewer by chance of the images of the first seed. Beyond"
-        f" chance: at the level of 5 %, adjusted for {pluralize(comparisons, 'comparison')}; with fewer than three"
-        " seeds also of that sign in nine of the last ten epochs, where those are known."
+        f" chance: at the level of 5 %, adjusted for {pluralize(comparisons, 'comparison')} (Holm), since one of many"
+        " seems large by chance; with fewer than three seeds also of that sign in nine of the last ten epochs, where"
+        " those are known."
     )
 
 
@@ -150,10 +175,9 @@ def _verdicts(results: Sequence[SeriesResult], flags: Mapping[tuple[str, bool], 
     return verdicts
 
 
-def _named(results: Sequence[SeriesResult], flags: Mapping[tuple[str, bool], bool]) -> str:
+def _named(results: Sequence[SeriesResult], flags: Mapping[tuple[str, bool], bool]) -> list[str]:
     few = {_name(one): _few_seeds(one.accuracy_difference) for one in results}
-    names = [f"{name}{few[name]}" for name, verdicts in _verdicts(results, flags).items() if all(verdicts)]
-    return ", ".join(names) if names else "none of them"
+    return [f"{name}{few[name]}" for name, verdicts in _verdicts(results, flags).items() if all(verdicts)]
 
 
 def _few_seeds(one: Comparison | None) -> str:

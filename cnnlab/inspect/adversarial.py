@@ -41,4 +41,5 @@ def adversarial_section(context: InspectContext) -> None:
     st.caption(
         f"Every value moves by the strength in the direction that increases the loss of the {kind} class, "
         f"{context.classes[label]} (fast gradient sign method, Goodfellow and others, 2015)."
+        f"{'' if step.signs.all() else ' White: pixels that do not change the loss.'}"
     )

@@ -1,4 +1,4 @@
-"""The view "Two runs": the predictions and feature maps of two runs for one image, on the same scale."""
+"""The view "Two runs": the predictions and feature maps of two runs for one image."""
 
 import numpy as np
 import streamlit as st
@@ -14,6 +14,11 @@ from cnnlab.ui import cache, clickable_image, control_locks, query_state, select
 from cnnlab.ui.state import session_key
 
 VERSUS = session_key("inspect.compare_runs.versus")
+SCALE_NOTES = {
+    "layer": "Each layer has one color scale for both runs; where one run computes with larger numbers, the other is"
+    " dark.",
+    "map": "Each map has its own scale, so weak maps are visible too.",
+}
 FIRST = "conv1/kernel"  # of the layer that reads the image
 
 
@@ -23,7 +28,7 @@ def compare_runs_view(context: InspectContext) -> None:
         other = second_run_menu(context)
         if other is None:
             return
-        scale = query_state.segmented_param(feature_maps.SCALE_PARAM, "Colors", feature_maps.SCALES)
+        scale = query_state.segmented_param(feature_maps.SCALE_PARAM, "Colors", feature_maps.DETAIL_FIRST)
     notice(comparison_sentence(context, other))
     for cell, one, key in zip(feature_maps.grid_cells(2), (context, other), ("one", "two"), strict=True):
         with cell:
@@ -35,8 +40,8 @@ def compare_runs_view(context: InspectContext) -> None:
     for conv in [conv for conv in context.convolution_names if conv in other.convolution_names]:
         layer_pair(context, other, conv, scale)
     st.caption(
-        f"{describe_filter_matching(context, other)} Each layer has one color scale for both runs. Compare"
-        " the grids as a whole: the number of inactive maps, their strength, their detail."
+        f"{describe_filter_matching(context, other)} {SCALE_NOTES[scale]} Compare the grids as a whole: the number of"
+        " inactive maps, their detail."
     )
 
 
@@ -110,7 +115,7 @@ def matching_epoch(epoch: int, run: Run, other: Run) -> int:
 
 
 def layer_pair(context: InspectContext, other: InspectContext, conv: str, scale: str) -> None:
-    """One layer of both runs on one scale."""
+    """One layer of both runs; on one color scale unless each map has its own."""
     end = common_vmax(context, other, conv) if scale == "layer" else None
     for cell, one, key in zip(feature_maps.grid_cells(2), (context, other), ("one", "two"), strict=True):
         with cell:

@@ -28,13 +28,13 @@ def kernels_view(context: InspectContext) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         scale = query_state.segmented_param(SCALE_PARAM, "Colors", SCALES)
     _, number = map_controls.selected_map(context)
+    last = context.activations[conv].shape[-1] - 1
+    chosen = min(number or 0, last)
     left, right = feature_maps.grid_cells(2)
     with left:
-        kernel_grid(context, conv, scale, number)
+        kernel_grid(context, conv, scale, chosen)
     with right:
-        chosen = 0 if number is None else min(number, context.activations[conv].shape[-1] - 1)
         st.session_state[KERNEL] = chosen
-        last = context.activations[conv].shape[-1] - 1
         st.number_input(
             f"Kernel, 0 to {last}", 0, last, key=KERNEL, on_change=_on_kernel_entered, args=(conv,), width=150
         )
@@ -46,8 +46,8 @@ def kernels_view(context: InspectContext) -> None:
     )
 
 
-def kernel_grid(context: InspectContext, conv: str, scale: str, number: int | None) -> None:
-    """Every kernel as an image; a click chooses one."""
+def kernel_grid(context: InspectContext, conv: str, scale: str, number: int) -> None:
+    """Every kernel as an image, `number` marked; a click chooses another one."""
     kernel = np.nan_to_num(context.weights[f"{conv}/kernel"])
     images = kernels.kernel_images(kernel, scale)
     count, height, width = images.pixels.shape[:3]

@@ -6,12 +6,10 @@ import streamlit as st
 
 from cnnlab.analysis import effective_receptive_field, filter_ablation, receptive_field
 from cnnlab.analysis.class_purity import most_frequent_class
-from cnnlab.array_types import Array
 from cnnlab.explanations import notices
 from cnnlab.formatting import percent
 from cnnlab.inspect import top_images
 from cnnlab.inspect.context import InspectContext
-from cnnlab.jobs.shipped_top_images import TopImages
 from cnnlab.ui.image_source import network_classes
 from cnnlab.ui.scrolling_table import scrolling_table
 
@@ -85,7 +83,7 @@ def layer_table(context: InspectContext, rows: list[LayerRow]) -> None:
         )
 
 
-def describe_filter(context: InspectContext, conv: str, number: int, known: tuple[TopImages, Array] | None) -> str:
+def describe_filter(context: InspectContext, conv: str, number: int, known: top_images.Labeled | None) -> str:
     """'12 (frog 5 of 9)': the most frequent class among the test images that activate the map most; '12' if unknown.
 
     known: the top images of the network, and the label of each test image.

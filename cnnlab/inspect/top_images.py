@@ -23,6 +23,7 @@ from cnnlab.ui import cache, query_state, selection
 from cnnlab.ui.image_source import ImageSet, load_image_set, missing_images
 from cnnlab.ui.state import session_key
 
+Labeled = tuple[TopImages, Array]  # of all test images, and the true class of each
 MAP = session_key("inspect.top_images.map.")  # and the layer
 
 
@@ -39,16 +40,20 @@ def top_images_view(context: InspectContext) -> None:
         return
     if found is None:
         found = _sample_top_images(str(context.run.path), epoch, context.run)
-    notice(purity_sentence(context, found, image_set))
+    labeled = labeled_top_images(context.run)
+    notice(purity_sentence(context, labeled, image_set))
     cells = feature_maps.grid_cells(len(context.convolution_names))
     for conv, cell in zip(context.convolution_names, cells, strict=True):
         with cell:
-            layer_images(context, image_set, found, conv)
+            layer_images(context, image_set, found, labeled, conv)
     when = f", at epoch {epoch}" if isinstance(context.run, Run) else ""
     chosen_from = f"all {found.images:,} test images" if image_set.complete else f"the {found.images} sample images"
+    counted = (
+        "" if image_set.complete or labeled is None else f" The counts are of all {labeled[0].images:,} test images."
+    )
     st.caption(
         f"Chosen from {chosen_from} by the largest pixel of the map after ReLU{when}. The frame is the "
-        "receptive field of that pixel. Click an image to select it."
+        f"receptive field of that pixel. Click an image to select it.{counted}"
     )
 
 
@@ -73,7 +78,7 @@ def _load_shipped(path: str, moment: int, fingerprint: str, epochs: tuple[int, .
     return shipped_top_images.load(_run, fingerprint)
 
 
-def labeled_top_images(run: Network) -> tuple[TopImages, Array] | None:
+def labeled_top_images(run: Network) -> Labeled | None:
     """The stored results, and the true classes of all test images, (n,); None where one of them is unknown.
 
     Without the data set they are those that came with the run: indices of its top images, labels of its predictions.
@@ -104,32 +109,50 @@ def _sample_top_images(path: str, epoch: int, _run: Network) -> TopImages:
     )
 
 
-def purity_sentence(context: InspectContext, found: TopImages, image_set: ImageSet) -> str:
-    """The notice: how many of the images of a filter show one class, in the first and the last layer."""
+def purity_sentence(context: InspectContext, labeled: Labeled | None, image_set: ImageSet) -> str:
+    """The notice: how many of the images of a filter show one class, in the first and the last layer.
+
+    labeled: of all test images; None where only the samples are here, which are too few to say it.
+    """
+    if labeled is None:
+        return notices.few_samples_notice(image_set.labels)
+    found, labels = labeled
     names = context.convolution_names[0], context.convolution_names[-1]
     purities = []
     for conv in names:
         relu = context.relu_name(conv)
-        purities.append(class_purity(image_set.labels, found.examples[relu].images[~found.dead[relu]]))
+        purities.append(class_purity(labels, found.examples[relu].images[~found.dead[relu]]))
     count = found.examples[context.relu_name(names[0])].images.shape[1]
-    classes = len(image_set.classes)
-    chance = expected_purity(count, classes) if image_set.complete else None
-    return notices.purity_notice(names, (purities[0], purities[1]), count, classes, chance)
+    chance = expected_purity(count, len(image_set.classes))
+    return notices.purity_notice(names, (purities[0], purities[1]), (count, found.images), chance)
 
 
-def layer_images(context: InspectContext, image_set: ImageSet, found: TopImages, conv: str) -> None:
+def layer_images(
+    context: InspectContext, image_set: ImageSet, found: TopImages, labeled: Labeled | None, conv: str
+) -> None:
     """The menu of maps of one layer, by default the strongest on the selected image, and its images."""
     relu = context.relu_name(conv)
     maps = context.activations[relu][0]
     last = maps.shape[-1] - 1
     number = map_menu(context, conv, int(maps.max(axis=(0, 1)).argmax()), last)
     if found.dead[relu][number]:
-        st.markdown(f"Map {number} is **dead**: zero on all {found.images:,} images.")
+        zero = f"zero on all {found.images:,} images."
+        st.markdown(f"Map {number} is {f'**dead**: {zero}' if image_set.complete else zero}")
         return
-    label, count = most_frequent_class(image_set.labels[found.examples[relu].images[number]])
-    total = found.examples[relu].images.shape[1]
-    st.markdown(f"**{conv}**, map {number}: **{count} of {total}** show the class {image_set.classes[label]}")
+    st.markdown(layer_heading(conv, number, relu, labeled, image_set))
     top_activations.example_images(context, image_set, conv, number, found.examples[relu], "top")
+
+
+def layer_heading(conv: str, number: int, relu: str, labeled: Labeled | None, image_set: ImageSet) -> str:
+    """The layer, the map, and the most frequent class of its images among all test images, where that is known."""
+    title = f"**{conv}**, map {number}"
+    if labeled is None or labeled[0].dead[relu][number]:
+        return title
+    found, labels = labeled
+    chosen = found.examples[relu].images[number]
+    label, count = most_frequent_class(labels[chosen])
+    among = "" if image_set.complete else f" strongest of {found.images:,} test images"
+    return f"{title}: **{count} of {len(chosen)}**{among} show the class {image_set.classes[label]}"
 
 
 def map_menu(context: InspectContext, conv: str, strongest: int, last: int) -> int:

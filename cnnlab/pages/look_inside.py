@@ -42,10 +42,13 @@ from cnnlab.ui.selection import Selection
 from cnnlab.ui.state import url_params_of
 
 DEFAULT_RUN = "final-3conv-dropout"  # the report shows the feature maps of this one
-VIEW_STYLE = """<style>@media (max-width: 640px) {
-  .st-key-url-view [role="radiogroup"] { flex-wrap: nowrap; overflow-x: auto; }
-  .st-key-url-view [role="radiogroup"] > * { flex: 0 0 auto; }
-}</style><div id="views"></div>"""
+# On a phone the row of views is scrolled; the open one stays visible at the end behind which it lies.
+VIEW_STYLE = f"""<style>@media (max-width: 640px) {{
+  .st-key-url-view [role="radiogroup"] {{ flex-wrap: nowrap; overflow-x: auto; }}
+  .st-key-url-view [role="radiogroup"] > * {{ flex: 0 0 auto; }}
+  .st-key-url-view [role="radiogroup"] > [aria-checked="true"] {{ position: sticky; left: 0; right: 0; z-index: 1;
+    background-color: {feature_maps.PAGE_COLOR}; }}
+}}</style><div id="views"></div>"""
 # Neither the link nor its target takes room. Without it the views are twelve Tab stops into the page.
 SKIP_LINK = """<style>
 :has(> .st-key-skip_to_views), :has(> .st-key-views_start) { position: absolute; width: 1px !important; }

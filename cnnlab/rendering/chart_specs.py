@@ -17,8 +17,9 @@ Spec = dict[str, Any]
 FIGURES = alt.NamedData("figures")
 # The page's text color, as an expression: a chart knows its background. Streamlit's own has a contrast of 3.7 in light.
 TEXT_COLOR = f"luminance(background) > 0.5 ? '{TEXT['light']}' : '{TEXT['dark']}'"
+# `labelFlush`, which Streamlit's theme sets, moves the first and the last label of an axis away from their marks.
 TEXT_CONFIG = alt.Config(
-    axis=alt.AxisConfig(labelColor=alt.expr(TEXT_COLOR), titleColor=alt.expr(TEXT_COLOR)),
+    axis=alt.AxisConfig(labelColor=alt.expr(TEXT_COLOR), titleColor=alt.expr(TEXT_COLOR), labelFlush=False),
     legend=alt.LegendConfig(labelColor=alt.expr(TEXT_COLOR), titleColor=alt.expr(TEXT_COLOR)),
 ).to_dict()
 

@@ -6,8 +6,9 @@ from typing import Any
 import altair as alt
 
 from cnnlab.rendering.chart_specs import FIGURES, TEXT_COLOR, Spec, epoch_axis, to_spec
-from cnnlab.rendering.palette import DASHES, LINE_STYLES, REGULARIZER_COLORS, REPORT_TICK
+from cnnlab.rendering.palette import DASHES, LINE_STYLES, REGULARIZER_COLORS
 
+LABELED_WIDTH = 500  # pixels of a scatter, from which on its marks have labels
 SHAPES = {2: "square", 3: "circle"}  # of a network in a scatter, by depth
 
 
@@ -50,9 +51,9 @@ def ranking(points: bool) -> Spec:
         alt.Tooltip("model:N"),
         *(alt.Tooltip(f"{name}:Q", format=form) for name in ("value", "low", "high", "report")),
     ]
-    marks = [  # light within dark: seen on any page; a screen reader is told by the point
-        mean.mark_tick(thickness=thick, color=tone, size=22, aria=False).encode(x="report:Q")
-        for thick, tone in zip((5, 2), REPORT_TICK, strict=True)
+    marks = [  # the color of text on a strip of the page's: seen on any bar; a screen reader is told by the point
+        mean.mark_tick(thickness=thick, color=alt.expr(tone), size=22, aria=False).encode(x="report:Q")
+        for thick, tone in ((6, "background"), (2.5, TEXT_COLOR))
     ]
     layers = [
         mean.mark_rule(strokeWidth=3, aria=False)
@@ -70,9 +71,10 @@ def ranking(points: bool) -> Spec:
 
 @lru_cache(maxsize=8)
 def cost_scatter(title: str, form: str) -> Spec:
-    """Accuracy against a cost. Figures: model, cost, accuracy, low, high, regularizer, depth, label.
+    """Accuracy against a cost. Figures: model, cost, least, most, accuracy, low, high, regularizer, depth, label.
 
-    place: where the mark stands on the cost's axis; label_place, label_height: where its label stands.
+    place: where the mark stands on the cost's axis; label_place, label_height: where its label stands. A chart narrower
+    than LABELED_WIDTH has no labels, which would cover the marks: the page has a legend of the colors.
     """
     colors = alt.Scale(domain=list(REGULARIZER_COLORS), range=list(REGULARIZER_COLORS.values()))
     shapes = alt.Scale(domain=[str(depth) for depth in SHAPES], range=list(SHAPES.values()))
@@ -92,6 +94,9 @@ def cost_scatter(title: str, form: str) -> Spec:
         base.mark_rule(strokeWidth=2, aria=False).encode(
             y=alt.Y("low:Q", title="validation accuracy", **y), y2="high:Q"
         ),
+        base.mark_rule(strokeWidth=2, aria=False).encode(
+            x="least:Q", x2="most:Q", y=alt.Y("accuracy:Q", **y), opacity=alt.value(0.5)
+        ),
         base.mark_point(filled=True, size=150, opacity=1).encode(
             y=alt.Y("accuracy:Q", **y), shape=alt.Shape("depth:N", scale=shapes, legend=None), tooltip=shown
         ),
@@ -104,7 +109,12 @@ def _cost_labels(base: alt.Chart, y: dict[str, Any], depth: int) -> Any:
     """The names of the networks of this depth: those of the deepest on the right, the others on the left."""
     deepest = depth == max(SHAPES)
     mark = base.transform_filter(f"datum.depth == '{depth}'").mark_text(
-        align="left" if deepest else "right", dx=10 if deepest else -10, fontSize=12, aria=False
+        align="left" if deepest else "right",
+        dx=8 if deepest else -8,
+        dy=-9,  # above the line of the range
+        fontSize=12,
+        opacity=alt.expr(f"width < {LABELED_WIDTH} ? 0 : 1"),
+        aria=False,
     )
     return mark.encode(
         x="label_place:Q",

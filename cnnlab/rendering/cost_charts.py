@@ -12,7 +12,10 @@ MARK_SPACING, LABEL_SPACING = 0.018, 0.06  # of the range of the axis, between t
 
 @dataclass(frozen=True, kw_only=True)
 class CostPoint:
-    """A network in the scatter of accuracy against cost; accuracies are fractions, with the ends of the interval."""
+    """A network in the scatter of accuracy against cost; accuracies are fractions, with the ends of the interval.
+
+    cost_range: the smallest and the largest measurement of the cost; None for a cost that is counted.
+    """
 
     title: str
     regularizer: str
@@ -21,21 +24,25 @@ class CostPoint:
     accuracy: float
     low: float
     high: float
+    cost_range: tuple[float, float] | None = None
 
 
 def cost_chart(points: Sequence[CostPoint], title: str, form: str) -> Spec:
     """Accuracy against a cost, whose axis has this title and format; marks of equal cost stand side by side."""
+    ranges = [one.cost_range or (one.cost, one.cost) for one in points]
     places, labels = side_by_side([one.cost for one in points]), apart(points)
     return with_data(
         cached_spec("compare_chart_specs.cost_scatter", title, form),
         model=[one.title for one in points],
         cost=[one.cost for one in points],
+        least=[least for least, _ in ranges],
+        most=[most for _, most in ranges],
         accuracy=[one.accuracy for one in points],
         low=[one.low for one in points],
         high=[one.high for one in points],
         regularizer=[one.regularizer for one in points],
         depth=[str(one.depth) for one in points],
-        label=[REGULARIZERS[one.regularizer].title for one in points],
+        label=[REGULARIZERS[one.regularizer].label for one in points],
         place=places,
         label_place=[label_place(one, points, places) for one in points],
         label_height=labels,

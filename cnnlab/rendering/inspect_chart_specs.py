@@ -11,6 +11,10 @@ import altair as alt
 from cnnlab.rendering.chart_specs import FIGURES, TEXT_COLOR, Spec, epoch_axis, to_spec
 from cnnlab.rendering.palette import FULL_NETWORK, GREY, LINE_STYLES, REGULARIZER_COLORS, TRAINING
 
+# A mark of an earlier prediction a little beyond the end of the bar would cover the number: it stands behind the mark.
+COVERS = "datum.before > datum.probability && datum.before < datum.probability + 0.3"
+LABEL_PLACE = f"{COVERS} ? datum.before : datum.probability"
+
 
 @lru_cache(maxsize=2)
 def probability_bars(before: bool) -> Spec:
@@ -20,9 +24,12 @@ def probability_bars(before: bool) -> Spec:
         title=None, ticks=False, domain=False, labelLimit=130, labelOverlap=False, labelBound=False, labelFlush=False
     )
     ink = alt.expr(TEXT_COLOR)
+    figures = alt.Chart(FIGURES)
     layers = [
-        alt.Chart(FIGURES).mark_bar(height=12, color=alt.expr("datum.color")),
-        alt.Chart(FIGURES).mark_text(align="left", dx=5, fontSize=12, color=ink).encode(text="shown:N"),
+        figures.mark_bar(height=12, color=alt.expr("datum.color")),
+        figures.transform_calculate(place=LABEL_PLACE)
+        .mark_text(align="left", dx=5, fontSize=12, color=ink, aria=False)
+        .encode(text="shown:N", x="place:Q"),
     ]
     if before:
         layers.append(alt.Chart(FIGURES).mark_tick(thickness=2.5, size=16, color=ink).encode(x="before:Q"))
@@ -37,12 +44,26 @@ def probability_bars(before: bool) -> Spec:
 
 @lru_cache(maxsize=1)
 def probability_dots() -> Spec:
-    """Figures: name, share (a dot for each row), whole (a line at its mean for each name)."""
+    """Figures: name, share (a dot for each row), whole (a line at its mean for each name), chosen (0 or 1).
+
+    The chosen dots are outlined and larger.
+    """
     dots = alt.Chart(FIGURES).mark_circle(size=45, opacity=0.45, color=REGULARIZER_COLORS["dropout"])
+    chosen = (
+        alt.Chart(FIGURES)
+        .transform_filter("datum.chosen === 1")
+        .mark_circle(
+            size=90, opacity=1, color=REGULARIZER_COLORS["dropout"], stroke=alt.expr(TEXT_COLOR), strokeWidth=2
+        )
+    )
     lines = alt.Chart(FIGURES).mark_tick(thickness=2.5, size=18, color=FULL_NETWORK)
-    layers = alt.layer(dots.encode(x=_share("share:Q")), lines.encode(x=_share("mean(whole):Q")))
+    layers = alt.layer(
+        dots.encode(x=_share("share:Q")),
+        lines.encode(x=_share("mean(whole):Q")),
+        chosen.encode(x=_share("share:Q")),
+    )
     names = alt.Y("name:N", sort=None, axis=alt.Axis(title=None, labelOverlap=False))
-    return to_spec(layers.encode(y=names).properties(height=250))
+    return to_spec(layers.encode(y=names).properties(height=340))
 
 
 @lru_cache(maxsize=4)
@@ -117,7 +138,7 @@ def probe_accuracies() -> Spec:
     axis = alt.X("accuracy:Q", title="accuracy of a linear classifier", axis=alt.Axis(format="%"))
     names = alt.Y("name:N", sort=None, axis=alt.Axis(title=None, labelOverlap=False))
     layers = alt.layer(rules, points.encode(x=axis)).encode(y=names, tooltip=tooltip)
-    return to_spec(layers.properties(height=240))
+    return to_spec(layers.properties(height=340))
 
 
 def _share(field: str) -> Any:

@@ -4,6 +4,8 @@ Training is blue and solid, validation red and dashed; each regularizer has one 
 colors are Okabe and Ito's, which the color-blind can tell apart; no number is told by color alone.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +17,6 @@ GREY = "#8a939e"
 SELECTED = "#ff4b4b"  # what is selected: an outline, the line at an epoch
 PREDICTED, TRUE_CLASS = "#26828e", "#b35806"  # bars of probabilities
 FULL_NETWORK = "#D55E00"  # the network without dropout, among its samples
-REPORT_TICK = ("#1b2430", "#ffffff")  # dark, and light within it: seen on any bar and on any page
 TEXT = {"light": "#10161e", "dark": "#e8edf2"}  # by theme, as in .streamlit/config.toml
 BACKGROUND = {"light": "#ffffff", "dark": "#12171d"}  # by theme, as in .streamlit/config.toml
 TEXT_ON_PRIMARY = {"light": "#ffffff", "dark": "#0b1622"}  # the words of a primary button, by theme
@@ -74,6 +75,15 @@ def label_noise_legend_html(split: str) -> str:
     shown = "".join(
         f'<span><i style="border-top: 3px {styles[name]} {color}"></i>{titles[name]}</span>'
         for name, (color, _) in LABEL_NOISE_LINES.items()
+    )
+    return f'<div class="legend">{LEGEND_STYLE}{shown}</div>'
+
+
+def regularizer_legend_html(names: Sequence[str]) -> str:
+    """The colors of these regularizers and what each is called, as HTML."""
+    shown = "".join(
+        f'<span><i style="border-top: 10px solid {REGULARIZER_COLORS[name]}"></i>{REGULARIZERS[name].title}</span>'
+        for name in names
     )
     return f'<div class="legend">{LEGEND_STYLE}{shown}</div>'
 

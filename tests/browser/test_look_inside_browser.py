@@ -337,6 +337,8 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(app, new_tab, made, view):
     opened(tab, app, run=made["batchnorm"].name, view=view, layer="conv1", map=3)
     tab.locator("svg.marks").nth(2).wait_for()
     assert not scrolls_sideways(tab)
+    open_view = tab.locator(".st-key-url-view [aria-checked=true]").bounding_box()
+    assert open_view["x"] >= 0 and open_view["x"] + open_view["width"] <= NARROW["width"]
 
 
 @pytest.mark.nightly

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import streamlit as st
 
 from cnnlab import settings
-from cnnlab.explanations.epoch_times import describe_cost, describe_cost_chart, describe_extremes
+from cnnlab.explanations.epoch_times import describe_cost, describe_cost_chart, describe_depth_time, describe_extremes
 from cnnlab.explanations.series_table import describe_averages
 from cnnlab.pages.compare.results import Results
+from cnnlab.rendering import palette
 from cnnlab.rendering.charts import Spec
 from cnnlab.rendering.cost_charts import CostPoint, cost_chart
 from cnnlab.report import network_costs
@@ -29,6 +30,7 @@ MARKS = (
     "Square: 2 convolution layers, circle: 3; side by side where they cost the same. Vertical line: 95 % interval of"
     " the accuracy."
 )
+RANGE = " Horizontal line: the fastest and the slowest round."
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ def cost(results: Results) -> None:
     if shown.sentence:
         st.write(shown.sentence)
     title, _ = COSTS[which]
+    st.html(palette.regularizer_legend_html(list(palette.REGULARIZER_COLORS)))
     chart_with_download(shown.chart, alt=shown.words, key="cost", name=f"accuracy and {title}", title=MARKS)
     st.caption(shown.notes)
 
@@ -62,18 +65,25 @@ def scatter(everything: Sequence[SeriesResult], which: str, times: EpochTimes | 
     """The scatter of this cost, without the re-estimated results, which cost the same."""
     results = [one for one in everything if not one.reestimated]
     costs, (title, form) = network_costs(which, times), COSTS[which]
-    points = [cost_point(one, costs[one.model.name]) for one in results if one.model.name in costs]
+    measured = times if which == "seconds" else None
+    rounds = measured.seconds if measured else {}
+    points = [
+        cost_point(one, costs[one.model.name], rounds.get(one.model.name, ()))
+        for one in results
+        if one.model.name in costs
+    ]
     names = [one.model.name for one in results]
+    sentences = [describe_depth_time(measured, names), describe_extremes(measured, names)] if measured else []
     return Scatter(
-        sentence=describe_extremes(times, names) if times and which == "seconds" else "",
+        sentence=" ".join(filter(None, sentences)),
         chart=cost_chart(points, title, form),
         words=describe_cost_chart(title, {point.title: (point.cost, point.accuracy) for point in points}),
-        notes=f"{describe_cost(which, times)} {MARKS} {describe_averages(everything)}",
+        notes=f"{describe_cost(which, times)} {MARKS}{RANGE if rounds else ''} {describe_averages(everything)}",
     )
 
 
-def cost_point(one: SeriesResult, cost: float) -> CostPoint:
-    """A network's mark in the scatter."""
+def cost_point(one: SeriesResult, cost: float, rounds: Sequence[float]) -> CostPoint:
+    """A network's mark in the scatter; `rounds`: the measurements of its cost, none for a cost that is counted."""
     experiment = one.model.experiment
     return CostPoint(
         title=f"{experiment.depth}-conv, {experiment.regularizer_title}",
@@ -83,6 +93,7 @@ def cost_point(one: SeriesResult, cost: float) -> CostPoint:
         accuracy=one.accuracy.value,
         low=one.accuracy.low,
         high=one.accuracy.high,
+        cost_range=(min(rounds), max(rounds)) if rounds else None,
     )
 
 

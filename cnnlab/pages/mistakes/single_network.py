@@ -51,7 +51,7 @@ def confusion_matrix(results: TestResults) -> None:
             alt=describe_confusion_matrix(results.confusion, results.classes),
         )
     st.caption(
-        "Rows: true class. Columns: predicted class. Blue: correct. Red: wrong; a darker red is a more "
+        "Rows: true class. Columns: predicted class. Blue: correct. Red: wrong; a stronger red is a more "
         "frequent mistake."
         " The last row and the last column are sums of the mistakes. Click a cell to see its images."
     )
