@@ -47,12 +47,17 @@ def message(megabytes: float) -> bytes:
     return found.SerializeToString()
 
 
+def send_and_listen(socket: ClientConnection, content: bytes) -> None:
+    """Send a message and read what comes until the connection ends."""
+    socket.send(content)
+    while True:
+        socket.recv(timeout=60)
+
+
 @pytest.mark.parametrize("megabytes", [1.1, 15, 17])
 def test_a_message_of_more_than_a_megabyte_ends_the_connection_only(port: int, megabytes: float) -> None:
-    with opened(port) as socket:
-        with pytest.raises(ConnectionClosedError) as caught:
-            socket.send(message(megabytes))
-            [*iter(lambda: socket.recv(timeout=60), None)]
+    with opened(port) as socket, pytest.raises(ConnectionClosedError) as caught:
+        send_and_listen(socket, message(megabytes))
     assert caught.value.rcvd is None or caught.value.rcvd.code == TOO_BIG  # none where more was still on its way
     with opened(port) as socket:
         socket.send(message(0.1))
