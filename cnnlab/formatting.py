@@ -27,6 +27,11 @@ def percent(share: float, digits: int | None = None) -> str:
     return f"{100 * share:.1f} %" if rounded in (0, 100) and share not in (0, 1) else f"{rounded} %"
 
 
+def keep_percent_signs(text: str) -> str:
+    """The text with no line break between a number and its percent sign."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
 def points(difference: float, sign: bool = False) -> str:
     """A difference of fractions in percentage points: 0.0232 as '2.3 points', with `sign` '+2.3 points'."""
     return f"{100 * difference:{'+' if sign else ''}.1f} points"

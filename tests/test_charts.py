@@ -96,7 +96,7 @@ def look_inside_charts():
         "bars before": with_columns(
             "inspect_chart_specs.probability_bars", True, of="name probability shown before color"
         ),
-        "dots": with_columns("inspect_chart_specs.probability_dots", of="name share whole"),
+        "dots": with_columns("inspect_chart_specs.probability_dots", of="name share whole chosen"),
         "histogram": with_columns("inspect_chart_specs.histogram", "weight", of="value count run color"),
         "probes": with_columns("inspect_chart_specs.probe_accuracies", of="name network accuracy low high"),
         "moving averages": with_columns(

@@ -35,6 +35,13 @@ def test_two_measures_that_agree_are_named_with_the_figures_of_both():
     assert all(part in words for part in ("90 %", "66 %", "24.0 points", "98 %", "70 %", "28.0 points"))
 
 
+@pytest.mark.parametrize(("training", "validation", "said"), [(0.8732, 0.7496, True), (0.87, 0.75, False)])
+def test_a_gap_that_is_not_the_difference_of_the_shown_figures_is_explained(training, validation, said):
+    """87.3 and 75.0 differ by 12.3, the gap of 87.32 and 74.96 is shown as 12.4."""
+    summary = summarize_curves(columns([0.1, training], [0.1, validation]))
+    assert bool(learning_verdict.describe_rounding(summary)) == said
+
+
 def test_two_measures_that_disagree_decide_nothing():
     words = verdict((0.80, 0.72), (0.98, 0.70))
     assert words.startswith("The verdict depends on the measure of batch normalization")
@@ -83,6 +90,8 @@ def test_noisy_labels_say_that_the_training_accuracy_counts_the_replaced_ones():
     noisy = Experiment(dataset="shapes", label_noise=0.4)
     assert "labels as they were trained with, 40 % of them replaced" in learning_verdict.describe_interval(noisy)
     assert "replaced" not in learning_verdict.describe_interval(DROPOUT)
+    without = learning_verdict.describe_interval(noisy, has_margin=False)  # as before the first epoch
+    assert "±" not in without and without.startswith("Measured on ") and "40 % of them replaced" in without
 
 
 # -- weak, some, strong ------------------------------------------------------------------------------------------------

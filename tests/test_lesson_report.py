@@ -17,7 +17,7 @@ import pytest
 
 from cnnlab import report
 from cnnlab.experiment import Experiment
-from cnnlab.explanations.lesson_evidence import NOT_CHOSEN
+from cnnlab.explanations.lesson_evidence import NOT_CHOSEN, NOT_READABLE
 from cnnlab.lab_report.archive import dataset_npz, report_zip
 from cnnlab.lab_report.content import experiment_of, make_report
 from cnnlab.lab_report.html_page import markdown_html, report_html
@@ -140,7 +140,18 @@ def test_the_report_has_the_figures_of_the_learners_own_training():
     given = {step.id: [Answer(step.id, 0, step.options[0], 1.0)], "start-run": [Answer("start-run", 0, chosen, 1.0)]}
     told = "\n".join(make_report(sheet, given, "Ada", ()).entries[-1].evidence)
     assert "**Your training** (2-conv, no regularizer): 270,230 parameters" in told
-    assert NOT_CHOSEN in make_report(sheet, {step.id: given[step.id]}, "Ada", ()).entries[0].evidence
+    alone = make_report(sheet, {step.id: given[step.id]}, "Ada", ()).entries[0].evidence
+    assert len(alone) == 1 and not {NOT_CHOSEN, NOT_READABLE} & set(alone)
+
+
+def test_the_curve_of_the_learners_own_training_is_drawn_over_the_sketch():
+    sheet = open_sheet("seven-questions")
+    sketch, choosing = sheet.steps[:2]
+    chosen = {"run": "2conv-none", "title": "2-conv", "terms": []}
+    given = {sketch.id: [Answer(sketch.id, 0, [50.0] * 5, 1.0)], choosing.id: [Answer(choosing.id, 0, chosen, 2.0)]}
+    first, second = (entry.figures[0] for entry in make_report(sheet, given, "", ()).entries)
+    assert [first.name, second.name] == ["sketch-start-sketch", "sketch-start-run"]
+    assert [one.svg.count('class="mark-line') for one in (first, second)] == [1, 2]
 
 
 def test_an_empty_report_is_one_too():

@@ -322,6 +322,11 @@ def test_a_sheet_in_toml_keeps_every_value_in_yaml():
     assert (two.sketch.x, two.sketch.low, two.sketch.high) == ((1.0, 2.5), -1.0, 1.0)
 
 
+def test_an_empty_field_in_toml_is_left_out_in_yaml():
+    emptied = TOML.replace('y_label = "%"', 'y_label = "%"\nhint = ""\nhidden = []\nparams = {}')
+    assert yaml_of_toml(emptied.encode()) == yaml_of_toml(TOML.encode())
+
+
 def test_a_sheet_in_toml_is_listed_with_the_command_that_converts_it(folder):
     path = folder / "mine.toml"
     path.write_text(TOML)

@@ -32,7 +32,7 @@ from cnnlab.report_models import REPORT, models_on
 from cnnlab.storage import files, process_lock, runs
 from cnnlab.storage.run_record import RunRecord
 from cnnlab.storage.series import series_experiment
-from cnnlab.ui import browser_identity, training_corner, training_status
+from cnnlab.ui import browser_identity, cache, training_corner, training_status
 from cnnlab.ui.experiment_params import experiment_params
 
 APP = settings.REPOSITORY / "cnnlab" / "pages" / "entrypoint.py"
@@ -351,6 +351,14 @@ def test_a_training_beyond_the_time_limit_says_so_before_the_click(monkeypatch, 
     assert button(app, "Train it")
     assert [("one training may take 60 s here" in one.value) for one in app.warning] == [True] * warned
     assert all("after about epoch 1 of 4" in one.value for one in app.warning)
+
+
+@pytest.mark.slow
+def test_a_result_that_is_shown_counts_among_the_finished_seeds_at_once(monkeypatch):
+    """The list of finished runs is two seconds old: a training that has just ended is not in it."""
+    monkeypatch.setattr(cache, "finished_runs", lambda: cache.FinishedRuns((), "none"))
+    write(settings.runs_dir() / SMALL.key, SMALL, LEARNED)
+    assert "Finished seeds: 0. " in text(opened(**small()))
 
 
 @pytest.mark.slow

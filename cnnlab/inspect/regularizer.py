@@ -57,20 +57,23 @@ def dropout_section(context: InspectContext) -> None:
         shown = query_state.slider_param(MASK_PARAM, "Sample", 1, DROPOUT_SAMPLES, 1, width=220)
     left, right = feature_maps.grid_cells(2)
     with left:
-        probability_dots(samples, context.classes)
+        probability_dots(samples, context.classes, shown - 1)
     with right:
         dropped_feature_maps(context, samples, shown - 1)
 
 
-def probability_dots(samples: DropoutSamples, classes: tuple[str, ...]) -> None:
-    """One dot for each mask and class; a line at the prediction without dropout."""
+def probability_dots(samples: DropoutSamples, classes: tuple[str, ...], mask: int) -> None:
+    """One dot for each mask and class, those of `mask` outlined; a line at the prediction without dropout."""
     count = len(samples.probabilities)
-    st.markdown(f"**{count} predictions**, one dot each; the line is the prediction without dropout")
+    st.markdown(
+        f"**{count} predictions**, one dot each, sample {mask + 1} outlined; the line is the prediction without dropout"
+    )
     spec = with_data(
         cached_spec("inspect_chart_specs.probability_dots"),
         name=np.tile(classes, count),
         share=samples.probabilities.ravel(),
         whole=np.tile(samples.full_network, count),
+        chosen=np.repeat(np.arange(count) == mask, len(classes)).astype(float),
     )
     description = ", ".join(
         f"{name} {formatting.percent(float(low))} to {formatting.percent(float(high))}"

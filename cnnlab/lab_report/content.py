@@ -94,15 +94,35 @@ def entry(
 ) -> Entry:
     """The entry of an answered step."""
     own = own_training.open_chosen(own_training.chosen_run(sheet, step, answers))
-    shown = filter(None, dict.fromkeys((*own_training.shown_evidence(sheet, step, answers), step.result)))
+    named = filter(None, dict.fromkeys((*own_training.shown_evidence(sheet, step, answers), step.result)))
+    shown = [one for one in named if own is not None or not lesson_evidence.is_own(one)]
     result = compute(step.result, own) if step.result else None
     return Entry(
         heading=sheet.chapter_of(step).title,
         question=step.question.strip(),
         answers=tuple(describe_answer(step, answer) for answer in answers[step.id]),
         evidence=tuple(compute(one, own).sentence for one in shown),
-        figures=tuple(figure for answer in answers[step.id] for figure in answer_figures(step, answer, table, result)),
+        figures=(
+            *(figure for answer in answers[step.id] for figure in answer_figures(step, answer, table, result)),
+            *(own_figures(sheet, step, answers, own) if own else ()),
+        ),
     )
+
+
+def own_figures(sheet: Sheet, step: Step, answers: Mapping[str, Sequence[Answer]], own: Run) -> list[Figure]:
+    """At a step of the kind run, the curve of the chosen training over the one that was sketched before it.
+
+    None where nothing was sketched, or where the training left no epoch that can be read.
+    """
+    sketched = own_training.sketch_before(sheet, step, answers) if step.kind == "run" else None
+    if sketched is None:
+        return []
+    try:
+        curve = lesson_evidence.run_curve(own, "val_accuracy").curve
+    except (UnknownRun, IndexError, ValueError):
+        return []
+    figure = sketch_figure(*sketched, curve, f"sketch-{step.id}")
+    return [figure] if figure else []
 
 
 def answer_figures(step: Step, answer: Answer, table: Sequence[ReportRow], result: Evidence | None) -> list[Figure]:

@@ -61,8 +61,11 @@ def run_figure(run: Run) -> Figure:
     return chart_figure(f"curves-{run.name}", caption, spec)
 
 
-def sketch_figure(step: Step, answer: Answer, curve: Sequence[tuple[float, float]]) -> Figure | None:
-    """A curve that was sketched, with the measured one over it where there is one; None for another kind of step."""
+def sketch_figure(step: Step, answer: Answer, curve: Sequence[tuple[float, float]], name: str = "") -> Figure | None:
+    """A curve that was sketched, with the measured one over it where there is one; None for another kind of step.
+
+    name: that of its files, without one made from the step and the round.
+    """
     axes = step.sketch
     if axes is None:
         return None
@@ -70,7 +73,7 @@ def sketch_figure(step: Step, answer: Answer, curve: Sequence[tuple[float, float
     points = list(zip(axes.x, answer.content, strict=True))
     spec = sketch_chart(points, measured, (axes.low, axes.high), axes.x_label)
     caption = f"{axes.y_label[:1].upper()}{axes.y_label[1:]}. {LEGEND if measured else 'The prediction.'}"
-    name = f"sketch-{step.id}" + (f"-{answer.round + 1}" if answer.round else "")
+    name = name or f"sketch-{step.id}" + (f"-{answer.round + 1}" if answer.round else "")
     return chart_figure(name, caption, spec)
 
 

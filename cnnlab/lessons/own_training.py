@@ -29,6 +29,16 @@ def open_chosen(name: str) -> Run | None:
         return None
 
 
+def sketch_before(sheet: Sheet, step: Step, answers: Mapping[str, Sequence[Answer]]) -> tuple[Step, Answer] | None:
+    """The last sketch without a result of its own before this step, in its chapter, with the last answer to it."""
+    steps = sheet.chapter_of(step).steps
+    for earlier in reversed(steps[: steps.index(step)]):
+        given = answers.get(earlier.id)
+        if earlier.kind == "sketch" and not earlier.result and given:
+            return earlier, given[-1]
+    return None
+
+
 def shown_evidence(sheet: Sheet, step: Step, answers: Mapping[str, Sequence[Answer]]) -> list[str]:
     """The step's specifications of evidence, without one's own test accuracy while the sheet covers test results."""
     answered = {name for name, given in answers.items() if given}

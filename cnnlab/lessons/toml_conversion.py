@@ -12,6 +12,7 @@ from cnnlab.lessons.sheet_files import ENDINGS, MAX_BYTES, TOML
 from cnnlab.storage import bounded_files, files
 
 ARRAYS = {"chapter": "chapters", "step": "steps"}  # the arrays of tables, and what they are called in YAML
+EMPTY: tuple[object, ...] = ("", [], {})  # says in TOML what a YAML sheet says by leaving the field out
 MAX_FLOW = 80  # characters of a list that is written in one line
 
 
@@ -47,7 +48,7 @@ def yaml_of_toml(content: bytes) -> str:
 def _node(value: Any) -> Node:
     if isinstance(value, dict):
         names = {key: ARRAYS.get(key, key) if isinstance(one, list) else key for key, one in value.items()}
-        pairs = [(_node(names[key]), _node(one)) for key, one in value.items()]
+        pairs = [(_node(names[key]), _node(one)) for key, one in value.items() if one not in EMPTY]
         return MappingNode(BaseResolver.DEFAULT_MAPPING_TAG, pairs, flow_style=False)
     if isinstance(value, list):
         in_one_line = not any(isinstance(one, dict) for one in value) and len(str(value)) <= MAX_FLOW

@@ -53,13 +53,13 @@ def own_lesson(lesson: OpenLesson) -> None:
     st.header(escape_markdown(lesson.sheet.title), anchor=False)
     done = sum(bool(lesson.answers.get(step.id)) for step in lesson.sheet.steps)
     st.progress(done / len(lesson.sheet.steps), text=f"{done} of {len(lesson.sheet.steps)} steps answered")
+    lesson_report.report_download(lesson)
     with st.form("lesson_nickname", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
         typed = st.text_input("Nickname", value=lesson.learner.nickname, max_chars=nicknames.MAX_CHARACTERS, width=260)
         if st.form_submit_button("Save"):
             save_nickname(typed)
     code = f"{lesson.learner.code[:4]}-{lesson.learner.code[4:]}"
     st.caption(f"To continue on another device, open this page there and type your nickname and the code **{code}**.")
-    lesson_report.report_download(lesson)
 
 
 def save_nickname(typed: str) -> None:

@@ -44,12 +44,26 @@ def probability_bars(before: bool) -> Spec:
 
 @lru_cache(maxsize=1)
 def probability_dots() -> Spec:
-    """Figures: name, share (a dot for each row), whole (a line at its mean for each name)."""
+    """Figures: name, share (a dot for each row), whole (a line at its mean for each name), chosen (0 or 1).
+
+    The chosen dots are outlined and larger.
+    """
     dots = alt.Chart(FIGURES).mark_circle(size=45, opacity=0.45, color=REGULARIZER_COLORS["dropout"])
+    chosen = (
+        alt.Chart(FIGURES)
+        .transform_filter("datum.chosen === 1")
+        .mark_circle(
+            size=90, opacity=1, color=REGULARIZER_COLORS["dropout"], stroke=alt.expr(TEXT_COLOR), strokeWidth=2
+        )
+    )
     lines = alt.Chart(FIGURES).mark_tick(thickness=2.5, size=18, color=FULL_NETWORK)
-    layers = alt.layer(dots.encode(x=_share("share:Q")), lines.encode(x=_share("mean(whole):Q")))
+    layers = alt.layer(
+        dots.encode(x=_share("share:Q")),
+        lines.encode(x=_share("mean(whole):Q")),
+        chosen.encode(x=_share("share:Q")),
+    )
     names = alt.Y("name:N", sort=None, axis=alt.Axis(title=None, labelOverlap=False))
-    return to_spec(layers.encode(y=names).properties(height=250))
+    return to_spec(layers.encode(y=names).properties(height=340))
 
 
 @lru_cache(maxsize=4)

@@ -6,6 +6,7 @@ from functools import partial
 import streamlit as st
 
 from cnnlab.explanations.lesson_evidence import NOT_CHOSEN, NOT_READABLE, Evidence, evidence, is_own, run_curve
+from cnnlab.formatting import keep_percent_signs
 from cnnlab.lessons import learners, own_training
 from cnnlab.lessons.sheet import Step
 from cnnlab.lessons.tally import agreeing_pairs, sketch_distance
@@ -74,7 +75,7 @@ def draw_evidence(lesson: OpenLesson) -> None:
 def evidence_sentence(specification: str, own: Run | None) -> None:
     """One computed sentence, with a sign that tells one's own training from the runs of everybody."""
     icon = ":material/person:" if is_own(specification) else ":material/analytics:"
-    st.markdown(f"{icon} {computed(specification, own).sentence}")
+    st.markdown(keep_percent_signs(f"{icon} {computed(specification, own).sentence}"))
 
 
 def choose_own_training(lesson: OpenLesson, reason: str) -> None:
@@ -94,10 +95,10 @@ def choose_own_training(lesson: OpenLesson, reason: str) -> None:
 
 def draw_own_run(lesson: OpenLesson, name: str) -> None:
     """The validation accuracy of one's own run over the curve that was sketched before it, where there is one."""
-    sketched = lesson.sketch_before(lesson.step)
+    sketched = own_training.sketch_before(lesson.sheet, lesson.step, lesson.answers)
     if sketched is None:
         return
-    step, sketch = sketched
+    step, sketch = sketched[0], list(sketched[1].content)
     try:
         own = run_curve(open_run(name), "val_accuracy")
     except (UnknownRun, IndexError, ValueError):  # it was removed, or left no epoch

@@ -101,15 +101,6 @@ class OpenLesson:
         """Whether the page of this step may be seen by who is there with the answers so far."""
         return step.page not in self.hidden_at(step)
 
-    def sketch_before(self, step: Step) -> tuple[Step, list[float]] | None:
-        """The last sketch without a result of its own before this step, in its chapter, as it was answered."""
-        steps = self.sheet.chapter_of(step).steps
-        for earlier in reversed(steps[: steps.index(step)]):
-            given = self.answers.get(earlier.id)
-            if earlier.kind == "sketch" and not earlier.result and given:
-                return earlier, list(given[-1].content)
-        return None
-
     @property
     def chosen_run(self) -> str:
         """The name of the training that was chosen for this step; "" where none is."""

@@ -39,7 +39,7 @@ def save_made_file(make: Callable[[ProgressCallback], bytes], file_name: str, mi
         told = f":material/check: {file_name} ({size}) is made. Your browser saves it now; if it does not:"
         st.caption(told, width="content")
         st.download_button("Save it", content, file_name, mime, key=again, type="tertiary", on_click="ignore")
-    script_component("press_button", {"button": again, "once": secrets.token_hex(8)}, key=f"{key}_press")
+        script_component("press_button", {"button": again, "once": secrets.token_hex(8)}, key=f"{key}_press")
 
 
 def _show(bar: DeltaGenerator, done: int, total: int) -> None:

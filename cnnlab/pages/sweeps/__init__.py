@@ -15,7 +15,7 @@ from cnnlab.ui.selection import SELECTION_PARAMS
 
 
 def page() -> None:
-    """Draw the page: the menu and the form of sweeps, beside them progress and results of the chosen one."""
+    """Draw the page: the menu of sweeps, the form of a new one, beside it progress and results of the chosen one."""
     st.title("What changes when one setting changes?", anchor=False)
     st.caption(
         "A sweep trains the same network several times and changes one setting: the number of training images, the"
@@ -24,9 +24,9 @@ def page() -> None:
     write_params({}, [*SELECTION_PARAMS, *EXPERIMENT_PARAMS])
     damaged_runs.damaged_runs_notice()
     sweep = requested_sweep()
+    sweep_menu(sweep)
     left, right = st.columns([1, 3.2], gap="large")
     with left:
-        sweep_menu(sweep)
         new_sweep_form()
     with right:
         st.header(menu_title(sweep), anchor=False)

@@ -26,6 +26,7 @@ SESSION_FORM_ERROR = session_key("sweeps.form_error")
 DEPTH_CHOICES = (1, 2, 3, 4)
 WITH_STRENGTH = [name for name, entry in REGULARIZERS.items() if entry.strength]
 MAX_SEEDS = 10
+MENU_WIDTH = 560  # pixels: the longest title of a shipped sweep
 DEFAULT_VALUES = {  # of the form, by swept field and data set; those of a strength stand in its regularizer's entry
     ("train_images", "shapes"): "250, 500, 1000, 2000",
     ("train_images", "cifar10"): "1000, 5000, 10000, 20000, 40000",
@@ -70,6 +71,7 @@ def sweep_menu(sweep: Sweep) -> None:
         key=MENU,
         format_func=lambda name: menu_label(choices[name]),
         on_change=lambda: show_sweep(choices[st.session_state[MENU]]),
+        width=MENU_WIDTH,
     )
 
 

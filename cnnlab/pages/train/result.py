@@ -65,7 +65,7 @@ def finished_result(run: Run) -> None:
     if sentence := damaged_runs.damage_sentence(run):
         st.warning(f"{sentence} The figures above are complete.", icon=damaged_runs.ICON)
         train_again_button(run)
-    seeds_panel(run.experiment)
+    seeds_panel(run.experiment, run)
     if not run.snapshot_epochs():
         st.caption(training_progress.describe_missing_weights(run.is_pretrained))
         return

@@ -3,16 +3,22 @@
 import streamlit as st
 
 from cnnlab import data
+from cnnlab.analysis.curve_summary import summarize_curves
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import training_progress
 from cnnlab.pages.train.learning_curves import series_accuracies
+from cnnlab.storage.runs import Run
+from cnnlab.ui import cache
 from cnnlab.ui.network_links import compare_link
 from cnnlab.ui.training_request import submit_next_seed, training_button
 from cnnlab.ui.training_times import expected_duration, time_limit_notice
 
 
-def seeds_panel(experiment: Experiment) -> None:
-    """The trained seeds of this experiment in one sentence, and the button; no button where the images are missing."""
+def seeds_panel(experiment: Experiment, shown: Run | None = None) -> None:
+    """The trained seeds of this experiment in one sentence, and the button; no button where the images are missing.
+
+    shown: the finished run whose result stands above.
+    """
     if data.is_dataset_available(experiment.dataset) and (notice := time_limit_notice(experiment)):
         st.warning(notice, icon=":material/timer:")
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -26,4 +32,13 @@ def seeds_panel(experiment: Experiment) -> None:
                 help="The same network with other random initial weights and another order of the images.",
             )
         compare_link(experiment)
-        st.caption(training_progress.describe_seeds(series_accuracies(experiment), experiment.split))
+        st.caption(training_progress.describe_seeds(finished_accuracies(experiment, shown), experiment.split))
+
+
+def finished_accuracies(experiment: Experiment, shown: Run | None) -> dict[int, float]:
+    """The final accuracy of each finished seed; that of `shown` also before the cached list of runs has it."""
+    accuracies = dict(series_accuracies(experiment))
+    summary = summarize_curves(cache.history(shown)) if shown else None
+    if summary:
+        accuracies.setdefault(experiment.seed, summary.validation)
+    return dict(sorted(accuracies.items()))

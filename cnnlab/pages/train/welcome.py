@@ -24,12 +24,11 @@ SESSION_DEFAULT = session_key("train.welcome.default")  # key of the experiment 
 QUICK_EXPERIMENT = Experiment(dataset="shapes", depth=2, filters=16, epochs=10)
 SAMPLE_COUNT, SAMPLE_SEED = 64, 7  # shapes to choose the samples from
 STYLE = """<style>
-.samples { display: grid; grid-template-columns: repeat(10, minmax(0, 1fr)); gap: 0.25rem; }
-.samples figure { margin: 0; text-align: center; font-size: 0.6rem; line-height: 1.2; overflow: hidden; }
+.samples { display: grid; grid-template-columns: repeat(5, minmax(0, 1fr)); gap: 0.25rem; }
+.samples figure { margin: 0; text-align: center; font-size: 0.75rem; line-height: 1.2; overflow: hidden; }
 .samples img { width: 100%; max-width: 44px; image-rendering: pixelated; border-radius: 3px; }
 .samples .missing { display: inline-block; width: 100%; max-width: 44px; aspect-ratio: 1; box-sizing: border-box;
   border: 1px dashed currentColor; border-radius: 3px; opacity: 0.5; vertical-align: middle; }
-@media (max-width: 1000px) { .samples { grid-template-columns: repeat(5, minmax(0, 1fr)); } }
 </style>"""
 
 
