@@ -25,7 +25,7 @@ def patch_copies() -> None:
     names = set(method.__code__.co_names)
     if list(inspect.signature(method).parameters) != ["self", "_memo"] or not names >= COPIED:
         raise UnknownStreamlit("a container is copied in another way")
-    for cursor in (RunningCursor(0), LockedCursor(0, 0)):
+    for cursor in (RunningCursor(0), LockedCursor(0)):
         if "_transient_elements" not in vars(cursor):
             raise UnknownStreamlit("a cursor has no _transient_elements")
 
