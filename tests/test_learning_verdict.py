@@ -90,6 +90,8 @@ def test_noisy_labels_say_that_the_training_accuracy_counts_the_replaced_ones():
     noisy = Experiment(dataset="shapes", label_noise=0.4)
     assert "labels as they were trained with, 40 % of them replaced" in learning_verdict.describe_interval(noisy)
     assert "replaced" not in learning_verdict.describe_interval(DROPOUT)
+    without = learning_verdict.describe_interval(noisy, has_margin=False)  # as before the first epoch
+    assert "±" not in without and without.startswith("Measured on ") and "40 % of them replaced" in without
 
 
 # -- weak, some, strong ------------------------------------------------------------------------------------------------

@@ -1,5 +1,8 @@
 """The lesson's panel and board as drawn: what a step opens, what an answer shows, what the board knows of a class."""
 
+import os
+from functools import partial
+
 import pytest
 import streamlit as st
 from run_factories import write_run
@@ -11,18 +14,20 @@ from cnnlab.explanations.lesson_evidence import NOT_CHOSEN, NOT_READABLE
 from cnnlab.formatting import percent
 from cnnlab.jobs import dispatcher_process, nicknames
 from cnnlab.jobs.queue import Queue
-from cnnlab.lessons import answers, classes, learners
+from cnnlab.lessons import answers, classes, learners, sheet_files
 from cnnlab.lessons.lesson_file import LessonFile
 from cnnlab.lessons.sheet_files import open_sheet
 from cnnlab.pages.lesson_board import members
 from cnnlab.storage import runs
-from cnnlab.ui import app_shell, lesson_answers, lesson_report, lesson_results, lesson_store
+from cnnlab.ui import app_shell, lesson_answers, lesson_panel, lesson_report, lesson_results, lesson_store, presence
+from cnnlab.ui.streamlit_script_context import run_without_browser
 
 QUESTIONS, TASTER = open_sheet("seven-questions"), open_sheet("taster")
 OWN = Experiment(dataset="shapes", depth=2, epochs=4)
 RESULT = "from cnnlab.ui import lesson_results, lesson_store\nlesson_results.draw_result(lesson_store.current_lesson())"
 FORM = "from cnnlab.ui import lesson_answers, lesson_store\nlesson_answers.answer_form(lesson_store.current_lesson())"
 PREPARATION = """
+from cnnlab.lessons import sheet_files
 from cnnlab.lessons.sheet_files import open_sheet
 from cnnlab.pages.lesson_board import preparation
 preparation.preparation(open_sheet("seven-questions"))
@@ -353,3 +358,32 @@ def test_the_trainings_of_a_sheet_are_started_together_and_counted(file):
     assert not app.exception
     assert f"{before.removesuffix('.')}, run or wait: 1." == said(app)
     assert [job.experiment for job in Queue().waiting()] == [Experiment(dataset="shapes", depth=2)]
+
+
+def test_a_sheet_of_the_home_is_read_again_only_where_it_has_changed(home):
+    def looked_at():
+        lesson_store._list_sheets.clear()  # as after SHEETS_SECONDS
+        return lesson_store.list_sheets()
+
+    own = home / "lessons" / "mine.yaml"
+    own.parent.mkdir()
+    text = (sheet_files.SHIPPED / "taster.yaml").read_text(encoding="utf-8")
+    own.write_text(text, encoding="utf-8")
+    before = looked_at()
+    assert looked_at() is before and lesson_store.find_sheet("mine").title == TASTER.title
+    own.write_text(text.replace(TASTER.title, "Changed", 1), encoding="utf-8")
+    os.utime(own, ns=(1, 1))
+    assert looked_at() is not before and lesson_store.find_sheet("mine").title == "Changed"
+
+
+def test_each_tab_of_a_class_asks_for_its_step_at_an_interval_of_its_own():
+    found = []
+
+    def page(tab):
+        st.session_state[presence.SESSION_TAB] = tab
+        found.append(lesson_panel.class_poll_seconds())
+
+    for tab in ("0000" + 12 * "a", "8000" + 12 * "a", "8000" + 12 * "b", 16 * "f"):
+        run_without_browser(partial(page, tab))
+    low, high = lesson_panel.CLASS_POLL_SECONDS
+    assert found == [low, found[1], found[1], high] and low < found[1] < high

@@ -18,6 +18,7 @@ from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.script_data import ScriptData
 from streamlit.runtime.scriptrunner.script_cache import ScriptCache
+from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
 from streamlit.runtime.session_manager import SessionClientDisconnectedError
 
 from cnnlab.ui import streamlit_event_loop
@@ -38,6 +39,7 @@ def as_it_came(monkeypatch):
     for name in PATCHED:
         method = getattr(AppSession, name)
         monkeypatch.setattr(AppSession, name, getattr(method, "__wrapped__", method))
+    monkeypatch.setattr(ScriptRunner, "start", getattr(ScriptRunner.start, "__wrapped__", ScriptRunner.start))
 
 
 class Server:
@@ -81,8 +83,8 @@ class Server:
         return [text for text in texts if text.startswith("line")]
 
 
-async def drawn(script: str, monkeypatch) -> tuple[Server, int]:
-    """A server whose script has run while its loop was busy, and how often it was woken meanwhile."""
+async def drawn(script: str, monkeypatch, is_idle: bool) -> tuple[Server, int]:
+    """A server whose script has run while its loop was busy or idle, and how often it was woken meanwhile."""
     data = ScriptData(script, False)
     session = AppSession(data, MemoryUploadedFileManager("/upload"), ScriptCache(), None, {})
     server, woken = Server(session), []
@@ -93,7 +95,10 @@ async def drawn(script: str, monkeypatch) -> tuple[Server, int]:
     session.request_rerun(ClientState())
     thread = session._scriptrunner._script_thread
     while thread.is_alive():
-        time.sleep(0.001)  # not asyncio.sleep: the loop must not come to the messages
+        if is_idle:
+            await asyncio.sleep(0.001)
+        else:
+            time.sleep(0.001)  # the loop does not come to the messages
     while session._scriptrunner is not None:
         await asyncio.sleep(0)
     return server, len(woken)
@@ -112,8 +117,10 @@ async def send_all(server: Server) -> int:
     return rounds
 
 
-async def draw_and_send(script: str, monkeypatch, gone_after: int | None = None) -> tuple[Server, int, int]:
-    server, woken = await drawn(script, monkeypatch)
+async def draw_and_send(
+    script: str, monkeypatch, gone_after: int | None = None, is_idle: bool = False
+) -> tuple[Server, int, int]:
+    server, woken = await drawn(script, monkeypatch, is_idle)
     server.browser_is_gone_after = gone_after
     return server, woken, await send_all(server)
 
@@ -140,6 +147,7 @@ def test_streamlit_alone_sends_one_message_in_a_round_of_its_loop(in_server):
     assert len(server.lines) == LINES
     assert rounds >= LINES
     assert woken >= LINES
+    assert in_server(is_idle=True)[1] >= LINES
 
 
 def test_with_the_patch_a_session_wakes_the_loop_a_few_times(in_server):
@@ -147,6 +155,14 @@ def test_with_the_patch_a_session_wakes_the_loop_a_few_times(in_server):
     server, woken, rounds = in_server()
     assert server.lines == [f"line {line}" for line in range(LINES)]
     assert rounds < 10
+    assert woken < 10
+
+
+def test_with_the_patch_a_session_wakes_an_idle_loop_a_few_times(in_server, monkeypatch):
+    monkeypatch.setattr(streamlit_event_loop, "TOGETHER_SECONDS", 0.5)
+    streamlit_event_loop.patch_sending()
+    server, woken, _ = in_server(is_idle=True)
+    assert server.lines == [f"line {line}" for line in range(LINES)]
     assert woken < 10
 
 

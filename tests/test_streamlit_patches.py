@@ -14,7 +14,8 @@ from unittest.mock import MagicMock
 
 import pytest
 import streamlit as st
-from streamlit import config
+from streamlit import config, type_util
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime import Runtime, app_session
@@ -34,7 +35,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRe
 from streamlit.testing.v1 import AppTest
 
 from cnnlab import settings
-from cnnlab.ui import streamlit_auto_rerun, streamlit_memory
+from cnnlab.ui import streamlit_auto_rerun, streamlit_fragment_requests, streamlit_memory
 from cnnlab.ui import streamlit_patches as patches
 from cnnlab.ui.fair_semaphore import FairSemaphore
 
@@ -61,18 +62,21 @@ def original(method):
 @pytest.fixture(autouse=True)
 def as_it_came(monkeypatch):
     """Streamlit without our patch, and `apply_patches` as if it had never been called."""
-    monkeypatch.setattr(app_session.AppSession, "request_rerun", patches.original_request_rerun())
+    monkeypatch.setattr(app_session.AppSession, "request_rerun", streamlit_fragment_requests.original_request_rerun())
     monkeypatch.setattr(MemoryUploadedFileManager, "add_file", original(MemoryUploadedFileManager.add_file))
     monkeypatch.setattr(MemorySessionStorage, "save", original(MemorySessionStorage.save))
     requests, runner = script_requests.ScriptRequests, script_runner.ScriptRunner
     monkeypatch.setattr(requests, "_request_rerun_locked", original(requests._request_rerun_locked))
     monkeypatch.setattr(runner, "_run_script", original(runner._run_script))
+    monkeypatch.setattr(runner, "start", original(runner.start))
     monkeypatch.setattr(ResourceCache, "read_result", original(ResourceCache.read_result))
     session = app_session.AppSession
     monkeypatch.setattr(session, "flush_browser_queue", original(session.flush_browser_queue))
     monkeypatch.setattr(session, "_call_soon_on_event_loop", original(session._call_soon_on_event_loop))
     monkeypatch.setattr(session, "_enqueue_forward_msg", original(session._enqueue_forward_msg))
     monkeypatch.setattr(app_session, "_populate_theme_msg", original(app_session._populate_theme_msg))
+    monkeypatch.setattr(type_util, "get_func_parameters", original(type_util.get_func_parameters))
+    monkeypatch.setattr(DeltaGenerator, "__deepcopy__", original(DeltaGenerator.__deepcopy__))
     monkeypatch.setattr(SafeSessionState, "filtered_state", property(original(SafeSessionState.filtered_state.fget)))
     patches.apply_patches.cache_clear()
     yield
@@ -143,7 +147,7 @@ async def lines_that_arrive(script: str) -> int:
     """Run the script while the server's loop is busy, and let its fragment ask the moment the script has ended."""
     session = started(script)
     end = time.monotonic() + PATIENCE
-    while not patches.is_runner_stopping(session) and time.monotonic() < end:
+    while not streamlit_fragment_requests.is_runner_stopping(session) and time.monotonic() < end:
         time.sleep(0.001)  # not asyncio.sleep: the loop must not come to the messages
     (fragment,) = session._fragment_storage._fragments
     session.request_rerun(ClientState(fragment_id=fragment))
@@ -172,7 +176,7 @@ def test_it_is_applied_once():
     patches.apply_patches()
     patches.patch_request_rerun()
     assert app_session.AppSession.request_rerun is method
-    assert method.__wrapped__ is patches.original_request_rerun()
+    assert method.__wrapped__ is streamlit_fragment_requests.original_request_rerun()
 
 
 # -- automatic reruns --------------------------------------------------------------------------------------------------

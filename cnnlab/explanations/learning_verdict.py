@@ -110,17 +110,22 @@ def gap_estimate(summary: CurveSummary, experiment: Experiment) -> Estimate:
     )
 
 
-def describe_interval(experiment: Experiment) -> str:
-    """What the interval of the gap counts: how many images, and that the seed is not in it; noisy training labels."""
+def describe_interval(experiment: Experiment, has_margin: bool = True) -> str:
+    """What the interval of the gap counts: how many images, and that the seed is not in it; noisy training labels.
+
+    Without a margin in the verdict only how many images were measured.
+    """
     evaluated = "test" if experiment.split == "test" else "validation"
     noise = (
         f" Training accuracy: labels as they were trained with, {percent(experiment.label_noise)} of them replaced."
         if experiment.label_noise
         else ""
     )
+    images = f"{experiment.train_eval_images:,} training and {experiment.validation_images:,} {evaluated} images"
+    if not has_margin:
+        return f"Measured on {images}.{noise}"
     return (
-        f"± is half the 95 % interval: chance of the {experiment.train_eval_images:,} training and"
-        f" {experiment.validation_images:,} {evaluated} images that were measured. One seed; another one is not in it."
+        f"± is half the 95 % interval: chance of the {images} that were measured. One seed; another one is not in it."
         f"{noise}"
     )
 

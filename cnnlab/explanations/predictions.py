@@ -74,7 +74,7 @@ def describe_ensemble(one: EnsembleResult) -> str:
 
 def temperature_table(found: Mapping[str, TemperatureScaling]) -> str:
     """Temperature, calibration error and loss before and after, as Markdown."""
-    heads = ["network", "temperature", "calibration error (ECE)", "after", "loss", "after"]
+    heads = ["network", "temperature", "ECE as trained", "ECE scaled", "loss as trained", "loss scaled"]
     lines = [f"| {' | '.join(heads)} |", f"| --- |{' ---: |' * (len(heads) - 1)}"]
     for name, one in found.items():
         cells = [model_label(name), f"{one.temperature:.2f}", points(one.ece_before), points(one.ece_after)]
@@ -95,8 +95,9 @@ def describe_temperatures(found: Mapping[str, TemperatureScaling]) -> str:
     images = max(one.n for one in found.values())
     return (
         "Temperature scaling divides all logits by one number, fitted on the validation images and measured on the"
-        f" {images:,} test images. No prediction changes, only its confidence.{verdicts} ECE: the mean difference of"
-        " confidence and accuracy over ten groups of equal confidence (no interval); seed 0 of each network."
+        f" {images:,} test images. No prediction changes, only its confidence.{verdicts} ECE, the expected calibration"
+        " error: the mean absolute difference of confidence and accuracy over ten groups of similar confidence,"
+        " weighted by their images (no interval); seed 0 of each network."
     )
 
 

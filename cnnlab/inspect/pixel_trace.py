@@ -126,7 +126,7 @@ def block_label(
 ) -> clickable_image.Cell:
     """What stands under a block of numbers."""
     return label_cell(
-        (channel_name(found, channel), "x kernel", f"= {found.channel_sums[channel]:+.3f}")[column], at, size
+        (channel_name(found, channel), "x kernel", f"= {found.channel_sums[channel]:+.4f}")[column], at, size
     )
 
 

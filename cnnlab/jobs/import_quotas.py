@@ -8,11 +8,13 @@ or tells its students apart by sign-in: an account is one person, whatever its a
 
 The queue's file has a row for each try, made in the transaction that counts them, with the bytes that it may need; so
 imports at one moment cannot pass a limit together. A row is kept as long as what it brought in, or for an hour.
+
+An import holds its file and its pictures in the memory of the web process, so MAX_AT_ONCE go on and others wait.
 """
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 
@@ -22,8 +24,11 @@ from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.jobs.quotas import QuotaExceeded
 from cnnlab.settings import Settings
+from cnnlab.storage import files, process_lock
 
 WINDOW_SECONDS = 3600.0  # of `address_imports_per_hour`, and the longest that an import may take
+MAX_AT_ONCE = 3  # imports of a home: each holds a file of 25 MB and the 31 MB of its pictures, some of it twice
+WAIT_SECONDS, POLL_SECONDS = 120.0, 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +56,12 @@ class Import:
 
 
 @contextmanager
-def counted_import(kind: ImportKind, person: str, address: str, stored: Stored, max_bytes: int) -> Iterator[Import]:
+def counted_import(
+    kind: ImportKind, person: str, address: str, stored: Stored, max_bytes: int, poll: Callable[[], None] = lambda: None
+) -> Iterator[Import]:
     """Count an import that keeps at most `max_bytes` against the limits as long as the block runs.
+
+    It begins when fewer than MAX_AT_ONCE others go on; `poll` is called meanwhile, and what it raises ends the wait.
 
     `address` is a digest of the network address; "" where it is unknown or not limited, as for an account or a teacher.
     The block sets the name of what it has made; without one, the import has failed and counts as a try only. Raises
@@ -66,10 +75,30 @@ def counted_import(kind: ImportKind, person: str, address: str, stored: Stored, 
             number = db.execute(sql, (kind.noun, person, address, time.time(), max_bytes)).lastrowid
         made = Import()
         try:
-            yield made
+            with _place(poll):
+                yield made
         finally:
             with suppress(QueueError), queue.write_transaction() as db:  # else it counts as going on, for an hour
                 db.execute("UPDATE imports SET name = ?, bytes = 0 WHERE id = ?", (made.name, number))
+
+
+@contextmanager
+def _place(poll: Callable[[], None]) -> Iterator[None]:
+    """One of the home's MAX_AT_ONCE places, a file lock that ends with its process. Raises QuotaExceeded."""
+
+    def wait() -> None:
+        poll()
+        time.sleep(POLL_SECONDS)
+
+    paths = [settings.home() / "workers" / f"import{number}.lock" for number in range(MAX_AT_ONCE)]
+    try:
+        lock = process_lock.acquire_any(paths, timeout=WAIT_SECONDS, poll=wait)
+    except OSError as error:
+        raise QuotaExceeded(files.disk_error_message(error, settings.home(), 1)) from None
+    if lock is None:
+        raise QuotaExceeded("Many people bring something in at this moment: try again in a minute.")
+    with lock:
+        yield
 
 
 def _forget(db: sqlite3.Connection, kind: ImportKind, stored: Stored) -> None:

@@ -85,7 +85,7 @@ def import_for_person(
         frozenset(network.name for network in known if network.owner == description.owner),
     )
     try:
-        with counted_import(kind, description.owner, address, stored, size) as counted:
+        with counted_import(kind, description.owner, address, stored, size, poll) as counted:
             network = import_network(content, description, poll)
             counted.name = network.name
             return network

@@ -51,7 +51,7 @@ def import_archive(
     )
     size = OTHER_BYTES + sum(map(len, classes.values())) * PICTURE_BYTES
     try:
-        with counted_import(kind, person, address, stored, size) as counted:
+        with counted_import(kind, person, address, stored, size, poll) as counted:
             made = import_classes(classes, title, "upload", person, progress=progress, poll=poll)
             counted.name = made.info.name
             return made

@@ -17,6 +17,7 @@ one. A run is whole, or `damages` says which of its files cannot be used and why
 files can be read all the same. Nothing here needs Keras: shipped runs leave their last weights to `model.keras`.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ class Run:
     @property
     def is_pretrained(self) -> bool:
         """Whether it came with the program: one of the report's models, or a further seed without weights."""
-        return settings.PRETRAINED in self.path.parents
+        return str(self.path).startswith(f"{settings.PRETRAINED}{os.sep}")  # a page asks it of each run
 
     @property
     def record(self) -> RunRecord:

@@ -23,6 +23,7 @@ from cnnlab.settings import SettingsError
 from cnnlab.storage.runs import UnknownRun
 from cnnlab.ui import auth, browser_identity, cache, control_locks, presence, share_link, streamlit_patches
 from cnnlab.ui.state import session_key
+from cnnlab.ui.streamlit_internals import once_in_a_run
 
 SESSION_TEACHER_KEY = session_key("admin.teacher_key")  # as typed on the page Admin; "" where it was not
 SESSION_PAGES = session_key("app_shell.pages")  # the pages by URL path
@@ -159,6 +160,7 @@ def teacher_key() -> str:
     return str(st.session_state[SESSION_TEACHER_KEY])
 
 
+@once_in_a_run
 def current_person() -> str:
     """The name under which this browser asks for trainings: its account's, else one made of its token."""
     return auth.account_name() or browser_identity.browser_person()

@@ -13,17 +13,24 @@ import streamlit as st
 
 from cnnlab.jobs.queue import PERSON_PATTERN
 from cnnlab.rendering.markdown import escape_markdown
+from cnnlab.ui.streamlit_internals import once_in_a_run
 
 
 def is_enabled() -> bool:
     """Whether this server has an `[auth]` section."""
-    return "is_logged_in" in st.user.to_dict()
+    return "is_logged_in" in read_claims()
 
 
 def account_name() -> str | None:
     """The name of the signed-in person, or None."""
-    claims = st.user.to_dict()
+    claims = read_claims()
     return person_from_claims(claims) if claims.get("is_logged_in") else None
+
+
+@once_in_a_run
+def read_claims() -> Mapping[str, Any]:
+    """What the provider says of who looks; Streamlit looks for secrets.toml in three folders with each reading."""
+    return st.user.to_dict()
 
 
 def person_from_claims(claims: Mapping[str, Any]) -> str:

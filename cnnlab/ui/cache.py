@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,12 @@ RESULT_FILES = ("record.json", "history.csv", "predictions.npz", REESTIMATED_FIL
 
 def open_queue() -> Queue:
     """The queue of this home, opened once for all sessions."""
-    return _open_queue(str(home() / "jobs.sqlite"))  # Streamlit hashes text ten times faster than a Path
+    return _open_queue(home() / "jobs.sqlite")
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _open_queue(path: str) -> Queue:
-    return Queue(Path(path))
+@lru_cache(maxsize=2)  # a page asks for it twenty times, and Streamlit's own cache takes ten times as long
+def _open_queue(path: Path) -> Queue:
+    return Queue(path)
 
 
 def list_runs() -> list[Run]:

@@ -28,7 +28,7 @@ from cnnlab.ui.state import session_key
 from cnnlab.ui.streamlit_internals import rerun_fragment
 
 PANEL, FOLDED, STEP_BUTTONS = "lesson_panel", "lesson_panel_folded", "lesson_step_buttons"
-CLASS_POLL_SECONDS = 3.0
+CLASS_POLL_SECONDS = (2.6, 3.0)  # between two looks at the class: each tab has its own number
 SESSION_OPENED = session_key("lesson_panel.opened_step")  # the step of the class whose state was opened last
 NARROW = "@media (max-width: 768px)"
 PANEL_STYLE = f"""<style>
@@ -76,11 +76,20 @@ def run_beside(page: st.Page) -> None:
     st.html(FOLDED_STYLE if lesson.learner.folded else PANEL_STYLE)
     for part in sorted(hidden & set(COVER_STYLES)):
         st.html(f"<style>{COVER_STYLES[part]}</style>")
-    st.fragment(draw_panel, run_every=CLASS_POLL_SECONDS if lesson.lesson_class else None)()
+    st.fragment(draw_panel, run_every=class_poll_seconds() if lesson.lesson_class else None)([lesson])
     if (page.url_path or "train") in hidden:
         covered_page(lesson)
     else:
         run_page(page)
+
+
+def class_poll_seconds() -> float:
+    """The number of this tab, so that the tabs of a class do not all look at the same moment for long.
+
+    They do after a restart of the server; the page that the teacher opens then is drawn for all of them at once.
+    """
+    low, high = CLASS_POLL_SECONDS
+    return round(low + (high - low) * int(st.session_state[presence.SESSION_TAB][:4], 16) / 0xFFFF, 2)
 
 
 def run_page(page: st.Page) -> None:
@@ -100,9 +109,12 @@ def covered_page(lesson: OpenLesson) -> None:
 
 
 @app_shell.errors_as_sentences()
-def draw_panel() -> None:
-    """The panel; a fragment, so an answer does not draw the page again."""
-    lesson = lesson_store.current_lesson()
+def draw_panel(just_read: list[OpenLesson] | None = None) -> None:
+    """The panel; a fragment, so an answer does not draw the page again.
+
+    just_read: the lesson where the whole page is drawn. It is taken out, so that the fragment reads it anew later.
+    """
+    lesson = just_read.pop() if just_read else lesson_store.current_lesson()
     if lesson is None:
         st.rerun()
     follow_class(lesson)
@@ -167,8 +179,7 @@ def step_content(lesson: OpenLesson, number: int) -> None:
         st.caption(step.hint)
     if lesson_answers.answer_form(lesson):
         learners.move(lesson_store.lesson_file(), lesson.learner, step.id)
-        now = lesson_store.current_lesson()
-        open_state(step, now is not None and now.may_see_page(step))
+        open_page(step, lesson.may_see_page(step))  # the answer was saved before the lesson was read
     if lesson.shows_result:
         lesson_results.draw_result(lesson)
     elif lesson.answer is not None:

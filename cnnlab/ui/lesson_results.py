@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import streamlit as st
 
@@ -24,14 +23,14 @@ EVIDENCE_IN_SIGHT = 3  # sentences of a step; the others are folded
 def computed(specification: str, own: Run | None = None) -> Evidence:
     """The evidence of a specification, computed at most once a minute; of one's own training once for everybody."""
     if not is_own(specification):
-        return _computed(home(), specification)
+        return _computed(str(home()), specification)
     if own is None:
         return Evidence(NOT_CHOSEN)
     return _computed_own(specification, cache.modified_times(own.path / name for name in cache.RESULT_FILES), own)
 
 
-@st.cache_data(ttl=EVIDENCE_SECONDS, max_entries=128, show_spinner="Computing the evidence")
-def _computed(place: Path, specification: str) -> Evidence:
+@st.cache_resource(ttl=EVIDENCE_SECONDS, max_entries=128, show_spinner="Computing the evidence")
+def _computed(place: str, specification: str) -> Evidence:
     return evidence(specification, cache.report_rows())
 
 

@@ -3,6 +3,7 @@
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import streamlit as st
@@ -30,18 +31,23 @@ def lesson_file() -> LessonFile:
     return _lesson_file(home())
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
+@lru_cache(maxsize=2)
 def _lesson_file(place: Path) -> LessonFile:
     return LessonFile(place / "lessons.sqlite")
 
 
 def list_sheets() -> list[SheetFile]:
-    """Every sheet and every file with mistakes; read from the disk at most every two seconds."""
-    return _list_sheets(home())
+    """Every sheet and every file with mistakes; looked at every two seconds, and read again where one has changed."""
+    return _list_sheets(str(home()))
 
 
 @st.cache_resource(ttl=SHEETS_SECONDS, max_entries=2, show_spinner=False)
-def _list_sheets(place: Path) -> list[SheetFile]:
+def _list_sheets(place: str) -> list[SheetFile]:
+    return _read_sheets(cache.modified_times(sheet_files.sheet_paths()))
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _read_sheets(moments: str) -> list[SheetFile]:
     return sheet_files.list_sheets()
 
 
@@ -116,7 +122,13 @@ def current_lesson() -> OpenLesson | None:
     file = lesson_file()
     if not file.path.exists():
         return None
-    learner = learners.find_learner(file, app_shell.current_person())
+    person = app_shell.current_person()
+    with file.reading():  # all of it in one transaction
+        return _read_lesson(file, person)
+
+
+def _read_lesson(file: LessonFile, person: str) -> OpenLesson | None:
+    learner = learners.find_learner(file, person)
     if learner is None or not learner.sheet:
         return None
     try:

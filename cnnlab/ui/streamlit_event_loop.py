@@ -3,7 +3,8 @@
 Streamlit sends one message in each round of its loop, and each message of a script is a piece of work of its own that
 wakes the loop by a system call. While a class polls, a round has thousands of pieces, so the loop sends one or two
 messages a second and the others wait in the sessions' queues. With the patch a session's messages are sent together,
-and those that a script has drawn in the meantime wake the loop once.
+and what a script draws within TOGETHER_SECONDS wakes the loop once: where the loop is idle, it would else take the
+processor from the script for each element of a page.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 from cnnlab.ui.streamlit_internals import UnknownStreamlit, unwrapped
 
+TOGETHER_SECONDS = 0.005  # from the first message that waits; Streamlit's loop sends no more often
 MAX_AT_ONCE = 200  # messages of one session; the queue of its websocket holds 500
 
 
@@ -42,7 +44,7 @@ def patch_sending() -> None:
     def call_together(session: Any, callback: Callable[[], None]) -> None:
         calls = waiting_calls(session)
         if calls.add(callback):
-            call_soon(session, calls.pass_on)
+            call_soon(session, calls.pass_on_later)
 
     @wraps(enqueue)
     def enqueue_and_wake_once(session: Any, msg: Any) -> None:
@@ -95,6 +97,10 @@ class WaitingCalls:
         with self.lock:
             self.callbacks.append(callback)
             return len(self.callbacks) == 1
+
+    def pass_on_later(self) -> None:
+        """Give the loop, in TOGETHER_SECONDS, all that wait then; called by the loop itself."""
+        self.loop.call_later(TOGETHER_SECONDS, self.pass_on)
 
     def pass_on(self) -> None:
         """Give all that wait to the loop; called by the loop itself."""

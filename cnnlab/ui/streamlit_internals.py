@@ -1,12 +1,16 @@
 """Checks that Streamlit's internals are those that a patch was written for, and reads the little that it hides."""
 
 import inspect
-from typing import Any, NoReturn
+import threading
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NoReturn, TypeVar
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 TESTED_VERSION = (1, 67)  # of Streamlit, for the patches
+Result = TypeVar("Result")
 
 
 class UnknownStreamlit(Exception):
@@ -26,6 +30,24 @@ def unwrapped(method: Any, *parameters: str) -> Any:
     if list(inspect.signature(method).parameters) != ["self", *parameters]:
         raise UnknownStreamlit(f"{method.__qualname__} takes other arguments")
     return method
+
+
+def once_in_a_run(function: Callable[[], Result]) -> Callable[[], Result]:
+    """The function, called once in a run of a script and in the runs that follow it in its thread.
+
+    For what belongs to the session and its connection, as who is looking. Without a script it is called each time.
+    """
+    kept = threading.local()
+
+    @wraps(function)
+    def call() -> Result:
+        context = get_script_run_ctx(suppress_warning=True)
+        if context is None or getattr(kept, "context", None) is not context:
+            kept.result, kept.context = function(), context
+        result: Result = kept.result
+        return result
+
+    return call
 
 
 def rerun_fragment() -> NoReturn:

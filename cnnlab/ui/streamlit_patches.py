@@ -1,7 +1,6 @@
 """Every patch of Streamlit's code and every undocumented option that the app uses.
 
-Patches with much to say are in `streamlit_auto_rerun`, `streamlit_cache_expiry`, `streamlit_event_loop`,
-`streamlit_memory`, `streamlit_session_state` and `streamlit_theme`. What the app uses of Streamlit's internals without
+Patches with much to say have modules of their own, `streamlit_NAME`. What the app uses of Streamlit's internals without
 changing them is in `streamlit_component_files`, `streamlit_internals` and `streamlit_script_context`.
 
 `PATCHES` are applied at run time by `apply_patches()`. `OPTIONS` are hidden options, which `streamlit config show` does
@@ -13,25 +12,25 @@ All of it fails open: an unknown version, signature or option leaves Streamlit u
 'cnnlab.streamlit'. For each entry a test fails when Streamlit no longer needs it.
 """
 
-import inspect
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, wraps
-from typing import Any
+from functools import cache
 
 import streamlit as st
 
 from cnnlab.ui.streamlit_auto_rerun import patch_auto_reruns
 from cnnlab.ui.streamlit_cache_expiry import patch_read_result
+from cnnlab.ui.streamlit_cached_functions import patch_parameters
+from cnnlab.ui.streamlit_containers import patch_copies
 from cnnlab.ui.streamlit_event_loop import patch_sending
-from cnnlab.ui.streamlit_internals import UnknownStreamlit, check_version
+from cnnlab.ui.streamlit_fragment_requests import patch_request_rerun
 from cnnlab.ui.streamlit_memory import patch_add_file, patch_save_session
 from cnnlab.ui.streamlit_session_state import patch_filtered_state
 from cnnlab.ui.streamlit_theme import patch_theme_message
+from cnnlab.ui.streamlit_threads import patch_start
 
 logger = logging.getLogger("cnnlab.streamlit")
-RETRY_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
@@ -82,66 +81,6 @@ def option_problem(option: Option) -> str:
     return "" if value == option.value else f"{option.name} is {value!r}, not {option.value!r}: see config.toml"
 
 
-# -- AppSession.request_rerun ------------------------------------------------------------------------------------------
-
-
-def patch_request_rerun() -> None:
-    """Replace AppSession.request_rerun by `with_fragment_delay` of it."""
-    session = app_session_class()
-    if not hasattr(session.request_rerun, "__wrapped__"):
-        session.request_rerun = with_fragment_delay(supported_method(session))
-
-
-def app_session_class() -> Any:
-    """Streamlit's AppSession."""
-    check_version()
-    from streamlit.runtime.app_session import AppSession
-
-    return AppSession
-
-
-def supported_method(session: Any) -> Any:
-    """The method request_rerun of this class. Raises UnknownStreamlit for another signature or missing internals."""
-    from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests, ScriptRequestType
-
-    method = session.request_rerun
-    if list(inspect.signature(method).parameters) != ["self", "client_state"]:
-        raise UnknownStreamlit("request_rerun takes other arguments")
-    if not hasattr(ScriptRequestType, "STOP") or not hasattr(ScriptRequests(), "_state"):
-        raise UnknownStreamlit("a runner's requests have another state")
-    if missing := {"_event_loop", "_scriptrunner"} - set(session.__init__.__code__.co_names):
-        raise UnknownStreamlit(f"a session has no {' and no '.join(sorted(missing))}")
-    return method
-
-
-def original_request_rerun() -> Any:
-    """Streamlit's own request_rerun, whether or not it is patched."""
-    method = app_session_class().request_rerun
-    return getattr(method, "__wrapped__", method)
-
-
-def with_fragment_delay(request_rerun: Any) -> Any:
-    """The method, except that a fragment waits while the session's runner has ended and messages are still unsent."""
-
-    @wraps(request_rerun)
-    def request(session: Any, client_state: Any) -> None:
-        if client_state and client_state.fragment_id and is_runner_stopping(session):
-            session._event_loop.call_later(RETRY_SECONDS, request, session, client_state)
-        else:
-            request_rerun(session, client_state)
-
-    return request
-
-
-def is_runner_stopping(session: Any) -> bool:
-    """Whether the session's runner accepts no more requests and its last message has not arrived yet."""
-    try:
-        runner = session._scriptrunner
-        return runner is not None and runner._requests._state.name == "STOP"
-    except AttributeError:
-        return False
-
-
 PATCHES = (
     Patch(
         "AppSession.request_rerun",
@@ -180,6 +119,27 @@ PATCHES = (
         patch_read_result,
     ),
     Patch(
+        "type_util.get_func_parameters",
+        "With each call of a cached function Streamlit asks `inspect` for its parameters, forty times for a page. With "
+        "the patch the answer is kept.",
+        "not reported as such; test_streamlit_alone_inspects_a_cached_function_with_each_call",
+        patch_parameters,
+    ),
+    Patch(
+        "DeltaGenerator.__deepcopy__",
+        "For each fragment Streamlit copies the containers around it, each of them with all its parents once more. "
+        "With the patch each is copied once.",
+        "not reported as such; test_streamlit_alone_copies_a_container_once_more_for_each_in_it",
+        patch_copies,
+    ),
+    Patch(
+        "ScriptRunner.start",
+        "Streamlit's loop waits until the new thread of each rerun runs, behind all scripts that are at work. With the "
+        "patch it does not: an automatic rerun in a class is answered in half to nine tenths of the time.",
+        "not reported as such; test_streamlit_alone_waits_until_the_thread_of_a_script_runs",
+        patch_start,
+    ),
+    Patch(
         "MemoryUploadedFileManager.add_file",
         "Whoever has a page open may upload files of maxUploadSize without end, under any name, and Streamlit keeps "
         "each until the session ends. With the patch a session has MAX_SESSION_UPLOADS of them and all sessions "
@@ -211,6 +171,13 @@ PATCHES = (
 )
 
 OPTIONS = (
+    Option(
+        "server.maxWidgetStateSize",
+        1,
+        "Megabytes. A session keeps what the fields of its last message hold, 25 MB at most: eight sessions with 20 MB "
+        "each took the process from 207 to 548 MB. A browser sends some KB; one that sends more is disconnected.",
+        "the server would have to limit a text to the max_chars of its widget, as the browser does",
+    ),
     Option(
         "global.minCachedMessageSize",
         1e12,

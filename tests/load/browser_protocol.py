@@ -331,7 +331,7 @@ class Browser:
         with contextlib.suppress(websockets.ConnectionClosed):
             while True:
                 await asyncio.sleep(interval)
-                await self._send(f"every {interval:g} s", fragment, by_timer=True)
+                await self._send(f"every {interval:.0f} s", fragment, by_timer=True)
 
     def _fetch(self, url: str) -> None:
         if url.startswith("/media/") and url not in self.fetched:

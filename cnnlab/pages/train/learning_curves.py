@@ -65,7 +65,7 @@ def _run_verdict(place: str, moments: str, _run: Run, _history: History) -> RunV
     reached = series_accuracy(experiment)
     words = learning_verdict.verdict(summary, experiment, plain, reached, reestimated)
     rules = (
-        learning_verdict.describe_interval(experiment),
+        learning_verdict.describe_interval(experiment, has_margin="±" in words),
         learning_verdict.describe_rounding(summary),
         learning_verdict.describe_cuts(experiment, plain),
         learning_verdict.describe_early_limit(words, experiment, reached),
