@@ -70,6 +70,7 @@ def test_a_condition_is_judged_by_the_history_of_the_run(tmp_path):
     assert [result for _, result in held] == [True, True, True, True]
     missed = run_conditions.check_terms("dataset = cifar10 and validation > 20 and gap < 0", figures)
     assert [result for _, result in missed] == [False, False, False]
+    assert (held[0][0], missed[0][0]) == ("dataset shapes", "dataset shapes instead of cifar10")
 
 
 @pytest.mark.parametrize("text", ["", "gap", "gap < five", "dataset < shapes", "speed > 3", "gap < 5 or gap > 7"])

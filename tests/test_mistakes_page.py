@@ -293,6 +293,20 @@ def test_confidence_is_judged_against_accuracy(confidence, right, said):
     assert said in sentence and "(ECE): 12.3 points" in sentence
 
 
+def test_the_interval_of_overconfidence_is_that_of_the_differences_by_image():
+    """Right where it is sure and mostly wrong where it is not: less is left to chance than in the accuracy alone."""
+    sure = metrics.classify(logits_that_say(np.zeros(300, int), 0.95), np.zeros(300, int))
+    unsure = answers(np.zeros(100, int), (np.arange(100) >= 5).astype(int), 0.5)
+    both = metrics.Predictions(
+        *(np.concatenate(pair) for pair in zip(vars(sure).values(), vars(unsure).values(), strict=True))
+    )
+    excess = np.concatenate([np.full(300, 0.95 - 1), np.full(5, 0.5 - 1), np.full(95, 0.5)])
+    margin = 1.966 * excess.std(ddof=1) / 20  # t quantile of 399 degrees of freedom
+    assert f"overconfident by {100 * excess.mean():.1f} points ± {100 * margin:.1f}" in mistakes.describe_calibration(
+        "It", both, 0.1
+    )
+
+
 def test_calibration_shows_the_error_over_bins_and_not_a_difference_of_means():
     """Half the images too sure and half too unsure: the means agree, the expected calibration error is 40 points."""
     labels = np.zeros(200, int)

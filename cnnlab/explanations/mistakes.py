@@ -10,6 +10,7 @@ from cnnlab.analysis.statistics import (
     Estimate,
     accuracy_interval,
     adjust_for_multiple_comparisons,
+    confidence_difference,
     paired_difference_from_counts,
     unpaired_difference,
 )
@@ -99,17 +100,16 @@ def describe_class_interval(accuracies: NDArray[np.float64], table: NDArray[np.i
 def describe_calibration(name: str, predictions: Predictions, calibration_error: float) -> str:
     """Mean confidence against accuracy, and the expected calibration error (a fraction) over the bins of confidence.
 
-    "overconfident" or "underconfident" is stated only where the mean confidence lies outside the accuracy's 95 %
-    interval.
+    "overconfident" or "underconfident" is stated only where the two differ beyond chance of the images.
     """
     confidence, accuracy = float(predictions.confidence.mean()), float(predictions.correct.mean())
-    interval = accuracy_interval(accuracy, len(predictions.correct))
+    excess = confidence_difference(predictions.confidence, predictions.correct)
     averages = f"{name}: mean confidence {percent(confidence, 1)}, accuracy {percent(accuracy, 1)}"
     error = f"Expected calibration error (ECE): {points(calibration_error)}."
-    if interval.low <= confidence <= interval.high:
+    if not excess.is_significant:
         return f"{averages}: no difference beyond chance. {error}"
-    direction = "overconfident" if confidence > accuracy else "underconfident"
-    return f"{averages}: {direction} by {points(abs(confidence - accuracy))} ± {100 * interval.margin:.1f}. {error}"
+    direction = "overconfident" if excess.value > 0 else "underconfident"
+    return f"{averages}: {direction} by {points(abs(excess.value))} ± {100 * excess.margin:.1f}. {error}"
 
 
 def describe_selected_images(count: int, truth: str, predicted: str) -> str:

@@ -86,12 +86,18 @@ def run_figures(run: Run) -> dict[str, float | str]:
 
 
 def check_terms(condition: str, figures: Mapping[str, float | str]) -> list[tuple[str, bool]]:
-    """Each term in words with the run's figure, 'gap 3.20 < 5', and whether it holds. Raises ConditionError."""
+    """Each term with the run's figure, 'gap 3.20 < 5' or 'dataset shapes', and whether it holds.
+
+    A word that differs is followed by the expected one: 'dataset cifar10 instead of shapes'. Raises ConditionError.
+    """
     results = []
     for term in parse_condition(condition):
         value = figures.get(term.name, "unknown")
         shown, limit = (one if isinstance(one, str) else _short(one) for one in (value, term.limit))
-        results.append((f"{term.name.replace('_', ' ')} {shown} {term.operator} {limit}", term.holds(value)))
+        holds, expected = term.holds(value), f" {term.operator} {limit}"
+        if isinstance(term.limit, str):
+            expected = "" if holds else f" instead of {limit}"
+        results.append((f"{term.name.replace('_', ' ')} {shown}{expected}", holds))
     return results
 
 

@@ -27,6 +27,7 @@ The rules: which interval belongs to which figure.
 | whether a curve still rises or falls | `trend` | t of the least-squares slope |
 | several comparisons behind one sentence | `adjust_for_multiple_comparisons` | Holm's adjusted p values |
 | loss of two predictions of the same images | `loss_difference` | t of the differences by image |
+| mean confidence minus accuracy | `confidence_difference` | t of the differences by image |
 | calibration | `expected_calibration_error` | none: the measure is biased upwards for few images |
 
 - A difference is beyond chance where `Estimate.is_significant`: its p value, Holm-adjusted where several comparisons
@@ -46,6 +47,7 @@ The rules: which interval belongs to which figure.
 
 from cnnlab.analysis.statistics.calibration import (
     TemperatureScaling,
+    confidence_difference,
     expected_calibration_error,
     fit_temperature,
     loss_difference,
@@ -70,6 +72,7 @@ __all__ = [
     "accuracy_interval",
     "adjust_for_multiple_comparisons",
     "agreement",
+    "confidence_difference",
     "ensemble_logits",
     "expected_calibration_error",
     "fit_temperature",

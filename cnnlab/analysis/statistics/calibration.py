@@ -30,6 +30,16 @@ def expected_calibration_error(logits: ArrayLike, labels: ArrayLike, bins: int =
     return float(np.abs(confidence - accuracy)[filled] @ count[filled] / count.sum())
 
 
+def confidence_difference(confidence: ArrayLike, correct: ArrayLike) -> Estimate:
+    """The mean confidence (0..1) minus the accuracy on the same images: t interval of the differences by image.
+
+    `confidence` is float (n,), `correct` bool (n,), n at least 2; chance is that of the images.
+    """
+    excess = np.asarray(confidence, np.float64) - np.asarray(correct, np.float64)
+    error = float(excess.std(ddof=1)) / math.sqrt(len(excess))
+    return t_estimate(float(excess.mean()), error, len(excess), len(excess) - 1, "images", 0.95)
+
+
 def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     """The temperature T whose logits / T have the smallest cross-entropy; above 1 where the network is overconfident.
 
