@@ -40,6 +40,7 @@ button[data-testid^="stBaseButton-primary"] {{ color: {BUTTON_TEXT}; }}
 .st-key-corner p {{ font-size: 0.9rem; white-space: nowrap; }}
 {TOOLBARS}:not(:last-child) {{ visibility: hidden; }}
 .st-key-corner button {{ padding: 0 0.4rem; min-height: 1.6rem; color: inherit !important; }}
+.st-key-corner [data-testid="stPopover"] > div {{ display: flex; }}
 .st-key-notices {{ position: fixed; top: 3.6rem; right: 1rem; z-index: 1000001; width: min(22rem, 92vw) !important; }}
 .st-key-notices > [data-testid="stLayoutWrapper"] {{ background: {PAGE_COLOR}; border-radius: 0.5rem;
   box-shadow: 0 2px 10px {SHADOW}; }}

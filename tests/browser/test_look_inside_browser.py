@@ -480,3 +480,14 @@ def test_the_network_is_one_picture_in_motion_and_a_block_opens_its_maps(app, ne
     picture.get_by_role("button", name=re.compile("^conv2")).press("Enter")
     tab.wait_for_url(re.compile("(?=.*view=blocks)(?=.*layer=conv2)"))
     tab.get_by_text(re.compile("relu2 64 maps, 13x13")).wait_for()
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("regularizer", ["dropout", "batchnorm"])
+def test_all_blocks_of_a_network_stand_in_one_row_of_a_wide_page(app, new_tab, regularizer):
+    tab = new_tab()
+    tab.goto(app.at(dataset="cifar10", depth=3, regularizer=regularizer))
+    blocks = tab.locator(".architecture .blocks > li")
+    blocks.nth(9).wait_for()
+    tops = blocks.evaluate_all("all => all.map(one => one.getBoundingClientRect().top)")
+    assert len(tops) == 10 and max(tops) - min(tops) < 1 and not scrolls_sideways(tab)
