@@ -41,6 +41,7 @@ button[data-testid^="stBaseButton-primary"] {{ color: {BUTTON_TEXT}; }}
 {TOOLBARS}:not(:last-child) {{ visibility: hidden; }}
 .st-key-corner button {{ padding: 0 0.4rem; min-height: 1.6rem; color: inherit !important; }}
 .st-key-corner [data-testid="stPopover"] > div {{ display: flex; }}
+[data-testid="stStatusWidget"] {{ position: fixed; top: 2.9rem; right: 1rem; background: {PAGE_COLOR}; }}
 .st-key-notices {{ position: fixed; top: 3.6rem; right: 1rem; z-index: 1000001; width: min(22rem, 92vw) !important; }}
 .st-key-notices > [data-testid="stLayoutWrapper"] {{ background: {PAGE_COLOR}; border-radius: 0.5rem;
   box-shadow: 0 2px 10px {SHADOW}; }}
@@ -54,6 +55,7 @@ button[data-testid^="stBaseButton-primary"] {{ color: {BUTTON_TEXT}; }}
   .st-key-phone_navigation p {{ font-size: 0.85rem; white-space: nowrap; }}
   .st-key-corner {{ top: 2.9rem; left: 0; right: 0; padding: 0 0.6rem 0.15rem; justify-content: flex-end;
     background: {PAGE_COLOR}; }}
+  [data-testid="stStatusWidget"] {{ top: 4.7rem; }}
   .st-key-notices {{ top: 5.2rem; }}
 }}
 </style>"""

@@ -5,7 +5,7 @@ import re
 from contextlib import closing
 
 import pytest
-from chrome import CONTRAST, NARROW, scrolls_sideways, served, settled, wait_until
+from chrome import CONTRAST, NARROW, WIDE, scrolls_sideways, served, settled, wait_until
 from history_factories import history, write
 
 from cnnlab.experiment import Experiment
@@ -210,3 +210,22 @@ def test_on_a_phone_nothing_scrolls_sideways(app, new_tab, scheme):
     settled(tab)
     tab.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first.wait_for()
     assert not scrolls_sideways(tab)
+
+
+RUNNING = """() => {
+  const sign = document.createElement('div');
+  sign.dataset.testid = 'stStatusWidget';
+  sign.textContent = 'Running: Stop';
+  document.querySelector('[data-testid=stToolbarActions], [data-testid=stToolbar], header').append(sign);
+  const [a, b] = [sign, document.querySelector('.st-key-corner')].map(one => one.getBoundingClientRect());
+  return [getComputedStyle(sign).position, a.top >= b.bottom || a.bottom <= b.top];
+}"""
+
+
+@pytest.mark.nightly(but=["phone"])
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "phone"])
+def test_streamlits_stop_button_does_not_cover_my_trainings(app, new_tab, size):
+    tab = new_tab(size)
+    tab.goto(app.at())
+    settled(tab)
+    assert tab.evaluate(RUNNING) == ["fixed", True]
