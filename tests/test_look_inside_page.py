@@ -36,7 +36,7 @@ from cnnlab.pages.look_inside import VIEWS
 from cnnlab.storage import files, process_lock, uploads
 from cnnlab.storage.history_file import REESTIMATED_COLUMNS
 from cnnlab.storage.reestimated_file import REESTIMATED_FILE
-from cnnlab.ui import clickable_image
+from cnnlab.ui import clickable_image, widget_values
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +156,18 @@ def test_what_is_chosen_is_written_into_the_address(made):
     assert (test.query_params["epoch"], test.query_params["image"]) == ("0", "sample-7")
     assert test.query_params["map"] == "12"
     assert not test.exception
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(600.0, True), (0.0, False)])
+def test_a_value_that_a_browser_has_not_received_yet_undoes_no_click(made, monkeypatch, seconds, kept):
+    monkeypatch.setattr(widget_values, "OUTDATED_SECONDS", seconds)
+    test = opened(run=key(made, "dropout"), image="sample-4", layer="conv2")
+    test.query_params["map"] = "5"  # as a click on a grid writes it
+    test.run()
+    test.number_input(key="inspect.map_controls.map").set_value(None)  # the browser's answer to the page before
+    test.segmented_control(key="url.scale").set_value("layer").run()
+    assert test.query_params["scale"] == "layer"
+    assert ("map" in test.query_params) == kept
 
 
 @pytest.mark.nightly

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from cnnlab.inspect.context import InspectContext
-from cnnlab.ui import control_locks, selection
+from cnnlab.ui import control_locks, selection, widget_values
 from cnnlab.ui.state import session_key, url_param
 
 LAYER, MAP = session_key("inspect.map_controls.layer"), session_key("inspect.map_controls.map")
@@ -36,7 +36,7 @@ def layer_control(context: InspectContext) -> tuple[str, int | None]:
     """The layer as a row of names; returned as by `selected_map`."""
     conv, number = selected_map(context)
     if not control_locks.is_hidden("layer"):
-        st.session_state[LAYER] = conv
+        widget_values.set_value(LAYER, conv)
         st.segmented_control(
             "Layer", context.convolution_names, required=True, key=LAYER, on_change=_on_layer_selected,
             disabled=control_locks.is_locked("layer"),
@@ -52,7 +52,7 @@ def map_controls(context: InspectContext, default: int | None = None) -> tuple[s
     number = default if number is None else number
     if control_locks.is_hidden("map"):
         return conv, number
-    st.session_state[MAP] = number
+    widget_values.set_value(MAP, number)
     last = map_count(context, conv) - 1
     st.number_input(
         f"Map, 0 to {last}",
@@ -71,8 +71,10 @@ def map_controls(context: InspectContext, default: int | None = None) -> tuple[s
 
 
 def _on_layer_selected() -> None:
-    select_map(st.session_state[LAYER], None)
+    if not widget_values.is_outdated(LAYER):
+        select_map(st.session_state[LAYER], None)
 
 
 def _on_map_entered(conv: str) -> None:
-    select_map(conv, st.session_state[MAP])
+    if not widget_values.is_outdated(MAP):
+        select_map(conv, st.session_state[MAP])
