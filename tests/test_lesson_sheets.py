@@ -181,7 +181,7 @@ BOMB = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in zip("a
         (b"a: 1\n<<: *a\n", 2, "quotes"),
         (b"title: a\nsummary: &a b\n", 2, "quotes"),
         (BOMB.encode(), 1, "quotes"),
-        (b"title: !!python/object/apply:os.system [touch /tmp/x]\n", 1, "quotes"),
+        (b"title: !!python/object/apply:os.system [touch x]\n", 1, "quotes"),
         (b"%TAG ! tag:example.org,2000:\n---\ntitle: !a b\n", 3, "quotes"),
         (b"title: a\nx: " + b"[" * 190_000, 2, "nest"),
         (b"title: a\nx: " + b"{a: " * 40_000, 2, "nested"),
