@@ -132,13 +132,20 @@ def is_error(message) -> bool:
     return message.type == "error" and "/_stcore/" not in (message.location or {}).get("url", "")
 
 
+STYLED = """() => {
+  const corner = document.querySelector('.st-key-corner');
+  return !corner || getComputedStyle(corner).position === 'fixed';
+}"""
+
+
 def settled(tab) -> None:
-    """Wait until the page has its title and Streamlit has stopped drawing."""
+    """Wait until the page has its title and its style, which arrives later, and Streamlit has stopped drawing."""
     tab.locator("h1").first.wait_for()
     tab.wait_for_function(
         "() => !document.querySelector('[data-testid=stApp]')?.dataset.testScriptState?.startsWith('running')"
         " && !document.querySelector('[data-stale=true]')"
     )
+    tab.wait_for_function(STYLED)
 
 
 def steady_box(element) -> dict[str, float]:
