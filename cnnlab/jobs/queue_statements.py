@@ -6,7 +6,7 @@ Column names differ from those of `Job` in two places: `experiment` is `experime
 import sqlite3
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import quotas
@@ -84,9 +84,33 @@ def is_member(db: sqlite3.Connection, person: str, code: str) -> bool:
     return _count(db, "FROM class_members WHERE person = ? AND code = ?", person, code) > 0
 
 
-def insert_member(db: sqlite3.Connection, person: str, code: str) -> None:
-    """Record that the person has typed the class code with this digest."""
-    db.execute("INSERT INTO class_members VALUES (?1, ?2) ON CONFLICT DO UPDATE SET code = ?2", (person, code))
+def insert_member(db: sqlite3.Connection, person: str, code: str, address: str) -> None:
+    """Record that the person has typed the class code with this digest, from a network address with this digest."""
+    sql = "INSERT INTO class_members VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET code = ?2, address = ?3"
+    db.execute(sql, (person, code, address))
+
+
+class MemberCounts(NamedTuple):
+    """How many browsers have typed a class code, from one address and from all, and how many another code."""
+
+    of_address: int
+    of_code: int
+    of_other_codes: int
+
+
+def count_members(db: sqlite3.Connection, code: str, address: str) -> MemberCounts:
+    """The counts for the class code and the network address with these digests."""
+    of_code = _count(db, "FROM class_members WHERE code = ?", code)
+    return MemberCounts(
+        of_address=_count(db, "FROM class_members WHERE code = ? AND address = ?", code, address),
+        of_code=of_code,
+        of_other_codes=_count(db, "FROM class_members") - of_code,
+    )
+
+
+def delete_members_of_other_codes(db: sqlite3.Connection, code: str) -> None:
+    """Forget who typed another class code than the one with this digest."""
+    db.execute("DELETE FROM class_members WHERE code != ?", (code,))
 
 
 def insert_teacher(db: sqlite3.Connection, person: str, key: str, typed: float) -> None:
