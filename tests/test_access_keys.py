@@ -2,6 +2,7 @@
 
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,20 @@ def test_wrong_tries_are_forgotten_after_an_hour(clock: Clock) -> None:
         refused(f"wrong {number}")
     clock.now += 3601
     check_teacher_key(Queue(), KEY, "ada")
+
+
+def test_wrong_tries_from_before_the_clock_was_set_back_are_forgotten(clock: Clock) -> None:
+    for number in range(TEACHER_KEY.free_tries + 5):
+        refused(f"wrong {number}")
+        clock.now += 100
+    clock.now -= 86_400
+    check_teacher_key(Queue(), KEY, "ada")
+
+
+def test_wrong_tries_at_one_moment_are_all_counted(clock: Clock) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(lambda number: refused(f"wrong {number}"), range(40)))
+    assert said.count("That is not the teacher's key.") == TEACHER_KEY.free_tries
 
 
 # -- the class code ----------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ def changed():
     st.session_state["seen"] = [*st.session_state.get("seen", []), st.session_state["number"]]
 
 st.number_input("Number", 0, 10, 3, key="number", on_change=changed)
-st.text_input("Text", "before", key="text")
+st.text_input("Text", "before", max_chars=20, key="text")
 st.selectbox("Menu", ["a", "b"], key="menu")
 st.text(st.session_state.get("seen", []))
 """
@@ -126,10 +126,10 @@ def test_a_click_that_is_no_point_chooses_nothing(sent):
 
 def test_a_click_chooses_a_cell_of_the_picture_only(monkeypatch):
     assert [whole_number(one) for one in (3, 3.0, math.inf, math.nan, "3", None, [3], 10**400)] == [
-        3, 3, None, None, None, None, None, None,
+        3, 3, None, None, None, None, None, 10**400,
     ]  # fmt: skip
     chosen: list[int] = []
-    for number in (3, 3.0, 4, -1, 1e300, math.inf, "3", None, {}):
+    for number in (3, 3.0, 4, -1, 1e300, 10**400, math.inf, "3", None, {}):
         state = SimpleNamespace(selection={"pick": [{"number": number}]})
         monkeypatch.setattr(st, "session_state", {"maps": state})
         clickable_image._on_selection("maps", chosen.append, frozenset({0, 3}))

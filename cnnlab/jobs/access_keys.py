@@ -132,10 +132,10 @@ def code_digest(code: str) -> str:
 
 def _check(queue: Queue, kind: KeyKind, typed: str, expected: str, person: str) -> None:
     """Check one try, in one transaction. Raises KeyRefused."""
-    now = time.time()
     with queue.write_transaction() as db:
-        tries = statements.wrong_key_times(db, kind.name, since=now - WINDOW_SECONDS)
-        left = kind.pause(len(tries)) - max(0.0, now - max(tries, default=now))
+        now = time.time()  # in the transaction: no try of another session is from the future
+        tries = statements.wrong_key_times(db, kind.name, since=now - WINDOW_SECONDS, now=now)
+        left = kind.pause(len(tries)) - (now - max(tries, default=now))
         if tries and left > 0:
             raise KeyRefused(f"Too many wrong tries: the {kind.name} is taken again in {_words(left)}.")
         if expected and hmac.compare_digest(expected.encode(), typed.encode()):

@@ -49,25 +49,26 @@ def _job(row: sqlite3.Row, requesters: tuple[str, ...]) -> Job:
 
 def queue_counts(db: sqlite3.Connection, person: str, address: str, allowed: Settings) -> quotas.QueueCounts:
     """The counts that the quotas limit; those of an unknown address, "", are 0."""
-    minute_ago = time.time() - RATE_WINDOW_SECONDS
+    now = time.time()
     mine, theirs = ("person = ?", person), ("address = ? AND address != ''", address)
     return quotas.QueueCounts(
-        person=_requester_counts(db, *mine, minute_ago),
-        address=_requester_counts(db, *theirs, minute_ago),
+        person=_requester_counts(db, *mine, now),
+        address=_requester_counts(db, *theirs, now),
         waiting=_count(db, "FROM jobs WHERE state = 'queued'"),
         is_accepting=not read_counter(db, "closed"),
         is_member=_may_ask(db, person, allowed),
     )
 
 
-def _requester_counts(db: sqlite3.Connection, condition: str, value: str, since: float) -> quotas.RequesterCounts:
+def _requester_counts(db: sqlite3.Connection, condition: str, value: str, now: float) -> quotas.RequesterCounts:
     """The counts of the requests that fulfill the condition."""
     jobs = f"FROM jobs WHERE id IN (SELECT job FROM requests WHERE {condition} AND withdrawn IS NULL)"
     active = f"{jobs} AND state IN ('queued', 'running')"
+    minute = (now - RATE_WINDOW_SECONDS, now)  # without requests from the future, after the clock was set back
     return quotas.RequesterCounts(
         active=_count(db, active, value),
         waiting=_count(db, f"{jobs} AND state = 'queued'", value),
-        recent=_count(db, f"FROM requests WHERE {condition} AND submitted > ?", value, since),
+        recent=_count(db, f"FROM requests WHERE {condition} AND submitted BETWEEN ? AND ?", value, *minute),
         cost=float(db.execute(f"SELECT coalesce(sum(cost), 0) {active}", (value,)).fetchone()[0]),
     )
 
@@ -134,9 +135,12 @@ def count_states(db: sqlite3.Connection, since: float) -> dict[str, int]:
     return {str(row["state"]): int(row["jobs"]) for row in rows}
 
 
-def wrong_key_times(db: sqlite3.Connection, kind: str, since: float) -> list[float]:
-    """When wrong keys of this kind were typed after `since` (Unix times); older ones are deleted."""
-    db.execute("DELETE FROM wrong_keys WHERE tried <= ?", (since,))
+def wrong_key_times(db: sqlite3.Connection, kind: str, since: float, now: float) -> list[float]:
+    """When wrong keys of this kind were typed after `since` (Unix times).
+
+    Older ones are deleted, and those from the future: the clock was set back.
+    """
+    db.execute("DELETE FROM wrong_keys WHERE tried NOT BETWEEN ? AND ?", (since, now))
     return [float(row["tried"]) for row in db.execute("SELECT tried FROM wrong_keys WHERE kind = ?", (kind,))]
 
 

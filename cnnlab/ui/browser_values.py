@@ -15,4 +15,6 @@ def clicked_point(chart_state: object, parameter: str) -> dict[str, Any]:
 
 def whole_number(value: object) -> int | None:
     """A finite number without its decimals; None for anything else."""
-    return int(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    if isinstance(value, float) and math.isfinite(value):
+        return int(value)
+    return value if isinstance(value, int) else None

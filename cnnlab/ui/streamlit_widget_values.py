@@ -6,6 +6,7 @@ there: the widget keeps the one before. The page says so, and the log once in LO
 """
 
 import logging
+import math
 import time
 from functools import wraps
 from typing import Any
@@ -26,7 +27,7 @@ class RefusedValues:
 
     def __init__(self) -> None:
         self.sessions: set[str] = set()
-        self.count, self.logged = 0, -LOG_SECONDS
+        self.count, self.logged = 0, -math.inf
 
     def add(self, widget: str, error: Exception) -> None:
         """Count a value of this widget that was refused for this reason."""
