@@ -39,6 +39,18 @@ st.text_input("Text", "before", max_chars=20, key="text")
 st.selectbox("Menu", ["a", "b"], key="menu")
 st.text(st.session_state.get("seen", []))
 """
+OPTIONS = """
+import streamlit as st
+
+def changed():
+    held = [st.session_state[key] for key in ("menu", "radio", "several")]
+    st.session_state["seen"] = [*st.session_state.get("seen", []), held]
+
+st.selectbox("Menu", ["a", "b"], key="menu", on_change=changed)
+st.radio("Radio", ["a", "b"], key="radio", on_change=changed)
+st.multiselect("Several", ["a", "b"], key="several", on_change=changed)
+st.text(st.session_state.get("seen", []))
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +106,40 @@ def test_with_the_patch_the_field_keeps_the_value_before(kind, fill, as_it_came)
     assert held == [5, "after", "b"] and set(app.session_state["seen"]) == {5}
     app.number_input[0].set_value(6)
     assert app.run().session_state["number"] == 6
+
+
+UNKNOWN = {
+    "menu": ("selectbox", set_to(string_value="c")),
+    "radio": ("radio", set_to(string_value="c")),
+    "several": ("multiselect", lambda state: state.string_array_value.data.extend(["a", "c"])),
+}
+
+
+@pytest.mark.parametrize("kind, fill", UNKNOWN.values(), ids=UNKNOWN)
+def test_an_option_that_does_not_exist_is_not_chosen_and_nothing_is_told(kind, fill, as_it_came):
+    streamlit_widget_values.patch_widget_values()
+    app = AppTest.from_string(OPTIONS).run()
+    for widget in (*app.selectbox, *app.radio, *app.multiselect):
+        widget.set_value(["b"] if widget.type == "multiselect" else "b")
+    app.run()
+    app = send(app.get(kind)[0], fill)
+    assert not app.exception and not as_it_came.count
+    assert [app.session_state[key] for key in ("menu", "radio", "several")] == ["b", "b", ["b"]]
+    assert "c" not in app.text[0].value
+
+
+def test_no_field_of_the_app_takes_new_options():
+    """`check_options` would refuse them."""
+    modules = (settings.REPOSITORY / "cnnlab").rglob("*.py")
+    assert not [path for path in modules if "accept_new_options" in path.read_text(encoding="utf-8")]
+
+
+def test_a_button_with_another_kind_of_value_is_not_pressed(as_it_came):
+    streamlit_widget_values.patch_widget_values()
+    script = "import streamlit as st\nst.button('Go', on_click=lambda: st.session_state.update(pressed=1))"
+    app = send(AppTest.from_string(script).run().button[0], set_to(json_value="{}"))
+    assert not app.exception and as_it_came.count and "pressed" not in app.session_state
+    assert app.button[0].set_value(True).run().session_state["pressed"] == 1
 
 
 def test_after_an_empty_field_another_kind_of_value_is_refused_too(as_it_came):
@@ -219,6 +265,6 @@ def test_a_page_says_once_that_values_were_refused_and_its_log_stays_short(serve
             _, said, page = ask(socket, page, *hostile_states(fields))
             assert said == [REFUSED, *before]
         again, said, _ = ask(socket, page)
-        assert again == fields and [one for one in said if one != REFUSED] == before
+        assert set(again.values()) == set(fields.values()) and [one for one in said if one != REFUSED] == before
     written = log.read_text()
     assert "Traceback" not in written and written.count("A browser sent a value") == 1 and len(written) < 3_000

@@ -3,6 +3,9 @@
 Whoever changes the page in their browser may send a widget infinity, a value of another kind or text that is no JSON.
 Streamlit then fails in the script, with a traceback in the log for each message. With the patch such a value is not
 there: the widget keeps the one before. The page says so, and the log once in LOG_SECONDS.
+
+An option that does not exist is not there either, which is not told: a browser that has not yet received a page sends
+the options of the page before.
 """
 
 import logging
@@ -20,6 +23,10 @@ MAX_SESSIONS = 1_000  # that have not been told yet
 REFUSED = "Your browser sent a value that its field cannot have, so the field keeps the value before: reload the page."
 
 logger = logging.getLogger("cnnlab.streamlit")
+
+
+class UnknownOption(Exception):
+    """A browser sent words that are no option of the menu."""
 
 
 class RefusedValues:
@@ -68,9 +75,14 @@ def patch_widget_values() -> None:
             return read_value(states, k)
         try:
             kind = check_kind(sent.value, metadata.value_type)
+            check_options(sent.value, metadata.deserializer)
             value = read_value(states, k)
+        except UnknownOption as error:
+            raise KeyError(k) from error
         except Exception as error:  # whatever Streamlit's readers raise
             refused_values.add(k, error)
+            if metadata.value_type.endswith("trigger_value"):
+                return metadata.deserializer(None)  # a button that is not pressed
             raise KeyError(k) from None  # as for a value of a widget that the page does not have
         if kind is None:
             states.set_widget_metadata(metadata)  # Streamlit forgets the kind of a widget that is empty
@@ -79,9 +91,22 @@ def patch_widget_values() -> None:
     States.__getitem__ = read
 
 
+def check_options(sent: Any, deserializer: Any) -> None:
+    """Raises UnknownOption where a menu, a row of options or a radio was sent words that are none of its options."""
+    known = getattr(getattr(deserializer, "__self__", None), "formatted_option_to_option_index", None)
+    words = [sent.string_value] if sent.WhichOneof("value") == "string_value" else sent.string_array_value.data
+    if isinstance(known, dict) and not known.keys() >= set(words):
+        raise UnknownOption
+
+
 def check_kind(sent: Any, expected: str | None) -> str | None:
-    """The kind of value that was sent; None for an empty widget. Raises ValueError where it is not the expected one."""
+    """The kind of value that was sent; None for an empty widget.
+
+    Raises ValueError where it is not the expected one, or no finite number.
+    """
     kind: str | None = sent.WhichOneof("value")
     if kind is not None and expected is not None and kind != expected:
         raise ValueError(f"{kind} where {expected} was expected")
+    if not all(map(math.isfinite, [sent.double_value, *sent.double_array_value.data])):
+        raise ValueError("a number that is not finite")
     return kind
