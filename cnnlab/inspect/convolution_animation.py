@@ -37,7 +37,7 @@ def convolution_animation(context: InspectContext, layer: Layer, number: int, pi
     if not trace.finite:
         st.info("Some values of this map are not numbers, as after a training that diverged.")
         return False
-    st.markdown(f"## The kernel slides over {'the image' if reads_image(trace) else 'its input maps'}")
+    st.header(f"The kernel slides over {'the image' if reads_image(trace) else 'its input maps'}", anchor=False)
     data = animation_data(context, trace, layer) | {"start": list(start_pixel(context, layer, number, pixel))}
     script_component("convolution", data, key=ANIMATION, on_pixel_change=lambda: _on_pixel_chosen(layer))
     st.caption(describe_animation(trace))

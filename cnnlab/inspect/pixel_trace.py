@@ -34,7 +34,7 @@ SHORT_NUMBERS_NOTE = (
 
 def pixel_trace_section(context: InspectContext, layer: Layer, number: int, row: int, column: int) -> None:
     """The computation of one pixel of a layer; for pooling, of the pixel with the largest value."""
-    st.markdown(f"## The arithmetic of {layer.name}, row {row}, column {column}")
+    st.header(f"The arithmetic of {layer.name}, row {row}, column {column}", anchor=False)
     if layer.kind == "pool":
         window = pool_window(context, layer, number, row, column)
         st.markdown(describe_pooling(window))
