@@ -31,16 +31,17 @@ def convolution_animation(context: InspectContext, layer: Layer, number: int, pi
     conv = context.convolution_name(layer.name)
     if not can_be_animated(context.block_layers(conv)):
         return False
+    start = start_pixel(context, layer, number, pixel)
     trace = convolution_trace.trace_convolution(
-        context.layers, context.weights, context.activations, conv, number, MAX_CHANNELS_SHOWN
+        context.layers, context.weights, context.activations, conv, number, start, MAX_CHANNELS_SHOWN
     )
     if not trace.finite:
         st.info("Some values of this map are not numbers, as after a training that diverged.")
         return False
     st.header(f"The kernel slides over {'the image' if reads_image(trace) else 'its input maps'}", anchor=False)
-    data = animation_data(context, trace, layer) | {"start": list(start_pixel(context, layer, number, pixel))}
+    data = animation_data(context, trace, layer) | {"start": list(start)}
     script_component("convolution", data, key=ANIMATION, on_pixel_change=lambda: _on_pixel_chosen(layer))
-    st.caption(describe_animation(trace))
+    st.caption(describe_animation(trace, start))
     return True
 
 
@@ -66,8 +67,8 @@ def reads_image(trace: ConvolutionTrace) -> bool:
     return len(trace.channels) == len(COLOR_NAMES) and trace.other_count == 0
 
 
-def describe_animation(trace: ConvolutionTrace) -> str:
-    """How to use it, and which channels are shown."""
+def describe_animation(trace: ConvolutionTrace, start: tuple[int, int]) -> str:
+    """How to use it, and which channels are shown: those that contribute most to the pixel `start`."""
     use = (
         "Point at a pixel of the map or of the input, or move with the arrow keys; space plays. "
         "Numbers are rounded so that the parts add up to the sum."
@@ -76,7 +77,7 @@ def describe_animation(trace: ConvolutionTrace) -> str:
         return use
     return (
         f"Shown one by one: the {len(trace.channels)} of {len(trace.channels) + trace.other_count} input maps that "
-        f"contribute most to this map on average. The other {trace.other_count} are one sum. {use}"
+        f"contribute most to row {start[0]}, column {start[1]}. The other {trace.other_count} are one sum. {use}"
     )
 
 
