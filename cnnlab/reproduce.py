@@ -58,7 +58,11 @@ def series_experiments(names: Iterable[str], seeds: int, dataset: str = "cifar10
 def missing_experiments(experiments: Iterable[Experiment]) -> list[Experiment]:
     """Those without finished results, trained here or shipped."""
     shipped = {run.experiment for run in runs.shipped_seeds()}
-    return [one for one in experiments if one not in shipped and not _is_done(runs.find_run(one))]
+    return [
+        experiment
+        for experiment in experiments
+        if experiment not in shipped and not _is_done(runs.find_run(experiment))
+    ]
 
 
 def _is_done(run: Run | None) -> bool:
@@ -73,10 +77,10 @@ def train_experiments(experiments: Iterable[Experiment], slots: int | None = Non
 def publishable_experiments(experiments: Iterable[Experiment]) -> list[Experiment]:
     """Those among these that have finished here and whose results are not shipped yet."""
     return [
-        one
-        for one in experiments
-        if files.read_json(settings.runs_dir() / one.key / "record.json").get("state") == "done"
-        and not (runs.shipped_seed_path(one) / "experiment.json").exists()
+        experiment
+        for experiment in experiments
+        if files.read_json(settings.runs_dir() / experiment.key / "record.json").get("state") == "done"
+        and not (runs.shipped_seed_path(experiment) / "experiment.json").exists()
     ]
 
 

@@ -119,10 +119,10 @@ def compare(first: Network | Mapping[int, Network], second: Network | Mapping[in
     Raises ValueError where the two were validated on different images.
     """
     if isinstance(first, Network) and isinstance(second, Network):
-        one, other = _outcomes(first), _outcomes(second)
-        if not np.array_equal(one.true_class, other.true_class):
+        outcomes, other_outcomes = _outcomes(first), _outcomes(second)
+        if not np.array_equal(outcomes.true_class, other_outcomes.true_class):
             raise ValueError("Expected two networks that were validated on the same images; these were not.")
-        return paired_difference(one.correct, other.correct)
+        return paired_difference(outcomes.correct, other_outcomes.correct)
     if isinstance(first, Network) or isinstance(second, Network):
         raise ValueError("Expected two networks, or two results of load_seeds. Received: one of each")
     return seed_difference(_final_accuracies(first), _final_accuracies(second))

@@ -21,10 +21,10 @@ def sweep() -> None:
 @sweep.command("list")
 def list_sweeps() -> None:
     """List the sweeps that come with the program and those of this home."""
-    for one in sweep_files.list_sweeps():
-        experiments = one.experiments()
+    for stored in sweep_files.list_sweeps():
+        experiments = stored.experiments()
         done = sum(runs.find_results(experiment) is not None for experiment in experiments)
-        click.echo(f"{sweep_name(one)}  {done} of {len(experiments)} trained  {one.title}")
+        click.echo(f"{sweep_name(stored)}  {done} of {len(experiments)} trained  {stored.title}")
 
 
 @sweep.command()
@@ -56,7 +56,7 @@ def run(name: str, slots: int | None, publish: bool) -> int:
     from cnnlab import reproduce
 
     experiments = sweep_files.open_sweep(name).experiments()
-    missing = [one for one in experiments if runs.find_results(one) is None]
+    missing = [experiment for experiment in experiments if runs.find_results(experiment) is None]
     failed = reproduce.train_experiments(missing, slots)
     if publish:
         for experiment in reproduce.publishable_experiments(experiments):

@@ -185,7 +185,7 @@ def split_pictures(pictures: Mapping[str, Sequence[PixelArray]]) -> tuple[array_
     parts = {"train": [*train, *validation], "test": test}
     arrays = {f"x_{name}": np.stack([image for image, _ in part]) for name, part in parts.items()}
     arrays |= {f"y_{name}": np.array([label for _, label in part], np.uint8) for name, part in parts.items()}
-    return arrays, "/".join(str(len(one)) for one in sets)
+    return arrays, "/".join(str(len(pairs)) for pairs in sets)
 
 
 def _shuffled(images: Sequence[tuple[PixelArray, int]]) -> list[tuple[PixelArray, int]]:

@@ -66,14 +66,14 @@ def describe_both_measures(
 
     Where the moving averages lag behind the weights, the re-estimated figures show what was learned.
     """
-    gaps = [gap_estimate(one, experiment) for one in (summary, reestimated)]
+    gaps = [gap_estimate(measured, experiment) for measured in (summary, reestimated)]
     averages, anew = (
-        f"{describe_figures(one)}, {describe_margin(gap)}"
-        for one, gap in zip((summary, reestimated), gaps, strict=True)
+        f"{describe_figures(measured)}, {describe_margin(gap)}"
+        for measured, gap in zip((summary, reestimated), gaps, strict=True)
     )
     first, second = (
-        describe_learning(one, experiment, gap, plain, with_share=False)
-        for one, gap in zip((summary, reestimated), gaps, strict=True)
+        describe_learning(measured, experiment, gap, plain, with_share=False)
+        for measured, gap in zip((summary, reestimated), gaps, strict=True)
     )
     if averages_lag(summary, experiment):
         return (

@@ -150,7 +150,7 @@ def sanity_sentence(results: Sequence[RandomizedCam], pixels: int) -> str:
     results: of `randomized_cams`, from the last layer to the first; pixels: of the map.
     """
     named = ((f"only {results[0].layer_name} random", results[0]), ("all layers random", results[-1]))
-    parts = [f"**{correlation_text(one.correlation)}** with {name}" for name, one in named]
+    parts = [f"**{correlation_text(randomized.correlation)}** with {name}" for name, randomized in named]
     return f"Rank correlation with the heat map of the trained network, over its {pixels} pixels: {', '.join(parts)}."
 
 

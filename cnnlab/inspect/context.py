@@ -96,3 +96,9 @@ class InspectContext:
     def with_run(self, run: Network, epoch: int) -> "InspectContext":
         """The same image in another run."""
         return InspectContext(run=run, epoch=epoch, selected_image=self.selected_image)
+
+
+def nearest_snapshot(run: Network, epoch: int) -> int:
+    """The latest epoch up to this one whose weights the run keeps; the first one kept where all are later."""
+    kept = run.snapshot_epochs()
+    return max((snapshot for snapshot in kept if snapshot <= epoch), default=kept[0])

@@ -101,10 +101,10 @@ def labeled_top_images(run: Network) -> Labeled | None:
 def _sample_top_images(path: str, epoch: int, _run: Network) -> TopImages:
     images = load_image_set(_run.dataset).images
     maxima = analysis.max_activations(_run.layers, cache.weights(_run, epoch), images)
-    examples = {name: analysis.select_examples(one) for name, one in maxima.items()}
+    examples = {name: analysis.select_examples(layer_maxima) for name, layer_maxima in maxima.items()}
     return TopImages(
-        {name: one.top for name, one in examples.items()},
-        {name: one.dead for name, one in examples.items()},
+        {name: layer_examples.top for name, layer_examples in examples.items()},
+        {name: layer_examples.dead for name, layer_examples in examples.items()},
         len(images),
     )
 

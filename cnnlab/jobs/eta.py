@@ -122,5 +122,5 @@ def epoch_multiplications(experiment: Experiment) -> float:
     return float(per_image * (TRAIN_STEP_COST * images + experiment.train_eval_images + experiment.validation_images))
 
 
-def _shares(one: Experiment, other: Experiment, fields: Iterable[str]) -> bool:
-    return all(getattr(one, field) == getattr(other, field) for field in fields)
+def _shares(experiment: Experiment, other: Experiment, fields: Iterable[str]) -> bool:
+    return all(getattr(experiment, field) == getattr(other, field) for field in fields)

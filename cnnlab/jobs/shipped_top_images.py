@@ -35,17 +35,19 @@ class TopImages:
 
 def from_top_activations(found: TopActivations) -> TopImages:
     """The part of the full results that this file holds."""
-    examples = {name: one.top for name, one in found.examples.items()}
-    return TopImages(examples, {name: one.dead for name, one in found.examples.items()}, found.images)
+    examples = {name: layer_examples.top for name, layer_examples in found.examples.items()}
+    return TopImages(
+        examples, {name: layer_examples.dead for name, layer_examples in found.examples.items()}, found.images
+    )
 
 
 def save(found: TopActivations, run: Network) -> None:
     """Write the file into the directory of a run that is to be shipped. Raises OSError."""
     arrays: dict[str, Array] = {"epoch": np.array(found.epoch), "images": np.array(found.images)}
     arrays["fingerprint"] = np.array(found.fingerprint)
-    for name, one in found.examples.items():
-        arrays |= {f"{name}/{field}": getattr(one.top, field).astype(kind) for field, kind in DTYPES.items()}
-        arrays[f"{name}/dead"] = one.dead
+    for name, layer_examples in found.examples.items():
+        arrays |= {f"{name}/{field}": getattr(layer_examples.top, field).astype(kind) for field, kind in DTYPES.items()}
+        arrays[f"{name}/dead"] = layer_examples.dead
     write_npz(run.path / FILE, arrays, compress=True)
 
 

@@ -126,5 +126,10 @@ def teacher_classes() -> None:
     found = classes.list_classes(lesson_store.lesson_file())
     if found:
         st.header("Your classes", anchor=False)
-    for one in found:
-        app_shell.page_link("lesson_board", f"Class {one.code}: {one.sheet}", {"board": one.code}, ":material/groups:")
+    for lesson_class in found:
+        app_shell.page_link(
+            "lesson_board",
+            f"Class {lesson_class.code}: {lesson_class.sheet}",
+            {"board": lesson_class.code},
+            ":material/groups:",
+        )

@@ -94,7 +94,7 @@ class ImportedNetwork:
         """The weights, float32 by "layer/role". Raises DamagedRun."""
         try:
             arrays = bounded_files.read_npz(self.path / WEIGHTS_FILE, MAX_WEIGHTS_BYTES)
-            keras_file.check_shapes({name: one.shape for name, one in arrays.items()}, weight_shapes(self.layers))
+            keras_file.check_shapes({name: array.shape for name, array in arrays.items()}, weight_shapes(self.layers))
             run_files.check_dtypes(arrays, "f")
         except (OSError, DamagedFile) as damage:
             raise DamagedRun(f"The network {self.title} is damaged: {WEIGHTS_FILE} {damage}.") from None

@@ -71,7 +71,7 @@ class OpenLesson:
     def answer(self) -> Answer | None:
         """The answer to this step in the round at hand; None without one."""
         given = self.answers.get(self.step.id, [])
-        return next((one for one in given if one.round == self.vote.round), None)
+        return next((answer for answer in given if answer.round == self.vote.round), None)
 
     @property
     def is_frozen(self) -> bool:

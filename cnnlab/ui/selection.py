@@ -127,7 +127,7 @@ def fit_selection(
             f"This run keeps the weights after epochs {listed}; the last one is shown. Received: epoch={epoch}"
         )
         epoch = None
-    shapes = {one.name: one.output_shape for one in layers}
+    shapes = {layer.name: layer.output_shape for layer in layers}
     if layer and layer not in shapes:
         problems.append(f"This network has no layer called {layer}; the first convolution is shown.")
         layer, number = "", None

@@ -43,10 +43,10 @@ def evict_uploads(manager: Any, session_id: str) -> None:
         manager.remove_file(session_id, file_id)
     while manager._total_bytes > MAX_UPLOAD_BYTES:
         held = {
-            one: {key: len(file.data) for key, file in list(own.items()) if file.data}
-            for one, own in list(manager.file_storage.items())
+            session: {key: len(file.data) for key, file in list(own.items()) if file.data}
+            for session, own in list(manager.file_storage.items())
         }
-        largest = max(held, key=lambda one: sum(held[one].values()))
+        largest = max(held, key=lambda session: sum(held[session].values()))
         if not held[largest]:  # another thread has freed the last one
             return
         manager.remove_file(largest, next(iter(held[largest])))

@@ -74,7 +74,9 @@ def notices_panel() -> None:
 
 def close_notice(notice: Notice) -> None:
     """Remove this notice; for the callback of its button."""
-    st.session_state[SESSION_NOTICES] = [one for one in st.session_state[SESSION_NOTICES] if one.job != notice.job]
+    st.session_state[SESSION_NOTICES] = [
+        other for other in st.session_state[SESSION_NOTICES] if other.job != notice.job
+    ]
 
 
 def refresh_status() -> None:

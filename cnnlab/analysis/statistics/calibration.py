@@ -63,7 +63,7 @@ def loss_difference(logits: ArrayLike, other_logits: ArrayLike, labels: ArrayLik
     Both of the same images, of which there are at least two; chance is that of the images.
     """
     rows = np.arange(len(np.asarray(labels))), np.asarray(labels, np.int64)
-    first, second = (-metrics.log_softmax(one)[rows] for one in (logits, other_logits))
+    first, second = (-metrics.log_softmax(scores)[rows] for scores in (logits, other_logits))
     change = first - second
     error = float(change.std(ddof=1)) / math.sqrt(len(change))
     return t_estimate(float(change.mean()), error, len(change), len(change) - 1, "images", 0.95)

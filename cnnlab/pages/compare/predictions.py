@@ -60,8 +60,10 @@ def validation_and_test(results: Results) -> None:
 def comparison_lines(results: Results) -> list[str]:
     """A sentence for each of these comparisons."""
     model_7 = next(row for row in results.rows if row.model.name == "3conv-dropout")
-    lines = [sentences.describe_validation_and_test(one, model_7.by_seed) for one in results.claims[-1].judgments]
-    return lines + [sentences.describe_set_size(one) for one in results.predictions.set_sizes]
+    lines = [
+        sentences.describe_validation_and_test(judgment, model_7.by_seed) for judgment in results.claims[-1].judgments
+    ]
+    return lines + [sentences.describe_set_size(set_size) for set_size in results.predictions.set_sizes]
 
 
 def agreements(found: PredictionResults, dataset: str) -> Agreements:

@@ -19,9 +19,9 @@ def selected_results(
     `wanted` is the name of the network to compare with, "" for none. Both need the same data set. A network that was
     trained on another number of images is compared only where this page's own URL names it. Raises DamagedRun.
     """
-    rivals = [one for one in runs if one.dataset == run.dataset and one.name != run.name]
-    rivals.sort(key=lambda one: train_images(one) != train_images(run))
-    versus = next((one for one in rivals if one.name == wanted), None)
+    rivals = [other for other in runs if other.dataset == run.dataset and other.name != run.name]
+    rivals.sort(key=lambda rival: train_images(rival) != train_images(run))
+    versus = next((rival for rival in rivals if rival.name == wanted), None)
     if versus and train_images(versus) != train_images(run) and not is_asked_for(wanted):
         versus = None  # chosen on another page, beside another network
     elif wanted not in ("", run.name) and versus is None:
@@ -31,7 +31,7 @@ def selected_results(
         )
     selection.update_selection(run=run.name, versus=versus.name if versus else "")
     with st.container(horizontal=True):
-        run_menu("run", "Network", [run, *(one for one in runs if one.name != run.name)], run.name)
+        run_menu("run", "Network", [run, *(other for other in runs if other.name != run.name)], run.name)
         run_menu("versus", "Compared with", rivals, versus.name if versus else "", none_title="no other network")
     return test_results.load_test_results(run), test_results.load_test_results(versus) if versus else None
 

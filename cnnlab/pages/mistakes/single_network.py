@@ -61,7 +61,12 @@ def on_cell_clicked() -> None:
     """Write the classes of the clicked cell into the URL; no class for a sum."""
     for cell in st.session_state[MATRIX].selection.get("cell", []):
         chosen = {field: cell[field] for field in ("true_class", "predicted")}
-        query_state.set_params({name: None if one == mistake_charts.ALL_WRONG else one for name, one in chosen.items()})
+        query_state.set_params(
+            {
+                name: None if class_name == mistake_charts.ALL_WRONG else class_name
+                for name, class_name in chosen.items()
+            }
+        )
 
 
 def selected_cell(classes: tuple[str, ...]) -> tuple[str, str]:
