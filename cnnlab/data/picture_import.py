@@ -106,15 +106,14 @@ def _read_classes(
     pictures: dict[str, list[PixelArray]] = {name: [] for name in classes}
     problems: list[str] = []
     total, done = sum(map(len, classes.values())), 0
-    for name, files in classes.items():
-        for batch in _batches(files):
-            progress(f"Reading {name}", done / total)
-            for file, photo in zip(batch, decode_photos([file.read() for file in batch], poll), strict=True):
-                if isinstance(photo, PhotoError):
-                    problems.append(f"{quoted(file.label)} ({str(photo).rstrip('.')})")
-                else:
-                    pictures[name].append(photo_preprocessing.crop_photo(photo).pixels)
-            done += len(batch)
+    for name, batch in ((name, batch) for name, files in classes.items() for batch in _batches(files)):
+        progress(f"Reading {name}", done / total)
+        for file, photo in zip(batch, decode_photos([file.read() for file in batch], poll), strict=True):
+            if isinstance(photo, PhotoError):
+                problems.append(f"{quoted(file.label)} ({str(photo).rstrip('.')})")
+            else:
+                pictures[name].append(photo_preprocessing.crop_photo(photo).pixels)
+        done += len(batch)
     return pictures, problems
 
 
