@@ -41,7 +41,7 @@ class Verdict(StrEnum):
     MISSING = "cannot be said yet"
 
 
-class Finding(StrEnum):
+class ComparisonVerdict(StrEnum):
     """What one comparison of a claim says, with its p value adjusted for the number of comparisons of the claim."""
 
     AS_CLAIMED = "as claimed"
@@ -59,7 +59,7 @@ class Judgment:
     measure: str
     verdict: Verdict
     comparisons: tuple[Comparison, ...]
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[ComparisonVerdict, ...] = ()
     p_values: tuple[float | None, ...] = ()
 
 
@@ -91,9 +91,9 @@ def judge(measure: str, comparisons: Sequence[Comparison]) -> Judgment:
     findings = tuple(
         _finding(estimate, comparison.is_steady) for estimate, comparison in zip(adjusted, comparisons, strict=True)
     )
-    if Finding.OPPOSITE in findings:
+    if ComparisonVerdict.OPPOSITE in findings:
         verdict = Verdict.FAILS
-    elif Finding.CHANCE in findings:
+    elif ComparisonVerdict.CHANCE in findings:
         verdict = Verdict.UNDECIDED
     elif all(comparison.agreeing_seeds == comparison.seeds for comparison in comparisons):
         verdict = Verdict.HOLDS
@@ -102,10 +102,10 @@ def judge(measure: str, comparisons: Sequence[Comparison]) -> Judgment:
     return Judgment(measure, verdict, tuple(comparisons), findings, tuple(estimate.p_value for estimate in adjusted))
 
 
-def _finding(adjusted: Estimate, is_steady: bool) -> Finding:
+def _finding(adjusted: Estimate, is_steady: bool) -> ComparisonVerdict:
     if not (adjusted.is_significant and is_steady):
-        return Finding.CHANCE
-    return Finding.AS_CLAIMED if adjusted.value > 0 else Finding.OPPOSITE
+        return ComparisonVerdict.CHANCE
+    return ComparisonVerdict.AS_CLAIMED if adjusted.value > 0 else ComparisonVerdict.OPPOSITE
 
 
 @dataclass(frozen=True)

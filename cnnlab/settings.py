@@ -103,7 +103,7 @@ class Settings:
         120, 1, 100_000, "requests for trainings that may come from one network address in a minute"
     )
     address_cost: float = _number(600.0, 0.01, 1e9, "what the trainings of one network address may cost together")
-    address_imports_per_hour: int = _number(240, 1, 100_000, "tries an hour to bring something in from one address")
+    address_imports_per_hour: int = _number(240, 1, 100_000, "imports an hour from one address, failed ones too")
     address_import_megabytes: float = _number(1000.0, 0.1, 1e6, "networks kept from one address; as much of pictures")
     trusted_proxies: str = _text(
         "", "addresses or networks of proxies whose X-Forwarded-For is believed, like 10.0.0.0/8"

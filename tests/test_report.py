@@ -32,12 +32,12 @@ from cnnlab.explanations.conclusions import (
     describe_uncertainty,
     describe_verdict,
 )
+from cnnlab.explanations.intervals import format_margin
 from cnnlab.explanations.report_tables import format_report, report_csv
 from cnnlab.explanations.series_table import (
     describe_averages,
     describe_difference,
     describe_series,
-    interval,
     regularizer_label,
     series_csv,
 )
@@ -492,7 +492,7 @@ def test_beyond_chance_names_the_images_unless_three_seeds_say_so():
 def test_an_interval_is_never_printed_as_no_uncertainty():
     three = accuracy_interval(0.7, 10_000)
     narrow = dataclasses.replace(three, low=three.value - 0.0004, high=three.value + 0.0004)
-    assert (interval(three), interval(narrow)) == ("± 0.9", "± 0.04")
+    assert (format_margin(three), format_margin(narrow)) == ("± 0.9", "± 0.04")
 
 
 def test_the_figures_of_the_grid_are_the_rows_of_its_file():

@@ -18,7 +18,7 @@ from cnnlab.api.network import Network as Network
 from cnnlab.array_types import PixelArray
 from cnnlab.data import photo_preprocessing, samples
 from cnnlab.experiment import Experiment
-from cnnlab.jobs import own_networks
+from cnnlab.jobs import network_uploads
 from cnnlab.storage import imported_networks, runs, series
 
 
@@ -64,7 +64,7 @@ def import_network(path: str | Path, *, classes: str = "", pixels: str = "0-1") 
 
     Raises NetworkImportError, a sentence that names the layer where one is not known, and OSError.
     """
-    return Network(own_networks.import_file(Path(path), class_names=classes, pixels=pixels))
+    return Network(network_uploads.import_file(Path(path), class_names=classes, pixels=pixels))
 
 
 def load_seeds(name: str) -> dict[int, Network]:

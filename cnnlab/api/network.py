@@ -21,7 +21,7 @@ from cnnlab.storage.runs import Run
 class Network:
     """A trained network: where it is stored, and its weights after one epoch (None: the last)."""
 
-    run: imported_networks.Network
+    run: imported_networks.StoredNetwork
     epoch: int | None = None
 
     @property

@@ -137,7 +137,7 @@ def import_runs(path: Path) -> int:
 
 @click.group()
 def networks() -> None:
-    """Bring in networks that were made elsewhere with Keras, list or remove them."""
+    """Import networks that were made elsewhere with Keras, list or remove them."""
 
 
 @networks.command("import")
@@ -146,15 +146,15 @@ def networks() -> None:
 @click.option("--classes", "class_names", default="", help="names of its classes, separated by commas, in their order")
 @click.option("--pixels", default="0-1", show_default=True, help="range of its input: 0-1, 0-255 or -1-1")
 def import_network(file: Path, title: str | None, class_names: str, pixels: str) -> int:
-    """Bring in a .keras file, so that Look inside and Mistakes show it. Nothing in the file is run."""
-    from cnnlab.jobs import own_networks
+    """Import a .keras file, so that Look inside and Mistakes show it. Nothing in the file is run."""
+    from cnnlab.jobs import network_uploads
     from cnnlab.storage.network_import import NetworkImportError
 
     try:
-        network = own_networks.import_file(file, title or "", class_names, pixels)
+        network = network_uploads.import_file(file, title or "", class_names, pixels)
         click.echo(f"imported {network.title}, {network.name}")
-        if own_networks.can_be_tested(network):
-            click.echo(f"{own_networks.write_predictions(network):.1%} of the test images are classified correctly")
+        if network_uploads.can_be_tested(network):
+            click.echo(f"{network_uploads.write_predictions(network):.1%} of the test images are classified correctly")
     except NetworkImportError as error:
         return print_error(str(error), 1)
     return 0
@@ -162,7 +162,7 @@ def import_network(file: Path, title: str | None, class_names: str, pixels: str)
 
 @networks.command("list")
 def list_networks() -> None:
-    """Print the networks that were brought in, one a line."""
+    """Print the imported networks, one a line."""
     from cnnlab.storage import imported_networks
 
     for network in imported_networks.list_imported():
@@ -173,7 +173,7 @@ def list_networks() -> None:
 @click.argument("name")
 @click.confirmation_option(prompt="Remove this network? Its .keras file is not kept here.")
 def remove_network(name: str) -> None:
-    """Remove a network that was brought in."""
+    """Remove an imported network."""
     from cnnlab.storage import imported_networks
 
     imported_networks.remove_imported(name)
@@ -183,10 +183,10 @@ def remove_network(name: str) -> None:
 @click.argument("name")
 def test_network(name: str) -> None:
     """Compute its predictions on the test images, which the page Mistakes shows."""
-    from cnnlab.jobs import own_networks
+    from cnnlab.jobs import network_uploads
     from cnnlab.storage import imported_networks
 
-    accuracy = own_networks.write_predictions(imported_networks.open_imported(name))
+    accuracy = network_uploads.write_predictions(imported_networks.open_imported(name))
     click.echo(f"{accuracy:.1%} of the test images are classified correctly")
 
 

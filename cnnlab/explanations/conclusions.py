@@ -12,7 +12,7 @@ from cnnlab.claims import (
     ClaimResult,
 )
 from cnnlab.comparison import ACCURACY, MIN_AGREEING_EPOCHS, MIN_SEEDS, Comparison, compare
-from cnnlab.explanations.intervals import format_signed_interval
+from cnnlab.explanations.intervals import format_margin, format_signed_interval
 from cnnlab.formatting import percent, pluralize, points
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.report import LAST_EPOCHS, ReportRow
@@ -204,9 +204,8 @@ def best_sentence(
 def _with_margin(estimate: Estimate, as_points: bool) -> str:
     """'74.9 % ± 0.5 (3 seeds)'."""
     seeds = estimate.n[0] if estimate.chance == "seeds" else 1
-    margin = f"± {100 * estimate.margin:.1f}"
     value = points(estimate.value) if as_points else percent(estimate.value, 1)
-    return f"{value} {margin} ({pluralize(seeds, 'seed')})"
+    return f"{value} {format_margin(estimate)} ({pluralize(seeds, 'seed')})"
 
 
 def _ranked_value(value: float, as_points: bool) -> str:

@@ -14,6 +14,12 @@ def format_signed_interval(estimate: Estimate) -> str:
     return f"{100 * estimate.low:+.1f} to {100 * estimate.high:+.1f}"
 
 
+def format_margin(estimate: Estimate) -> str:
+    """'± 0.9', in points: half the interval; with two decimals where one would say that there is no uncertainty."""
+    margin = f"{100 * estimate.margin:.1f}"
+    return f"± {margin}" if float(margin) else f"± {100 * estimate.margin:.2f}"
+
+
 def share_with_interval(estimate: Estimate) -> str:
     """'78.3 % (75.6 to 80.7)'."""
     return f"{percent(estimate.value, 1)} ({format_interval(estimate)})"

@@ -15,7 +15,7 @@ from cnnlab.analysis.statistics import (
     unpaired_difference,
 )
 from cnnlab.experiment import Experiment
-from cnnlab.explanations.intervals import format_signed_interval
+from cnnlab.explanations.intervals import format_margin, format_signed_interval
 from cnnlab.formatting import percent, pluralize, points
 
 HIGH_CONFIDENCE = 0.9  # mistakes with at least this confidence are counted
@@ -110,7 +110,7 @@ def describe_calibration(name: str, predictions: Predictions, calibration_error:
     if not excess.is_significant:
         return f"{averages}: no difference beyond chance. {error}"
     direction = "overconfident" if excess.value > 0 else "underconfident"
-    return f"{averages}: {direction} by {points(abs(excess.value))} ± {100 * excess.margin:.1f}. {error}"
+    return f"{averages}: {direction} by {points(abs(excess.value))} {format_margin(excess)}. {error}"
 
 
 def describe_selected_images(count: int, truth: str, predicted: str) -> str:

@@ -16,7 +16,7 @@ from cnnlab.analysis.heatmap_sanity import RandomizedCam
 from cnnlab.analysis.network_blocks import NetworkBlock
 from cnnlab.analysis.statistics import accuracy_interval
 from cnnlab.array_types import Array
-from cnnlab.explanations.inspection import explain_prediction_change
+from cnnlab.explanations.inspection import describe_prediction_change
 from cnnlab.formatting import format_value, percent
 
 
@@ -90,7 +90,7 @@ def attribution_notice(occlusion: Occlusion, cam: GradCam) -> str:
 
 def ablation_notice(conv: str, filter: int, before: Array, after: Array, classes: Sequence[str]) -> str:
     """The effect of switching off the strongest filter of a layer alone; probabilities (10,) before and after it."""
-    sentence = explain_prediction_change(before, after, classes)
+    sentence = describe_prediction_change(before, after, classes)
     return f"map {filter} of {conv} is the strongest on this image. If only its filter is off: {sentence}"
 
 
@@ -193,7 +193,7 @@ def adversarial_notice(step: AdversarialStep, before: Array, classes: Sequence[s
     """The prediction after an adversarial step, and under random changes of the same size; `before`: (10,)."""
     if strength == 0:
         return "The strength is 0, so nothing is changed."
-    change = explain_prediction_change(before, step.probabilities, classes)
+    change = describe_prediction_change(before, step.probabilities, classes)
     return (
         f"Each value changes by at most {strength} of 255. {change} Random changes of the same size keep the "
         f"prediction "

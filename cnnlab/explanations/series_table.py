@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from cnnlab.analysis.statistics import Estimate
 from cnnlab.comparison import Comparison
+from cnnlab.explanations.intervals import format_margin
 from cnnlab.formatting import csv_text, percent, pluralize, points
 from cnnlab.series_results import SeriesResult
 
@@ -13,12 +14,12 @@ MOVING_AVERAGES = "Batch normalization with Keras's moving averages, which lag b
 
 def describe_accuracy_of(result: SeriesResult) -> str:
     """'75.0 % ± 0.9'."""
-    return f"{percent(result.accuracy.value, 1)} {interval(result.accuracy)}"
+    return f"{percent(result.accuracy.value, 1)} {format_margin(result.accuracy)}"
 
 
 def describe_gap_of(result: SeriesResult) -> str:
     """'3.8 points ± 1.2'."""
-    return f"{points(result.gap.value)} {interval(result.gap)}"
+    return f"{points(result.gap.value)} {format_margin(result.gap)}"
 
 
 def describe_difference(comparison: Comparison | None, beyond_chance: bool) -> str:
@@ -33,7 +34,7 @@ def describe_difference(comparison: Comparison | None, beyond_chance: bool) -> s
         verdict = "not beyond chance as one of several comparisons"
     else:
         verdict = f"beyond chance{chance_of_images(comparison)}" if beyond_chance else "not beyond chance"
-    return f"{100 * comparison.estimate.value:+.1f} {interval(comparison.estimate)} points, {verdict}"
+    return f"{100 * comparison.estimate.value:+.1f} {format_margin(comparison.estimate)} points, {verdict}"
 
 
 def is_lost_by_adjustment(comparison: Comparison, beyond_chance: bool) -> bool:
@@ -44,12 +45,6 @@ def is_lost_by_adjustment(comparison: Comparison, beyond_chance: bool) -> bool:
 def chance_of_images(comparison: Comparison) -> str:
     """' of the images' where the interval says nothing about other seeds, else ''."""
     return " of the images" if comparison.estimate.chance == "images" else ""
-
-
-def interval(estimate: Estimate) -> str:
-    """'± 0.9'; with two decimals where one would say that there is no uncertainty."""
-    margin = f"{100 * estimate.margin:.1f}"
-    return f"± {margin}" if float(margin) else f"± {100 * estimate.margin:.2f}"
 
 
 def regularizer_label(result: SeriesResult, results: Sequence[SeriesResult]) -> str:

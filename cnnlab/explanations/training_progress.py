@@ -5,7 +5,7 @@ from typing import Any
 
 from cnnlab.analysis.statistics import seed_mean
 from cnnlab.analysis.statistics.seeds import MIN_SEEDS_FOR_INTERVAL
-from cnnlab.explanations.intervals import format_interval
+from cnnlab.explanations.intervals import format_interval, format_margin
 from cnnlab.formatting import duration, format_date, percent
 from cnnlab.storage.run_record import RunRecord
 
@@ -62,7 +62,7 @@ def describe_seeds(accuracies: Mapping[int, float], measured: str) -> str:
     )
     if mean.method == "range":
         return f"{sentence} on average, {format_interval(mean)}; {MIN_SEEDS_FOR_INTERVAL} seeds give a 95 % interval."
-    return f"{sentence} ± {100 * mean.margin:.1f} (95 % interval of the mean, chance of the seed)."
+    return f"{sentence} {format_margin(mean)} (95 % interval of the mean, chance of the seed)."
 
 
 def describe_time_limit(seconds: float | None, limit_minutes: float, epochs: int) -> str:

@@ -58,7 +58,7 @@ def describe_filter_matching(context: InspectContext, other: InspectContext) -> 
     kernel, other_kernel = context.weights[FIRST], other.weights[FIRST]
     same_start = kernel.shape == other_kernel.shape and have_same_initialization(context.trained_run, other.trained_run)
     matches = filter_matching.count_same_index_matches(kernel, other_kernel) if same_start else 0
-    return inspection.explain_filter_matching(same_start, matches, kernel.shape[-1])
+    return inspection.describe_filter_matching(same_start, matches, kernel.shape[-1])
 
 
 def have_same_initialization(run: Run, other: Run) -> bool:

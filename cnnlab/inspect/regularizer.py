@@ -50,7 +50,7 @@ def dropout_section(context: InspectContext) -> None:
         return
     seed = query_state.read_index(SEED_PARAM, MAX_SEED + 1) or 0
     samples = regularizer_effects.dropout_samples(context.layers, context.weights, context.image, DROPOUT_SAMPLES, seed)
-    result, look = inspection.explain_dropout(samples, context.classes)
+    result, look = inspection.describe_dropout(samples, context.classes)
     notice(f"{result} {look}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.button("New random dropout", icon=":material/casino:", key=NEW_DROPOUT, on_click=_on_new_dropout)
@@ -118,7 +118,7 @@ def weights_section(context: InspectContext) -> None:
     mine = regularizer_effects.weight_stats(own, other)
     theirs = regularizer_effects.weight_stats(other, own) if other is not None else []
     if theirs:
-        notice(" ".join(inspection.explain_weight_penalty(mine, theirs, context.epoch)))
+        notice(" ".join(inspection.describe_weight_penalty(mine, theirs, context.epoch)))
     elif penalized:
         st.info(
             "The same network without a regularizer is not trained yet, so there is no comparison: train it on "
@@ -186,7 +186,7 @@ def batchnorm_section(context: InspectContext) -> None:
     names = {stats.layer: stats.layer for stats in found}
     name = query_state.segmented_param(NORMALIZATION_PARAM, "Layer", names)
     chosen = next(stats for stats in found if stats.layer == name)
-    notice(" ".join(inspection.explain_batchnorm(chosen)))
+    notice(" ".join(inspection.describe_batchnorm(chosen)))
     lengths = chosen.quantiles_before[4] - chosen.quantiles_before[0]
     order = np.argsort(lengths, kind="stable")
     for cell, when, quantiles in zip(

@@ -13,7 +13,7 @@ from cnnlab.jobs import top_activations_file
 from cnnlab.jobs.top_activations_file import COMPUTATION, TopActivations
 from cnnlab.models.architecture import IMAGE_SHAPE
 from cnnlab.rendering.color_scale import GAP_PIXELS, png_data_uri
-from cnnlab.storage.imported_networks import Network
+from cnnlab.storage.imported_networks import StoredNetwork
 from cnnlab.ui import cache, clickable_image, selection
 from cnnlab.ui.image_source import ImageSet, load_image_set, missing_images, thumbnails
 from cnnlab.ui.state import session_key
@@ -100,7 +100,7 @@ def _on_image_clicked(reference: str) -> None:
     st.session_state[SESSION_IMAGE_SELECTED] = True
 
 
-def load_top_activations(run: Network) -> TopActivations | None:
+def load_top_activations(run: StoredNetwork) -> TopActivations | None:
     """The stored top activations, or None where they are not computed yet."""
     moment = cache.modified_ns(COMPUTATION.directory(run) / top_activations_file.FILE)
     data = local_fingerprint(run.dataset)
@@ -114,6 +114,6 @@ def local_fingerprint(name: str) -> str:
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _load_top_activations(
-    name: str, moment: int, data: str, epochs: tuple[int, ...], _run: Network
+    name: str, moment: int, data: str, epochs: tuple[int, ...], _run: StoredNetwork
 ) -> TopActivations | None:
     return top_activations_file.load(_run)

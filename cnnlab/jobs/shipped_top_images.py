@@ -13,7 +13,7 @@ from cnnlab.array_types import Array
 from cnnlab.jobs.top_activations_file import TopActivations, last_epoch
 from cnnlab.storage.bounded_files import read_npz
 from cnnlab.storage.files import write_npz
-from cnnlab.storage.imported_networks import Network
+from cnnlab.storage.imported_networks import StoredNetwork
 
 FILE = "top_images.npz"
 MAX_FILE_BYTES = 1_000_000
@@ -41,7 +41,7 @@ def from_top_activations(found: TopActivations) -> TopImages:
     )
 
 
-def save(found: TopActivations, run: Network) -> None:
+def save(found: TopActivations, run: StoredNetwork) -> None:
     """Write the file into the directory of a run that is to be shipped. Raises OSError."""
     arrays: dict[str, Array] = {"epoch": np.array(found.epoch), "images": np.array(found.images)}
     arrays["fingerprint"] = np.array(found.fingerprint)
@@ -51,7 +51,7 @@ def save(found: TopActivations, run: Network) -> None:
     write_npz(run.path / FILE, arrays, compress=True)
 
 
-def load(run: Network, fingerprint: str) -> TopImages | None:
+def load(run: StoredNetwork, fingerprint: str) -> TopImages | None:
     """The content of the file; None where it is missing, damaged, of another epoch, or of images of another data set.
 
     fingerprint: that of the data set whose test images are meant.

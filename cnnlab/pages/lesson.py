@@ -44,7 +44,7 @@ def joined(code: str) -> None:
     if lesson_class is None or sheet is None:
         st.warning(f"There is no class with the code {escape_markdown(code[:20])}: ask your teacher for it.")
         return
-    lesson_store.begin(sheet, lesson_class)
+    lesson_store.start_lesson(sheet, lesson_class)
     st.rerun()
 
 
@@ -96,7 +96,7 @@ def sheet_row(sheet: Sheet) -> None:
             help=f"Open the sheet {escape_markdown(sheet.title)}",
             type="primary",
         ):
-            lesson_store.begin(sheet)
+            lesson_store.start_lesson(sheet)
             st.rerun()
         if app_shell.is_teacher() and st.button("Start for a class", key=f"lesson_class_{sheet.name}"):
             made = classes.start_class(lesson_store.lesson_file(), sheet)

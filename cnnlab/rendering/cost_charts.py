@@ -30,7 +30,7 @@ class CostPoint:
 def cost_chart(points: Sequence[CostPoint], title: str, form: str) -> Spec:
     """Accuracy against a cost, whose axis has this title and format; marks of equal cost stand side by side."""
     ranges = [point.cost_range or (point.cost, point.cost) for point in points]
-    places, labels = side_by_side([point.cost for point in points]), apart(points)
+    places, labels = separate_equal_costs([point.cost for point in points]), separate_labels(points)
     return with_data(
         cached_spec("compare_chart_specs.cost_scatter", title, form),
         model=[point.title for point in points],
@@ -49,7 +49,7 @@ def cost_chart(points: Sequence[CostPoint], title: str, form: str) -> Spec:
     )
 
 
-def side_by_side(costs: Sequence[float]) -> list[float]:
+def separate_equal_costs(costs: Sequence[float]) -> list[float]:
     """The costs, equal ones moved apart by MARK_SPACING of their range, which else hide each other."""
     extent = max(costs, default=0.0) - min(costs, default=0.0)
     places = list(costs)
@@ -60,7 +60,7 @@ def side_by_side(costs: Sequence[float]) -> list[float]:
     return places
 
 
-def apart(points: Sequence[CostPoint]) -> list[float]:
+def separate_labels(points: Sequence[CostPoint]) -> list[float]:
     """The heights of the labels: the accuracies, moved up until they are LABEL_SPACING of the axis apart."""
     extent = max((point.high for point in points), default=0.0) - min((point.low for point in points), default=0.0)
     heights = [point.accuracy for point in points]

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from cnnlab.array_types import History
+from cnnlab.explanations.intervals import format_margin
 from cnnlab.explanations.sweeps import describe_axis_value
 from cnnlab.rendering.charts import Spec, cached_spec, with_data
 from cnnlab.storage.history_file import CHANGED_ACCURACY, CLEAN_ACCURACY, TRUE_ACCURACY
@@ -67,7 +68,7 @@ def heat_map(results: Sequence[PointResult], as_points: bool) -> Spec:
         value=factor * values,
         low=[factor * estimate.low for estimate in estimates],
         high=[factor * estimate.high for estimate in estimates],
-        label=[f"{100 * estimate.value:.1f} ± {100 * estimate.margin:.1f}" for estimate in estimates],
+        label=[f"{100 * estimate.value:.1f} {format_margin(estimate)}" for estimate in estimates],
         dark=~light,
     )
 

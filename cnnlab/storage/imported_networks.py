@@ -1,11 +1,11 @@
-"""Networks that were trained elsewhere and brought in as a `.keras` file: opened, listed, removed.
+"""Networks that were trained elsewhere and imported from a `.keras` file: opened, listed, removed.
 
 `network_import` brings one in.
 
     home()/networks/own-<12 hex digits>/
         network.json     title, owner, class names, range of the pixels, and the config.json of the file
         weights.npz      float32 by "layer/role", as in a run
-        predictions.npz  logits on the test images, where they could be computed (`jobs.own_networks`)
+        predictions.npz  logits on the test images, where they could be computed (`jobs.network_uploads`)
 
 Such a network has no experiment, history or epochs, so it is no run: Look inside and Mistakes show it, and no table of
 runs counts it. The file itself is not kept.
@@ -110,7 +110,7 @@ class ImportedNetwork:
             raise DamagedRun(f"The network {self.title} is damaged: {PREDICTIONS_FILE} {damage}.") from None
 
 
-Network = Run | ImportedNetwork  # what Look inside and Mistakes show
+StoredNetwork = Run | ImportedNetwork  # what Look inside and Mistakes show
 
 
 def directory() -> Path:
@@ -134,7 +134,7 @@ def open_imported(reference: str) -> ImportedNetwork:
         raise DamagedRun(f"The network {reference} is damaged: {NETWORK_FILE} cannot be used.") from None
 
 
-def open_network(reference: str) -> Network:
+def open_network(reference: str) -> StoredNetwork:
     """The run or the imported network of this name. Raises UnknownRun, DamagedRun."""
     return open_imported(reference) if is_imported(reference) else open_run(reference)
 

@@ -142,7 +142,7 @@ def _read_lesson(file: LessonFile, person: str) -> OpenLesson | None:
     return OpenLesson(learner, sheet, step, answers.answers_of(file, learner, sheet.name), lesson_class, vote)
 
 
-def begin(sheet: Sheet, lesson_class: LessonClass | None = None) -> Learner:
+def start_lesson(sheet: Sheet, lesson_class: LessonClass | None = None) -> Learner:
     """Open a sheet for this person, in a class where there is one; with their nickname. Raises LessonError."""
     file, person = lesson_file(), app_shell.current_person()
     learner = learners.open_sheet(file, person, sheet.name, sheet.steps[0].id, visitor_address())

@@ -8,7 +8,7 @@ import numpy as np
 from cnnlab.analysis.statistics import agreement, seed_mean
 from cnnlab.datasets import DATASETS
 from cnnlab.experiment import Experiment
-from cnnlab.explanations.series_table import interval
+from cnnlab.explanations.intervals import format_margin
 from cnnlab.formatting import percent, pluralize, points
 from cnnlab.report import LAST_EPOCHS
 from cnnlab.report_models import models_on
@@ -33,7 +33,7 @@ def accuracy(run: Run) -> str:
     if len(same) < 2:
         return f"{told} One seed decides nothing: the program brings no other seeds of this network."
     mean, low, high = seed_mean(same), min(same.values()), max(same.values())
-    margin = f" {interval(mean)} (half the 95 % interval, chance of the seed)" if mean.is_interval else ""
+    margin = f" {format_margin(mean)} (half the 95 % interval, chance of the seed)" if mean.is_interval else ""
     return (
         f"{told} The {len(same)} shipped seeds of the same network have {percent(low, 1)} to {percent(high, 1)}, mean"
         f" {percent(mean.value, 1)}{margin}.{_count_higher(run, own)} One seed decides nothing: the seed alone changes"

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from itertools import pairwise
 
-from cnnlab.claims import Finding, judge
+from cnnlab.claims import ComparisonVerdict, judge
 from cnnlab.comparison import ACCURACY, INFERENCE_GAP, MIN_SEEDS, REPORTED_GAP, Results, compare
 from cnnlab.explanations.lesson_evidence.result import Evidence, Table
 from cnnlab.explanations.series_table import MOVING_AVERAGES, describe_accuracy_of, describe_gap_of
@@ -79,7 +79,7 @@ def _undecided_neighbours(names: Sequence[str], measure: str, results: Results) 
     return [
         (titles[first], titles[second])
         for (first, second), finding in zip(neighbours, findings, strict=True)
-        if finding is not Finding.AS_CLAIMED
+        if finding is not ComparisonVerdict.AS_CLAIMED
     ]
 
 

@@ -25,7 +25,7 @@ def live_vote(code: str, sheet: Sheet, drawn_step: str) -> None:
         st.rerun()
     step = sheet.steps[sheet.index(lesson_class.step)]
     vote = classes.vote_of(file, code, step.id)
-    given = classes.contents(file, lesson_class, step.id, vote.round)
+    given = classes.answer_contents(file, lesson_class, step.id, vote.round)
     count = len(classes.members(file, lesson_class))
     st.markdown(step.question)
     st.markdown(f"**{len(given)} of {count}** have answered, round {vote.round + 1}.")
@@ -40,8 +40,8 @@ def live_vote(code: str, sheet: Sheet, drawn_step: str) -> None:
             rerun_fragment()
     show_tally(step, vote, given)
     if vote.round:
-        previous = classes.contents(file, lesson_class, step.id, vote.round - 1)
-        st.caption(f"Round {vote.round}: {tally_words(step, previous)}")
+        previous = classes.answer_contents(file, lesson_class, step.id, vote.round - 1)
+        st.caption(f"Round {vote.round}: {describe_tally(step, previous)}")
 
 
 def show_tally(step: Step, vote: Vote, given: list[object]) -> None:
@@ -59,7 +59,7 @@ def show_tally(step: Step, vote: Vote, given: list[object]) -> None:
             st.markdown(f":material/analytics: {lesson_results.computed(specification).sentence}")
 
 
-def tally_words(step: Step, given: list[object]) -> str:
+def describe_tally(step: Step, given: list[object]) -> str:
     """A tally in one line."""
     rows = [f"{escape_markdown(row.label)} {row.count}" for row in tally.tally(step, given)]
     return ", ".join(rows) or pluralize(len(given), "answer")

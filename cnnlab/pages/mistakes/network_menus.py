@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import streamlit as st
 
 from cnnlab.formatting import quoted
-from cnnlab.storage.imported_networks import Network
+from cnnlab.storage.imported_networks import StoredNetwork
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, control_locks, selection, test_results
 from cnnlab.ui.test_results import TestResults
 
 
 def selected_results(
-    run: Network, runs: Sequence[Network], wanted: str
+    run: StoredNetwork, runs: Sequence[StoredNetwork], wanted: str
 ) -> tuple[TestResults | None, TestResults | None]:
     """The test results of `run`, and of the network that it is compared with; None where there are none.
 
@@ -36,7 +36,7 @@ def selected_results(
     return test_results.load_test_results(run), test_results.load_test_results(versus) if versus else None
 
 
-def train_images(run: Network) -> int | None:
+def train_images(run: StoredNetwork) -> int | None:
     """The number of images that the network was trained on; None where it is not known."""
     return int(run.experiment.train_images or 0) if isinstance(run, Run) else None
 
@@ -54,7 +54,7 @@ def select_other_run(name: str) -> None:
     selection.update_selection(run=name, versus=versus if alike else "")
 
 
-def run_menu(field: str, label: str, runs: Sequence[Network], name: str, none_title: str = "") -> None:
+def run_menu(field: str, label: str, runs: Sequence[StoredNetwork], name: str, none_title: str = "") -> None:
     """A menu of networks that writes one field of the selection."""
     titles = ({"": none_title} if none_title else {}) | {run.name: run.title for run in runs}
     if control_locks.is_hidden(field):

@@ -15,7 +15,7 @@ from cnnlab import settings
 from cnnlab.analysis import pixel_trace, receptive_field
 from cnnlab.cli import main
 from cnnlab.data import Dataset, shapes
-from cnnlab.jobs import own_networks
+from cnnlab.jobs import network_uploads
 from cnnlab.models import numpy_backward, numpy_forward
 from cnnlab.models.keras_config import network_from_config
 from cnnlab.storage import imported_networks
@@ -379,19 +379,19 @@ def test_the_command_line_imports_lists_and_removes(home, tmp_path, monkeypatch,
 def test_its_predictions_on_the_test_images_are_those_of_keras(home, tmp_path, monkeypatch):
     model, images, labels = sequential("plain"), some_images(60), np.arange(60) % 10
     dataset = Dataset("shapes", shapes.CLASSES, images, labels, images, labels, "fingerprint")
-    monkeypatch.setattr(own_networks.data, "load_dataset", lambda name: dataset)
+    monkeypatch.setattr(network_uploads.data, "load_dataset", lambda name: dataset)
     content = keras_bytes(model, tmp_path)
-    description = own_networks.describe(content, "mine", "ann", ", ".join(shapes.CLASSES), "0-1")
-    network = own_networks.import_for_person(content, description)
-    accuracy = own_networks.write_predictions(network)
+    description = network_uploads.describe(content, "mine", "ann", ", ".join(shapes.CLASSES), "0-1")
+    network = network_uploads.import_for_person(content, description)
+    accuracy = network_uploads.write_predictions(network)
     expected = np.asarray(model(images / np.float32(255), training=False))
     np.testing.assert_allclose(network.predictions()["test"], expected, atol=1e-5)
     assert network.dataset == "shapes" and accuracy == (expected.argmax(axis=1) == labels).mean()
 
 
 def test_one_person_may_keep_ten_networks(home, plain_file, monkeypatch):
-    monkeypatch.setattr(own_networks, "MAX_OF_ONE_PERSON", 1)
-    own_networks.import_for_person(plain_file, described())
+    monkeypatch.setattr(network_uploads, "MAX_OF_ONE_PERSON", 1)
+    network_uploads.import_for_person(plain_file, described())
     with pytest.raises(NetworkImportError, match="remove one first"):
-        own_networks.import_for_person(plain_file, described())
-    own_networks.import_for_person(plain_file, described(owner="bob"))
+        network_uploads.import_for_person(plain_file, described())
+    network_uploads.import_for_person(plain_file, described(owner="bob"))

@@ -1,4 +1,4 @@
-"""Look inside and Mistakes for a network that somebody brought in: its maps, its classes, and its removal."""
+"""Look inside and Mistakes for a network that somebody imported: its maps, its classes, and its removal."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from streamlit.testing.v1 import AppTest
 
 from cnnlab import settings
 from cnnlab.data import shapes
-from cnnlab.inspect import own_network
-from cnnlab.jobs import own_networks
+from cnnlab.inspect import imported_network
+from cnnlab.jobs import network_uploads
 from cnnlab.pages import look_inside
 from cnnlab.storage import files, imported_networks
 from cnnlab.storage.network_import import NetworkDescription, import_network
@@ -69,7 +69,7 @@ def test_its_menu_entry_is_its_owners_alone_and_a_link_opens_it_for_everybody(sh
 
 @pytest.mark.nightly
 def test_its_owner_removes_it_after_a_question(shapes_file, monkeypatch):
-    monkeypatch.setattr(own_network.app_shell, "current_person", lambda: "ann")
+    monkeypatch.setattr(imported_network.app_shell, "current_person", lambda: "ann")
     network = bring_in(shapes_file, owner="ann")
     test = opened("look_inside", run=network.name)
     assert "Remove **my net** from this server?" in words(test)
@@ -90,10 +90,10 @@ def test_a_file_that_is_refused_costs_one_sentence_and_changes_nothing(home, mon
 def bring_in_page():
     from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 
-    from cnnlab.inspect import own_network
+    from cnnlab.inspect import imported_network
 
     file = UploadedFile(UploadedFileRec("1", "net.keras", "", b"not a zip"), None)
-    own_network.bring_in(file, "key", "mine", "", "0-1")
+    imported_network.bring_in(file, "key", "mine", "", "0-1")
 
 
 def test_the_bytes_of_a_file_that_was_brought_in_are_freed(shapes_file, monkeypatch):
@@ -104,14 +104,14 @@ def test_the_bytes_of_a_file_that_was_brought_in_are_freed(shapes_file, monkeypa
         streamlit_memory.discard_uploaded_file(file, widget_key)
         assert file.getvalue() == b""
 
-    monkeypatch.setattr(own_network, "discard_uploaded_file", discard)
-    monkeypatch.setattr(own_networks, "start_test", lambda network: None)
+    monkeypatch.setattr(imported_network, "discard_uploaded_file", discard)
+    monkeypatch.setattr(network_uploads, "start_test", lambda network: None)
     test = opened("look_inside")
-    test.file_uploader(key=f"{own_network.FILE}0").upload("net.keras", shapes_file)
+    test.file_uploader(key=f"{imported_network.FILE}0").upload("net.keras", shapes_file)
     next(button for button in test.button if button.label == "Look inside it").click()
     test.run()
     assert not test.exception and len(imported_networks.list_imported()) == 1
-    assert freed == [("net.keras", f"{own_network.FILE}0")]
+    assert freed == [("net.keras", f"{imported_network.FILE}0")]
 
 
 @pytest.mark.nightly
