@@ -62,7 +62,7 @@ def original(method):
 @pytest.fixture(autouse=True)
 def as_it_came(monkeypatch):
     """Streamlit without our patch, and `apply_patches` as if it had never been called."""
-    monkeypatch.setattr(app_session.AppSession, "request_rerun", streamlit_fragment_requests.original_request_rerun())
+    monkeypatch.setattr(app_session.AppSession, "request_rerun", original(app_session.AppSession.request_rerun))
     monkeypatch.setattr(MemoryUploadedFileManager, "add_file", original(MemoryUploadedFileManager.add_file))
     monkeypatch.setattr(MemorySessionStorage, "save", original(MemorySessionStorage.save))
     requests, runner = script_requests.ScriptRequests, script_runner.ScriptRunner
@@ -176,7 +176,7 @@ def test_it_is_applied_once():
     patches.apply_patches()
     patches.patch_request_rerun()
     assert app_session.AppSession.request_rerun is method
-    assert method.__wrapped__ is streamlit_fragment_requests.original_request_rerun()
+    assert method.__wrapped__ is original(method) is not method
 
 
 # -- automatic reruns --------------------------------------------------------------------------------------------------
