@@ -364,7 +364,7 @@ def test_the_command_line_imports_lists_and_removes(home, tmp_path, monkeypatch,
     monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "none")
     (tmp_path / "model.keras").write_bytes(keras_bytes(sequential("overlapping"), tmp_path))
     file = str(tmp_path / "model.keras")
-    assert main(["networks", "import", file]) == 1
+    assert main(["networks", "import", file]) == 2
     assert "Name the 3 classes" in capsys.readouterr().err
     assert main(["networks", "import", file, "--classes", "red, green, blue"]) == 0
     (network,) = imported_networks.list_imported()

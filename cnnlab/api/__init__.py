@@ -46,7 +46,7 @@ def load(name: str) -> Network:
 
     Raises UnknownRun where there is none, DamagedRun.
     """
-    return Network(imported_networks.open_network(name))
+    return Network(imported_networks.open_network(str(name)))
 
 
 def import_network(path: str | Path, *, classes: str = "", pixels: str = "0-1") -> Network:
@@ -116,15 +116,16 @@ def compare(first: Network | Mapping[int, Network], second: Network | Mapping[in
     >>> f"{difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f}), n = {difference.n[0]:,}"
     '+0.054 (+0.045 to +0.063), n = 10,000'
 
-    Raises ValueError where the two were validated on different images.
+    Raises ValueError where the two were validated on different images, InsufficientData without a common seed.
     """
     if isinstance(first, Network) and isinstance(second, Network):
         outcomes, other_outcomes = _outcomes(first), _outcomes(second)
         if not np.array_equal(outcomes.true_class, other_outcomes.true_class):
             raise ValueError("Expected two networks that were validated on the same images; these were not.")
         return paired_difference(outcomes.correct, other_outcomes.correct)
-    if isinstance(first, Network) or isinstance(second, Network):
-        raise ValueError("Expected two networks, or two results of load_seeds. Received: one of each")
+    if not (isinstance(first, Mapping) and isinstance(second, Mapping)):
+        kinds = f"{type(first).__name__} and {type(second).__name__}"
+        raise ValueError(f"Expected two networks, or two results of load_seeds. Received: {kinds}")
     return seed_difference(_final_accuracies(first), _final_accuracies(second))
 
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from cnnlab import settings
 from cnnlab.array_types import Weights
 from cnnlab.datasets import DATASETS, DatasetInfo
+from cnnlab.formatting import quoted
 from cnnlab.models.architecture import Layer, weight_shapes
 from cnnlab.models.keras_config import (
     MAX_PARAMETERS,
@@ -127,11 +128,15 @@ def open_imported(reference: str) -> ImportedNetwork:
     """The imported network of this name. Raises UnknownRun, DamagedRun."""
     path = directory() / reference
     if not is_imported(reference) or not (path / NETWORK_FILE).is_file():
-        raise UnknownRun("This network is not here any more: its owner removed it, or it was never here.")
+        raise _not_here(reference)
     try:
         return _read(path, run_files.file_signature(path / NETWORK_FILE))
     except (OSError, DamagedFile, UnsupportedModel, KeyError, TypeError, ValueError):
         raise DamagedRun(f"The network {reference} is damaged: {NETWORK_FILE} cannot be used.") from None
+
+
+def _not_here(reference: str) -> UnknownRun:
+    return UnknownRun(f"There is no imported network called {quoted(reference)} here: its owner may have removed it.")
 
 
 def open_network(reference: str) -> StoredNetwork:
@@ -171,7 +176,7 @@ def remove_imported(name: str) -> None:
     """Remove the imported network of this name. Raises UnknownRun where there is none."""
     folder = directory() / name
     if not is_imported(name) or not folder.is_dir():
-        raise UnknownRun(f"There is no imported network called {name[:20]!r} here.")
+        raise _not_here(name)
     bin_ = directory() / f".removed-{name}-{time.time_ns()}"
     folder.rename(bin_)
     shutil.rmtree(bin_, ignore_errors=True)
