@@ -72,7 +72,7 @@ def discard_uploaded_file(file: Any, widget_key: str) -> None:
                 copy.seek(0)
                 copy.truncate()
     except Exception as error:  # the file is kept until the session ends
-        logger.warning("An uploaded file is kept in memory: %r", error)
+        logger.warning("An uploaded file stays in memory until its session ends: %r", error)
 
 
 # -- closed sessions ---------------------------------------------------------------------------------------------------
