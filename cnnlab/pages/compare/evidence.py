@@ -30,6 +30,7 @@ from cnnlab.series_results import SeriesResult
 from cnnlab.ui import app_shell
 from cnnlab.ui.chart_download import chart_with_download
 from cnnlab.ui.network_links import result_params
+from cnnlab.ui.scrolling_table import csv_button
 
 CELL_WIDTH = 235  # pixels at least: four regularizers side by side at 1280
 CELL_STYLE = """<style>.effect { display: grid; grid-template-columns: auto 1fr; gap: 0 0.7rem; font-size: 0.95rem; }
@@ -81,15 +82,7 @@ def evidence(results: Results) -> None:
         return
     st.caption(f"{found.intervals} {describe_gap_measure()}")
     rankings(found)
-    st.download_button(
-        "Save the figures (CSV)",
-        found.csv,
-        "regularizers.csv",
-        mime="text/csv",
-        on_click="ignore",
-        icon=":material/download:",
-        type="tertiary",
-    )
+    csv_button("Save the figures (CSV)", found.csv, "regularizers.csv")
 
 
 def describe(rows: Sequence[ReportRow], results: Sequence[SeriesResult], reported: bool) -> Evidence | None:
