@@ -47,7 +47,7 @@ def describe_test_accuracy(correct: int, count: int) -> str:
 
 
 def describe_prediction_change(before: Array, after: Array, classes: Sequence[str]) -> str:
-    """The effect of a change of image or weights on the prediction; probabilities (10,) before and after it."""
+    """The effect of a change of image or weights on the prediction; probabilities (classes,) before and after it."""
     first, now = int(before.argmax()), int(after.argmax())
     if not np.isfinite(after).all():
         return "The network has **no prediction** any more: the probabilities are not numbers."

@@ -89,7 +89,7 @@ def attribution_notice(occlusion: Occlusion, cam: GradCam) -> str:
 
 
 def ablation_notice(conv: str, filter: int, before: Array, after: Array, classes: Sequence[str]) -> str:
-    """The effect of switching off the strongest filter of a layer alone; probabilities (10,) before and after it."""
+    """The effect of switching off the strongest filter of a layer alone; probabilities (classes,) before and after."""
     sentence = describe_prediction_change(before, after, classes)
     return f"map {filter} of {conv} is the strongest on this image. If only its filter is off: {sentence}"
 
@@ -190,7 +190,7 @@ def probe_notice(trained: Mapping[str, float], untrained: Mapping[str, float], i
 
 
 def adversarial_notice(step: AdversarialStep, before: Array, classes: Sequence[str], strength: int) -> str:
-    """The prediction after an adversarial step, and under random changes of the same size; `before`: (10,)."""
+    """The prediction after an adversarial step, and under random changes of the same size; `before`: (classes,)."""
     if strength == 0:
         return "The strength is 0, so nothing is changed."
     change = describe_prediction_change(before, step.probabilities, classes)
