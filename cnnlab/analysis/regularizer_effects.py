@@ -38,11 +38,6 @@ class DropoutSamples:
         return np.asarray(self.probabilities.mean(axis=0))
 
     @property
-    def spread(self) -> Array:
-        """The standard deviation of each class's probability over the masks, (classes,)."""
-        return np.asarray(self.probabilities.std(axis=0))
-
-    @property
     def agreement(self) -> float:
         """The share of masks with which the network predicts the same class as without dropout, 0 to 1."""
         return float((self.probabilities.argmax(axis=1) == self.full_network.argmax()).mean())

@@ -5,6 +5,7 @@ the whole file has been computed on this machine.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -41,14 +42,14 @@ def from_top_activations(found: TopActivations) -> TopImages:
     )
 
 
-def save(found: TopActivations, run: StoredNetwork) -> None:
+def save(found: TopActivations, folder: Path) -> None:
     """Write the file into the directory of a run that is to be shipped. Raises OSError."""
     arrays: dict[str, Array] = {"epoch": np.array(found.epoch), "images": np.array(found.images)}
     arrays["fingerprint"] = np.array(found.fingerprint)
     for name, layer_examples in found.examples.items():
         arrays |= {f"{name}/{field}": getattr(layer_examples.top, field).astype(kind) for field, kind in DTYPES.items()}
         arrays[f"{name}/dead"] = layer_examples.dead
-    write_npz(run.path / FILE, arrays, compress=True)
+    write_npz(folder / FILE, arrays, compress=True)
 
 
 def load(run: StoredNetwork, fingerprint: str) -> TopImages | None:
