@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.explanations.lesson_evidence import NOT_CHOSEN, NOT_READABLE
-from cnnlab.formatting import percent
+from cnnlab.formatting import keep_figures_whole, percent
 from cnnlab.jobs import dispatcher_process, nicknames
 from cnnlab.jobs.queue import Queue
 from cnnlab.lessons import answers, classes, learners, sheet_files
@@ -320,7 +320,7 @@ control_locks.set_sheet_locks((), {parts!r})
     text = "\n".join([said(app), *(str(element.proto) for element in walk(app._tree.root))])
     test = runs.open_run("final-3conv-dropout").history()["val_accuracy"][-1]
     shown = {percent(test, digits) for digits in (1, 2)} | {f"test {percent(test)}", "73.61 %"}
-    found = [words for words in shown if words in text or words.replace(" %", "\N{NO-BREAK SPACE}%") in text]
+    found = [words for words in shown if words in text or keep_figures_whole(words) in text]
     assert bool(found) != covered, found
 
 

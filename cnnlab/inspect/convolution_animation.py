@@ -10,10 +10,9 @@ import streamlit as st
 
 from cnnlab.analysis import convolution_trace
 from cnnlab.analysis.convolution_trace import ConvolutionTrace
-from cnnlab.analysis.pixel_trace import trace_pool
 from cnnlab.inspect import map_controls
 from cnnlab.inspect.context import InspectContext
-from cnnlab.inspect.pixel_trace import COLOR_NAMES, MAX_CHANNELS_SHOWN
+from cnnlab.inspect.pixel_trace import COLOR_NAMES, MAX_CHANNELS_SHOWN, pool_window
 from cnnlab.models.architecture import Layer, find_layer
 from cnnlab.rendering.color_scale import PALETTES
 from cnnlab.rendering.feature_map_grid import shared_vmax
@@ -24,22 +23,25 @@ from cnnlab.ui.state import session_key
 ANIMATION = session_key("inspect.convolution_animation.component")
 
 
-def convolution_animation(context: InspectContext, layer: Layer, number: int, pixel: tuple[int, int]) -> None:
-    """The animation of map `number`, up to `layer` of its block; it begins at `pixel` of that layer."""
+def convolution_animation(context: InspectContext, layer: Layer, number: int, pixel: tuple[int, int]) -> bool:
+    """The animation of map `number`, up to `layer` of its block; it begins at `pixel` of that layer.
+
+    Returns False where it cannot be drawn, because of the network's windows or of values that are not numbers.
+    """
     conv = context.convolution_name(layer.name)
     if not can_be_animated(context.block_layers(conv)):
-        st.caption("The animation of the kernel covers convolutions with stride 1 and pooling of 2x2 squares only.")
-        return
+        return False
     trace = convolution_trace.trace_convolution(
         context.layers, context.weights, context.activations, conv, number, MAX_CHANNELS_SHOWN
     )
     if not trace.finite:
         st.info("Some values of this map are not numbers, as after a training that diverged.")
-        return
-    st.markdown(f"## The kernel slides over {'the image' if reads_image(trace) else 'its input maps'}")
+        return False
+    st.header(f"The kernel slides over {'the image' if reads_image(trace) else 'its input maps'}", anchor=False)
     data = animation_data(context, trace, layer) | {"start": list(start_pixel(context, layer, number, pixel))}
     script_component("convolution", data, key=ANIMATION, on_pixel_change=lambda: _on_pixel_chosen(layer))
     st.caption(describe_animation(trace))
+    return True
 
 
 def can_be_animated(block: Sequence[Layer]) -> bool:
@@ -56,7 +58,7 @@ def start_pixel(context: InspectContext, layer: Layer, number: int, pixel: tuple
     """The pixel of the convolution behind `pixel` of `layer`: for pooling that of the largest value."""
     if layer.kind != "pool":
         return pixel
-    return trace_pool(context.layers, context.activations, layer.name, *pixel, number).winner
+    return pool_window(context, layer, number, *pixel).winner
 
 
 def reads_image(trace: ConvolutionTrace) -> bool:

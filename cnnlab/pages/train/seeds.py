@@ -11,7 +11,7 @@ from cnnlab.storage.runs import Run
 from cnnlab.ui import cache
 from cnnlab.ui.network_links import compare_link
 from cnnlab.ui.training_request import submit_next_seed, training_button
-from cnnlab.ui.training_times import expected_duration, time_limit_notice
+from cnnlab.ui.training_times import duration_source, expected_duration, time_limit_notice
 
 
 def seeds_panel(experiment: Experiment, shown: Run | None = None) -> None:
@@ -29,7 +29,8 @@ def seeds_panel(experiment: Experiment, shown: Run | None = None) -> None:
                 icon=":material/casino:",
                 on_click=submit_next_seed,
                 args=(experiment,),
-                help="The same network with other random initial weights and another order of the images.",
+                help="The same network with other random initial weights and another order of the images. "
+                + duration_source(experiment),
             )
         compare_link(experiment)
         st.caption(training_progress.describe_seeds(finished_accuracies(experiment, shown), experiment.split))
