@@ -3,6 +3,9 @@
 Functions around the objects that the app uses: a run directory, its experiment, its weights, the forward pass in
 NumPy. Nothing here imports TensorFlow; `train` starts a process that does. Images are uint8 (32, 32, 3) or
 (n, 32, 32, 3), 0..255, RGB. Results are NumPy arrays and `Estimate`s (a figure with its 95 % interval).
+
+Each error is one sentence: a LookupError where a network or a data set is not here (UnknownRun, DamagedRun,
+DatasetMissing), a ValueError for a wrong value, a RuntimeError (TrainingError) for a training that failed, or OSError.
 """
 
 from collections.abc import Mapping
