@@ -45,7 +45,7 @@ def conclusions(results: Results, *, with_test: bool = True) -> None:
     """
     where = "in our runs" if results.is_report else "on Shapes"
     st.header(f"What the report concludes, and whether it holds {where}", anchor=False)
-    shown = results.once("conclusions", lambda: list(map(describe, results.claims)))
+    shown = results.cached("conclusions", lambda: list(map(describe, results.claims)))
     draw_conclusions([conclusion for conclusion in shown if with_test or not conclusion.is_about_test])
 
 

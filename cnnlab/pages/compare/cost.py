@@ -52,7 +52,7 @@ def cost(results: Results) -> None:
     choices = {name: label for name, (label, _) in COSTS.items() if name != "seconds" or times}
     which = query_state.segmented_param(COST_PARAM, "Cost", choices)
     measured = times.finished if times else ""
-    shown = results.once(("cost", which, measured), lambda: scatter(results.series(), which, times))
+    shown = results.cached(("cost", which, measured), lambda: scatter(results.series(), which, times))
     if shown.sentence:
         st.write(shown.sentence)
     title, _ = COSTS[which]

@@ -66,7 +66,7 @@ def evidence(results: Results) -> None:
     """The grid, the sentence that sums it up, and both measures as charts of means and intervals."""
     rows = [row for row in results.rows if row.model.experiment.split == "validation"]
     reported = is_reported()
-    found = results.once(("evidence", reported), lambda: describe(rows, results.series(reported), reported))
+    found = results.cached(("evidence", reported), lambda: describe(rows, results.series(reported), reported))
     trained = sum(bool(row.by_seed) for row in rows)
     st.header("Does regularization help?", anchor=False)
     if trained < len(rows):

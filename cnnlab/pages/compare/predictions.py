@@ -36,7 +36,7 @@ def predictions(results: Results) -> None:
     validation_and_test(results)
     st.header("Do the networks make the same mistakes?", anchor=False)
     if len(found.names) > 1:
-        draw_agreements(results.once("agreements", lambda: agreements(found, results.dataset)))
+        draw_agreements(results.cached("agreements", lambda: agreements(found, results.dataset)))
     if found.temperatures:
         st.subheader("Is their confidence justified?", anchor=False)
         scrolling_table(sentences.temperature_table(found.temperatures), "temperature")
@@ -45,7 +45,7 @@ def predictions(results: Results) -> None:
 
 def validation_and_test(results: Results) -> None:
     """Model 7 on both sets of images with the same weights, and each final model beside its smaller training set."""
-    lines = results.once("validation and test", lambda: comparison_lines(results))
+    lines = results.cached("validation and test", lambda: comparison_lines(results))
     if not lines:
         return
     st.header("Does validation predict the test?", anchor=False)

@@ -41,7 +41,7 @@ def load_table(results: Results, rows: Sequence[ReportRow], split: str, measured
     """The table of these networks, computed anew where one is missing: it may be damaged."""
     if not all(row.ours for row in rows):
         return results_table(rows, measured)
-    return results.once(("table", split), lambda: results_table(rows, measured))
+    return results.cached(("table", split), lambda: results_table(rows, measured))
 
 
 def draw_table(title: str, table: ResultsTable, key: str) -> None:
