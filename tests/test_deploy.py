@@ -21,7 +21,8 @@ from pathlib import Path
 
 import pytest
 from history_factories import history, write
-from nginx_server import DEPLOY, free_port, needs_nginx, nginx_folder, wait_for
+from nginx_server import DEPLOY, needs_nginx, nginx_folder, wait_for
+from ports import free_port
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment

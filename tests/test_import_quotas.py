@@ -1,6 +1,5 @@
 """Networks and pictures from one network address are bounded, whatever the cookies; nobody else's make room."""
 
-import json
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from home_settings import write_settings
 from test_own_pictures import write_pictures, zipped
 
 from cnnlab import settings
@@ -33,10 +33,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def allow(home: Path, **values: object) -> None:
-    (home / "settings.json").write_text(json.dumps(values))
-
-
 def fresh(number: int) -> str:
     """The name of a browser without a cookie."""
     return f"b{number:012x}"
@@ -60,7 +56,7 @@ def bring_in(keras_file: bytes) -> Callable[..., ImportedNetwork]:
 
 
 def test_one_address_with_fresh_names_leaves_room_for_others(home: Path, bring_in: Callable[..., object]) -> None:
-    allow(home, address_import_megabytes=5)  # two networks, and the room for what comes with a third
+    write_settings(address_import_megabytes=5)  # two networks, and the room for what comes with a third
     first = bring_in(fresh(0), address="one")
     bring_in(fresh(1), address="one")
     with pytest.raises(
@@ -76,7 +72,7 @@ def test_one_address_with_fresh_names_leaves_room_for_others(home: Path, bring_i
 
 
 def test_one_address_tries_only_so_often_and_failures_count(home: Path, bring_in: Callable[..., object]) -> None:
-    allow(home, address_imports_per_hour=2)
+    write_settings(address_imports_per_hour=2)
     bring_in(fresh(0), address="one")
     with pytest.raises(NetworkImportError, match="is here already"):
         bring_in(fresh(0), address="one")
@@ -92,7 +88,7 @@ def test_one_address_tries_only_so_often_and_failures_count(home: Path, bring_in
 @pytest.mark.slow
 def test_pictures_of_one_address_are_bounded_too(home: Path, tmp_path: Path) -> None:
     content = zipped(write_pictures(tmp_path / "pictures"))
-    allow(home, address_import_megabytes=1)
+    write_settings(address_import_megabytes=1)
 
     def bring(title: str, person: str, address: str) -> str:
         progress = lambda step, share: None  # noqa: E731
@@ -100,7 +96,7 @@ def test_pictures_of_one_address_are_bounded_too(home: Path, tmp_path: Path) -> 
 
     name = bring("first", fresh(0), "one")
     used = directory_bytes(settings.data_dir() / name)
-    allow(home, address_import_megabytes=1.5 * used / 1e6)
+    write_settings(address_import_megabytes=1.5 * used / 1e6)
     with pytest.raises(PictureImportError, match=r"^The data sets imported from your network address take .* MB here"):
         bring("second", fresh(1), "one")
     bring("third", fresh(1), "two")
@@ -158,7 +154,7 @@ def test_thirty_students_behind_one_address_bring_in_their_tenth_network(home: P
 
 
 def test_many_at_once_are_counted_one_after_the_other(home: Path) -> None:
-    allow(home, address_imports_per_hour=7)
+    write_settings(address_imports_per_hour=7)
 
     def attempt(number: int) -> bool:
         try:

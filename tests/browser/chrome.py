@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from ports import free_port
 
 from cnnlab import settings
 from cnnlab.settings import subprocess_environment
@@ -102,12 +102,6 @@ def end_whoever_holds(lock: Path) -> None:
     if holder is not None and holder.pid != os.getpid():
         os.kill(holder.pid, signal.SIGTERM)
         wait_until(lambda: not process_lock.is_locked(lock), f"{lock} is free")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def answers(port: int) -> bool:

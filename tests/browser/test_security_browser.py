@@ -7,9 +7,10 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from chrome import App, free_port, settled
+from chrome import App, settled
 from nginx_server import needs_nginx, nginx_folder, wait_for
 from PIL import Image
+from ports import free_port
 
 pytestmark = [pytest.mark.browser, needs_nginx]
 
