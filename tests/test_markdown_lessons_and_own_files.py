@@ -103,9 +103,9 @@ def test_an_address_of_no_sweep_loads_nothing() -> None:
 def test_why_own_files_were_refused_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network_uploads, "describe", raises(NetworkImportError(HOSTILE)))
     file = UploadedFile(UploadedFileRec("1", "net.keras", "", b"x"), None)  # type: ignore[arg-type]
-    check(calling(lambda: imported_network.bring_in(file, "key", "mine", "", "0-1")))
+    check(calling(lambda: imported_network.import_upload(file, "key", "mine", "", "0-1")))
     monkeypatch.setattr(picture_uploads, "import_archive", raises(PictureImportError(HOSTILE)))
-    check(calling(lambda: own_pictures.bring_in(file, "key", "mine")))
+    check(calling(lambda: own_pictures.import_upload(file, "key", "mine")))
 
 
 def test_why_a_key_or_a_class_code_was_refused_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
