@@ -111,6 +111,8 @@ def told(port: int, **headers: str) -> str:
         subprotocols=["streamlit"],  # type: ignore[list-item]
         origin=f"http://127.0.0.1:{port}",  # type: ignore[arg-type]
         additional_headers=headers,
+        open_timeout=60,
+        ping_interval=None,
     ) as socket:
         socket.send(BackMsg(rerun_script=ClientState()).SerializeToString())
         while True:

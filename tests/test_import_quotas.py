@@ -185,7 +185,6 @@ def test_what_is_kept_of_a_network_is_not_more_than_was_counted(
 
 
 def test_only_so_many_imports_go_on_at_once_and_others_wait_for_their_turn(home: Path, monkeypatch) -> None:
-    monkeypatch.setattr(import_quotas, "WAIT_SECONDS", 0.3)
     monkeypatch.setattr(import_quotas, "POLL_SECONDS", 0.01)
     polls: list[int] = []
 
@@ -197,8 +196,10 @@ def test_only_so_many_imports_go_on_at_once_and_others_wait_for_their_turn(home:
     first = going_on(fresh(0))
     first.__enter__()
     with going_on(fresh(1)), going_on(fresh(2)):
-        with pytest.raises(QuotaExceeded, match=r"^Many people bring something in at this moment"), going_on(fresh(3)):
-            pass
+        with monkeypatch.context() as hurry:
+            hurry.setattr(import_quotas, "WAIT_SECONDS", 0.3)
+            with pytest.raises(QuotaExceeded, match=r"^Many people bring something in at this moment"):
+                going_on(fresh(3)).__enter__()
         with counted_import(KIND, fresh(4), "one", NOTHING, 1, leave) as made:
             made.name = "the next one"
     assert len(polls) == 3

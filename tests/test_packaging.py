@@ -250,7 +250,7 @@ def free_port():
 
 
 def wait_for_health(port):
-    for _ in range(300):
+    for _ in range(900):
         with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1) as answer:
             return answer.status == 200
         time.sleep(0.1)
