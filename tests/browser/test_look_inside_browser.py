@@ -45,10 +45,10 @@ def opened(tab, app, **words):
 
 def click_square(tab, key: str, number: int, columns: int = 8) -> None:
     """Click one square of a picture made of squares."""
-    box = steady_box(tab.locator(f".st-key-{key} svg.marks"))
+    marks = tab.locator(f".st-key-{key} svg.marks")
+    side = steady_box(marks)["width"] / columns
     row, column = divmod(number, columns)
-    side = box["width"] / columns
-    tab.mouse.click(box["x"] + (column + 0.4) * side, box["y"] + (row + 0.4) * side)
+    marks.click(position={"x": (column + 0.4) * side, "y": (row + 0.4) * side})
 
 
 def test_the_feature_maps_of_the_cat_appear_and_a_click_enlarges_one(app, tab, made):
@@ -324,9 +324,9 @@ def test_play_walks_from_the_first_epoch_to_the_last(app, tab, made):
 
 def test_the_keyboard_reaches_a_map(app, tab, made):
     opened(tab, app, run=made["none"].name)
-    tab.get_by_label("Map, 0 to 63").focus()
-    tab.keyboard.type("12")
-    tab.keyboard.press("Enter")
+    number = tab.get_by_label("Map, 0 to 63")
+    number.press_sequentially("12")
+    number.press("Enter")
     tab.get_by_text("Map 12 of conv1").wait_for()
 
 
@@ -405,7 +405,7 @@ def test_the_kernel_slides_by_keyboard_pointer_and_play_with_the_weights_shown(a
     animation.get_by_role("button", name="Next pixel").click()
     shows(1, 2)
     box = pixel.bounding_box()
-    tab.mouse.move(box["x"] + box["width"] * 7.5 / 13, box["y"] + box["height"] * 4.5 / 13)
+    pixel.hover(position={"x": box["width"] * 7.5 / 13, "y": box["height"] * 4.5 / 13})
     shows(4, 7)
     patch = maps["pool1"][0, 4:7, 7:10]
     name = int(animation.locator("figcaption").nth(0).inner_text().split(",")[0].removeprefix("map "))
