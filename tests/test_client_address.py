@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
-from chrome import answers, free_port, wait_until
+from chrome import answers, wait_until
+from free_ports import free_port
 from starlette.datastructures import Headers
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState

@@ -20,8 +20,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 from history_factories import history, write
-from nginx_server import DEPLOY, free_port, needs_nginx, nginx_folder, wait_for
+from nginx_server import DEPLOY, needs_nginx, nginx_folder, wait_for
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from chrome import answers, free_port, wait_until
+from chrome import answers, wait_until
+from free_ports import free_port
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.exceptions import ConnectionClosedError

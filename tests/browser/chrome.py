@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 
 from cnnlab import settings
 from cnnlab.settings import subprocess_environment
@@ -107,12 +107,6 @@ def end_whoever_holds(lock: Path) -> None:
         wait_until(lambda: not process_lock.is_locked(lock), f"{lock} is free")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def answers(port: int) -> bool:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2) as answer:
@@ -141,7 +135,8 @@ SETTLED = """() => {
   const isRunning = all('[data-testid=stApp]')[0]?.dataset.testScriptState?.startsWith('running');
   const isStyled = all('.st-key-corner').every(corner => getComputedStyle(corner).position === 'fixed');
   const areDrawn = all('[data-testid=stVegaLiteChart]').every(chart => chart.querySelector('svg.marks, canvas'));
-  return !isRunning && isStyled && areDrawn && !all('[data-stale=true], [data-testid^=stSkeleton]').length;
+  const isWritten = document.fonts.status === 'loaded';
+  return !isRunning && isStyled && isWritten && areDrawn && !all('[data-stale=true], [data-testid^=stSkeleton]').length;
 }"""
 
 

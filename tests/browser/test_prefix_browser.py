@@ -10,7 +10,8 @@ import sys
 from importlib.util import find_spec
 
 import pytest
-from chrome import PATIENCE, free_port, settled, wait_until
+from chrome import PATIENCE, settled, wait_until
+from free_ports import free_port
 
 from cnnlab import jupyter_proxy, settings
 

@@ -7,7 +7,8 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from chrome import PATIENCE, App, free_port, settled
+from chrome import PATIENCE, App, settled
+from free_ports import free_port
 from nginx_server import needs_nginx, nginx_folder, wait_for
 from PIL import Image
 
