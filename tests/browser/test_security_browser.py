@@ -98,6 +98,6 @@ def test_what_is_put_into_a_page_loads_and_runs_nothing(app: App, chromium) -> N
     tab.goto(app.url)
     settled(tab)
     assert tab.evaluate(FOREIGN)
-    tab.wait_for_function("violations.length >= 3")
+    tab.wait_for_function("() => violations.length >= 3")
     assert {one.split()[0] for one in tab.evaluate("violations")} == {"img-src", "script-src-elem", "connect-src"}
     context.close()
