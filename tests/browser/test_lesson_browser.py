@@ -27,6 +27,7 @@ def press(tab, key: str) -> None:
 
 
 def answer_choice(tab, number: int) -> None:
+    settled(tab)  # until then the form of the step before is still there
     panel(tab).get_by_role("radio").nth(number).locator("xpath=ancestor::label").click()
     panel(tab).get_by_role("button", name="Predict: this locks").click()
 

@@ -140,13 +140,14 @@ def test_my_trainings_opens_on_every_page_and_a_nickname_outlasts_the_browser(ap
     again.close()
 
 
+@pytest.mark.timeout(600)
 def test_the_first_page_trains_a_small_network_in_one_click(app, tab):
     tab.goto(app.at())
     settled(tab)
     tab.locator(".samples img").nth(17).wait_for()
     tab.get_by_role("button", name="Train a small network now").click()
-    tab.locator(".live-maps img").first.wait_for()
-    wait_until(lambda: grown(tab) >= 2, "the curves have two epochs")
+    tab.locator(".live-maps img").first.wait_for(timeout=240_000)  # the training yields the processor to all others
+    wait_until(lambda: grown(tab) >= 2, "the curves have two epochs", seconds=240)
     tab.get_by_role("button", name="Download model.keras").wait_for(timeout=240_000)
 
 
