@@ -27,9 +27,9 @@ def percent(share: float, digits: int | None = None) -> str:
     return f"{100 * share:.1f} %" if rounded in (0, 100) and share not in (0, 1) else f"{rounded} %"
 
 
-def keep_percent_signs(text: str) -> str:
-    """The text with no line break between a number and its percent sign."""
-    return text.replace(" %", "\N{NO-BREAK SPACE}%")
+def keep_figures_whole(text: str) -> str:
+    """The text with no line break between a number and its percent sign, nor between ± and its number."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%").replace("± ", "±\N{NO-BREAK SPACE}")
 
 
 def points(difference: float, sign: bool = False) -> str:

@@ -43,6 +43,11 @@ def test_percent_never_claims_more_than_is_known(share, text):
     assert formatting.percent(share) == text
 
 
+def test_a_line_may_not_end_inside_a_figure():
+    told = formatting.keep_figures_whole("72 % of 9 images ± 1.3").split(" ")
+    assert told == ["72\N{NO-BREAK SPACE}%", "of", "9", "images", "±\N{NO-BREAK SPACE}1.3"]
+
+
 def test_a_changed_answer_names_both_classes():
     sentence = inspection.explain_prediction_change(shares(cat=0.7), shares(dog=0.6), CLASSES)
     assert "**dog** (60 %)" in sentence and "instead of cat (70 % before)" in sentence

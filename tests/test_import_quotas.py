@@ -176,6 +176,18 @@ def test_rows_of_what_was_removed_or_failed_are_forgotten_after_an_hour(home: Pa
         assert [row["name"] for row in db.execute("SELECT name FROM imports ORDER BY id")] == ["kept", ""]
 
 
+def test_imports_from_before_the_clock_was_set_back_do_not_count(home: Path) -> None:
+    allow(home, address_imports_per_hour=1)
+    with going_on(fresh(0)):
+        pass
+    with pytest.raises(QuotaExceeded, match="within an hour"), going_on(fresh(1)):
+        pass
+    with closing(sqlite3.connect(home / "jobs.sqlite", isolation_level=None)) as db:
+        db.execute("UPDATE imports SET started = started + 86400")
+    with going_on(fresh(1)):
+        pass
+
+
 def test_what_is_kept_of_a_network_is_not_more_than_was_counted(
     keras_file: bytes, bring_in: Callable[..., ImportedNetwork]
 ) -> None:

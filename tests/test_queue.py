@@ -386,7 +386,7 @@ def test_the_pace_of_the_same_network_is_the_median_of_its_measured_epochs() -> 
         (shapes(7), RunRecord(epoch_seconds=(9.0, 2.0, 2.2, 2.1))),
         (shapes(1, depth=3), RunRecord(epoch_seconds=(50.0,))),
     ]
-    assert eta.expected_pace(shapes(0), runs_here) == eta.EpochPace(2.1, measured=True)
+    assert eta.expected_pace(shapes(0), runs_here) == eta.EpochPace(2.1, 2.1, 2.1, runs=1, measured=True)
     assert eta.seconds_left(shapes(0), runs_here, epochs_done=2) == pytest.approx(eta.STARTUP_SECONDS + 3 * 2.1)
 
 
@@ -428,6 +428,36 @@ def test_a_promise_from_another_network_is_right_within_a_factor_of_three(known:
     pace = eta.expected_pace(asked, [(known, RunRecord(epoch_seconds=(MEASURED_TOGETHER[known],)))])
     assert pace is not None
     assert 1 / 3 < pace.seconds_per_epoch / MEASURED_TOGETHER[asked] < 3
+
+
+def test_one_run_on_a_loaded_machine_decides_nothing_against_what_the_others_say() -> None:
+    """13 s an epoch, as once measured while three trainings ran; without load it takes 1.3 s."""
+    loaded = (shapes(0), RunRecord(epoch_seconds=(13.0, 13.0)))
+    others = [(shapes(0, regularizer=kind), RunRecord(epoch_seconds=(1.3, 1.3))) for kind in ("dropout", "l2")]
+    pace = eta.expected_pace(shapes(1), [loaded, *others])
+    assert pace is not None and not pace.measured and pace.runs == 3
+    assert (pace.fastest, pace.seconds_per_epoch, pace.slowest) == pytest.approx((1.3, 1.3, 13.0))
+
+
+def test_few_runs_of_the_same_network_count_where_the_others_agree_within_the_accuracy_of_scaling() -> None:
+    others = [(shapes(0, regularizer=kind), RunRecord(epoch_seconds=(1.3, 1.3))) for kind in ("dropout", "l2")]
+    pace = eta.expected_pace(shapes(1), [(shapes(0), RunRecord(epoch_seconds=(3.0, 3.0))), *others])
+    assert pace == eta.EpochPace(3.0, 3.0, 3.0, runs=1, measured=True)
+
+
+def test_the_median_of_three_runs_of_the_same_network_is_not_that_of_the_slow_one() -> None:
+    runs_here = [(shapes(seed), RunRecord(epoch_seconds=(pace, pace))) for seed, pace in enumerate((13.0, 1.3, 1.4))]
+    assert eta.expected_pace(shapes(9), runs_here) == eta.EpochPace(1.4, 1.3, 13.0, runs=3, measured=True)
+    two = eta.expected_pace(shapes(9), runs_here[:2])
+    assert two == eta.EpochPace(1.3, 1.3, 13.0, runs=2, measured=True)
+
+
+def test_a_scaled_pace_is_the_median_of_similar_runs_also_with_other_regularizers() -> None:
+    """No run had L2, and one of three was slow; all of them multiply as much."""
+    plain = [(shapes(seed, depth=3), RunRecord(epoch_seconds=(2.0, 2.0))) for seed in range(2)]
+    slow = (shapes(0, depth=3, regularizer="dropout"), RunRecord(epoch_seconds=(20.0, 20.0)))
+    asked = eta.expected_pace(shapes(0, depth=3, regularizer="l2"), [*plain, slow])
+    assert asked is not None and (asked.seconds_per_epoch, asked.runs, asked.measured) == (pytest.approx(2.0), 3, False)
 
 
 def test_the_multiplications_of_the_reports_network_are_those_counted_by_hand() -> None:

@@ -31,6 +31,7 @@ from streamlit.runtime.scriptrunner.script_cache import ScriptCache
 from streamlit.runtime.scriptrunner_utils import script_requests
 from streamlit.runtime.session_manager import SessionInfo
 from streamlit.runtime.state.safe_session_state import SafeSessionState
+from streamlit.runtime.state.session_state import WStates
 from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 from streamlit.testing.v1 import AppTest
 
@@ -78,6 +79,7 @@ def as_it_came(monkeypatch):
     monkeypatch.setattr(type_util, "get_func_parameters", original(type_util.get_func_parameters))
     monkeypatch.setattr(DeltaGenerator, "__deepcopy__", original(DeltaGenerator.__deepcopy__))
     monkeypatch.setattr(SafeSessionState, "filtered_state", property(original(SafeSessionState.filtered_state.fget)))
+    monkeypatch.setattr(WStates, "__getitem__", original(WStates.__getitem__))
     patches.apply_patches.cache_clear()
     yield
     patches.apply_patches.cache_clear()

@@ -91,7 +91,8 @@ def attribution_notice(occlusion: Occlusion, cam: GradCam) -> str:
 def ablation_notice(conv: str, filter: int, before: Array, after: Array, classes: Sequence[str]) -> str:
     """The effect of switching off the strongest filter of a layer alone; probabilities (10,) before and after it."""
     sentence = explain_prediction_change(before, after, classes)
-    return f"map {filter} of {conv} is the strongest on this image. If only its filter is off: {sentence}"
+    effect = f"{sentence[0].lower()}{sentence[1:]}"
+    return f"map {filter} of {conv} is the strongest on this image. If only its filter is off, {effect}"
 
 
 def comparison_notice(conv: str, titles: tuple[str, str], inactive: tuple[int, int], filters: tuple[int, int]) -> str:

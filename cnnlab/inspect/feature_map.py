@@ -1,6 +1,6 @@
 """The view "One map": its numbers, its kernel, and the receptive field and computation of one pixel.
 
-The pixel is the one that is clicked, by default the strongest (see `pixel_trace`).
+The pixel is the one that is clicked, by default the strongest.
 """
 
 import numpy as np
@@ -30,9 +30,8 @@ def feature_map_view(context: InspectContext) -> None:
         layer = layer_control(context, conv)
         row, column = pixel_controls(context, layer, number)
     notice(describe_map(context, conv, number))
-    convolution_animation.convolution_animation(context, layer, number, (row, column))
+    pixel_computation(context, layer, number, (row, column))
     map_and_input(context, conv, layer, number, (row, column))
-    pixel_trace.pixel_trace_section(context, layer, number, row, column)
     maximized_image.maximized_image_section(context, conv, number)
     top_activations.top_activations_section(context, conv, number)
 
@@ -84,6 +83,14 @@ def describe_map(context: InspectContext, conv: str, number: int) -> str:
         f"{name} after ReLU: {formatting.format_range(found.minimum, found.maximum)}, mean"
         f" {formatting.format_value(found.mean)}. Rank among {maps.shape[-1]}: {ranks}."
     )
+
+
+def pixel_computation(context: InspectContext, layer: Layer, number: int, pixel: tuple[int, int]) -> None:
+    """How the pixel is computed: the animation, in which every pixel can be chosen, or else this pixel's numbers."""
+    if not convolution_animation.convolution_animation(context, layer, number, pixel):
+        pixel_trace.pixel_trace_section(context, layer, number, *pixel)
+    elif layer.kind == "pool":
+        st.markdown(pixel_trace.describe_pooling(pixel_trace.pool_window(context, layer, number, *pixel)))
 
 
 def map_and_input(context: InspectContext, conv: str, layer: Layer, number: int, pixel: tuple[int, int]) -> None:

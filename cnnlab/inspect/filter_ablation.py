@@ -39,7 +39,7 @@ def filter_ablation_view(context: InspectContext) -> None:
         filter_grid(context, changes, conv, changed)
     with right:
         prediction_change(context, changes, changed)
-    st.markdown(f"## Change a kernel of {context.convolution_names[0]}")
+    st.header(f"Change a kernel of {context.convolution_names[0]}", anchor=False)
     kernel_editor.kernel_editor(context, changes, changed)
 
 

@@ -1,5 +1,7 @@
 """The computation of one pixel: patch, kernel, products and their sum, bias, batch normalization, ReLU.
 
+It stands where the animation of the kernel (`convolution_animation`) cannot be drawn.
+
 In deeper layers every input map adds its own sum; the largest are shown, and the others in one row.
 
 Kernels above 3x3 take the whole width, and their numbers are written without the zero before the point.
@@ -32,9 +34,9 @@ SHORT_NUMBERS_NOTE = (
 
 def pixel_trace_section(context: InspectContext, layer: Layer, number: int, row: int, column: int) -> None:
     """The computation of one pixel of a layer; for pooling, of the pixel with the largest value."""
-    st.markdown(f"## The arithmetic of {layer.name}, row {row}, column {column}")
+    st.header(f"The arithmetic of {layer.name}, row {row}, column {column}", anchor=False)
     if layer.kind == "pool":
-        window = pixel_trace.trace_pool(context.layers, context.activations, layer.name, row, column, number)
+        window = pool_window(context, layer, number, row, column)
         st.markdown(describe_pooling(window))
         row, column = window.winner
     conv = context.convolution_name(layer.name)
@@ -49,6 +51,11 @@ def pixel_trace_section(context: InspectContext, layer: Layer, number: int, row:
     with right:
         st.markdown(sum_table(found, strongest, others))
         st.caption(describe_steps(found))
+
+
+def pool_window(context: InspectContext, layer: Layer, number: int, row: int, column: int) -> PoolTrace:
+    """The window that a pixel of a pooling layer is the largest value of."""
+    return pixel_trace.trace_pool(context.layers, context.activations, layer.name, row, column, number)
 
 
 def describe_padding(context: InspectContext, found: PixelTrace) -> str:

@@ -24,7 +24,7 @@ SESSION_IMAGE_SELECTED = session_key("inspect.top_activations.image_selected")  
 
 def top_activations_section(context: InspectContext, conv: str, number: int) -> None:
     """Nine images of each kind, with the receptive field of the strongest pixel framed; a click opens an image."""
-    st.markdown(f"## Test images that activate map {number} of {conv}")
+    st.header(f"Test images that activate map {number} of {conv}", anchor=False)
     known = load_top_activations(context.run)
     image_set = load_image_set(context.run.dataset)
     if missing := missing_images(context.run):

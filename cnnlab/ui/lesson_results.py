@@ -6,7 +6,7 @@ from functools import partial
 import streamlit as st
 
 from cnnlab.explanations.lesson_evidence import NOT_CHOSEN, NOT_READABLE, Evidence, evidence, is_own, run_curve
-from cnnlab.formatting import keep_percent_signs
+from cnnlab.formatting import keep_figures_whole
 from cnnlab.lessons import learners, own_training
 from cnnlab.lessons.sheet import Step
 from cnnlab.lessons.tally import agreeing_pairs, sketch_distance
@@ -75,7 +75,7 @@ def draw_evidence(lesson: OpenLesson) -> None:
 def evidence_sentence(specification: str, own: Run | None) -> None:
     """One computed sentence, with a sign that tells one's own training from the runs of everybody."""
     icon = ":material/person:" if is_own(specification) else ":material/analytics:"
-    st.markdown(keep_percent_signs(f"{icon} {computed(specification, own).sentence}"))
+    st.markdown(keep_figures_whole(f"{icon} {computed(specification, own).sentence}"))
 
 
 def choose_own_training(lesson: OpenLesson, reason: str) -> None:

@@ -41,6 +41,11 @@ def expected_duration(experiment: Experiment) -> str:
     return expected if starts_now else f"{expected}, {formatting.queue_position(waiting + 1)}"
 
 
+def duration_source(experiment: Experiment) -> str:
+    """A sentence on what the expected duration was measured on; "" where it is unknown."""
+    return training_progress.describe_pace(eta.expected_pace(experiment, measured_runs()), experiment.epochs)
+
+
 def expected_start(place: int) -> float | None:
     """Seconds until the job at this place (1: next) of the queue starts, from epochs measured here; None if unknown."""
     known = measured_runs()

@@ -182,6 +182,13 @@ def test_going_to_another_page_and_back_finds_the_same_network(app, tab):
     assert tab.url.partition("?")[2] == here.partition("?")[2]
 
 
+def test_the_address_train_opens_the_page_train_with_its_parameters(app, tab):
+    tab.goto(app.at("train", dataset="shapes", depth=4, regularizer="batchnorm", seed=5))
+    tab.get_by_text("seed 5 is not trained yet").wait_for()
+    assert tab.url == app.at(dataset="shapes", depth=4, regularizer="batchnorm", seed=5)
+    assert tab.get_by_text("Page not found").count() == 0
+
+
 def test_nonsense_in_the_address_is_one_sentence(app, tab):
     tab.goto(app.at(depth=99, kernel="abc", regularizer="%3Cscript%3Ealert(1)%3C/script%3E"))
     settled(tab)

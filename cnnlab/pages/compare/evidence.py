@@ -18,7 +18,7 @@ from cnnlab.explanations.series_table import (
     series_csv,
     statistics_label,
 )
-from cnnlab.formatting import percent, points
+from cnnlab.formatting import keep_figures_whole, percent, points
 from cnnlab.pages.compare.measures import describe_gap_measure, is_reported
 from cnnlab.pages.compare.results import Results
 from cnnlab.pages.compare.tables import missing_result
@@ -79,7 +79,7 @@ def evidence(results: Results) -> None:
                 cell(row, found.cells.get(row.model.name, "") if found else "")
     if not found:
         return
-    st.caption(f"{found.intervals} {describe_gap_measure()}")
+    st.caption(keep_figures_whole(f"{found.intervals} {describe_gap_measure()}"))
     rankings(found)
     st.download_button(
         "Save the figures (CSV)",

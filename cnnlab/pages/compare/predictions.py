@@ -7,6 +7,7 @@ import streamlit as st
 from cnnlab.datasets import DATASETS
 from cnnlab.explanations import predictions as sentences
 from cnnlab.explanations.conclusions import model_label
+from cnnlab.formatting import keep_figures_whole
 from cnnlab.pages.compare.results import Results
 from cnnlab.prediction_results import PredictionResults
 from cnnlab.rendering.charts import Spec
@@ -48,7 +49,7 @@ def validation_and_test(results: Results) -> None:
     if not lines:
         return
     st.header("Does validation predict the test?", anchor=False)
-    st.markdown("\n".join(f"- {line}" for line in lines))
+    st.markdown(keep_figures_whole("\n".join(f"- {line}" for line in lines)))
     if not results.predictions.set_sizes:
         return
     st.caption(
@@ -84,5 +85,5 @@ def draw_agreements(shown: Agreements) -> None:
         chart_with_download(shown.chart, alt=shown.words, key="agreement", name="agreement", title=AGREEMENT)
     with right:
         for sentence in shown.sentences:
-            st.write(sentence)
+            st.write(keep_figures_whole(sentence))
         st.caption(shown.caption)
