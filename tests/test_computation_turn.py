@@ -1,11 +1,11 @@
 """Workers that compute for a page work one after the other, whatever they compute; too many are refused."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
+from fake_worker import wait_for
 from run_factories import write_run
 
 from cnnlab import data, settings
@@ -52,7 +52,8 @@ def locked(name):
 def test_a_worker_computes_after_the_one_before_it_whatever_that_computes(run, kind):
     with locked("turn") as turn, ThreadPoolExecutor(1) as pool:
         worker = pool.submit(compute, kind, run)
-        time.sleep(1)
+        waits = settings.home() / "workers" / "ticket0.lock"  # taken by whoever waits for its turn
+        wait_for(lambda: worker.done() or (process_lock.is_locked(waits) and STATES[kind](run)))
         assert not worker.done()
         assert STATES[kind](run).state == ("running" if kind == "own network" else "waiting")
         turn.release()

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from free_ports import free_port
 from nginx_server import wait_for
-from ports import free_port
 from test_own_pictures import write_pictures
 
 from cnnlab import settings

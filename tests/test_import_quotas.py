@@ -179,6 +179,18 @@ def test_rows_of_what_was_removed_or_failed_are_forgotten_after_an_hour(home: Pa
         assert [row["name"] for row in db.execute("SELECT name FROM imports ORDER BY id")] == ["kept", ""]
 
 
+def test_imports_from_before_the_clock_was_set_back_do_not_count(home: Path) -> None:
+    write_settings(address_imports_per_hour=1)
+    with going_on(fresh(0)):
+        pass
+    with pytest.raises(QuotaExceeded, match="within an hour"), going_on(fresh(1)):
+        pass
+    with closing(sqlite3.connect(home / "jobs.sqlite", isolation_level=None)) as db:
+        db.execute("UPDATE imports SET started = started + 86400")
+    with going_on(fresh(1)):
+        pass
+
+
 def test_what_is_kept_of_a_network_is_not_more_than_was_counted(
     keras_file: bytes, bring_in: Callable[..., ImportedNetwork]
 ) -> None:
@@ -188,7 +200,6 @@ def test_what_is_kept_of_a_network_is_not_more_than_was_counted(
 
 
 def test_only_so_many_imports_go_on_at_once_and_others_wait_for_their_turn(home: Path, monkeypatch) -> None:
-    monkeypatch.setattr(import_quotas, "WAIT_SECONDS", 0.3)
     monkeypatch.setattr(import_quotas, "POLL_SECONDS", 0.01)
     polls: list[int] = []
 
@@ -200,8 +211,10 @@ def test_only_so_many_imports_go_on_at_once_and_others_wait_for_their_turn(home:
     first = going_on(fresh(0))
     first.__enter__()
     with going_on(fresh(1)), going_on(fresh(2)):
-        with pytest.raises(QuotaExceeded, match=r"^Many people import something at this moment"), going_on(fresh(3)):
-            pass
+        with monkeypatch.context() as hurry:
+            hurry.setattr(import_quotas, "WAIT_SECONDS", 0.3)
+            with pytest.raises(QuotaExceeded, match=r"^Many people import something at this moment"):
+                going_on(fresh(3)).__enter__()
         with counted_import(KIND, fresh(4), "one", NOTHING, 1, leave) as made:
             made.name = "the next one"
     assert len(polls) == 3

@@ -1,5 +1,6 @@
 """The lesson's panel and board as drawn: what a step opens, what an answer shows, what the board knows of a class."""
 
+import json
 import os
 from functools import partial
 
@@ -14,10 +15,13 @@ from cnnlab.explanations.lesson_evidence import NOT_CHOSEN, NOT_READABLE
 from cnnlab.formatting import keep_figures_whole, percent
 from cnnlab.jobs import dispatcher_process, nicknames
 from cnnlab.jobs.queue import Queue
+from cnnlab.lab_report.content import make_report
 from cnnlab.lessons import answers, classes, learners, sheet_files
 from cnnlab.lessons.lesson_file import LessonFile
+from cnnlab.lessons.lesson_schema import LessonError
+from cnnlab.lessons.sheet import fits
 from cnnlab.lessons.sheet_files import open_sheet
-from cnnlab.pages.lesson_board import members
+from cnnlab.pages.lesson_board import members, vote
 from cnnlab.storage import runs
 from cnnlab.ui import app_shell, lesson_answers, lesson_panel, lesson_report, lesson_results, lesson_store, presence
 from cnnlab.ui.streamlit_script_context import run_without_browser
@@ -240,6 +244,40 @@ def test_a_run_counts_only_where_it_meets_the_condition(file, accuracy, met):
     assert not app.exception
     assert bool(answers.answers_of(file, ada, "seven-questions")) == met
     assert (f"validation {100 * accuracy:.0f} > 30" in said(app)) and bool(app.error) != met
+
+
+OLD_ANSWERS = {
+    "text": "words", "choice": "an option that was corrected", "order": ["a", "b"], "sketch": [1.0],
+    "run": {"run": OWN.key, "title": OWN.title, "terms": []},
+    "pin": {"page": "compare", "params": {}, "caption": "words"},
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("before", OLD_ANSWERS)
+def test_an_answer_of_before_the_sheet_changed_is_asked_for_again(file, before):
+    steps = {step.kind: step for sheet in (TASTER, QUESTIONS) for step in sheet.steps}
+    del steps["text" if before in ("text", "pin") else before]
+    for kind, step in steps.items():
+        sheet = TASTER if step in TASTER.steps else QUESTIONS
+        ada = at(file, sheet, step)
+        learners.move(file, ada, step.id)
+        with file.writing() as db:
+            row = (ada.learner, sheet.name, step.id, 0, json.dumps(OLD_ANSWERS[before]), 1.0)
+            db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)", row)
+        if fits(step, OLD_ANSWERS[before]):
+            continue
+        drawn(FORM)
+        lesson = lesson_store.current_lesson()
+        assert lesson.answer is None and step.id not in lesson.answers
+        make_report(sheet, lesson.answers, "", ())
+        made = classes.start_class(file, sheet)
+        classes.join_class(file, ada, made)
+        assert vote.fitting_contents(made, step, 0) == []
+        if kind == "order":
+            assert answers.submit(file, ada, step, list(step.options)).content == list(step.options)
+            with pytest.raises(LessonError, match="given this prediction already"):
+                answers.submit(file, ada, step, list(step.options))
 
 
 @pytest.mark.slow

@@ -21,10 +21,10 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from free_ports import free_port
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
-from ports import free_port
 
 from cnnlab import settings
 from cnnlab.doctor.installation import REQUIRED_PACKAGES
@@ -244,7 +244,7 @@ def test_an_installed_wheel_serves_the_app_without_tensorflow(installed):
 
 
 def wait_for_health(port):
-    for _ in range(300):
+    for _ in range(900):
         with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1) as answer:
             return answer.status == 200
         time.sleep(0.1)

@@ -274,11 +274,11 @@ def test_a_closed_queue_takes_nothing_new_and_finishes_what_it_has(home: Path, q
 
 # -- the clock -------------------------------------------------------------------------------------------------------
 
-SLEEPER = "import sys, time; time.sleep(60)"
+SLEEPER = "import time; time.sleep(600)"
 
 
 def rounds(dispatcher: Dispatcher, queue: Queue, job: Job, *states: str) -> Job:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120  # much less than ten minutes
     while (found := queue.get(job.id)).state not in states:
         assert time.monotonic() < deadline, found
         dispatcher.heartbeat_at = 0.0
@@ -303,9 +303,7 @@ def test_the_time_of_earlier_attempts_counts(home: Path, queue: Queue) -> None:
     queue.record_interruption(job, crash="killed.", worked=599.5)
     assert queue.get(job.id).worked == 599.5
     dispatcher = Dispatcher(queue, LocalRunner(lambda job: [sys.executable, "-c", SLEEPER]))
-    started = time.monotonic()
     assert "10 minutes" in str(rounds(dispatcher, queue, job, "failed").reason)
-    assert time.monotonic() - started < 20
 
 
 # -- the disk --------------------------------------------------------------------------------------------------------

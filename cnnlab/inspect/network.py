@@ -24,6 +24,8 @@ def network_view(context: InspectContext) -> None:
 
 
 def _on_block_clicked(layers: Sequence[Layer], name: str) -> None:
+    if not any(layer.name == name and layer.block for layer in layers):
+        return  # not from the picture
     conv = next(layer.name for layer in block_layers(layers, name) if layer.kind == "conv")
     map_controls.select_map(conv, None)
     query_state.set_param(VIEW_PARAM, "blocks")

@@ -102,11 +102,14 @@ def _place(poll: Callable[[], None]) -> Iterator[None]:
 
 
 def _forget(db: sqlite3.Connection, kind: ImportKind, stored: Stored) -> None:
-    """Delete the rows of what was removed, of tries that failed, and of imports that a process did not end."""
-    before = (kind.noun, time.time() - WINDOW_SECONDS)
+    """Delete the rows of what was removed, of tries that failed, and of imports that a process did not end.
+
+    A row from the future is as old: the clock was set back.
+    """
+    outside = (kind.noun, time.time(), WINDOW_SECONDS)
     gone = [
         (row["id"],)
-        for row in db.execute("SELECT id, name FROM imports WHERE kind = ? AND started < ?", before)
+        for row in db.execute("SELECT id, name FROM imports WHERE kind = ? AND abs(started - ?) > ?", outside)
         if row["name"] not in stored.sizes
     ]
     db.executemany("DELETE FROM imports WHERE id = ?", gone)
@@ -131,7 +134,7 @@ def _check(db: sqlite3.Connection, kind: ImportKind, person: str, address: str, 
 
 def _check_address(kind: ImportKind, rows: list[sqlite3.Row], stored: Stored, size: int, allowed: Settings) -> None:
     """The limits of one network address, whose imports these rows are."""
-    tries = sum(row["started"] > time.time() - WINDOW_SECONDS for row in rows)
+    tries = sum(abs(row["started"] - time.time()) < WINDOW_SECONDS for row in rows)
     if tries >= allowed.address_imports_per_hour:
         raise QuotaExceeded(
             f"{pluralize(tries, 'import')} came from your network address within an hour, and at most"

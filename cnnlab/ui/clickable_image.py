@@ -8,7 +8,7 @@ and only the data change, so the browser does not build the chart anew. The heig
 Whatever a click selects can also be selected with a widget, by keyboard.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
@@ -21,6 +21,7 @@ from cnnlab.array_types import Array, PixelArray
 from cnnlab.rendering.charts import arrow_table, cached_spec
 from cnnlab.rendering.color_scale import colorbar_uri, png_data_uri, upscaled_png
 from cnnlab.rendering.feature_map_grid import FeatureMapGrid, render_feature_maps
+from cnnlab.ui.browser_values import clicked_point, whole_number
 
 MAX_KEPT_CELLS = 128  # of an image whose data are kept for others who open the same one
 EMPTY_ROW: dict[str, Any] = {
@@ -82,7 +83,8 @@ def clickable_image(
     table = _chart_table if len(image.cells) <= MAX_KEPT_CELLS else _chart_table.__wrapped__
     data = table(image.uri, tuple(image.cells), image.legend, tuple(map(tuple, image.boxes)), chosen)
     chart = {**spec, "datasets": {"figures": data}}
-    answer: Any = partial(_on_selection, key, on_click) if on_click else "ignore"
+    numbers = frozenset(cell.index for cell in image.cells)
+    answer: Any = partial(_on_selection, key, on_click, numbers) if on_click else "ignore"
     st.vega_lite_chart(spec=chart, key=key, on_select=answer, alt=alt, width="stretch")
 
 
@@ -152,10 +154,10 @@ def feature_map_legend(grid: FeatureMapGrid) -> ColorLegend:
     return ColorLegend(colorbar=colorbar_uri(grid.signed), low=low, high=high, middle="0" if grid.signed else "")
 
 
-def _on_selection(key: str, on_pick: Callable[[int], None]) -> None:
-    picked = st.session_state[key].selection.get("pick")
-    if picked:
-        on_pick(int(picked[0]["number"]))
+def _on_selection(key: str, on_pick: Callable[[int], None], numbers: Collection[int]) -> None:
+    number = whole_number(clicked_point(st.session_state[key], "pick").get("number"))
+    if number is not None and number in numbers:
+        on_pick(number)
 
 
 @lru_cache(maxsize=32)  # a class opens the same grids; 200 kB each

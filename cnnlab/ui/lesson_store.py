@@ -139,7 +139,8 @@ def _read_lesson(file: LessonFile, person: str) -> OpenLesson | None:
     place = lesson_class.step if lesson_class and lesson_class.follow else learner.step
     step = sheet.steps[sheet.index(place)]
     vote = classes.vote_of(file, lesson_class.code, step.id) if lesson_class else Vote()
-    return OpenLesson(learner, sheet, step, answers.answers_of(file, learner, sheet.name), lesson_class, vote)
+    given = answers.fitting_answers(sheet, answers.answers_of(file, learner, sheet.name))
+    return OpenLesson(learner, sheet, step, given, lesson_class, vote)
 
 
 def start_lesson(sheet: Sheet, lesson_class: LessonClass | None = None) -> Learner:

@@ -13,6 +13,7 @@ logger = logging.getLogger("cnnlab.streamlit")
 MAX_SESSION_UPLOADS = 4  # files that Streamlit keeps for one session
 MAX_UPLOAD_BYTES = 128 * 2**20  # bytes that it keeps for all sessions
 MAX_CLOSED_SESSIONS = 32  # sessions whose browser may reconnect
+KEPT_SHARE = 0.9  # of the time after which Streamlit's storage drops a closed session without shutting it down
 
 
 # -- uploaded files ----------------------------------------------------------------------------------------------------
@@ -94,7 +95,7 @@ def patch_save_session() -> None:
         for oldest in list(storage._cache._data.values())[:-MAX_CLOSED_SESSIONS]:
             shut_down_closed(storage, oldest)
         loop = session_info.session._event_loop
-        loop.call_later(storage._cache.ttl + 1, shut_down_closed, storage, session_info)
+        loop.call_later(KEPT_SHARE * storage._cache.ttl, shut_down_closed, storage, session_info)
 
     Storage.save = save
 
@@ -102,6 +103,6 @@ def patch_save_session() -> None:
 def shut_down_closed(storage: Any, session_info: Any) -> None:
     """Shut down a stored session, which frees what it holds, unless its browser came back."""
     if storage._cache._data.get(session_info.session.id) is session_info:
-        with contextlib.suppress(KeyError):  # expired: it is deleted in any case
+        with contextlib.suppress(KeyError):  # on a busy server it has expired meanwhile: it is deleted in any case
             storage.delete(session_info.session.id)
         session_info.session.shutdown()

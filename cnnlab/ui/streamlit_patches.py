@@ -29,6 +29,7 @@ from cnnlab.ui.streamlit_memory import patch_add_file, patch_save_session
 from cnnlab.ui.streamlit_session_state import patch_filtered_state
 from cnnlab.ui.streamlit_theme import patch_theme_message
 from cnnlab.ui.streamlit_threads import patch_start
+from cnnlab.ui.streamlit_widget_values import patch_widget_values
 
 logger = logging.getLogger("cnnlab.streamlit")
 
@@ -167,6 +168,14 @@ PATCHES = (
         "a seventh of the processor time of the page Train. With the patch it gets a view that looks up this key.",
         "not reported as such; test_streamlit_alone_reads_the_whole_session_for_each_field",
         patch_filtered_state,
+    ),
+    Patch(
+        "WStates.__getitem__",
+        "A browser whose page somebody has changed may send a widget infinity, a value of another kind or text that is "
+        "no JSON: the script fails wherever it reads the session, with a traceback in the log for each message. With "
+        "the patch the widget keeps the value before, and the log has a line in ten minutes.",
+        "not reported as such; test_streamlit_alone_fails_at_a_value_that_no_browser_sends",
+        patch_widget_values,
     ),
 )
 

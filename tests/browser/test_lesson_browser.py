@@ -27,6 +27,7 @@ def press(tab, key: str) -> None:
 
 
 def answer_choice(tab, number: int) -> None:
+    settled(tab)  # until then the form of the step before is still there
     panel(tab).get_by_role("radio").nth(number).locator("xpath=ancestor::label").click()
     panel(tab).get_by_role("button", name="Predict: this locks").click()
 
@@ -50,7 +51,9 @@ def test_a_chapter_from_prediction_to_report(app, new_tab, size):
     panel(tab).get_by_role("button", name="Predict: this locks").click()
     panel(tab).get_by_text("away from the measured one on average").wait_for()
     tab.get_by_role("heading", name="Covered by your lesson").wait_for(state="detached")
-    assert "depth=2" in tab.url and not scrolls_sideways(tab)
+    tab.wait_for_url("**depth=2*")
+    settled(tab)
+    assert not scrolls_sideways(tab)
     tab.reload()
     panel(tab).get_by_text("Your prediction is saved").wait_for()
     press(tab, "lesson_next")
@@ -126,6 +129,7 @@ def test_two_students_and_a_teacher_predict_reveal_and_vote_again(app, new_tab):
     teacher.get_by_test_id("stTopNavLink").filter(has_text="Lesson").click()
     press(teacher, "lesson_class_taster")
     teacher.get_by_text("0 students").wait_for()
+    teacher.wait_for_url("**board=*")
     code = teacher.url.partition("board=")[2]
 
     students = [new_tab(), new_tab(NARROW)]

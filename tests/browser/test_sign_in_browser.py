@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlparse
 import chrome
 import pytest
 from chrome import App, served, settled
-from ports import free_port
+from free_ports import free_port
 
 pytest.importorskip("authlib", reason="needs deploy/requirements-auth.txt")
 pytest.importorskip("httpx", reason="needs deploy/requirements-auth.txt")

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 from chrome import PATIENCE, answers, settled, wait_until
-from ports import free_port
+from free_ports import free_port
 
 from cnnlab.ui.streamlit_patches import OPTIONS
 

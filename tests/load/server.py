@@ -23,7 +23,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests"), str(REPOSITORY / "tests" / "browser")]
 
 from chrome import answers, end_whoever_holds, wait_until  # noqa: E402
-from ports import free_port  # noqa: E402
+from free_ports import free_port  # noqa: E402
 
 from cnnlab import settings  # noqa: E402
 from cnnlab.experiment import Experiment  # noqa: E402

@@ -6,6 +6,7 @@ from cnnlab import data
 from cnnlab.analysis.curve_summary import summarize_curves
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import training_progress
+from cnnlab.formatting import keep_figures_whole
 from cnnlab.pages.train.learning_curves import series_accuracies
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache
@@ -19,21 +20,22 @@ def seeds_panel(experiment: Experiment, shown: Run | None = None) -> None:
 
     shown: the finished run whose result stands above.
     """
-    if data.is_dataset_available(experiment.dataset) and (notice := time_limit_notice(experiment)):
+    can_train = data.is_dataset_available(experiment.dataset)
+    if can_train and (notice := time_limit_notice(experiment)):
         st.warning(notice, icon=":material/timer:")
     with st.container(horizontal=True, vertical_alignment="center"):
-        if data.is_dataset_available(experiment.dataset):
+        if can_train:
             training_button(
                 f"Train another seed: {expected_duration(experiment)}",
                 key="train_another_seed",
                 icon=":material/casino:",
                 on_click=submit_next_seed,
                 args=(experiment,),
-                help="The same network with other random initial weights and another order of the images. "
-                + duration_source(experiment),
+                help="The same network with other random initial weights and another order of the images.",
             )
         compare_link(experiment)
-        st.caption(training_progress.describe_seeds(finished_accuracies(experiment, shown), experiment.split))
+        known = training_progress.describe_seeds(finished_accuracies(experiment, shown), experiment.split)
+        st.caption(keep_figures_whole(f"{known} {duration_source(experiment) if can_train else ''}"))
 
 
 def finished_accuracies(experiment: Experiment, shown: Run | None) -> dict[int, float]:
