@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
-from chrome import answers, free_port, wait_until
+from chrome import answers, wait_until
+from free_ports import free_port
 from starlette.datastructures import Headers
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
@@ -115,6 +116,8 @@ def told(port: int, **headers: str) -> str:
         subprotocols=["streamlit"],  # type: ignore[list-item]
         origin=f"http://127.0.0.1:{port}",  # type: ignore[arg-type]
         additional_headers=headers,
+        open_timeout=60,
+        ping_interval=None,
     ) as socket:
         socket.send(BackMsg(rerun_script=ClientState()).SerializeToString())
         while True:

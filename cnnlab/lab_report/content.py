@@ -95,13 +95,13 @@ def entry(
     """The entry of an answered step."""
     own = own_training.open_chosen(own_training.chosen_run(sheet, step, answers))
     named = filter(None, dict.fromkeys((*own_training.shown_evidence(sheet, step, answers), step.result)))
-    shown = [one for one in named if own is not None or not lesson_evidence.is_own(one)]
+    shown = [specification for specification in named if own is not None or not lesson_evidence.is_own(specification)]
     result = compute(step.result, own) if step.result else None
     return Entry(
         heading=sheet.chapter_of(step).title,
         question=step.question.strip(),
         answers=tuple(describe_answer(step, answer) for answer in answers[step.id]),
-        evidence=tuple(compute(one, own).sentence for one in shown),
+        evidence=tuple(compute(specification, own).sentence for specification in shown),
         figures=(
             *(figure for answer in answers[step.id] for figure in answer_figures(step, answer, table, result)),
             *(own_figures(sheet, step, answers, own) if own else ()),
@@ -140,7 +140,7 @@ def describe_answer(step: Step, answer: Answer) -> str:
     label = "Prediction" if step.is_prediction else "Answer"
     label += f", round {answer.round + 1}" if answer.round else ""
     if step.kind == "order":
-        content = ", ".join(f"{place}. {one}" for place, one in enumerate(content, start=1))
+        content = ", ".join(f"{place}. {option}" for place, option in enumerate(content, start=1))
     elif step.kind == "sketch" and step.sketch:
         content = ", ".join(f"{x:g}: {y:g}" for x, y in zip(step.sketch.x, content, strict=False))
         content = f"{step.sketch.y_label} by {step.sketch.x_label}: {content}"

@@ -53,7 +53,7 @@ def entry_html(entry: Entry, previous: str) -> str:
     """One answered step; its chapter's heading where it is the first of it."""
     heading = f"<h2>{html.escape(entry.heading)}</h2>\n" if entry.heading != previous else ""
     answers = "".join(f'<div class="answer">{html.escape(answer)}</div>\n' for answer in entry.answers)
-    evidence = "".join(f'<div class="evidence">{markdown_html(one)}</div>\n' for one in entry.evidence)
+    evidence = "".join(f'<div class="evidence">{markdown_html(sentence)}</div>\n' for sentence in entry.evidence)
     figures = "\n".join(map(figure_html, entry.figures))
     return f"{heading}<section>{markdown_html(entry.question)}{answers}{evidence}{figures}</section>"
 
@@ -69,7 +69,7 @@ def runs_html(report: LabReport) -> str:
     """The table of the chosen runs."""
     if not report.runs:
         return "<p>No run was chosen or pinned.</p>"
-    head = "".join(f"<th>{html.escape(one)}</th>" for one in HEADS)
+    head = "".join(f"<th>{html.escape(title)}</th>" for title in HEADS)
     rows = "".join(
         f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>\n" for row in run_rows(report.runs)
     )

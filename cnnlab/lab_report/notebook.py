@@ -46,7 +46,9 @@ def notebook_json(report: LabReport) -> str:
         cells.append(markdown_cell("\n\n".join(parts)))
     cells += [code_cell(READ_RESULTS), code_cell(READ_HISTORIES), code_cell(SHOW_FIGURES)]
     names = [figure.name for entry in report.entries for figure in entry.figures]
-    cells += [code_cell(f"Picture({name + '.png'!r})") for name in (*names, *(one.name for one in report.run_figures))]
+    cells += [
+        code_cell(f"Picture({name + '.png'!r})") for name in (*names, *(figure.name for figure in report.run_figures))
+    ]
     listed = ", ".join(f"{name} {value}" for name, value in report.versions.items())
     cells.append(markdown_cell(f"Made with {listed}."))
     for number, cell in enumerate(cells):

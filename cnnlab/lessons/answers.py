@@ -51,7 +51,8 @@ def fitting_answers(sheet: Sheet, given: Mapping[str, Sequence[Answer]]) -> dict
     """The answers that fit the steps of the sheet as it is now; a teacher may have changed it since they were given."""
     steps = {step.id: step for step in sheet.steps}
     kept = {
-        name: [one for one in some if name in steps and fits(steps[name], one.content)] for name, some in given.items()
+        name: [answer for answer in rounds if name in steps and fits(steps[name], answer.content)]
+        for name, rounds in given.items()
     }
     return {name: some for name, some in kept.items() if some}
 

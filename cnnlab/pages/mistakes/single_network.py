@@ -62,7 +62,7 @@ def on_cell_clicked() -> None:
     """Write the classes of the clicked cell into the URL; no class for a sum."""
     cell = clicked_point(st.session_state[MATRIX], "cell")
     chosen = {name: str(cell[name]) for name in ("true_class", "predicted") if name in cell}
-    query_state.set_params({name: None if one == mistake_charts.ALL_WRONG else one for name, one in chosen.items()})
+    query_state.set_params({name: None if word == mistake_charts.ALL_WRONG else word for name, word in chosen.items()})
 
 
 def selected_cell(classes: tuple[str, ...]) -> tuple[str, str]:
