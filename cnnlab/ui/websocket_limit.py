@@ -37,7 +37,7 @@ class WebsocketLimit:
 
 def limit_messages(receive: Any) -> bool:
     """Set the limit of the connection that this function of uvicorn receives from; False where it is another one."""
-    connection = getattr(getattr(receive, "__self__", None), "conn", None)
+    connection: Any = getattr(getattr(receive, "__self__", None), "conn", None)
     if not isinstance(getattr(connection, "max_message_size", None), int):
         return False
     connection.max_message_size = min(connection.max_message_size, MAX_BYTES)
