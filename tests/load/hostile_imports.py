@@ -71,8 +71,8 @@ def many_pictures(seed: int) -> bytes:
 async def bring_network(tab: Uploader, number: int, content: bytes) -> float:
     """Import a network on Look inside; the seconds until it is shown."""
     await tab.open("look_inside")
-    await tab.hold_file(tab._existing("inspect.own_network.file0"), content)
-    return await tab.press("Look inside it", "a network", **{"inspect.own_network.title0": f"large {number}"})
+    await tab.hold_file(tab._existing("inspect.imported_network.file0"), content)
+    return await tab.press("Look inside it", "a network", **{"inspect.imported_network.title0": f"large {number}"})
 
 
 async def bring_pictures(tab: Uploader, number: int, content: bytes) -> float:
