@@ -80,6 +80,7 @@ def as_it_came(monkeypatch):
     monkeypatch.setattr(DeltaGenerator, "__deepcopy__", original(DeltaGenerator.__deepcopy__))
     monkeypatch.setattr(SafeSessionState, "filtered_state", property(original(SafeSessionState.filtered_state.fget)))
     monkeypatch.setattr(WStates, "__getitem__", original(WStates.__getitem__))
+    monkeypatch.setattr(app_session.AppSession, "handle_backmsg", original(app_session.AppSession.handle_backmsg))
     patches.apply_patches.cache_clear()
     yield
     patches.apply_patches.cache_clear()

@@ -13,6 +13,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 
 from cnnlab.operating_system.c_library import limit_malloc_cache
+from cnnlab.ui.log_limit import limit_repeated_lines
 from cnnlab.ui.streamlit_script_context import run_without_browser
 
 logger = logging.getLogger("cnnlab.warm_up")
@@ -75,7 +76,11 @@ def warm_up() -> None:
 
 @contextlib.asynccontextmanager
 async def warming_up(app: object) -> AsyncIterator[None]:
-    """The lifespan of the server: limits of memory, which hold for threads to come, and `warm_up` in a thread."""
+    """The lifespan of the server: limits of memory and of the log, and `warm_up` in a thread.
+
+    The limits of memory hold for threads to come.
+    """
     limit_malloc_cache()
+    limit_repeated_lines()
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
     yield
