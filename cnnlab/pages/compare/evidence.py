@@ -162,14 +162,14 @@ def rankings(found: Evidence) -> None:
     for column, one in zip(st.columns(2, gap="large"), found.rankings, strict=True):
         with column:
             st.subheader(one.title, anchor=False)
-            st.write(one.sentence)
+            st.write(keep_figures_whole(one.sentence))
             title = f"{one.title}: dot, mean; line, 95 % interval"
             chart_with_download(one.chart, alt=one.words, key=f"ranking {one.title}", name=one.file, title=title)
     st.caption(
         "Dot: mean over the seeds (seed 0 with fewer than three), horizontal line: its 95 % interval, rings: the seeds"
         f"{found.marks}."
     )
-    st.caption(found.uncertainty)
+    st.caption(keep_figures_whole(found.uncertainty))
 
 
 def describe_mark(reported: bool) -> str:
