@@ -284,7 +284,7 @@ def test_two_hundred_submissions_from_threads_and_processes_leave_the_queue_inta
     environment = {"CNNLAB_HOME": str(home), "PYTHONPATH": str(settings.REPOSITORY), "PATH": ""}
     command = [sys.executable, "-c", script]
     processes = [subprocess.Popen([*command, str(number)], env=environment) for number in range(4)]
-    assert [process.wait(timeout=60) for process in processes] == [0, 0, 0, 0]
+    assert [process.wait(timeout=200) for process in processes] == [0, 0, 0, 0]
     jobs = Queue().active()
     assert len(jobs) == 8
     assert sum(len(job.requesters) for job in jobs) == 200
@@ -307,15 +307,22 @@ def test_ten_threads_that_claim_at_once_never_claim_the_same_job(queue: Queue, h
     assert is_intact(home)
 
 
-def test_a_thousand_looks_cost_next_to_nothing(queue: Queue) -> None:
-    import time
-
+def test_a_look_costs_the_same_few_steps_however_long_the_queue_is(queue: Queue) -> None:
+    queue.submit(shapes(0), "ada")
+    of_one = steps_of_a_look(queue)
     for number in range(60):
         queue.submit(shapes(number), f"student{number % 30}", is_teacher=True)
-    started = time.perf_counter()
-    for _ in range(1000):
+    assert steps_of_a_look(queue) == of_one < 100
+
+
+def steps_of_a_look(queue: Queue) -> int:
+    """How many instructions SQLite's machine executes for the stamp of the queue."""
+    steps: list[None] = []
+    with queue.read_transaction() as db:
+        db.set_progress_handler(lambda: steps.append(None), 1)
         queue.revision()
-    assert time.perf_counter() - started < 1.0
+        db.set_progress_handler(None, 1)
+    return len(steps)
 
 
 # -- bad input -------------------------------------------------------------------------------------------------------
@@ -432,7 +439,7 @@ def test_one_run_on_a_loaded_machine_decides_nothing_against_what_the_others_say
     assert (pace.fastest, pace.seconds_per_epoch, pace.slowest) == pytest.approx((1.3, 1.3, 13.0))
 
 
-def test_one_run_of_the_same_network_counts_where_the_others_do_not_contradict_it() -> None:
+def test_few_runs_of_a_network_count_where_others_agree_within_scalings_accuracy() -> None:
     others = [(shapes(0, regularizer=kind), RunRecord(epoch_seconds=(1.3, 1.3))) for kind in ("dropout", "l2")]
     pace = eta.expected_pace(shapes(1), [(shapes(0), RunRecord(epoch_seconds=(3.0, 3.0))), *others])
     assert pace == eta.EpochPace(3.0, 3.0, 3.0, runs=1, measured=True)

@@ -17,6 +17,7 @@ from cnnlab.models.architecture import Layer, find_layer
 from cnnlab.rendering.color_scale import PALETTES
 from cnnlab.rendering.feature_map_grid import shared_vmax
 from cnnlab.ui import query_state
+from cnnlab.ui.browser_values import whole_number
 from cnnlab.ui.script_component import encode, script_component
 from cnnlab.ui.state import session_key
 
@@ -136,8 +137,11 @@ def output_vmax(context: InspectContext, layer_name: str, number: int) -> float:
 
 def _on_pixel_chosen(layer: Layer) -> None:
     """Choose the pixel for the rest of the view; pooling takes the square that the pixel lies in."""
-    row, column = st.session_state[ANIMATION].pixel
+    pixel = st.session_state[ANIMATION].pixel
+    row, column = map(whole_number, pixel if isinstance(pixel, list) and len(pixel) == 2 else (None, None))
+    if row is None or column is None:
+        return
     height, width, _ = layer.output_shape
     step = 2 if layer.kind == "pool" else 1
-    place = min(int(row) // step, height - 1) * width + min(int(column) // step, width - 1)
+    place = min(row // step, height - 1) * width + min(column // step, width - 1)
     query_state.set_param(map_controls.PIXEL_PARAM, str(place))

@@ -9,7 +9,7 @@ from cnnlab.inspect import feature_maps
 from cnnlab.inspect.context import InspectContext
 from cnnlab.inspect.notice import notice
 from cnnlab.rendering.color_scale import colorbar_uri, colorize, png_data_uri, upscaled_png
-from cnnlab.storage.imported_networks import Network
+from cnnlab.storage.imported_networks import StoredNetwork
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, clickable_image
 from cnnlab.ui.image_source import load_image_set
@@ -53,7 +53,7 @@ def compute_all(context: InspectContext, epochs: list[int]) -> dict[tuple[int, s
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _effective_receptive_field(path: str, epoch: int, conv: str, _run: Network) -> EffectiveReceptiveField:
+def _effective_receptive_field(path: str, epoch: int, conv: str, _run: StoredNetwork) -> EffectiveReceptiveField:
     layers = _run.layers
     images = load_image_set(_run.dataset).images[:IMAGE_COUNT]
     return analysis.effective_receptive_field(layers, cache.weights(_run, epoch), images, conv)

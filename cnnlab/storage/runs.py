@@ -49,7 +49,7 @@ def read_run(path: Path) -> Run:
     except DamagedFile as damage:
         raise DamagedRun(_damage_message(path, damage)) from None
     except OSError:
-        raise UnknownRun(f"There is no run called {path.name!r} here; choose one from the list.") from None
+        raise UnknownRun(f"There is no run called {path.name!r} on this machine.") from None
 
 
 def _read_named_run(path: Path) -> Run:

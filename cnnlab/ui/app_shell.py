@@ -24,6 +24,7 @@ from cnnlab.storage.runs import UnknownRun
 from cnnlab.ui import auth, browser_identity, cache, control_locks, presence, share_link, streamlit_patches
 from cnnlab.ui.state import session_key
 from cnnlab.ui.streamlit_internals import once_in_a_run
+from cnnlab.ui.streamlit_widget_values import REFUSED, refused_values
 
 SESSION_TEACHER_KEY = session_key("admin.teacher_key")  # as typed on the page Admin; "" where it was not
 SESSION_PAGES = session_key("app_shell.pages")  # the pages by URL path
@@ -94,6 +95,8 @@ def run_app(pages: Sequence[st.Page], corner: Callable[[], None]) -> None:
     presence.record_page(page.url_path or "train")
     phone_navigation(pages)
     control_locks.read_address()
+    if refused_values.take():
+        st.warning(REFUSED)
     with errors_as_sentences():
         importlib.import_module("cnnlab.ui.lesson_panel").run_beside(page)  # which uses this module
         page_footer(page)

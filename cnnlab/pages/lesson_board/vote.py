@@ -4,8 +4,8 @@ import streamlit as st
 
 from cnnlab.formatting import pluralize
 from cnnlab.lessons import classes, tally
-from cnnlab.lessons.classes import Vote
-from cnnlab.lessons.sheet import Sheet, Step
+from cnnlab.lessons.classes import LessonClass, Vote
+from cnnlab.lessons.sheet import Sheet, Step, fits
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.ui import app_shell, lesson_charts, lesson_results, lesson_store
 from cnnlab.ui.streamlit_internals import rerun_fragment
@@ -25,7 +25,7 @@ def live_vote(code: str, sheet: Sheet, drawn_step: str) -> None:
         st.rerun()
     step = sheet.steps[sheet.index(lesson_class.step)]
     vote = classes.vote_of(file, code, step.id)
-    given = classes.contents(file, lesson_class, step.id, vote.round)
+    given = fitting_contents(lesson_class, step, vote.round)
     count = len(classes.members(file, lesson_class))
     st.markdown(step.question)
     st.markdown(f"**{len(given)} of {count}** have answered, round {vote.round + 1}.")
@@ -40,8 +40,14 @@ def live_vote(code: str, sheet: Sheet, drawn_step: str) -> None:
             rerun_fragment()
     show_tally(step, vote, given)
     if vote.round:
-        previous = classes.contents(file, lesson_class, step.id, vote.round - 1)
-        st.caption(f"Round {vote.round}: {tally_words(step, previous)}")
+        previous = fitting_contents(lesson_class, step, vote.round - 1)
+        st.caption(f"Round {vote.round}: {describe_tally(step, previous)}")
+
+
+def fitting_contents(lesson_class: LessonClass, step: Step, round_number: int) -> list[object]:
+    """The answers of the class in a round that fit the step as it is now."""
+    given = classes.answer_contents(lesson_store.lesson_file(), lesson_class, step.id, round_number)
+    return [content for content in given if fits(step, content)]
 
 
 def show_tally(step: Step, vote: Vote, given: list[object]) -> None:
@@ -59,7 +65,7 @@ def show_tally(step: Step, vote: Vote, given: list[object]) -> None:
             st.markdown(f":material/analytics: {lesson_results.computed(specification).sentence}")
 
 
-def tally_words(step: Step, given: list[object]) -> str:
+def describe_tally(step: Step, given: list[object]) -> str:
     """A tally in one line."""
     rows = [f"{escape_markdown(row.label)} {row.count}" for row in tally.tally(step, given)]
     return ", ".join(rows) or pluralize(len(given), "answer")

@@ -10,6 +10,7 @@ from cnnlab.pages.mistakes.calibration import calibration_section
 from cnnlab.pages.mistakes.mistake_images import ANY_CLASS, image_pages, is_confident_first, true_class_menu
 from cnnlab.rendering import mistake_charts
 from cnnlab.ui import query_state
+from cnnlab.ui.browser_values import clicked_point
 from cnnlab.ui.state import session_key
 from cnnlab.ui.test_results import TestResults
 
@@ -60,9 +61,9 @@ def confusion_matrix(results: TestResults) -> None:
 
 def on_cell_clicked() -> None:
     """Write the classes of the clicked cell into the URL; no class for a sum."""
-    for cell in st.session_state[MATRIX].selection.get("cell", []):
-        chosen = {field: cell[field] for field in ("true_class", "predicted")}
-        query_state.set_params({name: None if one == mistake_charts.ALL_WRONG else one for name, one in chosen.items()})
+    cell = clicked_point(st.session_state[MATRIX], "cell")
+    chosen = {name: str(cell[name]) for name in ("true_class", "predicted") if name in cell}
+    query_state.set_params({name: None if word == mistake_charts.ALL_WRONG else word for name, word in chosen.items()})
 
 
 def selected_cell(classes: tuple[str, ...]) -> tuple[str, str]:
