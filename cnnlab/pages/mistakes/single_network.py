@@ -5,6 +5,7 @@ import streamlit as st
 from cnnlab.analysis import metrics
 from cnnlab.explanations import mistakes as explanations
 from cnnlab.explanations.chart_descriptions import describe_class_accuracy, describe_confusion_matrix
+from cnnlab.formatting import keep_figures_whole
 from cnnlab.pages.mistakes.calibration import calibration_section
 from cnnlab.pages.mistakes.mistake_images import ANY_CLASS, image_pages, is_confident_first, true_class_menu
 from cnnlab.rendering import mistake_charts
@@ -25,7 +26,7 @@ LABEL_WIDTH, CELL_WIDTH = 80, 40  # pixels on a phone
 def single_network_sections(results: TestResults) -> None:
     """Draw the number of mistakes and the four sections."""
     st.header(explanations.error_headline(results.run.title, results.predictions), anchor=False)
-    st.write(explanations.error_details(results.predictions, results.confusion, results.classes))
+    st.write(keep_figures_whole(explanations.error_details(results.predictions, results.confusion, results.classes)))
     left, right = st.columns([1, 1.1], gap="large")
     with left:
         confusion_matrix(results)
