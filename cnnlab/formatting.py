@@ -3,10 +3,12 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 MAX_QUOTED_CHARACTERS = 40  # letters of a wrong word that are repeated to its author
+INSIDE_FIGURE = re.compile(r"(?<=\d) (?=%|(?:s|min|h|MB|GB)\b)|(?<=±) ")  # the spaces at which a line does not end
 ORDINAL_SUFFIXES = {1: "st", 2: "nd", 3: "rd"}
 
 
@@ -28,8 +30,8 @@ def percent(share: float, digits: int | None = None) -> str:
 
 
 def keep_figures_whole(text: str) -> str:
-    """The text with no line break between a number and its percent sign, nor between ± and its number."""
-    return text.replace(" %", "\N{NO-BREAK SPACE}%").replace("± ", "±\N{NO-BREAK SPACE}")
+    """The text with no line break between a number and its percent sign or unit, nor between ± and its number."""
+    return INSIDE_FIGURE.sub("\N{NO-BREAK SPACE}", text)
 
 
 def points(difference: float, sign: bool = False) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import probe_job, shipped_top_images, top_activations_file
-from cnnlab.jobs.foreground import TrainingTask, train_all
+from cnnlab.jobs.foreground import TrainingTask, train_tasks
 from cnnlab.report_models import REPORT, models_on
 from cnnlab.storage import bounded_files, compression, files, runs
 from cnnlab.storage.background_process import cnnlab_command
@@ -24,7 +24,7 @@ def train_missing(names: Sequence[str], slots: int | None = None) -> list[str]:
 
     `slots` is how many cores are used at most (None: all). Raises SettingsError.
     """
-    return train_all([model_task(name) for name in names], slots)
+    return train_tasks([model_task(name) for name in names], slots)
 
 
 def model_task(name: str) -> TrainingTask:
@@ -72,7 +72,7 @@ def _is_done(run: Run | None) -> bool:
 
 def train_experiments(experiments: Iterable[Experiment], slots: int | None = None) -> list[str]:
     """Train these, one process a core, and return the titles of those that failed. Raises SettingsError."""
-    return train_all([_task(experiment.title, experiment) for experiment in experiments], slots)
+    return train_tasks([_task(experiment.title, experiment) for experiment in experiments], slots)
 
 
 def publishable_experiments(experiments: Iterable[Experiment]) -> list[Experiment]:

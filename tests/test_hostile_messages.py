@@ -142,7 +142,7 @@ def test_nonsense_of_a_hundred_connections_leaves_few_lines_in_the_log(server: t
 
 
 @pytest.mark.linux
-def test_connections_that_stop_in_the_middle_of_a_message_hold_little(
+def test_connections_that_stop_in_the_middle_of_a_message_hold_a_megabyte_at_most(
     server: tuple[int, int, Path],
 ) -> None:
     port, process, _ = server

@@ -15,7 +15,7 @@ from cnnlab.explanations.lesson_evidence import NOT_CHOSEN, NOT_READABLE
 from cnnlab.formatting import keep_figures_whole, percent
 from cnnlab.jobs import dispatcher_process, nicknames
 from cnnlab.jobs.queue import Queue
-from cnnlab.lab_report.content import make_report
+from cnnlab.lesson_report.content import make_report
 from cnnlab.lessons import answers, classes, learners, sheet_files
 from cnnlab.lessons.lesson_file import LessonFile
 from cnnlab.lessons.lesson_schema import LessonError

@@ -23,14 +23,14 @@ from cnnlab.data import shape_drawing, shapes
 from cnnlab.data.picture_import import import_pictures
 from cnnlab.experiment import Experiment
 from cnnlab.explanations.lesson_evidence import NOT_CHOSEN, NOT_READABLE
-from cnnlab.lab_report import archive as archive_module
-from cnnlab.lab_report import drawing_program
-from cnnlab.lab_report.archive import report_zip
-from cnnlab.lab_report.content import experiment_of, make_report
-from cnnlab.lab_report.html_page import markdown_html, report_html
-from cnnlab.lab_report.keras_script import keras_script
-from cnnlab.lab_report.notebook import notebook_json
-from cnnlab.lab_report.pinned_figures import pinned_figures
+from cnnlab.lesson_report import archive as archive_module
+from cnnlab.lesson_report import drawing_program
+from cnnlab.lesson_report.archive import report_zip
+from cnnlab.lesson_report.content import experiment_of, make_report
+from cnnlab.lesson_report.html_page import markdown_html, report_html
+from cnnlab.lesson_report.keras_script import keras_script
+from cnnlab.lesson_report.notebook import notebook_json
+from cnnlab.lesson_report.pinned_figures import pinned_figures
 from cnnlab.lessons.answers import Answer
 from cnnlab.lessons.sheet_files import open_sheet
 from cnnlab.models.architecture import network_layers, parameter_count

@@ -11,9 +11,9 @@ import numpy as np
 from cnnlab.analysis.activation_maximization import MaximizedActivation
 from cnnlab.analysis.adversarial import AdversarialStep
 from cnnlab.analysis.attribution import GradCam, Occlusion
+from cnnlab.analysis.diagram_blocks import DiagramBlock
 from cnnlab.analysis.effective_receptive_field import SHARE, EffectiveReceptiveField
 from cnnlab.analysis.heatmap_sanity import RandomizedCam
-from cnnlab.analysis.network_blocks import NetworkBlock
 from cnnlab.analysis.statistics import accuracy_interval
 from cnnlab.array_types import Array
 from cnnlab.explanations.inspection import describe_prediction_change
@@ -41,7 +41,7 @@ def feature_maps_notice(
     )
 
 
-def network_notice(blocks: Sequence[NetworkBlock]) -> str:
+def network_notice(blocks: Sequence[DiagramBlock]) -> str:
     """Where most parameters are, and how many numbers the image becomes at the most and before the dense layers."""
     total = sum(block.parameters for block in blocks)
     largest = max(blocks, key=lambda block: block.parameters)

@@ -60,7 +60,7 @@ def p_value_text(p_value: float | None) -> str:
     return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
-def describe_all_notes(results: Sequence[ClaimResult]) -> str:
+def describe_claim_notes(results: Sequence[ClaimResult]) -> str:
     """The notes of all claims, each sentence once, and what the rows are."""
     notes = dict.fromkeys(f"{sentence}." for result in results for sentence in _sentences(describe_notes(result)))
     closest = "Each row is the closest of the comparisons of one depth, or of one pair of networks."

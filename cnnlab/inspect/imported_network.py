@@ -100,7 +100,7 @@ def import_upload(given: UploadedFile, widget_key: str, title: str, class_names:
         st.error(escape_markdown(files.disk_error_message(problem, place, MAX_FILE_BYTES // 10**6)))
         return
     discard_uploaded_file(given, widget_key)
-    cache.clear_all_lists()
+    cache.clear_run_and_network_lists()
     st.session_state[SESSION_IMPORTED] = st.session_state.get(SESSION_IMPORTED, 0) + 1
     selection.update_selection(run=network.name, epoch=None, map=None, layer="")
     st.rerun()
@@ -161,7 +161,7 @@ def _on_test(network: ImportedNetwork) -> None:
 def _on_remove(name: str) -> None:
     try:
         imported_networks.remove_imported(name)
-        cache.clear_all_lists()
+        cache.clear_run_and_network_lists()
         selection.update_selection(run="", epoch=None, map=None, layer="")
     except (UnknownRun, OSError) as problem:
         st.session_state[SESSION_PROBLEM] = str(problem)

@@ -21,7 +21,7 @@ def receptive_fields_view(context: InspectContext) -> None:
     """The theoretical and the effective receptive field of each convolution, before training and at this epoch."""
     first = context.run.snapshot_epochs()[0]
     epochs = list(dict.fromkeys((first, context.epoch)))
-    found = compute_all(context, epochs)
+    found = compute_receptive_fields(context, epochs)
     last = context.convolution_names[-1]
     trained_here = isinstance(context.run, Run)
     notice(notices.receptive_field_notice(found[first, last] if trained_here else None, found[context.epoch, last]))
@@ -41,7 +41,9 @@ def receptive_fields_view(context: InspectContext) -> None:
     )
 
 
-def compute_all(context: InspectContext, epochs: list[int]) -> dict[tuple[int, str], EffectiveReceptiveField]:
+def compute_receptive_fields(
+    context: InspectContext, epochs: list[int]
+) -> dict[tuple[int, str], EffectiveReceptiveField]:
     """The effective receptive fields by epoch and convolution, with a progress bar while they are computed."""
     tasks = [(epoch, conv) for epoch in epochs for conv in context.convolution_names]
     found, bar = {}, st.progress(0.0, "Receptive fields")

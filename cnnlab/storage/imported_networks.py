@@ -67,10 +67,12 @@ class ImportedNetwork:
 
     @property
     def name(self) -> str:
+        """The name of its directory, own-<12 hex digits>."""
         return self.path.name
 
     @property
     def key(self) -> str:
+        """The same as `name`; a run has its experiment's key here."""
         return self.path.name
 
     @property

@@ -59,10 +59,12 @@ class Run:
 
     @property
     def name(self) -> str:
+        """The name of its directory: the key, or one of the report's names."""
         return self.path.name
 
     @property
     def key(self) -> str:
+        """The key of its experiment, 16 hex digits."""
         return self.experiment.key
 
     @property

@@ -39,6 +39,7 @@ class DamagedFolder:
 
     @property
     def name(self) -> str:
+        """The name of the directory."""
         return self.path.name
 
 

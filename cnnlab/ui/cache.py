@@ -88,7 +88,7 @@ def _shipped_seeds(place: str) -> list[Run]:
     return runs.shipped_seeds()
 
 
-def clear_all_lists() -> None:
+def clear_run_and_network_lists() -> None:
     """Clear the cached lists of runs, damaged runs and imported networks: one was removed or came in."""
     clear_run_lists()
     for listing in (_damaged_runs, _damaged_folders, _imported_networks):

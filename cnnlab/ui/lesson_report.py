@@ -5,9 +5,9 @@ from functools import partial
 import streamlit as st
 
 from cnnlab.analysis.batched_activations import ProgressCallback
-from cnnlab.lab_report.archive import report_zip
-from cnnlab.lab_report.content import LabReport, make_report
-from cnnlab.lab_report.html_page import report_html
+from cnnlab.lesson_report.archive import report_zip
+from cnnlab.lesson_report.content import LessonReport, make_report
+from cnnlab.lesson_report.html_page import report_html
 from cnnlab.ui import cache, generated_download, lesson_results, lesson_store
 from cnnlab.ui.lesson_store import OpenLesson
 
@@ -41,7 +41,7 @@ def zip_bytes(lesson: OpenLesson, progress: ProgressCallback) -> bytes:
     return report_zip(current_report(lesson, progress))
 
 
-def current_report(lesson: OpenLesson, progress: ProgressCallback) -> LabReport:
+def current_report(lesson: OpenLesson, progress: ProgressCallback) -> LessonReport:
     """The report with the answers as they are now; what the panel has computed is not computed again.
 
     lesson: as it was when the page was drawn; the panel may have taken answers since.

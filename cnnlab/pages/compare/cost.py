@@ -8,6 +8,7 @@ import streamlit as st
 from cnnlab import settings
 from cnnlab.explanations.epoch_times import describe_cost, describe_cost_chart, describe_depth_time, describe_extremes
 from cnnlab.explanations.series_table import describe_averages
+from cnnlab.formatting import keep_figures_whole
 from cnnlab.pages.compare.results import Results
 from cnnlab.rendering import palette
 from cnnlab.rendering.charts import Spec
@@ -54,11 +55,11 @@ def cost(results: Results) -> None:
     measured = times.finished if times else ""
     shown = results.cached(("cost", which, measured), lambda: scatter(results.series(), which, times))
     if shown.sentence:
-        st.write(shown.sentence)
+        st.write(keep_figures_whole(shown.sentence))
     title, _ = COSTS[which]
     st.html(palette.regularizer_legend_html(list(palette.REGULARIZER_COLORS)))
     chart_with_download(shown.chart, alt=shown.words, key="cost", name=f"accuracy and {title}", title=MARKS)
-    st.caption(shown.notes)
+    st.caption(keep_figures_whole(shown.notes))
 
 
 def scatter(everything: Sequence[SeriesResult], which: str, times: EpochTimes | None) -> Scatter:

@@ -157,7 +157,7 @@ def rankings(found: Evidence) -> None:
     for column, ranked in zip(st.columns(2, gap="large"), found.rankings, strict=True):
         with column:
             st.subheader(ranked.title, anchor=False)
-            st.write(ranked.sentence)
+            st.write(keep_figures_whole(ranked.sentence))
             title = f"{ranked.title}: dot, mean; line, 95 % interval"
             chart_with_download(
                 ranked.chart, alt=ranked.words, key=f"ranking {ranked.title}", name=ranked.file, title=title
@@ -166,7 +166,7 @@ def rankings(found: Evidence) -> None:
         "Dot: mean over the seeds (seed 0 with fewer than three), horizontal line: its 95 % interval, rings: the seeds"
         f"{found.marks}."
     )
-    st.caption(found.uncertainty)
+    st.caption(keep_figures_whole(found.uncertainty))
 
 
 def describe_mark(reported: bool) -> str:

@@ -9,7 +9,7 @@ from cnnlab.analysis import metrics
 from cnnlab.data import DatasetMissing
 from cnnlab.explanations import curves, mistakes
 from cnnlab.explanations.chart_descriptions import describe_ranking
-from cnnlab.lab_report.figures import Figure, chart_figure, maps_figure
+from cnnlab.lesson_report.figures import Figure, chart_figure, maps_figure
 from cnnlab.rendering import compare_charts, mistake_charts, palette
 from cnnlab.report import ReportRow
 from cnnlab.series_results import series_results

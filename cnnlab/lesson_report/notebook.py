@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from cnnlab.lab_report.content import LabReport
+from cnnlab.lesson_report.content import LessonReport
 from cnnlab.rendering.markdown import escape_markdown
 
 READ_RESULTS = """import csv
@@ -34,7 +34,7 @@ figures = sorted(path.name for path in (FOLDER / "figures").glob("*.png"))
 print(figures)'''
 
 
-def notebook_json(report: LabReport) -> str:
+def notebook_json(report: LessonReport) -> str:
     """The notebook (nbformat 4.5)."""
     cells = [markdown_cell(f"# {escape_markdown(report.title)}\n\n{escape_markdown(report.author)}, {report.date}")]
     heading = ""

@@ -5,9 +5,9 @@ import html
 
 from markdown_it import MarkdownIt
 
-from cnnlab.lab_report.content import Entry, LabReport
-from cnnlab.lab_report.figures import Figure
-from cnnlab.lab_report.run_table import HEADS, run_rows
+from cnnlab.lesson_report.content import Entry, LessonReport
+from cnnlab.lesson_report.figures import Figure
+from cnnlab.lesson_report.run_table import HEADS, run_rows
 from cnnlab.rendering import palette
 
 STYLE = f"""
@@ -27,7 +27,7 @@ section {{ break-inside: avoid-page; }}
 """
 
 
-def report_html(report: LabReport) -> str:
+def report_html(report: LessonReport) -> str:
     """The report as the text of an HTML file."""
     sections = "\n".join(entry_html(entry, previous) for entry, previous in _with_previous(report.entries))
     figures = "\n".join(map(figure_html, report.run_figures))
@@ -65,7 +65,7 @@ def figure_html(figure: Figure) -> str:
     return f'<figure><img src="{source}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
 
 
-def runs_html(report: LabReport) -> str:
+def runs_html(report: LessonReport) -> str:
     """The table of the chosen runs."""
     if not report.runs:
         return "<p>No run was chosen or pinned.</p>"
@@ -76,7 +76,7 @@ def runs_html(report: LabReport) -> str:
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table></div>'
 
 
-def versions_html(report: LabReport) -> str:
+def versions_html(report: LessonReport) -> str:
     """The versions of the programs."""
     listed = ", ".join(f"{name} {value}" for name, value in report.versions.items())
     return f'<p class="meta">Made with {html.escape(listed)}.</p>'
