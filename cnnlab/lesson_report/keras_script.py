@@ -3,7 +3,7 @@
 from typing import Any
 
 from cnnlab.experiment import Experiment
-from cnnlab.lab_report import drawing_program
+from cnnlab.lesson_report import drawing_program
 from cnnlab.models.architecture import INPUT, Layer, network_layers, parameter_count
 from cnnlab.models.keras_calls import KerasCall, keras_call
 from cnnlab.regularizers import check_implemented
