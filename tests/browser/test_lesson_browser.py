@@ -26,6 +26,17 @@ def press(tab, key: str) -> None:
     tab.locator(f".st-key-{key} button").filter(visible=True).first.click()
 
 
+# How many buttons that save a prediction were in the panel at once, at most.
+COUNT_BUTTONS = """() => {
+  window.mostButtons = 0;
+  const count = () => {
+    const buttons = [...document.querySelectorAll('.st-key-lesson_panel button')];
+    mostButtons = Math.max(mostButtons, buttons.filter(one => one.innerText.startsWith('Predict')).length);
+  };
+  new MutationObserver(count).observe(document.body, {subtree: true, childList: true});
+}"""
+
+
 def answer_choice(tab, number: int) -> None:
     settled(tab)  # until then the form of the step before is still there
     panel(tab).get_by_role("radio").nth(number).locator("xpath=ancestor::label").click()
@@ -136,6 +147,7 @@ def test_two_students_and_a_teacher_predict_reveal_and_vote_again(app, new_tab):
     for tab in students:
         tab.goto(app.at("lesson", join=code))
         panel(tab).wait_for()
+        tab.evaluate(COUNT_BUTTONS)
     teacher.get_by_text("2 students").wait_for()
     for number in (2, 3):  # two clicks before a rerun are one
         press(teacher, "lesson_board_next")
@@ -156,6 +168,7 @@ def test_two_students_and_a_teacher_predict_reveal_and_vote_again(app, new_tab):
     for tab in students:
         panel(tab).get_by_role("radio").first.wait_for()
         answer_choice(tab, 1)
+        assert tab.evaluate("mostButtons") == 1  # never that of the step before beside that of the next one
     teacher.get_by_text("2 of 2 have answered, round 2.").wait_for()
     teacher.get_by_text("Freeze").click()
     panel(students[0]).get_by_text("Your teacher has stopped the lesson for a moment").wait_for()
