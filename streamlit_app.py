@@ -12,10 +12,12 @@ from cnnlab.ui.client_address import ClientAddress
 from cnnlab.ui.default_page_redirect import DefaultPageRedirect
 from cnnlab.ui.security_headers import SecurityHeaders
 from cnnlab.ui.warm_up import warming_up
+from cnnlab.ui.websocket_limit import WebsocketLimit
 
 app = st.App(
     settings.PACKAGE / "pages" / "entrypoint.py",
     middleware=[
+        Middleware(WebsocketLimit),
         Middleware(SecurityHeaders),
         Middleware(DefaultPageRedirect, name="train"),
         Middleware(BrowserCookie),

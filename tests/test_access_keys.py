@@ -1,12 +1,12 @@
 """The teacher's key and the class code: wrong tries are slowed over all sessions, and a code opens the queue once."""
 
-import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import streamlit as st
+from home_settings import write_settings
 from streamlit.testing.v1 import AppTest
 
 from cnnlab import settings
@@ -28,12 +28,8 @@ BROWSER = "b0123456789ab"
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
     monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
-    allow(teacher_key=KEY, class_code=CODE)
+    write_settings(teacher_key=KEY, class_code=CODE)
     return tmp_path
-
-
-def allow(**values: object) -> None:
-    (settings.home() / "settings.json").write_text(json.dumps(values))
 
 
 class Clock:
@@ -70,7 +66,7 @@ def test_the_right_key_is_taken_and_wrong_ones_are_logged(clock: Clock, caplog: 
 
 
 def test_without_a_key_in_the_settings_nothing_is_taken(clock: Clock) -> None:
-    allow()
+    write_settings()
     assert refused("") == refused(KEY) == "That is not the teacher's key."
 
 
@@ -91,9 +87,9 @@ def test_a_browser_is_a_teachers_for_twelve_hours_and_until_the_key_changes(cloc
     clock.now += 12 * 3600 - 1
     assert access_keys.remembered_teacher_key(queue, BROWSER) == KEY
     assert access_keys.remembered_teacher_key(queue, "eve") == ""
-    allow(teacher_key="another long key")
+    write_settings(teacher_key="another long key")
     assert access_keys.remembered_teacher_key(queue, BROWSER) == ""
-    allow(teacher_key=KEY)
+    write_settings(teacher_key=KEY)
     clock.now += 2
     assert access_keys.remembered_teacher_key(queue, BROWSER) == ""
     assert KEY.encode() not in b"".join(path.read_bytes() for path in home.glob("jobs.sqlite*"))
@@ -158,11 +154,11 @@ def test_a_browser_asks_for_trainings_only_after_the_class_code(clock: Clock) ->
 def test_a_new_class_code_has_to_be_typed_again() -> None:
     queue = Queue()
     join_class(queue, CODE, BROWSER)
-    allow(class_code="another one")
+    write_settings(class_code="another one")
     assert access_keys.needs_class_code(queue, BROWSER)
     with pytest.raises(QuotaExceeded, match=r"^Type the class code"):
         queue.submit(SMALL, BROWSER)
-    allow()
+    write_settings()
     assert queue.submit(SMALL, BROWSER).state == "queued"
 
 
@@ -214,15 +210,15 @@ def test_members_of_an_earlier_code_take_no_place_and_stay_until_they_are_many(
 ) -> None:
     monkeypatch.setattr(access_keys, "MAX_MEMBERS", 3)
     assert [join(number, "one") for number in range(2)] == ["", ""]
-    allow(class_code="another one")
+    write_settings(class_code="another one")
     join_class(Queue(), "another one", BROWSER, "one")
-    allow(class_code=CODE)
+    write_settings(class_code=CODE)
     assert not access_keys.needs_class_code(Queue(), "b000000000000")
     assert join(2, "one") == ""
-    allow(class_code="another one")
+    write_settings(class_code="another one")
     join_class(Queue(), "another one", "b000000000009", "one")
     assert not access_keys.needs_class_code(Queue(), BROWSER)
-    allow(class_code=CODE)
+    write_settings(class_code=CODE)
     assert access_keys.needs_class_code(Queue(), "b000000000000")
 
 

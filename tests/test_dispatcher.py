@@ -466,11 +466,11 @@ def test_a_job_submitted_while_the_dispatcher_exits_is_run(
     """The job is submitted after the last tick while the lock is held, so that the page starts no dispatcher."""
     asked: list[Job] = []
 
-    def stop_all(self: Dispatcher) -> None:
+    def stop_workers(self: Dispatcher) -> None:
         if not asked:
             asked.append(lab.ask(0))
 
-    monkeypatch.setattr(Dispatcher, "stop_all", stop_all)
+    monkeypatch.setattr(Dispatcher, "stop_workers", stop_workers)
     monkeypatch.setattr(dispatcher_service, "stop_signals", lambda _: nullcontext())
     runner = LocalRunner(lambda job: [sys.executable, "-c", ""])
     assert dispatch(idle=0.3, runner=runner) == 0

@@ -15,7 +15,7 @@ from cnnlab.explanations.lesson_evidence import NOT_CHOSEN, NOT_READABLE
 from cnnlab.formatting import keep_figures_whole, percent
 from cnnlab.jobs import dispatcher_process, nicknames
 from cnnlab.jobs.queue import Queue
-from cnnlab.lab_report.content import make_report
+from cnnlab.lesson_report.content import make_report
 from cnnlab.lessons import answers, classes, learners, sheet_files
 from cnnlab.lessons.lesson_file import LessonFile
 from cnnlab.lessons.lesson_schema import LessonError
@@ -153,7 +153,7 @@ def test_a_class_that_follows_its_teacher_is_led_to_train_only(file):
     school, step = classes.start_class(file, QUESTIONS), step_of(QUESTIONS, "q3-loss")
     ada, _ = answered(file, step, step.options[0])
     classes.join_class(file, ada, school)
-    classes.lead(file, school, step=step.id, follow=True)
+    classes.update_class(file, school, step=step.id, follow=True)
     answers.submit(file, learners.find_learner(file, "ada"), step, step.options[0], 1)
     assert not [one for one in drawn(RESULT).button if one.key.startswith("lesson_choose_own")]
 
@@ -187,12 +187,12 @@ def test_an_answer_counts_although_the_class_went_on_a_moment_before(file, name)
     school, step = classes.start_class(file, TASTER), step_of(TASTER, name)
     ada = at(file, TASTER, TASTER.steps[0])
     classes.join_class(file, ada, school)
-    classes.lead(file, school, step=name, follow=True)
+    classes.update_class(file, school, step=name, follow=True)
     app = AppTest.from_string(FORM, default_timeout=60)
     app.session_state["presence.page"] = "look_inside"
     app.run()
     key, expected = f"lesson_answer_taster_{name}_0", fill(app, step)
-    classes.lead(file, school, step="own-words" if name != "own-words" else "layers")
+    classes.update_class(file, school, step="own-words" if name != "own-words" else "layers")
     next(one for one in app.button if one.key == f"{key}_save" or f"{key}_form" in str(one.proto.id)).click().run()
     assert not app.exception and not app.error
     [answer] = answers.answers_of(file, ada, "taster")[name]
@@ -226,7 +226,7 @@ def test_a_class_that_was_frozen_a_moment_before_takes_no_answer(file):
     classes.join_class(file, ada, school)
     app = drawn(FORM)
     fill(app, step)
-    classes.lead(file, school, frozen=True)
+    classes.update_class(file, school, frozen=True)
     app.button(key="lesson_answer_taster_layers_0_save").click().run()
     assert answers.answers_of(file, ada, "taster") == {}
     assert app.error[0].value == "Your teacher takes no answers at the moment."

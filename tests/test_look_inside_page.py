@@ -491,7 +491,7 @@ def test_the_colours_of_occlusion_are_said_to_be_means_over_patches(made):
         network_layers(run.experiment), run.weights(2), sample_images()[0][0], 3, patch=8, stride=2
     )
     said = words(opened(run=run.name, view="why", why=3))
-    assert inspection.explain_occlusion_colors(found) in said and inspection.explain_occlusion(found, CLASSES) in said
+    assert inspection.describe_occlusion_colors(found) in said and inspection.describe_occlusion(found, CLASSES) in said
 
 
 @pytest.mark.slow

@@ -439,7 +439,7 @@ def test_one_run_on_a_loaded_machine_decides_nothing_against_what_the_others_say
     assert (pace.fastest, pace.seconds_per_epoch, pace.slowest) == pytest.approx((1.3, 1.3, 13.0))
 
 
-def test_few_runs_of_the_same_network_count_where_the_others_agree_within_the_accuracy_of_scaling() -> None:
+def test_few_runs_of_a_network_count_where_others_agree_within_scalings_accuracy() -> None:
     others = [(shapes(0, regularizer=kind), RunRecord(epoch_seconds=(1.3, 1.3))) for kind in ("dropout", "l2")]
     pace = eta.expected_pace(shapes(1), [(shapes(0), RunRecord(epoch_seconds=(3.0, 3.0))), *others])
     assert pace == eta.EpochPace(3.0, 3.0, 3.0, runs=1, measured=True)

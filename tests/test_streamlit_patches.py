@@ -63,7 +63,7 @@ def original(method):
 @pytest.fixture(autouse=True)
 def as_it_came(monkeypatch):
     """Streamlit without our patch, and `apply_patches` as if it had never been called."""
-    monkeypatch.setattr(app_session.AppSession, "request_rerun", streamlit_fragment_requests.original_request_rerun())
+    monkeypatch.setattr(app_session.AppSession, "request_rerun", original(app_session.AppSession.request_rerun))
     monkeypatch.setattr(MemoryUploadedFileManager, "add_file", original(MemoryUploadedFileManager.add_file))
     monkeypatch.setattr(MemorySessionStorage, "save", original(MemorySessionStorage.save))
     requests, runner = script_requests.ScriptRequests, script_runner.ScriptRunner
@@ -80,6 +80,7 @@ def as_it_came(monkeypatch):
     monkeypatch.setattr(DeltaGenerator, "__deepcopy__", original(DeltaGenerator.__deepcopy__))
     monkeypatch.setattr(SafeSessionState, "filtered_state", property(original(SafeSessionState.filtered_state.fget)))
     monkeypatch.setattr(WStates, "__getitem__", original(WStates.__getitem__))
+    monkeypatch.setattr(app_session.AppSession, "handle_backmsg", original(app_session.AppSession.handle_backmsg))
     patches.apply_patches.cache_clear()
     yield
     patches.apply_patches.cache_clear()
@@ -178,7 +179,7 @@ def test_it_is_applied_once():
     patches.apply_patches()
     patches.patch_request_rerun()
     assert app_session.AppSession.request_rerun is method
-    assert method.__wrapped__ is streamlit_fragment_requests.original_request_rerun()
+    assert method.__wrapped__ is original(method) is not method
 
 
 # -- automatic reruns --------------------------------------------------------------------------------------------------

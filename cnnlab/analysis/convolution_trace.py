@@ -97,7 +97,7 @@ def trace_convolution(
         other_sum=sums[..., others].sum(axis=-1),
         bias=float(weights[f"{layer_name}/bias"][filter]),
         padding=padding,
-        steps=tuple(_step(weights, one, filter) for one in pointwise_layers(layers, layer_name)),
+        steps=tuple(_step(weights, pointwise, filter) for pointwise in pointwise_layers(layers, layer_name)),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from cnnlab.analysis.statistics import seed_mean
 from cnnlab.analysis.statistics.seeds import MIN_SEEDS_FOR_INTERVAL
+from cnnlab.explanations.intervals import format_interval, format_margin
 from cnnlab.formatting import duration, format_date, percent, pluralize
 from cnnlab.jobs.eta import EpochPace, training_seconds
 from cnnlab.storage.run_record import RunRecord
@@ -63,9 +64,8 @@ def describe_seeds(accuracies: Mapping[int, float], measured: str) -> str:
         f"Finished seeds: {listed} ({len(accuracies)}). {measured.capitalize()} accuracy: {percent(mean.value, 1)}"
     )
     if mean.method == "range":
-        ends = f"{100 * mean.low:.1f} to {100 * mean.high:.1f}"
-        return f"{sentence} on average, {ends}; {MIN_SEEDS_FOR_INTERVAL} seeds give a 95 % interval."
-    return f"{sentence} ± {100 * mean.margin:.1f} (95 % interval of the mean, chance of the seed)."
+        return f"{sentence} on average, {format_interval(mean)}; {MIN_SEEDS_FOR_INTERVAL} seeds give a 95 % interval."
+    return f"{sentence} {format_margin(mean)} (95 % interval of the mean, chance of the seed)."
 
 
 def describe_pace(pace: EpochPace | None, epochs: int) -> str:

@@ -12,7 +12,7 @@ from cnnlab.inspect import convolution_animation, kernels, map_controls, maximiz
 from cnnlab.inspect.context import InspectContext
 from cnnlab.inspect.feature_maps import grid_cells, map_vmax
 from cnnlab.inspect.notice import notice
-from cnnlab.models.architecture import Layer
+from cnnlab.models.architecture import Layer, find_layer
 from cnnlab.ui import clickable_image, query_state
 from cnnlab.ui.state import session_key, url_param
 
@@ -120,7 +120,7 @@ def map_and_input(context: InspectContext, conv: str, layer: Layer, number: int,
             "field",
             f"The image with the receptive field framed: {size}.",
         )
-        padding = next(one.padding for one in context.layers if one.name == conv)
+        padding = find_layer(context.layers, conv).padding
         framed = f" {conv} is padded: it also reads zeros outside the border of its map." if padding == "same" else ""
         st.caption(f"Its receptive field: {size}, columns {box.left} to {box.right - 1}.{framed}")
     with kernel_cell:

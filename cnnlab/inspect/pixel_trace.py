@@ -17,7 +17,7 @@ from cnnlab.analysis import pixel_trace
 from cnnlab.analysis.pixel_trace import PixelTrace, PoolTrace
 from cnnlab.array_types import Array
 from cnnlab.inspect.context import InspectContext
-from cnnlab.models.architecture import Layer
+from cnnlab.models.architecture import Layer, find_layer
 from cnnlab.rendering.color_scale import colorize, image_grid_png, png_data_uri
 from cnnlab.rendering.feature_map_grid import shared_vmax
 from cnnlab.rendering.palette import text_color_on
@@ -60,7 +60,7 @@ def pool_window(context: InspectContext, layer: Layer, number: int, row: int, co
 
 def describe_padding(context: InspectContext, found: PixelTrace) -> str:
     """Where the zeros around a patch come from; "" for a convolution without padding."""
-    conv = next(layer for layer in context.layers if layer.name == found.layer)
+    conv = find_layer(context.layers, found.layer)
     if conv.padding != "same":
         return ""
     height, width, _ = context.activations[found.input_name][0].shape

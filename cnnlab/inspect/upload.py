@@ -10,7 +10,6 @@ not written again: who went back with the browser's button stays where they went
 """
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import streamlit as st
 from PIL import Image
@@ -21,6 +20,7 @@ from cnnlab.photo_decoding.decoder import DecodedPhoto, PhotoError
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import files, uploads
 from cnnlab.ui import selection
+from cnnlab.ui.browser_values import split_url
 from cnnlab.ui.state import session_key, url_param
 from cnnlab.ui.streamlit_memory import discard_uploaded_file
 
@@ -86,7 +86,7 @@ def upload_controls(source: str) -> None:
 
 def is_camera_allowed(url: str | None) -> bool:
     """Whether a browser lets the page at this URL ask for the camera: over https, or on the same machine."""
-    parts = urlsplit(url or "")
+    parts = split_url(url)
     local = parts.hostname in ("localhost", "::1") or (parts.hostname or "").startswith("127.")
     return not url or parts.scheme == "https" or local
 
@@ -178,17 +178,17 @@ def store_upload(source: str, upload: str, photo: PreparedPhoto) -> None:
 
 def displayed_image_name(image: str) -> str:
     """The image that stands for this one of the address while a photo's square is moved: mostly itself."""
-    return next((one.now for one in _session_crops() if one.written == image), image)
+    return next((crop.now for crop in _session_crops() if crop.written == image), image)
 
 
 def write_crop_to_url() -> None:
     """The picker has been opened or closed: the address says how the photo is cut."""
-    for one in _session_crops():
-        if one.written != one.now and one.written == selection.current_selection().image:
-            one.written = one.now
-            selection.update_selection(image=one.now)
+    for crop in _session_crops():
+        if crop.written != crop.now and crop.written == selection.current_selection().image:
+            crop.written = crop.now
+            selection.update_selection(image=crop.now)
 
 
 def _session_crops() -> list[UploadCrop]:
     found = [st.session_state.get(SESSION_CROP + source) for source in SOURCES]
-    return [one for one in found if isinstance(one, UploadCrop)]
+    return [crop for crop in found if isinstance(crop, UploadCrop)]

@@ -155,5 +155,5 @@ def _pace(seconds: float, found: Sequence[float], *, measured: bool) -> EpochPac
     return EpochPace(seconds, min(found), max(found), len(found), measured)
 
 
-def _shares(one: Experiment, other: Experiment, fields: Iterable[str]) -> bool:
-    return all(getattr(one, field) == getattr(other, field) for field in fields)
+def _shares(experiment: Experiment, other: Experiment, fields: Iterable[str]) -> bool:
+    return all(getattr(experiment, field) == getattr(other, field) for field in fields)

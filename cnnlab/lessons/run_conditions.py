@@ -97,7 +97,7 @@ def check_terms(condition: str, figures: Mapping[str, float | str]) -> list[tupl
     results = []
     for term in parse_condition(condition):
         value = figures.get(term.name, "unknown")
-        shown, limit = (one if isinstance(one, str) else _short(one) for one in (value, term.limit))
+        shown, limit = (operand if isinstance(operand, str) else _short(operand) for operand in (value, term.limit))
         holds, expected = term.holds(value), f" {term.operator} {limit}"
         if isinstance(term.limit, str):
             expected = "" if holds else f" instead of {limit}"

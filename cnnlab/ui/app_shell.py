@@ -34,6 +34,7 @@ BUTTON_TEXT = f"light-dark({TEXT_ON_PRIMARY['light']}, {TEXT_ON_PRIMARY['dark']}
 TOOLBARS = '[data-testid="stFullScreenFrame"]:not(:hover, :focus-within) [data-testid="stElementToolbarButton"]'
 STYLE = f"""<style>
 button[data-testid^="stBaseButton-primary"] {{ color: {BUTTON_TEXT}; }}
+input[role="combobox"] {{ text-overflow: ellipsis; }}
 a[data-testid]:focus-visible {{ outline: 2px solid; outline-offset: 2px; }}
 .st-key-corner {{ position: fixed; top: 0.95rem; right: 3.6rem; z-index: 1000000; width: auto !important;
   flex-wrap: nowrap; }}

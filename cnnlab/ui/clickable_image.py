@@ -113,14 +113,14 @@ def from_feature_maps(grid: FeatureMapGrid, legend: ColorLegend | None = None) -
 
 def from_feature_map(maps: Array, filter: int, limit: float, signed: bool) -> ClickableImage:
     """One map of a layer's (h, w, f), enlarged. Cells, one for each pixel, are counted row by row."""
-    one = maps[..., filter]
-    height, width = one.shape
+    values = maps[..., filter]
+    height, width = values.shape
     grid = render_feature_maps(maps, signed=signed, vmax=limit, order=[filter], columns=1, gap=0)
     cells = [
         Cell(
             index=row * width + column, position=(column, row), name=f"row {row}, column {column}", value=f"{value:.4f}"
         )
-        for row, line in enumerate(one.tolist())
+        for row, line in enumerate(values.tolist())
         for column, value in enumerate(line)
     ]
     return ClickableImage(uri=grid.data_uri, columns=width, rows=height, cells=cells, legend=feature_map_legend(grid))
@@ -177,13 +177,13 @@ def _chart_rows(
     uri: str, cells: Sequence[Cell], legend: ColorLegend | None, boxes: Sequence[tuple[float, ...]], chosen: int
 ) -> list[dict[str, Any]]:
     found = [EMPTY_ROW | {"kind": "image", "uri": uri}]
-    for one in cells:
-        (x, y), (width, height) = one.position, one.size
+    for cell in cells:
+        (x, y), (width, height) = cell.position, cell.size
         place = {"x": x, "y": y, "x2": x + width, "y2": y + height}
-        description = {"number": one.index, "previous": chosen, "name": one.name, "value": one.value}
-        found.append(EMPTY_ROW | place | description | {"kind": "cell", "chosen": one.index == chosen >= 0})
-        if one.text:
-            middle = {"x": x + width / 2, "y": y + height / 2, "name": one.text, "color": one.text_color}
+        description = {"number": cell.index, "previous": chosen, "name": cell.name, "value": cell.value}
+        found.append(EMPTY_ROW | place | description | {"kind": "cell", "chosen": cell.index == chosen >= 0})
+        if cell.text:
+            middle = {"x": x + width / 2, "y": y + height / 2, "name": cell.text, "color": cell.text_color}
             found.append(EMPTY_ROW | middle | {"kind": "text", "align": "center"})
     for left, top, right, bottom in boxes:
         found.append(EMPTY_ROW | {"kind": "box", "x": left, "y": top, "x2": right, "y2": bottom})

@@ -61,7 +61,7 @@ def draw_evidence(lesson: OpenLesson) -> None:
     """The computed sentences of the step, the first few in sight; what is missing of one's own training, said once."""
     shown = own_training.shown_evidence(lesson.sheet, lesson.step, lesson.answers)
     own = own_training.open_chosen(lesson.chosen_run)
-    present = [one for one in shown if own is not None or not is_own(one)]
+    present = [specification for specification in shown if own is not None or not is_own(specification)]
     for specification in present[:EVIDENCE_IN_SIGHT]:
         evidence_sentence(specification, own)
     if further := present[EVIDENCE_IN_SIGHT:]:

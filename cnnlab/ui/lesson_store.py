@@ -71,7 +71,7 @@ class OpenLesson:
     def answer(self) -> Answer | None:
         """The answer to this step in the round at hand; None without one."""
         given = self.answers.get(self.step.id, [])
-        return next((one for one in given if one.round == self.vote.round), None)
+        return next((answer for answer in given if answer.round == self.vote.round), None)
 
     @property
     def is_frozen(self) -> bool:
@@ -143,7 +143,7 @@ def _read_lesson(file: LessonFile, person: str) -> OpenLesson | None:
     return OpenLesson(learner, sheet, step, given, lesson_class, vote)
 
 
-def begin(sheet: Sheet, lesson_class: LessonClass | None = None) -> Learner:
+def start_lesson(sheet: Sheet, lesson_class: LessonClass | None = None) -> Learner:
     """Open a sheet for this person, in a class where there is one; with their nickname. Raises LessonError."""
     file, person = lesson_file(), app_shell.current_person()
     learner = learners.open_sheet(file, person, sheet.name, sheet.steps[0].id, visitor_address())

@@ -44,10 +44,10 @@ def evict_uploads(manager: Any, session_id: str) -> None:
         manager.remove_file(session_id, file_id)
     while manager._total_bytes > MAX_UPLOAD_BYTES:
         held = {
-            one: {key: len(file.data) for key, file in list(own.items()) if file.data}
-            for one, own in list(manager.file_storage.items())
+            session: {key: len(file.data) for key, file in list(own.items()) if file.data}
+            for session, own in list(manager.file_storage.items())
         }
-        largest = max(held, key=lambda one: sum(held[one].values()))
+        largest = max(held, key=lambda session: sum(held[session].values()))
         if not held[largest]:  # another thread has freed the last one
             return
         manager.remove_file(largest, next(iter(held[largest])))
@@ -73,7 +73,7 @@ def discard_uploaded_file(file: Any, widget_key: str) -> None:
                 copy.seek(0)
                 copy.truncate()
     except Exception as error:  # the file is kept until the session ends
-        logger.warning("An uploaded file is kept in memory: %r", error)
+        logger.warning("An uploaded file stays in memory until its session ends: %r", error)
 
 
 # -- closed sessions ---------------------------------------------------------------------------------------------------

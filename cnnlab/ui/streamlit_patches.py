@@ -26,6 +26,7 @@ from cnnlab.ui.streamlit_containers import patch_copies
 from cnnlab.ui.streamlit_event_loop import patch_sending
 from cnnlab.ui.streamlit_fragment_requests import patch_request_rerun
 from cnnlab.ui.streamlit_memory import patch_add_file, patch_save_session
+from cnnlab.ui.streamlit_messages import patch_messages
 from cnnlab.ui.streamlit_session_state import patch_filtered_state
 from cnnlab.ui.streamlit_theme import patch_theme_message
 from cnnlab.ui.streamlit_threads import patch_start
@@ -176,6 +177,13 @@ PATCHES = (
         "the patch the widget keeps the value before, and the log has a line in ten minutes.",
         "not reported as such; test_streamlit_alone_fails_at_a_value_that_no_browser_sends",
         patch_widget_values,
+    ),
+    Patch(
+        "AppSession.handle_backmsg",
+        "Any browser may clear the caches of all sessions, with a message of a few bytes, again and again, and fill "
+        "the log with empty messages. With the patch what the app's pages never ask for is ignored.",
+        "not reported as such; test_streamlit_alone_clears_everybodys_caches_for_any_browser",
+        patch_messages,
     ),
 )
 

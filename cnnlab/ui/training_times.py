@@ -22,8 +22,7 @@ def measured_runs() -> list[eta.Measured]:
 
     A run without weights was imported: another machine trained it.
     """
-    trained_here = [run for run in cache.list_runs() if not run.is_pretrained and run.snapshot_epochs()]
-    return [(run.experiment, run.record) for run in trained_here]
+    return [(run.experiment, run.record) for run in cache.inspectable_runs() if not run.is_pretrained]
 
 
 def expected_duration(experiment: Experiment) -> str:

@@ -129,6 +129,11 @@ def is_error(message) -> bool:
     return message.type == "error" and "/_stcore/" not in (message.location or {}).get("url", "")
 
 
+def text_of(message) -> str:
+    """What a tab wrote to its console, and the address that it is about."""
+    return f"{message.text} {(message.location or {}).get('url', '')}".rstrip()
+
+
 # The script has ended, and no element stands for one whose program the browser still loads: our style is one of these.
 SETTLED = """() => {
   const all = selector => [...document.querySelectorAll(selector)];

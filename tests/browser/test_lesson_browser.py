@@ -37,10 +37,15 @@ COUNT_BUTTONS = """() => {
 }"""
 
 
+def predict(tab) -> None:
+    """Lock the prediction: one button does, also while the step before is taken away."""
+    panel(tab).get_by_role("button", name="Predict: this locks").click()
+
+
 def answer_choice(tab, number: int) -> None:
     settled(tab)  # until then the form of the step before is still there
     panel(tab).get_by_role("radio").nth(number).locator("xpath=ancestor::label").click()
-    panel(tab).get_by_role("button", name="Predict: this locks").click()
+    predict(tab)
 
 
 def open_sheet(tab, app, name: str) -> None:
@@ -59,7 +64,7 @@ def test_a_chapter_from_prediction_to_report(app, new_tab, size):
     tab.get_by_role("heading", name="Covered by your lesson").wait_for()
     panel(tab).get_by_role("slider").first.press("End")
     panel(tab).get_by_text("100", exact=True).first.wait_for()
-    panel(tab).get_by_role("button", name="Predict: this locks").click()
+    predict(tab)
     panel(tab).get_by_text("away from the measured one on average").wait_for()
     tab.get_by_role("heading", name="Covered by your lesson").wait_for(state="detached")
     tab.wait_for_url("**depth=2*")
@@ -73,7 +78,7 @@ def test_a_chapter_from_prediction_to_report(app, new_tab, size):
         panel(tab).get_by_role("combobox").click()
         tab.get_by_role("option", name=option).click()
     tab.keyboard.press("Escape")
-    panel(tab).get_by_role("button", name="Predict: this locks").click()
+    predict(tab)
     measured = panel(tab).get_by_text(re.compile(r"In your order, \d of \d pairs agree"))
     measured.wait_for()
     assert tab.url.partition("?")[0].endswith("/compare")
@@ -108,7 +113,7 @@ def test_one_click_saves_the_report_which_opens_offline(app, new_tab, tmp_path):
     """And one click more saves it once more, although the buttons of the first time are still there."""
     tab = new_tab()
     open_sheet(tab, app, "taster")
-    panel(tab).get_by_role("button", name="Predict: this locks").click()
+    predict(tab)
     panel(tab).get_by_text("away from the measured one on average").wait_for()
     tab.goto(app.at("lesson"))
     tab.get_by_text("1 of 5 steps answered").wait_for()

@@ -43,7 +43,7 @@ def panels(results: Results, split: str) -> None:
     what = query_state.read_option(CURVES_PARAM, CURVES)
     finished = {row.model.name: found for row in rows if (found := results.series_runs[row.model.name])}
     so_far = {row.model.name: [run] for row in rows if row.model.name not in finished and (run := run_so_far(row))}
-    drawn = {row.model.name: one for row in rows if (one := (finished | so_far).get(row.model.name))}
+    drawn = {row.model.name: trained for row in rows if (trained := (finished | so_far).get(row.model.name))}
     if drawn:
         training = TRAINING_MEASURES[chosen_measure()]
         seeds = {name: len(found) for name, found in drawn.items()}

@@ -36,7 +36,7 @@ def predictions(results: Results) -> None:
     validation_and_test(results)
     st.header("Do the networks make the same mistakes?", anchor=False)
     if len(found.names) > 1:
-        draw_agreements(results.once("agreements", lambda: agreements(found, results.dataset)))
+        draw_agreements(results.cached("agreements", lambda: agreements(found, results.dataset)))
     if found.temperatures:
         st.subheader("Is their confidence justified?", anchor=False)
         scrolling_table(sentences.temperature_table(found.temperatures), "temperature")
@@ -45,7 +45,7 @@ def predictions(results: Results) -> None:
 
 def validation_and_test(results: Results) -> None:
     """Model 7 on both sets of images with the same weights, and each final model beside its smaller training set."""
-    lines = results.once("validation and test", lambda: comparison_lines(results))
+    lines = results.cached("validation and test", lambda: comparison_lines(results))
     if not lines:
         return
     st.header("Does validation predict the test?", anchor=False)
@@ -61,8 +61,10 @@ def validation_and_test(results: Results) -> None:
 def comparison_lines(results: Results) -> list[str]:
     """A sentence for each of these comparisons."""
     model_7 = next(row for row in results.rows if row.model.name == "3conv-dropout")
-    lines = [sentences.describe_validation_and_test(one, model_7.by_seed) for one in results.claims[-1].judgments]
-    return lines + [sentences.describe_set_size(one) for one in results.predictions.set_sizes]
+    lines = [
+        sentences.describe_validation_and_test(judgment, model_7.by_seed) for judgment in results.claims[-1].judgments
+    ]
+    return lines + [sentences.describe_set_size(set_size) for set_size in results.predictions.set_sizes]
 
 
 def agreements(found: PredictionResults, dataset: str) -> Agreements:

@@ -41,13 +41,13 @@ def live_vote(code: str, sheet: Sheet, drawn_step: str) -> None:
     show_tally(step, vote, given)
     if vote.round:
         previous = fitting_contents(lesson_class, step, vote.round - 1)
-        st.caption(f"Round {vote.round}: {tally_words(step, previous)}")
+        st.caption(f"Round {vote.round}: {describe_tally(step, previous)}")
 
 
 def fitting_contents(lesson_class: LessonClass, step: Step, round_number: int) -> list[object]:
     """The answers of the class in a round that fit the step as it is now."""
-    given = classes.contents(lesson_store.lesson_file(), lesson_class, step.id, round_number)
-    return [one for one in given if fits(step, one)]
+    given = classes.answer_contents(lesson_store.lesson_file(), lesson_class, step.id, round_number)
+    return [content for content in given if fits(step, content)]
 
 
 def show_tally(step: Step, vote: Vote, given: list[object]) -> None:
@@ -65,7 +65,7 @@ def show_tally(step: Step, vote: Vote, given: list[object]) -> None:
             st.markdown(f":material/analytics: {lesson_results.computed(specification).sentence}")
 
 
-def tally_words(step: Step, given: list[object]) -> str:
+def describe_tally(step: Step, given: list[object]) -> str:
     """A tally in one line."""
     rows = [f"{escape_markdown(row.label)} {row.count}" for row in tally.tally(step, given)]
     return ", ".join(rows) or pluralize(len(given), "answer")

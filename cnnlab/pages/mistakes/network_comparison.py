@@ -9,10 +9,13 @@ from cnnlab.pages.mistakes.calibration import calibration_section
 from cnnlab.pages.mistakes.mistake_images import ANY_CLASS, image_pages, is_confident_first, true_class_menu
 from cnnlab.pages.mistakes.network_menus import train_images
 from cnnlab.rendering import mistake_charts
-from cnnlab.storage.imported_networks import Network
+from cnnlab.storage.imported_networks import StoredNetwork
 from cnnlab.storage.runs import Run
 from cnnlab.ui import query_state
+from cnnlab.ui.state import url_param
 from cnnlab.ui.test_results import TestResults
+
+GROUP_PARAM = url_param("group")
 
 
 def comparison_sections(mine: TestResults, other: TestResults) -> None:
@@ -41,7 +44,7 @@ def comparison_sections(mine: TestResults, other: TestResults) -> None:
         calibration_section(dict(zip(names, (mine, other), strict=True)))
 
 
-def network_names(mine: Network, other: Network) -> tuple[str, str]:
+def network_names(mine: StoredNetwork, other: StoredNetwork) -> tuple[str, str]:
     """What the sentences call the two networks: what differs between two experiments, or the titles."""
     if isinstance(mine, Run) and isinstance(other, Run):
         return explanations.distinguishing_titles(mine.experiment, other.experiment)
@@ -62,7 +65,7 @@ def comparison_images(
     mine: TestResults, other: TestResults, names: tuple[str, str], groups: metrics.PairedOutcomes
 ) -> None:
     """The images of one group: now correct, now wrong, or wrong in both."""
-    group = query_state.segmented_param("group", "Images", explanations.outcome_options(groups), wrap=True)
+    group = query_state.segmented_param(GROUP_PARAM, "Images", explanations.outcome_options(groups), wrap=True)
     with st.container(horizontal=True):
         true_class = true_class_menu(mine.classes)
         confident_first = is_confident_first()

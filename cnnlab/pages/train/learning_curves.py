@@ -67,7 +67,7 @@ def _run_verdict(place: str, moments: str, _run: Run, _history: History) -> RunV
     rules = (
         learning_verdict.describe_interval(experiment, has_margin="±" in words),
         learning_verdict.describe_rounding(summary),
-        learning_verdict.describe_cuts(experiment, plain),
+        learning_verdict.describe_thresholds(experiment, plain),
         learning_verdict.describe_early_limit(words, experiment, reached),
     )
     return RunVerdict(summary, words, " ".join(filter(None, rules)))

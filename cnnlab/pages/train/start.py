@@ -4,6 +4,7 @@ import streamlit as st
 
 from cnnlab import data
 from cnnlab.experiment import Experiment
+from cnnlab.formatting import keep_figures_whole
 from cnnlab.jobs.job import FAILED
 from cnnlab.pages.train.learning_curves import learning_curves, summary_metrics
 from cnnlab.pages.train.requested_experiment import on_set_experiment
@@ -46,7 +47,8 @@ def start_panel(experiment: Experiment) -> None:
         key="train_it",
         on_click=submit_selected,
     )
-    st.caption(f"The server trains the network. You may close this page and come back. {duration_source(experiment)}")
+    source = keep_figures_whole(duration_source(experiment))
+    st.caption(f"The server trains the network. You may close this page and come back. {source}")
 
 
 def submit_selected() -> None:

@@ -15,10 +15,10 @@ from cnnlab import settings
 from cnnlab.analysis import pixel_trace, receptive_field
 from cnnlab.cli import main
 from cnnlab.data import Dataset, shapes
-from cnnlab.jobs import own_networks
+from cnnlab.jobs import network_uploads
 from cnnlab.models import numpy_backward, numpy_forward
 from cnnlab.models.keras_config import network_from_config
-from cnnlab.storage import imported_networks
+from cnnlab.storage import bounded_files, imported_networks
 from cnnlab.storage.network_import import MAX_FILE_BYTES, NetworkDescription, NetworkImportError, import_network
 from cnnlab.storage.runs import DamagedRun, UnknownRun
 
@@ -203,21 +203,21 @@ def last(units, **fields):
 
 
 REFUSED = {
-    "lambda": (with_lambda, '"evil" .* "Lambda", which holds code'),
-    "lstm": (with_lstm, '"rows" is of the kind "Reshape"'),
+    "lambda": (with_lambda, "'evil' .* 'Lambda', which holds code"),
+    "lstm": (with_lstm, "'rows' is of the kind 'Reshape'"),
     "two inputs": (two_inputs, "one input. Received: 2"),
-    "residual": (residual, '"shortcut" is of the kind "Add"'),
+    "residual": (residual, "'shortcut' is of the kind 'Add'"),
     "two outputs": (two_outputs, "one layer behind the other"),
-    "other input": (other_input, '32x32x3. Received: an input of "28x28x1"'),
-    "no relu": (layered(some_conv(), flat, logits), 'ReLU behind the layer "edges"'),
-    "relu late": (late_relu, 'ReLU behind the layer "edges", before pooling'),
-    "tanh": (layered(some_conv(activation="tanh"), flat, logits), '"edges" .* "tanh"'),
-    "sigmoid at the end": (layered(conv, flat, last(10, activation="sigmoid")), '"last"'),
+    "other input": (other_input, "32x32x3. Received: an input of '28x28x1'"),
+    "no relu": (layered(some_conv(), flat, logits), "ReLU behind the layer 'edges'"),
+    "relu late": (late_relu, "ReLU behind the layer 'edges', before pooling"),
+    "tanh": (layered(some_conv(activation="tanh"), flat, logits), "'edges' .* 'tanh'"),
+    "sigmoid at the end": (layered(conv, flat, last(10, activation="sigmoid")), "'last'"),
     "no convolution": (layered(flat, logits), "Conv2D layer before"),
-    "dense on maps": (layered(conv, last(10)), '"last", Dense, behind Flatten'),
-    "dilated": (layered(some_conv(dilation_rate=2), flat, logits), '"edges" has another dilation'),
-    "leaky": (layered(some_conv(), leaky, flat, logits), '"leaky"'),
-    "not square": (layered(some_conv(kernel_size=(3, 5)), flat, logits), '"edges" has another kernel_size'),
+    "dense on maps": (layered(conv, last(10)), "'last', Dense, behind Flatten"),
+    "dilated": (layered(some_conv(dilation_rate=2), flat, logits), "'edges' has another dilation"),
+    "leaky": (layered(some_conv(), leaky, flat, logits), "'leaky'"),
+    "not square": (layered(some_conv(kernel_size=(3, 5)), flat, logits), "'edges' has another kernel_size"),
     "100 classes": (layered(conv, flat, last(100)), "2 to 10 classes. Received: 100"),
     "too large": (layered(conv, flat, last(4000), logits), "4,000,000 parameters"),
     "too slow": (layered(wide_conv, wide_conv, flat, logits), "parameters|multiply-adds"),
@@ -280,9 +280,8 @@ def bomb(content):
 
 def lying_header(content):
     """The directory says that config.json expands to 20 bytes."""
-    place = content.rindex(b"PK\x01\x02")
-    start = content.index(b"PK\x01\x02")
-    assert place >= start
+    start = content.rindex(b"config.json") - 46  # of its entry, which ends with the name
+    assert content[start : start + 4] == b"PK\x01\x02"
     return content[: start + 24] + struct.pack("<I", 20) + content[start + 28 :]
 
 
@@ -311,6 +310,22 @@ def test_a_damaged_or_hostile_file_is_refused_in_one_sentence(case, home, plain_
         import_network(DAMAGES[case](plain_file), described())
     assert str(refused.value).endswith((".", "3")) and "\n" not in str(refused.value)
     assert not list(home.glob("networks/*own-*"))
+
+
+def test_only_the_config_of_a_file_is_expanded_in_this_process(home, plain_file, monkeypatch):
+    expand, names = bounded_files.expand_member, []
+
+    def noted(content, member):
+        names.append(member.filename)
+        return expand(content, member)
+
+    monkeypatch.setattr(bounded_files, "expand_member", noted)
+    content = repacked(plain_file, model=bytes(40_000_000))
+    assert len(content) < 100_000
+    with pytest.raises(NetworkImportError, match=r"^This file is not what Keras writes\.$"):
+        network_uploads.import_for_person(content, described())
+    network_uploads.import_for_person(plain_file, described())
+    assert set(names) == {"config.json"}
 
 
 def test_a_python_object_in_the_place_of_a_known_layer_is_refused(plain_file):
@@ -364,7 +379,7 @@ def test_the_command_line_imports_lists_and_removes(home, tmp_path, monkeypatch,
     monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "none")
     (tmp_path / "model.keras").write_bytes(keras_bytes(sequential("overlapping"), tmp_path))
     file = str(tmp_path / "model.keras")
-    assert main(["networks", "import", file]) == 1
+    assert main(["networks", "import", file]) == 2
     assert "Name the 3 classes" in capsys.readouterr().err
     assert main(["networks", "import", file, "--classes", "red, green, blue"]) == 0
     (network,) = imported_networks.list_imported()
@@ -379,19 +394,19 @@ def test_the_command_line_imports_lists_and_removes(home, tmp_path, monkeypatch,
 def test_its_predictions_on_the_test_images_are_those_of_keras(home, tmp_path, monkeypatch):
     model, images, labels = sequential("plain"), some_images(60), np.arange(60) % 10
     dataset = Dataset("shapes", shapes.CLASSES, images, labels, images, labels, "fingerprint")
-    monkeypatch.setattr(own_networks.data, "load_dataset", lambda name: dataset)
+    monkeypatch.setattr(network_uploads.data, "load_dataset", lambda name: dataset)
     content = keras_bytes(model, tmp_path)
-    description = own_networks.describe(content, "mine", "ann", ", ".join(shapes.CLASSES), "0-1")
-    network = own_networks.import_for_person(content, description)
-    accuracy = own_networks.write_predictions(network)
+    description = network_uploads.describe(content, "mine", "ann", ", ".join(shapes.CLASSES), "0-1")
+    network = network_uploads.import_for_person(content, description)
+    accuracy = network_uploads.write_predictions(network)
     expected = np.asarray(model(images / np.float32(255), training=False))
     np.testing.assert_allclose(network.predictions()["test"], expected, atol=1e-5)
     assert network.dataset == "shapes" and accuracy == (expected.argmax(axis=1) == labels).mean()
 
 
 def test_one_person_may_keep_ten_networks(home, plain_file, monkeypatch):
-    monkeypatch.setattr(own_networks, "MAX_OF_ONE_PERSON", 1)
-    own_networks.import_for_person(plain_file, described())
+    monkeypatch.setattr(network_uploads, "MAX_OF_ONE_PERSON", 1)
+    network_uploads.import_for_person(plain_file, described())
     with pytest.raises(NetworkImportError, match="remove one first"):
-        own_networks.import_for_person(plain_file, described())
-    own_networks.import_for_person(plain_file, described(owner="bob"))
+        network_uploads.import_for_person(plain_file, described())
+    network_uploads.import_for_person(plain_file, described(owner="bob"))

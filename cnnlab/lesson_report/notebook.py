@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from cnnlab.lab_report.content import LabReport
+from cnnlab.lesson_report.content import LessonReport
 from cnnlab.rendering.markdown import escape_markdown
 
 READ_RESULTS = """import csv
@@ -34,7 +34,7 @@ figures = sorted(path.name for path in (FOLDER / "figures").glob("*.png"))
 print(figures)'''
 
 
-def notebook_json(report: LabReport) -> str:
+def notebook_json(report: LessonReport) -> str:
     """The notebook (nbformat 4.5)."""
     cells = [markdown_cell(f"# {escape_markdown(report.title)}\n\n{escape_markdown(report.author)}, {report.date}")]
     heading = ""
@@ -46,7 +46,9 @@ def notebook_json(report: LabReport) -> str:
         cells.append(markdown_cell("\n\n".join(parts)))
     cells += [code_cell(READ_RESULTS), code_cell(READ_HISTORIES), code_cell(SHOW_FIGURES)]
     names = [figure.name for entry in report.entries for figure in entry.figures]
-    cells += [code_cell(f"Picture({name + '.png'!r})") for name in (*names, *(one.name for one in report.run_figures))]
+    cells += [
+        code_cell(f"Picture({name + '.png'!r})") for name in (*names, *(figure.name for figure in report.run_figures))
+    ]
     listed = ", ".join(f"{name} {value}" for name, value in report.versions.items())
     cells.append(markdown_cell(f"Made with {listed}."))
     for number, cell in enumerate(cells):

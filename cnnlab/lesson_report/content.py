@@ -1,4 +1,4 @@
-"""`LabReport`: what a report contains, gathered from a sheet, its answers and the runs, before it is written."""
+"""`LessonReport`: what a report contains, gathered from a sheet, its answers and the runs, before it is written."""
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -12,8 +12,8 @@ from cnnlab.experiment import NUMERIC_FIELDS, Experiment, ExperimentError
 from cnnlab.explanations import lesson_evidence
 from cnnlab.explanations.lesson_evidence import Evidence
 from cnnlab.formatting import format_date
-from cnnlab.lab_report.figures import Figure, run_figure, sketch_figure
-from cnnlab.lab_report.pinned_figures import pinned_figures
+from cnnlab.lesson_report.figures import Figure, run_figure, sketch_figure
+from cnnlab.lesson_report.pinned_figures import pinned_figures
 from cnnlab.lessons import own_training
 from cnnlab.lessons.answers import Answer
 from cnnlab.lessons.sheet import Sheet, Step
@@ -39,7 +39,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class LabReport:
+class LessonReport:
     """A report; `runs` are the chosen experiments, `versions` the programs that made it."""
 
     title: str
@@ -58,7 +58,7 @@ def make_report(
     table: Sequence[ReportRow],
     compute: ComputeEvidence | None = None,
     progress: ProgressCallback = lambda done, total: None,
-) -> LabReport:
+) -> LessonReport:
     """The report of one learner; steps without an answer are left out.
 
     compute: gives the evidence of a specification and of the learner's own training, without it from `table`.
@@ -74,7 +74,7 @@ def make_report(
     for run in chosen:
         run_figures.append(run_figure(run))
         progress(len(steps) + len(run_figures), len(steps) + len(chosen))
-    return LabReport(
+    return LessonReport(
         title=sheet.title,
         author=author or "without a name",
         date=format_date(datetime.now(UTC).isoformat()),
@@ -95,13 +95,13 @@ def entry(
     """The entry of an answered step."""
     own = own_training.open_chosen(own_training.chosen_run(sheet, step, answers))
     named = filter(None, dict.fromkeys((*own_training.shown_evidence(sheet, step, answers), step.result)))
-    shown = [one for one in named if own is not None or not lesson_evidence.is_own(one)]
+    shown = [specification for specification in named if own is not None or not lesson_evidence.is_own(specification)]
     result = compute(step.result, own) if step.result else None
     return Entry(
         heading=sheet.chapter_of(step).title,
         question=step.question.strip(),
         answers=tuple(describe_answer(step, answer) for answer in answers[step.id]),
-        evidence=tuple(compute(one, own).sentence for one in shown),
+        evidence=tuple(compute(specification, own).sentence for specification in shown),
         figures=(
             *(figure for answer in answers[step.id] for figure in answer_figures(step, answer, table, result)),
             *(own_figures(sheet, step, answers, own) if own else ()),
@@ -140,7 +140,7 @@ def describe_answer(step: Step, answer: Answer) -> str:
     label = "Prediction" if step.is_prediction else "Answer"
     label += f", round {answer.round + 1}" if answer.round else ""
     if step.kind == "order":
-        content = ", ".join(f"{place}. {one}" for place, one in enumerate(content, start=1))
+        content = ", ".join(f"{place}. {option}" for place, option in enumerate(content, start=1))
     elif step.kind == "sketch" and step.sketch:
         content = ", ".join(f"{x:g}: {y:g}" for x, y in zip(step.sketch.x, content, strict=False))
         content = f"{step.sketch.y_label} by {step.sketch.x_label}: {content}"
