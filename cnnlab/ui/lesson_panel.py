@@ -30,7 +30,6 @@ from cnnlab.ui.streamlit_internals import rerun_fragment
 PANEL, FOLDED, STEP_BUTTONS = "lesson_panel", "lesson_panel_folded", "lesson_step_buttons"
 CLASS_POLL_SECONDS = (2.6, 3.0)  # between two looks at the class: each tab has its own number
 SESSION_OPENED = session_key("lesson_panel.opened_step")  # the step of the class whose state was opened last
-SESSION_DRAWN = session_key("lesson_panel.drawn_step")  # the step whose content stands in the panel
 NARROW = "@media (max-width: 768px)"
 PANEL_STYLE = f"""<style>
 .st-key-{PANEL} {{ position: fixed; right: 0; top: 3.75rem; bottom: 0; width: 23rem; z-index: 990; overflow-y: auto;
@@ -162,10 +161,8 @@ def open_panel(lesson: OpenLesson) -> None:
     The buttons are drawn first and stay at the lower edge, so that a click counts while the result is being drawn.
     """
     number = lesson.sheet.index(lesson.step.id) + 1
-    is_new, st.session_state[SESSION_DRAWN] = st.session_state.get(SESSION_DRAWN) != lesson.step.id, lesson.step.id
-    # Emptied, or the form of the step before could be clicked until the page has been drawn.
-    content = st.empty().container(gap="small") if is_new else st.container(gap="small")
-    with st.container(key=STEP_BUTTONS):
+    content, buttons = st.container(gap="small"), st.container(key=STEP_BUTTONS)
+    with buttons:
         step_buttons(lesson, number)
     with content:
         step_content(lesson, number)
