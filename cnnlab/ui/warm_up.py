@@ -1,7 +1,8 @@
 """What the server does before its first browser comes: it limits its memory, imports the pages and draws them once.
 
 Altair, the pages, and what they compute for all sessions (results of the report's networks, specifications of charts)
-take about eight seconds of CPU. Without this, the first of a class who open the app wait for them, and all others too.
+take about seven seconds of CPU, four after a restart in the same home. Without this, the first of a class who open the
+app wait for them, and all others too.
 """
 
 import contextlib
@@ -18,13 +19,16 @@ from cnnlab.ui.streamlit_script_context import run_without_browser
 logger = logging.getLogger("cnnlab.warm_up")
 PACKAGES = ("cnnlab.pages", "cnnlab.rendering")
 PAGES = ("train", "compare", "look_inside", "mistakes")  # whose caches are filled, in this order
+IMPORTS_ALTAIR = "_specs"  # the end of the names of the modules that do; specifications on the disk need none of them
 # Altair imports jsonschema, and that, where this package is installed (JupyterLab brings it), compiles a grammar of
 # international addresses: two seconds, for a format that no chart has. jsonschema does without it.
 UNUSED_GRAMMAR = "rfc3987_syntax"
 
 
-def import_pages() -> None:
-    """Import every module of PACKAGES but the entry point, which Streamlit runs; one log line where one fails.
+def import_pages(with_altair: bool) -> None:
+    """Import the modules of PACKAGES with Altair, or all others but the entry point, which Streamlit runs.
+
+    One log line where one fails.
 
     UNUSED_GRAMMAR is not imported in this process, unless it was before.
     """
@@ -32,7 +36,7 @@ def import_pages() -> None:
     for package in PACKAGES:
         folders = importlib.import_module(package).__path__
         for module in pkgutil.walk_packages(folders, f"{package}."):
-            if module.name != "cnnlab.pages.entrypoint":
+            if module.name != "cnnlab.pages.entrypoint" and module.name.endswith(IMPORTS_ALTAIR) == with_altair:
                 try:
                     _import(module.name)
                 except Exception as error:  # the page that needs it says so
@@ -63,9 +67,11 @@ def fill_caches() -> None:
 
 
 def warm_up() -> None:
-    """`import_pages`, then `fill_caches`."""
-    import_pages()
+    """Import the pages, fill the caches, import Altair: in this order, as a restarted server finds charts on the disk."""
+    importlib.import_module("cnnlab.rendering.charts").keep_specs()
+    import_pages(with_altair=False)
     fill_caches()
+    import_pages(with_altair=True)
 
 
 @contextlib.asynccontextmanager
