@@ -67,7 +67,7 @@ def fill_caches() -> None:
 
 
 def warm_up() -> None:
-    """Import the pages, fill the caches, import Altair: in this order, as a restarted server finds charts on the disk."""
+    """Import the pages, fill the caches, import Altair: in this order, as a restarted server finds its charts."""
     importlib.import_module("cnnlab.rendering.charts").keep_specs()
     import_pages(with_altair=False)
     fill_caches()
