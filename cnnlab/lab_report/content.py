@@ -16,7 +16,9 @@ from cnnlab.lab_report.figures import Figure, run_figure, sketch_figure
 from cnnlab.lab_report.pinned_figures import pinned_figures
 from cnnlab.lessons import own_training
 from cnnlab.lessons.answers import Answer
+from cnnlab.lessons.prediction_verdict import describe_prediction
 from cnnlab.lessons.sheet import Sheet, Step
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report import ReportRow
 from cnnlab.storage import runs
 from cnnlab.storage.run import Run, UnknownRun
@@ -29,7 +31,10 @@ ComputeEvidence = Callable[[str, Run | None], Evidence]  # of a specification an
 
 @dataclass(frozen=True)
 class Entry:
-    """One step in the report: Markdown of the question, the answers in words, the computed sentences, the figures."""
+    """One step in the report: Markdown of the question, the answers in words, the computed sentences, the figures.
+
+    The first of the sentences says how the last prediction compares with the result, where there is one.
+    """
 
     heading: str
     question: str
@@ -40,11 +45,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class LabReport:
-    """A report; `runs` are the chosen experiments, `versions` the programs that made it."""
+    """A report; `runs` are the chosen experiments, `versions` the programs that made it.
+
+    `progress` is how many steps are answered; `run_figures` are of the runs whose curves no entry has.
+    """
 
     title: str
     author: str
     date: str
+    progress: str
     entries: tuple[Entry, ...]
     runs: tuple[Run, ...]
     run_figures: tuple[Figure, ...]
@@ -71,13 +80,16 @@ def make_report(
     for step in steps:
         entries.append(entry(sheet, step, answers, table, get_evidence))
         progress(len(entries), len(steps) + len(chosen))
+    shown = {figure.name for one in entries for figure in one.figures}
     for run in chosen:
-        run_figures.append(run_figure(run))
-        progress(len(steps) + len(run_figures), len(steps) + len(chosen))
+        figure = run_figure(run)
+        run_figures += [] if figure.name in shown else [figure]
+        progress(len(steps) + chosen.index(run) + 1, len(steps) + len(chosen))
     return LabReport(
         title=sheet.title,
         author=author or "without a name",
         date=format_date(datetime.now(UTC).isoformat()),
+        progress=f"{len(steps)} of {len(sheet.steps)} steps answered",
         entries=tuple(entries),
         runs=tuple(chosen),
         run_figures=tuple(run_figures),
@@ -97,11 +109,12 @@ def entry(
     named = filter(None, dict.fromkeys((*own_training.shown_evidence(sheet, step, answers), step.result)))
     shown = [one for one in named if own is not None or not lesson_evidence.is_own(one)]
     result = compute(step.result, own) if step.result else None
+    _, verdict = describe_prediction(step, answers[step.id][-1].content, result, escape_markdown)
     return Entry(
         heading=sheet.chapter_of(step).title,
         question=step.question.strip(),
         answers=tuple(describe_answer(step, answer) for answer in answers[step.id]),
-        evidence=tuple(compute(one, own).sentence for one in shown),
+        evidence=(*filter(None, [verdict]), *(compute(one, own).sentence for one in shown)),
         figures=(
             *(figure for answer in answers[step.id] for figure in answer_figures(step, answer, table, result)),
             *(own_figures(sheet, step, answers, own) if own else ()),
@@ -127,6 +140,9 @@ def own_figures(sheet: Sheet, step: Step, answers: Mapping[str, Sequence[Answer]
 
 def answer_figures(step: Step, answer: Answer, table: Sequence[ReportRow], result: Evidence | None) -> list[Figure]:
     """The figures of an answer: what was pinned, or the sketched curve with the measured one of the result."""
+    if step.kind == "pin" and answer.content.get("page") == "train":
+        run = named_run(answer.content)
+        return [run_figure(run)] if run else []
     if step.kind == "pin":
         return list(pinned_figures(answer.content, table))
     curve = result.curve if result else ()

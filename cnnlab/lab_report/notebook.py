@@ -35,7 +35,7 @@ print(figures)'''
 
 def notebook_json(report: LabReport) -> str:
     """The notebook (nbformat 4.5)."""
-    cells = [markdown_cell(f"# {report.title}\n\n{report.author}, {report.date}")]
+    cells = [markdown_cell(f"# {report.title}\n\n{report.author}, {report.date}, {report.progress}")]
     heading = ""
     for entry in report.entries:
         title = f"## {entry.heading}\n\n" if entry.heading != heading else ""
