@@ -1,7 +1,7 @@
 """`LabReport`: what a report contains, gathered from a sheet, its answers and the runs, before it is written."""
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -24,6 +24,7 @@ from cnnlab.storage import runs
 from cnnlab.storage.run import Run, UnknownRun
 
 MAX_RUNS = 6  # chosen experiments whose models, histories and scripts are exported
+COVERED = "Your teacher has not shown the result of this step yet."
 VERSIONS = ("cnnlab", "numpy", "streamlit", "keras", "tensorflow")
 
 ComputeEvidence = Callable[[str, Run | None], Evidence]  # of a specification and of the learner's own training
@@ -67,18 +68,23 @@ def make_report(
     table: Sequence[ReportRow],
     compute: ComputeEvidence | None = None,
     progress: ProgressCallback = lambda done, total: None,
+    covered: Collection[str] = (),
 ) -> LabReport:
     """The report of one learner; steps without an answer are left out.
 
     compute: gives the evidence of a specification and of the learner's own training, without it from `table`.
-    progress(done, total) is called after each answered step and each figure of a chosen run.
+    progress(done, total) is called after each answered step and each figure of a chosen run. covered: the ids of steps
+    whose results the teacher has not shown yet; their entries have none.
     """
     steps = [step for step in sheet.steps if answers.get(step.id)]
     chosen = chosen_runs([answer for step in steps for answer in answers[step.id]])
     get_evidence = compute or (lambda specification, own: lesson_evidence.evidence(specification, table, own))
     entries, run_figures = [], []
     for step in steps:
-        entries.append(entry(sheet, step, answers, table, get_evidence))
+        is_covered = step.id in covered
+        entries.append(
+            covered_entry(sheet, step, answers) if is_covered else entry(sheet, step, answers, table, get_evidence)
+        )
         progress(len(entries), len(steps) + len(chosen))
     shown = {figure.name for one in entries for figure in one.figures}
     for run in chosen:
@@ -119,6 +125,17 @@ def entry(
             *(figure for answer in answers[step.id] for figure in answer_figures(step, answer, table, result)),
             *(own_figures(sheet, step, answers, own) if own else ()),
         ),
+    )
+
+
+def covered_entry(sheet: Sheet, step: Step, answers: Mapping[str, Sequence[Answer]]) -> Entry:
+    """The entry of a prediction whose result is covered."""
+    return Entry(
+        heading=sheet.chapter_of(step).title,
+        question=step.question.strip(),
+        answers=tuple(describe_answer(step, answer) for answer in answers[step.id]),
+        evidence=(COVERED,),
+        figures=tuple(filter(None, (sketch_figure(step, answer, ()) for answer in answers[step.id]))),
     )
 
 
