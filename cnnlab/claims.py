@@ -41,7 +41,7 @@ class Verdict(StrEnum):
     MISSING = "cannot be said yet"
 
 
-class Finding(StrEnum):
+class ComparisonVerdict(StrEnum):
     """What one comparison of a claim says, with its p value adjusted for the number of comparisons of the claim."""
 
     AS_CLAIMED = "as claimed"
@@ -59,7 +59,7 @@ class Judgment:
     measure: str
     verdict: Verdict
     comparisons: tuple[Comparison, ...]
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[ComparisonVerdict, ...] = ()
     p_values: tuple[float | None, ...] = ()
 
 
@@ -91,21 +91,21 @@ def judge(measure: str, comparisons: Sequence[Comparison]) -> Judgment:
     findings = tuple(
         _finding(estimate, comparison.is_steady) for estimate, comparison in zip(adjusted, comparisons, strict=True)
     )
-    if Finding.OPPOSITE in findings:
+    if ComparisonVerdict.OPPOSITE in findings:
         verdict = Verdict.FAILS
-    elif Finding.CHANCE in findings:
+    elif ComparisonVerdict.CHANCE in findings:
         verdict = Verdict.UNDECIDED
     elif all(comparison.agreeing_seeds == comparison.seeds for comparison in comparisons):
         verdict = Verdict.HOLDS
     else:
         verdict = Verdict.MOSTLY
-    return Judgment(measure, verdict, tuple(comparisons), findings, tuple(one.p_value for one in adjusted))
+    return Judgment(measure, verdict, tuple(comparisons), findings, tuple(estimate.p_value for estimate in adjusted))
 
 
-def _finding(adjusted: Estimate, is_steady: bool) -> Finding:
+def _finding(adjusted: Estimate, is_steady: bool) -> ComparisonVerdict:
     if not (adjusted.is_significant and is_steady):
-        return Finding.CHANCE
-    return Finding.AS_CLAIMED if adjusted.value > 0 else Finding.OPPOSITE
+        return ComparisonVerdict.CHANCE
+    return ComparisonVerdict.AS_CLAIMED if adjusted.value > 0 else ComparisonVerdict.OPPOSITE
 
 
 @dataclass(frozen=True)
@@ -123,11 +123,13 @@ class Claim:
         needed = sorted({name for pair in self.pairs for name in pair})
         if missing := tuple(name for name in needed if not _has_common_seed(name, needed, ours)):
             return ClaimResult(self.text, (), report_judgment, missing)
-        judgments = [self._judge(one, ours) for one in self.measures if one.restate is not ModelResults.reestimated]
+        judgments = [
+            self._judge(measure, ours) for measure in self.measures if measure.restate is not ModelResults.reestimated
+        ]
         reestimated = only_reestimated(ours)
         if all(reestimated.get(name) for name in needed):
-            restated = [one for one in self.measures if one.restate is ModelResults.reestimated]
-            judgments[1:1] = [self._judge(one, reestimated) for one in restated]
+            restated = [measure for measure in self.measures if measure.restate is ModelResults.reestimated]
+            judgments[1:1] = [self._judge(measure, reestimated) for measure in restated]
         return ClaimResult(self.text, tuple(judgments), report_judgment)
 
     def _judge(self, measure: Measure, results: Results) -> Judgment:
@@ -137,7 +139,7 @@ class Claim:
 def only_reestimated(results: Results) -> Results:
     """The same without the runs with batch normalization whose re-estimated accuracies are not known."""
     return {
-        name: {seed: one for seed, one in by_seed.items() if one.is_reestimated or not _has_batchnorm(name)}
+        name: {seed: result for seed, result in by_seed.items() if result.is_reestimated or not _has_batchnorm(name)}
         for name, by_seed in results.items()
     }
 
@@ -209,7 +211,7 @@ def check_agreement(ours: Results, report: Results) -> ClaimResult:
         report["3conv-dropout"], report_final, "validation, test after training on all images"
     )
     model_7 = ours.get("3conv-dropout", {})
-    tested = {seed: one.test for seed, one in model_7.items() if one.test is not None}
+    tested = {seed: result.test for seed, result in model_7.items() if result.test is not None}
     if not tested:
         return ClaimResult(AGREEMENT_CLAIM, (), report_judgment, ("3conv-dropout",), is_about_test=True)
     judgment = _judge_agreement({seed: model_7[seed] for seed in tested}, tested, "validation and test, same weights")

@@ -111,8 +111,8 @@ def compare(name: str, other: str, measure: Measure, results: Results) -> Compar
     seeds = tuple(sorted(set(results[name]) & set(results[other])))
     ours = {seed: measure.restate(results[name][seed]) for seed in seeds}
     others = {seed: measure.restate(results[other][seed]) for seed in seeds}
-    first = {seed: measure.value(one) for seed, one in ours.items()}
-    second = {seed: measure.value(one) for seed, one in others.items()}
+    first = {seed: measure.value(result) for seed, result in ours.items()}
+    second = {seed: measure.value(result) for seed, result in others.items()}
     first_seed = seeds[0]
     if len(seeds) >= MIN_SEEDS:
         estimate = seed_difference(first, second)

@@ -110,14 +110,21 @@ class Experiment:
         if self.kernel % 2 == 0:
             raise ExperimentError(f"Choose an odd kernel size: 1, 3, 5 or 7. Received: kernel={self.kernel}")
         self._set_normalized("learning_rate", check_float("learning_rate", self.learning_rate, *LEARNING_RATE_RANGE))
-        default_strength, low_strength, high_strength = REGULARIZERS[self.regularizer].strength_range
-        strength = default_strength if self.strength is None else self.strength
-        self._set_normalized("strength", check_float("strength", strength, low_strength, high_strength))
+        self._set_normalized("strength", self._checked_strength())
         self._set_normalized("label_noise", check_float("label_noise", self.label_noise, *LABEL_NOISE_RANGE))
         info = self.dataset_info
         images = info.train_images_by_default(self.split) if self.train_images is None else self.train_images
         most = info.max_train_images(self.split)
         self._set_normalized("train_images", check_integer("train_images", images, 1, most))
+
+    def _checked_strength(self) -> float:
+        """The regularizer's strength, by default the report's; 0 for a regularizer without one."""
+        regularizer = REGULARIZERS[self.regularizer]
+        default, low, high = regularizer.strength_range
+        if regularizer.strength is None and self.strength not in (None, 0):
+            received = f"Received: strength={self.strength!r:.60}"
+            raise ExperimentError(f"The regularizer {self.regularizer} has no strength. {received}")
+        return check_float("strength", default if self.strength is None else self.strength, low, high)
 
     def _set_normalized(self, name: str, value: float) -> None:
         object.__setattr__(self, name, value)  # the dataclass is frozen; called in __post_init__ only

@@ -3,10 +3,12 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 MAX_QUOTED_CHARACTERS = 40  # letters of a wrong word that are repeated to its author
+INSIDE_FIGURE = re.compile(r"(?<=\d) (?=%|(?:s|min|h|MB|GB)\b)|(?<=±) ")  # the spaces at which a line does not end
 ORDINAL_SUFFIXES = {1: "st", 2: "nd", 3: "rd"}
 
 
@@ -27,9 +29,9 @@ def percent(share: float, digits: int | None = None) -> str:
     return f"{100 * share:.1f} %" if rounded in (0, 100) and share not in (0, 1) else f"{rounded} %"
 
 
-def keep_percent_signs(text: str) -> str:
-    """The text with no line break between a number and its percent sign."""
-    return text.replace(" %", "\N{NO-BREAK SPACE}%")
+def keep_figures_whole(text: str) -> str:
+    """The text with no line break between a number and its percent sign or unit, nor between ± and its number."""
+    return INSIDE_FIGURE.sub("\N{NO-BREAK SPACE}", text)
 
 
 def points(difference: float, sign: bool = False) -> str:
@@ -49,9 +51,9 @@ def format_value(value: float) -> str:
     return f"{value:z.2f}" if 0.1 <= abs(value) < 1000 else f"{value:.2g}"
 
 
-def pluralize(number: int, one: str, many: str = "") -> str:
-    """'1 image', '2,639 images'; `many` where an s at the end is not enough: '2 runs of it'."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+def pluralize(number: int, singular: str, plural: str = "") -> str:
+    """'1 image', '2,639 images'; `plural` where an s at the end is not enough: '2 runs of it'."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
 def ordinal(number: int) -> str:
@@ -98,11 +100,6 @@ def format_date(iso: str | None) -> str:
 
 
 def quoted(word: str) -> str:
-    """Text that somebody typed, safe to repeat: printable, in quotes, and shortened."""
-    return repr(shortened(word))
-
-
-def shortened(word: str) -> str:
-    """Text from outside in at most MAX_QUOTED_CHARACTERS printable characters."""
+    """Text from outside, safe to repeat: in quotes, at most MAX_QUOTED_CHARACTERS characters, all of them printable."""
     shown = "".join(letter if letter.isprintable() else "?" for letter in word)
-    return shown if len(shown) <= MAX_QUOTED_CHARACTERS else shown[:MAX_QUOTED_CHARACTERS] + "..."
+    return repr(shown if len(shown) <= MAX_QUOTED_CHARACTERS else shown[:MAX_QUOTED_CHARACTERS] + "...")

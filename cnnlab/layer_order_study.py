@@ -12,7 +12,7 @@ from typing import Any
 from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.formatting import percent, points
-from cnnlab.jobs.foreground import TrainingTask, train_all
+from cnnlab.jobs.foreground import TrainingTask, train_tasks
 from cnnlab.models.architecture import BATCHNORM_POSITIONS, DROPOUT_POSITIONS, LayerOrder
 from cnnlab.report import run_results
 from cnnlab.report_models import REPORT
@@ -56,7 +56,7 @@ def find_case_run(name: str, layer_order: LayerOrder, epochs: int, precision: st
 def train_missing(epochs: int, precision: str) -> list[str]:
     """Train every case without a finished run, one process a core; returns the names of those that failed."""
     missing = [number for number, case in enumerate(STUDY_CASES) if find_case_run(*case, epochs, precision) is None]
-    return train_all([case_task(number, epochs, precision) for number in missing])
+    return train_tasks([case_task(number, epochs, precision) for number in missing])
 
 
 def case_task(number: int, epochs: int, precision: str) -> TrainingTask:

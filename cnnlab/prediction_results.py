@@ -80,7 +80,8 @@ def prediction_results(known: Sequence[Run], dataset: str = "cifar10") -> Predic
     test = {name: by_seed[seed]["test"] for name, by_seed in stored.items() for seed in (REPORT[name].experiment.seed,)
             if seed in by_seed and not name.startswith("final")}  # fmt: skip
     labels = next(
-        (one["test_labels"] for by_seed in stored.values() for one in by_seed.values()), np.empty(0, np.int64)
+        (predictions["test_labels"] for by_seed in stored.values() for predictions in by_seed.values()),
+        np.empty(0, np.int64),
     )
     return PredictionResults(
         names=tuple(test),
@@ -138,8 +139,8 @@ def seed_agreements(stored: Mapping[str, Mapping[int, Mapping[str, Logits]]]) ->
 def ensemble_result(logits: Mapping[str, Logits], labels: Logits) -> EnsembleResult:
     """The average of these networks' probabilities, compared with the best of them."""
     average = ensemble_logits(list(logits.values())).argmax(axis=1) == labels
-    correct = {name: one.argmax(axis=1) == labels for name, one in logits.items()}
-    accuracies = {name: float(one.mean()) for name, one in correct.items()}
+    correct = {name: scores.argmax(axis=1) == labels for name, scores in logits.items()}
+    accuracies = {name: float(is_correct.mean()) for name, is_correct in correct.items()}
     best = max(accuracies, key=lambda name: accuracies[name])
     return EnsembleResult(
         accuracy_interval(float(average.mean()), len(labels)),

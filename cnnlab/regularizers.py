@@ -12,7 +12,7 @@ MECHANISMS = {  # how a regularizer acts: the modules that implement it
     "none": (),
     "layer": ("models.architecture", "models.keras_calls", "models.numpy_forward", "models.numpy_backward"),
     "weight_penalty": ("models.keras_calls",),
-    "loss": ("training.compilation", "lab_report.keras_script"),
+    "loss": ("training.compilation", "lesson_report.keras_script"),
 }
 VIEWS = ("dropout", "weights", "batchnorm")  # the sections of the view "Regularizer" of Look inside
 

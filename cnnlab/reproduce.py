@@ -1,14 +1,15 @@
 """Trains the report's ten models where they are missing, and publishes finished runs under `pretrained/`."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
-from cnnlab.jobs.foreground import TrainingTask, train_all
+from cnnlab.jobs import probe_job, shipped_top_images, top_activations_file
+from cnnlab.jobs.foreground import TrainingTask, train_tasks
 from cnnlab.report_models import REPORT, models_on
 from cnnlab.storage import bounded_files, compression, files, runs
 from cnnlab.storage.background_process import cnnlab_command
@@ -23,7 +24,7 @@ def train_missing(names: Sequence[str], slots: int | None = None) -> list[str]:
 
     `slots` is how many cores are used at most (None: all). Raises SettingsError.
     """
-    return train_all([model_task(name) for name in names], slots)
+    return train_tasks([model_task(name) for name in names], slots)
 
 
 def model_task(name: str) -> TrainingTask:
@@ -58,7 +59,11 @@ def series_experiments(names: Iterable[str], seeds: int, dataset: str = "cifar10
 def missing_experiments(experiments: Iterable[Experiment]) -> list[Experiment]:
     """Those without finished results, trained here or shipped."""
     shipped = {run.experiment for run in runs.shipped_seeds()}
-    return [one for one in experiments if one not in shipped and not _is_done(runs.find_run(one))]
+    return [
+        experiment
+        for experiment in experiments
+        if experiment not in shipped and not _is_done(runs.find_run(experiment))
+    ]
 
 
 def _is_done(run: Run | None) -> bool:
@@ -67,16 +72,16 @@ def _is_done(run: Run | None) -> bool:
 
 def train_experiments(experiments: Iterable[Experiment], slots: int | None = None) -> list[str]:
     """Train these, one process a core, and return the titles of those that failed. Raises SettingsError."""
-    return train_all([_task(experiment.title, experiment) for experiment in experiments], slots)
+    return train_tasks([_task(experiment.title, experiment) for experiment in experiments], slots)
 
 
 def publishable_experiments(experiments: Iterable[Experiment]) -> list[Experiment]:
     """Those among these that have finished here and whose results are not shipped yet."""
     return [
-        one
-        for one in experiments
-        if files.read_json(settings.runs_dir() / one.key / "record.json").get("state") == "done"
-        and not (runs.shipped_seed_path(one) / "experiment.json").exists()
+        experiment
+        for experiment in experiments
+        if files.read_json(settings.runs_dir() / experiment.key / "record.json").get("state") == "done"
+        and not (runs.shipped_seed_path(experiment) / "experiment.json").exists()
     ]
 
 
@@ -123,8 +128,9 @@ def publish(name: str) -> Path:
     """Copy the finished run of this model to `pretrained/`, compressed; returns the new directory.
 
     History, record and Keras model are copied whole. Snapshots are rounded to 6 significant bits and logits to 9:
-    enough for display, a third of the size. The last weights are in model.keras, in full precision. experiment.json,
-    which makes the directory a run, is written last: an interrupted call publishes nothing.
+    enough for display, a third of the size. The last weights are in model.keras, in full precision. Top images and
+    probes go along where `cnnlab top-images` and `cnnlab probe` have computed them. experiment.json, which makes the
+    directory a run, is written last: an interrupted call publishes nothing.
     """
     run = runs.read_run(settings.runs_dir() / REPORT[name].experiment.key)
     target = settings.PRETRAINED / name
@@ -139,6 +145,10 @@ def publish(name: str) -> Path:
         for name, values in run.predictions().items()
     }
     files.write_npz_bzip2(target / "predictions.npz", rounded)
+    if top_activations := top_activations_file.load(run):
+        shipped_top_images.save(top_activations, target)
+    if probes := probe_job.load(run):
+        files.write_json(target / probe_job.FILE, asdict(probes))
     for file in ("history.csv", "record.json", "experiment.json"):
         files.write_bytes(target / file, _read_file(run, file))
     return target

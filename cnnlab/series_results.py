@@ -53,7 +53,7 @@ def series_results(table: Sequence[ReportRow], reported: bool = False) -> list[S
     """
     rows = [row for row in table if row.model.experiment.split == "validation" and row.by_seed]
     measured: Results = {row.model.name: row.by_seed for row in rows}
-    variants = [one for row in rows for one in model_variants(row, measured) if not (reported and one[2])]
+    variants = [variant for row in rows for variant in model_variants(row, measured) if not (reported and variant[2])]
     gap_measure = REPORTED_GAP if reported else INFERENCE_GAP
     differences = {
         measure: [difference_from_plain(model, measure, results) for model, results, _ in variants]
@@ -80,12 +80,12 @@ def series_results(table: Sequence[ReportRow], reported: bool = False) -> list[S
 
 def seed_figures(model: ReportModel, measure: Measure, results: Results) -> tuple[float, ...]:
     """The figure of each seed of a model, by seed."""
-    return tuple(measure.value(one) for _, one in sorted(results[model.name].items()))
+    return tuple(measure.value(result) for _, result in sorted(results[model.name].items()))
 
 
 def model_variants(row: ReportRow, measured: Results) -> list[tuple[ReportModel, Results, bool]]:
     """(model, results of all models, whether its own are re-estimated), once or twice."""
-    reestimated = {seed: one.reestimated() for seed, one in row.by_seed.items() if one.is_reestimated}
+    reestimated = {seed: result.reestimated() for seed, result in row.by_seed.items() if result.is_reestimated}
     variants: list[tuple[ReportModel, Results, bool]] = [(row.model, measured, False)]
     return variants + ([(row.model, {**measured, row.model.name: reestimated}, True)] if reestimated else [])
 
@@ -105,14 +105,16 @@ def difference_from_plain(model: ReportModel, measure: Measure, results: Results
 
 def beyond_chance(comparisons: Sequence[Comparison | None]) -> list[bool]:
     """Which of these differ beyond chance, their p values adjusted for the number of comparisons."""
-    present = [one for one in comparisons if one is not None]
-    adjusted = iter(adjust_for_multiple_comparisons([one.estimate for one in present]))
-    return [one is not None and next(adjusted).is_significant and one.is_steady for one in comparisons]
+    present = [comparison for comparison in comparisons if comparison is not None]
+    adjusted = iter(adjust_for_multiple_comparisons([comparison.estimate for comparison in present]))
+    return [
+        comparison is not None and next(adjusted).is_significant and comparison.is_steady for comparison in comparisons
+    ]
 
 
 def mean_accuracy(model: ReportModel, results: Results) -> Estimate:
     """The mean validation accuracy over the seeds; with fewer than MIN_SEEDS that of the first."""
-    figures = {seed: one.validation for seed, one in results[model.name].items()}
+    figures = {seed: result.validation for seed, result in results[model.name].items()}
     if len(figures) >= MIN_SEEDS:
         return seed_mean(figures)
     return accuracy_interval(figures[min(figures)], model.experiment.validation_images)
@@ -120,7 +122,7 @@ def mean_accuracy(model: ReportModel, results: Results) -> Estimate:
 
 def mean_gap(model: ReportModel, results: Results, measure: Measure = INFERENCE_GAP) -> Estimate:
     """The mean gap over the seeds; with fewer than MIN_SEEDS that of the first."""
-    figures = {seed: measure.value(one) for seed, one in results[model.name].items()}
+    figures = {seed: measure.value(result) for seed, result in results[model.name].items()}
     if len(figures) >= MIN_SEEDS:
         return seed_mean(figures)
     return gap_estimate(results[model.name][min(figures)], reported=measure is REPORTED_GAP)

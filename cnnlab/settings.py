@@ -103,7 +103,7 @@ class Settings:
         120, 1, 100_000, "requests for trainings that may come from one network address in a minute"
     )
     address_cost: float = _number(600.0, 0.01, 1e9, "what the trainings of one network address may cost together")
-    address_imports_per_hour: int = _number(240, 1, 100_000, "tries an hour to bring something in from one address")
+    address_imports_per_hour: int = _number(240, 1, 100_000, "imports an hour from one address, failed ones too")
     address_import_megabytes: float = _number(1000.0, 0.1, 1e6, "networks kept from one address; as much of pictures")
     trusted_proxies: str = _text(
         "", "addresses or networks of proxies whose X-Forwarded-For is believed, like 10.0.0.0/8"
@@ -121,7 +121,7 @@ class Settings:
     @property
     def proxy_networks(self) -> tuple[Network, ...]:
         """The networks of `trusted_proxies`."""
-        return tuple(ipaddress.ip_network(one, strict=False) for one in _words(self.trusted_proxies))
+        return tuple(ipaddress.ip_network(network, strict=False) for network in _words(self.trusted_proxies))
 
     def is_teacher(self, person: str) -> bool:
         """Whether this account is named as a teacher; capital letters make no difference.
@@ -158,7 +158,7 @@ def current() -> Settings:
     path = home() / SETTINGS_FILE
     status = path.stat() if path.is_file() else None
     state = (status.st_mtime_ns, status.st_size, status.st_ino) if status else ()
-    environment = tuple(os.environ.get(environment_variable(one.name)) for one in fields(Settings))
+    environment = tuple(os.environ.get(environment_variable(setting.name)) for setting in fields(Settings))
     return _current(str(path), state, environment)
 
 
@@ -171,14 +171,14 @@ def list_settings() -> list[Setting]:
     """Each setting with its source, in the order of `Settings`. Raises SettingsError."""
     stored = _read_settings_file()
     result = []
-    for one in fields(Settings):
-        value, source = one.default, DEFAULT_SOURCE
-        if one.name in stored:
-            value, source = stored[one.name], str(home() / SETTINGS_FILE)
-        if environment_variable(one.name) in os.environ:
-            value, source = os.environ[environment_variable(one.name)], environment_variable(one.name)
-        checked = _validated(one.name, value, type(one.default), one.metadata, source)
-        result.append(Setting(one.name, checked, source, one.metadata["meaning"]))
+    for setting in fields(Settings):
+        value, source = setting.default, DEFAULT_SOURCE
+        if setting.name in stored:
+            value, source = stored[setting.name], str(home() / SETTINGS_FILE)
+        if environment_variable(setting.name) in os.environ:
+            value, source = os.environ[environment_variable(setting.name)], environment_variable(setting.name)
+        checked = _validated(setting.name, value, type(setting.default), setting.metadata, source)
+        result.append(Setting(setting.name, checked, source, setting.metadata["meaning"]))
     return result
 
 
@@ -186,7 +186,7 @@ def settings_table() -> str:
     """All settings as a table in text: name, value, source, meaning. Raises SettingsError."""
     source = "CNNLAB_HOME" if os.environ.get("CNNLAB_HOME") else DEFAULT_SOURCE
     rows = [("home", str(home()), source, "the folder of all files")]
-    rows += [(one.name, one.display_value, one.source, one.meaning) for one in list_settings()]
+    rows += [(setting.name, setting.display_value, setting.source, setting.meaning) for setting in list_settings()]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "".join("  ".join([*map(str.ljust, row[:3], widths), row[3]]) + "\n" for row in rows)
 
@@ -201,7 +201,7 @@ def _read_settings_file() -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise SettingsError(f"{path} cannot be read ({reason}): correct it or remove it.") from None
-    known = {one.name for one in fields(Settings)}
+    known = {setting.name for setting in fields(Settings)}
     if not isinstance(written, dict):
         raise SettingsError(f'{path} must hold one object, like {{"jobs_per_person": 5}}.')
     if unknown := sorted(set(written) - known):
@@ -225,7 +225,7 @@ def _is_valid_text(name: str, value: str) -> bool:
     """Whether a setting of text has the form in TEXT_FORMS; an empty one always has."""
     if name == "trusted_proxies":
         try:
-            return all(ipaddress.ip_network(one, strict=False) for one in _words(value))
+            return all(ipaddress.ip_network(network, strict=False) for network in _words(value))
         except ValueError:
             return False
     shortest = {"teacher_key": MIN_TEACHER_KEY_LENGTH, "class_code": MIN_CLASS_CODE_LENGTH}.get(name, 0)

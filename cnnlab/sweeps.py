@@ -74,7 +74,7 @@ class Sweep:
     @property
     def measured_on(self) -> str:
         """ "test" where a point trains on the validation images too, so that all are measured on the test images."""
-        return "test" if any(one.split == "test" for one in self.experiments()) else "validation"
+        return "test" if any(experiment.split == "test" for experiment in self.experiments()) else "validation"
 
     @property
     def title(self) -> str:

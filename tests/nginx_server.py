@@ -16,12 +16,6 @@ needs_nginx = pytest.mark.skipif(
 )
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def nginx_folder(place: Path, plain: int, secure: int, *web: int) -> Path:
     """A folder from which nginx runs the shipped files as they are, but for ports and the certificate's place."""
     ours = (DEPLOY / "nginx" / "cnnlab.conf").read_text()

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -11,6 +10,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from free_ports import free_port
 
 from cnnlab import settings
 from cnnlab.jobs.ray.parent_death_signal import die_with_parent
@@ -47,7 +48,7 @@ class Nodes:
         self.place = Path(tempfile.mkdtemp(prefix="ray", dir="/tmp"))  # a socket's path has 107 letters at most
         self.nodes: list[Node] = []
         try:
-            options = ["--head", "--port=0", f"--ray-client-server-port={_free_port()}", f"--temp-dir={self.place}"]
+            options = ["--head", "--port=0", f"--ray-client-server-port={free_port()}", f"--temp-dir={self.place}"]
             head = self._begun(*options, "--num-cpus=2", "--include-dashboard=false", "--no-monitor")
             self.address = re.findall(r"--address='([\d.:]+)'", head.log.read_text())[0]
         except BaseException:
@@ -111,9 +112,3 @@ def wait_until_up(node: Node) -> bool:
             return False
         time.sleep(0.05)
     return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,11 +1,12 @@
 """The teacher's key and the class code: wrong tries are slowed over all sessions, and a code opens the queue once."""
 
-import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import streamlit as st
+from home_settings import write_settings
 from streamlit.testing.v1 import AppTest
 
 from cnnlab import settings
@@ -27,12 +28,8 @@ BROWSER = "b0123456789ab"
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
     monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
-    allow(teacher_key=KEY, class_code=CODE)
+    write_settings(teacher_key=KEY, class_code=CODE)
     return tmp_path
-
-
-def allow(**values: object) -> None:
-    (settings.home() / "settings.json").write_text(json.dumps(values))
 
 
 class Clock:
@@ -69,7 +66,7 @@ def test_the_right_key_is_taken_and_wrong_ones_are_logged(clock: Clock, caplog: 
 
 
 def test_without_a_key_in_the_settings_nothing_is_taken(clock: Clock) -> None:
-    allow()
+    write_settings()
     assert refused("") == refused(KEY) == "That is not the teacher's key."
 
 
@@ -90,9 +87,9 @@ def test_a_browser_is_a_teachers_for_twelve_hours_and_until_the_key_changes(cloc
     clock.now += 12 * 3600 - 1
     assert access_keys.remembered_teacher_key(queue, BROWSER) == KEY
     assert access_keys.remembered_teacher_key(queue, "eve") == ""
-    allow(teacher_key="another long key")
+    write_settings(teacher_key="another long key")
     assert access_keys.remembered_teacher_key(queue, BROWSER) == ""
-    allow(teacher_key=KEY)
+    write_settings(teacher_key=KEY)
     clock.now += 2
     assert access_keys.remembered_teacher_key(queue, BROWSER) == ""
     assert KEY.encode() not in b"".join(path.read_bytes() for path in home.glob("jobs.sqlite*"))
@@ -127,6 +124,20 @@ def test_wrong_tries_are_forgotten_after_an_hour(clock: Clock) -> None:
     check_teacher_key(Queue(), KEY, "ada")
 
 
+def test_wrong_tries_from_before_the_clock_was_set_back_are_forgotten(clock: Clock) -> None:
+    for number in range(TEACHER_KEY.free_tries + 5):
+        refused(f"wrong {number}")
+        clock.now += 100
+    clock.now -= 86_400
+    check_teacher_key(Queue(), KEY, "ada")
+
+
+def test_wrong_tries_at_one_moment_are_all_counted(clock: Clock) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(lambda number: refused(f"wrong {number}"), range(40)))
+    assert said.count("That is not the teacher's key.") == TEACHER_KEY.free_tries
+
+
 # -- the class code ----------------------------------------------------------------------------------------------------
 
 
@@ -143,11 +154,11 @@ def test_a_browser_asks_for_trainings_only_after_the_class_code(clock: Clock) ->
 def test_a_new_class_code_has_to_be_typed_again() -> None:
     queue = Queue()
     join_class(queue, CODE, BROWSER)
-    allow(class_code="another one")
+    write_settings(class_code="another one")
     assert access_keys.needs_class_code(queue, BROWSER)
     with pytest.raises(QuotaExceeded, match=r"^Type the class code"):
         queue.submit(SMALL, BROWSER)
-    allow()
+    write_settings()
     assert queue.submit(SMALL, BROWSER).state == "queued"
 
 
@@ -171,6 +182,44 @@ def test_a_class_may_mistype_the_code_and_a_script_may_not_try_it_fast(clock: Cl
     with pytest.raises(KeyRefused, match=r"^Too many wrong tries: the class code is taken again in"):
         join_class(queue, CODE, BROWSER)
     assert max(CLASS_CODE.pause(wrong) for wrong in range(10_000)) == 60
+
+
+def join(number: int, address: str) -> str:
+    """Whether a browser may join: "" or the sentence."""
+    try:
+        join_class(Queue(), CODE, f"b{number:012x}", address)
+    except KeyRefused as error:
+        return str(error)
+    return ""
+
+
+def test_browsers_that_join_are_limited_by_address_and_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access_keys, "MAX_MEMBERS_OF_ADDRESS", 3)
+    monkeypatch.setattr(access_keys, "MAX_MEMBERS", 5)
+    assert [join(number, "one") for number in range(3)] == ["", "", ""]
+    full = "browsers have typed this class code, and no more may: ask your teacher for a new code."
+    assert join(3, "one") == f"From your network 3 {full}"
+    assert join(0, "one") == ""  # it is one of the three
+    assert join(4, "two") == join(5, "") == ""
+    assert join(6, "two") == f"5 {full}"
+    assert not any(access_keys.needs_class_code(Queue(), f"b{number:012x}") for number in (0, 1, 2, 4, 5))
+
+
+def test_members_of_an_earlier_code_take_no_place_and_stay_until_they_are_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(access_keys, "MAX_MEMBERS", 3)
+    assert [join(number, "one") for number in range(2)] == ["", ""]
+    write_settings(class_code="another one")
+    join_class(Queue(), "another one", BROWSER, "one")
+    write_settings(class_code=CODE)
+    assert not access_keys.needs_class_code(Queue(), "b000000000000")
+    assert join(2, "one") == ""
+    write_settings(class_code="another one")
+    join_class(Queue(), "another one", "b000000000009", "one")
+    assert not access_keys.needs_class_code(Queue(), BROWSER)
+    write_settings(class_code=CODE)
+    assert access_keys.needs_class_code(Queue(), "b000000000000")
 
 
 def test_the_page_asks_for_the_code_once_and_then_offers_the_training(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """The teacher's page, signing in, and who is watching: what a teacher sees and may do, and what nobody else does."""
 
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 import streamlit as st
 from history_factories import history, write
+from home_settings import write_settings
 from streamlit.testing.v1 import AppTest
 from test_own_pictures import write_pictures
 
@@ -38,17 +38,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     st.cache_data.clear()
     st.cache_resource.clear()
     (tmp_path / "home").mkdir()
-    allow(teacher_key=KEY)
+    write_settings(teacher_key=KEY)
     return tmp_path / "home"
 
 
 @pytest.fixture
 def teacher() -> None:
-    allow(teacher="Carol", jobs_per_person=50)
-
-
-def allow(**values: object) -> None:
-    (settings.home() / "settings.json").write_text(json.dumps(values))
+    write_settings(teacher="Carol", jobs_per_person=50)
 
 
 def shapes(seed: int) -> Experiment:
@@ -94,7 +90,7 @@ def test_a_student_sees_nobodys_training_and_no_button(training: Job) -> None:
 
 
 def test_without_a_key_in_the_settings_none_is_asked_for(training: Job) -> None:
-    allow()
+    write_settings()
     app = opened()
     assert not app.button and not app.text_input
 
@@ -128,7 +124,7 @@ def test_the_page_stands_in_no_menu_and_a_teacher_finds_a_link_to_it(teacher: No
     assert not app.exception
     links = [one.proto.label for one in app.get("page_link")]
     assert "Admin: trainings and runs of this server" in links
-    allow()
+    write_settings()
     links = [one.proto.label for one in app.run().get("page_link")]
     assert "Admin: trainings and runs of this server" not in links
 
@@ -162,7 +158,7 @@ def test_the_teacher_stops_anybodys_training(teacher: None, training: Job) -> No
 def test_a_teacher_who_is_one_no_longer_stops_nothing(teacher: None, training: Job) -> None:
     app = opened()
     stop = button(app, "Stop").click()
-    allow()
+    write_settings()
     stop.run()
     assert Queue().get(training.id).is_wanted
 

@@ -75,6 +75,21 @@ def test_an_image_of_another_shape_is_refused_with_what_was_expected(shape):
         cnnlab.load("2conv-none").predict(np.zeros(shape, np.uint8))
 
 
+def test_numbers_that_are_no_pixels_from_0_to_255_are_refused():
+    network, (images, _) = cnnlab.load("2conv-none"), cnnlab.sample_images()
+    for wrong in (images[0] / 255, images[:2] / np.float32(255), images[0] - 128.0, np.full((32, 32, 3), np.nan)):
+        with pytest.raises(ValueError, match="Expected pixels from 0 to 255"):
+            network.predict(wrong)
+    expected = network.predict(images[:2])
+    for same in (images[:2].astype(np.float64), images[:2].astype(int), images[:2].tolist()):
+        np.testing.assert_array_equal(network.predict(same), expected)
+        assert network.predict(same).dtype == np.float32
+
+
+def test_the_functions_of_the_api_are_listed_for_completion():
+    assert set(cnnlab.__all__) <= set(dir(cnnlab))
+
+
 def test_a_sample_image_read_from_its_file_is_the_sample_image():
     images, _ = cnnlab.sample_images()
     assert np.array_equal(cnnlab.read_image(samples.SAMPLE_DIRECTORY / "cifar10_00_3.png"), images[0])
@@ -92,7 +107,7 @@ def test_comparing_networks_is_the_difference_of_their_final_accuracies():
 def test_what_cannot_be_compared_or_loaded_is_said():
     with pytest.raises(ValueError, match="same images"):
         cnnlab.compare(cnnlab.load("3conv-none"), cnnlab.load("final-3conv-batchnorm"))
-    with pytest.raises(ValueError, match="one of each"):
+    with pytest.raises(ValueError, match="Received: Network and dict"):
         cnnlab.compare(cnnlab.load("3conv-none"), cnnlab.load_seeds("3conv-none"))
     with pytest.raises(UnknownRun):
         cnnlab.load("no-such-network")

@@ -45,7 +45,7 @@ def test_an_unknown_table_and_no_steps_are_refused(arguments, capsys):
     assert "Received" in capsys.readouterr().err
 
 
-def test_without_a_table_all_six_are_run(monkeypatch, capsys):
+def test_without_a_table_all_seven_are_run(monkeypatch, capsys):
     asked = []
 
     def table(name):
@@ -54,7 +54,7 @@ def test_without_a_table_all_six_are_run(monkeypatch, capsys):
     names = list(attack.TABLES)
     monkeypatch.setattr(attack, "TABLES", {name: table(name) for name in names})
     assert attack.main(["--steps", "7"]) == 0
-    assert asked == [(name, 7) for name in ("uploads", "damage", "addresses", "sweep", "kills", "sessions")]
+    assert asked == [(name, 7) for name in ("uploads", "damage", "addresses", "values", "sweep", "kills", "sessions")]
 
 
 @pytest.mark.linux

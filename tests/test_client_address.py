@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
-from chrome import answers, free_port, wait_until
+from chrome import answers, wait_until
+from free_ports import free_port
 from starlette.datastructures import Headers
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
@@ -40,6 +41,10 @@ def scope(host: str, port: int = 1234, **headers: str) -> dict[str, object]:
         (scope("10.0.0.3", x_forwarded_for="203.0.113.9, 198.51.100.1, 10.0.0.2"), TRUSTED, "198.51.100.1"),
         (scope("10.0.0.3", x_real_ip="198.51.100.1"), TRUSTED, "198.51.100.1"),
         (scope("10.0.0.3", x_forwarded_for="<script>", x_real_ip="nonsense"), TRUSTED, None),
+        (scope("10.0.0.3", x_forwarded_for="203.0.113.9, unknown"), TRUSTED, None),
+        (scope("10.0.0.3", x_forwarded_for="203.0.113.9, 198.51.100.1:5678"), TRUSTED, "198.51.100.1"),
+        (scope("10.0.0.3", x_forwarded_for="203.0.113.9, [2001:db8::1]:5678, "), TRUSTED, "2001:db8::1"),
+        (scope("fe80::1%eth0"), (), "fe80::1"),
         (scope("::ffff:192.0.2.7"), (), "192.0.2.7"),
         (scope("::1"), (), None),
         (scope("testclient"), (), None),
@@ -111,6 +116,8 @@ def told(port: int, **headers: str) -> str:
         subprotocols=["streamlit"],  # type: ignore[list-item]
         origin=f"http://127.0.0.1:{port}",  # type: ignore[arg-type]
         additional_headers=headers,
+        open_timeout=60,
+        ping_interval=None,
     ) as socket:
         socket.send(BackMsg(rerun_script=ClientState()).SerializeToString())
         while True:

@@ -39,7 +39,7 @@ def test_what_compare_shows_is_computed_once_for_everybody():
     first = results.load_results("shapes")
     assert results.load_results("shapes") is first
     assert first.series() is first.series() and first.claims is first.claims
-    assert first.once("words", lambda: "said") == first.once("words", lambda: "said otherwise") == "said"
+    assert first.cached("words", lambda: "said") == first.cached("words", lambda: "said otherwise") == "said"
     other = results.load_results("cifar10")
     assert other.series() == [] and len(other.rows) == 10
 

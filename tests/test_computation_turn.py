@@ -1,11 +1,11 @@
 """Workers that compute for a page work one after the other, whatever they compute; too many are refused."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
+from fake_worker import wait_for
 from run_factories import write_run
 
 from cnnlab import data, settings
@@ -13,14 +13,14 @@ from cnnlab.data import Dataset
 from cnnlab.data.cifar10 import CLASSES
 from cnnlab.data.samples import sample_images
 from cnnlab.experiment import Experiment
-from cnnlab.jobs import own_networks, probe_job, top_activations_job
+from cnnlab.jobs import network_uploads, probe_job, top_activations_job
 from cnnlab.jobs.computation_turn import MAX_WAITING, WorkersBusy
 from cnnlab.storage import process_lock
 
 STATES = {
     "top images": top_activations_job.COMPUTATION.status,
     "probes": probe_job.COMPUTATION.status,
-    "own network": own_networks.test_status,
+    "own network": network_uploads.test_status,
 }
 
 
@@ -40,7 +40,7 @@ def compute(kind, run):
     if kind == "own network":
         facts = {"classes": CLASSES, "dataset": "cifar10", "dataset_info": run.dataset_info, "title": "mine"}
         network = SimpleNamespace(path=run.path, layers=run.layers, weights=lambda: run.weights(2), **facts)
-        return own_networks.write_predictions(network)
+        return network_uploads.write_predictions(network)
     return {"top images": top_activations_job, "probes": probe_job}[kind].run_job(run)
 
 
@@ -52,7 +52,8 @@ def locked(name):
 def test_a_worker_computes_after_the_one_before_it_whatever_that_computes(run, kind):
     with locked("turn") as turn, ThreadPoolExecutor(1) as pool:
         worker = pool.submit(compute, kind, run)
-        time.sleep(1)
+        waits = settings.home() / "workers" / "ticket0.lock"  # taken by whoever waits for its turn
+        wait_for(lambda: worker.done() or (process_lock.is_locked(waits) and STATES[kind](run)))
         assert not worker.done()
         assert STATES[kind](run).state == ("running" if kind == "own network" else "waiting")
         turn.release()

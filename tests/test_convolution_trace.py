@@ -42,7 +42,7 @@ def random_pixels(layers, count: int):
 def test_the_channels_and_the_bias_add_up_to_every_pixel_of_the_map(experiment):
     layers, weights, activations = forward(experiment)
     for name, filter, row, column in random_pixels(layers, 3):
-        trace = convolution_trace.trace_convolution(layers, weights, activations, name, filter)
+        trace = convolution_trace.trace_convolution(layers, weights, activations, name, filter, (row, column))
         np.testing.assert_allclose(trace.total, activations[name][0, ..., filter], atol=1e-4)
         pixel = pixel_trace.trace_pixel(layers, weights, activations, name, row, column, filter)
         parts = [pixel.channel_sums[channel] for channel in trace.channels]
@@ -53,24 +53,20 @@ def test_the_channels_and_the_bias_add_up_to_every_pixel_of_the_map(experiment):
         assert trace.total[row, column] == pytest.approx(pixel.total, abs=1e-12)
 
 
-def test_the_channels_shown_are_those_that_add_most_by_mean_magnitude():
+def test_the_channels_shown_are_those_that_add_most_to_the_pixel():
     layers, weights, activations = forward(EXPERIMENTS["dropout"])
-    trace = convolution_trace.trace_convolution(layers, weights, activations, "conv2", 5, shown=4)
-    each = [
-        np.abs(
-            numpy_forward.conv2d(activations["pool1"][..., [at]], weights["conv2/kernel"][:, :, [at], 5:6], 0)
-        ).mean()
-        for at in range(64)
-    ]
+    trace = convolution_trace.trace_convolution(layers, weights, activations, "conv2", 5, (12, 3), shown=4)
+    patch = activations["pool1"][0, 12:15, 3:6]
+    each = [abs((patch[..., at] * weights["conv2/kernel"][..., at, 5]).sum()) for at in range(64)]
     assert list(trace.channels) == np.argsort(each)[::-1][:4].tolist() and trace.other_count == 60
 
 
 def test_the_first_layer_shows_its_three_colors_in_their_order_and_no_rest():
     layers, weights, activations = forward(EXPERIMENTS["dropout"])
-    trace = convolution_trace.trace_convolution(layers, weights, activations, "conv1", 5)
+    trace = convolution_trace.trace_convolution(layers, weights, activations, "conv1", 5, (0, 0))
     assert (trace.channels, trace.other_count) == ((0, 1, 2), 0) and not trace.other_sum.any()
     with pytest.raises(ValueError, match="of kind conv"):
-        convolution_trace.trace_convolution(layers, weights, activations, "relu1", 5)
+        convolution_trace.trace_convolution(layers, weights, activations, "relu1", 5, (0, 0))
 
 
 def decoded(text: str, kind: str, *shape: int) -> np.ndarray:
@@ -99,7 +95,9 @@ def test_the_browser_gets_what_it_needs_to_compute_any_pixel(experiment, tmp_pat
     image = select_image("sample-0", load_image_set("cifar10"))
     context = InspectContext(run=run, epoch=2, selected_image=image)
     for conv, filter, row, column in random_pixels(context.layers, 2):
-        trace = convolution_trace.trace_convolution(context.layers, context.weights, context.activations, conv, filter)
+        trace = convolution_trace.trace_convolution(
+            context.layers, context.weights, context.activations, conv, filter, (row, column)
+        )
         for layer in context.block_layers(conv):
             if layer.kind == "pool":
                 continue
@@ -111,10 +109,10 @@ def test_the_browser_gets_what_it_needs_to_compute_any_pixel(experiment, tmp_pat
 
 def test_a_map_whose_weights_are_not_numbers_is_not_animated():
     layers, weights, activations = forward(EXPERIMENTS["batchnorm"])
-    trace = convolution_trace.trace_convolution(layers, weights, activations, "conv1", 0)
+    trace = convolution_trace.trace_convolution(layers, weights, activations, "conv1", 0, (0, 0))
     broken = weights | {"conv1/bias": np.full(64, np.nan, np.float32)}
     assert trace.finite
-    assert not convolution_trace.trace_convolution(layers, broken, activations, "conv1", 0).finite
+    assert not convolution_trace.trace_convolution(layers, broken, activations, "conv1", 0, (0, 0)).finite
 
 
 def test_every_component_has_its_page_style_and_script_in_the_package():

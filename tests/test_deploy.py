@@ -20,8 +20,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 from history_factories import history, write
-from nginx_server import DEPLOY, free_port, needs_nginx, nginx_folder, wait_for
+from nginx_server import DEPLOY, needs_nginx, nginx_folder, wait_for
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
@@ -234,10 +235,11 @@ def test_a_class_may_upload_at_once_and_a_flood_of_uploads_is_refused(four_behin
 class Held(Numbered):
     """Answers only when the test lets it."""
 
-    go_on = threading.Event()
+    go_on, arrived = threading.Event(), threading.Semaphore(0)
 
     def do_GET(self) -> None:
-        self.go_on.wait(30)
+        self.arrived.release()
+        self.go_on.wait(60)
         super().do_GET()
 
 
@@ -254,9 +256,10 @@ def test_one_address_has_a_limit_of_connections(tmp_path: Path) -> None:
     try:
         wait_for(secure)
         connections = [secure_connection(secure) for _ in range(4)]
-        for connection in connections:
+        for connection in connections[:3]:
             connection.request("GET", "/")
-            time.sleep(0.2)  # so that the last one is the fourth
+            assert Held.arrived.acquire(timeout=30)
+        connections[3].request("GET", "/")
         assert connections[3].getresponse().status == 429
         Held.go_on.set()
         assert [connection.getresponse().status for connection in connections[:3]] == [200] * 3

@@ -89,7 +89,7 @@ def test_a_lock_goes_to_one_child_and_not_to_its_grandchildren(tmp_path: Path) -
         [sys.executable, "-c", script], env=environment, pass_fds=descriptors, stdout=subprocess.PIPE
     )
     lock.release()
-    assert child.communicate(timeout=20)[0].strip() == b"None"
+    assert child.communicate(timeout=60)[0].strip() == b"None"
     assert child.returncode == 0
     assert not process_lock.is_locked(path)
 
@@ -113,9 +113,11 @@ def test_queued_jobs_are_trained_in_order_and_an_idle_dispatcher_exits(
 
 
 def test_two_slots_train_two_jobs_at_once(lab: DispatcherHarness) -> None:
-    jobs = [lab.ask(seed, epochs=4, seconds=0.2) for seed in range(2)]
+    jobs = [lab.ask(seed, epochs=4, hold=2) for seed in range(2)]
     lab.dispatcher(slots=2)
-    wait_for(lambda: len(lab.queue.running()) == 2)
+    wait_for(lambda: all(lab.waits(job) for job in jobs))
+    assert len(lab.queue.running()) == 2
+    lab.let_go(*jobs)
     assert lab.ends(*jobs) == ["done"] * 2
 
 
@@ -130,7 +132,7 @@ def test_one_dispatcher_is_at_work_however_many_are_started(lab: DispatcherHarne
 
 @pytest.mark.posix
 def test_a_worker_yields_the_processor_to_the_web_process(lab: DispatcherHarness) -> None:
-    job = lab.ask(0, epochs=100)
+    job = lab.ask(0, hold=1)
     process = lab.dispatcher()
     wait_for(lambda: lab.starts(job))
     nice = os.getpriority(os.PRIO_PROCESS, lab.starts(job)[0])
@@ -263,14 +265,15 @@ def test_a_worker_that_ignores_sigterm_is_killed_after_the_grace_period(lab: Dis
 @pytest.mark.posix
 @on_either
 def test_a_dispatcher_that_is_stopped_queues_its_jobs_again_and_the_next_one_goes_on(lab: DispatcherHarness) -> None:
-    job = lab.ask(0, epochs=30)
+    job = lab.ask(0, hold=3)
     first = lab.dispatcher()
-    wait_for(lambda: lab.read(job, "history.json"))
+    wait_for(lambda: lab.waits(job))
     first.terminate()
     assert first.wait(timeout=30) == 0
     waiting = lab.queue.get(job.id)
     assert (waiting.state, waiting.crashes) == ("queued", 0)
     assert not alive(lab.starts(job)[0])
+    lab.let_go(job)
     lab.dispatcher()
     assert lab.ends(job) == ["done"]
     assert len(lab.starts(job)) == 2
@@ -281,24 +284,27 @@ def test_a_dispatcher_that_is_stopped_queues_its_jobs_again_and_the_next_one_goe
 
 
 def test_a_worker_outlives_its_dispatcher_and_the_next_one_watches_it_to_its_end(lab: DispatcherHarness) -> None:
-    job = lab.ask(0, epochs=40)
+    job = lab.ask(0, hold=3)
     first = lab.dispatcher()
     wait_for(lambda: lab.starts(job))
     first.kill()
     first.wait()
     lab.dispatcher()
+    wait_for(lambda: "found job 1" in lab.log(), tell=lab.log)
+    lab.let_go(job)
     assert lab.ends(job) == ["done"]
     assert len(lab.starts(job)) == 1
     assert lab.queue.get(job.id).attempts == 1
 
 
 def test_a_worker_that_died_together_with_its_dispatcher_is_resumed(lab: DispatcherHarness) -> None:
-    job = lab.ask(0, epochs=20)
+    job = lab.ask(0, hold=3)
     first = lab.dispatcher()
-    wait_for(lambda: lab.read(job, "history.json"))
+    wait_for(lambda: lab.waits(job))
     first.kill()
     processes.kill(lab.starts(job)[0])
     first.wait()
+    lab.let_go(job)
     lab.dispatcher()
     assert lab.ends(job) == ["done"]
     assert (len(lab.starts(job)), lab.queue.get(job.id).crashes) == (2, 0)
@@ -307,13 +313,14 @@ def test_a_worker_that_died_together_with_its_dispatcher_is_resumed(lab: Dispatc
 
 def test_a_host_that_dies_more_than_three_times_does_not_fail_its_trainings(lab: DispatcherHarness) -> None:
     """Each time worker and dispatcher end together, as with the host; the job goes on all the same."""
-    job = lab.ask(0, epochs=20)
+    job = lab.ask(0, hold=1)
     for time_ in range(1, 6):
         dispatcher = lab.dispatcher()
         wait_for(lambda count=time_: len(lab.starts(job)) == count, tell=lab.log)
         dispatcher.kill()
         processes.kill(lab.starts(job)[-1])
         dispatcher.wait()
+    lab.let_go(job)
     lab.dispatcher()
     assert lab.ends(job) == ["done"], lab.log()
     assert (len(lab.starts(job)), lab.queue.get(job.id).crashes) == (6, 0)
@@ -394,7 +401,7 @@ def test_a_job_that_was_claimed_and_never_started_is_no_crash(lab: DispatcherHar
 
 def test_whoever_is_killed_at_whatever_moment_every_job_ends_done(lab: DispatcherHarness) -> None:
     rng = random.Random(5)
-    jobs = [lab.ask(seed, epochs=10, seconds=0.06, person=f"p{seed % 2}") for seed in range(4)]
+    jobs = [lab.ask(seed, epochs=10, seconds=0.06, hold=9, person=f"p{seed % 2}") for seed in range(4)]
     killed = dict.fromkeys([job.id for job in jobs], 0)
     current = lab.dispatcher(slots=2)
     while lab.queue.active() and sum(killed.values()) < 7:
@@ -408,7 +415,9 @@ def test_whoever_is_killed_at_whatever_moment_every_job_ends_done(lab: Dispatche
             if holder and killed[job.id] < 3 and rng.random() < 0.5:
                 killed[job.id] += 1
                 processes.kill(holder.pid)
-    assert lab.ends(*jobs, seconds=60) == ["done"] * 4, lab.log()
+        if sum(killed.values()) >= 3:
+            lab.let_go(*jobs)
+    assert lab.ends(*jobs) == ["done"] * 4, lab.log()
     assert all(lab.has_whole_history(job) for job in jobs)
     assert sum(killed.values()) >= 3
     assert "two workers at one run" not in "".join(lab.read(job, "worker.log") for job in jobs)
@@ -457,11 +466,11 @@ def test_a_job_submitted_while_the_dispatcher_exits_is_run(
     """The job is submitted after the last tick while the lock is held, so that the page starts no dispatcher."""
     asked: list[Job] = []
 
-    def stop_all(self: Dispatcher) -> None:
+    def stop_workers(self: Dispatcher) -> None:
         if not asked:
             asked.append(lab.ask(0))
 
-    monkeypatch.setattr(Dispatcher, "stop_all", stop_all)
+    monkeypatch.setattr(Dispatcher, "stop_workers", stop_workers)
     monkeypatch.setattr(dispatcher_service, "stop_signals", lambda _: nullcontext())
     runner = LocalRunner(lambda job: [sys.executable, "-c", ""])
     assert dispatch(idle=0.3, runner=runner) == 0

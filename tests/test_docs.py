@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from nginx_server import free_port, wait_for
+from free_ports import free_port
+from nginx_server import wait_for
 from test_own_pictures import write_pictures
 
 from cnnlab import settings

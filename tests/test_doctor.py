@@ -65,6 +65,7 @@ def test_a_real_dispatcher_is_well_and_one_that_is_held_up_is_not(home: Path) ->
             time.sleep(0.05)
         assert [finding.state for finding in findings("dispatcher")] == [OK]
         process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)  # until it has stopped
         long_ago = time.time() - 100
         for path in (dispatcher_process.heartbeat_path(), dispatcher_process.lock_path()):
             os.utime(path, (long_ago, long_ago))

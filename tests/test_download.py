@@ -17,10 +17,11 @@ pytestmark = pytest.mark.slow
 
 ARCHIVE = os.environ.get("CNNLAB_TEST_ARCHIVE")
 NONSENSE = b"nonsense" * 12_500
+ENDED = threading.Event()  # the tests are through
 
 
 class Server(BaseHTTPRequestHandler):
-    """/whole gives NONSENSE, /cut only half of it, /slow some and then nothing, /archive the real archive slowly."""
+    """/whole gives NONSENSE, /cut only half of it, /slow some and nothing more, /archive the real archive slowly."""
 
     def do_GET(self) -> None:
         if self.path == "/missing":
@@ -34,7 +35,7 @@ class Server(BaseHTTPRequestHandler):
             self.wfile.write(content[:50_000])
             self.wfile.flush()
             if self.path == "/slow":
-                time.sleep(5)
+                ENDED.wait(60)
             return
         for start in range(0, len(content), 2**24):
             self.wfile.write(content[start : start + 2**24])
@@ -58,6 +59,7 @@ def server() -> Iterator[str]:
     running.daemon_threads = True
     threading.Thread(target=running.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{running.server_port}"
+    ENDED.set()
     running.shutdown()
 
 

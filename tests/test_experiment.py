@@ -58,6 +58,7 @@ def test_json_there_and_back_gives_the_same_experiment():
         ({"regularizer": "prayer"}, "regularizer"),
         ({"regularizer": "none", "strength": 0.1}, "strength"),
         ({"regularizer": "dropout", "strength": 1.0}, "strength"),
+        ({"regularizer": "none", "strength": 0.5}, "The regularizer none has no strength"),
         ({"learning_rate": float("nan")}, "learning rate"),
         ({"learning_rate": "fast"}, "learning rate"),
         ({"epochs": 10**9}, "epochs"),

@@ -43,17 +43,24 @@ def test_percent_never_claims_more_than_is_known(share, text):
     assert formatting.percent(share) == text
 
 
+def test_a_line_may_not_end_inside_a_figure():
+    told = formatting.keep_figures_whole("72 % of 9 shapes ± 1.3, 2 h 6 min").split(" ")
+    assert [one.replace("\N{NO-BREAK SPACE}", "_") for one in told] == [
+        "72_%", "of", "9", "shapes", "±_1.3,", "2_h", "6_min",
+    ]  # fmt: skip
+
+
 def test_a_changed_answer_names_both_classes():
-    sentence = inspection.explain_prediction_change(shares(cat=0.7), shares(dog=0.6), CLASSES)
+    sentence = inspection.describe_prediction_change(shares(cat=0.7), shares(dog=0.6), CLASSES)
     assert "**dog** (60 %)" in sentence and "instead of cat (70 % before)" in sentence
 
 
 def test_an_answer_that_stays_tells_how_much_surer_it_is():
-    assert "(60 %): 10.0 points lower" in inspection.explain_prediction_change(
+    assert "(60 %): 10.0 points lower" in inspection.describe_prediction_change(
         shares(cat=0.7), shares(cat=0.6), CLASSES
     )
-    assert "5.0 points higher" in inspection.explain_prediction_change(shares(cat=0.7), shares(cat=0.75), CLASSES)
-    assert "changes by less than a point" in inspection.explain_prediction_change(
+    assert "5.0 points higher" in inspection.describe_prediction_change(shares(cat=0.7), shares(cat=0.75), CLASSES)
+    assert "changes by less than a point" in inspection.describe_prediction_change(
         shares(cat=0.7), shares(cat=0.705), CLASSES
     )
 
@@ -72,24 +79,24 @@ def occlusion(drop: float) -> Occlusion:
 
 
 def test_occlusion_names_the_patch_that_costs_most():
-    sentence = inspection.explain_occlusion(occlusion(0.42), CLASSES)
+    sentence = inspection.describe_occlusion(occlusion(0.42), CLASSES)
     assert "rows 4 to 11, columns 6 to 13" in sentence and "**42.0 points**" in sentence
 
 
 def test_occlusion_that_costs_nothing_is_said():
-    assert "No patch of 8x8 pixels lowers that by as much as a point" in inspection.explain_occlusion(
+    assert "No patch of 8x8 pixels lowers that by as much as a point" in inspection.describe_occlusion(
         occlusion(0.001), CLASSES
     )
 
 
 def test_the_mean_of_a_pixel_and_the_worst_patch_are_told_apart():
     occluded = dataclasses.replace(occlusion(0.663), heatmap=np.full((32, 32), -0.233, np.float32))
-    sentence = inspection.explain_occlusion_colors(occluded)
+    sentence = inspection.describe_occlusion_colors(occluded)
     assert (
         "the mean of all patches that cover it, 23.3 points at most; the framed patch alone costs 66.3 points."
         in sentence
     )
-    assert "alone" not in inspection.explain_occlusion_colors(occlusion(-0.2))  # no patch costs anything
+    assert "alone" not in inspection.describe_occlusion_colors(occlusion(-0.2))  # no patch costs anything
 
 
 def cam(heat: np.ndarray) -> GradCam:
@@ -105,7 +112,7 @@ def cam(heat: np.ndarray) -> GradCam:
 
 
 def test_no_positive_evidence_is_said_in_words():
-    assert "No positive evidence" in inspection.explain_grad_cam(cam(np.zeros((32, 32), np.float32)), CLASSES)
+    assert "No positive evidence" in inspection.describe_grad_cam(cam(np.zeros((32, 32), np.float32)), CLASSES)
 
 
 @pytest.mark.parametrize(
@@ -115,48 +122,48 @@ def test_no_positive_evidence_is_said_in_words():
 def test_the_place_of_the_evidence_is_named(row, column, place):
     heat = np.zeros((32, 32), np.float32)
     heat[row, column] = 1
-    assert f"most in the **{place}**" in inspection.explain_grad_cam(cam(heat), CLASSES)
+    assert f"most in the **{place}**" in inspection.describe_grad_cam(cam(heat), CLASSES)
 
 
 def test_the_place_of_a_plateau_is_its_middle_and_not_its_first_corner():
     heat = np.full((32, 32), 0.2, np.float32)
     heat[14:, 14:] = 1
     heat[20, 25] = 0.99  # as good as equal
-    assert "most in the **lower right**" in inspection.explain_grad_cam(cam(heat), CLASSES)
+    assert "most in the **lower right**" in inspection.describe_grad_cam(cam(heat), CLASSES)
 
 
 def test_evidence_that_is_the_same_everywhere_has_no_place():
-    sentence = inspection.explain_grad_cam(cam(np.full((32, 32), 0.3, np.float32)), CLASSES)
+    sentence = inspection.describe_grad_cam(cam(np.full((32, 32), 0.3, np.float32)), CLASSES)
     assert "100 % of its pixels, **equally everywhere**." in sentence
 
 
 def test_evidence_in_two_corners_is_not_in_the_middle_between_them():
     heat = np.zeros((32, 32), np.float32)
     heat[0, 0] = heat[31, 31] = 1
-    assert "most in **several places**" in inspection.explain_grad_cam(cam(heat), CLASSES)
+    assert "most in **several places**" in inspection.describe_grad_cam(cam(heat), CLASSES)
 
 
 def test_thinned_networks_are_counted():
     probabilities = np.stack([shares(cat=0.5)] * 24 + [shares(dog=0.6, cat=0.2)] * 6)
     samples = DropoutSamples(full_network=shares(cat=0.55), probabilities=probabilities, masks={}, activations={})
-    result, look = inspection.explain_dropout(samples, CLASSES)
+    result, look = inspection.describe_dropout(samples, CLASSES)
     assert "**24 of 30** predictions" in result and "20 % to 50 % with dropout and 55 % without" in result
     assert "depends little on which values" in look
     probabilities[0] = shares(cat=0.95)
-    _, look = inspection.explain_dropout(samples, CLASSES)
+    _, look = inspection.describe_dropout(samples, CLASSES)
     assert "its confidence depends on which values are dropped" in look
 
 
 def test_l2_says_where_the_weights_are_smaller_and_where_nothing_is_to_be_seen():
     plain = {"conv1/kernel": np.full((3, 3), 1.0), "logits/kernel": np.full((3, 3), 1.0)}
     small = {"conv1/kernel": np.full((3, 3), 0.8), "logits/kernel": np.full((3, 3), 1.0)}
-    result, _ = inspection.explain_weight_penalty(weight_stats(small, plain), weight_stats(plain, small), 30)
+    result, _ = inspection.describe_weight_penalty(weight_stats(small, plain), weight_stats(plain, small), 30)
     assert "**1 of 2** layers" in result and "conv1, 20 % smaller" in result
-    same, look = inspection.explain_weight_penalty(weight_stats(plain, plain), weight_stats(plain, plain), 30)
+    same, look = inspection.describe_weight_penalty(weight_stats(plain, plain), weight_stats(plain, plain), 30)
     assert "No layer's weights differ" in same and "hardly changes the weights" in look
-    _, look = inspection.explain_weight_penalty(weight_stats(plain, small), weight_stats(small, plain), 30)
+    _, look = inspection.describe_weight_penalty(weight_stats(plain, small), weight_stats(small, plain), 30)
     assert "narrower" not in look  # the weights are larger
-    _, look = inspection.explain_weight_penalty(weight_stats(plain, plain), weight_stats(plain, plain), 0)
+    _, look = inspection.describe_weight_penalty(weight_stats(plain, plain), weight_stats(plain, plain), 0)
     assert "hardly changes" not in look and "Before the training" in look
 
 
@@ -167,7 +174,7 @@ def normalized(before: list[float], after: list[float], learned: dict | None = N
         std_after=np.array(after), quantiles_after=nothing,
         negative_after=np.array([0.5, 0.6, 0.7]), learned=learned or {},
     )  # fmt: skip
-    return " ".join(inspection.explain_batchnorm(occluded))
+    return " ".join(inspection.describe_batchnorm(occluded))
 
 
 def test_batch_normalization_tells_how_unequal_the_channels_were():
@@ -191,11 +198,11 @@ def test_maps_of_one_pixel_have_no_spread_to_tell_of():
 
 
 def test_equal_numbers_of_filters_mean_something_only_after_the_same_start():
-    assert "Filter 12 of one run does not correspond to filter 12 of the other" in inspection.explain_filter_matching(
+    assert "Filter 12 of one run does not correspond to filter 12 of the other" in inspection.describe_filter_matching(
         False, 0, 64
     )
-    assert "most filters still correspond: **46 of 64**" in inspection.explain_filter_matching(True, 46, 64)
-    assert "no longer correspond: **3 of 64**" in inspection.explain_filter_matching(True, 3, 64)
-    assert "Filter 7 of one run does not correspond to filter 7" in inspection.explain_filter_matching(
+    assert "most filters still correspond: **46 of 64**" in inspection.describe_filter_matching(True, 46, 64)
+    assert "no longer correspond: **3 of 64**" in inspection.describe_filter_matching(True, 3, 64)
+    assert "Filter 7 of one run does not correspond to filter 7" in inspection.describe_filter_matching(
         False, 0, 8
     )  # a layer of 8 has no filter 12

@@ -12,7 +12,7 @@ from fake_worker import DispatcherHarness, wait_for
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
-from cnnlab.jobs.foreground import TrainingTask, progress_text, train_all
+from cnnlab.jobs.foreground import TrainingTask, progress_text, train_tasks
 from cnnlab.jobs.job import Job
 from cnnlab.layer_order_study import STUDY_CASES, case_task
 from cnnlab.operating_system import machine
@@ -26,12 +26,12 @@ PROGRAM = """
 import json, signal, sys
 from pathlib import Path
 from cnnlab.experiment import Experiment
-from cnnlab.jobs.foreground import TrainingTask, train_all
+from cnnlab.jobs.foreground import TrainingTask, train_tasks
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in its background without it
 tasks = [TrainingTask(name, Experiment.from_json(text), Path(folder), command)
          for name, text, folder, command in json.loads(sys.argv[1])]
-print(train_all(tasks))
+print(train_tasks(tasks))
 """
 
 
@@ -51,27 +51,27 @@ def start(lab: DispatcherHarness, *jobs: Job) -> subprocess.Popen[str]:
 
 def test_all_runs_are_trained_one_on_each_core_and_failed_names_are_returned(lab: DispatcherHarness) -> None:
     jobs = [lab.ask(0, epochs=2), lab.ask(1, fail="The disk is full."), lab.ask(2, epochs=2)]
-    assert train_all([task(lab, job) for job in jobs]) == ["run 2"]
+    assert train_tasks([task(lab, job) for job in jobs]) == ["run 2"]
     assert lab.has_whole_history(jobs[0]) and lab.has_whole_history(jobs[2])
     assert [len(lab.starts(job)) for job in jobs] == [1, 1, 1]
 
 
 def test_with_one_slot_the_runs_are_trained_one_after_the_other(lab: DispatcherHarness) -> None:
     jobs = [lab.ask(seed, epochs=3) for seed in range(2)]
-    assert train_all([task(lab, job) for job in jobs], slots=1) == []
+    assert train_tasks([task(lab, job) for job in jobs], slots=1) == []
     started = [(settings.runs_dir() / job.key / "starts").stat().st_mtime for job in jobs]
     assert (settings.runs_dir() / jobs[0].key / "history.json").stat().st_mtime <= started[1]
 
 
 def test_a_killed_worker_is_resumed_from_its_last_epoch(lab: DispatcherHarness) -> None:
     job = lab.ask(0, die=[2, 3])
-    assert train_all([task(lab, job)]) == []
+    assert train_tasks([task(lab, job)]) == []
     assert len(lab.starts(job)) == 3 and lab.has_whole_history(job)
 
 
 def test_a_worker_that_dies_a_fourth_time_has_failed(lab: DispatcherHarness) -> None:
     job = lab.ask(0, die=[1, 2, 3, 4])
-    assert train_all([task(lab, job)]) == ["run 1"]
+    assert train_tasks([task(lab, job)]) == ["run 1"]
     assert len(lab.starts(job)) == 4
 
 
@@ -80,7 +80,7 @@ def test_a_run_that_is_trained_already_is_watched_and_not_trained_twice(lab: Dis
     worker = subprocess.Popen(task(lab, job).command, env=os.environ | {"PYTHONPATH": str(settings.REPOSITORY)})
     lab.processes.append(worker)
     wait_for(lambda: lab.starts(job))
-    assert train_all([task(lab, job), task(lab, other)], slots=1) == []
+    assert train_tasks([task(lab, job), task(lab, other)], slots=1) == []
     assert lab.starts(job) == [worker.pid] and lab.has_whole_history(job) and lab.has_whole_history(other)
 
 
@@ -94,13 +94,13 @@ def test_ctrl_c_stops_the_workers_and_the_same_call_resumes_them(lab: Dispatcher
     assert json.loads(lab.read(jobs[0], "record.json"))["state"] == "stopped"
     assert not any(process_lock.is_locked(settings.runs_dir() / job.key / "lock") for job in jobs)
     lab.let_go(*jobs)
-    assert train_all([task(lab, job) for job in jobs]) == []
+    assert train_tasks([task(lab, job) for job in jobs]) == []
     assert len(lab.starts(jobs[0])) == 2 and all(lab.has_whole_history(job) for job in jobs)
 
 
 def test_a_finished_run_starts_no_worker(lab: DispatcherHarness) -> None:
     job = lab.ask(0, epochs=1)
-    assert train_all([task(lab, job)]) == train_all([task(lab, job)]) == []
+    assert train_tasks([task(lab, job)]) == train_tasks([task(lab, job)]) == []
     assert len(lab.starts(job)) == 1
 
 
@@ -108,7 +108,7 @@ def test_a_worker_is_pinned_to_one_core(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
     program = "import sys; open(sys.argv[1], 'w').write(' '.join(sys.argv[2:]))"
     command = [sys.executable, "-c", program, str(tmp_path / "saw")]
-    train_all([TrainingTask("one", Experiment(dataset="shapes"), tmp_path / "run", command)])
+    train_tasks([TrainingTask("one", Experiment(dataset="shapes"), tmp_path / "run", command)])
     option, core = (tmp_path / "saw").read_text().split()
     assert option == "--core" and int(core) in machine.cores()
 

@@ -17,7 +17,7 @@ from cnnlab.data import DatasetMissing, array_store, cifar10, download, own_pict
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import (
     dispatcher_process,
-    own_networks,
+    network_uploads,
     probe_job,
     thread_measurement,
     top_activations_file,
@@ -71,7 +71,7 @@ def whole_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             files.write_json(run.path / name, {})
         for name in ("lock", "top.lock", "probe.lock", "worker.log"):
             (run.path / name).write_text("nobody\n")
-        network = own_networks.import_file(settings.PRETRAINED / "2conv-none" / "model.keras", "mine")
+        network = network_uploads.import_file(settings.PRETRAINED / "2conv-none" / "model.keras", "mine")
         files.write_npz(network.path / "predictions.npz", {"some": np.zeros(3)})
         files.write_json(network.path / "test.json", {"state": "done"})
         (network.path / "test.lock").touch()
@@ -138,7 +138,7 @@ READERS: dict[str, Callable[[], object]] = {
     "own networks": imported_networks.list_imported,
     "weights of an own network": of_the_network(lambda one: one.weights()),
     "predictions of an own network": of_the_network(lambda one: one.predictions()),
-    "test of an own network": of_the_network(own_networks.test_status),
+    "test of an own network": of_the_network(network_uploads.test_status),
     "runs": runs.list_runs,
     "damaged runs": runs.damaged_folders,
     "history": of_the_run(lambda run: run.history()),

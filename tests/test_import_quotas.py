@@ -1,6 +1,5 @@
 """Networks and pictures from one network address are bounded, whatever the cookies; nobody else's make room."""
 
-import json
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,12 +7,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from home_settings import write_settings
 from test_own_pictures import write_pictures, zipped
 
 from cnnlab import settings
 from cnnlab.data.picture_folder import PictureImportError
 from cnnlab.datasets import DATASETS
-from cnnlab.jobs import import_quotas, own_networks, picture_uploads
+from cnnlab.jobs import import_quotas, network_uploads, picture_uploads
 from cnnlab.jobs.import_quotas import ImportKind, Stored, counted_import
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.quotas import QuotaExceeded
@@ -33,10 +33,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def allow(home: Path, **values: object) -> None:
-    (home / "settings.json").write_text(json.dumps(values))
-
-
 def fresh(number: int) -> str:
     """The name of a browser without a cookie."""
     return f"b{number:012x}"
@@ -54,16 +50,18 @@ def bring_in(keras_file: bytes) -> Callable[..., ImportedNetwork]:
     def bring(person: str, content: bytes = keras_file, **how: object) -> ImportedNetwork:
         names = DATASETS["cifar10"].classes
         described = NetworkDescription(title="mine", owner=person, classes=names, dataset="cifar10", pixels="0-1")
-        return own_networks.import_for_person(content, described, **how)  # type: ignore[arg-type]
+        return network_uploads.import_for_person(content, described, **how)  # type: ignore[arg-type]
 
     return bring
 
 
 def test_one_address_with_fresh_names_leaves_room_for_others(home: Path, bring_in: Callable[..., object]) -> None:
-    allow(home, address_import_megabytes=5)  # two networks, and the room for what comes with a third
+    write_settings(address_import_megabytes=5)  # two networks, and the room for what comes with a third
     first = bring_in(fresh(0), address="one")
     bring_in(fresh(1), address="one")
-    with pytest.raises(NetworkImportError, match=r"that came from your network take 2 MB here, and 5 MB may: remove"):
+    with pytest.raises(
+        NetworkImportError, match=r"imported from your network address take 2 MB here, and 5 MB may: remove"
+    ):
         bring_in(fresh(2), address="one")
     bring_in(fresh(3), address="two")
     bring_in(fresh(4))  # an account, a teacher, or on the server itself
@@ -74,11 +72,13 @@ def test_one_address_with_fresh_names_leaves_room_for_others(home: Path, bring_i
 
 
 def test_one_address_tries_only_so_often_and_failures_count(home: Path, bring_in: Callable[..., object]) -> None:
-    allow(home, address_imports_per_hour=2)
+    write_settings(address_imports_per_hour=2)
     bring_in(fresh(0), address="one")
     with pytest.raises(NetworkImportError, match="is here already"):
         bring_in(fresh(0), address="one")
-    with pytest.raises(NetworkImportError, match=r"^From your network 2 networks were .* and 2 may: try again later"):
+    with pytest.raises(
+        NetworkImportError, match=r"^2 imports came from your network address .* and at most 2 may: try again later"
+    ):
         bring_in(fresh(1), address="one")
     with closing(sqlite3.connect(home / "jobs.sqlite", isolation_level=None)) as db:
         db.execute("UPDATE imports SET started = started - 3601")
@@ -88,7 +88,7 @@ def test_one_address_tries_only_so_often_and_failures_count(home: Path, bring_in
 @pytest.mark.slow
 def test_pictures_of_one_address_are_bounded_too(home: Path, tmp_path: Path) -> None:
     content = zipped(write_pictures(tmp_path / "pictures"))
-    allow(home, address_import_megabytes=1)
+    write_settings(address_import_megabytes=1)
 
     def bring(title: str, person: str, address: str) -> str:
         progress = lambda step, share: None  # noqa: E731
@@ -96,8 +96,8 @@ def test_pictures_of_one_address_are_bounded_too(home: Path, tmp_path: Path) -> 
 
     name = bring("first", fresh(0), "one")
     used = directory_bytes(settings.data_dir() / name)
-    allow(home, address_import_megabytes=1.5 * used / 1e6)
-    with pytest.raises(PictureImportError, match=r"^The data sets that came from your network take .* MB here"):
+    write_settings(address_import_megabytes=1.5 * used / 1e6)
+    with pytest.raises(PictureImportError, match=r"^The data sets imported from your network address take .* MB here"):
         bring("second", fresh(1), "one")
     bring("third", fresh(1), "two")
 
@@ -110,7 +110,10 @@ def going_on(person: str, address: str = "one", size: int = 1, stored: Stored = 
 
 def test_imports_at_one_moment_do_not_pass_a_limit_together(home: Path) -> None:
     with going_on(fresh(0), size=600 * 10**6):
-        with pytest.raises(QuotaExceeded, match="came from your network"), going_on(fresh(1), size=600 * 10**6):
+        with (
+            pytest.raises(QuotaExceeded, match="imported from your network address"),
+            going_on(fresh(1), size=600 * 10**6),
+        ):
             pass
         with (
             going_on(fresh(2), "two", size=600 * 10**6),
@@ -143,7 +146,7 @@ def test_thirty_students_behind_one_address_bring_in_their_tenth_network(home: P
         db.executemany(sql, [(name,) for name in kept])
     for student in range(30):
         own = frozenset(name for name in kept if name.startswith(f"{student}-"))
-        size = 1_100_000 + own_networks.PREDICTIONS_BYTES  # the report's 2-conv network
+        size = 1_100_000 + network_uploads.PREDICTIONS_BYTES  # the report's 2-conv network
         with going_on(fresh(student), size=size, stored=Stored(kept, own)) as made:
             made.name = f"{student}-9"
         kept[made.name] = 1_500_000
@@ -151,7 +154,7 @@ def test_thirty_students_behind_one_address_bring_in_their_tenth_network(home: P
 
 
 def test_many_at_once_are_counted_one_after_the_other(home: Path) -> None:
-    allow(home, address_imports_per_hour=7)
+    write_settings(address_imports_per_hour=7)
 
     def attempt(number: int) -> bool:
         try:
@@ -176,6 +179,18 @@ def test_rows_of_what_was_removed_or_failed_are_forgotten_after_an_hour(home: Pa
         assert [row["name"] for row in db.execute("SELECT name FROM imports ORDER BY id")] == ["kept", ""]
 
 
+def test_imports_from_before_the_clock_was_set_back_do_not_count(home: Path) -> None:
+    write_settings(address_imports_per_hour=1)
+    with going_on(fresh(0)):
+        pass
+    with pytest.raises(QuotaExceeded, match="within an hour"), going_on(fresh(1)):
+        pass
+    with closing(sqlite3.connect(home / "jobs.sqlite", isolation_level=None)) as db:
+        db.execute("UPDATE imports SET started = started + 86400")
+    with going_on(fresh(1)):
+        pass
+
+
 def test_what_is_kept_of_a_network_is_not_more_than_was_counted(
     keras_file: bytes, bring_in: Callable[..., ImportedNetwork]
 ) -> None:
@@ -185,7 +200,6 @@ def test_what_is_kept_of_a_network_is_not_more_than_was_counted(
 
 
 def test_only_so_many_imports_go_on_at_once_and_others_wait_for_their_turn(home: Path, monkeypatch) -> None:
-    monkeypatch.setattr(import_quotas, "WAIT_SECONDS", 0.3)
     monkeypatch.setattr(import_quotas, "POLL_SECONDS", 0.01)
     polls: list[int] = []
 
@@ -197,8 +211,10 @@ def test_only_so_many_imports_go_on_at_once_and_others_wait_for_their_turn(home:
     first = going_on(fresh(0))
     first.__enter__()
     with going_on(fresh(1)), going_on(fresh(2)):
-        with pytest.raises(QuotaExceeded, match=r"^Many people bring something in at this moment"), going_on(fresh(3)):
-            pass
+        with monkeypatch.context() as hurry:
+            hurry.setattr(import_quotas, "WAIT_SECONDS", 0.3)
+            with pytest.raises(QuotaExceeded, match=r"^Many people import something at this moment"):
+                going_on(fresh(3)).__enter__()
         with counted_import(KIND, fresh(4), "one", NOTHING, 1, leave) as made:
             made.name = "the next one"
     assert len(polls) == 3

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cnnlab.experiment import Experiment
-from cnnlab.lab_report.keras_script import keras_script
+from cnnlab.lesson_report.keras_script import keras_script
 from cnnlab.models.architecture import network_layers
 from cnnlab.regularizers import REGULARIZERS
 from cnnlab.training.compilation import compile_model

@@ -98,12 +98,12 @@ def test_noisy_labels_say_that_the_training_accuracy_counts_the_replaced_ones():
 
 
 def test_the_limits_of_weak_and_strong_overfitting_are_stated_beside_the_verdict():
-    words = learning_verdict.describe_cuts(DROPOUT, PLAIN)
+    words = learning_verdict.describe_thresholds(DROPOUT, PLAIN)
     stated = [int(number) / 100 for number in re.findall(r"(\d+) %", words)]
     limits = (learning_verdict.WEAK_OVERFITTING, learning_verdict.STRONG_OVERFITTING)
     assert stated == pytest.approx(limits, abs=0.005)
-    assert learning_verdict.describe_cuts(DROPOUT, None) == ""
-    assert learning_verdict.describe_cuts(DROPOUT.without_regularizer(), PLAIN) == ""
+    assert learning_verdict.describe_thresholds(DROPOUT, None) == ""
+    assert learning_verdict.describe_thresholds(DROPOUT.without_regularizer(), PLAIN) == ""
 
 
 @pytest.mark.parametrize(

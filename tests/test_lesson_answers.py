@@ -168,10 +168,10 @@ def test_a_tally_counts_the_answers_of_this_class_and_round(file, school):
     made, people = school
     for person, option in zip(people, (0, 1, 1), strict=True):
         answers.submit(file, person, CHOICE, CHOICE.options[option])
-    rows = tally(CHOICE, classes.contents(file, made, CHOICE.id, 0))
+    rows = tally(CHOICE, classes.answer_contents(file, made, CHOICE.id, 0))
     assert [row.count for row in rows] == [1, 1, 0] and rows[0].share == 0.5
     answers.submit(file, people[0], CHOICE, CHOICE.options[2], round_number=1)
-    assert [row.count for row in tally(CHOICE, classes.contents(file, made, CHOICE.id, 1))] == [0, 0, 1]
+    assert [row.count for row in tally(CHOICE, classes.answer_contents(file, made, CHOICE.id, 1))] == [0, 0, 1]
 
 
 def test_a_vote_is_revealed_and_begins_again_covered(file, school):
@@ -185,7 +185,7 @@ def test_a_vote_is_revealed_and_begins_again_covered(file, school):
 
 def test_a_class_is_found_by_its_code_frozen_and_led(file, school):
     made = school[0]
-    classes.lead(file, made, frozen=True, follow=True, step=ORDER.id)
+    classes.update_class(file, made, frozen=True, follow=True, step=ORDER.id)
     found = classes.find_class(file, f" {made.code.lower()} ")
     assert (found.frozen, found.follow, found.step) == (True, True, ORDER.id)
     assert classes.find_class(file, "XXXXX") is None

@@ -121,7 +121,7 @@ def test_the_panel_of_a_lesson_about_a_run_that_is_damaged_says_so(lesson_class,
     monkeypatch.setattr(lesson_panel, "covered_here", lambda lesson: None)  # what the page's frame remembers
     sheet = lesson_store.find_sheet(lesson_class.sheet)
     monkeypatch.setattr(app_shell, "current_person", lambda: "somebody")
-    lesson_store.begin(sheet, None)
+    lesson_store.start_lesson(sheet, None)
     app = AppTest.from_string("from cnnlab.ui import lesson_panel; lesson_panel.draw_panel()", default_timeout=60).run()
     assert not app.exception and "history.csv is empty" in app.error[0].value
 

@@ -1,5 +1,6 @@
 """The lesson's panel and board as drawn: what a step opens, what an answer shows, what the board knows of a class."""
 
+import json
 import os
 from functools import partial
 
@@ -11,13 +12,16 @@ from streamlit.testing.v1 import AppTest
 from cnnlab import settings
 from cnnlab.experiment import Experiment
 from cnnlab.explanations.lesson_evidence import NOT_CHOSEN, NOT_READABLE
-from cnnlab.formatting import percent
+from cnnlab.formatting import keep_figures_whole, percent
 from cnnlab.jobs import dispatcher_process, nicknames
 from cnnlab.jobs.queue import Queue
+from cnnlab.lesson_report.content import make_report
 from cnnlab.lessons import answers, classes, learners, sheet_files
 from cnnlab.lessons.lesson_file import LessonFile
+from cnnlab.lessons.lesson_schema import LessonError
+from cnnlab.lessons.sheet import fits
 from cnnlab.lessons.sheet_files import open_sheet
-from cnnlab.pages.lesson_board import members
+from cnnlab.pages.lesson_board import members, vote
 from cnnlab.storage import runs
 from cnnlab.ui import app_shell, lesson_answers, lesson_panel, lesson_report, lesson_results, lesson_store, presence
 from cnnlab.ui.streamlit_script_context import run_without_browser
@@ -149,7 +153,7 @@ def test_a_class_that_follows_its_teacher_is_led_to_train_only(file):
     school, step = classes.start_class(file, QUESTIONS), step_of(QUESTIONS, "q3-loss")
     ada, _ = answered(file, step, step.options[0])
     classes.join_class(file, ada, school)
-    classes.lead(file, school, step=step.id, follow=True)
+    classes.update_class(file, school, step=step.id, follow=True)
     answers.submit(file, learners.find_learner(file, "ada"), step, step.options[0], 1)
     assert not [one for one in drawn(RESULT).button if one.key.startswith("lesson_choose_own")]
 
@@ -183,12 +187,12 @@ def test_an_answer_counts_although_the_class_went_on_a_moment_before(file, name)
     school, step = classes.start_class(file, TASTER), step_of(TASTER, name)
     ada = at(file, TASTER, TASTER.steps[0])
     classes.join_class(file, ada, school)
-    classes.lead(file, school, step=name, follow=True)
+    classes.update_class(file, school, step=name, follow=True)
     app = AppTest.from_string(FORM, default_timeout=60)
     app.session_state["presence.page"] = "look_inside"
     app.run()
     key, expected = f"lesson_answer_taster_{name}_0", fill(app, step)
-    classes.lead(file, school, step="own-words" if name != "own-words" else "layers")
+    classes.update_class(file, school, step="own-words" if name != "own-words" else "layers")
     next(one for one in app.button if one.key == f"{key}_save" or f"{key}_form" in str(one.proto.id)).click().run()
     assert not app.exception and not app.error
     [answer] = answers.answers_of(file, ada, "taster")[name]
@@ -222,7 +226,7 @@ def test_a_class_that_was_frozen_a_moment_before_takes_no_answer(file):
     classes.join_class(file, ada, school)
     app = drawn(FORM)
     fill(app, step)
-    classes.lead(file, school, frozen=True)
+    classes.update_class(file, school, frozen=True)
     app.button(key="lesson_answer_taster_layers_0_save").click().run()
     assert answers.answers_of(file, ada, "taster") == {}
     assert app.error[0].value == "Your teacher takes no answers at the moment."
@@ -240,6 +244,40 @@ def test_a_run_counts_only_where_it_meets_the_condition(file, accuracy, met):
     assert not app.exception
     assert bool(answers.answers_of(file, ada, "seven-questions")) == met
     assert (f"validation {100 * accuracy:.0f} > 30" in said(app)) and bool(app.error) != met
+
+
+OLD_ANSWERS = {
+    "text": "words", "choice": "an option that was corrected", "order": ["a", "b"], "sketch": [1.0],
+    "run": {"run": OWN.key, "title": OWN.title, "terms": []},
+    "pin": {"page": "compare", "params": {}, "caption": "words"},
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("before", OLD_ANSWERS)
+def test_an_answer_of_before_the_sheet_changed_is_asked_for_again(file, before):
+    steps = {step.kind: step for sheet in (TASTER, QUESTIONS) for step in sheet.steps}
+    del steps["text" if before in ("text", "pin") else before]
+    for kind, step in steps.items():
+        sheet = TASTER if step in TASTER.steps else QUESTIONS
+        ada = at(file, sheet, step)
+        learners.move(file, ada, step.id)
+        with file.writing() as db:
+            row = (ada.learner, sheet.name, step.id, 0, json.dumps(OLD_ANSWERS[before]), 1.0)
+            db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)", row)
+        if fits(step, OLD_ANSWERS[before]):
+            continue
+        drawn(FORM)
+        lesson = lesson_store.current_lesson()
+        assert lesson.answer is None and step.id not in lesson.answers
+        make_report(sheet, lesson.answers, "", ())
+        made = classes.start_class(file, sheet)
+        classes.join_class(file, ada, made)
+        assert vote.fitting_contents(made, step, 0) == []
+        if kind == "order":
+            assert answers.submit(file, ada, step, list(step.options)).content == list(step.options)
+            with pytest.raises(LessonError, match="given this prediction already"):
+                answers.submit(file, ada, step, list(step.options))
 
 
 @pytest.mark.slow
@@ -343,7 +381,7 @@ control_locks.set_sheet_locks((), {parts!r})
     text = "\n".join([said(app), *(str(element.proto) for element in walk(app._tree.root))])
     test = runs.open_run("final-3conv-dropout").history()["val_accuracy"][-1]
     shown = {percent(test, digits) for digits in (1, 2)} | {f"test {percent(test)}", "73.61 %"}
-    found = [words for words in shown if words in text or words.replace(" %", "\N{NO-BREAK SPACE}%") in text]
+    found = [words for words in shown if words in text or keep_figures_whole(words) in text]
     assert bool(found) != covered, found
 
 

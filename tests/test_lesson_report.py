@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import html
 import io
 import json
 import os
@@ -14,15 +15,17 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 
 from cnnlab import report
 from cnnlab.experiment import Experiment
 from cnnlab.explanations.lesson_evidence import NOT_CHOSEN, NOT_READABLE
-from cnnlab.lab_report.archive import dataset_npz, report_zip
-from cnnlab.lab_report.content import experiment_of, make_report
-from cnnlab.lab_report.html_page import markdown_html, report_html
-from cnnlab.lab_report.keras_script import keras_script
-from cnnlab.lab_report.pinned_figures import pinned_figures
+from cnnlab.lesson_report.archive import dataset_npz, report_zip
+from cnnlab.lesson_report.content import experiment_of, make_report
+from cnnlab.lesson_report.html_page import markdown_html, report_html
+from cnnlab.lesson_report.keras_script import keras_script
+from cnnlab.lesson_report.notebook import notebook_json
+from cnnlab.lesson_report.pinned_figures import pinned_figures
 from cnnlab.lessons.answers import Answer
 from cnnlab.lessons.sheet_files import open_sheet
 from cnnlab.models.architecture import network_layers, parameter_count
@@ -82,7 +85,17 @@ def test_every_answer_is_in_the_page_and_in_the_notebook(archive):
     text = "".join("".join(cell["source"]) for cell in notebook["cells"])
     for word in ("Ears", "Gap", "1. no regularizer, 2. L2 0.00001", "10: 60", CHOICE.options[0]):
         assert word in page and word in text
-    assert HOSTILE in text
+
+
+def test_the_notebook_loads_nothing_and_shows_what_somebody_typed_as_words(archive):
+    given = {TEXT.id: [Answer(TEXT.id, 0, f"{HOSTILE}\n\n# big\n- item", 1.0)]}
+    made = make_report(SHEET, given, HOSTILE, report.report_rows())
+    sources = ["".join(cell["source"]) for cell in json.loads(notebook_json(made))["cells"]]
+    pages = [MarkdownIt("commonmark", {"html": True}).render(source) for source in sources]
+    found = Resources("\n".join(pages))
+    assert not found.addresses and not {"script", "strong", "ul"} & set(found.tags) and found.tags.count("h1") == 1
+    words = html.unescape("".join(pages)).replace("\N{WORD JOINER}", "")
+    assert words.count(HOSTILE) == 2 and "# big" in words and "- item" in words
 
 
 def test_pinned_and_chosen_runs_bring_figures_history_model_and_program(archive):

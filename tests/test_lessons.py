@@ -73,7 +73,20 @@ def test_a_condition_is_judged_by_the_history_of_the_run(tmp_path):
     assert (held[0][0], missed[0][0]) == ("dataset shapes", "dataset shapes instead of cifar10")
 
 
-@pytest.mark.parametrize("text", ["", "gap", "gap < five", "dataset < shapes", "speed > 3", "gap < 5 or gap > 7"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "gap",
+        "gap < five",
+        "gap < inf",
+        "gap < nan",
+        "gap < 1e999",
+        "dataset < shapes",
+        "speed > 3",
+        "gap < 5 or gap > 7",
+    ],
+)
 def test_what_is_no_condition_is_refused(text):
     with pytest.raises(run_conditions.ConditionError):
         run_conditions.parse_condition(text)

@@ -11,8 +11,8 @@ from streamlit.testing.v1 import AppTest
 from test_markdown import HOSTILE, PICTURE, calling, check, empty_home, raises
 
 from cnnlab.data.picture_folder import PictureImportError
-from cnnlab.inspect import own_network
-from cnnlab.jobs import access_keys, own_networks, picture_uploads, sweep_jobs
+from cnnlab.inspect import imported_network
+from cnnlab.jobs import access_keys, network_uploads, picture_uploads, sweep_jobs
 from cnnlab.jobs.job import FAILED
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.quotas import QuotaExceeded
@@ -60,7 +60,7 @@ def test_the_code_of_a_class_in_an_address_is_text() -> None:
 def test_options_of_a_vote_and_a_given_prediction_are_text() -> None:
     counted = SimpleNamespace(revealed=False, round=0)
     check(calling(lambda: vote.show_tally(STEP, counted, [HOSTILE])))  # type: ignore[arg-type]
-    check(calling(lambda: st.caption(vote.tally_words(STEP, [HOSTILE]))))
+    check(calling(lambda: st.caption(vote.describe_tally(STEP, [HOSTILE]))))
     check(calling(lambda: lesson_answers.show_prediction(STEP, HOSTILE)))
     order = dataclasses.replace(STEP, kind="order")
     check(calling(lambda: lesson_answers.show_prediction(order, [HOSTILE, "other"])))
@@ -103,11 +103,11 @@ def test_an_address_of_no_sweep_loads_nothing() -> None:
 
 
 def test_why_own_files_were_refused_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(own_networks, "describe", raises(NetworkImportError(HOSTILE)))
+    monkeypatch.setattr(network_uploads, "describe", raises(NetworkImportError(HOSTILE)))
     file = UploadedFile(UploadedFileRec("1", "net.keras", "", b"x"), None)  # type: ignore[arg-type]
-    check(calling(lambda: own_network.bring_in(file, "key", "mine", "", "0-1")))
+    check(calling(lambda: imported_network.import_upload(file, "key", "mine", "", "0-1")))
     monkeypatch.setattr(picture_uploads, "import_archive", raises(PictureImportError(HOSTILE)))
-    check(calling(lambda: own_pictures.bring_in(file, "key", "mine")))
+    check(calling(lambda: own_pictures.import_upload(file, "key", "mine")))
 
 
 def test_why_a_key_or_a_class_code_was_refused_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,6 +122,6 @@ def test_why_a_key_or_a_class_code_was_refused_is_text(monkeypatch: pytest.Monke
 def test_why_a_worker_failed_is_text(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = SimpleNamespace(is_being_tested=False, predictions=dict, path=home, title="mine")
     monkeypatch.setattr(cache, "predictions", lambda network: {})
-    monkeypatch.setattr(own_networks, "can_be_tested", lambda network: True)
-    monkeypatch.setattr(own_networks, "test_status", lambda network: BackgroundStatus("failed", message=HOSTILE))
-    check(calling(lambda: own_network.test_accuracy(network)))  # type: ignore[arg-type]
+    monkeypatch.setattr(network_uploads, "can_be_tested", lambda network: True)
+    monkeypatch.setattr(network_uploads, "test_status", lambda network: BackgroundStatus("failed", message=HOSTILE))
+    check(calling(lambda: imported_network.test_accuracy(network)))  # type: ignore[arg-type]

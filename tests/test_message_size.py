@@ -5,7 +5,8 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from chrome import answers, free_port, wait_until
+from chrome import answers, wait_until
+from free_ports import free_port
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.exceptions import ConnectionClosedError
@@ -36,7 +37,8 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 def opened(port: int) -> ClientConnection:
     origin = f"http://127.0.0.1:{port}"
     address = f"ws://127.0.0.1:{port}/_stcore/stream"
-    return connect(address, subprotocols=["streamlit"], origin=origin, max_size=None)  # type: ignore[list-item,arg-type]
+    options = {"subprotocols": ["streamlit"], "max_size": None, "open_timeout": 60, "ping_interval": None}
+    return connect(address, origin=origin, **options)  # type: ignore[arg-type]
 
 
 def message(megabytes: float) -> bytes:

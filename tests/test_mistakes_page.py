@@ -77,7 +77,7 @@ def shown(page):
 
 def text(page):
     parts = [*page.title, *page.header, *page.subheader, *page.caption, *page.markdown, *page.info, *page.warning]
-    return "\n".join(part.value for part in parts)
+    return "\n".join(part.value for part in parts).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def truth_with(**answers):

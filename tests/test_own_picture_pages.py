@@ -10,7 +10,7 @@ from test_own_pictures import CLASSES, write_pictures, zipped
 from cnnlab.data import dataset_fields, load_dataset, own_pictures
 from cnnlab.data.picture_import import import_pictures
 from cnnlab.experiment import Experiment
-from cnnlab.lab_report.keras_script import keras_script
+from cnnlab.lesson_report.keras_script import keras_script
 from cnnlab.pages import look_inside
 from cnnlab.pages.train import own_pictures as train_pictures
 from cnnlab.storage import runs

@@ -179,7 +179,7 @@ def test_files_that_are_no_picture_are_named_and_can_be_left_out(tmp_path, few, 
     told = refusal(folder)
     assert "4 of 12 files cannot be used" in told and "maple/bomb.png" in told and "900 million" in told
     assert "and 1 more" in told
-    assert cli.main(["data", "import", str(folder), "--name", "leaves"]) == 1
+    assert cli.main(["data", "import", str(folder), "--name", "leaves"]) == 2
     assert capsys.readouterr().err.endswith("Leave them out with --skip-unreadable.\n")
     made = import_pictures(folder, "leaves", skip_unreadable=True)
     assert made.unreadable == 4 and made.info.train_images + made.info.validation_images + made.info.test_images == 8
@@ -278,13 +278,13 @@ def test_an_experiment_with_half_a_data_set_is_refused(fields):
 def test_the_command_line_imports_lists_and_removes_after_a_question(pictures, capsys, monkeypatch):
     assert cli.main(["data", "import", str(pictures), "--name", "leaves"]) == 0
     assert "leaves  3 classes (birch tree, maple, oak)" in capsys.readouterr().out
-    assert cli.main(["data", "import", str(pictures), "--name", "no name"]) == 1
+    assert cli.main(["data", "import", str(pictures), "--name", "no name"]) == 2
     assert "Name the data set" in capsys.readouterr().err
     assert cli.main(["data", "list"]) == 0 and "leaves" in capsys.readouterr().out
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     assert cli.main(["data", "remove", "leaves"]) == 130 and len(own_pictures.list_datasets()) == 1
     assert cli.main(["data", "remove", "leaves", "--yes"]) == 0 and own_pictures.list_datasets() == []
-    assert cli.main(["data", "remove", "leaves", "--yes"]) == 1 and "no such data set" in capsys.readouterr().err
+    assert cli.main(["data", "remove", "leaves", "--yes"]) == 2 and "no such data set" in capsys.readouterr().err
 
 
 def zipped(folder, prefix="", extra=()):

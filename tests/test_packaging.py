@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -22,6 +21,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from free_ports import free_port
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
@@ -243,14 +243,8 @@ def test_an_installed_wheel_serves_the_app_without_tensorflow(installed):
             os.killpg(server.pid, signal.SIGKILL)
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
 def wait_for_health(port):
-    for _ in range(300):
+    for _ in range(900):
         with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1) as answer:
             return answer.status == 200
         time.sleep(0.1)

@@ -21,7 +21,7 @@ from cnnlab import settings
 from cnnlab.data import dataset_fields, download, load_dataset
 from cnnlab.data.picture_import import import_pictures
 from cnnlab.experiment import Experiment
-from cnnlab.jobs import dispatcher_process, own_networks
+from cnnlab.jobs import dispatcher_process, network_uploads
 from cnnlab.jobs.run_computation import RunComputation
 from cnnlab.lessons import classes
 from cnnlab.pages import look_inside
@@ -145,7 +145,7 @@ def home_of_runs(
         patch.setattr(download_panel, "start_download", lambda: None)
         patch.setattr(download, "cancel", lambda: None)
         patch.setattr(RunComputation, "start", lambda computation, run: None)
-        patch.setattr(own_networks, "start_test", lambda network: None)
+        patch.setattr(network_uploads, "start_test", lambda network: None)
         st.cache_data.clear()
         st.cache_resource.clear()
         yield {network: with_answers(home, *network) for network in networks}
@@ -161,7 +161,7 @@ def with_answers(home: Path, regularizer: str, depth: int):
 
 
 def own_addresses(home: Path) -> list[dict[str, str]]:
-    """The addresses of a run on own pictures and of an own network, both brought into this home."""
+    """The addresses of a run on own pictures and of an own network, both imported into this home."""
     info = import_pictures(write_pictures(home / "pictures"), "leaves").info
     experiment = Experiment(**dataset_fields(info.name), depth=3, regularizer="dropout", **SMALL)
     run = write_run(home / "runs" / experiment.key, experiment)

@@ -1,6 +1,5 @@
 """Limits: each is kept however one asks, each refusal is a sentence with its number; the teacher answers for all."""
 
-import json
 import os
 import signal
 import sqlite3
@@ -12,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from home_settings import write_settings
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
@@ -50,15 +50,11 @@ def queue(home: Path) -> Queue:
     return Queue()
 
 
-def allow(home: Path, **values: object) -> None:
-    (home / "settings.json").write_text(json.dumps(values))
-
-
 # -- asking ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_person_has_only_so_many_trainings_at_a_time_and_others_have_theirs(home: Path, queue: Queue) -> None:
-    allow(home, jobs_per_person=2)
+    write_settings(jobs_per_person=2)
     first, _ = queue.submit(shapes(0), "ada"), queue.submit(shapes(1), "ada")
     with pytest.raises(
         QuotaExceeded, match=r"^2 trainings of yours wait or run, and 2 at a time are allowed: stop one"
@@ -70,7 +66,7 @@ def test_a_person_has_only_so_many_trainings_at_a_time_and_others_have_theirs(ho
 
 
 def test_a_running_training_counts_and_a_finished_one_does_not(home: Path, queue: Queue) -> None:
-    allow(home, jobs_per_person=1)
+    write_settings(jobs_per_person=1)
     job = queue.submit(shapes(0), "ada")
     assert queue.claim() is not None
     with pytest.raises(QuotaExceeded, match=r"^A training of yours is on, and 1 at a time is allowed"):
@@ -80,7 +76,7 @@ def test_a_running_training_counts_and_a_finished_one_does_not(home: Path, queue
 
 
 def test_what_somebody_asked_for_already_may_be_joined_beyond_the_limit(home: Path, queue: Queue) -> None:
-    allow(home, jobs_per_person=1)
+    write_settings(jobs_per_person=1)
     queue.submit(shapes(0), "ada")
     other = queue.submit(shapes(1), "bob")
     assert queue.submit(shapes(1), "ada").id == other.id
@@ -88,7 +84,7 @@ def test_what_somebody_asked_for_already_may_be_joined_beyond_the_limit(home: Pa
 
 
 def test_the_queue_has_a_maximum_length(home: Path, queue: Queue) -> None:
-    allow(home, queue_length=2)
+    write_settings(queue_length=2)
     for number in range(2):
         queue.submit(shapes(number), f"p{number}")
     with pytest.raises(QuotaExceeded, match=r"^2 trainings wait already, and no more than 2 may"):
@@ -98,7 +94,7 @@ def test_the_queue_has_a_maximum_length(home: Path, queue: Queue) -> None:
 
 
 def test_too_many_epochs_are_refused_with_both_numbers(home: Path, queue: Queue) -> None:
-    allow(home, epochs=30)
+    write_settings(epochs=30)
     with pytest.raises(QuotaExceeded, match=r"^At most 30 epochs are trained here. Received: epochs=31$"):
         queue.submit(shapes(0, epochs=31), "ada")
     assert queue.submit(shapes(0, epochs=30), "ada").state == "queued"
@@ -107,7 +103,7 @@ def test_too_many_epochs_are_refused_with_both_numbers(home: Path, queue: Queue)
 def test_who_asks_too_often_within_a_minute_waits_and_who_leaves_again_gains_nothing(
     home: Path, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    allow(home, submissions_per_minute=3)
+    write_settings(submissions_per_minute=3)
     for number in range(3):
         queue.cancel(queue.submit(shapes(number), "ada"), "ada")
     with pytest.raises(
@@ -120,13 +116,13 @@ def test_who_asks_too_often_within_a_minute_waits_and_who_leaves_again_gains_not
 
 
 def test_asking_twice_for_ones_own_training_is_never_refused(home: Path, queue: Queue) -> None:
-    allow(home, submissions_per_minute=1, jobs_per_person=1, queue_length=1)
+    write_settings(submissions_per_minute=1, jobs_per_person=1, queue_length=1)
     job = queue.submit(shapes(0), "ada")
     assert [queue.submit(shapes(0), "ada").id for _ in range(5)] == [job.id] * 5
 
 
 def test_a_refusal_leaves_the_queue_as_it_was(home: Path, queue: Queue) -> None:
-    allow(home, jobs_per_person=1)
+    write_settings(jobs_per_person=1)
     queue.submit(shapes(0), "ada")
     before = queue.revision()
     with pytest.raises(QuotaExceeded):
@@ -135,7 +131,7 @@ def test_a_refusal_leaves_the_queue_as_it_was(home: Path, queue: Queue) -> None:
 
 
 def test_thirty_clicks_at_the_same_moment_pass_no_limit(home: Path, queue: Queue) -> None:
-    allow(home, jobs_per_person=2, queue_length=3)
+    write_settings(jobs_per_person=2, queue_length=3)
 
     def click(number: int) -> bool:
         try:
@@ -150,7 +146,7 @@ def test_thirty_clicks_at_the_same_moment_pass_no_limit(home: Path, queue: Queue
 
 
 def test_the_teacher_is_held_to_no_limit_of_a_person_but_to_those_of_the_machine(home: Path, queue: Queue) -> None:
-    allow(home, teacher="ada", jobs_per_person=1, submissions_per_minute=1, queue_length=3)
+    write_settings(teacher="ada", jobs_per_person=1, submissions_per_minute=1, queue_length=3)
     for number in range(3):
         queue.submit(shapes(number), "ada")
     with pytest.raises(QuotaExceeded, match="no more than 3 may"):
@@ -191,7 +187,7 @@ def test_without_an_address_the_order_is_that_of_asking(home: Path, queue: Queue
 
 
 def test_the_last_places_are_kept_for_people_who_have_none_waiting(home: Path, queue: Queue) -> None:
-    allow(home, queue_length=8)
+    write_settings(queue_length=8)
     for number in range(6):
         queue.submit(shapes(number), f"p{number // 2}")
     with pytest.raises(
@@ -199,12 +195,12 @@ def test_the_last_places_are_kept_for_people_who_have_none_waiting(home: Path, q
     ):
         queue.submit(shapes(9), "p0")
     assert queue.submit(shapes(9), "new").state == "queued"
-    allow(home, queue_length=8, reserved_percent=0)
+    write_settings(queue_length=8, reserved_percent=0)
     assert queue.submit(shapes(10), "p0").state == "queued"
 
 
 def test_an_address_asks_only_so_often_whatever_the_names(home: Path, queue: Queue) -> None:
-    allow(home, address_submissions_per_minute=3)
+    write_settings(address_submissions_per_minute=3)
     for number in range(3):
         queue.cancel(queue.submit(shapes(number), f"p{number}", address="one"), f"p{number}")
     with pytest.raises(QuotaExceeded, match=r"^From your network 3 requests have come within a minute, the limit is 3"):
@@ -222,7 +218,7 @@ def test_the_cost_of_a_training_is_counted_in_trainings_of_the_reports_network()
 def test_what_one_person_asks_for_may_cost_only_so_much(home: Path, queue: Queue) -> None:
     with pytest.raises(QuotaExceeded, match=r"^Your trainings would cost as much as 91.5 of .*, and 30 at a time"):
         queue.submit(Experiment(depth=3, filters=256, epochs=200), "ada")
-    allow(home, cost_per_person=3, address_cost=4)
+    write_settings(cost_per_person=3, address_cost=4)
     first = queue.submit(Experiment(depth=3, epochs=60), "ada", address="one")
     with pytest.raises(QuotaExceeded, match=r"^Your trainings would cost as much as 4 of"):
         queue.submit(Experiment(depth=3, epochs=60, seed=1), "ada", address="one")
@@ -239,7 +235,7 @@ def test_what_one_person_asks_for_may_cost_only_so_much(home: Path, queue: Queue
 def test_nobody_but_the_teacher_may_act_as_admin(home: Path, queue: Queue) -> None:
     with pytest.raises(QuotaExceeded, match="Only the teacher"):
         Admin(queue, "")
-    allow(home, teacher="ada@school.org", teacher_key="correct horse battery")
+    write_settings(teacher="ada@school.org", teacher_key="correct horse battery")
     with pytest.raises(QuotaExceeded, match="Only the teacher"):
         Admin(queue, "bob", key="wrong horse battery")
     assert is_teacher("Ada@School.org") and is_teacher("bob", "correct horse battery")
@@ -247,7 +243,7 @@ def test_nobody_but_the_teacher_may_act_as_admin(home: Path, queue: Queue) -> No
 
 
 def test_a_student_stops_only_their_own_training_and_the_teacher_any(home: Path, queue: Queue) -> None:
-    allow(home, teacher="ada")
+    write_settings(teacher="ada")
     job = queue.submit(shapes(0), "bob")
     with pytest.raises(queue_module.NotRequester, match="Only who asked"):
         queue.cancel(job, "eve")
@@ -255,7 +251,7 @@ def test_a_student_stops_only_their_own_training_and_the_teacher_any(home: Path,
 
 
 def test_what_failed_is_asked_for_again_in_the_teachers_name(home: Path, queue: Queue) -> None:
-    allow(home, teacher="ada")
+    write_settings(teacher="ada")
     job = queue.submit(shapes(0), "bob")
     queue.finish(job, "failed", "the disk was full")
     again = Admin(queue, "ada").retry(job)
@@ -263,7 +259,7 @@ def test_what_failed_is_asked_for_again_in_the_teachers_name(home: Path, queue: 
 
 
 def test_a_closed_queue_takes_nothing_new_and_finishes_what_it_has(home: Path, queue: Queue) -> None:
-    allow(home, teacher="ada")
+    write_settings(teacher="ada")
     waiting = queue.submit(shapes(0), "bob")
     Admin(queue, "ada").set_accepting(False)
     assert not queue.is_accepting()
@@ -278,11 +274,11 @@ def test_a_closed_queue_takes_nothing_new_and_finishes_what_it_has(home: Path, q
 
 # -- the clock -------------------------------------------------------------------------------------------------------
 
-SLEEPER = "import sys, time; time.sleep(60)"
+SLEEPER = "import time; time.sleep(600)"
 
 
 def rounds(dispatcher: Dispatcher, queue: Queue, job: Job, *states: str) -> Job:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120  # much less than ten minutes
     while (found := queue.get(job.id)).state not in states:
         assert time.monotonic() < deadline, found
         dispatcher.heartbeat_at = 0.0
@@ -292,7 +288,7 @@ def rounds(dispatcher: Dispatcher, queue: Queue, job: Job, *states: str) -> Job:
 
 
 def test_a_training_that_takes_too_long_is_ended_with_the_number(home: Path, queue: Queue) -> None:
-    allow(home, job_minutes=0.01)
+    write_settings(job_minutes=0.01)
     job = queue.submit(shapes(0), "ada")
     dispatcher = Dispatcher(queue, LocalRunner(lambda job: [sys.executable, "-c", SLEEPER]))
     ended = rounds(dispatcher, queue, job, "failed", "done")
@@ -301,15 +297,13 @@ def test_a_training_that_takes_too_long_is_ended_with_the_number(home: Path, que
 
 
 def test_the_time_of_earlier_attempts_counts(home: Path, queue: Queue) -> None:
-    allow(home, job_minutes=10)
+    write_settings(job_minutes=10)
     job = queue.submit(shapes(0), "ada")
     queue.claim()
     queue.record_interruption(job, crash="killed.", worked=599.5)
     assert queue.get(job.id).worked == 599.5
     dispatcher = Dispatcher(queue, LocalRunner(lambda job: [sys.executable, "-c", SLEEPER]))
-    started = time.monotonic()
     assert "10 minutes" in str(rounds(dispatcher, queue, job, "failed").reason)
-    assert time.monotonic() - started < 20
 
 
 # -- the disk --------------------------------------------------------------------------------------------------------
@@ -407,7 +401,7 @@ def test_the_runs_that_come_with_the_code_are_never_touched(
 
 
 def test_a_training_without_disk_space_fails_and_removes_nothing_in_use(home: Path, queue: Queue) -> None:
-    allow(home, runs_gigabytes=0.001)
+    write_settings(runs_gigabytes=0.001)
     key = finished_run(0, age=100, megabytes=2)
     run_retention.pin(key)
     job = queue.submit(shapes(1), "ada")

@@ -24,7 +24,7 @@ def new_entry(**fields) -> Regularizer:
     [
         ("layer", "noise", "models/architecture.py"),
         ("weight_penalty", None, "models/keras_calls.py"),
-        ("loss", None, "lab_report/keras_script.py"),
+        ("loss", None, "lesson_report/keras_script.py"),
         pytest.param("loss", None, "training/compilation.py", marks=pytest.mark.slow),
     ],
 )

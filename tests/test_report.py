@@ -25,6 +25,9 @@ from cnnlab.analysis.statistics import (
 from cnnlab.claims import AGREEMENT_TOLERANCE, Verdict, check_claims, judge
 from cnnlab.cli import main
 from cnnlab.comparison import ACCURACY, Comparison, compare
+from cnnlab.data import Dataset
+from cnnlab.data.cifar10 import CLASSES
+from cnnlab.data.samples import sample_images
 from cnnlab.explanations import learning_verdict
 from cnnlab.explanations.conclusions import (
     describe_measures,
@@ -32,17 +35,18 @@ from cnnlab.explanations.conclusions import (
     describe_uncertainty,
     describe_verdict,
 )
+from cnnlab.explanations.intervals import format_margin
 from cnnlab.explanations.report_tables import format_report, report_csv
 from cnnlab.explanations.series_table import (
     describe_averages,
     describe_difference,
     describe_series,
-    interval,
     regularizer_label,
     series_csv,
 )
 from cnnlab.explanations.verdict_table import comparison_table, count_comparisons, evidence_rows, evidence_table
 from cnnlab.formatting import exact_duration
+from cnnlab.jobs import probe_job, shipped_top_images, top_activations_file, top_activations_job
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.report import (
     ModelResults,
@@ -435,6 +439,24 @@ def test_a_run_whose_publishing_was_broken_off_is_not_shipped_and_is_published_a
     assert len(runs.find_run(experiment).predictions()["test"]) == 10
 
 
+def test_top_images_and_probes_that_are_computed_are_published_with_the_run(tmp_path, monkeypatch):
+    model = (settings.PRETRAINED / "2conv-none" / "model.keras").read_bytes()
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "pretrained")
+    folder = settings.runs_dir() / REPORT["2conv-none"].experiment.key
+    write_run(folder, REPORT["2conv-none"].experiment, (0, 1))
+    files.write_bytes(folder / "model.keras", model)
+    run, (images, labels) = runs.read_run(folder), sample_images()
+    dataset = Dataset("cifar10", CLASSES, images, labels, images, labels, "a fingerprint")
+    top_activations_file.save(top_activations_job.compute(run, dataset), run)
+    probes = probe_job.compute(run, dataset)
+    files.write_json(folder / "probes.json", dataclasses.asdict(probes))
+    shipped = runs.read_run(publish("2conv-none"))
+    assert probe_job.load(shipped) == probes
+    found = shipped_top_images.load(shipped, "a fingerprint")
+    assert found is not None and found.images == 20 and set(found.examples) == {"relu1", "relu2"}
+
+
 def test_no_slot_is_refused_before_anything_is_trained():
     with pytest.raises(settings.SettingsError, match="Received: slots=0"):
         train_missing(["2conv-none"], 0)
@@ -492,7 +514,7 @@ def test_beyond_chance_names_the_images_unless_three_seeds_say_so():
 def test_an_interval_is_never_printed_as_no_uncertainty():
     three = accuracy_interval(0.7, 10_000)
     narrow = dataclasses.replace(three, low=three.value - 0.0004, high=three.value + 0.0004)
-    assert (interval(three), interval(narrow)) == ("± 0.9", "± 0.04")
+    assert (format_margin(three), format_margin(narrow)) == ("± 0.9", "± 0.04")
 
 
 def test_the_figures_of_the_grid_are_the_rows_of_its_file():

@@ -45,7 +45,7 @@ def test_a_folder_of_runs_is_imported_with_its_results_and_without_weights(home,
     assert foreign.name in capsys.readouterr().out
     row = next(row for row in report_rows() if row.model.name == "3conv-dropout")
     assert row.by_seed[77].validation == row.ours.validation
-    assert main(["runs", "import", str(foreign)]) == 1  # twice is refused and changes nothing
+    assert main(["runs", "import", str(foreign)]) == 2  # twice is refused and changes nothing
     assert "is here already" in capsys.readouterr().out
 
 
@@ -92,7 +92,7 @@ def test_a_damaged_run_is_not_imported_and_leaves_nothing(home, foreign, damage)
 
 
 def test_a_folder_without_runs_is_said_so(home, tmp_path, capsys):
-    assert main(["runs", "import", str(tmp_path)]) == 1
+    assert main(["runs", "import", str(tmp_path)]) == 2
     assert "Expected a run directory" in capsys.readouterr().err
 
 

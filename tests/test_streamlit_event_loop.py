@@ -159,7 +159,7 @@ def test_with_the_patch_a_session_wakes_the_loop_a_few_times(in_server):
 
 
 def test_with_the_patch_a_session_wakes_an_idle_loop_a_few_times(in_server, monkeypatch):
-    monkeypatch.setattr(streamlit_event_loop, "TOGETHER_SECONDS", 0.5)
+    monkeypatch.setattr(streamlit_event_loop, "BATCH_SECONDS", 0.5)
     streamlit_event_loop.patch_sending()
     server, woken, _ = in_server(is_idle=True)
     assert server.lines == [f"line {line}" for line in range(LINES)]
@@ -167,7 +167,7 @@ def test_with_the_patch_a_session_wakes_an_idle_loop_a_few_times(in_server, monk
 
 
 def test_with_the_patch_what_is_beyond_a_limit_follows_in_order(in_server, monkeypatch):
-    monkeypatch.setattr(streamlit_event_loop, "MAX_AT_ONCE", 7)
+    monkeypatch.setattr(streamlit_event_loop, "MAX_BATCH", 7)
     streamlit_event_loop.patch_sending()
     server, _, _ = in_server()
     assert server.lines == [f"line {line}" for line in range(LINES)]

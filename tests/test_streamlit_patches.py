@@ -31,6 +31,7 @@ from streamlit.runtime.scriptrunner.script_cache import ScriptCache
 from streamlit.runtime.scriptrunner_utils import script_requests
 from streamlit.runtime.session_manager import SessionInfo
 from streamlit.runtime.state.safe_session_state import SafeSessionState
+from streamlit.runtime.state.session_state import WStates
 from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 from streamlit.testing.v1 import AppTest
 
@@ -62,7 +63,7 @@ def original(method):
 @pytest.fixture(autouse=True)
 def as_it_came(monkeypatch):
     """Streamlit without our patch, and `apply_patches` as if it had never been called."""
-    monkeypatch.setattr(app_session.AppSession, "request_rerun", streamlit_fragment_requests.original_request_rerun())
+    monkeypatch.setattr(app_session.AppSession, "request_rerun", original(app_session.AppSession.request_rerun))
     monkeypatch.setattr(MemoryUploadedFileManager, "add_file", original(MemoryUploadedFileManager.add_file))
     monkeypatch.setattr(MemorySessionStorage, "save", original(MemorySessionStorage.save))
     requests, runner = script_requests.ScriptRequests, script_runner.ScriptRunner
@@ -78,6 +79,8 @@ def as_it_came(monkeypatch):
     monkeypatch.setattr(type_util, "get_func_parameters", original(type_util.get_func_parameters))
     monkeypatch.setattr(DeltaGenerator, "__deepcopy__", original(DeltaGenerator.__deepcopy__))
     monkeypatch.setattr(SafeSessionState, "filtered_state", property(original(SafeSessionState.filtered_state.fget)))
+    monkeypatch.setattr(WStates, "__getitem__", original(WStates.__getitem__))
+    monkeypatch.setattr(app_session.AppSession, "handle_backmsg", original(app_session.AppSession.handle_backmsg))
     patches.apply_patches.cache_clear()
     yield
     patches.apply_patches.cache_clear()
@@ -176,7 +179,7 @@ def test_it_is_applied_once():
     patches.apply_patches()
     patches.patch_request_rerun()
     assert app_session.AppSession.request_rerun is method
-    assert method.__wrapped__ is streamlit_fragment_requests.original_request_rerun()
+    assert method.__wrapped__ is original(method) is not method
 
 
 # -- automatic reruns --------------------------------------------------------------------------------------------------
@@ -421,7 +424,7 @@ class ClosedSession:
 
 async def close_sessions(count: int, wait: float, come_back: int) -> tuple[int, int, int]:
     """Close sessions and wait; how many are kept, how many were shut down, and whether the one that came back was."""
-    storage = MemorySessionStorage(ttl_seconds=0.05)
+    storage = MemorySessionStorage(ttl_seconds=1.0)
     sessions = [ClosedSession(number) for number in range(count)]
     for session in sessions:
         storage.save(SessionInfo(None, session))
@@ -447,6 +450,22 @@ def test_with_the_patch_few_closed_sessions_are_kept_and_none_that_has_expired()
     kept, shut_down, came_back_and_shut_down = closed(100)
     assert (kept, shut_down, came_back_and_shut_down) == (most - 1, 100 - most, 0)
     assert closed(100, 1.5) == (0, 99, 0)
+
+
+async def close_another_when_one_has_expired() -> bool:
+    """Close a session and, when its time is over, another one; whether the first was shut down."""
+    storage, first = MemorySessionStorage(ttl_seconds=0.05), ClosedSession(0)
+    storage.save(SessionInfo(None, first))
+    await asyncio.sleep(0.1)
+    storage.save(SessionInfo(None, ClosedSession(1)))
+    await asyncio.sleep(1.5)
+    return first.is_shut_down
+
+
+def test_with_the_patch_a_session_that_expires_as_another_is_closed_is_shut_down():
+    patches.apply_patches()
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(asyncio.run, close_another_when_one_has_expired()).result()
 
 
 # -- the hidden options ------------------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ def whole_readings(monkeypatch) -> list[int]:
 
 def drawn() -> tuple[list[object], str]:
     """What the fields hold after a first run and after a change, and what the script says of its session."""
-    app = AppTest.from_string(SCRIPT).run()
+    app = AppTest.from_string(SCRIPT, default_timeout=60).run()
     app.number_input(key="held").set_value(5).run()
     assert not app.exception
     fields = [*app.number_input, *app.selectbox, *app.radio, *app.text_input]

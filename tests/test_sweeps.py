@@ -367,7 +367,7 @@ def test_the_change_of_a_gap_by_augmentation_has_its_interval(home):
     variances = [share * (1 - share) / n for share, n in ((0.9, 2000), (0.7, 1000), (0.8, 2000), (0.7, 1000))]
     assert expected.margin == pytest.approx(1.96 * np.sqrt(sum(variances)), rel=0.02)
     (sentence,) = sentences.describe_sizes(sweep, [plain, augmented])
-    assert f"gap -10.0 points ({100 * expected.low:.1f} to {100 * expected.high:.1f})" in sentence
+    assert f"gap -10.0 points ({100 * expected.low:+.1f} to {100 * expected.high:+.1f})" in sentence
 
 
 def test_a_sweep_with_a_point_on_the_test_images_is_measured_on_them_throughout(home):

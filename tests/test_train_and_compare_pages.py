@@ -78,7 +78,7 @@ def small(**more):
 def text(app):
     """Everything the page says."""
     kinds = (app.title, app.header, app.subheader, app.markdown, app.caption, app.warning, app.info, app.error)
-    return "\n".join(str(element.value) for kind in kinds for element in kind)
+    return "\n".join(str(element.value) for kind in kinds for element in kind).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def trained_here(experiment, **record):

@@ -3,7 +3,8 @@
 import pytest
 
 from cnnlab.analysis.statistics import seed_mean
-from cnnlab.explanations.training_progress import describe_seeds
+from cnnlab.explanations.training_progress import describe_pace, describe_seeds
+from cnnlab.jobs.eta import EpochPace
 
 
 @pytest.mark.parametrize(
@@ -23,3 +24,25 @@ def test_three_seeds_have_a_mean_with_the_interval_of_the_seeds():
     mean = seed_mean(accuracies)
     told = describe_seeds(accuracies, "test")
     assert f"0, 1, 5 (3). Test accuracy: 73.0 % ± {100 * mean.margin:.1f}" in told and "chance of the seed" in told
+
+
+@pytest.mark.parametrize(
+    ("pace", "told"),
+    [
+        (None, ""),
+        (EpochPace(2.0, 2.0, 2.0, 1, measured=True), "measured on this machine, in one training of this network."),
+        (
+            EpochPace(2.0, 1.5, 2.5, 4, measured=True),
+            "measured on this machine, the median of 4 trainings of this network.",
+        ),
+        (EpochPace(2.0, 2.0, 2.0, 1, measured=False), "scaled by multiply-adds from 1 training on this machine."),
+    ],
+)
+def test_an_expected_duration_names_what_was_measured(pace, told):
+    assert describe_pace(pace, 30) == (f"Time: {told}" if told else "")
+
+
+def test_measurements_that_differ_much_are_named_with_both_ends():
+    """30 epochs of 60 and of 381 s, and 10 s for the start."""
+    told = describe_pace(EpochPace(70.0, 60.0, 381.0, 4, measured=False), 30)
+    assert "from 4 trainings on this machine, which give 30 min to 3 h 11 min: other work" in told

@@ -8,6 +8,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import pytest
 import streamlit as st
@@ -87,20 +88,35 @@ def in_thread(function, *arguments):
         return pool.submit(function, *arguments).result(), pool.submit(get_script_run_ctx, True).result()
 
 
+HALF_PANDAS = "from half_imported import begun, go_on\nbegun.set()\ngo_on.wait(20)\nclass Timestamp: pass\n"
+READS_PANDAS = """
+import sys
+from half_imported import go_on, met
+try:
+    sys.modules["pandas"].Timestamp
+except AttributeError:
+    met.append("half of it")
+    if len(met) == 2:
+        go_on.set()
+    raise
+"""
+
+
 def test_a_module_that_met_a_half_imported_pandas_is_imported_once_it_is_whole(monkeypatch, tmp_path):
-    (tmp_path / "pandas.py").write_text("import time\ntime.sleep(1)\nclass Timestamp: pass\n")
-    (tmp_path / "reads_modules.py").write_text("import sys\nsys.modules['pandas'].Timestamp\n")
+    (tmp_path / "pandas.py").write_text(HALF_PANDAS)
+    (tmp_path / "reads_modules.py").write_text(READS_PANDAS)
+    half = SimpleNamespace(begun=threading.Event(), go_on=threading.Event(), met=[])
+    monkeypatch.setitem(sys.modules, "half_imported", half)
     monkeypatch.syspath_prepend(tmp_path)
     for name in [name for name in sys.modules if name.partition(".")[0] == "pandas"]:
         monkeypatch.delitem(sys.modules, name)
     other = threading.Thread(target=__import__, args=("pandas",))
     other.start()
-    while "pandas" not in sys.modules:
-        pass
+    assert half.begun.wait(20)
     with pytest.raises(AttributeError):
         __import__("reads_modules")
     warm_up._import("reads_modules")
-    assert hasattr(sys.modules["pandas"], "Timestamp")
+    assert len(half.met) == 2 and hasattr(sys.modules["pandas"], "Timestamp")
     other.join()
     del sys.modules["pandas"], sys.modules["reads_modules"]
 

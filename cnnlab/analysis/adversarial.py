@@ -21,9 +21,9 @@ CONTROLS = 20  # images with random signs
 class AdversarialStep:
     """An image after one step of the fast gradient sign method, and a control with random signs.
 
-    image: uint8 (h, w, 3); signs: float32 (h, w, 3), -1, 0 or 1, the direction of each value; probabilities: (10,), of
-    the image after the step; control_agreement: how many of `controls` images, changed by the same strength with random
-    signs, keep the prediction of the unchanged image.
+    image: uint8 (h, w, 3); signs: float32 (h, w, 3), -1, 0 or 1, the direction of each value; probabilities: float32
+    (classes,), of the image after the step; control_agreement: how many of `controls` images, changed by the same
+    strength with random signs, keep the prediction of the unchanged image.
     """
 
     image: PixelArray

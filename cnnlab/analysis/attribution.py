@@ -76,15 +76,13 @@ def occlusion(
     height, width = image.shape[:2]
     _check_patch(patch, stride, gray, min(height, width))
     tops, lefts = _patch_positions(height, patch, stride), _patch_positions(width, patch, stride)
-    covered = np.repeat(image[None], len(tops) * len(lefts) + 1, axis=0)  # the last one stays uncovered
     boxes = [Box(top, left, top + patch, left + patch) for top in tops for left in lefts]
-    for copy, box in zip(covered, boxes, strict=False):
-        copy[box.top : box.bottom, box.left : box.right] = gray
-    probabilities = softmax(logits(layers, weights, covered))[:, _check_class(layers, target)]
-    drop = probabilities[-1] - probabilities[:-1]
+    images = np.concatenate([image[None], _cover(image, boxes, gray)])
+    probabilities = softmax(logits(layers, weights, images))[:, _check_class(layers, target)]
+    drop = probabilities[0] - probabilities[1:]
     return Occlusion(
         target=target,
-        probability=float(probabilities[-1]),
+        probability=float(probabilities[0]),
         drop=drop.reshape(len(tops), len(lefts)),
         tops=np.array(tops),
         lefts=np.array(lefts),
@@ -154,6 +152,14 @@ def _check_class(layers: Sequence[Layer], target: int) -> int:
 def _patch_positions(size: int, patch: int, stride: int) -> list[int]:
     last = size - patch
     return sorted({*range(0, last + 1, stride), last})
+
+
+def _cover(image: Array, boxes: Sequence[Box], gray: int) -> Array:
+    """A copy of the image (h, w, 3) for each box, which is gray in it: (boxes, h, w, 3)."""
+    covered = np.repeat(image[None], len(boxes), axis=0)
+    for copy, box in zip(covered, boxes, strict=True):
+        copy[box.top : box.bottom, box.left : box.right] = gray
+    return covered
 
 
 def _mean_over_patches(drop: Array, boxes: Sequence[Box], size: tuple[int, int]) -> Array:

@@ -67,10 +67,11 @@ def trace_convolution(
     activations: Mapping[str, Array],
     layer_name: str,
     filter: int,
+    pixel: tuple[int, int],
     shown: int = 4,
     image: int = 0,
 ) -> ConvolutionTrace:
-    """The parts of one map, with the `shown` channels that add most to it by mean magnitude, strongest first.
+    """The parts of one map, with the `shown` channels that add or take most at `pixel` (row, column), strongest first.
 
     Where there are no more channels than that, all of them, in their own order. activations: the result of
     `compute_activations`; `image` is an index into its batch. Only stride 1 and centered padding are covered. Raises
@@ -82,7 +83,7 @@ def trace_convolution(
     kernel = weights[f"{layer_name}/kernel"][..., filter]
     padding = layer.kernel // 2 if layer.padding == "same" else 0
     sums = channel_sums(maps, kernel, padding)
-    channels = strongest_channels(sums, shown)
+    channels = strongest_channels(sums[pixel], shown)
     others = np.setdiff1d(np.arange(sums.shape[-1]), channels)
     return ConvolutionTrace(
         layer=layer_name,
@@ -96,7 +97,7 @@ def trace_convolution(
         other_sum=sums[..., others].sum(axis=-1),
         bias=float(weights[f"{layer_name}/bias"][filter]),
         padding=padding,
-        steps=tuple(_step(weights, one, filter) for one in pointwise_layers(layers, layer_name)),
+        steps=tuple(_step(weights, pointwise, filter) for pointwise in pointwise_layers(layers, layer_name)),
     )
 
 
@@ -109,10 +110,10 @@ def channel_sums(maps: Array, kernel: Array, padding: int) -> Array:
 
 
 def strongest_channels(sums: Array, count: int) -> Array:
-    """The `count` channels with the largest mean magnitude of sums (h, w, c); where there are no more, 0 to c - 1."""
-    if sums.shape[-1] <= count:
-        return np.arange(sums.shape[-1])
-    return np.argsort(-np.abs(sums).mean(axis=(0, 1)), kind="stable")[:count]
+    """The `count` channels with the largest magnitude of sums (c,); where there are no more, 0 to c - 1."""
+    if len(sums) <= count:
+        return np.arange(len(sums))
+    return np.argsort(-np.abs(sums), kind="stable")[:count]
 
 
 def _step(weights: Weights, layer: Layer, filter: int) -> PointwiseStep:

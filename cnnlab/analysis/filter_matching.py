@@ -13,29 +13,31 @@ from cnnlab.array_types import Array, Float64Array
 ROUNDING_TOLERANCE = 0.05  # share of a layer's largest weight by which rounding on disk may have moved a weight
 
 
-def same_initialization(one: Array, other: Array) -> bool:
+def same_initialization(kernel: Array, other_kernel: Array) -> bool:
     """Whether two kernels (kh, kw, channels, f) before training are equal up to rounding on disk."""
-    if one.shape != other.shape:
+    if kernel.shape != other_kernel.shape:
         return False
-    return bool(np.abs(one - other).max() <= ROUNDING_TOLERANCE * max(np.abs(one).max(), np.abs(other).max()))
+    largest = max(np.abs(kernel).max(), np.abs(other_kernel).max())
+    return bool(np.abs(kernel - other_kernel).max() <= ROUNDING_TOLERANCE * largest)
 
 
-def match_filters(one: Array, other: Array) -> Array:
+def match_filters(kernel: Array, other_kernel: Array) -> Array:
     """For each filter of one layer the most similar one of another: int (f,), by the correlation of their kernels.
 
     Both are (kh, kw, channels, f); a constant kernel correlates with none, and its entry is the first filter.
     Raises ValueError where the shapes differ.
     """
-    if one.shape != other.shape or one.ndim != 4:
+    if kernel.shape != other_kernel.shape or kernel.ndim != 4:
         raise ValueError(
-            f"Expected two kernels (kh, kw, channels, f) of one shape. Received: {one.shape}, {other.shape}"
+            f"Expected two kernels (kh, kw, channels, f) of one shape. Received: {kernel.shape}, {other_kernel.shape}"
         )
-    return np.asarray((_centered_unit_vectors(one) @ _centered_unit_vectors(other).T).argmax(axis=1))
+    correlations = _centered_unit_vectors(kernel) @ _centered_unit_vectors(other_kernel).T
+    return np.asarray(correlations.argmax(axis=1))
 
 
-def count_same_index_matches(one: Array, other: Array) -> int:
+def count_same_index_matches(kernel: Array, other_kernel: Array) -> int:
     """How many filters of one layer are most similar to the filter with the same index in the other."""
-    return int((match_filters(one, other) == np.arange(one.shape[-1])).sum())
+    return int((match_filters(kernel, other_kernel) == np.arange(kernel.shape[-1])).sum())
 
 
 def _centered_unit_vectors(kernel: Array) -> Float64Array:

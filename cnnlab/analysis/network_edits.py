@@ -31,10 +31,10 @@ def parse_filters(text: str, counts: Mapping[str, int]) -> dict[str, frozenset[i
         name, *ranges = part.split(".")
         if not FILTERS_PATTERN.fullmatch(part) or name not in counts or name in found:
             raise ValueError(f"Expected filters as conv1.0-3.7~conv2.5. Received: {part[:40]!r}")
-        ends = [[int(end) for end in one.split("-")] for one in ranges]
-        if any(one[0] > one[-1] or one[-1] >= counts[name] for one in ends):
+        bounds = [[int(number) for number in written.split("-")] for written in ranges]
+        if any(ends[0] > ends[-1] or ends[-1] >= counts[name] for ends in bounds):
             raise ValueError(f"{name} has filters 0 to {counts[name] - 1}. Received: {part[:40]!r}")
-        found[name] = frozenset(number for one in ends for number in range(one[0], one[-1] + 1))
+        found[name] = frozenset(number for ends in bounds for number in range(ends[0], ends[-1] + 1))
     return found
 
 

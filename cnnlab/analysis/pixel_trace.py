@@ -7,6 +7,7 @@ products are summed for each incoming channel. The parts add up to the value of 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import takewhile
 
 import numpy as np
@@ -37,10 +38,9 @@ class PixelTrace:
     """The parts of one pixel of a convolution's map.
 
     input_name: the activation that it is computed from; input_box: the part of it under the kernel, clipped at the
-    border; patch, kernel, products: float64 (kh, kw, channels), zero where the patch lies outside the map ('same'
-    padding); channel_sums: float64 (channels,), the products summed for each incoming channel; total:
-    channel_sums.sum() + bias; value: the pixel itself, equal to the total up to float32 rounding; steps: batch
-    normalization and ReLU behind the convolution, in order.
+    border; patch, kernel: float64 (kh, kw, channels), the patch zero where it lies outside the map ('same' padding);
+    value: the pixel itself, equal to `total` up to float32 rounding; steps: batch normalization and ReLU behind the
+    convolution, in order.
     """
 
     layer: str
@@ -51,12 +51,24 @@ class PixelTrace:
     input_box: Box
     patch: Array
     kernel: Array
-    products: Array
-    channel_sums: Array
     bias: float
-    total: float
     value: float
     steps: tuple[LayerStep, ...]
+
+    @cached_property
+    def products(self) -> Array:
+        """Patch times kernel, number by number: float64 (kh, kw, channels)."""
+        return self.patch * self.kernel
+
+    @cached_property
+    def channel_sums(self) -> Array:
+        """The products summed for each incoming channel: float64 (channels,)."""
+        return np.asarray(self.products.sum(axis=(0, 1)))
+
+    @property
+    def total(self) -> float:
+        """The sum of all products and the bias."""
+        return float(self.channel_sums.sum()) + self.bias
 
     @property
     def padded_positions(self) -> int:
@@ -105,11 +117,6 @@ def trace_pixel(
     layer = _check_layer(layers, layer_name, "conv", filter)
     source = input_name(layers, activations, layer)
     position = pixel_box(layers, layer_name, row, column)
-    kernel = weights[f"{layer_name}/kernel"][..., filter].astype(np.float64)
-    patch = _patch(layer, activations[source][image], position)
-    products = patch * kernel
-    channel_sums = products.sum(axis=(0, 1))
-    bias = float(weights[f"{layer_name}/bias"][filter])
     return PixelTrace(
         layer=layer_name,
         input_name=source,
@@ -117,12 +124,9 @@ def trace_pixel(
         column=column,
         filter=filter,
         input_box=input_region(layer, position, activations[source].shape[1:]),
-        patch=patch,
-        kernel=kernel,
-        products=products,
-        channel_sums=channel_sums,
-        bias=bias,
-        total=float(channel_sums.sum()) + bias,
+        patch=_patch(layer, activations[source][image], position),
+        kernel=weights[f"{layer_name}/kernel"][..., filter].astype(np.float64),
+        bias=float(weights[f"{layer_name}/bias"][filter]),
         value=float(activations[layer_name][image, row, column, filter]),
         steps=_steps(layers, weights, activations, layer_name, (image, row, column, filter)),
     )

@@ -22,9 +22,9 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 class DropoutSamples:
     """Predictions for one image with `count` random dropout masks.
 
-    full_network: float32 (10,), the probabilities without dropout; probabilities: float32 (count, 10), with each mask;
-    masks: bool (count, ...), the values that each dropout layer keeps; activations: float32 (count, ...), its output,
-    scaled by 1 / (1 - rate) as in training; both by layer name.
+    full_network: float32 (classes,), the probabilities without dropout; probabilities: float32 (count, classes), with
+    each mask; masks: bool (count, ...), the values that each dropout layer keeps; activations: float32 (count, ...),
+    its output, scaled by 1 / (1 - rate) as in training; both by layer name.
     """
 
     full_network: Array
@@ -34,13 +34,8 @@ class DropoutSamples:
 
     @property
     def mean(self) -> Array:
-        """The mean probability of each class over the masks, (10,)."""
+        """The mean probability of each class over the masks, (classes,)."""
         return np.asarray(self.probabilities.mean(axis=0))
-
-    @property
-    def spread(self) -> Array:
-        """The standard deviation of each class's probability over the masks, (10,)."""
-        return np.asarray(self.probabilities.std(axis=0))
 
     @property
     def agreement(self) -> float:

@@ -39,12 +39,15 @@ def seed_curve(histories: Sequence[History], curve: str) -> SeedCurve:
 
     The band from `low` to `high` is the range of the seeds, no confidence interval: it grows with their number.
     """
-    values = [dict(zip(history["epoch"], CURVES[curve](history), strict=True)) for history in histories]
-    epochs = sorted(
-        epoch for epoch in (values[0] if values else {}) if all(np.isfinite(one.get(epoch, np.nan)) for one in values)
-    )
-    table = np.array([[one[epoch] for epoch in epochs] for one in values], np.float64).reshape(len(values), len(epochs))
+    curves = [_finite_values(history["epoch"], CURVES[curve](history)) for history in histories]
+    epochs = sorted(set.intersection(*map(set, curves))) if curves else []
     if not epochs:
         empty = np.empty(0)
-        return SeedCurve(empty, empty, empty, empty, len(values))
-    return SeedCurve(np.array(epochs), table.mean(axis=0), table.min(axis=0), table.max(axis=0), len(values))
+        return SeedCurve(empty, empty, empty, empty, len(curves))
+    table = np.array([[values[epoch] for epoch in epochs] for values in curves], np.float64)
+    return SeedCurve(np.array(epochs), table.mean(axis=0), table.min(axis=0), table.max(axis=0), len(curves))
+
+
+def _finite_values(epochs: NDArray[np.float64], values: NDArray[np.float64]) -> dict[float, float]:
+    """The values of one history by epoch, without those that do not exist (NaN)."""
+    return {float(epoch): float(value) for epoch, value in zip(epochs, values, strict=True) if np.isfinite(value)}

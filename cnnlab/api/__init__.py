@@ -3,6 +3,9 @@
 Functions around the objects that the app uses: a run directory, its experiment, its weights, the forward pass in
 NumPy. Nothing here imports TensorFlow; `train` starts a process that does. Images are uint8 (32, 32, 3) or
 (n, 32, 32, 3), 0..255, RGB. Results are NumPy arrays and `Estimate`s (a figure with its 95 % interval).
+
+Each error is one sentence: a LookupError where a network or a data set is not here (UnknownRun, DamagedRun,
+DatasetMissing), a ValueError for a wrong value, a RuntimeError (TrainingError) for a training that failed, or OSError.
 """
 
 from collections.abc import Mapping
@@ -18,7 +21,7 @@ from cnnlab.api.network import Network as Network
 from cnnlab.array_types import PixelArray
 from cnnlab.data import photo_preprocessing, samples
 from cnnlab.experiment import Experiment
-from cnnlab.jobs import own_networks
+from cnnlab.jobs import network_uploads
 from cnnlab.storage import imported_networks, runs, series
 
 
@@ -46,7 +49,7 @@ def load(name: str) -> Network:
 
     Raises UnknownRun where there is none, DamagedRun.
     """
-    return Network(imported_networks.open_network(name))
+    return Network(imported_networks.open_network(str(name)))
 
 
 def import_network(path: str | Path, *, classes: str = "", pixels: str = "0-1") -> Network:
@@ -64,7 +67,7 @@ def import_network(path: str | Path, *, classes: str = "", pixels: str = "0-1") 
 
     Raises NetworkImportError, a sentence that names the layer where one is not known, and OSError.
     """
-    return Network(own_networks.import_file(Path(path), class_names=classes, pixels=pixels))
+    return Network(network_uploads.import_file(Path(path), class_names=classes, pixels=pixels))
 
 
 def load_seeds(name: str) -> dict[int, Network]:
@@ -116,15 +119,16 @@ def compare(first: Network | Mapping[int, Network], second: Network | Mapping[in
     >>> f"{difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f}), n = {difference.n[0]:,}"
     '+0.054 (+0.045 to +0.063), n = 10,000'
 
-    Raises ValueError where the two were validated on different images.
+    Raises ValueError where the two were validated on different images, InsufficientData without a common seed.
     """
     if isinstance(first, Network) and isinstance(second, Network):
-        one, other = _outcomes(first), _outcomes(second)
-        if not np.array_equal(one.true_class, other.true_class):
+        outcomes, other_outcomes = _outcomes(first), _outcomes(second)
+        if not np.array_equal(outcomes.true_class, other_outcomes.true_class):
             raise ValueError("Expected two networks that were validated on the same images; these were not.")
-        return paired_difference(one.correct, other.correct)
-    if isinstance(first, Network) or isinstance(second, Network):
-        raise ValueError("Expected two networks, or two results of load_seeds. Received: one of each")
+        return paired_difference(outcomes.correct, other_outcomes.correct)
+    if not (isinstance(first, Mapping) and isinstance(second, Mapping)):
+        kinds = f"{type(first).__name__} and {type(second).__name__}"
+        raise ValueError(f"Expected two networks, or two results of load_seeds. Received: {kinds}")
     return seed_difference(_final_accuracies(first), _final_accuracies(second))
 
 

@@ -21,7 +21,7 @@ from cnnlab.storage.runs import Run
 class Network:
     """A trained network: where it is stored, and its weights after one epoch (None: the last)."""
 
-    run: imported_networks.Network
+    run: imported_networks.StoredNetwork
     epoch: int | None = None
 
     @property
@@ -71,11 +71,10 @@ class Network:
         >>> cnnlab.load("3conv-dropout").feature_maps(images[0])["conv2"].shape
         (13, 13, 64)
 
-        Raises ValueError for images of another shape.
+        Raises ValueError for images of another shape or scale.
         """
-        batch = _batch(images)
-        activations = numpy_forward.compute_activations(self.layers, self.weights, batch)
-        return activations if batch is images else {name: values[0] for name, values in activations.items()}
+        activations = numpy_forward.compute_activations(self.layers, self.weights, _batch(images))
+        return activations if np.ndim(images) == 4 else {name: values[0] for name, values in activations.items()}
 
     def predict(self, images: PixelArray) -> Array:
         """The probabilities of the classes, float32 (classes,), for a batch (n, classes); each row sums to 1.
@@ -85,11 +84,10 @@ class Network:
         >>> int(cnnlab.load("3conv-dropout").predict(images[0]).argmax()), int(labels[0])
         (3, 3)
 
-        Raises ValueError for images of another shape.
+        Raises ValueError for images of another shape or scale.
         """
-        batch = _batch(images)
-        probabilities = numpy_forward.softmax(numpy_forward.logits(self.layers, self.weights, batch))
-        return probabilities if batch is images else probabilities[0]
+        probabilities = numpy_forward.softmax(numpy_forward.logits(self.layers, self.weights, _batch(images)))
+        return probabilities if np.ndim(images) == 4 else probabilities[0]
 
     def receptive_field(self, layer: str, row: int = 0, column: int = 0) -> Box:
         """The pixels of the image that one pixel of a feature map depends on: (top, left, bottom, right), exclusive.
@@ -120,10 +118,19 @@ class Network:
 
 
 def _batch(images: PixelArray) -> PixelArray:
-    """The images as a batch; one image becomes a batch of one. Raises ValueError for another shape."""
-    shape = np.shape(images)
-    if shape == IMAGE_SHAPE:
-        return np.asarray(images)[None]
-    if len(shape) == 4 and shape[1:] == IMAGE_SHAPE:
-        return images
-    raise ValueError(f"Expected one image (32, 32, 3) or several (n, 32, 32, 3). Received: shape={shape}")
+    """The images as a batch (n, 32, 32, 3), uint8 or float32; one image becomes a batch of one.
+
+    Raises ValueError for another shape, and for numbers that are not on the scale from 0 to 255.
+    """
+    given = np.asarray(images)
+    batch = given[None] if given.shape == IMAGE_SHAPE else given
+    if batch.ndim != 4 or batch.shape[1:] != IMAGE_SHAPE:
+        raise ValueError(f"Expected one image (32, 32, 3) or several (n, 32, 32, 3). Received: shape={given.shape}")
+    if batch.dtype == np.uint8:
+        return batch
+    low, high = float(batch.min(initial=255)), float(batch.max(initial=0))
+    if not 0 <= low <= high <= 255:
+        raise ValueError(f"Expected pixels from 0 to 255. Received: {low:g} to {high:g}")
+    if 0 < high <= 1 and np.issubdtype(batch.dtype, np.floating):
+        raise ValueError(f"Expected pixels from 0 to 255: multiply these by 255. Received: {low:g} to {high:g}")
+    return batch.astype(np.float32)

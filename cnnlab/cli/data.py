@@ -11,7 +11,7 @@ from cnnlab.formatting import pluralize
 
 @click.group()
 def data() -> None:
-    """Download CIFAR-10, import it or a folder of your own pictures, list and remove these."""
+    """Download or import CIFAR-10, or import your own pictures."""
 
 
 @data.command("import")
@@ -19,7 +19,10 @@ def data() -> None:
 @click.option("--name", help="import a folder of your own pictures, PATH/<class>/*.jpg, under this name")
 @click.option("--skip-unreadable", is_flag=True, help="with --name: leave out files that are no picture")
 def import_data(path: str, name: str | None, skip_unreadable: bool) -> int:
-    """Import CIFAR-10 from its archive, its extracted folder, or train/<class>/*.png; your own pictures with --name."""
+    """Import CIFAR-10, or your own pictures with --name.
+
+    CIFAR-10: from its archive, its extracted folder, or train/<class>/*.png.
+    """
     from cnnlab.data import cifar10
 
     if name is not None:
@@ -27,7 +30,7 @@ def import_data(path: str, name: str | None, skip_unreadable: bool) -> int:
     try:
         cifar10.prepare(path, print_step)
     except cifar10.CifarError as error:
-        return print_error(str(error), 1)
+        return print_error(str(error), 1 if isinstance(error, cifar10.CifarWriteError) else 2)
     return print_data_status()
 
 
@@ -41,7 +44,7 @@ def import_own_pictures(folder: Path, name: str, skip_unreadable: bool) -> int:
         made = import_pictures(folder.expanduser(), name, skip_unreadable=skip_unreadable, progress=print_step)
     except (PictureImportError, PhotoError) as error:
         hint = " Leave them out with --skip-unreadable." if isinstance(error, UnreadablePictures) else ""
-        return print_error(f"{error}{hint}", 1)
+        return print_error(f"{error}{hint}", 2)
     except KeyboardInterrupt:
         return print_error("Stopped: nothing was imported.", 130)
     left_out = [pluralize(made.duplicates, "duplicate")] * bool(made.duplicates)
@@ -73,15 +76,11 @@ def list_data() -> None:
 @data.command("remove")
 @click.argument("name")
 @click.confirmation_option(prompt="Remove the pictures of this data set? Runs that were trained on it stay.")
-def remove_data(name: str) -> int:
+def remove_data(name: str) -> None:
     """Remove a data set of your own pictures; its runs stay."""
-    from cnnlab.data import DatasetMissing, dataset_fields, own_pictures
+    from cnnlab.data import dataset_fields, own_pictures
 
-    try:
-        own_pictures.remove(dataset_fields(name)["dataset"])
-    except DatasetMissing as error:
-        return print_error(str(error), 1)
-    return 0
+    own_pictures.remove(dataset_fields(name)["dataset"])
 
 
 @data.command("download")
@@ -101,7 +100,7 @@ def download_data() -> int:
 
 @data.command("status")
 def data_status() -> int:
-    """Print the status of CIFAR-10, after reading every pixel again."""
+    """Read every pixel of CIFAR-10 and print its status."""
     return print_data_status()
 
 
@@ -122,22 +121,25 @@ def runs() -> None:
 @runs.command("import")
 @click.argument("path", type=click.Path(path_type=Path))
 def import_runs(path: Path) -> int:
-    """Import the results of finished runs: a run directory, or a folder of them."""
+    """Import the results of finished runs.
+
+    PATH is a run directory, or a folder of them.
+    """
     from cnnlab.storage import run_import
 
     try:
         results = run_import.import_runs(path)
     except run_import.RunImportError as error:
-        return print_error(str(error), 1)
+        return print_error(str(error), 2)
     for result in results:
         problem = f"not imported: {result.problem}"
         click.echo(f"imported {result.run.title}, {result.run.key}" if result.run else problem)
-    return 0 if any(result.run for result in results) else 1
+    return 0 if any(result.run for result in results) else 2
 
 
 @click.group()
 def networks() -> None:
-    """Bring in networks that were made elsewhere with Keras, list or remove them."""
+    """Import Keras networks from elsewhere, list or remove them."""
 
 
 @networks.command("import")
@@ -146,23 +148,26 @@ def networks() -> None:
 @click.option("--classes", "class_names", default="", help="names of its classes, separated by commas, in their order")
 @click.option("--pixels", default="0-1", show_default=True, help="range of its input: 0-1, 0-255 or -1-1")
 def import_network(file: Path, title: str | None, class_names: str, pixels: str) -> int:
-    """Bring in a .keras file, so that Look inside and Mistakes show it. Nothing in the file is run."""
-    from cnnlab.jobs import own_networks
+    """Import a .keras file.
+
+    Look inside and Mistakes show it then. Nothing in the file is run.
+    """
+    from cnnlab.jobs import network_uploads
     from cnnlab.storage.network_import import NetworkImportError
 
     try:
-        network = own_networks.import_file(file, title or "", class_names, pixels)
+        network = network_uploads.import_file(file, title or "", class_names, pixels)
         click.echo(f"imported {network.title}, {network.name}")
-        if own_networks.can_be_tested(network):
-            click.echo(f"{own_networks.write_predictions(network):.1%} of the test images are classified correctly")
+        if network_uploads.can_be_tested(network):
+            click.echo(f"{network_uploads.write_predictions(network):.1%} of the test images are classified correctly")
     except NetworkImportError as error:
-        return print_error(str(error), 1)
+        return print_error(str(error), 2)
     return 0
 
 
 @networks.command("list")
 def list_networks() -> None:
-    """Print the networks that were brought in, one a line."""
+    """Print the imported networks, one a line."""
     from cnnlab.storage import imported_networks
 
     for network in imported_networks.list_imported():
@@ -173,7 +178,7 @@ def list_networks() -> None:
 @click.argument("name")
 @click.confirmation_option(prompt="Remove this network? Its .keras file is not kept here.")
 def remove_network(name: str) -> None:
-    """Remove a network that was brought in."""
+    """Remove an imported network."""
     from cnnlab.storage import imported_networks
 
     imported_networks.remove_imported(name)
@@ -182,11 +187,11 @@ def remove_network(name: str) -> None:
 @networks.command("test")
 @click.argument("name")
 def test_network(name: str) -> None:
-    """Compute its predictions on the test images, which the page Mistakes shows."""
-    from cnnlab.jobs import own_networks
+    """Compute its predictions on the test images, for Mistakes."""
+    from cnnlab.jobs import network_uploads
     from cnnlab.storage import imported_networks
 
-    accuracy = own_networks.write_predictions(imported_networks.open_imported(name))
+    accuracy = network_uploads.write_predictions(imported_networks.open_imported(name))
     click.echo(f"{accuracy:.1%} of the test images are classified correctly")
 
 

@@ -10,13 +10,13 @@ from cnnlab.formatting import pluralize
 
 @click.group()
 def lesson() -> None:
-    """Check or convert a lab sheet, or list those of this machine."""
+    """Check, convert or list lab sheets."""
 
 
 @lesson.command("check")
 @click.argument("file", type=click.Path(path_type=Path))
 def check_command(file: Path) -> int:
-    """Read a lab sheet (a YAML file) and name the line of each mistake."""
+    """Read a lab sheet (YAML) and name the line of each mistake."""
     return check_sheet(file)
 
 
@@ -36,7 +36,10 @@ def check_sheet(file: Path) -> int:
 @lesson.command("convert")
 @click.argument("file", type=click.Path(path_type=Path))
 def convert_sheet(file: Path) -> int:
-    """Write a lab sheet in TOML, the form of earlier versions, as YAML beside it. Comments are not kept."""
+    """Convert a lab sheet from TOML to YAML, beside it.
+
+    TOML is the form of earlier versions. Comments are not kept.
+    """
     from cnnlab.lessons import toml_conversion
     from cnnlab.storage.bounded_files import DamagedFile
 
@@ -52,7 +55,7 @@ def convert_sheet(file: Path) -> int:
 
 @lesson.command("list")
 def list_sheets() -> int:
-    """List the shipped sheets and those in the home's folder `lessons`."""
+    """List the shipped sheets and those in the folder `lessons`."""
     from cnnlab.lessons import sheet_files
 
     for found in sheet_files.list_sheets():

@@ -25,7 +25,10 @@ from cnnlab.settings import SettingsError
 def dispatch(
     slots: int | None, idle: float | None, runner: str, address: str | None, per_gpu: int | None, check: bool
 ) -> int:
-    """Work through the queue of trainings, one process per job, until stopped."""
+    """Work through the queue of trainings until stopped.
+
+    One process trains each job.
+    """
     from cnnlab.jobs.dispatcher_service import dispatch as run_dispatcher
 
     if runner == "ray":
@@ -44,7 +47,7 @@ def dispatch(
 @click.command("top-images")
 @click.argument("run")
 def top_images(run: str) -> None:
-    """Find the test images that activate each filter of a run most."""
+    """Find the test images that activate each filter most."""
     from cnnlab.jobs import top_activations_job
 
     top_activations_job.run_job(run)
@@ -53,7 +56,10 @@ def top_images(run: str) -> None:
 @click.command()
 @click.argument("run")
 def probe(run: str) -> None:
-    """Fit a linear classifier to each layer of a run, and to the same network before training."""
+    """Fit a linear classifier to each layer of a run.
+
+    And to the same layers before training.
+    """
     from cnnlab.jobs import probe_job
 
     for name, accuracy in probe_job.run_job(run).trained.items():
@@ -65,7 +71,10 @@ def probe(run: str) -> None:
 @click.option("--images", type=int, default=2_000, show_default=True, help="training images for mean and variance")
 @click.option("--last", "last_only", is_flag=True, help="only the weights after the last epoch")
 def batchnorm(names: tuple[str, ...], images: int, last_only: bool) -> None:
-    """Re-estimate the batch normalization of these runs (or of all that lack it) and write both accuracies."""
+    """Re-estimate batch normalization and write both accuracies.
+
+    For these runs, or for all that lack them.
+    """
     from cnnlab.jobs import batchnorm_job
     from cnnlab.storage import runs
 
@@ -75,14 +84,14 @@ def batchnorm(names: tuple[str, ...], images: int, last_only: bool) -> None:
 
 @click.command("settings")
 def print_settings() -> None:
-    """Print every setting: its value, where it comes from, its meaning."""
+    """Print every setting: its value, source and meaning."""
     click.echo(settings.settings_table(), nl=False)
 
 
 @click.command()
 @click.option("--exit-code", is_flag=True, help="leave out what is slow; exit status 1 if something fails")
 def doctor(exit_code: bool) -> int:
-    """Check the installation; each problem is printed with its remedy."""
+    """Check the installation and print problems with remedies."""
     from cnnlab import doctor as checks
 
     return checks.print_report(exit_code)
@@ -93,11 +102,16 @@ def doctor(exit_code: bool) -> int:
 @click.option("--images", type=int, default=40_000, show_default=True, help="training: images an epoch")
 @click.option("--rounds", type=int, default=3, show_default=True, help="how often each is measured")
 @click.option("--depth", type=int, default=3, show_default=True, help="training, probe, top-images: of the network")
-@click.option("--regularizer", type=click.Choice(CHOICES["regularizer"]), default="none", show_default=True)
+@click.option(
+    "--regularizer", type=click.Choice(CHOICES["regularizer"]), default="none", show_default=True, help="of the network"
+)
 @click.option("--batches", type=int, default=25, show_default=True, help="epochs: batches timed in each round")
 @click.option("--core", type=int, help="epochs: the processor core to run on (default: any)")
 def bench(name: str, **options: Any) -> None:
-    """Benchmarks: our epoch, the computations of workers, Look inside and the pages, as medians."""
+    """Run a benchmark and print medians.
+
+    Of our epoch, the computations of workers, Look inside, the pages.
+    """
     from cnnlab import bench as benchmarks
     from cnnlab.bench.options import BenchOptions
 
@@ -107,7 +121,10 @@ def bench(name: str, **options: Any) -> None:
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("streamlit_options", nargs=-1, type=click.UNPROCESSED)
 def start(streamlit_options: tuple[str, ...]) -> int:
-    """Start the app and print its address, as `cnnlab` alone does. Options go to Streamlit: --server.port 8600"""
+    """Start the app and print its address.
+
+    As `cnnlab` alone does. Options go to Streamlit: --server.port 8600
+    """
     return become([*_streamlit_command(), *streamlit_options])
 
 
@@ -118,7 +135,10 @@ def _streamlit_command() -> list[str]:
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("streamlit_options", nargs=-1, type=click.UNPROCESSED)
 def dev(streamlit_options: tuple[str, ...]) -> int:
-    """Start the app for development: reload on save, tracebacks in the page. Further options go to Streamlit."""
+    """Start the app with reload on save and tracebacks.
+
+    Further options go to Streamlit.
+    """
     command = [
         *_streamlit_command(),
         "--server.fileWatcherType",
@@ -138,7 +158,10 @@ def dev(streamlit_options: tuple[str, ...]) -> int:
     "--picture", "pictures", type=click.Path(path_type=Path), multiple=True, help="one of your own; repeatable"
 )
 def export_site(folder: Path, names: tuple[str, ...], pictures: tuple[Path, ...]) -> int:
-    """Write Look inside for these runs (default: 3conv-dropout) as static files that any web server serves."""
+    """Write Look inside as static files for any web server.
+
+    For these runs; by default for 3conv-dropout.
+    """
     from cnnlab.site_export import SiteError
     from cnnlab.site_export import export_site as write_site
     from cnnlab.storage import runs

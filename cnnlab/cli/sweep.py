@@ -15,16 +15,16 @@ from cnnlab.sweeps import Sweep, SweepError, Value, create_sweep, sweep_name
 
 @click.group()
 def sweep() -> None:
-    """Train a network several times with one setting changed, and show the results."""
+    """Train a network with one setting varied; show the results."""
 
 
 @sweep.command("list")
 def list_sweeps() -> None:
-    """List the sweeps that come with the program and those of this home."""
-    for one in sweep_files.list_sweeps():
-        experiments = one.experiments()
+    """List the shipped sweeps and those of this home."""
+    for stored in sweep_files.list_sweeps():
+        experiments = stored.experiments()
         done = sum(runs.find_results(experiment) is not None for experiment in experiments)
-        click.echo(f"{sweep_name(one)}  {done} of {len(experiments)} trained  {one.title}")
+        click.echo(f"{sweep_name(stored)}  {done} of {len(experiments)} trained  {stored.title}")
 
 
 @sweep.command()
@@ -52,11 +52,14 @@ def show(name: str) -> None:
 @click.option("--slots", type=int, help="processes at a time, each on a core of its own (default: all cores)")
 @click.option("--publish", is_flag=True, help="put the results of finished runs under pretrained/seeds/")
 def run(name: str, slots: int | None, publish: bool) -> int:
-    """Train what is missing of a sweep; Ctrl-C stops it, the same command goes on."""
+    """Train what is missing of a sweep.
+
+    Ctrl-C stops it, the same command goes on.
+    """
     from cnnlab import reproduce
 
     experiments = sweep_files.open_sweep(name).experiments()
-    missing = [one for one in experiments if runs.find_results(one) is None]
+    missing = [experiment for experiment in experiments if runs.find_results(experiment) is None]
     failed = reproduce.train_experiments(missing, slots)
     if publish:
         for experiment in reproduce.publishable_experiments(experiments):
@@ -68,9 +71,10 @@ def run(name: str, slots: int | None, publish: bool) -> int:
 @experiment_options
 @click.argument("axes", nargs=-1, required=True, metavar="FIELD=VALUE,VALUE...")
 def define(json_text: str | None, axes: tuple[str, ...], **fields: Any) -> int:
-    """Store a sweep of one field (train_images, strength, label_noise), with augment, depth and seed beside it.
+    """Store a sweep of one field.
 
-    The other options are those of the network that is trained.
+    The field is train_images, strength or label_noise; augment, depth and seed may vary beside it. The other options
+    are those of the network that is trained.
     """
     try:
         chosen: Sweep = create_sweep(chosen_experiment(json_text, fields), dict(map(parse_axis, axes)))
@@ -83,7 +87,9 @@ def define(json_text: str | None, axes: tuple[str, ...], **fields: Any) -> int:
 
 def parse_axis(text: str) -> tuple[str, list[Value]]:
     """'train_images=250,500' as a field and its values. Raises SweepError."""
-    field, _, words = text.partition("=")
+    field, equals, words = text.partition("=")
+    if not equals:
+        raise SweepError(f"Expected FIELD=VALUE,VALUE, such as strength=0,0.1. Received: {text!r}")
     values = [word.strip() for word in words.split(",") if word.strip()]
     if field not in NUMERIC_FIELDS:
         return field, list(values)

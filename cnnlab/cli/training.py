@@ -1,6 +1,7 @@
 """The commands that train: train, reproduce, layer-order."""
 
 import copy
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,13 +11,42 @@ import click
 from cnnlab import settings, training_packages
 from cnnlab.cli.output import MESSAGE_FORMAT, configure_logging, print_error, print_event
 from cnnlab.data import dataset_fields
-from cnnlab.experiment import CHOICES, NUMERIC_FIELDS, Experiment, ExperimentError
+from cnnlab.experiment import (
+    CHOICES,
+    INTEGER_RANGES,
+    LABEL_NOISE_RANGE,
+    LEARNING_RATE_RANGE,
+    NUMERIC_FIELDS,
+    Experiment,
+    ExperimentError,
+    format_decimal,
+)
 from cnnlab.formatting import pluralize
 from cnnlab.jobs import thread_measurement
 from cnnlab.jobs.precision import slow_precision
 from cnnlab.report_models import REPORT
 from cnnlab.storage.run_record import read_record
 
+FIELD_HELP = {  # of each field of an experiment, in the help of its option
+    "dataset": "cifar10, shapes, or the name of your own pictures",
+    "split": "images that measure it; test: trained on the validation images too",
+    "regularizer": "against overfitting",
+    "optimizer": "Keras's, with its defaults",
+    "precision": "of the arithmetic in training",
+    "augment": "random changes of the training images",
+    "depth": "convolution layers",
+    "filters": "filters of each convolution",
+    "kernel": "side of the kernels in pixels, odd",
+    "dense": "units of each hidden dense layer",
+    "epochs": "passes over the training images",
+    "batch": "images of one step",
+    "seed": "decides first weights, order of the images and dropout",
+    "train_images": "the first so many of them (default: all of the split)",
+    "strength": "of the regularizer (default: that of the report)",
+    "learning_rate": "of the optimizer",
+    "label_noise": "share of the training labels replaced at random",
+}
+FIELD_RANGES = {**INTEGER_RANGES, "learning_rate": LEARNING_RATE_RANGE, "label_noise": LABEL_NOISE_RANGE}
 EXIT_CODES = {"done": 0, "failed": 1, "stopped": 3}
 
 Command = Callable[..., Any]
@@ -27,13 +57,22 @@ def flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
+def field_help(name: str) -> str:
+    """What a field is, its range and its default: 'convolution layers (1 to 4, default 2)'."""
+    default: Any = {entry.name: entry.default for entry in dataclasses.fields(Experiment)}[name]
+    limits = FIELD_RANGES.get(name)
+    parts = [f"{format_decimal(limits[0])} to {format_decimal(limits[1])}"] if limits else []
+    parts += [f"default {format_decimal(default) if limits else default}"] if default is not None else []
+    return f"{FIELD_HELP[name]} ({', '.join(parts)})" if parts else FIELD_HELP[name]
+
+
 def experiment_options(command: Command) -> Command:
     """Add one option for each field of an experiment, and --json for all of them."""
     for name, kind in reversed(NUMERIC_FIELDS.items()):
-        command = click.option(flag(name), type=kind)(command)
+        command = click.option(flag(name), type=kind, help=field_help(name))(command)
     for name, allowed in reversed(CHOICES.items()):
         choice = None if name == "dataset" else click.Choice(allowed)  # one's own pictures are data sets too
-        command = click.option(flag(name), type=choice)(command)
+        command = click.option(flag(name), type=choice, help=field_help(name))(command)
     return click.option("--json", "json_text", metavar="EXPERIMENT", help="the whole experiment as JSON")(command)
 
 
@@ -126,9 +165,9 @@ def reproduce(
     seeds: int,
     dataset: str,
 ) -> int:
-    """Train what is missing of the report's ten models (or of these), and print both tables.
+    """Train what is missing of the report, and print its tables.
 
-    With --dataset shapes its eight models on Shapes instead, and what their seeds say.
+    All ten models, or these. With --dataset shapes its eight models on Shapes instead, and what their seeds say.
     """
     from cnnlab import report
     from cnnlab import reproduce as reproduction
@@ -151,13 +190,19 @@ def reproduce(
 
 
 @click.command("layer-order")
-@click.option("--epochs", type=int, default=30, show_default=True)
-@click.option("--precision", type=click.Choice(CHOICES["precision"]), default="float32", show_default=True)
+@click.option("--epochs", type=int, default=30, show_default=True, help="passes over the training images")
+@click.option(
+    "--precision",
+    type=click.Choice(CHOICES["precision"]),
+    default="float32",
+    show_default=True,
+    help=FIELD_HELP["precision"],
+)
 @click.option("--tables", is_flag=True, help="print what is there, train nothing")
 @click.option("--case", type=int, hidden=True, help="train this case in this process: a worker's command line")
 @click.option("--core", type=int, hidden=True, help="with --case: run on this processor core only")
 def layer_order(epochs: int, precision: str, tables: bool, case: int | None, core: int | None) -> int:
-    """Compare the positions of dropout and batch normalization in the network."""
+    """Compare the positions of dropout and batch normalization."""
     from cnnlab import layer_order_study
 
     if case is not None:

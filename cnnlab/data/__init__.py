@@ -77,9 +77,11 @@ def dataset_fields(name: str) -> dict[str, Any]:
     Raises DatasetMissing where there is none.
     """
     known = known_datasets()
-    info = known.get(name) or next((one for one in known.values() if one.title.lower() == name.lower()), None)
+    info = known.get(name) or next(
+        (candidate for candidate in known.values() if candidate.title.lower() == name.lower()), None
+    )
     if info is None:
-        words = ", ".join(one if one in DATASETS else info.title for one, info in known.items())
+        words = ", ".join(key if key in DATASETS else info.title for key, info in known.items())
         raise DatasetMissing(f"There is no such data set here; choose from {words}. Received: {name!r:.60}")
     return experiment_fields(info)
 

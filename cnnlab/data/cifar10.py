@@ -66,7 +66,7 @@ def load_arrays() -> tuple[array_store.Arrays, dict[str, Any]]:
         arrays, manifest = array_store.read(directory())
     except array_store.ArrayStoreError as error:
         raise DatasetMissing(
-            f"{error} Get CIFAR-10 with `python -m cnnlab data download`, or bring it in with "
+            f"{error} Get CIFAR-10 with `python -m cnnlab data download`, or import it with "
             "`python -m cnnlab data import PATH`."
         ) from error
     if (len(arrays["x_train"]), len(arrays["x_test"])) != (cifar10_reader.TRAIN_IMAGES, cifar10_reader.TEST_IMAGES):

@@ -89,17 +89,22 @@ def _files_in_archive(path: Path) -> Iterator[tuple[str, bytes]]:
     try:
         with tarfile.open(path) as archive:
             for member in archive:
-                if member.size > MAX_FILE_BYTES:
-                    raise CifarError(f"{path.name} is not the CIFAR-10 archive: {member.name!r} in it is too large.")
-                name = member.name.rpartition("/")[2]
-                if name in MD5 and member.isreg() and (file := archive.extractfile(member)):
-                    yield name, file.read()
+                yield from _known_file(archive, member, path.name)
     except (EOFError, zlib.error, lzma.LZMAError) as error:
         raise CifarError(f"{path.name} is incomplete or damaged: download or copy it again.") from error
     except tarfile.TarError as error:
         damaged = "unexpected end" in str(error) or "truncated" in str(error)
         remedy = "is incomplete: download or copy it again" if damaged else "is not the archive cifar-10-python.tar.gz"
         raise CifarError(f"{path.name} {remedy}.") from error
+
+
+def _known_file(archive: tarfile.TarFile, member: tarfile.TarInfo, source: str) -> Iterator[tuple[str, bytes]]:
+    """Name and content of the member where it is a regular file with a known name; nothing of any other."""
+    if member.size > MAX_FILE_BYTES:
+        raise CifarError(f"{source} is not the CIFAR-10 archive: {member.name!r} in it is too large.")
+    name = member.name.rpartition("/")[2]
+    if name in MD5 and member.isreg() and (file := archive.extractfile(member)):
+        yield name, file.read()
 
 
 def _arrays_from_batches(

@@ -17,15 +17,15 @@ def decode_photos(
     Where one process exceeds its limits with all of them, each is decoded by itself, which says which one does it.
     `poll` as there. Raises DecodersBusy.
     """
-    usable = [one for one in contents if not photo_preprocessing.bytes_problem(one)]
-    data = json.dumps([len(one) for one in usable]).encode() + b"\n" + b"".join(usable)
+    usable = [content for content in contents if not photo_preprocessing.bytes_problem(content)]
+    data = json.dumps([len(content) for content in usable]).encode() + b"\n" + b"".join(usable)
     try:
         output = photo_preprocessing.run_decoder(data, poll, batch.__name__, max(1, len(usable)))
         answers = iter(batch.read_answers(output, len(usable)))
     except DecodersBusy:
         raise
     except PhotoError:
-        return [_decode_or_problem(one, poll) for one in contents]
+        return [_decode_or_problem(content, poll) for content in contents]
     problems = map(photo_preprocessing.bytes_problem, contents)
     return [PhotoError(problem) if problem else next(answers) for problem in problems]
 

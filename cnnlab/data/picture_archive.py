@@ -30,8 +30,8 @@ def list_archive_classes(content: bytes) -> Classes:
         members = bounded_files.archive_members(io.BytesIO(content), MAX_EXPANDED_BYTES, MAX_FILES)
     except DamagedFile as damage:
         raise PictureImportError(f"This file {damage}; expected a ZIP archive of a folder of classes.") from None
-    paths = {PurePosixPath(one.filename.replace("\\", "/")): one for one in members if not one.is_dir()}
-    paths = {path: one for path, one in paths.items() if not any(map(is_ignored, path.parts))}
+    paths = {PurePosixPath(member.filename.replace("\\", "/")): member for member in members if not member.is_dir()}
+    paths = {path: member for path, member in paths.items() if not any(map(is_ignored, path.parts))}
     folders: dict[PurePosixPath, list[PictureFile]] = {}
     depth = max((len(path.parts) for path in paths), default=0)
     for path in sorted(paths):

@@ -54,12 +54,12 @@ def check_title(title: str) -> None:
 def list_classes(folder: Path) -> Classes:
     """The files of each class by its name, names and files in alphabetical order. Raises PictureImportError."""
     try:
-        folders = sorted(one for one in folder.iterdir() if one.is_dir() and not is_ignored(one.name))
+        folders = sorted(path for path in folder.iterdir() if path.is_dir() and not is_ignored(path.name))
     except OSError as error:
         raise PictureImportError(f"{quoted(str(folder))} cannot be opened ({error.strerror}): give a folder.") from None
-    if linked := [one for one in folders if one.is_symlink()]:
+    if linked := [path for path in folders if path.is_symlink()]:
         raise PictureImportError(f"Links are not followed. Received: {quoted(linked[0].name)}")
-    return check_classes([one.name for one in folders], lambda number: _files(folders[number]))
+    return check_classes([path.name for path in folders], lambda number: _files(folders[number]))
 
 
 def check_classes(folder_names: Sequence[str], files_of: Callable[[int], Sequence[PictureFile]]) -> Classes:
@@ -99,15 +99,15 @@ def class_name(folder_name: str) -> str:
 def _files(folder: Path) -> list[PictureFile]:
     """The files of a class in alphabetical order. Raises PictureImportError for a folder or a link in it."""
     try:
-        found = sorted(one for one in folder.iterdir() if not is_ignored(one.name))
+        found = sorted(path for path in folder.iterdir() if not is_ignored(path.name))
     except OSError as error:
         raise PictureImportError(f"{quoted(folder.name)} cannot be opened ({error.strerror}).") from None
-    if inner := [one for one in found if one.is_symlink() or not one.is_file()]:
+    if inner := [path for path in found if path.is_symlink() or not path.is_file()]:
         raise PictureImportError(
             f"The folder of a class holds pictures only, no folder and no link. Received:"
             f" {quoted(f'{folder.name}/{inner[0].name}')}"
         )
-    return [PictureFile(f"{folder.name}/{one.name}", one.stat().st_size, partial(_read_file, one)) for one in found]
+    return [PictureFile(f"{folder.name}/{path.name}", path.stat().st_size, partial(_read_file, path)) for path in found]
 
 
 def is_ignored(name: str) -> bool:

@@ -106,15 +106,14 @@ def _read_classes(
     pictures: dict[str, list[PixelArray]] = {name: [] for name in classes}
     problems: list[str] = []
     total, done = sum(map(len, classes.values())), 0
-    for name, files in classes.items():
-        for batch in _batches(files):
-            progress(f"Reading {name}", done / total)
-            for file, photo in zip(batch, decode_photos([file.read() for file in batch], poll), strict=True):
-                if isinstance(photo, PhotoError):
-                    problems.append(f"{quoted(file.label)} ({str(photo).rstrip('.')})")
-                else:
-                    pictures[name].append(photo_preprocessing.crop_photo(photo).pixels)
-            done += len(batch)
+    for name, batch in ((name, batch) for name, files in classes.items() for batch in _batches(files)):
+        progress(f"Reading {name}", done / total)
+        for file, photo in zip(batch, decode_photos([file.read() for file in batch], poll), strict=True):
+            if isinstance(photo, PhotoError):
+                problems.append(f"{quoted(file.label)} ({str(photo).rstrip('.')})")
+            else:
+                pictures[name].append(photo_preprocessing.crop_photo(photo).pixels)
+        done += len(batch)
     return pictures, problems
 
 
@@ -185,7 +184,7 @@ def split_pictures(pictures: Mapping[str, Sequence[PixelArray]]) -> tuple[array_
     parts = {"train": [*train, *validation], "test": test}
     arrays = {f"x_{name}": np.stack([image for image, _ in part]) for name, part in parts.items()}
     arrays |= {f"y_{name}": np.array([label for _, label in part], np.uint8) for name, part in parts.items()}
-    return arrays, "/".join(str(len(one)) for one in sets)
+    return arrays, "/".join(str(len(pairs)) for pairs in sets)
 
 
 def _shuffled(images: Sequence[tuple[PixelArray, int]]) -> list[tuple[PixelArray, int]]:

@@ -50,9 +50,9 @@ def describe_outcomes(groups: PairedOutcomes, truth: NDArray[np.int64], classes:
 def describe_points(results: Sequence[PointResult], field: str, measured_on: str) -> str:
     """The alt text of a chart of points: each value with its accuracies and gap."""
     listed = "; ".join(
-        f"{describe_value(field, one.value(field))}: training {percent(one.training.value, 1)}, {measured_on}"
-        f" {percent(one.accuracy.value, 1)}, gap {points(one.gap.value)}"
-        for one in results
+        f"{describe_value(field, result.value(field))}: training {percent(result.training.value, 1)}, {measured_on}"
+        f" {percent(result.accuracy.value, 1)}, gap {points(result.gap.value)}"
+        for result in results
     )
     return f"{listed}."
 
@@ -60,9 +60,9 @@ def describe_points(results: Sequence[PointResult], field: str, measured_on: str
 def describe_heat_map(results: Sequence[PointResult], as_points: bool) -> str:
     """The alt text of a heat map: each cell with its value."""
     cells = [
-        f"{one.depth} conv, strength {describe_value('strength', one.value('strength'))}:"
-        f" {points(one.gap.value) if as_points else percent(one.accuracy.value, 1)}"
-        for one in results
+        f"{result.depth} conv, strength {describe_value('strength', result.value('strength'))}:"
+        f" {points(result.gap.value) if as_points else percent(result.accuracy.value, 1)}"
+        for result in results
     ]
     return f"{'Gap' if as_points else 'Accuracy'} by depth and strength. {'; '.join(cells)}."
 

@@ -12,6 +12,7 @@ from cnnlab.claims import (
     ClaimResult,
 )
 from cnnlab.comparison import ACCURACY, MIN_AGREEING_EPOCHS, MIN_SEEDS, Comparison, compare
+from cnnlab.explanations.intervals import format_margin, format_signed_interval
 from cnnlab.formatting import percent, pluralize, points
 from cnnlab.models.architecture import network_layers, parameter_count
 from cnnlab.report import LAST_EPOCHS, ReportRow
@@ -41,7 +42,7 @@ def describe_measures(result: ClaimResult) -> str:
         return f"waits for {', '.join(map(model_label, result.missing))}"
     if len(result.judgments) == 1 and len(result.judgments[0].comparisons) == 1:
         judgment, estimate = result.judgments[0], result.judgments[0].comparisons[0].estimate
-        return f"{judgment.measure}: {points(estimate.value, sign=True)}, {describe_ends(estimate)}"
+        return f"{judgment.measure}: {points(estimate.value, sign=True)}, {format_signed_interval(estimate)}"
     return "; ".join(f"{judgment.measure}: {judgment.verdict.value}" for judgment in result.judgments)
 
 
@@ -70,7 +71,7 @@ def describe_report_lead(tested: Sequence[ReportModel]) -> str:
     beyond = "beyond chance" if lead.is_significant else "not beyond chance"
     return (
         f"{percent(first.validation_accuracy, 2)} of the test images correct in the report, {points(lead.value)} more"
-        f" than {model_label(second.name)} ({describe_ends(lead)}, 95 %: {beyond})."
+        f" than {model_label(second.name)} ({format_signed_interval(lead)}, 95 %: {beyond})."
     )
 
 
@@ -88,39 +89,36 @@ def describe_depth_confounds() -> str:
 def closest_comparisons(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """For each network and depth, the comparison with the smallest difference."""
     groups: dict[tuple[str, ...], list[Comparison]] = {}
-    for one in comparisons:
-        same_depth = one.name[0] == one.other[0]
-        groups.setdefault((one.name[0],) if same_depth else (one.name, one.other), []).append(one)
-    return [min(group, key=lambda one: one.estimate.value) for group in groups.values()]
+    for comparison in comparisons:
+        same_depth = comparison.name[0] == comparison.other[0]
+        groups.setdefault((comparison.name[0],) if same_depth else (comparison.name, comparison.other), []).append(
+            comparison
+        )
+    return [min(group, key=lambda comparison: comparison.estimate.value) for group in groups.values()]
 
 
-def describe_comparison(one: Comparison) -> str:
+def describe_comparison(comparison: Comparison) -> str:
     """'2-conv dropout 0.1 against 2-conv batch norm'; unless in all, in how many seeds or epochs it is so."""
-    seeds = f", with this sign in {len(one.agreeing_seeds)} of {len(one.seeds)} seeds"
-    epochs = f", with this sign in only {one.agreeing_epochs} of the last {one.epochs} epochs"
-    disagreement = seeds if one.agreeing_seeds != one.seeds else "" if one.is_steady else epochs
-    if one.other == "test":
-        return f"{model_label(one.name)}: validation against test"
-    return f"{model_label(one.name)} against {model_label(one.other)}{disagreement}"
-
-
-def describe_ends(estimate: Estimate) -> str:
-    """'+1.9 to +4.2', in points."""
-    return f"{100 * estimate.low:+.1f} to {100 * estimate.high:+.1f}"
+    seeds = f", with this sign in {len(comparison.agreeing_seeds)} of {len(comparison.seeds)} seeds"
+    epochs = f", with this sign in only {comparison.agreeing_epochs} of the last {comparison.epochs} epochs"
+    disagreement = seeds if comparison.agreeing_seeds != comparison.seeds else "" if comparison.is_steady else epochs
+    if comparison.other == "test":
+        return f"{model_label(comparison.name)}: validation against test"
+    return f"{model_label(comparison.name)} against {model_label(comparison.other)}{disagreement}"
 
 
 def describe_seeds(result: ClaimResult) -> str:
     """'1 seed', '1 to 3 seeds': the number of common seeds of the networks compared."""
-    counts = [len(one.seeds) for judgment in result.judgments for one in judgment.comparisons]
+    counts = [len(comparison.seeds) for judgment in result.judgments for comparison in judgment.comparisons]
     few, many = min(counts), max(counts)
     return pluralize(few, "seed") if few == many else f"{few} to {many} seeds"
 
 
 def describe_chance(result: ClaimResult) -> list[str]:
     """What the intervals of a claim vary over, a sentence each: images with few seeds, else seeds."""
-    estimates = [one.estimate for judgment in result.judgments for one in judgment.comparisons]
-    kinds = {one.chance for one in estimates}
-    images = max(one.n[-1] for one in estimates if one.chance == "images") if "images" in kinds else 0
+    estimates = [comparison.estimate for judgment in result.judgments for comparison in judgment.comparisons]
+    kinds = {estimate.chance for estimate in estimates}
+    images = max(estimate.n[-1] for estimate in estimates if estimate.chance == "images") if "images" in kinds else 0
     if result.claim == AGREEMENT_CLAIM:  # two sets of images: more seeds do not make them more
         return [f"The 95 % interval of validation against test: chance of both sets of {images:,} images."]
     names = {
@@ -137,7 +135,7 @@ def describe_uncertainty(table: Sequence[ReportRow]) -> str:
     ours = [(row, row.ours, row.ours.recent_range) for row in table if row.ours and row.ours.recent_range is not None]
     if not ours:
         return ""
-    smallest, largest = (choose(ours, key=lambda one: one[2]) for choose in (min, max))
+    smallest, largest = (choose(ours, key=lambda named: named[2]) for choose in (min, max))
     return (
         f"Uncertainty from the number of images: {describe_margins([row for row, _, _ in ours])} Uncertainty from the"
         f" choice of the last epoch: over the last {LAST_EPOCHS} epochs the accuracy of {largest[0].title} ranges over"
@@ -150,8 +148,10 @@ def describe_margins(table: Sequence[ReportRow]) -> str:
     images = table[0].model.experiment.validation_images
     train_images = table[0].model.experiment.train_eval_images
     results = [row.ours for row in table if row.ours]
-    validation = float(np.median([one.validation for one in results]))
-    training = float(np.median([one.train if one.train_eval is None else one.train_eval for one in results]))
+    validation = float(np.median([result.validation for result in results]))
+    training = float(
+        np.median([result.train if result.train_eval is None else result.train_eval for result in results])
+    )
     differences = [f"of two of ours {points(paired)}"] if (paired := _paired_margin(table)) else []
     if table[0].model.is_in_report:
         unpaired = unpaired_difference(validation, images, validation, images).margin
@@ -201,12 +201,11 @@ def best_sentence(
     return f"{best}; in the report it is {report_best}, with {in_report}."
 
 
-def _with_margin(one: Estimate, as_points: bool) -> str:
+def _with_margin(estimate: Estimate, as_points: bool) -> str:
     """'74.9 % ± 0.5 (3 seeds)'."""
-    seeds = one.n[0] if one.chance == "seeds" else 1
-    margin = f"± {100 * one.margin:.1f}"
-    value = points(one.value) if as_points else percent(one.value, 1)
-    return f"{value} {margin} ({pluralize(seeds, 'seed')})"
+    seeds = estimate.n[0] if estimate.chance == "seeds" else 1
+    value = points(estimate.value) if as_points else percent(estimate.value, 1)
+    return f"{value} {format_margin(estimate)} ({pluralize(seeds, 'seed')})"
 
 
 def _ranked_value(value: float, as_points: bool) -> str:

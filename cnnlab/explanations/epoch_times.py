@@ -75,7 +75,7 @@ def _direction(ratio: float) -> str:
 
 def round_ratios(times: EpochTimes, name: str, other: str) -> list[float]:
     """How many times as long `name` took as `other`, in each round that measured both."""
-    return [one / two for one, two in zip(times.seconds[name], times.seconds[other], strict=False)]
+    return [seconds / others for seconds, others in zip(times.seconds[name], times.seconds[other], strict=False)]
 
 
 def describe_extremes(times: EpochTimes, names: Sequence[str]) -> str:

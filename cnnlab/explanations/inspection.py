@@ -46,8 +46,8 @@ def describe_test_accuracy(correct: int, count: int) -> str:
     return f"**{percent(correct / count, 1)}** of {count:,} test images correct (95 % interval {low} to {high})"
 
 
-def explain_prediction_change(before: Array, after: Array, classes: Sequence[str]) -> str:
-    """The effect of a change of image or weights on the prediction; probabilities (10,) before and after it."""
+def describe_prediction_change(before: Array, after: Array, classes: Sequence[str]) -> str:
+    """The effect of a change of image or weights on the prediction; probabilities (classes,) before and after it."""
     first, now = int(before.argmax()), int(after.argmax())
     if not np.isfinite(after).all():
         return "The network has **no prediction** any more: the probabilities are not numbers."
@@ -61,7 +61,7 @@ def explain_prediction_change(before: Array, after: Array, classes: Sequence[str
     return f"The prediction stays **{classes[first]}** ({share}): {points(abs(change))} {direction} than before."
 
 
-def explain_occlusion(result: Occlusion, classes: Sequence[str]) -> str:
+def describe_occlusion(result: Occlusion, classes: Sequence[str]) -> str:
     """Which patch lowers the probability of the class most when it is covered."""
     name, most = classes[result.target], float(result.drop.max())
     uncovered = f"Uncovered, it gives {name} {percent(result.probability)}."
@@ -74,7 +74,7 @@ def explain_occlusion(result: Occlusion, classes: Sequence[str]) -> str:
     )
 
 
-def explain_occlusion_colors(result: Occlusion) -> str:
+def describe_occlusion_colors(result: Occlusion) -> str:
     """How to read the heat map, and why its scale ends below the drop caused by the worst patch."""
     most, worst = float(np.abs(result.heatmap).max()), float(result.drop.max())
     mean = f"A pixel's color is the mean of all patches that cover it, {points(most)} at most"
@@ -82,7 +82,7 @@ def explain_occlusion_colors(result: Occlusion) -> str:
     return f"{mean}{apart}. Orange: covering costs the class probability. Purple: covering helps."
 
 
-def explain_grad_cam(result: GradCam, classes: Sequence[str]) -> str:
+def describe_grad_cam(result: GradCam, classes: Sequence[str]) -> str:
     """In which share of its pixels a layer is evidence for the class, and where; or that there is none."""
     name = classes[result.target]
     if not result.has_evidence:
@@ -106,7 +106,7 @@ def describe_location(heat: Array) -> str:
     return f"most in the **{'middle' if down == across else f'{down} {across}'}**"
 
 
-def explain_filter_matching(same_initialization: bool, same_index_matches: int, filters: int) -> str:
+def describe_filter_matching(same_initialization: bool, same_index_matches: int, filters: int) -> str:
     """Whether filters with the same index in two runs correspond to each other.
 
     `same_index_matches` of the first layer's `filters` are most similar to the filter with the same index.
@@ -122,7 +122,7 @@ def explain_filter_matching(same_initialization: bool, same_index_matches: int, 
     return f"{start}, but most filters no longer correspond: {counted}."
 
 
-def explain_dropout(samples: DropoutSamples, classes: Sequence[str]) -> tuple[str, str]:
+def describe_dropout(samples: DropoutSamples, classes: Sequence[str]) -> tuple[str, str]:
     """How the prediction varies over the dropout masks, and what that means."""
     best, count = int(samples.full_network.argmax()), len(samples.probabilities)
     low, high = float(samples.probabilities[:, best].min()), float(samples.probabilities[:, best].max())
@@ -142,7 +142,7 @@ def explain_dropout(samples: DropoutSamples, classes: Sequence[str]) -> tuple[st
     return result, "The prediction for this image depends little on which values are dropped."
 
 
-def explain_weight_penalty(own: Sequence[WeightStats], plain: Sequence[WeightStats], epoch: int) -> tuple[str, str]:
+def describe_weight_penalty(own: Sequence[WeightStats], plain: Sequence[WeightStats], epoch: int) -> tuple[str, str]:
     """How the norms of the weights of a run with L2 compare with those of the same run without, after this epoch."""
     shares = {a.layer: a.norm / b.norm - 1 for a, b in zip(own, plain, strict=True) if b.norm > 0}
     layer, most = max(shares.items(), key=lambda pair: abs(pair[1]))
@@ -162,7 +162,7 @@ def explain_weight_penalty(own: Sequence[WeightStats], plain: Sequence[WeightSta
     return result, "Look for a histogram that is narrower than the plain run's: L2 penalizes large weights."
 
 
-def explain_batchnorm(stats: BatchNormStats) -> tuple[str, str]:
+def describe_batchnorm(stats: BatchNormStats) -> tuple[str, str]:
     """The effect of one batch normalization on the spread (standard deviation) of its channels."""
     negative_sentence = (
         f"On average {percent(float(stats.negative_after.mean()))} of a channel's numbers are below zero after it, "

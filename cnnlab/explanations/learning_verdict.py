@@ -5,6 +5,7 @@ import math
 from cnnlab.analysis.curve_summary import TREND_EPOCHS, CurveSummary
 from cnnlab.analysis.statistics import Estimate, accuracy_interval, generalization_gap
 from cnnlab.experiment import Experiment
+from cnnlab.explanations.intervals import format_margin
 from cnnlab.formatting import percent, points
 from cnnlab.regularizers import REGULARIZERS
 
@@ -56,7 +57,7 @@ def describe_figures(summary: CurveSummary) -> str:
 
 def describe_margin(gap: Estimate) -> str:
     """'gap 24.2 points ± 1.1'."""
-    return f"gap {points(gap.value)} ± {100 * gap.margin:.1f}"
+    return f"gap {points(gap.value)} {format_margin(gap)}"
 
 
 def describe_both_measures(
@@ -66,14 +67,14 @@ def describe_both_measures(
 
     Where the moving averages lag behind the weights, the re-estimated figures show what was learned.
     """
-    gaps = [gap_estimate(one, experiment) for one in (summary, reestimated)]
+    gaps = [gap_estimate(measured, experiment) for measured in (summary, reestimated)]
     averages, anew = (
-        f"{describe_figures(one)}, {describe_margin(gap)}"
-        for one, gap in zip((summary, reestimated), gaps, strict=True)
+        f"{describe_figures(measured)}, {describe_margin(gap)}"
+        for measured, gap in zip((summary, reestimated), gaps, strict=True)
     )
     first, second = (
-        describe_learning(one, experiment, gap, plain, with_share=False)
-        for one, gap in zip((summary, reestimated), gaps, strict=True)
+        describe_learning(measured, experiment, gap, plain, with_share=False)
+        for measured, gap in zip((summary, reestimated), gaps, strict=True)
     )
     if averages_lag(summary, experiment):
         return (
@@ -136,7 +137,7 @@ def describe_rounding(summary: CurveSummary) -> str:
     return "" if f"{shown:.1f}" == f"{100 * summary.gap:.1f}" else "The gap is computed before rounding."
 
 
-def describe_cuts(experiment: Experiment, plain: CurveSummary | None) -> str:
+def describe_thresholds(experiment: Experiment, plain: CurveSummary | None) -> str:
     """When overfitting is called weak, some or strong; "" where there is no other network to compare with."""
     if not is_comparable(experiment, plain):
         return ""
@@ -167,7 +168,7 @@ def describe_reestimated(train: float, validation: float, experiment: Experiment
     evaluated = "test" if experiment.split == "test" else "validation"
     return (
         f"With batch normalization's mean and variance re-estimated from training images: training {percent(train, 1)},"
-        f" {evaluated} {percent(validation, 1)}, gap {points(gap.value)} ± {100 * gap.margin:.1f}."
+        f" {evaluated} {percent(validation, 1)}, gap {points(gap.value)} {format_margin(gap)}."
         " The figures above use Keras's moving averages, which lag behind the weights: neither alone is the verdict."
     )
 

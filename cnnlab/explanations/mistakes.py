@@ -15,6 +15,7 @@ from cnnlab.analysis.statistics import (
     unpaired_difference,
 )
 from cnnlab.experiment import Experiment
+from cnnlab.explanations.intervals import format_margin, format_signed_interval
 from cnnlab.formatting import percent, pluralize, points
 
 HIGH_CONFIDENCE = 0.9  # mistakes with at least this confidence are counted
@@ -109,7 +110,7 @@ def describe_calibration(name: str, predictions: Predictions, calibration_error:
     if not excess.is_significant:
         return f"{averages}: no difference beyond chance. {error}"
     direction = "overconfident" if excess.value > 0 else "underconfident"
-    return f"{averages}: {direction} by {points(abs(excess.value))} ± {100 * excess.margin:.1f}. {error}"
+    return f"{averages}: {direction} by {points(abs(excess.value))} {format_margin(excess)}. {error}"
 
 
 def describe_selected_images(count: int, truth: str, predicted: str) -> str:
@@ -149,11 +150,11 @@ def accuracy_difference(groups: PairedOutcomes) -> Estimate:
 
 def describe_accuracy_difference(groups: PairedOutcomes) -> str:
     """The difference of the accuracies with its interval, and what the interval leaves out."""
-    one = accuracy_difference(groups)
+    difference = accuracy_difference(groups)
     return (
-        f"Difference in accuracy: {points(one.value, sign=True)} ({100 * one.low:+.1f} to {100 * one.high:+.1f}, 95 %,"
-        f" paired over {pluralize(one.n[0], 'image')}). One training of each: what another seed would change is not in"
-        " it."
+        f"Difference in accuracy: {points(difference.value, sign=True)} ({format_signed_interval(difference)}, 95 %,"
+        f" paired over {pluralize(difference.n[0], 'image')}). One training of each: what another seed would change is"
+        " not in it."
     )
 
 
@@ -167,8 +168,10 @@ def describe_class_changes(groups: PairedOutcomes, truth: NDArray[np.int64], cla
     estimates = [paired_difference_from_counts(*count, size) for count, size in zip(counts, sizes, strict=True)]
     changes = {
         name: better - worse
-        for name, (better, worse), one in zip(classes, counts, adjust_for_multiple_comparisons(estimates), strict=True)
-        if one.is_significant
+        for name, (better, worse), estimate in zip(
+            classes, counts, adjust_for_multiple_comparisons(estimates), strict=True
+        )
+        if estimate.is_significant
     }
     gained = [f"{name} ({change:+,})" for name, change in changes.items() if change > 0]
     lost = [f"{name} ({change:+,})" for name, change in changes.items() if change < 0]

@@ -11,12 +11,12 @@ import numpy as np
 from cnnlab.analysis.activation_maximization import MaximizedActivation
 from cnnlab.analysis.adversarial import AdversarialStep
 from cnnlab.analysis.attribution import GradCam, Occlusion
+from cnnlab.analysis.diagram_blocks import DiagramBlock
 from cnnlab.analysis.effective_receptive_field import SHARE, EffectiveReceptiveField
 from cnnlab.analysis.heatmap_sanity import RandomizedCam
-from cnnlab.analysis.network_blocks import NetworkBlock
 from cnnlab.analysis.statistics import accuracy_interval
 from cnnlab.array_types import Array
-from cnnlab.explanations.inspection import explain_prediction_change
+from cnnlab.explanations.inspection import describe_prediction_change
 from cnnlab.formatting import format_value, percent
 
 
@@ -41,7 +41,7 @@ def feature_maps_notice(
     )
 
 
-def network_notice(blocks: Sequence[NetworkBlock]) -> str:
+def network_notice(blocks: Sequence[DiagramBlock]) -> str:
     """Where most parameters are, and how many numbers the image becomes at the most and before the dense layers."""
     total = sum(block.parameters for block in blocks)
     largest = max(blocks, key=lambda block: block.parameters)
@@ -89,9 +89,10 @@ def attribution_notice(occlusion: Occlusion, cam: GradCam) -> str:
 
 
 def ablation_notice(conv: str, filter: int, before: Array, after: Array, classes: Sequence[str]) -> str:
-    """The effect of switching off the strongest filter of a layer alone; probabilities (10,) before and after it."""
-    sentence = explain_prediction_change(before, after, classes)
-    return f"map {filter} of {conv} is the strongest on this image. If only its filter is off: {sentence}"
+    """The effect of switching off the strongest filter of a layer alone; probabilities (classes,) before and after."""
+    sentence = describe_prediction_change(before, after, classes)
+    effect = f"{sentence[0].lower()}{sentence[1:]}"
+    return f"map {filter} of {conv} is the strongest on this image. If only its filter is off, {effect}"
 
 
 def comparison_notice(conv: str, titles: tuple[str, str], inactive: tuple[int, int], filters: tuple[int, int]) -> str:
@@ -150,7 +151,7 @@ def sanity_sentence(results: Sequence[RandomizedCam], pixels: int) -> str:
     results: of `randomized_cams`, from the last layer to the first; pixels: of the map.
     """
     named = ((f"only {results[0].layer_name} random", results[0]), ("all layers random", results[-1]))
-    parts = [f"**{correlation_text(one.correlation)}** with {name}" for name, one in named]
+    parts = [f"**{correlation_text(randomized.correlation)}** with {name}" for name, randomized in named]
     return f"Rank correlation with the heat map of the trained network, over its {pixels} pixels: {', '.join(parts)}."
 
 
@@ -190,10 +191,10 @@ def probe_notice(trained: Mapping[str, float], untrained: Mapping[str, float], i
 
 
 def adversarial_notice(step: AdversarialStep, before: Array, classes: Sequence[str], strength: int) -> str:
-    """The prediction after an adversarial step, and under random changes of the same size; `before`: (10,)."""
+    """The prediction after an adversarial step, and under random changes of the same size; `before`: (classes,)."""
     if strength == 0:
         return "The strength is 0, so nothing is changed."
-    change = explain_prediction_change(before, step.probabilities, classes)
+    change = describe_prediction_change(before, step.probabilities, classes)
     return (
         f"Each value changes by at most {strength} of 255. {change} Random changes of the same size keep the "
         f"prediction "

@@ -7,7 +7,8 @@ import numpy as np
 
 from cnnlab.analysis.statistics import TemperatureScaling
 from cnnlab.claims import Judgment
-from cnnlab.explanations.conclusions import describe_ends, model_label
+from cnnlab.explanations.conclusions import model_label
+from cnnlab.explanations.intervals import format_signed_interval
 from cnnlab.formatting import percent, pluralize, points
 from cnnlab.prediction_results import EnsembleResult, PredictionResults, SetSizeResult
 from cnnlab.report import ModelResults
@@ -56,19 +57,19 @@ def describe_agreement_chart(results: PredictionResults) -> str:
     return f"How often two networks predict the same class on the test images: {'; '.join(parts)}."
 
 
-def describe_ensemble(one: EnsembleResult) -> str:
+def describe_ensemble(ensemble: EnsembleResult) -> str:
     """The accuracy of the average beside that of the best network, with the interval of the difference."""
-    accuracies = one.accuracies
-    gains = one.difference.is_significant and one.difference.value > 0
+    accuracies = ensemble.accuracies
+    gains = ensemble.difference.is_significant and ensemble.difference.value > 0
     cause = "The networks make different mistakes, and averaging removes a part of them."
     verdict = f"beyond chance. {cause}" if gains else "no gain beyond chance."
     return (
         f"The average of the {len(accuracies)} networks' probabilities is correct on"
-        f" **{percent(one.accuracy.value, 1)}** of the {one.accuracy.n[0]:,} test images, the best single"
-        f" network, {model_label(one.best)}, on"
-        f" {percent(accuracies[one.best], 1)}: {points(one.difference.value, sign=True)}"
-        f" ({describe_ends(one.difference)}, 95 %, paired by image; seed 0 of each), {verdict} The best one is chosen"
-        " on these images, so its accuracy is slightly too high."
+        f" **{percent(ensemble.accuracy.value, 1)}** of the {ensemble.accuracy.n[0]:,} test images, the best single"
+        f" network, {model_label(ensemble.best)}, on"
+        f" {percent(accuracies[ensemble.best], 1)}: {points(ensemble.difference.value, sign=True)}"
+        f" ({format_signed_interval(ensemble.difference)}, 95 %, paired by image; seed 0 of each), {verdict} The best"
+        " one is chosen on these images, so its accuracy is slightly too high."
     )
 
 
@@ -76,23 +77,25 @@ def temperature_table(found: Mapping[str, TemperatureScaling]) -> str:
     """Temperature, calibration error and loss before and after, as Markdown."""
     heads = ["network", "temperature", "ECE as trained", "ECE scaled", "loss as trained", "loss scaled"]
     lines = [f"| {' | '.join(heads)} |", f"| --- |{' ---: |' * (len(heads) - 1)}"]
-    for name, one in found.items():
-        cells = [model_label(name), f"{one.temperature:.2f}", points(one.ece_before), points(one.ece_after)]
-        lines.append(f"| {' | '.join([*cells, f'{one.loss_before:.2f}', f'{one.loss_after:.2f}'])} |")
+    for name, scaling in found.items():
+        cells = [model_label(name), f"{scaling.temperature:.2f}", points(scaling.ece_before), points(scaling.ece_after)]
+        lines.append(f"| {' | '.join([*cells, f'{scaling.loss_before:.2f}', f'{scaling.loss_after:.2f}'])} |")
     return "\n".join(lines)
 
 
 def describe_temperatures(found: Mapping[str, TemperatureScaling]) -> str:
     """What temperature scaling is and what it leaves alone."""
-    gains = {name: one.loss_change.is_significant and one.loss_change.value < 0 for name, one in found.items()}
+    gains = {
+        name: scaling.loss_change.is_significant and scaling.loss_change.value < 0 for name, scaling in found.items()
+    }
     groups = {
         "overconfident beyond chance of the images (a temperature above 1, and the loss falls)": [
-            model_label(name) for name, one in found.items() if gains[name] and one.temperature > 1
+            model_label(name) for name, scaling in found.items() if gains[name] and scaling.temperature > 1
         ],
         "the loss does not fall beyond chance of the images": [model_label(name) for name in found if not gains[name]],
     }
     verdicts = "".join(f" {' and '.join(names)}: {words}." for words, names in groups.items() if names)
-    images = max(one.n for one in found.values())
+    images = max(scaling.n for scaling in found.values())
     return (
         "Temperature scaling divides all logits by one number, fitted on the validation images and measured on the"
         f" {images:,} test images. No prediction changes, only its confidence.{verdicts} ECE, the expected calibration"
@@ -103,23 +106,24 @@ def describe_temperatures(found: Mapping[str, TemperatureScaling]) -> str:
 
 def describe_validation_and_test(judgment: Judgment, by_seed: Mapping[int, ModelResults]) -> str:
     """Model 7 on both sets of images with the same weights: the means over the seeds, and the verdict."""
-    one = judgment.comparisons[0]
-    validation = float(np.mean([by_seed[seed].validation for seed in one.seeds]))
-    test = validation - one.estimate.value
-    seeds = pluralize(len(one.seeds), "seed")
+    comparison = judgment.comparisons[0]
+    difference = comparison.estimate
+    validation = float(np.mean([by_seed[seed].validation for seed in comparison.seeds]))
+    seeds = pluralize(len(comparison.seeds), "seed")
     return (
-        f"**Same weights, two sets of images.** {model_label(one.name)}: validation {percent(validation, 1)}, test"
-        f" {percent(test, 1)}, difference {points(one.estimate.value, sign=True)} ({describe_ends(one.estimate)}, 95 %,"
+        f"**Same weights, two sets of images.** {model_label(comparison.name)}: validation"
+        f" {percent(validation, 1)}, test {percent(validation - difference.value, 1)}, difference"
+        f" {points(difference.value, sign=True)} ({format_signed_interval(difference)}, 95 %,"
         f" chance of the images; mean of {seeds}). That validation and test agree: {judgment.verdict.value}."
     )
 
 
-def describe_set_size(one: SetSizeResult) -> str:
+def describe_set_size(set_size: SetSizeResult) -> str:
     """50,000 against 40,000 training images, both on the test images."""
-    verdict = "beyond chance" if one.difference.is_significant else "not beyond chance"
+    verdict = "beyond chance" if set_size.difference.is_significant else "not beyond chance"
     return (
-        f"**Same test images, two sizes of the training set.** {model_label(one.model)}: 40,000 images"
-        f" {percent(one.accuracy.value, 1)}, 50,000 images {percent(one.final_accuracy.value, 1)}, difference"
-        f" {points(one.difference.value, sign=True)} ({describe_ends(one.difference)}, 95 %, paired by image; seed"
-        f" {one.seed}): {verdict}."
+        f"**Same test images, two sizes of the training set.** {model_label(set_size.model)}: 40,000 images"
+        f" {percent(set_size.accuracy.value, 1)}, 50,000 images {percent(set_size.final_accuracy.value, 1)}, difference"
+        f" {points(set_size.difference.value, sign=True)} ({format_signed_interval(set_size.difference)}, 95 %, paired"
+        f" by image; seed {set_size.seed}): {verdict}."
     )

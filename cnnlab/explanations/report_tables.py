@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from cnnlab.claims import check_claims
 from cnnlab.explanations.conclusions import describe_uncertainty
 from cnnlab.explanations.series_table import describe_intervals, series_markdown
-from cnnlab.explanations.verdict_table import describe_all_notes, verdict_table
+from cnnlab.explanations.verdict_table import describe_claim_notes, verdict_table
 from cnnlab.formatting import csv_text, exact_duration, percent, points
 from cnnlab.report import ReportRow
 from cnnlab.series_results import series_results
@@ -28,7 +28,7 @@ def format_report(table: Sequence[ReportRow]) -> str:
         markdown_table(final, "test"),
         "What the report concludes, and what these runs say:",
         verdict_table(judged),
-        describe_all_notes(judged),
+        describe_claim_notes(judged),
         describe_uncertainty(table),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
@@ -44,7 +44,7 @@ def format_series_report(table: Sequence[ReportRow]) -> str:
         describe_intervals(results),
         "What the report concludes, and what these runs say:",
         verdict_table(judged),
-        describe_all_notes(judged),
+        describe_claim_notes(judged),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cnnlab.analysis.statistics import Estimate
-from cnnlab.explanations.sweeps import with_interval
+from cnnlab.explanations.intervals import difference_with_interval, share_with_interval
 from cnnlab.formatting import percent, pluralize, points
 from cnnlab.storage.run import Run
 from cnnlab.sweep_results import PointResult, Predictions, StrengthEffect, strength_effects
@@ -16,11 +16,12 @@ def describe_strengths(
     """What the strengths change beyond chance; the highest accuracy, which is too high, and the smallest gap."""
     if not results:
         return []
-    best, smallest = max(results, key=lambda one: one.accuracy.value), min(results, key=lambda one: one.gap.value)
+    best = max(results, key=lambda result: result.accuracy.value)
+    smallest = min(results, key=lambda result: result.gap.value)
     effects = strength_effects(results, sweep.measured_on, predictions)
     return [
         *([describe_effects(sweep, effects)] if effects else []),
-        f"Highest {sweep.measured_on} accuracy: {point_name(sweep, best)}, {with_interval(best.accuracy)}, gap"
+        f"Highest {sweep.measured_on} accuracy: {point_name(sweep, best)}, {share_with_interval(best.accuracy)}, gap"
         f" {points(best.gap.value)}.",
         f"Smallest gap: {point_name(sweep, smallest)}, {points(smallest.gap.value)}, {sweep.measured_on} accuracy"
         f" {percent(smallest.accuracy.value, 1)}.",
@@ -31,9 +32,9 @@ def describe_strengths(
 
 def describe_effects(sweep: Sweep, effects: Sequence[StrengthEffect]) -> str:
     """Which strengths differ from no regularizer at the same depth, in accuracy and gap, beyond chance."""
-    accuracies = [(one.point, one.accuracy) for one in effects]
-    gaps = [(one.point, one.gap) for one in effects]
-    by_seeds = all(one.accuracy.chance == "seeds" for one in effects)
+    accuracies = [(effect.point, effect.accuracy) for effect in effects]
+    gaps = [(effect.point, effect.gap) for effect in effects]
+    by_seeds = all(effect.accuracy.chance == "seeds" for effect in effects)
     chance = "chance of the seed" if by_seeds else "chance of the images, not of the seed"
     return (
         f"**Against no regularizer at the same depth**, beyond {chance} (adjusted for"
@@ -46,9 +47,9 @@ def describe_effects(sweep: Sweep, effects: Sequence[StrengthEffect]) -> str:
 def _changed(sweep: Sweep, found: Sequence[tuple[PointResult, Estimate]], sign: int) -> str:
     """The points whose difference has this sign beyond chance, each with its difference and interval."""
     named = [
-        f"{point_name(sweep, point)}, {with_interval(one, as_points=True)}"
-        for point, one in found
-        if one.is_significant and sign * one.value > 0
+        f"{point_name(sweep, point)}, {difference_with_interval(estimate)}"
+        for point, estimate in found
+        if estimate.is_significant and sign * estimate.value > 0
     ]
     return "; ".join(named) if named else "none"
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from cnnlab.analysis.statistics import Estimate, accuracy_interval
 from cnnlab.comparison import MIN_SEEDS
+from cnnlab.explanations.intervals import difference_with_interval, format_interval, share_with_interval
 from cnnlab.explanations.series_table import MOVING_AVERAGES, estimate_ends
 from cnnlab.formatting import csv_text, percent, points
 from cnnlab.storage.run import Run
@@ -21,15 +22,9 @@ from cnnlab.sweeps import Sweep, Value, describe_value
 MEMORIZED = 0.5  # of the changed labels: where the whole interval is above this share they are called memorized
 
 
-def with_interval(estimate: Estimate, as_points: bool = False) -> str:
-    """'78.3 % (75.6 to 80.7)', or '+2.1 points (0.3 to 3.9)'."""
-    value = points(estimate.value, sign=True) if as_points else percent(estimate.value, 1)
-    return f"{value} ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
-
-
 def describe_change(estimate: Estimate) -> str:
-    """'+2.1 points (0.3 to 3.9)', and that it is not beyond chance where it is not."""
-    return with_interval(estimate, as_points=True) + ("" if estimate.is_significant else ", not beyond chance")
+    """'+2.1 points (+0.3 to +3.9)', and that it is not beyond chance where it is not."""
+    return difference_with_interval(estimate) + ("" if estimate.is_significant else ", not beyond chance")
 
 
 def describe_intervals(sweep: Sweep, results: Sequence[PointResult]) -> str:
@@ -37,7 +32,7 @@ def describe_intervals(sweep: Sweep, results: Sequence[PointResult]) -> str:
     if not results:
         return ""
     experiment = results[0].first.run.experiment
-    seeds = sorted({len(one.by_seed) for one in results})
+    seeds = sorted({len(result.by_seed) for result in results})
     images = (
         f"chance of the {experiment.validation_images:,} {sweep.measured_on} images of the first seed, not of the seed"
     )
@@ -56,13 +51,13 @@ def sweep_table(sweep: Sweep, results: Sequence[PointResult]) -> str:
     """One row a point, in Markdown: accuracies and gap with their intervals."""
     heads = ["Network", "Seeds", "Training accuracy", f"{sweep.measured_on.capitalize()} accuracy", "Gap"]
     lines = [f"| {' | '.join(heads)} |", f"| --- |{' ---: |' * (len(heads) - 1)}"]
-    for one in results:
+    for result in results:
         cells = [
-            one.first.run.experiment.title,
-            str(len(one.by_seed)),
-            percent(one.training.value, 1),
-            with_interval(one.accuracy),
-            f"{points(one.gap.value)} ({100 * one.gap.low:.1f} to {100 * one.gap.high:.1f})",
+            result.first.run.experiment.title,
+            str(len(result.by_seed)),
+            percent(result.training.value, 1),
+            share_with_interval(result.accuracy),
+            f"{points(result.gap.value)} ({format_interval(result.gap)})",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -75,12 +70,12 @@ def sweep_csv(sweep: Sweep, results: Sequence[PointResult]) -> str:
     heads += [f"{figure}{end}" for figure in ("training", "accuracy", "gap") for end in ("", "_low", "_high")]
     rows = [
         [
-            *(one.value(field) for field in fields),
-            " ".join(map(str, sorted(one.by_seed))),
+            *(result.value(field) for field in fields),
+            " ".join(map(str, sorted(result.by_seed))),
             sweep.measured_on,
-            *(cell for figure in (one.training, one.accuracy, one.gap) for cell in estimate_ends(figure)),
+            *(cell for figure in (result.training, result.accuracy, result.gap) for cell in estimate_ends(figure)),
         ]
-        for one in results
+        for result in results
     ]
     return csv_text([heads, *rows])
 
@@ -112,9 +107,9 @@ def describe_sizes(
 def by_size(results: Sequence[PointResult], augment: str) -> dict[float, PointResult]:
     """The points with this augmentation by the number of training images, ascending."""
     return {
-        float(one.value("train_images")): one
-        for one in results
-        if dict(one.coordinates).get("augment", one.first.run.experiment.augment) == augment
+        float(result.value("train_images")): result
+        for result in results
+        if dict(result.coordinates).get("augment", result.first.run.experiment.augment) == augment
     }
 
 
@@ -159,11 +154,11 @@ def compare_size_and_augmentation(
     verdict = "no difference beyond chance"
     if change.is_significant:
         verdict = "more images do more" if change.value > 0 else "augmentation does more"
-    updates = [weight_updates(one) for one in (plain[large], augmented[small])]
+    updates = [weight_updates(point) for point in (plain[large], augmented[small])]
     return (
         f"**More images or augmentation?** {large:,.0f} images without it ({updates[0]:,} updates) against {small:,.0f}"
         f" images with it ({updates[1]:,}),"
-        f" {sweep.measured_on} accuracy {with_interval(change, as_points=True)}: {verdict}. The two differ:"
+        f" {sweep.measured_on} accuracy {difference_with_interval(change)}: {verdict}. The two differ:"
         " more images add new ones, augmentation changes those that are there."
     )
 
@@ -184,7 +179,7 @@ def describe_label_noise(result: LabelNoiseResult, classes: int, split: str = "v
     if not result.changed_images:
         return f"No label is changed: {split} accuracy {percent(result.validation, 1)} after epoch {result.epoch}."
     interval = accuracy_interval(result.changed, result.changed_images)
-    ends = f"95 % interval {100 * interval.low:.1f} to {100 * interval.high:.1f}"
+    ends = f"95 % interval {format_interval(interval)}"
     images = result.images - result.changed_images
     clean = f"correct on {percent(result.clean, 1)} of {images:,} clean labels and on" if images else "correct on"
     return (
@@ -207,7 +202,7 @@ def describe_memorized(interval: Estimate) -> str:
 def describe_noise_levels(sweep: Sweep, results: Sequence[PointResult]) -> list[str]:
     """What the network of each share of replaced labels ends with: '20 % replaced: It has memorized ...'."""
     sentences = []
-    for run in (one.first.run for one in results):
+    for run in (result.first.run for result in results):
         level = label_noise_result(run.history(), run.experiment.train_eval_images)
         told = describe_label_noise(level, run.dataset_info.class_count, run.experiment.split)
         sentences.append(f"{percent(run.experiment.label_noise)} replaced: {told}")

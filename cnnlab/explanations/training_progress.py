@@ -5,8 +5,12 @@ from typing import Any
 
 from cnnlab.analysis.statistics import seed_mean
 from cnnlab.analysis.statistics.seeds import MIN_SEEDS_FOR_INTERVAL
-from cnnlab.formatting import duration, format_date, percent
+from cnnlab.explanations.intervals import format_interval, format_margin
+from cnnlab.formatting import duration, format_date, percent, pluralize
+from cnnlab.jobs.eta import EpochPace, training_seconds
 from cnnlab.storage.run_record import RunRecord
+
+MUCH_SLOWER = 2.0  # times as slow as the fastest run: both are named
 
 
 def describe_origin(record: RunRecord, shipped: bool) -> str:
@@ -60,9 +64,27 @@ def describe_seeds(accuracies: Mapping[int, float], measured: str) -> str:
         f"Finished seeds: {listed} ({len(accuracies)}). {measured.capitalize()} accuracy: {percent(mean.value, 1)}"
     )
     if mean.method == "range":
-        ends = f"{100 * mean.low:.1f} to {100 * mean.high:.1f}"
-        return f"{sentence} on average, {ends}; {MIN_SEEDS_FOR_INTERVAL} seeds give a 95 % interval."
-    return f"{sentence} ± {100 * mean.margin:.1f} (95 % interval of the mean, chance of the seed)."
+        return f"{sentence} on average, {format_interval(mean)}; {MIN_SEEDS_FOR_INTERVAL} seeds give a 95 % interval."
+    return f"{sentence} {format_margin(mean)} (95 % interval of the mean, chance of the seed)."
+
+
+def describe_pace(pace: EpochPace | None, epochs: int) -> str:
+    """Where the expected duration of a training of so many epochs comes from; "" without any measurement.
+
+    Where the runs behind it differ much, the durations that the fastest and the slowest of them give.
+    """
+    if pace is None:
+        return ""
+    if not pace.measured:
+        source = f"scaled by multiply-adds from {pluralize(pace.runs, 'training')} on this machine"
+    elif pace.runs == 1:
+        source = "measured on this machine, in one training of this network"
+    else:
+        source = f"measured on this machine, the median of {pace.runs} trainings of this network"
+    if pace.slowest <= MUCH_SLOWER * pace.fastest:
+        return f"Time: {source}."
+    ends = " to ".join(duration(training_seconds(each, epochs)) for each in (pace.fastest, pace.slowest))
+    return f"Time: {source}, which give {ends}: other work slows a training."
 
 
 def describe_time_limit(seconds: float | None, limit_minutes: float, epochs: int) -> str:

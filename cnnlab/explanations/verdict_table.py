@@ -7,10 +7,10 @@ from cnnlab.comparison import Comparison
 from cnnlab.explanations.conclusions import (
     closest_comparisons,
     describe_comparison,
-    describe_ends,
     describe_notes,
     describe_verdict,
 )
+from cnnlab.explanations.intervals import format_signed_interval
 from cnnlab.formatting import points
 
 HEADS = ("measure", "verdict", "closest comparison", "seeds", "effect", "95 % interval", "this comparison")
@@ -60,7 +60,7 @@ def p_value_text(p_value: float | None) -> str:
     return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
-def describe_all_notes(results: Sequence[ClaimResult]) -> str:
+def describe_claim_notes(results: Sequence[ClaimResult]) -> str:
     """The notes of all claims, each sentence once, and what the rows are."""
     notes = dict.fromkeys(f"{sentence}." for result in results for sentence in _sentences(describe_notes(result)))
     closest = "Each row is the closest of the comparisons of one depth, or of one pair of networks."
@@ -76,25 +76,25 @@ def _judgment_rows(judgment: Judgment) -> list[list[str]]:
     findings = dict(zip(judgment.comparisons, judgment.findings, strict=False))
     heads = [[judgment.measure, judgment.verdict.value], *[["", ""] for _ in judgment.comparisons]]
     return [
-        [*head, *_comparison_cells(one), findings[one].value if one in findings else ""]
-        for head, one in zip(heads, closest_comparisons(judgment.comparisons), strict=False)
+        [*head, *_comparison_cells(comparison), findings[comparison].value if comparison in findings else ""]
+        for head, comparison in zip(heads, closest_comparisons(judgment.comparisons), strict=False)
     ]
 
 
 def _comparison_rows(judgment: Judgment, measure: str) -> list[list[str]]:
     """All comparisons of a judgment, under COMPARISON_HEADS."""
     findings = judgment.findings or (None,) * len(judgment.comparisons)
-    p_values = judgment.p_values or tuple(one.estimate.p_value for one in judgment.comparisons)
+    p_values = judgment.p_values or tuple(comparison.estimate.p_value for comparison in judgment.comparisons)
     return [
-        [measure, *_comparison_cells(one), p_value_text(p_value), finding.value if finding else ""]
-        for one, p_value, finding in zip(judgment.comparisons, p_values, findings, strict=True)
+        [measure, *_comparison_cells(comparison), p_value_text(p_value), finding.value if finding else ""]
+        for comparison, p_value, finding in zip(judgment.comparisons, p_values, findings, strict=True)
     ]
 
 
-def _comparison_cells(one: Comparison) -> list[str]:
+def _comparison_cells(comparison: Comparison) -> list[str]:
     """The comparison in words, seeds, effect, interval."""
-    effect, interval = points(one.estimate.value, sign=True), describe_ends(one.estimate)
-    return [describe_comparison(one), str(len(one.seeds)), effect, interval]
+    effect, interval = points(comparison.estimate.value, sign=True), format_signed_interval(comparison.estimate)
+    return [describe_comparison(comparison), str(len(comparison.seeds)), effect, interval]
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -16,7 +16,7 @@ DEFAULT_STRENGTH = 4  # pixel values
 
 def adversarial_section(context: InspectContext) -> None:
     """The slider, the change and the changed image, and the prediction before and after it."""
-    st.markdown("## One adversarial step")
+    st.header("One adversarial step", anchor=False)
     strength = query_state.slider_param(
         STEP_PARAM, "Strength, of 255", 0, adversarial.MAX_STRENGTH, DEFAULT_STRENGTH, width=300
     )

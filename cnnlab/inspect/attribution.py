@@ -65,10 +65,10 @@ def occlusion_section(context: InspectContext, target: int) -> attribution.Occlu
             high=f"{formatting.points(end)} lower, mean",
         ),
     )
-    description = inspection.explain_occlusion(found, context.classes)
+    description = inspection.describe_occlusion(found, context.classes)
     clickable_image.clickable_image(picture, "occlusion", description.replace("*", ""))
     st.markdown(description)
-    st.caption(inspection.explain_occlusion_colors(found))
+    st.caption(inspection.describe_occlusion_colors(found))
     return found
 
 
@@ -86,7 +86,7 @@ def grad_cam_section(context: InspectContext, target: int) -> attribution.GradCa
     found = attribution.grad_cam(
         context.layers, context.weights, context.image, target, context.relu_name(conv or last)
     )
-    description = inspection.explain_grad_cam(found, context.classes)
+    description = inspection.describe_grad_cam(found, context.classes)
     if found.has_evidence:
         end = float(found.heatmap.max())
         picture = clickable_image.ClickableImage(

@@ -81,4 +81,4 @@ def layer_grid(layer: Layer, conv: str, grid: FeatureMapGrid, number: int | None
         selected=number,
         on_click=lambda picked: map_controls.select_map(conv, picked),
     )
-    st.caption(description)
+    st.caption(formatting.keep_figures_whole(description))

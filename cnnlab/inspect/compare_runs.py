@@ -6,7 +6,7 @@ import streamlit as st
 from cnnlab.analysis import activation_stats, filter_matching
 from cnnlab.explanations import inspection, notices
 from cnnlab.inspect import epoch_slider, feature_maps, image_controls, prediction
-from cnnlab.inspect.context import InspectContext
+from cnnlab.inspect.context import InspectContext, nearest_snapshot
 from cnnlab.inspect.notice import notice
 from cnnlab.rendering.feature_map_grid import render_feature_maps, shared_vmax
 from cnnlab.storage.runs import Run
@@ -30,13 +30,12 @@ def compare_runs_view(context: InspectContext) -> None:
             return
         scale = query_state.segmented_param(feature_maps.SCALE_PARAM, "Colors", feature_maps.DETAIL_FIRST)
     notice(comparison_sentence(context, other))
-    for cell, one, key in zip(feature_maps.grid_cells(2), (context, other), ("one", "two"), strict=True):
+    for cell, shown, key in zip(feature_maps.grid_cells(2), (context, other), ("one", "two"), strict=True):
         with cell:
-            st.markdown(f"**{one.run.title}**, epoch {one.epoch}")
-            st.markdown(inspection.describe_prediction(one.probabilities, one.classes, one.selected_image.true_class))
-            prediction.probability_bars(
-                one.probabilities, one.classes, one.selected_image.true_class, key=f"bars of run {key}"
-            )
+            true_class = shown.selected_image.true_class
+            st.markdown(f"**{shown.run.title}**, epoch {shown.epoch}")
+            st.markdown(inspection.describe_prediction(shown.probabilities, shown.classes, true_class))
+            prediction.probability_bars(shown.probabilities, shown.classes, true_class, key=f"bars of run {key}")
     for conv in [conv for conv in context.convolution_names if conv in other.convolution_names]:
         layer_pair(context, other, conv, scale)
     st.caption(
@@ -48,27 +47,25 @@ def compare_runs_view(context: InspectContext) -> None:
 def comparison_sentence(context: InspectContext, other: InspectContext) -> str:
     """The notice: how many maps of the last convolution that both runs have are inactive in each."""
     conv = [name for name in context.convolution_names if name in other.convolution_names][-1]
-    maps = [one.activations[one.relu_name(conv)][0] for one in (context, other)]
-    inactive = [int(activation_stats.inactive_feature_maps(one).sum()) for one in maps]
+    maps = [shown.activations[shown.relu_name(conv)][0] for shown in (context, other)]
+    inactive = [int(activation_stats.inactive_feature_maps(layer_maps).sum()) for layer_maps in maps]
     titles = context.run.title, other.run.title
     return notices.comparison_notice(conv, titles, (inactive[0], inactive[1]), (maps[0].shape[-1], maps[1].shape[-1]))
 
 
 def describe_filter_matching(context: InspectContext, other: InspectContext) -> str:
     """Whether filters with the same number correspond to each other in these two runs."""
-    one, two = (each.weights[FIRST] for each in (context, other))
-    together = one.shape == two.shape and have_same_initialization(context.trained_run, other.trained_run)
-    return inspection.explain_filter_matching(
-        together, filter_matching.count_same_index_matches(one, two) if together else 0, one.shape[-1]
-    )
+    kernel, other_kernel = context.weights[FIRST], other.weights[FIRST]
+    same_start = kernel.shape == other_kernel.shape and have_same_initialization(context.trained_run, other.trained_run)
+    matches = filter_matching.count_same_index_matches(kernel, other_kernel) if same_start else 0
+    return inspection.describe_filter_matching(same_start, matches, kernel.shape[-1])
 
 
 def have_same_initialization(run: Run, other: Run) -> bool:
     """Whether the first layers of both began with the same numbers; where those were not kept, the seeds decide."""
     if run.snapshot_epochs()[0] or other.snapshot_epochs()[0]:
         return run.experiment.seed == other.experiment.seed
-    one, two = (cache.weights(each, 0)[FIRST] for each in (run, other))
-    return filter_matching.same_initialization(one, two)
+    return filter_matching.same_initialization(cache.weights(run, 0)[FIRST], cache.weights(other, 0)[FIRST])
 
 
 def second_run_menu(context: InspectContext) -> InspectContext | None:
@@ -108,33 +105,32 @@ def default_second_run(run: Run, others: list[Run]) -> Run:
 
 def matching_epoch(epoch: int, run: Run, other: Run) -> int:
     """The other run's epoch: its last for the last, otherwise the latest it kept up to this one."""
-    kept = other.snapshot_epochs()
     if epoch == run.snapshot_epochs()[-1]:
-        return kept[-1]
-    return max((one for one in kept if one <= epoch), default=kept[0])
+        return other.snapshot_epochs()[-1]
+    return nearest_snapshot(other, epoch)
 
 
 def layer_pair(context: InspectContext, other: InspectContext, conv: str, scale: str) -> None:
     """One layer of both runs; on one color scale unless each map has its own."""
     end = common_vmax(context, other, conv) if scale == "layer" else None
-    for cell, one, key in zip(feature_maps.grid_cells(2), (context, other), ("one", "two"), strict=True):
+    for cell, shown, key in zip(feature_maps.grid_cells(2), (context, other), ("one", "two"), strict=True):
         with cell:
-            relu = one.relu_name(conv)
-            values = one.activations[relu][0]
-            limit = epoch_slider.epochs_vmax(one, relu, scale) if end is None else end
+            relu = shown.relu_name(conv)
+            values = shown.activations[relu][0]
+            limit = epoch_slider.epochs_vmax(shown, relu, scale) if end is None else end
             grid = render_feature_maps(values, scale, vmax=limit)
             st.markdown(feature_maps.grid_heading(conv, grid))
-            words = f"{one.run.title}: {feature_maps.describe_grid(conv, grid)}"
+            words = f"{shown.run.title}: {feature_maps.describe_grid(conv, grid)}"
             clickable_image.clickable_image(clickable_image.from_feature_maps(grid), f"grid {conv} of {key}", words)
 
 
 def common_vmax(context: InspectContext, other: InspectContext, conv: str) -> float:
     """The end of the common scale: the largest activation of both runs; over all epochs if one scale is selected."""
     ends = []
-    for one in (context, other):
-        relu = one.relu_name(conv)
-        held = epoch_slider.epochs_vmax(one, relu, "layer")
-        ends.append(shared_vmax([one.activations[relu][0]]) if held is None else held)
+    for shown in (context, other):
+        relu = shown.relu_name(conv)
+        held = epoch_slider.epochs_vmax(shown, relu, "layer")
+        ends.append(shared_vmax([shown.activations[relu][0]]) if held is None else held)
     return float(np.max([end.max() for end in ends]))
 
 

@@ -4,13 +4,13 @@ import streamlit as st
 
 from cnnlab.jobs.run_computation import ComputationError, RunComputation
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.storage.imported_networks import Network
+from cnnlab.storage.imported_networks import StoredNetwork
 from cnnlab.ui.state import session_key
 
 SESSION_START_ERROR = session_key("inspect.computation_panel.start_error")  # why the last start was refused
 
 
-def computation_panel(run: Network, computation: RunComputation, description: str) -> None:
+def computation_panel(run: StoredNetwork, computation: RunComputation, description: str) -> None:
     """Say what is computed, with a button that starts the worker; while it works, its progress."""
     now = computation.status(run)
     if now is not None and now.is_live:
@@ -22,7 +22,7 @@ def computation_panel(run: Network, computation: RunComputation, description: st
     st.button("Compute on the test images", icon=":material/play_arrow:", on_click=_on_start, args=(run, computation))
 
 
-def _on_start(run: Network, computation: RunComputation) -> None:
+def _on_start(run: StoredNetwork, computation: RunComputation) -> None:
     """Start the worker. An error is kept for the page: Streamlit shows none of a callback."""
     try:
         computation.start(run)
@@ -31,7 +31,7 @@ def _on_start(run: Network, computation: RunComputation) -> None:
 
 
 @st.fragment(run_every=0.5)
-def computation_progress(run: Network, computation: RunComputation) -> None:
+def computation_progress(run: StoredNetwork, computation: RunComputation) -> None:
     """The progress, drawn twice a second; at the end the page is drawn once more."""
     now = computation.status(run)
     if now is None or not now.is_live:

@@ -13,7 +13,7 @@ from cnnlab.array_types import PixelArray, Weights
 from cnnlab.models import architecture, numpy_forward
 from cnnlab.models.architecture import Layer
 from cnnlab.models.numpy_forward import Activations
-from cnnlab.storage.imported_networks import ImportedNetwork, Network
+from cnnlab.storage.imported_networks import ImportedNetwork, StoredNetwork
 from cnnlab.storage.runs import Run, UnknownRun
 from cnnlab.ui import cache
 from cnnlab.ui.image_source import SelectedImage, load_image_set, network_classes
@@ -26,7 +26,7 @@ VIEW_PARAM = url_param("view")  # which of the page's views is open
 class InspectContext:
     """A run at an epoch and an image. Everything is float32; `activations` holds batches of one."""
 
-    run: Network
+    run: StoredNetwork
     epoch: int
     selected_image: SelectedImage
 
@@ -93,6 +93,12 @@ class InspectContext:
         """The same run and image after another epoch."""
         return InspectContext(run=self.run, epoch=epoch, selected_image=self.selected_image)
 
-    def with_run(self, run: Network, epoch: int) -> "InspectContext":
+    def with_run(self, run: StoredNetwork, epoch: int) -> "InspectContext":
         """The same image in another run."""
         return InspectContext(run=run, epoch=epoch, selected_image=self.selected_image)
+
+
+def nearest_snapshot(run: StoredNetwork, epoch: int) -> int:
+    """The latest epoch up to this one whose weights the run keeps; the first one kept where all are later."""
+    kept = run.snapshot_epochs()
+    return max((snapshot for snapshot in kept if snapshot <= epoch), default=kept[0])

@@ -10,36 +10,40 @@ import streamlit as st
 
 from cnnlab.analysis import convolution_trace
 from cnnlab.analysis.convolution_trace import ConvolutionTrace
-from cnnlab.analysis.pixel_trace import trace_pool
 from cnnlab.inspect import map_controls
 from cnnlab.inspect.context import InspectContext
-from cnnlab.inspect.pixel_trace import COLOR_NAMES, MAX_CHANNELS_SHOWN
+from cnnlab.inspect.pixel_trace import COLOR_NAMES, MAX_CHANNELS_SHOWN, pool_window
 from cnnlab.models.architecture import Layer, find_layer
 from cnnlab.rendering.color_scale import PALETTES
 from cnnlab.rendering.feature_map_grid import shared_vmax
 from cnnlab.ui import query_state
+from cnnlab.ui.browser_values import whole_number
 from cnnlab.ui.script_component import encode, script_component
 from cnnlab.ui.state import session_key
 
 ANIMATION = session_key("inspect.convolution_animation.component")
 
 
-def convolution_animation(context: InspectContext, layer: Layer, number: int, pixel: tuple[int, int]) -> None:
-    """The animation of map `number`, up to `layer` of its block; it begins at `pixel` of that layer."""
+def convolution_animation(context: InspectContext, layer: Layer, number: int, pixel: tuple[int, int]) -> bool:
+    """The animation of map `number`, up to `layer` of its block; it begins at `pixel` of that layer.
+
+    Returns False where it cannot be drawn, because of the network's windows or of values that are not numbers.
+    """
     conv = context.convolution_name(layer.name)
     if not can_be_animated(context.block_layers(conv)):
-        st.caption("The animation of the kernel covers convolutions with stride 1 and pooling of 2x2 squares only.")
-        return
+        return False
+    start = start_pixel(context, layer, number, pixel)
     trace = convolution_trace.trace_convolution(
-        context.layers, context.weights, context.activations, conv, number, MAX_CHANNELS_SHOWN
+        context.layers, context.weights, context.activations, conv, number, start, MAX_CHANNELS_SHOWN
     )
     if not trace.finite:
         st.info("Some values of this map are not numbers, as after a training that diverged.")
-        return
-    st.markdown(f"## The kernel slides over {'the image' if reads_image(trace) else 'its input maps'}")
-    data = animation_data(context, trace, layer) | {"start": list(start_pixel(context, layer, number, pixel))}
+        return False
+    st.header(f"The kernel slides over {'the image' if reads_image(trace) else 'its input maps'}", anchor=False)
+    data = animation_data(context, trace, layer) | {"start": list(start)}
     script_component("convolution", data, key=ANIMATION, on_pixel_change=lambda: _on_pixel_chosen(layer))
-    st.caption(describe_animation(trace))
+    st.caption(describe_animation(trace, start))
+    return True
 
 
 def can_be_animated(block: Sequence[Layer]) -> bool:
@@ -56,7 +60,7 @@ def start_pixel(context: InspectContext, layer: Layer, number: int, pixel: tuple
     """The pixel of the convolution behind `pixel` of `layer`: for pooling that of the largest value."""
     if layer.kind != "pool":
         return pixel
-    return trace_pool(context.layers, context.activations, layer.name, *pixel, number).winner
+    return pool_window(context, layer, number, *pixel).winner
 
 
 def reads_image(trace: ConvolutionTrace) -> bool:
@@ -64,8 +68,8 @@ def reads_image(trace: ConvolutionTrace) -> bool:
     return len(trace.channels) == len(COLOR_NAMES) and trace.other_count == 0
 
 
-def describe_animation(trace: ConvolutionTrace) -> str:
-    """How to use it, and which channels are shown."""
+def describe_animation(trace: ConvolutionTrace, start: tuple[int, int]) -> str:
+    """How to use it, and which channels are shown: those that contribute most to the pixel `start`."""
     use = (
         "Point at a pixel of the map or of the input, or move with the arrow keys; space plays. "
         "Numbers are rounded so that the parts add up to the sum."
@@ -74,7 +78,7 @@ def describe_animation(trace: ConvolutionTrace) -> str:
         return use
     return (
         f"Shown one by one: the {len(trace.channels)} of {len(trace.channels) + trace.other_count} input maps that "
-        f"contribute most to this map on average. The other {trace.other_count} are one sum. {use}"
+        f"contribute most to row {start[0]}, column {start[1]}. The other {trace.other_count} are one sum. {use}"
     )
 
 
@@ -133,8 +137,11 @@ def output_vmax(context: InspectContext, layer_name: str, number: int) -> float:
 
 def _on_pixel_chosen(layer: Layer) -> None:
     """Choose the pixel for the rest of the view; pooling takes the square that the pixel lies in."""
-    row, column = st.session_state[ANIMATION].pixel
+    pixel = st.session_state[ANIMATION].pixel
+    row, column = map(whole_number, pixel if isinstance(pixel, list) and len(pixel) == 2 else (None, None))
+    if row is None or column is None:
+        return
     height, width, _ = layer.output_shape
     step = 2 if layer.kind == "pool" else 1
-    place = min(int(row) // step, height - 1) * width + min(int(column) // step, width - 1)
+    place = min(row // step, height - 1) * width + min(column // step, width - 1)
     query_state.set_param(map_controls.PIXEL_PARAM, str(place))

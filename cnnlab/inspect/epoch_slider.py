@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cnnlab import settings
-from cnnlab.formatting import keep_percent_signs, percent, points
+from cnnlab.formatting import keep_figures_whole, percent, points
 from cnnlab.inspect.context import InspectContext
 from cnnlab.rendering import charts
 from cnnlab.rendering.feature_map_grid import shared_vmax
@@ -118,7 +118,7 @@ def learning_curve(context: InspectContext) -> None:
     alt = f"Learning curve with a line at {description[0].lower()}{description[1:]}."
     spec = charts.cached_spec("chart_specs.epoch_cursor", context.trained_run.experiment.epochs, split)
     st.vega_lite_chart(spec=charts.with_data(spec, **figures), key="epoch curve", alt=alt, width="stretch")
-    st.caption(keep_percent_signs(f"{description} (dashed)") if len(here) else description)
+    st.caption(keep_figures_whole(f"{description} (dashed)") if len(here) else description)
     if context.run.path.is_relative_to(settings.PRETRAINED) and context.epoch != context.trained_run.experiment.epochs:
         st.caption(ROUNDED_SNAPSHOT)
 

@@ -1,6 +1,6 @@
 """The view "One map": its numbers, its kernel, and the receptive field and computation of one pixel.
 
-The pixel is the one that is clicked, by default the strongest (see `pixel_trace`).
+The pixel is the one that is clicked, by default the strongest.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from cnnlab.inspect import convolution_animation, kernels, map_controls, maximiz
 from cnnlab.inspect.context import InspectContext
 from cnnlab.inspect.feature_maps import grid_cells, map_vmax
 from cnnlab.inspect.notice import notice
-from cnnlab.models.architecture import Layer
+from cnnlab.models.architecture import Layer, find_layer
 from cnnlab.ui import clickable_image, query_state
 from cnnlab.ui.state import session_key, url_param
 
@@ -30,9 +30,8 @@ def feature_map_view(context: InspectContext) -> None:
         layer = layer_control(context, conv)
         row, column = pixel_controls(context, layer, number)
     notice(describe_map(context, conv, number))
-    convolution_animation.convolution_animation(context, layer, number, (row, column))
+    pixel_computation(context, layer, number, (row, column))
     map_and_input(context, conv, layer, number, (row, column))
-    pixel_trace.pixel_trace_section(context, layer, number, row, column)
     maximized_image.maximized_image_section(context, conv, number)
     top_activations.top_activations_section(context, conv, number)
 
@@ -86,6 +85,14 @@ def describe_map(context: InspectContext, conv: str, number: int) -> str:
     )
 
 
+def pixel_computation(context: InspectContext, layer: Layer, number: int, pixel: tuple[int, int]) -> None:
+    """How the pixel is computed: the animation, in which every pixel can be chosen, or else this pixel's numbers."""
+    if not convolution_animation.convolution_animation(context, layer, number, pixel):
+        pixel_trace.pixel_trace_section(context, layer, number, *pixel)
+    elif layer.kind == "pool":
+        st.markdown(pixel_trace.describe_pooling(pixel_trace.pool_window(context, layer, number, *pixel)))
+
+
 def map_and_input(context: InspectContext, conv: str, layer: Layer, number: int, pixel: tuple[int, int]) -> None:
     """The map, the image with the pixel's receptive field, and the kernel, side by side where there is room."""
     row, column = pixel
@@ -113,7 +120,7 @@ def map_and_input(context: InspectContext, conv: str, layer: Layer, number: int,
             "field",
             f"The image with the receptive field framed: {size}.",
         )
-        padding = next(one.padding for one in context.layers if one.name == conv)
+        padding = find_layer(context.layers, conv).padding
         framed = f" {conv} is padded: it also reads zeros outside the border of its map." if padding == "same" else ""
         st.caption(f"Its receptive field: {size}, columns {box.left} to {box.right - 1}.{framed}")
     with kernel_cell:

@@ -43,10 +43,10 @@ def feature_maps_view(context: InspectContext) -> None:
         enlarged_map(context, conv, number)
     rows = layer_summary.layer_rows(context)
     notice(layer_summary.feature_maps_sentence(rows))
-    for one, cell in zip(context.convolution_names, grid_cells(len(context.convolution_names)), strict=True):
+    for name, cell in zip(context.convolution_names, grid_cells(len(context.convolution_names)), strict=True):
         with cell, st.container(gap="xsmall"):
-            grid = layer_feature_maps(context, one, scale, map_order(context, one, order))
-            layer_grid(context, one, grid, number if one == conv else None)
+            grid = layer_feature_maps(context, name, scale, map_order(context, name, order))
+            layer_grid(context, name, grid, number if name == conv else None)
     st.caption(f"Each square is the feature map of one filter; click one to enlarge it. {describe_color_scale(scale)}")
     grid_controls(context, order)
     layer_summary.layer_table(context, rows)

@@ -39,7 +39,7 @@ def filter_ablation_view(context: InspectContext) -> None:
         filter_grid(context, changes, conv, changed)
     with right:
         prediction_change(context, changes, changed)
-    st.markdown(f"## Change a kernel of {context.convolution_names[0]}")
+    st.header(f"Change a kernel of {context.convolution_names[0]}", anchor=False)
     kernel_editor.kernel_editor(context, changes, changed)
 
 
@@ -71,7 +71,7 @@ def prediction_change(context: InspectContext, changes: NetworkChanges, changed:
     now = np.asarray(numpy_forward.softmax(changed["logits"])[0])
     off = ", ".join(f"{len(numbers)} of {conv}" for conv, numbers in changes.ablated.items() if numbers) or "none"
     if changes.count or changes.kernels:
-        difference = inspection.explain_prediction_change(context.probabilities, now, context.classes)
+        difference = inspection.describe_prediction_change(context.probabilities, now, context.classes)
         st.markdown(f"Filters off: {off}{describe_edited_kernels(changes, context.convolution_names[0])}. {difference}")
     else:
         st.markdown(

@@ -30,9 +30,11 @@ def heatmap_sanity_section(context: InspectContext, trained: GradCam) -> None:
     results = analysis.randomized_cams(
         context.layers, context.weights, context.image, trained.target, trained.layer_name
     )
-    for number, one in enumerate(results):
-        name = f"random: {one.layer_name}" if number == 0 else f"random: {one.layer_name} and all behind it"
-        cams.append((name, one.cam, one.correlation))
+    for number, randomized in enumerate(results):
+        name = (
+            f"random: {randomized.layer_name}" if number == 0 else f"random: {randomized.layer_name} and all behind it"
+        )
+        cams.append((name, randomized.cam, randomized.correlation))
     st.markdown(notices.sanity_sentence(results, trained.coarse.size))
     heatmap_table(context, cams)
     st.caption(

@@ -9,10 +9,10 @@ from typing import Literal
 
 import streamlit as st
 
-from cnnlab.inspect import own_network, upload
+from cnnlab.inspect import imported_network, upload
 from cnnlab.inspect.context import InspectContext
 from cnnlab.rendering.color_scale import png_data_uri
-from cnnlab.storage.imported_networks import ImportedNetwork, Network
+from cnnlab.storage.imported_networks import ImportedNetwork, StoredNetwork
 from cnnlab.ui import clickable_image, control_locks, query_state, selected_network, selection
 from cnnlab.ui.image_source import ImageSet, load_image_set, thumbnails
 from cnnlab.ui.state import session_key, url_param
@@ -26,13 +26,13 @@ SOURCES = {"test": "number", "gallery": "gallery", "upload": "my image", "camera
 COLUMNS, ROWS = 10, 4  # of the gallery
 
 
-def run_and_image_controls(context: InspectContext, runs: Sequence[Network]) -> None:
+def run_and_image_controls(context: InspectContext, runs: Sequence[StoredNetwork]) -> None:
     """One row: the menu of networks, and the popovers with the form for one's own and the controls for the image."""
     with st.container(horizontal=True, wrap=False, vertical_alignment="bottom", width=800):
         if not control_locks.is_hidden("run"):
             run_menu(context, runs)
             if not control_locks.is_locked("run"):
-                own_network.own_network_popover()
+                imported_network.import_popover()
         if control_locks.is_hidden("image"):
             return
         with st.popover(
@@ -65,9 +65,9 @@ def image_picker(context: InspectContext) -> None:
         gallery(context, image_set, numbers)
 
 
-def run_menu(context: InspectContext, runs: Sequence[Network]) -> None:
+def run_menu(context: InspectContext, runs: Sequence[StoredNetwork]) -> None:
     """The menu of networks that have weights to look into."""
-    own = own_network.visible_networks(context.run.name)
+    own = imported_network.visible_networks(context.run.name)
     names = {run.name: run_title(run) for run in (*own, *runs)}
     names.setdefault(context.run.name, run_title(context.run))
     st.session_state[RUN] = context.run.name
@@ -82,7 +82,7 @@ def run_menu(context: InspectContext, runs: Sequence[Network]) -> None:
     )
 
 
-def run_title(run: Network) -> str:
+def run_title(run: StoredNetwork) -> str:
     """'3-conv, dropout 0.1', and whether it is still learning."""
     kind = " (your own network)" if isinstance(run, ImportedNetwork) else ""
     return run.title + kind + (" (training now)" if run.is_live else "")

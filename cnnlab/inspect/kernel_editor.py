@@ -44,14 +44,14 @@ def kernel_editor(context: InspectContext, changes: NetworkChanges, changed: Act
     numbers, *places = st.columns([1.6, 1, 1])
     with numbers:
         weight_inputs(changes, number, color, kernel)
-    for cell, title, one in zip(places, ("before", "now"), pair, strict=True):
+    for cell, title, feature_map in zip(places, ("before", "now"), pair, strict=True):
         with cell:
             st.markdown(f"map {number} **{title}**")
-            picture = clickable_image.from_feature_map(one, 0, end, signed=False)
+            picture = clickable_image.from_feature_map(feature_map, 0, end, signed=False)
             clickable_image.clickable_image(
                 picture,
                 f"edited {title}",
-                f"Map {number} {title}: up to {formatting.format_value(float(one.max()))}.",
+                f"Map {number} {title}: up to {formatting.format_value(float(feature_map.max()))}.",
             )
 
 

@@ -7,7 +7,7 @@ from cnnlab.analysis.activation_maximization import MaximizedActivation
 from cnnlab.explanations import notices
 from cnnlab.inspect.context import InspectContext
 from cnnlab.rendering.color_scale import upscaled_png
-from cnnlab.storage.imported_networks import Network
+from cnnlab.storage.imported_networks import StoredNetwork
 from cnnlab.ui import cache, query_state
 from cnnlab.ui.state import url_param
 
@@ -42,6 +42,6 @@ def signed_layer(context: InspectContext, conv: str) -> str:
 
 
 @st.cache_data(max_entries=64, show_spinner="Gradient ascent")
-def _maximized(path: str, epoch: int, layer_name: str, number: int, _run: Network) -> MaximizedActivation:
+def _maximized(path: str, epoch: int, layer_name: str, number: int, _run: StoredNetwork) -> MaximizedActivation:
     layers = _run.layers
     return activation_maximization.maximize_activation(layers, cache.weights(_run, epoch), layer_name, number)

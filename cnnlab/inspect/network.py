@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from cnnlab.analysis.network_blocks import network_blocks
+from cnnlab.analysis.diagram_blocks import diagram_blocks
 from cnnlab.explanations import notices
 from cnnlab.inspect import map_controls
 from cnnlab.inspect.context import VIEW_PARAM, InspectContext
@@ -16,7 +16,7 @@ from cnnlab.ui.architecture_diagram import architecture_diagram, diagram_data
 
 def network_view(context: InspectContext) -> None:
     """The picture, with what to notice above it."""
-    notice(notices.network_notice(network_blocks(context.layers)))
+    notice(notices.network_notice(diagram_blocks(context.layers)))
     layers = context.layers  # not the context: a session keeps what its callbacks hold
     data = diagram_data(layers, context.activations, clickable=True)
     architecture_diagram(layers, data, on_open=lambda name: _on_block_clicked(layers, name))
@@ -24,6 +24,8 @@ def network_view(context: InspectContext) -> None:
 
 
 def _on_block_clicked(layers: Sequence[Layer], name: str) -> None:
+    if not any(layer.name == name and layer.block for layer in layers):
+        return  # not from the picture
     conv = next(layer.name for layer in block_layers(layers, name) if layer.kind == "conv")
     map_controls.select_map(conv, None)
     query_state.set_param(VIEW_PARAM, "blocks")

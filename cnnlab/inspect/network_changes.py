@@ -52,7 +52,7 @@ class NetworkChanges:
 
     def with_kernel(self, number: int, values: NDArray[np.float32] | None) -> "NetworkChanges":
         """This kernel changed to `values`, to its own again for None."""
-        kernels = {known: one for known, one in self.kernels.items() if known != number}
+        kernels = {known: kernel for known, kernel in self.kernels.items() if known != number}
         return replace(self, kernels=kernels if values is None else {**kernels, number: values})
 
 

@@ -2,7 +2,9 @@
 
 import streamlit as st
 
+from cnnlab.formatting import keep_figures_whole
+
 
 def notice(sentence: str) -> None:
     """Show one computed sentence, Markdown, above a view."""
-    st.markdown(f"**Notice:** {sentence}")
+    st.markdown(keep_figures_whole(f"**Notice:** {sentence}"))

@@ -30,7 +30,7 @@ def perturbation_view(context: InspectContext) -> None:
     now = numpy_forward.softmax(numpy_forward.logits(context.layers, context.weights, picture[None]))[0]
     unchanged = change == Perturbation()
     description = "nothing is changed yet. Move a slider." if unchanged else ""
-    notice(description or inspection.explain_prediction_change(context.probabilities, now, context.classes))
+    notice(description or inspection.describe_prediction_change(context.probabilities, now, context.classes))
     first, second = feature_maps.grid_cells(2)
     with first:
         st.markdown("**The changed image**")

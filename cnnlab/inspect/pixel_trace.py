@@ -1,5 +1,7 @@
 """The computation of one pixel: patch, kernel, products and their sum, bias, batch normalization, ReLU.
 
+It stands where the animation of the kernel (`convolution_animation`) cannot be drawn.
+
 In deeper layers every input map adds its own sum; the largest are shown, and the others in one row.
 
 Kernels above 3x3 take the whole width, and their numbers are written without the zero before the point.
@@ -15,7 +17,7 @@ from cnnlab.analysis import pixel_trace
 from cnnlab.analysis.pixel_trace import PixelTrace, PoolTrace
 from cnnlab.array_types import Array
 from cnnlab.inspect.context import InspectContext
-from cnnlab.models.architecture import Layer
+from cnnlab.models.architecture import Layer, find_layer
 from cnnlab.rendering.color_scale import colorize, image_grid_png, png_data_uri
 from cnnlab.rendering.feature_map_grid import shared_vmax
 from cnnlab.rendering.palette import text_color_on
@@ -32,9 +34,9 @@ SHORT_NUMBERS_NOTE = (
 
 def pixel_trace_section(context: InspectContext, layer: Layer, number: int, row: int, column: int) -> None:
     """The computation of one pixel of a layer; for pooling, of the pixel with the largest value."""
-    st.markdown(f"## The arithmetic of {layer.name}, row {row}, column {column}")
+    st.header(f"The arithmetic of {layer.name}, row {row}, column {column}", anchor=False)
     if layer.kind == "pool":
-        window = pixel_trace.trace_pool(context.layers, context.activations, layer.name, row, column, number)
+        window = pool_window(context, layer, number, row, column)
         st.markdown(describe_pooling(window))
         row, column = window.winner
     conv = context.convolution_name(layer.name)
@@ -51,9 +53,14 @@ def pixel_trace_section(context: InspectContext, layer: Layer, number: int, row:
         st.caption(describe_steps(found))
 
 
+def pool_window(context: InspectContext, layer: Layer, number: int, row: int, column: int) -> PoolTrace:
+    """The window that a pixel of a pooling layer is the largest value of."""
+    return pixel_trace.trace_pool(context.layers, context.activations, layer.name, row, column, number)
+
+
 def describe_padding(context: InspectContext, found: PixelTrace) -> str:
     """Where the zeros around a patch come from; "" for a convolution without padding."""
-    conv = next(layer for layer in context.layers if layer.name == found.layer)
+    conv = find_layer(context.layers, found.layer)
     if conv.padding != "same":
         return ""
     height, width, _ = context.activations[found.input_name][0].shape

@@ -48,8 +48,8 @@ def probe_chart(found: ProbeResults) -> None:
         network=[network for network, _, _ in rows],
         name=[TITLES.get(name, name) for _, name, _ in rows],
         accuracy=np.array([share for _, _, share in rows]),
-        low=np.array([one.low for one in intervals]),
-        high=np.array([one.high for one in intervals]),
+        low=np.array([interval.low for interval in intervals]),
+        high=np.array([interval.high for interval in intervals]),
     )
     alt = "; ".join(f"{TITLES.get(name, name)}, {network}: {percent(share)}" for network, name, share in rows)
     st.vega_lite_chart(spec=spec, key="probes", width="stretch", alt=f"Accuracy of linear probes. {alt}.")

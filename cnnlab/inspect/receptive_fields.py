@@ -9,7 +9,7 @@ from cnnlab.inspect import feature_maps
 from cnnlab.inspect.context import InspectContext
 from cnnlab.inspect.notice import notice
 from cnnlab.rendering.color_scale import colorbar_uri, colorize, png_data_uri, upscaled_png
-from cnnlab.storage.imported_networks import Network
+from cnnlab.storage.imported_networks import StoredNetwork
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, clickable_image
 from cnnlab.ui.image_source import load_image_set
@@ -21,7 +21,7 @@ def receptive_fields_view(context: InspectContext) -> None:
     """The theoretical and the effective receptive field of each convolution, before training and at this epoch."""
     first = context.run.snapshot_epochs()[0]
     epochs = list(dict.fromkeys((first, context.epoch)))
-    found = compute_all(context, epochs)
+    found = compute_receptive_fields(context, epochs)
     last = context.convolution_names[-1]
     trained_here = isinstance(context.run, Run)
     notice(notices.receptive_field_notice(found[first, last] if trained_here else None, found[context.epoch, last]))
@@ -41,7 +41,9 @@ def receptive_fields_view(context: InspectContext) -> None:
     )
 
 
-def compute_all(context: InspectContext, epochs: list[int]) -> dict[tuple[int, str], EffectiveReceptiveField]:
+def compute_receptive_fields(
+    context: InspectContext, epochs: list[int]
+) -> dict[tuple[int, str], EffectiveReceptiveField]:
     """The effective receptive fields by epoch and convolution, with a progress bar while they are computed."""
     tasks = [(epoch, conv) for epoch in epochs for conv in context.convolution_names]
     found, bar = {}, st.progress(0.0, "Receptive fields")
@@ -53,7 +55,7 @@ def compute_all(context: InspectContext, epochs: list[int]) -> dict[tuple[int, s
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _effective_receptive_field(path: str, epoch: int, conv: str, _run: Network) -> EffectiveReceptiveField:
+def _effective_receptive_field(path: str, epoch: int, conv: str, _run: StoredNetwork) -> EffectiveReceptiveField:
     layers = _run.layers
     images = load_image_set(_run.dataset).images[:IMAGE_COUNT]
     return analysis.effective_receptive_field(layers, cache.weights(_run, epoch), images, conv)

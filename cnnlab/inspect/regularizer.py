@@ -10,7 +10,7 @@ from cnnlab.analysis import regularizer_effects
 from cnnlab.analysis.regularizer_effects import DropoutSamples, WeightStats
 from cnnlab.explanations import inspection
 from cnnlab.inspect import feature_maps
-from cnnlab.inspect.context import InspectContext
+from cnnlab.inspect.context import InspectContext, nearest_snapshot
 from cnnlab.inspect.moving_averages import moving_averages_section
 from cnnlab.inspect.notice import notice
 from cnnlab.regularizers import REGULARIZERS, VIEWS
@@ -50,7 +50,7 @@ def dropout_section(context: InspectContext) -> None:
         return
     seed = query_state.read_index(SEED_PARAM, MAX_SEED + 1) or 0
     samples = regularizer_effects.dropout_samples(context.layers, context.weights, context.image, DROPOUT_SAMPLES, seed)
-    result, look = inspection.explain_dropout(samples, context.classes)
+    result, look = inspection.describe_dropout(samples, context.classes)
     notice(f"{result} {look}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.button("New random dropout", icon=":material/casino:", key=NEW_DROPOUT, on_click=_on_new_dropout)
@@ -114,11 +114,11 @@ def weights_section(context: InspectContext) -> None:
     plain = unregularized_run(context.trained_run) if penalized else None
     own, other = context.weights, None
     if plain is not None:
-        other = cache.weights(plain, nearest_epoch(plain, context.epoch))
+        other = cache.weights(plain, nearest_snapshot(plain, context.epoch))
     mine = regularizer_effects.weight_stats(own, other)
     theirs = regularizer_effects.weight_stats(other, own) if other is not None else []
     if theirs:
-        notice(" ".join(inspection.explain_weight_penalty(mine, theirs, context.epoch)))
+        notice(" ".join(inspection.describe_weight_penalty(mine, theirs, context.epoch)))
     elif penalized:
         st.info(
             "The same network without a regularizer is not trained yet, so there is no comparison: train it on "
@@ -132,10 +132,10 @@ def weights_section(context: InspectContext) -> None:
     else:
         title = context.trained_run.experiment.regularizer_title
         st.markdown(f"This network was trained with {title}. Its weights are these.")
-    layer = query_state.segmented_param(WEIGHTS_PARAM, "Layer", {one.layer: one.layer for one in mine}, wrap=True)
-    beside = {one.layer: one for one in theirs}
-    one = next(one for one in mine if one.layer == layer)
-    weight_histogram(one, beside.get(layer), regularizer.name)
+    layer = query_state.segmented_param(WEIGHTS_PARAM, "Layer", {stats.layer: stats.layer for stats in mine}, wrap=True)
+    beside = {stats.layer: stats for stats in theirs}
+    chosen = next(stats for stats in mine if stats.layer == layer)
+    weight_histogram(chosen, beside.get(layer), regularizer.name)
     st.markdown(weight_table(mine, beside))
 
 
@@ -143,12 +143,6 @@ def unregularized_run(run: Run) -> Run | None:
     """The same experiment without a regularizer."""
     found = runs.find_run(run.experiment.without_regularizer())
     return found if found is not None and found.snapshot_epochs() else None
-
-
-def nearest_epoch(run: Run, epoch: int) -> int:
-    """The latest epoch up to this one whose weights the run kept."""
-    kept = run.snapshot_epochs()
-    return max((one for one in kept if one <= epoch), default=kept[0])
 
 
 def weight_histogram(own: WeightStats, plain: WeightStats | None, regularizer: str) -> None:
@@ -176,9 +170,9 @@ def weight_table(own: list[WeightStats], plain: dict[str, WeightStats]) -> str:
     """The norms of the layers' kernels as a Markdown table, beside those of the plain run where there is one."""
     head = "| layer | weights | norm | largest |" + (" plain norm |" if plain else "")
     lines = [
-        f"| {one.layer} | {one.count:,} | {one.norm:.2f} | {one.largest:.2f} |"
-        + (f" {plain[one.layer].norm:.2f} |" if plain else "")
-        for one in own
+        f"| {stats.layer} | {stats.count:,} | {stats.norm:.2f} | {stats.largest:.2f} |"
+        + (f" {plain[stats.layer].norm:.2f} |" if plain else "")
+        for stats in own
     ]
     return "\n".join([head, "| :-- | --: | --: | --: |" + (" --: |" if plain else ""), *lines])
 
@@ -189,17 +183,17 @@ def weight_table(own: list[WeightStats], plain: dict[str, WeightStats]) -> str:
 def batchnorm_section(context: InspectContext) -> None:
     """Every channel's spread before and after, each on a scale of its own."""
     found = regularizer_effects.batchnorm_stats(context.layers, context.weights, context.activations)
-    names = {one.layer: one.layer for one in found}
+    names = {stats.layer: stats.layer for stats in found}
     name = query_state.segmented_param(NORMALIZATION_PARAM, "Layer", names)
-    one = next(one for one in found if one.layer == name)
-    notice(" ".join(inspection.explain_batchnorm(one)))
-    lengths = one.quantiles_before[4] - one.quantiles_before[0]
+    chosen = next(stats for stats in found if stats.layer == name)
+    notice(" ".join(inspection.describe_batchnorm(chosen)))
+    lengths = chosen.quantiles_before[4] - chosen.quantiles_before[0]
     order = np.argsort(lengths, kind="stable")
     for cell, when, quantiles in zip(
-        feature_maps.grid_cells(2), ("before", "after"), (one.quantiles_before, one.quantiles_after), strict=True
+        feature_maps.grid_cells(2), ("before", "after"), (chosen.quantiles_before, chosen.quantiles_after), strict=True
     ):
         with cell:
-            channel_ranges(one.layer, quantiles[:, order], order, when)
+            channel_ranges(chosen.layer, quantiles[:, order], order, when)
     st.caption(
         "One line for each channel, from its 5th to its 95th percentile on this image, the dot its median; the "
         "channels in the order of their lengths before, the same in both. Each of the two has a scale of its own, so "

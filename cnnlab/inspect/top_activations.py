@@ -11,8 +11,9 @@ from cnnlab.inspect.computation_panel import computation_panel
 from cnnlab.inspect.context import InspectContext
 from cnnlab.jobs import top_activations_file
 from cnnlab.jobs.top_activations_file import COMPUTATION, TopActivations
-from cnnlab.rendering.color_scale import png_data_uri
-from cnnlab.storage.imported_networks import Network
+from cnnlab.models.architecture import IMAGE_SHAPE
+from cnnlab.rendering.color_scale import GAP_PIXELS, png_data_uri
+from cnnlab.storage.imported_networks import StoredNetwork
 from cnnlab.ui import cache, clickable_image, selection
 from cnnlab.ui.image_source import ImageSet, load_image_set, missing_images, thumbnails
 from cnnlab.ui.state import session_key
@@ -24,7 +25,7 @@ SESSION_IMAGE_SELECTED = session_key("inspect.top_activations.image_selected")  
 
 def top_activations_section(context: InspectContext, conv: str, number: int) -> None:
     """Nine images of each kind, with the receptive field of the strongest pixel framed; a click opens an image."""
-    st.markdown(f"## Test images that activate map {number} of {conv}")
+    st.header(f"Test images that activate map {number} of {conv}", anchor=False)
     known = load_top_activations(context.run)
     image_set = load_image_set(context.run.dataset)
     if missing := missing_images(context.run):
@@ -56,37 +57,42 @@ def example_images(
 ) -> None:
     """Draw nine images of a filter, each with the receptive field of its strongest pixel framed."""
     images = [int(image) for image in picked.images[number]]
-    cells, boxes = [], []
-    for place, image in enumerate(images):
-        row, column = divmod(place, COLUMNS)
-        kind, value = image_set.classes[int(image_set.labels[image])], float(picked.values[number][place])
-        description = f"{kind}, {formatting.format_value(value)}"
-        cells.append(
-            clickable_image.Cell(index=image, position=(column, row), name=f"test image {image}", value=description)
-        )
-        box = receptive_field.receptive_field(
-            context.layers,
-            context.relu_name(conv),
-            int(picked.rows[number][place]),
-            int(picked.columns[number][place]),
-        )
-        boxes.append(tuple(edge / 33 + start for edge, start in zip(
-            (box.left, box.top, box.right, box.bottom), (column, row, column, row), strict=True
-        )))  # fmt: skip
+    classes = [image_set.classes[int(image_set.labels[image])] for image in images]
     if how in HEADINGS:
         st.markdown(f"**{HEADINGS[how]}**")
     picture = clickable_image.ClickableImage(
         uri=png_data_uri(thumbnails(image_set.dataset, tuple(images), COLUMNS)),
         columns=COLUMNS,
         rows=-(-len(images) // COLUMNS),
-        cells=cells,
-        boxes=boxes,  # type: ignore[arg-type]
+        cells=[
+            clickable_image.Cell(
+                index=image,
+                position=(place % COLUMNS, place // COLUMNS),
+                name=f"test image {image}",
+                value=f"{classes[place]}, {formatting.format_value(float(picked.values[number][place]))}",
+            )
+            for place, image in enumerate(images)
+        ],
+        boxes=[_field_box(context, conv, picked, number, place) for place in range(len(images))],
     )
-    kinds = ", ".join(f"{image_set.classes[int(image_set.labels[image])]} {image}" for image in images)
+    named = ", ".join(f"{class_name} {image}" for class_name, image in zip(classes, images, strict=True))
     clickable_image.clickable_image(
-        picture, f"images {conv} {how}", f"Test images that activate map {number} of {conv}, {how}: {kinds}.",
+        picture,
+        f"images {conv} {how}",
+        f"Test images that activate map {number} of {conv}, {how}: {named}.",
         on_click=lambda image: _on_image_clicked(image_set.image_name(image)),
-    )  # fmt: skip
+    )
+
+
+def _field_box(
+    context: InspectContext, conv: str, picked: SelectedImages, number: int, place: int
+) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the receptive field of an image's strongest pixel, in cells of the grid."""
+    row, column = int(picked.rows[number][place]), int(picked.columns[number][place])
+    field = receptive_field.receptive_field(context.layers, context.relu_name(conv), row, column)
+    left, top = place % COLUMNS, place // COLUMNS
+    size = IMAGE_SHAPE[0] + GAP_PIXELS
+    return left + field.left / size, top + field.top / size, left + field.right / size, top + field.bottom / size
 
 
 def _on_image_clicked(reference: str) -> None:
@@ -94,7 +100,7 @@ def _on_image_clicked(reference: str) -> None:
     st.session_state[SESSION_IMAGE_SELECTED] = True
 
 
-def load_top_activations(run: Network) -> TopActivations | None:
+def load_top_activations(run: StoredNetwork) -> TopActivations | None:
     """The stored top activations, or None where they are not computed yet."""
     moment = cache.modified_ns(COMPUTATION.directory(run) / top_activations_file.FILE)
     data = local_fingerprint(run.dataset)
@@ -108,6 +114,6 @@ def local_fingerprint(name: str) -> str:
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _load_top_activations(
-    name: str, moment: int, data: str, epochs: tuple[int, ...], _run: Network
+    name: str, moment: int, data: str, epochs: tuple[int, ...], _run: StoredNetwork
 ) -> TopActivations | None:
     return top_activations_file.load(_run)

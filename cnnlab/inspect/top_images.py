@@ -17,7 +17,7 @@ from cnnlab.inspect.notice import notice
 from cnnlab.jobs import shipped_top_images
 from cnnlab.jobs.shipped_top_images import TopImages
 from cnnlab.jobs.top_activations_file import COMPUTATION
-from cnnlab.storage.imported_networks import Network
+from cnnlab.storage.imported_networks import StoredNetwork
 from cnnlab.storage.runs import DamagedRun, Run
 from cnnlab.ui import cache, query_state, selection
 from cnnlab.ui.image_source import ImageSet, load_image_set, missing_images
@@ -57,7 +57,7 @@ def top_images_view(context: InspectContext) -> None:
     )
 
 
-def load_top_images(run: Network) -> TopImages | None:
+def load_top_images(run: StoredNetwork) -> TopImages | None:
     """The stored results of the run, computed here or shipped; None where there are none for this data set."""
     known = top_activations.load_top_activations(run)
     if known is not None:
@@ -65,7 +65,7 @@ def load_top_images(run: Network) -> TopImages | None:
     return load_shipped_top_images(run, top_activations.local_fingerprint(run.dataset))
 
 
-def load_shipped_top_images(run: Network, fingerprint: str) -> TopImages | None:
+def load_shipped_top_images(run: StoredNetwork, fingerprint: str) -> TopImages | None:
     """The results that came with the run, for the data set of this fingerprint; None where there are none."""
     moment = cache.modified_ns(run.path / shipped_top_images.FILE)
     if not moment or not fingerprint:
@@ -74,11 +74,13 @@ def load_shipped_top_images(run: Network, fingerprint: str) -> TopImages | None:
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
-def _load_shipped(path: str, moment: int, fingerprint: str, epochs: tuple[int, ...], _run: Network) -> TopImages | None:
+def _load_shipped(
+    path: str, moment: int, fingerprint: str, epochs: tuple[int, ...], _run: StoredNetwork
+) -> TopImages | None:
     return shipped_top_images.load(_run, fingerprint)
 
 
-def labeled_top_images(run: Network) -> Labeled | None:
+def labeled_top_images(run: StoredNetwork) -> Labeled | None:
     """The stored results, and the true classes of all test images, (n,); None where one of them is unknown.
 
     Without the data set they are those that came with the run: indices of its top images, labels of its predictions.
@@ -98,13 +100,13 @@ def labeled_top_images(run: Network) -> Labeled | None:
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
-def _sample_top_images(path: str, epoch: int, _run: Network) -> TopImages:
+def _sample_top_images(path: str, epoch: int, _run: StoredNetwork) -> TopImages:
     images = load_image_set(_run.dataset).images
     maxima = analysis.max_activations(_run.layers, cache.weights(_run, epoch), images)
-    examples = {name: analysis.select_examples(one) for name, one in maxima.items()}
+    examples = {name: analysis.select_examples(layer_maxima) for name, layer_maxima in maxima.items()}
     return TopImages(
-        {name: one.top for name, one in examples.items()},
-        {name: one.dead for name, one in examples.items()},
+        {name: layer_examples.top for name, layer_examples in examples.items()},
+        {name: layer_examples.dead for name, layer_examples in examples.items()},
         len(images),
     )
 

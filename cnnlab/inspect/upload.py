@@ -178,17 +178,17 @@ def store_upload(source: str, upload: str, photo: PreparedPhoto) -> None:
 
 def displayed_image_name(image: str) -> str:
     """The image that stands for this one of the address while a photo's square is moved: mostly itself."""
-    return next((one.now for one in _session_crops() if one.written == image), image)
+    return next((crop.now for crop in _session_crops() if crop.written == image), image)
 
 
 def write_crop_to_url() -> None:
     """The picker has been opened or closed: the address says how the photo is cut."""
-    for one in _session_crops():
-        if one.written != one.now and one.written == selection.current_selection().image:
-            one.written = one.now
-            selection.update_selection(image=one.now)
+    for crop in _session_crops():
+        if crop.written != crop.now and crop.written == selection.current_selection().image:
+            crop.written = crop.now
+            selection.update_selection(image=crop.now)
 
 
 def _session_crops() -> list[UploadCrop]:
     found = [st.session_state.get(SESSION_CROP + source) for source in SOURCES]
-    return [one for one in found if isinstance(one, UploadCrop)]
+    return [crop for crop in found if isinstance(crop, UploadCrop)]

@@ -1,6 +1,9 @@
 """Checks the teacher's key and the class code, and limits wrong tries over all sessions.
 
-A browser that typed the teacher's key is remembered for TEACHER_SECONDS, so a reload does not ask for it again.
+A browser that typed the teacher's key is remembered for TEACHER_SECONDS, so a reload does not ask for it again; one
+that typed the class code, until the code changes. A cookie costs a visitor nothing, so these are limited, by network
+address and in all: 30 computers that forget their cookies after each of six lessons a day make MAX_MEMBERS_OF_ADDRESS
+in 111 days. No browser is forgotten to make room for another.
 
 The counts are in the queue's file, so a restart or a second web process does not reset them. After a number of wrong
 tries within an hour each further one doubles the time in which no try is checked, up to a maximum.
@@ -8,6 +11,7 @@ tries within an hour each further one doubles the time in which no try is checke
 
 import hmac
 import logging
+import sqlite3
 import time
 from dataclasses import dataclass
 
@@ -18,12 +22,13 @@ from cnnlab.storage.signing_key import signing_key
 
 WINDOW_SECONDS = 3600.0  # wrong tries are forgotten after this
 TEACHER_SECONDS = 12 * 3600.0  # for which a browser need not type the teacher's key again
+MAX_MEMBERS_OF_ADDRESS, MAX_MEMBERS = 20_000, 200_000  # browsers that typed one class code; of all, 30 MB
 
 logger = logging.getLogger(__name__)
 
 
 class KeyRefused(RuntimeError):
-    """A wrong key, or no tries are checked at the moment. The message is one sentence for the page."""
+    """A wrong key, no tries are checked at the moment, or a class is full. The message is one sentence for the page."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +82,38 @@ def teacher_key_digest() -> str:
     return signing_key().sign("teacher's key", settings.current().teacher_key)
 
 
-def join_class(queue: Queue, typed: str, person: str) -> None:
-    """Let `person` ask for trainings, until the code changes. Raises as `check_teacher_key`."""
+def join_class(queue: Queue, typed: str, person: str, address: str = "") -> None:
+    """Let `person` ask for trainings, until the code changes.
+
+    `address` is a digest of the network address, "" where it is unknown or not limited. Raises KeyRefused also where so
+    many have joined that nobody else may; else as `check_teacher_key`.
+    """
     code = settings.current().class_code
     _check(queue, CLASS_CODE, typed.strip(), code, person)
+    digest = code_digest(code)
     with queue.write_transaction() as db:
-        statements.insert_member(db, person, code_digest(code))
+        if not statements.is_member(db, person, digest):
+            _check_room(db, digest, address)
+            statements.insert_member(db, person, digest, address)
+
+
+def _check_room(db: sqlite3.Connection, code: str, address: str) -> None:
+    """Raises KeyRefused where as many browsers as may have typed the code with this digest.
+
+    Those that typed earlier codes are forgotten where they are as many.
+    """
+    counts = statements.count_members(db, code, address)
+    if address and counts.of_address >= MAX_MEMBERS_OF_ADDRESS:
+        raise KeyRefused(
+            f"From your network {counts.of_address:,} browsers have typed this class code, and no more may: ask your"
+            " teacher for a new code."
+        )
+    if counts.of_code >= MAX_MEMBERS:
+        raise KeyRefused(
+            f"{counts.of_code:,} browsers have typed this class code, and no more may: ask your teacher for a new code."
+        )
+    if counts.of_other_codes >= MAX_MEMBERS:
+        statements.delete_members_of_other_codes(db, code)
 
 
 def needs_class_code(queue: Queue, person: str) -> bool:
@@ -101,10 +132,10 @@ def code_digest(code: str) -> str:
 
 def _check(queue: Queue, kind: KeyKind, typed: str, expected: str, person: str) -> None:
     """Check one try, in one transaction. Raises KeyRefused."""
-    now = time.time()
     with queue.write_transaction() as db:
-        tries = statements.wrong_key_times(db, kind.name, since=now - WINDOW_SECONDS)
-        left = kind.pause(len(tries)) - max(0.0, now - max(tries, default=now))
+        now = time.time()  # in the transaction: no try of another session is from the future
+        tries = statements.wrong_key_times(db, kind.name, since=now - WINDOW_SECONDS, now=now)
+        left = kind.pause(len(tries)) - (now - max(tries, default=now))
         if tries and left > 0:
             raise KeyRefused(f"Too many wrong tries: the {kind.name} is taken again in {_words(left)}.")
         if expected and hmac.compare_digest(expected.encode(), typed.encode()):

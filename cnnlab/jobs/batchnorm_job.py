@@ -76,7 +76,7 @@ def run_job(
     epochs = run.snapshot_epochs()[-1:] if last_only else run.snapshot_epochs()
     for epoch in [epoch for epoch in epochs if epoch not in done]:
         row = {"epoch": epoch} | epoch_figures(layers, run.weights(epoch), split, images, report)
-        result["epochs"] = sorted([*result["epochs"], row], key=lambda one: one["epoch"])
+        result["epochs"] = sorted([*result["epochs"], row], key=lambda figures: figures["epoch"])
         files.write_json(run.path / runs.REESTIMATED_FILE, result)
         report(_summary(run, row))
     return result

@@ -216,7 +216,7 @@ class Dispatcher:
         except OSError as error:
             self.queue.finish(job, FAILED, f"No worker could be started: {error.strerror or error}.")
 
-    def stop_all(self) -> None:
+    def stop_workers(self) -> None:
         """Ask every worker to stop and wait until each has: their jobs are queued again, for the next dispatcher.
 
         A job whose worker cannot be stopped stays `running`, and the next dispatcher watches it.

@@ -46,10 +46,10 @@ def _dispatch_until(stop: StopFlag, queue: Queue, runner: Runner, slots: int | N
                 dispatcher.run(stop, idle)
             finally:
                 runner.close()
-            dispatcher.stop_all()
+            dispatcher.stop_workers()
         # A page that submitted a job after the last tick and before the lock was released started no dispatcher.
         if stop.requested or not queue.waiting():
-            logger.info("left" if stop.requested else "left: nothing to do")
+            logger.info("stopped: asked to" if stop.requested else "stopped: no training waits")
             return EXIT_OK
 
 

@@ -39,7 +39,7 @@ class TrainingTask:
     command: Sequence[str]
 
 
-def train_all(tasks: Sequence[TrainingTask], slots: int | None = None) -> list[str]:
+def train_tasks(tasks: Sequence[TrainingTask], slots: int | None = None) -> list[str]:
     """Train these runs to their end and return the names of those that failed.
 
     `slots` is how many cores are used at most (None: all). Raises SettingsError for slots < 1, and for tasks where
@@ -55,7 +55,7 @@ def train_all(tasks: Sequence[TrainingTask], slots: int | None = None) -> list[s
             scheduler.tick()
             time.sleep(POLL_SECONDS)
     finally:
-        scheduler.stop_all()
+        scheduler.stop_workers()
     return scheduler.failed
 
 
@@ -141,7 +141,7 @@ class ForegroundScheduler:
             self.epochs[job.id] = record.epochs_done
             logger.info("%s: %s", task.name, progress_text(record, task.experiment))
 
-    def stop_all(self) -> None:
+    def stop_workers(self) -> None:
         """Stop the workers of this process at their next batch, and wait until they have ended."""
         own = [worker for _, worker in self.active.values() if not isinstance(worker, AdoptedWorker)]
         for worker in own:

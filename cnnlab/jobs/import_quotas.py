@@ -1,4 +1,4 @@
-"""The limits of what is brought in from a page, networks and sets of pictures: by person, by network address, in all.
+"""The limits of what is imported from a page, networks and sets of pictures: by person, by network address, in all.
 
 A cookie costs a visitor nothing, so the limits of one person do not bound who deletes it. So one address may also try
 only so often within an hour (`address_imports_per_hour`) and keep only a part of the room (`address_import_megabytes`).
@@ -7,7 +7,7 @@ of pictures, which is 30 networks of the report, or 10,000 pictures. A school th
 or tells its students apart by sign-in: an account is one person, whatever its address. Nothing is removed to make room.
 
 The queue's file has a row for each try, made in the transaction that counts them, with the bytes that it may need; so
-imports at one moment cannot pass a limit together. A row is kept as long as what it brought in, or for an hour.
+imports at one moment cannot pass a limit together. A row is kept as long as what it imported, or for an hour.
 
 An import holds its file and its pictures in the memory of the web process, so MAX_AT_ONCE go on and others wait.
 """
@@ -42,7 +42,7 @@ class ImportKind:
 
 @dataclass(frozen=True)
 class Stored:
-    """What is kept of a kind: the bytes by name, and the names of those that this person brought in."""
+    """What is kept of a kind: the bytes by name, and the names of those that this person imported."""
 
     sizes: Mapping[str, int]
     own: frozenset[str]
@@ -96,17 +96,20 @@ def _place(poll: Callable[[], None]) -> Iterator[None]:
     except OSError as error:
         raise QuotaExceeded(files.disk_error_message(error, settings.home(), 1)) from None
     if lock is None:
-        raise QuotaExceeded("Many people bring something in at this moment: try again in a minute.")
+        raise QuotaExceeded("Many people import something at this moment: try again in a minute.")
     with lock:
         yield
 
 
 def _forget(db: sqlite3.Connection, kind: ImportKind, stored: Stored) -> None:
-    """Delete the rows of what was removed, of tries that failed, and of imports that a process did not end."""
-    before = (kind.noun, time.time() - WINDOW_SECONDS)
+    """Delete the rows of what was removed, of tries that failed, and of imports that a process did not end.
+
+    A row from the future is as old: the clock was set back.
+    """
+    outside = (kind.noun, time.time(), WINDOW_SECONDS)
     gone = [
         (row["id"],)
-        for row in db.execute("SELECT id, name FROM imports WHERE kind = ? AND started < ?", before)
+        for row in db.execute("SELECT id, name FROM imports WHERE kind = ? AND abs(started - ?) > ?", outside)
         if row["name"] not in stored.sizes
     ]
     db.executemany("DELETE FROM imports WHERE id = ?", gone)
@@ -131,16 +134,16 @@ def _check(db: sqlite3.Connection, kind: ImportKind, person: str, address: str, 
 
 def _check_address(kind: ImportKind, rows: list[sqlite3.Row], stored: Stored, size: int, allowed: Settings) -> None:
     """The limits of one network address, whose imports these rows are."""
-    tries = sum(row["started"] > time.time() - WINDOW_SECONDS for row in rows)
+    tries = sum(abs(row["started"] - time.time()) < WINDOW_SECONDS for row in rows)
     if tries >= allowed.address_imports_per_hour:
         raise QuotaExceeded(
-            f"From your network {pluralize(tries, kind.noun)} were brought in within an hour, and"
+            f"{pluralize(tries, 'import')} came from your network address within an hour, and at most"
             f" {allowed.address_imports_per_hour} may: try again later."
         )
     kept = sum(stored.sizes.get(name, 0) for name in {row["name"] for row in rows})
     most = allowed.address_import_megabytes
     if kept + sum(row["bytes"] for row in rows) + size > most * 10**6:
         raise QuotaExceeded(
-            f"The {kind.noun}s that came from your network take {kept / 1e6:.0f} MB here, and {most:g} MB may: remove"
-            " one of yours first."
+            f"The {kind.noun}s imported from your network address take {kept / 1e6:.0f} MB here, and {most:g} MB may:"
+            " remove one of yours first."
         )

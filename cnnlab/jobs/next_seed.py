@@ -45,7 +45,7 @@ def join_or_submit_next_seed(
     with queue.write_transaction():
         series = series_experiment(experiment)
         active = [job.experiment for job in queue.active() if job.is_readable]
-        if same := [one for one in active if series_experiment(one) == series]:
+        if same := [member for member in active if series_experiment(member) == series]:
             return queue.submit(same[0], person, **origin)
         return submit_next_seed(queue, experiment, person, trained, **origin)
 

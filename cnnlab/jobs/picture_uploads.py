@@ -25,7 +25,7 @@ def visible_datasets(person: str, is_teacher: bool) -> list[DatasetInfo]:
 
 
 def datasets_of(person: str) -> list[DatasetInfo]:
-    """The data sets that this person brought in from a page."""
+    """The data sets that this person imported from a page."""
     return [info for info in own_pictures.list_datasets() if _owner(info.name) == person]
 
 
@@ -60,7 +60,7 @@ def import_archive(
 
 
 def remove_own(name: str, person: str) -> None:
-    """Remove a data set that this person brought in; its runs stay. Raises DatasetMissing, OSError."""
+    """Remove a data set that this person imported; its runs stay. Raises DatasetMissing, OSError."""
     if _owner(name) != person:
         raise DatasetMissing("Only who brought these pictures in, or a teacher, can remove them.")
     own_pictures.remove(name)

@@ -61,11 +61,13 @@ def _from_json(value: dict[str, object], run: Run) -> ProbeResults:
     found = ProbeResults(**value)  # type: ignore[arg-type]
     names = linear_probe.probed_layers(network_layers(run.experiment))
     for accuracies in (found.trained, found.untrained or found.trained):
-        if set(accuracies) != set(names) or not all(0 <= float(one) <= 1 for one in accuracies.values()):
+        if set(accuracies) != set(names) or not all(0 <= float(accuracy) <= 1 for accuracy in accuracies.values()):
             raise ValueError(f"Expected an accuracy for each of {', '.join(names)}. Received: {accuracies}")
-    if not all(isinstance(one, int) and one >= 0 for one in (found.epoch, found.train_images, found.test_images)):
+    if not all(isinstance(count, int) and count >= 0 for count in (found.epoch, found.train_images, found.test_images)):
         raise ValueError(f"Expected whole numbers of images. Received: {found}")
-    trained, untrained = ({name: one[name] for name in names if one} for one in (found.trained, found.untrained))
+    trained, untrained = (
+        {name: accuracies[name] for name in names if accuracies} for accuracies in (found.trained, found.untrained)
+    )
     return replace(found, trained=trained, untrained=untrained)
 
 

@@ -63,6 +63,10 @@ MIGRATIONS = (
     ALTER TABLE nicknames ADD COLUMN address TEXT NOT NULL DEFAULT '';
     CREATE INDEX nicknames_by_address ON nicknames (address);
     """,
+    """
+    ALTER TABLE class_members ADD COLUMN address TEXT NOT NULL DEFAULT '';
+    CREATE INDEX members_by_code ON class_members (code, address);
+    """,
 )
 
 

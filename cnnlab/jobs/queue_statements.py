@@ -6,7 +6,7 @@ Column names differ from those of `Job` in two places: `experiment` is `experime
 import sqlite3
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import quotas
@@ -49,25 +49,26 @@ def _job(row: sqlite3.Row, requesters: tuple[str, ...]) -> Job:
 
 def queue_counts(db: sqlite3.Connection, person: str, address: str, allowed: Settings) -> quotas.QueueCounts:
     """The counts that the quotas limit; those of an unknown address, "", are 0."""
-    minute_ago = time.time() - RATE_WINDOW_SECONDS
+    now = time.time()
     mine, theirs = ("person = ?", person), ("address = ? AND address != ''", address)
     return quotas.QueueCounts(
-        person=_requester_counts(db, *mine, minute_ago),
-        address=_requester_counts(db, *theirs, minute_ago),
+        person=_requester_counts(db, *mine, now),
+        address=_requester_counts(db, *theirs, now),
         waiting=_count(db, "FROM jobs WHERE state = 'queued'"),
         is_accepting=not read_counter(db, "closed"),
         is_member=_may_ask(db, person, allowed),
     )
 
 
-def _requester_counts(db: sqlite3.Connection, condition: str, value: str, since: float) -> quotas.RequesterCounts:
+def _requester_counts(db: sqlite3.Connection, condition: str, value: str, now: float) -> quotas.RequesterCounts:
     """The counts of the requests that fulfill the condition."""
     jobs = f"FROM jobs WHERE id IN (SELECT job FROM requests WHERE {condition} AND withdrawn IS NULL)"
     active = f"{jobs} AND state IN ('queued', 'running')"
+    minute = (now - RATE_WINDOW_SECONDS, now)  # without requests from the future, after the clock was set back
     return quotas.RequesterCounts(
         active=_count(db, active, value),
         waiting=_count(db, f"{jobs} AND state = 'queued'", value),
-        recent=_count(db, f"FROM requests WHERE {condition} AND submitted > ?", value, since),
+        recent=_count(db, f"FROM requests WHERE {condition} AND submitted BETWEEN ? AND ?", value, *minute),
         cost=float(db.execute(f"SELECT coalesce(sum(cost), 0) {active}", (value,)).fetchone()[0]),
     )
 
@@ -84,9 +85,33 @@ def is_member(db: sqlite3.Connection, person: str, code: str) -> bool:
     return _count(db, "FROM class_members WHERE person = ? AND code = ?", person, code) > 0
 
 
-def insert_member(db: sqlite3.Connection, person: str, code: str) -> None:
-    """Record that the person has typed the class code with this digest."""
-    db.execute("INSERT INTO class_members VALUES (?1, ?2) ON CONFLICT DO UPDATE SET code = ?2", (person, code))
+def insert_member(db: sqlite3.Connection, person: str, code: str, address: str) -> None:
+    """Record that the person has typed the class code with this digest, from a network address with this digest."""
+    sql = "INSERT INTO class_members VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET code = ?2, address = ?3"
+    db.execute(sql, (person, code, address))
+
+
+class MemberCounts(NamedTuple):
+    """How many browsers have typed a class code, from one address and from all, and how many another code."""
+
+    of_address: int
+    of_code: int
+    of_other_codes: int
+
+
+def count_members(db: sqlite3.Connection, code: str, address: str) -> MemberCounts:
+    """The counts for the class code and the network address with these digests."""
+    of_code = _count(db, "FROM class_members WHERE code = ?", code)
+    return MemberCounts(
+        of_address=_count(db, "FROM class_members WHERE code = ? AND address = ?", code, address),
+        of_code=of_code,
+        of_other_codes=_count(db, "FROM class_members") - of_code,
+    )
+
+
+def delete_members_of_other_codes(db: sqlite3.Connection, code: str) -> None:
+    """Forget who typed another class code than the one with this digest."""
+    db.execute("DELETE FROM class_members WHERE code != ?", (code,))
 
 
 def insert_teacher(db: sqlite3.Connection, person: str, key: str, typed: float) -> None:
@@ -110,9 +135,12 @@ def count_states(db: sqlite3.Connection, since: float) -> dict[str, int]:
     return {str(row["state"]): int(row["jobs"]) for row in rows}
 
 
-def wrong_key_times(db: sqlite3.Connection, kind: str, since: float) -> list[float]:
-    """When wrong keys of this kind were typed after `since` (Unix times); older ones are deleted."""
-    db.execute("DELETE FROM wrong_keys WHERE tried <= ?", (since,))
+def wrong_key_times(db: sqlite3.Connection, kind: str, since: float, now: float) -> list[float]:
+    """When wrong keys of this kind were typed after `since` (Unix times).
+
+    Older ones are deleted, and those from the future: the clock was set back.
+    """
+    db.execute("DELETE FROM wrong_keys WHERE tried NOT BETWEEN ? AND ?", (since, now))
     return [float(row["tried"]) for row in db.execute("SELECT tried FROM wrong_keys WHERE kind = ?", (kind,))]
 
 

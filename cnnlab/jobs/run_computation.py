@@ -12,7 +12,7 @@ from cnnlab.analysis.batched_activations import ProgressCallback
 from cnnlab.jobs.computation_turn import computation_turn
 from cnnlab.storage import files, process_lock
 from cnnlab.storage.background_process import BackgroundStatus, StatusFile, cnnlab_command, start_detached
-from cnnlab.storage.imported_networks import Network
+from cnnlab.storage.imported_networks import StoredNetwork
 
 NICENESS = 5  # that of a training
 STATUS_INTERVAL_SECONDS = 0.2
@@ -47,21 +47,21 @@ class RunComputation:
     status_name: str
     lock_name: str
 
-    def directory(self, run: Network) -> Path:
+    def directory(self, run: StoredNetwork) -> Path:
         """The directory that the worker writes into."""
         return settings.home() / self.folder / run.key if run.is_pretrained else run.path
 
-    def status_file(self, run: Network) -> StatusFile[JobStatus]:
+    def status_file(self, run: StoredNetwork) -> StatusFile[JobStatus]:
         """Where the worker of this run writes its status, and its lock."""
         place, interrupted = self.directory(run), "The worker was interrupted: start it again."
         return StatusFile(place / self.status_name, place / self.lock_name, JobStatus, interrupted)
 
-    def status(self, run: Network) -> JobStatus | None:
+    def status(self, run: StoredNetwork) -> JobStatus | None:
         """The status of the worker, or of the last one; None where there never was one."""
         file = self.status_file(run)
         return file.read() or (JobStatus("waiting") if process_lock.is_locked(file.lock_path) else None)
 
-    def start(self, run: Network) -> None:
+    def start(self, run: StoredNetwork) -> None:
         """Start the worker as a detached process, which outlives this one, unless one computes for this run.
 
         Raises ComputationError where the disk is full.
@@ -78,7 +78,10 @@ class RunComputation:
                 start_detached(command, environment=environment, lock=lock, niceness=NICENESS)
 
     def work(
-        self, run: Network, compute: Callable[[ProgressCallback], Result], progress: ProgressCallback | None = None
+        self,
+        run: StoredNetwork,
+        compute: Callable[[ProgressCallback], Result],
+        progress: ProgressCallback | None = None,
     ) -> Result:
         """Call `compute` with a progress callback when it is this worker's turn; returns its result.
 

@@ -5,6 +5,7 @@ the whole file has been computed on this machine.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from cnnlab.array_types import Array
 from cnnlab.jobs.top_activations_file import TopActivations, last_epoch
 from cnnlab.storage.bounded_files import read_npz
 from cnnlab.storage.files import write_npz
-from cnnlab.storage.imported_networks import Network
+from cnnlab.storage.imported_networks import StoredNetwork
 
 FILE = "top_images.npz"
 MAX_FILE_BYTES = 1_000_000
@@ -35,21 +36,23 @@ class TopImages:
 
 def from_top_activations(found: TopActivations) -> TopImages:
     """The part of the full results that this file holds."""
-    examples = {name: one.top for name, one in found.examples.items()}
-    return TopImages(examples, {name: one.dead for name, one in found.examples.items()}, found.images)
+    examples = {name: layer_examples.top for name, layer_examples in found.examples.items()}
+    return TopImages(
+        examples, {name: layer_examples.dead for name, layer_examples in found.examples.items()}, found.images
+    )
 
 
-def save(found: TopActivations, run: Network) -> None:
+def save(found: TopActivations, folder: Path) -> None:
     """Write the file into the directory of a run that is to be shipped. Raises OSError."""
     arrays: dict[str, Array] = {"epoch": np.array(found.epoch), "images": np.array(found.images)}
     arrays["fingerprint"] = np.array(found.fingerprint)
-    for name, one in found.examples.items():
-        arrays |= {f"{name}/{field}": getattr(one.top, field).astype(kind) for field, kind in DTYPES.items()}
-        arrays[f"{name}/dead"] = one.dead
-    write_npz(run.path / FILE, arrays, compress=True)
+    for name, layer_examples in found.examples.items():
+        arrays |= {f"{name}/{field}": getattr(layer_examples.top, field).astype(kind) for field, kind in DTYPES.items()}
+        arrays[f"{name}/dead"] = layer_examples.dead
+    write_npz(folder / FILE, arrays, compress=True)
 
 
-def load(run: Network, fingerprint: str) -> TopImages | None:
+def load(run: StoredNetwork, fingerprint: str) -> TopImages | None:
     """The content of the file; None where it is missing, damaged, of another epoch, or of images of another data set.
 
     fingerprint: that of the data set whose test images are meant.

@@ -54,19 +54,19 @@ class SweepStatus:
 def sweep_status(sweep: Sweep, queue: Queue) -> SweepStatus:
     """The status of this sweep, from the runs and the queue. Raises QueueError."""
     experiments = sweep.experiments()
-    found = {one: run for one in experiments if (run := runs.find_results(one)) is not None}
-    missing = tuple(one for one in experiments if one not in found)
-    keys = {one.key for one in missing}
+    found = {experiment: run for experiment in experiments if (run := runs.find_results(experiment)) is not None}
+    missing = tuple(experiment for experiment in experiments if experiment not in found)
+    keys = {experiment.key for experiment in missing}
     active = [job for job in queue.active() if job.key in keys]
-    latest = [job for one in missing if (job := queue.for_key(one.key)) is not None]
+    latest = [job for experiment in missing if (job := queue.for_key(experiment.key)) is not None]
     return SweepStatus(
         done=tuple(found.values()),
         running=tuple(job for job in active if job.state == RUNNING),
         waiting=tuple(job for job in active if job.state != RUNNING),
         failed=tuple(job for job in latest if job.state == FAILED),
         missing=missing,
-        epochs_done=sum(one.epochs for one in found) + sum(map(epochs_done, missing)),
-        epochs=sum(one.epochs for one in experiments),
+        epochs_done=sum(experiment.epochs for experiment in found) + sum(map(epochs_done, missing)),
+        epochs=sum(experiment.epochs for experiment in experiments),
         requesters=tuple(request.person for request in sweep_files.read_requests(sweep)),
     )
 
@@ -86,7 +86,7 @@ def request_sweep(
     nothing is stored. Raises PersonError, QueueError, SettingsError, OSError.
     """
     request = sweep_files.new_request(check_person(person), address, is_teacher)
-    missing = [one for one in sweep.experiments() if runs.find_results(one) is None]
+    missing = [experiment for experiment in sweep.experiments() if runs.find_results(experiment) is None]
     if not is_teacher:
         check_open_requests(sweep, request)
         check_costs(missing)
@@ -101,12 +101,15 @@ def request_sweep(
 def check_open_requests(sweep: Sweep, request: SweepRequest) -> None:
     """Raises QuotaExceeded where this person, or this address, asks for so many other sweeps already."""
     others = [
-        one for other in sweep_files.requested_sweeps() if other != sweep for one in sweep_files.read_requests(other)
+        open_request
+        for other in sweep_files.requested_sweeps()
+        if other != sweep
+        for open_request in sweep_files.read_requests(other)
     ]
-    mine = sum(one.person == request.person for one in others)
+    mine = sum(open_request.person == request.person for open_request in others)
     if mine >= MAX_OPEN_OF_PERSON:
         raise QuotaExceeded(f"{mine} sweeps of yours go on, and {MAX_OPEN_OF_PERSON} may: stop one, or wait for it.")
-    theirs = sum(one.address == request.address != "" for one in others)
+    theirs = sum(open_request.address == request.address != "" for open_request in others)
     if theirs >= MAX_OPEN_OF_ADDRESS:
         raise QuotaExceeded(
             f"{theirs} sweeps from your network go on, and {MAX_OPEN_OF_ADDRESS} may: try again when one has ended."
@@ -117,7 +120,9 @@ def forget_unused_sweeps() -> None:
     """Beyond MAX_SWEEPS definitions, remove the oldest of which nothing was trained and that nobody asks for."""
     stored = sweep_files.stored_sweeps()
     for sweep in reversed(stored[MAX_SWEEPS - 1 :]):
-        if not sweep_files.read_requests(sweep) and all(runs.find_run(one) is None for one in sweep.experiments()):
+        if not sweep_files.read_requests(sweep) and all(
+            runs.find_run(experiment) is None for experiment in sweep.experiments()
+        ):
             sweep_files.remove_sweep(sweep)
 
 
@@ -172,7 +177,7 @@ def advance_request(sweep: Sweep, queue: Queue, request: SweepRequest) -> None:
 def stop_sweep(sweep: Sweep, queue: Queue, person: str) -> None:
     """Withdraw the request of this person and all requests for its active trainings; finished epochs are kept."""
     sweep_files.remove_request(sweep, person)
-    keys = {one.key for one in sweep.experiments()}
+    keys = {experiment.key for experiment in sweep.experiments()}
     for job in queue.active():
         if job.key in keys and person in job.requesters:
             queue.cancel(job, person)

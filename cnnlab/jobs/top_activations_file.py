@@ -16,7 +16,7 @@ from cnnlab.data import DatasetMissing
 from cnnlab.jobs.run_computation import ComputationError, RunComputation
 from cnnlab.storage.bounded_files import read_npz
 from cnnlab.storage.files import write_npz
-from cnnlab.storage.imported_networks import Network
+from cnnlab.storage.imported_networks import StoredNetwork
 
 COMPUTATION = RunComputation(command="top-images", folder="top", status_name="top.json", lock_name="top.lock")
 FILE = "top.npz"
@@ -42,7 +42,7 @@ class TopActivations:
     fingerprint: str
 
 
-def load(run: Network) -> TopActivations | None:
+def load(run: StoredNetwork) -> TopActivations | None:
     """The results for the run's last weights on the data set of this machine, or None where they have to be computed.
 
     Without a data set on this machine nothing can be computed again, so the stored results count.
@@ -64,12 +64,12 @@ def _matches_local_data(name: str, fingerprint: str) -> bool:
         return True
 
 
-def save(found: TopActivations, run: Network) -> None:
+def save(found: TopActivations, run: StoredNetwork) -> None:
     """Write the results of the run. Raises OSError."""
     write_npz(COMPUTATION.directory(run) / FILE, _to_arrays(found))
 
 
-def last_epoch(run: Network) -> int:
+def last_epoch(run: StoredNetwork) -> int:
     """The newest epoch whose weights the run keeps. Raises ComputationError where it keeps none yet."""
     epochs = run.snapshot_epochs()
     if not epochs:
@@ -93,7 +93,7 @@ def _to_arrays(found: TopActivations) -> dict[str, Array]:
     return arrays
 
 
-def _from_arrays(arrays: dict[str, Array], run: Network) -> TopActivations:
+def _from_arrays(arrays: dict[str, Array], run: StoredNetwork) -> TopActivations:
     """What `_to_arrays` wrote for the run's network. Raises KeyError, ValueError where that is something else."""
     layers = run.layers
     shapes = {layer.name: layer.output_shape for layer in layers if layer.kind == "relu" and layer.has_feature_maps}

@@ -23,13 +23,13 @@ from cnnlab.array_types import Array
 from cnnlab.data import Dataset
 from cnnlab.jobs import top_activations_file
 from cnnlab.jobs.top_activations_file import COMPUTATION, TopActivations, last_epoch
-from cnnlab.storage.imported_networks import Network, open_network
+from cnnlab.storage.imported_networks import StoredNetwork, open_network
 
 THREADS = 2
 SLICE_IMAGES = 250  # images between two progress reports
 
 
-def run_job(run: Network | str, progress: ProgressCallback | None = None) -> TopActivations:
+def run_job(run: StoredNetwork | str, progress: ProgressCallback | None = None) -> TopActivations:
     """Compute the results for a run (or the run of this name), write them, and return them; the body of the worker.
 
     Raises UnknownRun, or ComputationError, one sentence, where another worker computes them, the data set is missing,
@@ -39,13 +39,13 @@ def run_job(run: Network | str, progress: ProgressCallback | None = None) -> Top
     return COMPUTATION.work(run, lambda report: _compute_and_save(run, report), progress)
 
 
-def _compute_and_save(run: Network, progress: ProgressCallback) -> TopActivations:
+def _compute_and_save(run: StoredNetwork, progress: ProgressCallback) -> TopActivations:
     found = compute(run, data.load_dataset(run.dataset), progress)
     top_activations_file.save(found, run)
     return found
 
 
-def compute(run: Network, dataset: Dataset, progress: ProgressCallback | None = None) -> TopActivations:
+def compute(run: StoredNetwork, dataset: Dataset, progress: ProgressCallback | None = None) -> TopActivations:
     """The results for the run's last weights on all test images. `progress(done, of)` is called for each slice."""
     epoch = last_epoch(run)
     weights, count = run.weights(epoch), len(dataset.x_test)

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from cnnlab.lessons import learner_limits
 from cnnlab.lessons.learners import Learner
 from cnnlab.lessons.lesson_file import LessonFile
 from cnnlab.lessons.lesson_schema import LessonError
-from cnnlab.lessons.sheet import Step, check_answer
+from cnnlab.lessons.sheet import Sheet, Step, check_answer, fits
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,27 @@ def submit(file: LessonFile, learner: Learner, step: Step, content: Any, round_n
     key = (learner.learner, learner.sheet, step.id, round_number)
     with file.writing() as db:
         learner_limits.check_answer_size(db, key, text)
-        if step.is_prediction:
-            changed = db.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?)", (*key, text, now)).rowcount
-        else:
-            changed = db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)", (*key, text, now)).rowcount
-    if not changed:
-        raise LessonError("You have given this prediction already: it stays as it is.")
+        if step.is_prediction and _has_answer(db, key, step):
+            raise LessonError("You have given this prediction already: it stays as it is.")
+        db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)", (*key, text, now))
     return Answer(step.id, round_number, content, now)
+
+
+def _has_answer(db: sqlite3.Connection, key: tuple[str, str, str, int], step: Step) -> bool:
+    """Whether there is an answer that fits the step."""
+    sql = "SELECT content FROM answers WHERE learner = ? AND sheet = ? AND step = ? AND round = ?"
+    row = db.execute(sql, key).fetchone()
+    return row is not None and fits(step, json.loads(row["content"]))
+
+
+def fitting_answers(sheet: Sheet, given: Mapping[str, Sequence[Answer]]) -> dict[str, list[Answer]]:
+    """The answers that fit the steps of the sheet as it is now; a teacher may have changed it since they were given."""
+    steps = {step.id: step for step in sheet.steps}
+    kept = {
+        name: [answer for answer in rounds if name in steps and fits(steps[name], answer.content)]
+        for name, rounds in given.items()
+    }
+    return {name: some for name, some in kept.items() if some}
 
 
 def answers_of(file: LessonFile, learner: Learner, sheet: str) -> dict[str, list[Answer]]:

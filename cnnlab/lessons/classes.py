@@ -91,7 +91,7 @@ def join_class(file: LessonFile, learner: Learner, lesson_class: LessonClass) ->
         db.execute("UPDATE learners SET class = ? WHERE learner = ?", (lesson_class.code, learner.learner))
 
 
-def lead(
+def update_class(
     file: LessonFile,
     lesson_class: LessonClass,
     *,
@@ -154,7 +154,7 @@ def members(file: LessonFile, lesson_class: LessonClass) -> list[Member]:
     ]
 
 
-def contents(file: LessonFile, lesson_class: LessonClass, step: str, round_number: int) -> list[Any]:
+def answer_contents(file: LessonFile, lesson_class: LessonClass, step: str, round_number: int) -> list[Any]:
     """The answers of a class to a step in one round, without names."""
     statement = """
         SELECT answers.content FROM answers JOIN learners USING (learner)

@@ -24,7 +24,8 @@ def check_new_learner(db: sqlite3.Connection, address: str) -> None:
         raise LessonError("This server keeps as many answers as it can: ask your teacher to delete old classes.")
     if not address:
         return
-    new = _count(db, "address = ? AND created > ?", address, time.time() - WINDOW_SECONDS)
+    now = time.time()
+    new = _count(db, "address = ? AND created BETWEEN ? AND ?", address, now - WINDOW_SECONDS, now)
     if new >= MAX_NEW_OF_ADDRESS:
         raise LessonError(
             f"From your network {new} people have begun a sheet within an hour, and {MAX_NEW_OF_ADDRESS} may: try again"

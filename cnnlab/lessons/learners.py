@@ -90,9 +90,10 @@ def set_nickname(file: LessonFile, learner: Learner, nickname: str) -> None:
 
 def continue_on_device(file: LessonFile, person: str, nickname: str, code: str) -> Learner:
     """This browser goes on as the learner with this nickname and code. Raises LessonError for a wrong pair."""
-    typed, now = code.strip().upper().replace("-", ""), time.time()
+    typed = code.strip().upper().replace("-", "")
     with file.writing() as db:
-        db.execute("DELETE FROM wrong_codes WHERE tried < ?", (now - WRONG_CODE_SECONDS,))
+        now = time.time()
+        db.execute("DELETE FROM wrong_codes WHERE tried NOT BETWEEN ? AND ?", (now - WRONG_CODE_SECONDS, now))
         wrong = int(db.execute("SELECT count(*) FROM wrong_codes").fetchone()[0])
         if wrong >= MAX_WRONG_CODES:
             raise LessonError("Too many wrong codes were typed: try again in ten minutes.")

@@ -11,7 +11,7 @@ from cnnlab.storage.runs import Run, UnknownRun, open_run
 def choosing_step(sheet: Sheet, step: Step) -> Step | None:
     """The last step of the kind run up to this step, at which a training is chosen; None without one."""
     until = sheet.steps[: sheet.index(step.id) + 1]
-    return next((one for one in reversed(until) if one.kind == "run"), None)
+    return next((earlier for earlier in reversed(until) if earlier.kind == "run"), None)
 
 
 def chosen_run(sheet: Sheet, step: Step, answers: Mapping[str, Sequence[Answer]]) -> str:
@@ -43,4 +43,8 @@ def shown_evidence(sheet: Sheet, step: Step, answers: Mapping[str, Sequence[Answ
     """The step's specifications of evidence, without one's own test accuracy while the sheet covers test results."""
     answered = {name for name, given in answers.items() if given}
     is_covered = TEST_RESULTS in sheet.hidden_parts(step.id, answered)
-    return [one for one in step.evidence if not (is_covered and lesson_evidence.is_own_test(one))]
+    return [
+        specification
+        for specification in step.evidence
+        if not (is_covered and lesson_evidence.is_own_test(specification))
+    ]

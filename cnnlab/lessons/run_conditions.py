@@ -3,6 +3,7 @@
 Accuracies and the gap are per cent and points after the last epoch, the training accuracy in inference mode.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,9 +61,12 @@ def _parse_term(text: str) -> Term:
             raise ConditionError(f"{name} takes the sign =. Received: {text.strip()[:40]!r}")
         return Term(name, operator, limit)
     try:
-        return Term(name, operator, float(limit))
+        number = float(limit)
     except ValueError:
-        raise ConditionError(f"{name} is compared with a number. Received: {text.strip()[:40]!r}") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise ConditionError(f"{name} is compared with a number. Received: {text.strip()[:40]!r}")
+    return Term(name, operator, number)
 
 
 def run_figures(run: Run) -> dict[str, float | str]:
@@ -93,7 +97,7 @@ def check_terms(condition: str, figures: Mapping[str, float | str]) -> list[tupl
     results = []
     for term in parse_condition(condition):
         value = figures.get(term.name, "unknown")
-        shown, limit = (one if isinstance(one, str) else _short(one) for one in (value, term.limit))
+        shown, limit = (operand if isinstance(operand, str) else _short(operand) for operand in (value, term.limit))
         holds, expected = term.holds(value), f" {term.operator} {limit}"
         if isinstance(term.limit, str):
             expected = "" if holds else f" instead of {limit}"
@@ -102,4 +106,4 @@ def check_terms(condition: str, figures: Mapping[str, float | str]) -> list[tupl
 
 
 def _short(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) else format_value(value)
+    return f"{value:,.0f}" if value.is_integer() else format_value(value)

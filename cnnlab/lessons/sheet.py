@@ -106,13 +106,18 @@ class Sheet:
         return next(chapter for chapter in self.chapters if step in chapter.steps)
 
 
+def fits(step: Step, content: Any) -> bool:
+    """Whether `content` has the form of an answer to this step; one that was given before the sheet changed may not."""
+    return FORMS[step.kind](step, content)
+
+
 def check_answer(step: Step, content: Any) -> Any:
     """`content` in the form in which an answer to this step is stored.
 
     text: a text; choice: one option; order: all options; sketch: a number for each x; run: a mapping with the name of
     the run; pin: a mapping of page, params and caption. Raises ValueError.
     """
-    if not FORMS[step.kind](step, content):
+    if not fits(step, content):
         raise ValueError(f"Expected {EXPECTED[step.kind]}. Received: {str(content)[:60]!r}")
     return content
 
@@ -157,7 +162,7 @@ def _is_sketch(step: Step, content: Any) -> bool:
 FORMS: Mapping[str, Callable[[Step, Any], bool]] = {
     "text": lambda step, content: _is_text(content),
     "choice": lambda step, content: content in step.options,
-    "order": lambda step, content: isinstance(content, list) and sorted(content) == sorted(step.options),
+    "order": lambda step, content: isinstance(content, list) and sorted(map(str, content)) == sorted(step.options),
     "sketch": _is_sketch,
     "run": lambda step, content: isinstance(content, dict) and isinstance(content.get("run"), str),
     "pin": lambda step, content: _is_pin(content),

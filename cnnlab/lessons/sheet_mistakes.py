@@ -19,5 +19,5 @@ class SheetError(ValueError):
     """A sheet with mistakes; `mistakes` has them in the order of the file."""
 
     def __init__(self, mistakes: Sequence[Mistake]) -> None:
-        self.mistakes = tuple(sorted(mistakes, key=lambda one: one.line))
+        self.mistakes = tuple(sorted(mistakes, key=lambda mistake: mistake.line))
         super().__init__("; ".join(map(str, self.mistakes)))

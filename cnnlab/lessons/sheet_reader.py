@@ -79,7 +79,7 @@ class SheetReader(MappingReader):
         fields = self.fields(root)
         self.check_names(fields, ("title", "summary", "chapters"), optional=("covered",))
         title, summary = self.text(fields, "title"), self.text(fields, "summary")
-        chapters = tuple(self.chapter(one) for one in self.mappings(fields, "chapters", MAX_CHAPTERS))
+        chapters = tuple(self.chapter(mapping) for mapping in self.mappings(fields, "chapters", MAX_CHAPTERS))
         covered = self.covered(self.mapping(fields, "covered"))
         count = sum(len(chapter.steps) for chapter in chapters)
         if count > MAX_STEPS:
@@ -103,7 +103,7 @@ class SheetReader(MappingReader):
         return Chapter(
             title=self.text(fields, "title"),
             minutes=self.whole_number(fields, "minutes", 1, MAX_CHAPTER_MINUTES),
-            steps=tuple(self.step(one) for one in self.mappings(fields, "steps", MAX_STEPS)),
+            steps=tuple(self.step(mapping) for mapping in self.mappings(fields, "steps", MAX_STEPS)),
         )
 
     def step(self, fields: Fields) -> Step:

@@ -47,12 +47,12 @@ def yaml_of_toml(content: bytes) -> str:
 
 def _node(value: Any) -> Node:
     if isinstance(value, dict):
-        names = {key: ARRAYS.get(key, key) if isinstance(one, list) else key for key, one in value.items()}
-        pairs = [(_node(names[key]), _node(one)) for key, one in value.items() if one not in EMPTY]
+        names = {key: ARRAYS.get(key, key) if isinstance(item, list) else key for key, item in value.items()}
+        pairs = [(_node(names[key]), _node(item)) for key, item in value.items() if item not in EMPTY]
         return MappingNode(BaseResolver.DEFAULT_MAPPING_TAG, pairs, flow_style=False)
     if isinstance(value, list):
-        in_one_line = not any(isinstance(one, dict) for one in value) and len(str(value)) <= MAX_FLOW
-        items = [_node(one) for one in value]
+        in_one_line = not any(isinstance(item, dict) for item in value) and len(str(value)) <= MAX_FLOW
+        items = [_node(item) for item in value]
         return SequenceNode(BaseResolver.DEFAULT_SEQUENCE_TAG, items, flow_style=in_one_line)
     style = "|" if "\n" in str(value) else None
     return ScalarNode(BaseResolver.DEFAULT_SCALAR_TAG, str(value), style=style)

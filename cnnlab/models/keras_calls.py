@@ -1,7 +1,7 @@
 """The layers of a network as calls of Keras: the class and the arguments of each, without importing Keras.
 
 One list for the model that is trained (`training.keras_model`) and for the program in a report that trains it again
-(`lab_report.keras_script`).
+(`lesson_report.keras_script`).
 """
 
 import zlib

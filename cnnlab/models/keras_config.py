@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from cnnlab.formatting import quoted
 from cnnlab.models.architecture import IMAGE_SHAPE, INPUT, Layer, LayerKind, parameter_count, weight_shapes
-from cnnlab.models.keras_layers import KerasLayer, UnsupportedModel, quoted, read_layer
+from cnnlab.models.keras_layers import KerasLayer, UnsupportedModel, read_layer
 from cnnlab.models.network_cost import multiply_adds
 from cnnlab.models.windows import window_count
 
@@ -55,7 +56,7 @@ def _model_steps(config: Mapping[str, Any]) -> list[KerasLayer]:
     kind, model = config["class_name"], config["config"]
     if kind not in ("Sequential", "Functional"):
         raise UnsupportedModel(
-            f"Expected a Sequential or Functional model. Received: a model of the class {quoted(kind)}"
+            f"Expected a Sequential or Functional model. Received: a model of the class {quoted(str(kind))}"
         )
     entries = model["layers"]
     inputs = [entry for entry in entries if entry["class_name"] == "InputLayer"]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cnnlab.formatting import shortened
+from cnnlab.formatting import quoted
 
 Config = Mapping[str, Any]
 MAX_WINDOW = 32  # pixels, the side of a convolution's or a pooling's window
@@ -25,11 +25,6 @@ class KerasLayer:
     units: int = 0
 
 
-def quoted(text: object) -> str:
-    """A name from a file, shortened, in double quotes."""
-    return f'"{shortened(str(text))}"'
-
-
 def read_layer(entry: Config) -> list[KerasLayer]:
     """The steps of one entry of a config's `layers`: itself, and its activation. Raises UnsupportedModel."""
     kind, config = entry["class_name"], entry["config"]
@@ -45,7 +40,7 @@ def read_layer(entry: Config) -> list[KerasLayer]:
 
 def _unknown_kind(name: str, kind: str) -> str:
     reason = "which holds code, and no code of a file is run" if kind == "Lambda" else "a kind that is not known here"
-    return f"The layer {quoted(name)} is of the kind {quoted(kind)}, {reason}. Known kinds: {', '.join(KINDS)}."
+    return f"The layer {quoted(name)} is of the kind {quoted(str(kind))}, {reason}. Known kinds: {', '.join(KINDS)}."
 
 
 def _require(condition: bool, name: str, field_name: str, expected: str) -> None:
@@ -77,7 +72,7 @@ def _activation(name: str, activation: Any, kind: str) -> KerasLayer:
     if not isinstance(activation, str) or activation not in known:
         raise UnsupportedModel(
             f"The layer {quoted(name)} has an activation that is not known here. Known: relu, softmax, linear. "
-            f"Received: {quoted(activation)}"
+            f"Received: {quoted(str(activation))}"
         )
     return KerasLayer(name, kind, known[activation])
 
@@ -120,7 +115,7 @@ def _dropout(name: str, config: Config) -> KerasLayer:
 
 
 def _rescaling(name: str, config: Config) -> KerasLayer:
-    values = {one: _number(name, config[one], one) for one in ("scale", "offset")}
+    values = {field: _number(name, config[field], field) for field in ("scale", "offset")}
     return KerasLayer(name, "Rescaling", "rescale", values)
 
 

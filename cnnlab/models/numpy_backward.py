@@ -18,6 +18,7 @@ from cnnlab.models.numpy_forward import (
     input_name,
     iter_activations,
     layer_index,
+    named_activations,
 )
 from cnnlab.models.windows import pad_border, pad_windows, window_padding, window_pixels
 
@@ -80,12 +81,7 @@ def activations_up_to(
     ValueError for an unknown name.
     """
     layers = layers[: layer_index(layers, layer_name) + 1]
-    activations, previous = {INPUT: images}, images
-    for layer, values in iter_activations(layers, weights, images):
-        if values is not previous:  # dropout returns its input
-            activations[layer.name] = values
-        previous = values
-    return layers, activations
+    return layers, named_activations(images, iter_activations(layers, weights, images))
 
 
 def _input_grads(

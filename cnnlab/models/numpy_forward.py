@@ -9,8 +9,8 @@ has the backward pass of Grad-CAM.
     softmax(activations["logits"])                                  # (n, classes), each row sums to 1
 
 The functions keep no state: weights are an argument. So the same image can go through the weights of another epoch, a
-filter can be set to zero (`hook`), a kernel replaced (`weights | {"conv1/kernel": ...}`), or the pass continued from a
-changed activation in the middle (`forward_from`). Threads can share them without a lock.
+filter can be set to zero (`hook`), or a kernel replaced (`weights | {"conv1/kernel": ...}`). Threads can share them
+without a lock.
 
 Not covered: training (gradients of the weights, batch statistics, random masks), windows that are not square, and kinds
 of layers that `models.architecture` does not know.
@@ -71,10 +71,10 @@ def conv2d(maps: Array, kernel: Array, bias: Array, padding: str = "valid", stri
 def batch_norm(
     maps: Array, gamma: Array, beta: Array, mean: Array, variance: Array, epsilon: float = BATCHNORM_EPSILON
 ) -> Array:
-    """Batch normalization at inference: every channel is scaled and shifted by four learned numbers, each (c,).
+    """Batch normalization at inference: every channel is scaled and shifted. All four arrays are (c,).
 
-    gamma * (maps - mean) / sqrt(variance + epsilon) + beta, rearranged to one product and one sum. Ioffe and Szegedy,
-    "Batch Normalization", 2015; mean and variance are the moving averages of training.
+    gamma * (maps - mean) / sqrt(variance + epsilon) + beta, rearranged to one product and one sum. gamma and beta are
+    learned, mean and variance the moving averages of training (Ioffe and Szegedy, "Batch Normalization", 2015).
     """
     scale = gamma / np.sqrt(variance + np.float32(epsilon))
     out: Array = maps * scale
@@ -144,21 +144,17 @@ def apply_layer(layer: Layer, weights: Weights, *inputs: Array) -> Array:
 
 
 def iter_activations(
-    layers: Sequence[Layer], weights: Weights, values: Array, hook: Hook | None = None, after: str = INPUT
+    layers: Sequence[Layer], weights: Weights, images: Array, hook: Hook | None = None
 ) -> Iterator[tuple[Layer, Array]]:
-    """Each layer behind the one named `after` with its activation, in order; `values` is the activation of `after`.
+    """Each layer with its activation for images (n, h, w, 3), in order.
 
     `hook(layer, values)`, where given, is called after every layer (dropout included) and returns the activation that
     the pass continues with: the same array, or a changed copy of it. It must not write into the array it is given.
-    An activation is released when the last layer that reads it is done. Raises ValueError for an unknown name, and
-    where a layer also reads one before `after`.
+    An activation is released when the last layer that reads it is done.
     """
-    remaining = layers[layer_index(layers, after) + 1 :]
-    last_reader = {name: layer.name for layer in remaining for name in layer.inputs}
-    live = {after: values}
-    for layer in remaining:
-        if missing := [name for name in layer.inputs if name not in live]:
-            raise ValueError(f"Expected to continue before {missing[0]}, which {layer.name} reads. Received: {after=}")
+    last_reader = {name: layer.name for layer in layers for name in layer.inputs}
+    live = {INPUT: images}
+    for layer in layers:
         values = apply_layer(layer, weights, *(live[name] for name in layer.inputs))
         values = values if hook is None else hook(layer, values)
         live = {name: value for name, value in live.items() if last_reader.get(name) != layer.name}
@@ -172,28 +168,22 @@ def compute_activations(
     """The activation of every layer for these images, by layer name, in order.
 
     images: uint8 (n, 32, 32, 3), or float on the same 0..255 scale. The result begins with "input", the images
-    themselves; "rescale" is the same as float32 in 0..1; feature maps are float32 (n, h, w, channels), dense layers
-    (n, units), "logits" (n, classes). Dropout layers are left out, unless `hook` changes their activation.
+    themselves; "rescale" is the same as float32 in the range that the network was trained with, 0..1 for runs; feature
+    maps are float32 (n, h, w, channels), dense layers (n, units), "logits" (n, classes). Dropout layers are left out,
+    unless `hook` changes their activation.
 
     Raises ValueError where the images have another shape, or where the weights belong to another network.
     """
     check_inputs(layers, weights, images)
-    return {INPUT: images} | _named_activations(iter_activations(layers, weights, images, hook), images)
+    return named_activations(images, iter_activations(layers, weights, images, hook))
 
 
-def forward_from(
-    layers: Sequence[Layer], weights: Weights, values: Array, after: str, hook: Hook | None = None
-) -> Activations:
-    """The activations behind the layer named `after`, continuing from `values`, (n, ...), as its activation.
+def named_activations(images: Array, steps: Iterator[tuple[Layer, Array]]) -> Activations:
+    """The images as "input" and the activations of `iter_activations` by layer name.
 
-    `after="input"` starts at the beginning. Raises ValueError for an unknown name.
+    A layer that returns the very array it was given (dropout) is left out.
     """
-    return _named_activations(iter_activations(layers, weights, values, hook, after), values)
-
-
-def _named_activations(steps: Iterator[tuple[Layer, Array]], previous: Array) -> Activations:
-    """The activations as a dictionary, without the layers that return the very array they were given (dropout)."""
-    activations = {}
+    activations, previous = {INPUT: images}, images
     for layer, values in steps:
         if values is not previous:
             activations[layer.name] = values

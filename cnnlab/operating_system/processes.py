@@ -120,7 +120,7 @@ def ending_signal(exit_code: int) -> str | None:
     `exit_code` is that of `Popen`.
     """
     if exit_code < 0:
-        known = {one.value: one.name for one in signal.Signals}
+        known = {known_signal.value: known_signal.name for known_signal in signal.Signals}
         return known.get(-exit_code, str(-exit_code))
     if CAN_ASK_TO_STOP:
         return None

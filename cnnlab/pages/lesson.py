@@ -44,7 +44,7 @@ def joined(code: str) -> None:
     if lesson_class is None or sheet is None:
         st.warning(f"There is no class with the code {escape_markdown(code[:20])}: ask your teacher for it.")
         return
-    lesson_store.begin(sheet, lesson_class)
+    lesson_store.start_lesson(sheet, lesson_class)
     st.rerun()
 
 
@@ -96,7 +96,7 @@ def sheet_row(sheet: Sheet) -> None:
             help=f"Open the sheet {escape_markdown(sheet.title)}",
             type="primary",
         ):
-            lesson_store.begin(sheet)
+            lesson_store.start_lesson(sheet)
             st.rerun()
         if app_shell.is_teacher() and st.button("Start for a class", key=f"lesson_class_{sheet.name}"):
             made = classes.start_class(lesson_store.lesson_file(), sheet)
@@ -126,5 +126,10 @@ def teacher_classes() -> None:
     found = classes.list_classes(lesson_store.lesson_file())
     if found:
         st.header("Your classes", anchor=False)
-    for one in found:
-        app_shell.page_link("lesson_board", f"Class {one.code}: {one.sheet}", {"board": one.code}, ":material/groups:")
+    for lesson_class in found:
+        app_shell.page_link(
+            "lesson_board",
+            f"Class {lesson_class.code}: {lesson_class.sheet}",
+            {"board": lesson_class.code},
+            ":material/groups:",
+        )

@@ -18,9 +18,9 @@ from cnnlab.inspect import (
     feature_maps,
     filter_ablation,
     image_controls,
+    imported_network,
     kernels,
     network,
-    own_network,
     perturbation,
     prediction,
     probes,
@@ -34,7 +34,7 @@ from cnnlab.inspect.context import VIEW_PARAM, InspectContext
 from cnnlab.operating_system.c_library import limit_malloc_cache
 from cnnlab.rendering.color_scale import upscaled_png
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.storage.imported_networks import Network
+from cnnlab.storage.imported_networks import StoredNetwork
 from cnnlab.storage.runs import DamagedRun, Run, UnknownRun
 from cnnlab.ui import cache, damaged_runs, query_state, selected_network, selection
 from cnnlab.ui.image_source import SelectedImage, load_image_set, missing_images, network_classes, select_image
@@ -92,7 +92,7 @@ def page() -> None:
         image_and_prediction(context)
         with st.container(gap="xsmall"):
             epoch_slider.epoch_controls(context)
-            own_network.own_network_facts(context)
+            imported_network.imported_network_facts(context)
     with right:
         open_view(context.run, context.epoch, context.selected_image)
 
@@ -131,7 +131,7 @@ def selected_context(runs: list[Run]) -> InspectContext | None:
     return InspectContext(run=run, epoch=epoch, selected_image=found)
 
 
-def usable_epoch(wanted: Selection, run: Network) -> tuple[Selection, list[str], int | None]:
+def usable_epoch(wanted: Selection, run: StoredNetwork) -> tuple[Selection, list[str], int | None]:
     """The selection as far as it exists, what does not, and an epoch whose weights can be read (None: there is none).
 
     Weights that cannot be read when they are opened are no longer among `run.snapshot_epochs`.
@@ -147,7 +147,7 @@ def usable_epoch(wanted: Selection, run: Network) -> tuple[Selection, list[str],
     return wanted, [], None
 
 
-def resolved_selection(wanted: Selection, fitted: Selection, run: Network, image: str) -> Selection:
+def resolved_selection(wanted: Selection, fitted: Selection, run: StoredNetwork, image: str) -> Selection:
     """What goes into the address: the run and the image always, the rest where somebody chose it and it exists."""
     epoch = fitted.epoch if wanted.epoch is not None else None
     layer = fitted.layer if wanted.layer else ""
@@ -178,7 +178,7 @@ def image_and_prediction(context: InspectContext) -> None:
 
 
 @st.fragment
-def open_view(run: Network, epoch: int, image: SelectedImage) -> None:
+def open_view(run: StoredNetwork, epoch: int, image: SelectedImage) -> None:
     """The view that is open. What is clicked inside it draws only this part anew.
 
     A session keeps the arguments of a fragment for as long as it lives: it gets no `InspectContext`, whose maps are 600

@@ -23,7 +23,7 @@ def has_deep_values(image: Image.Image) -> bool:
         bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (8,))
         return bool(max(bits if isinstance(bits, tuple) else (bits,)) > 8)
     raw_modes = [tile[3] for tile in getattr(image, "tile", ())] if image.format == "PNG" else []
-    return any(";16" in str(one) for one in raw_modes)
+    return any(";16" in str(mode) for mode in raw_modes)
 
 
 def reduced_rgb(image: Image.Image, deep: bool, note: Callable[[str], None]) -> Image.Image:
@@ -84,8 +84,8 @@ def _numeric_to_rgb(image: Image.Image) -> Callable[[Image.Image], tuple[Image.I
     if image.mode.startswith("I;16"):
         low, high = 0.0, 65535.0
     else:
-        ranges = [(one.min(), one.max()) for one in (_finite(stripe) for _, stripe in _stripes(image, 1))]
-        low, high = float(min(one for one, _ in ranges)), float(max(one for _, one in ranges))
+        ranges = [(values.min(), values.max()) for values in (_finite(stripe) for _, stripe in _stripes(image, 1))]
+        low, high = float(min(lowest for lowest, _ in ranges)), float(max(highest for _, highest in ranges))
     scale = max(high - low, 1e-12)
 
     def to_rgb(stripe: Image.Image) -> tuple[Image.Image, bool]:

@@ -62,7 +62,10 @@ def panel_curves(panel: CurvePanel, what: str, reported: bool) -> dict[str, Seed
 
 def loss_range(drawn: Sequence[Mapping[str, SeedCurve]]) -> tuple[float, float]:
     """From 0 to the next multiple of LOSS_STEP above the largest loss."""
-    largest = max((float(curve.high.max()) for one in drawn for curve in one.values() if len(curve.high)), default=1.0)
+    largest = max(
+        (float(curve.high.max()) for panel_lines in drawn for curve in panel_lines.values() if len(curve.high)),
+        default=1.0,
+    )
     return 0.0, max(LOSS_STEP, math.ceil(largest / LOSS_STEP) * LOSS_STEP)
 
 
@@ -154,34 +157,35 @@ class RankedNetwork:
 
 
 def ranked_network(
-    one: SeriesResult, results: Sequence[SeriesResult], report: Mapping[str, float] | None, as_points: bool
+    result: SeriesResult, results: Sequence[SeriesResult], report: Mapping[str, float] | None, as_points: bool
 ) -> RankedNetwork:
     """The mark of one result in a ranking."""
-    estimate = one.gap if as_points else one.accuracy
+    estimate = result.gap if as_points else result.accuracy
     return RankedNetwork(
-        title=f"{one.model.experiment.depth}-conv, {regularizer_label(one, results)}",
-        regularizer=one.model.experiment.regularizer,
+        title=f"{result.model.experiment.depth}-conv, {regularizer_label(result, results)}",
+        regularizer=result.model.experiment.regularizer,
         value=estimate.value,
         low=estimate.low,
         high=estimate.high,
-        seeds=one.gaps if as_points else one.accuracies,
-        report=report[one.model.name] if report and not one.reestimated else float("nan"),
+        seeds=result.gaps if as_points else result.accuracies,
+        report=report[result.model.name] if report and not result.reestimated else float("nan"),
     )
 
 
 def ranking_chart(networks: Sequence[RankedNetwork], points: bool = False) -> Spec:
     """Means with intervals, the best on top: the highest, or with `points` (gaps, drawn in points) the smallest."""
-    order = [networks[index] for index in rank_order([one.value for one in networks], points)]
+    order = [networks[index] for index in rank_order([network.value for network in networks], points)]
     factor = 100 if points else 1
     rows = []
-    for place, one in enumerate(order):
-        shared = {"place": place, "model": one.title, "regularizer": one.regularizer}
-        ends = {"low": factor * one.low, "high": factor * one.high, "report": factor * one.report}
-        end = factor * float(np.fmax(max(one.high, *one.seeds, one.value), one.report))
-        label = f"{100 * one.value:.1f}{'' if points else ' %'}"
-        rows.append({**shared, **ends, "kind": "mean", "value": factor * one.value, "end": end, "label": label})
+    for place, network in enumerate(order):
+        shared = {"place": place, "model": network.title, "regularizer": network.regularizer}
+        ends = {"low": factor * network.low, "high": factor * network.high, "report": factor * network.report}
+        end = factor * float(np.fmax(max(network.high, *network.seeds, network.value), network.report))
+        label = f"{100 * network.value:.1f}{'' if points else ' %'}"
+        rows.append({**shared, **ends, "kind": "mean", "value": factor * network.value, "end": end, "label": label})
         rows += [
-            {**shared, **ends, "kind": "seed", "value": factor * seed, "end": end, "label": ""} for seed in one.seeds
+            {**shared, **ends, "kind": "seed", "value": factor * seed, "end": end, "label": ""}
+            for seed in network.seeds
         ]
     names = ("kind", "place", "model", "value", "low", "high", "regularizer", "report", "end", "label")
     return with_data(

@@ -29,27 +29,27 @@ class CostPoint:
 
 def cost_chart(points: Sequence[CostPoint], title: str, form: str) -> Spec:
     """Accuracy against a cost, whose axis has this title and format; marks of equal cost stand side by side."""
-    ranges = [one.cost_range or (one.cost, one.cost) for one in points]
-    places, labels = side_by_side([one.cost for one in points]), apart(points)
+    ranges = [point.cost_range or (point.cost, point.cost) for point in points]
+    places, labels = separate_equal_costs([point.cost for point in points]), separate_labels(points)
     return with_data(
         cached_spec("compare_chart_specs.cost_scatter", title, form),
-        model=[one.title for one in points],
-        cost=[one.cost for one in points],
+        model=[point.title for point in points],
+        cost=[point.cost for point in points],
         least=[least for least, _ in ranges],
         most=[most for _, most in ranges],
-        accuracy=[one.accuracy for one in points],
-        low=[one.low for one in points],
-        high=[one.high for one in points],
-        regularizer=[one.regularizer for one in points],
-        depth=[str(one.depth) for one in points],
-        label=[REGULARIZERS[one.regularizer].label for one in points],
+        accuracy=[point.accuracy for point in points],
+        low=[point.low for point in points],
+        high=[point.high for point in points],
+        regularizer=[point.regularizer for point in points],
+        depth=[str(point.depth) for point in points],
+        label=[REGULARIZERS[point.regularizer].label for point in points],
         place=places,
-        label_place=[label_place(one, points, places) for one in points],
+        label_place=[label_place(point, points, places) for point in points],
         label_height=labels,
     )
 
 
-def side_by_side(costs: Sequence[float]) -> list[float]:
+def separate_equal_costs(costs: Sequence[float]) -> list[float]:
     """The costs, equal ones moved apart by MARK_SPACING of their range, which else hide each other."""
     extent = max(costs, default=0.0) - min(costs, default=0.0)
     places = list(costs)
@@ -60,22 +60,22 @@ def side_by_side(costs: Sequence[float]) -> list[float]:
     return places
 
 
-def apart(points: Sequence[CostPoint]) -> list[float]:
+def separate_labels(points: Sequence[CostPoint]) -> list[float]:
     """The heights of the labels: the accuracies, moved up until they are LABEL_SPACING of the axis apart."""
-    extent = max((one.high for one in points), default=0.0) - min((one.low for one in points), default=0.0)
-    heights = [one.accuracy for one in points]
+    extent = max((point.high for point in points), default=0.0) - min((point.low for point in points), default=0.0)
+    heights = [point.accuracy for point in points]
     below = float("-inf")
     for index in sorted(range(len(points)), key=lambda index: points[index].accuracy):
         heights[index] = below = max(heights[index], below + LABEL_SPACING * extent)
     return heights
 
 
-def label_place(one: CostPoint, points: Sequence[CostPoint], places: Sequence[float]) -> float:
+def label_place(point: CostPoint, points: Sequence[CostPoint], places: Sequence[float]) -> float:
     """Where the label of this network stands: beside the outermost mark of its depth with the same cost."""
     extent = max(place.cost for place in points) - min(place.cost for place in points)
     equal = [
         place
         for other, place in zip(points, places, strict=True)
-        if other.depth == one.depth and abs(other.cost - one.cost) <= EQUAL_COST * extent
+        if other.depth == point.depth and abs(other.cost - point.cost) <= EQUAL_COST * extent
     ]
-    return max(equal) if one.depth == max(point.depth for point in points) else min(equal)
+    return max(equal) if point.depth == max(point.depth for point in points) else min(equal)

@@ -105,20 +105,14 @@ def render_feature_maps(
     Raises ValueError for another shape, an unknown scale, a `vmax` not above 0, or indices of missing maps.
     """
     _check_maps(maps, scale, columns)
-    finite = np.isfinite(maps)
-    non_finite = np.asarray(~finite.all(axis=(0, 1)))
-    values = np.where(finite, maps, 0) if non_finite.any() else maps
+    values, non_finite = _replace_non_finite(maps)
     indices_shown = np.arange(maps.shape[-1]) if order is None else _check_order(order, maps.shape[-1])
     columns = grid_columns(len(indices_shown)) if columns is None else columns
     scale_ends = shared_vmax([values], scale) if vmax is None else _check_vmax(vmax, maps.shape[-1])
     pixel_scale = max(1, MIN_MAP_PIXELS // max(maps.shape[:2]))
-    cells = (
-        palette_indices(values[..., indices_shown], scale_ends[indices_shown], signed)
-        .repeat(pixel_scale, axis=1)
-        .repeat(pixel_scale, axis=2)
-    )
+    cells = palette_indices(values[..., indices_shown], scale_ends[indices_shown], signed)
     return FeatureMapGrid(
-        png=palette_png(_arrange_cells(cells, columns, gap), signed),
+        png=palette_png(_arrange_cells(_enlarge(cells, pixel_scale), columns, gap), signed),
         columns=columns,
         rows=math.ceil(len(indices_shown) / columns),
         map_shape=(maps.shape[0], maps.shape[1]),
@@ -172,6 +166,11 @@ def shared_vmax(map_sets: Iterable[Array], scale: str = "layer") -> Array:
     )
 
 
+def _enlarge(cells: PixelArray, pixel_scale: int) -> PixelArray:
+    """Cells (f, h, w) with `pixel_scale` pixels a side for each value."""
+    return cells.repeat(pixel_scale, axis=1).repeat(pixel_scale, axis=2)
+
+
 def _arrange_cells(cells: PixelArray, columns: int, gap: int) -> PixelArray:
     """Cells (f, h, w) on one canvas, rows of `columns`, with a gap to the right of and below each."""
     count, height, width = cells.shape
@@ -181,6 +180,13 @@ def _arrange_cells(cells: PixelArray, columns: int, gap: int) -> PixelArray:
     canvas = np.zeros((rows, height + gap, columns, width + gap), np.uint8)
     canvas[:, :height, :, :width] = filled.reshape(rows, columns, height, width).transpose(0, 2, 1, 3)
     return canvas.reshape(rows * (height + gap), columns * (width + gap))
+
+
+def _replace_non_finite(maps: Array) -> tuple[Array, Array]:
+    """The maps (h, w, f) with zeros for what is not a finite number, and which maps that concerns, bool (f,)."""
+    finite = np.isfinite(maps)
+    non_finite = np.asarray(~finite.all(axis=(0, 1)))
+    return (np.where(finite, maps, 0) if non_finite.any() else maps), non_finite
 
 
 def _check_maps(maps: Array, scale: str, columns: int | None) -> None:

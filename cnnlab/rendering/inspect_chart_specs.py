@@ -142,7 +142,7 @@ def probe_accuracies() -> Spec:
 
 
 def _share(field: str) -> Any:
-    return alt.X(field, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", title=None, tickCount=5))
+    return alt.X(field, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", title="probability", tickCount=5))
 
 
 def _untitled(field: str) -> Any:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from cnnlab.array_types import History
+from cnnlab.explanations.intervals import format_margin
 from cnnlab.explanations.sweeps import describe_axis_value
 from cnnlab.rendering.charts import Spec, cached_spec, with_data
 from cnnlab.storage.history_file import CHANGED_ACCURACY, CLEAN_ACCURACY, TRUE_ACCURACY
@@ -19,27 +20,30 @@ def accuracy_chart(results: Sequence[PointResult], measured_on: str) -> Spec:
 
     The axis of the number of training images is logarithmic.
     """
-    columns = {"training": [one.training for one in results], "validation": [one.accuracy for one in results]}
+    columns = {
+        "training": [result.training for result in results],
+        "validation": [result.accuracy for result in results],
+    }
     data = {
-        f"{name}{suffix}": [getattr(one, attribute) for one in estimates]
+        f"{name}{suffix}": [getattr(estimate, attribute) for estimate in estimates]
         for name, estimates in columns.items()
         for suffix, attribute in (("", "value"), ("_low", "low"), ("_high", "high"))
     }
-    sizes = [training_set_size(one) for one in results]
+    sizes = [training_set_size(result) for result in results]
     return with_data(cached_spec("sweep_chart_specs.accuracy_by_size", tuple(sizes), measured_on), size=sizes, **data)
 
 
 def gap_chart(lines: Mapping[str, Sequence[PointResult]]) -> Spec:
     """The gap in points with intervals against the number of training images; `lines` by the augmentation's name."""
-    rows = [(name, one) for name, results in lines.items() for one in results]
-    sizes = [training_set_size(one) for _, one in rows]
+    rows = [(name, result) for name, results in lines.items() for result in results]
+    sizes = [training_set_size(result) for _, result in rows]
     return with_data(
         cached_spec("sweep_chart_specs.gap_by_size", tuple(sorted(set(sizes)))),
         size=sizes,
         line=[name for name, _ in rows],
-        gap=[100 * one.gap.value for _, one in rows],
-        low=[100 * one.gap.low for _, one in rows],
-        high=[100 * one.gap.high for _, one in rows],
+        gap=[100 * result.gap.value for _, result in rows],
+        low=[100 * result.gap.low for _, result in rows],
+        high=[100 * result.gap.high for _, result in rows],
     )
 
 
@@ -51,20 +55,20 @@ def training_set_size(point: PointResult) -> float:
 def heat_map(results: Sequence[PointResult], as_points: bool) -> Spec:
     """Accuracy, or with `as_points` the gap, by depth (rows) and strength (columns)."""
     factor = 100 if as_points else 1
-    estimates = [one.gap if as_points else one.accuracy for one in results]
-    values = np.array([one.value for one in estimates])
+    estimates = [result.gap if as_points else result.accuracy for result in results]
+    values = np.array([estimate.value for estimate in estimates])
     spread = float(np.ptp(values)) or 1.0
     shares = (values - values.min()) / spread
     light = (1 - shares if as_points else shares) > LIGHT_FROM
-    depths = [one.depth for one in results]
+    depths = [result.depth for result in results]
     return with_data(
         cached_spec("sweep_chart_specs.heat_map", as_points, len(set(depths))),
-        column=[describe_value("strength", one.value("strength")) for one in results],
+        column=[describe_value("strength", result.value("strength")) for result in results],
         row=[describe_axis_value("depth", depth) for depth in depths],
         value=factor * values,
-        low=[factor * one.low for one in estimates],
-        high=[factor * one.high for one in estimates],
-        label=[f"{100 * one.value:.1f} ± {100 * one.margin:.1f}" for one in estimates],
+        low=[factor * estimate.low for estimate in estimates],
+        high=[factor * estimate.high for estimate in estimates],
+        label=[f"{100 * estimate.value:.1f} {format_margin(estimate)}" for estimate in estimates],
         dark=~light,
     )
 
@@ -91,8 +95,8 @@ def label_noise_levels_chart(levels: Mapping[float, LabelNoiseResult], split: st
     return with_data(
         cached_spec("sweep_chart_specs.label_noise_levels", split),
         share=list(levels),
-        clean=[one.clean for one in levels.values()],
-        changed=[one.changed for one in levels.values()],
-        true=[one.true for one in levels.values()],
-        validation=[one.validation for one in levels.values()],
+        clean=[level.clean for level in levels.values()],
+        changed=[level.changed for level in levels.values()],
+        true=[level.true for level in levels.values()],
+        validation=[level.validation for level in levels.values()],
     )

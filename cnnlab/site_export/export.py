@@ -41,7 +41,7 @@ def export_site(folder: Path, runs: Sequence[Run], pictures: Sequence[Path] = ()
     told = [{"name": path.name, "label": None} for path in pictures]
     told += [{"name": f"test image {number}", "label": label} for number, label in enumerate(labels.tolist())]
     networks = [_write_network(folder, run) for run in runs]
-    files.write_bytes(folder / IMAGES_FILE, b"".join(one.tobytes() for one in (*chosen, *images)))
+    files.write_bytes(folder / IMAGES_FILE, b"".join(array.tobytes() for array in (*chosen, *images)))
     for source in sorted(STATIC.iterdir()):
         files.write_bytes(folder / source.name, source.read_bytes())
     content = {"classes": list(cifar10.CLASSES), "images": told, "networks": networks}

@@ -149,7 +149,7 @@ class StatusFile(Generic[Status]):
     def read(self) -> Status | None:
         """The latest status, "interrupted" where its process died; None where there is none or it cannot be read."""
         value = files.read_json(self.path)
-        known = {one.name: value[one.name] for one in fields(self.kind) if one.name in value}
+        known = {field.name: value[field.name] for field in fields(self.kind) if field.name in value}
         types = get_type_hints(self.kind)
         if "state" not in known or not all(_has_type(known[name], types[name]) for name in known):
             return None

@@ -81,9 +81,9 @@ def parse_json_object(content: bytes, max_nesting: int = MAX_NESTING) -> dict[st
 def nesting(value: object) -> int:
     """How deep the objects and lists of a JSON value are nested, counted without recursion; 0 for a plain value."""
     depth, level = 0, [value]
-    while level := [one for one in level if isinstance(one, (dict, list))]:
+    while level := [value for value in level if isinstance(value, (dict, list))]:
         depth += 1
-        level = [child for one in level for child in (one.values() if isinstance(one, dict) else one)]
+        level = [child for value in level for child in (value.values() if isinstance(value, dict) else value)]
     return depth
 
 

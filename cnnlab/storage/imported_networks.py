@@ -1,11 +1,11 @@
-"""Networks that were trained elsewhere and brought in as a `.keras` file: opened, listed, removed.
+"""Networks that were trained elsewhere and imported from a `.keras` file: opened, listed, removed.
 
 `network_import` brings one in.
 
     home()/networks/own-<12 hex digits>/
         network.json     title, owner, class names, range of the pixels, and the config.json of the file
         weights.npz      float32 by "layer/role", as in a run
-        predictions.npz  logits on the test images, where they could be computed (`jobs.own_networks`)
+        predictions.npz  logits on the test images, where they could be computed (`jobs.network_uploads`)
 
 Such a network has no experiment, history or epochs, so it is no run: Look inside and Mistakes show it, and no table of
 runs counts it. The file itself is not kept.
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from cnnlab import settings
 from cnnlab.array_types import Weights
 from cnnlab.datasets import DATASETS, DatasetInfo
+from cnnlab.formatting import quoted
 from cnnlab.models.architecture import Layer, weight_shapes
 from cnnlab.models.keras_config import (
     MAX_PARAMETERS,
@@ -66,10 +67,12 @@ class ImportedNetwork:
 
     @property
     def name(self) -> str:
+        """The name of its directory, own-<12 hex digits>."""
         return self.path.name
 
     @property
     def key(self) -> str:
+        """The same as `name`; a run has its experiment's key here."""
         return self.path.name
 
     @property
@@ -94,7 +97,7 @@ class ImportedNetwork:
         """The weights, float32 by "layer/role". Raises DamagedRun."""
         try:
             arrays = bounded_files.read_npz(self.path / WEIGHTS_FILE, MAX_WEIGHTS_BYTES)
-            keras_file.check_shapes({name: one.shape for name, one in arrays.items()}, weight_shapes(self.layers))
+            keras_file.check_shapes({name: array.shape for name, array in arrays.items()}, weight_shapes(self.layers))
             run_files.check_dtypes(arrays, "f")
         except (OSError, DamagedFile) as damage:
             raise DamagedRun(f"The network {self.title} is damaged: {WEIGHTS_FILE} {damage}.") from None
@@ -110,7 +113,7 @@ class ImportedNetwork:
             raise DamagedRun(f"The network {self.title} is damaged: {PREDICTIONS_FILE} {damage}.") from None
 
 
-Network = Run | ImportedNetwork  # what Look inside and Mistakes show
+StoredNetwork = Run | ImportedNetwork  # what Look inside and Mistakes show
 
 
 def directory() -> Path:
@@ -127,14 +130,18 @@ def open_imported(reference: str) -> ImportedNetwork:
     """The imported network of this name. Raises UnknownRun, DamagedRun."""
     path = directory() / reference
     if not is_imported(reference) or not (path / NETWORK_FILE).is_file():
-        raise UnknownRun("This network is not here any more: its owner removed it, or it was never here.")
+        raise _not_here(reference)
     try:
         return _read(path, run_files.file_signature(path / NETWORK_FILE))
     except (OSError, DamagedFile, UnsupportedModel, KeyError, TypeError, ValueError):
         raise DamagedRun(f"The network {reference} is damaged: {NETWORK_FILE} cannot be used.") from None
 
 
-def open_network(reference: str) -> Network:
+def _not_here(reference: str) -> UnknownRun:
+    return UnknownRun(f"There is no imported network called {quoted(reference)} here: its owner may have removed it.")
+
+
+def open_network(reference: str) -> StoredNetwork:
     """The run or the imported network of this name. Raises UnknownRun, DamagedRun."""
     return open_imported(reference) if is_imported(reference) else open_run(reference)
 
@@ -171,7 +178,7 @@ def remove_imported(name: str) -> None:
     """Remove the imported network of this name. Raises UnknownRun where there is none."""
     folder = directory() / name
     if not is_imported(name) or not folder.is_dir():
-        raise UnknownRun(f"There is no imported network called {name[:20]!r} here.")
+        raise _not_here(name)
     bin_ = directory() / f".removed-{name}-{time.time_ns()}"
     folder.rename(bin_)
     shutil.rmtree(bin_, ignore_errors=True)

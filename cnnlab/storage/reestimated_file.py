@@ -45,5 +45,5 @@ def _number(row: object, name: str) -> float:
 
 
 def _check_epochs(epochs: list[float], last_epoch: int) -> None:
-    if epochs != sorted(set(epochs)) or not all(0 <= one <= last_epoch and one.is_integer() for one in epochs):
+    if epochs != sorted(set(epochs)) or not all(0 <= epoch <= last_epoch and epoch.is_integer() for epoch in epochs):
         raise DamagedFile(f"has other epochs than the run, which ends with {last_epoch}")

@@ -59,10 +59,12 @@ class Run:
 
     @property
     def name(self) -> str:
+        """The name of its directory: the key, or one of the report's names."""
         return self.path.name
 
     @property
     def key(self) -> str:
+        """The key of its experiment, 16 hex digits."""
         return self.experiment.key
 
     @property
@@ -185,9 +187,8 @@ class Run:
         except DamagedFile as damage:
             raise DamagedRun(self._damage_message(path.relative_to(self.path).as_posix(), damage)) from None
         except OSError:
-            raise UnknownRun(
-                f"This run keeps the weights of epochs {self.snapshot_epochs()}. Received: epoch={epoch}"
-            ) from None
+            kept = f"keeps the weights of epochs {found}" if (found := self.snapshot_epochs()) else "keeps no weights"
+            raise UnknownRun(f"{self.title} {kept}. Received: epoch={epoch}") from None
 
     def predictions(self) -> dict[str, NDArray[Any]]:
         """predictions.npz: "test" and, for a validation split, "validation" logits (n, classes), with "_labels" (n,).

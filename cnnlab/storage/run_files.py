@@ -204,21 +204,21 @@ def _parse_predictions(path: Path, classes: int) -> dict[str, NDArray[Any]]:
     stored = bounded_files.read_npz(path, MAX_PREDICTIONS_BYTES)
     arrays = {name: decode_prediction(name, values) for name, values in stored.items()}
     sets = ["test"] + (["validation"] if {"validation", "validation_labels"} & set(arrays) else [])
-    if missing := [name for one in sets for name in (one, f"{one}_labels") if name not in arrays]:
+    if missing := [name for set_name in sets for name in (set_name, f"{set_name}_labels") if name not in arrays]:
         raise DamagedFile(f"lacks {missing[0]}")
-    for one in sets:
-        logits, labels = arrays[one], arrays[f"{one}_labels"]
+    for set_name in sets:
+        logits, labels = arrays[set_name], arrays[f"{set_name}_labels"]
         if logits.ndim != 2 or logits.shape[1] != classes or not len(logits) or labels.shape != logits.shape[:1]:
             raise DamagedFile(
-                f"holds {one} logits of shape {logits.shape} and labels of shape {labels.shape};"
+                f"holds {set_name} logits of shape {logits.shape} and labels of shape {labels.shape};"
                 f" expected (n, {classes}), (n,)"
             )
-        check_dtypes({one: logits}, "f")
-        check_dtypes({f"{one}_labels": labels}, "ui")
+        check_dtypes({set_name: logits}, "f")
+        check_dtypes({f"{set_name}_labels": labels}, "ui")
         if labels.min() < 0 or labels.max() >= classes:
-            raise DamagedFile(f"holds {one} labels outside 0 to {classes - 1}")
+            raise DamagedFile(f"holds {set_name} labels outside 0 to {classes - 1}")
         if not np.isfinite(logits).all():
-            raise DamagedFile(f"holds {one} logits that are not finite")
+            raise DamagedFile(f"holds {set_name} logits that are not finite")
     return arrays
 
 

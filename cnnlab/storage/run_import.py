@@ -40,10 +40,10 @@ def import_runs(path: Path) -> list[ImportResult]:
         raise RunImportError(
             f"Expected a run directory or a folder of them, each with experiment.json. Received: {path}"
         )
-    return [_import_one(folder) for folder in sorted(folders)]
+    return [_import_result(folder) for folder in sorted(folders)]
 
 
-def _import_one(folder: Path) -> ImportResult:
+def _import_result(folder: Path) -> ImportResult:
     try:
         return ImportResult(folder, import_run(folder))
     except RunImportError as problem:

@@ -39,6 +39,7 @@ class DamagedFolder:
 
     @property
     def name(self) -> str:
+        """The name of the directory."""
         return self.path.name
 
 
@@ -49,7 +50,7 @@ def read_run(path: Path) -> Run:
     except DamagedFile as damage:
         raise DamagedRun(_damage_message(path, damage)) from None
     except OSError:
-        raise UnknownRun(f"There is no run called {path.name!r} here; choose one from the list.") from None
+        raise UnknownRun(f"There is no run called {path.name!r} on this machine.") from None
 
 
 def _read_named_run(path: Path) -> Run:

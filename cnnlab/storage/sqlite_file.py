@@ -4,6 +4,7 @@ Every change is one short transaction (`BEGIN IMMEDIATE`), so a process that is 
 state after. WAL lets many pages read while one process writes; it needs a disk of this machine, not a network one.
 """
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -88,28 +89,36 @@ class SqliteFile:
                 self._connection.close()
                 self._connection = None
 
+    def _open(self) -> sqlite3.Connection:
+        """The connection of this object, made at the first call."""
+        if self._connection is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = self.connect()
+        return self._connection
+
     @contextmanager
     def transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
         """One transaction that starts with the statement `begin`; part of the one around it where it is nested."""
         with self._lock:
             try:
-                if self._connection is None:
-                    self.path.parent.mkdir(parents=True, exist_ok=True)
-                    self._connection = self.connect()
-                db = self._connection
-                if db.in_transaction:
+                db = self._open()
+                with contextlib.nullcontext() if db.in_transaction else _committed(db, begin):
                     yield db
-                    return
-                db.execute(begin)
-                try:
-                    yield db
-                    db.execute("COMMIT")
-                finally:
-                    if db.in_transaction:
-                        db.execute("ROLLBACK")
             except (sqlite3.Error, OSError) as error:
                 self.close()  # the next use opens whatever file is there then
                 raise self.wrap_error(error) from error
+
+
+@contextmanager
+def _committed(db: sqlite3.Connection, begin: str) -> Iterator[None]:
+    """One transaction: committed at the end of the block, rolled back where the block or the commit fails."""
+    db.execute(begin)
+    try:
+        yield
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
 
 
 def _schema_version(db: sqlite3.Connection) -> int:

@@ -76,9 +76,9 @@ def sweep_results(sweep: Sweep) -> list[PointResult]:
     """The points that have a finished run, in the order of the sweep."""
     measured = {
         coordinates: {
-            one.seed: result
-            for one in experiments
-            if (run := runs.find_results(one)) and (result := run_result(run, sweep.measured_on))
+            experiment.seed: result
+            for experiment in experiments
+            if (run := runs.find_results(experiment)) and (result := run_result(run, sweep.measured_on))
         }
         for coordinates, experiments in sweep.points.items()
     }
@@ -102,7 +102,7 @@ def point_result(coordinates: Coordinates, by_seed: Mapping[int, RunResult]) -> 
     """The estimates of one point; `by_seed` is not empty."""
     if len(by_seed) >= MIN_SEEDS:
         training, accuracy, gap = (
-            seed_mean({seed: float(getattr(one, figure)) for seed, one in by_seed.items()})
+            seed_mean({seed: float(getattr(result, figure)) for seed, result in by_seed.items()})
             for figure in ("training", "accuracy", "gap")
         )
         return PointResult(coordinates, by_seed, training, accuracy, gap)
@@ -129,7 +129,7 @@ def accuracy_difference(
         )
     seed = common[0] if common else None
     ours, theirs = (point.by_seed[seed] if seed is not None else point.first for point in (first, second))
-    correct = [correct_images(one.run, measured_on, predictions) for one in (ours, theirs)]
+    correct = [correct_images(result.run, measured_on, predictions) for result in (ours, theirs)]
     if correct[0] is not None and correct[1] is not None and len(correct[0]) == len(correct[1]):
         return paired_difference(correct[0], correct[1])
     images = ours.run.experiment.validation_images
@@ -140,7 +140,7 @@ def gap_change(first: PointResult, second: PointResult) -> Estimate:
     """The gap of `first` minus that of `second`: over common seeds from MIN_SEEDS on, else over the images."""
     common = sorted(set(first.by_seed) & set(second.by_seed))
     if len(common) >= MIN_SEEDS:
-        ours, theirs = ({seed: one.by_seed[seed].gap for seed in common} for one in (first, second))
+        ours, theirs = ({seed: result.by_seed[seed].gap for seed in common} for result in (first, second))
         return seed_difference(ours, theirs)
     return gap_difference(first.gap, second.gap)
 

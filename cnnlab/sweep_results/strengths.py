@@ -24,17 +24,17 @@ def strength_effects(
     results: Sequence[PointResult], measured_on: str, predictions: Predictions = Run.predictions
 ) -> list[StrengthEffect]:
     """What each strength above 0 changes; without the depths whose plain network (strength 0) has no result."""
-    plain = {dict(one.coordinates).get("depth"): one for one in results if not one.value("strength")}
+    plain = {dict(result.coordinates).get("depth"): result for result in results if not result.value("strength")}
     pairs = [
-        (one, plain[depth])
-        for one in results
-        if one.value("strength") and (depth := dict(one.coordinates).get("depth")) in plain
+        (result, plain[depth])
+        for result in results
+        if result.value("strength") and (depth := dict(result.coordinates).get("depth")) in plain
     ]
-    accuracies = [accuracy_difference(one, other, measured_on, predictions) for one, other in pairs]
-    gaps = [gap_change(one, other) for one, other in pairs]
+    accuracies = [accuracy_difference(result, other, measured_on, predictions) for result, other in pairs]
+    gaps = [gap_change(result, other) for result, other in pairs]
     return [
-        StrengthEffect(one, accuracy, gap)
-        for (one, _), accuracy, gap in zip(
+        StrengthEffect(result, accuracy, gap)
+        for (result, _), accuracy, gap in zip(
             pairs, adjust_for_multiple_comparisons(accuracies), adjust_for_multiple_comparisons(gaps), strict=True
         )
     ]

@@ -24,6 +24,7 @@ from cnnlab.storage.runs import UnknownRun
 from cnnlab.ui import auth, browser_identity, cache, control_locks, presence, share_link, streamlit_patches
 from cnnlab.ui.state import session_key
 from cnnlab.ui.streamlit_internals import once_in_a_run
+from cnnlab.ui.streamlit_widget_values import REFUSED, refused_values
 
 SESSION_TEACHER_KEY = session_key("admin.teacher_key")  # as typed on the page Admin; "" where it was not
 SESSION_PAGES = session_key("app_shell.pages")  # the pages by URL path
@@ -33,6 +34,8 @@ BUTTON_TEXT = f"light-dark({TEXT_ON_PRIMARY['light']}, {TEXT_ON_PRIMARY['dark']}
 TOOLBARS = '[data-testid="stFullScreenFrame"]:not(:hover, :focus-within) [data-testid="stElementToolbarButton"]'
 STYLE = f"""<style>
 button[data-testid^="stBaseButton-primary"] {{ color: {BUTTON_TEXT}; }}
+input[role="combobox"] {{ text-overflow: ellipsis; }}
+a[data-testid]:focus-visible {{ outline: 2px solid; outline-offset: 2px; }}
 .st-key-corner {{ position: fixed; top: 0.95rem; right: 3.6rem; z-index: 1000000; width: auto !important;
   flex-wrap: nowrap; }}
 .st-key-corner > *, .st-key-link, .st-key-running {{ width: auto !important; }}
@@ -92,6 +95,8 @@ def run_app(pages: Sequence[st.Page], corner: Callable[[], None]) -> None:
     presence.record_page(page.url_path or "train")
     phone_navigation(pages)
     control_locks.read_address()
+    if refused_values.take():
+        st.warning(REFUSED)
     with errors_as_sentences():
         importlib.import_module("cnnlab.ui.lesson_panel").run_beside(page)  # which uses this module
         page_footer(page)

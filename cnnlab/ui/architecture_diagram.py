@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from cnnlab.analysis import network_blocks
-from cnnlab.analysis.network_blocks import NetworkBlock
+from cnnlab.analysis import diagram_blocks
+from cnnlab.analysis.diagram_blocks import DiagramBlock
 from cnnlab.array_types import Array
 from cnnlab.models.architecture import INPUT, Layer, parameter_count
 from cnnlab.models.numpy_forward import input_name
@@ -77,14 +77,14 @@ def diagram_data(
     """
     return {
         "blocks": [
-            block_data(layers, block, activations, clickable) for block in network_blocks.network_blocks(layers)
+            block_data(layers, block, activations, clickable) for block in diagram_blocks.diagram_blocks(layers)
         ],
         "colors": {"dropout": REGULARIZER_COLORS["dropout"], "bn": REGULARIZER_COLORS["batchnorm"]},
     }
 
 
 def block_data(
-    layers: Sequence[Layer], block: NetworkBlock, activations: Mapping[str, Array] | None, clickable: bool
+    layers: Sequence[Layer], block: DiagramBlock, activations: Mapping[str, Array] | None, clickable: bool
 ) -> dict[str, Any]:
     """One block as the script gets it."""
     rows, columns = block.grid_shape
@@ -105,13 +105,13 @@ def block_data(
     }
 
 
-def shown_layer(layers: Sequence[Layer], block: NetworkBlock, activations: Mapping[str, Array]) -> str:
+def shown_layer(layers: Sequence[Layer], block: DiagramBlock, activations: Mapping[str, Array]) -> str:
     """The last layer of a block that has an activation of the block's shape."""
     names = [layer.name for layer in block.layers if layer.name in activations and layer.output_shape == block.shape]
     return names[-1] if names else input_name(layers, activations, block.layers[-1])
 
 
-def front_uri(layers: Sequence[Layer], block: NetworkBlock, activations: Mapping[str, Array]) -> str:
+def front_uri(layers: Sequence[Layer], block: DiagramBlock, activations: Mapping[str, Array]) -> str:
     """The front of a block as a data URI: the image, the map with the largest sum, or the units of a dense layer."""
     if block.kind == INPUT:
         return png_data_uri(image_grid_png(np.asarray(activations[INPUT], np.uint8), 1, gap=0))
@@ -125,19 +125,19 @@ def front_uri(layers: Sequence[Layer], block: NetworkBlock, activations: Mapping
     return png_data_uri(image_grid_png(colorize(front, vmax, signed)[None], 1, gap=0))
 
 
-def dropout_data(block: NetworkBlock) -> dict[str, Any] | None:
+def dropout_data(block: DiagramBlock) -> dict[str, Any] | None:
     """The masks of a block with dropout, as base64 of one byte a cell: 1 where the value is dropped."""
     layer = block.find("dropout")
     if layer is None:
         return None
-    dropped = ~network_blocks.dropout_masks(block, MASKS)
+    dropped = ~diagram_blocks.dropout_masks(block, MASKS)
     if len(block.shape) == 1:  # the square may have cells without a unit
         dropped.reshape(MASKS, -1)[:, block.shape[0] :] = False
     return {"name": layer.name, "masks": [encode(mask, "u1") for mask in dropped]}
 
 
 def batchnorm_data(
-    layers: Sequence[Layer], block: NetworkBlock, activations: Mapping[str, Array]
+    layers: Sequence[Layer], block: DiagramBlock, activations: Mapping[str, Array]
 ) -> dict[str, Any] | None:
     """The values before and after a block's batch normalization at the same places, as base64, and their moments."""
     layer = block.find("bn")
@@ -146,7 +146,7 @@ def batchnorm_data(
     before, after = activations[input_name(layers, activations, layer)], activations[layer.name]
     if not (np.isfinite(before).all() and np.isfinite(after).all()):
         return None
-    samples = network_blocks.paired_samples(before, after)
+    samples = diagram_blocks.paired_samples(before, after)
     moments = [[float(values.mean()), float(values.std())] for values in (before, after)]
     return {"name": layer.name, "values": [encode(values, "<f4") for values in samples], "moments": moments}
 

@@ -25,7 +25,7 @@ from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.report import ReportRow
 from cnnlab.settings import PRETRAINED, data_dir, home
 from cnnlab.storage import history_file, runs
-from cnnlab.storage.imported_networks import ImportedNetwork, Network, list_imported
+from cnnlab.storage.imported_networks import ImportedNetwork, StoredNetwork, list_imported
 from cnnlab.storage.runs import REESTIMATED_FILE, DamagedFolder, DamagedRun, Run
 
 LISTING_SECONDS, SHIPPED_SECONDS = 2.0, 60.0
@@ -88,7 +88,7 @@ def _shipped_seeds(place: str) -> list[Run]:
     return runs.shipped_seeds()
 
 
-def clear_all_lists() -> None:
+def clear_run_and_network_lists() -> None:
     """Clear the cached lists of runs, damaged runs and imported networks: one was removed or came in."""
     clear_run_lists()
     for listing in (_damaged_runs, _damaged_folders, _imported_networks):
@@ -178,28 +178,28 @@ def _report_rows(dataset: str, key: str) -> list[ReportRow]:
     return report.report_rows(dataset)
 
 
-def weights(run: Network, epoch: int) -> Weights:
+def weights(run: StoredNetwork, epoch: int) -> Weights:
     """`run.weights(epoch)`. One copy for all sessions: do not change the arrays. Raises UnknownRun, DamagedRun."""
     return _weights(str(run.path), epoch, weights_moment(run, epoch), run)
 
 
-def weights_moment(run: Network, epoch: int) -> int:
+def weights_moment(run: StoredNetwork, epoch: int) -> int:
     """When the file with the weights after this epoch was last changed, in nanoseconds."""
     return modified_ns(run.path / "weights" / f"{epoch:03}.npz") or modified_ns(run.path / "model.keras")
 
 
 @st.cache_resource(max_entries=10, show_spinner=False)  # eight epochs of one run and the last ones of two; 1 MB each
-def _weights(path: str, epoch: int, moment: int, _run: Network) -> Weights:
+def _weights(path: str, epoch: int, moment: int, _run: StoredNetwork) -> Weights:
     return _run.weights(epoch)
 
 
-def predictions(run: Network) -> dict[str, NDArray[Any]]:
+def predictions(run: StoredNetwork) -> dict[str, NDArray[Any]]:
     """`run.predictions()`. One copy for all sessions: do not change the arrays. Raises DamagedRun."""
     return _predictions(str(run.path), modified_ns(run.path / "predictions.npz"), run)
 
 
 @st.cache_resource(max_entries=20, show_spinner=False)
-def _predictions(path: str, moment: int, _run: Network) -> dict[str, NDArray[Any]]:
+def _predictions(path: str, moment: int, _run: StoredNetwork) -> dict[str, NDArray[Any]]:
     return _run.predictions()
 
 

@@ -6,6 +6,7 @@ from cnnlab.jobs import access_keys
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.ui import app_shell, cache
 from cnnlab.ui.state import session_key
+from cnnlab.ui.visitor import visitor_address
 
 FORM = session_key("class_code.form")
 
@@ -26,7 +27,7 @@ def require_class_code() -> bool:
         )
         if st.form_submit_button("Join the class", type="primary"):
             try:
-                access_keys.join_class(queue, typed, person)
+                access_keys.join_class(queue, typed, person, visitor_address())
                 st.rerun()
             except access_keys.KeyRefused as error:
                 st.error(escape_markdown(error))

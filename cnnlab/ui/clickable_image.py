@@ -8,7 +8,7 @@ and only the data change, so the browser does not build the chart anew. The heig
 Whatever a click selects can also be selected with a widget, by keyboard.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
@@ -21,6 +21,7 @@ from cnnlab.array_types import Array, PixelArray
 from cnnlab.rendering.charts import arrow_table, cached_spec
 from cnnlab.rendering.color_scale import colorbar_uri, png_data_uri, upscaled_png
 from cnnlab.rendering.feature_map_grid import FeatureMapGrid, render_feature_maps
+from cnnlab.ui.browser_values import clicked_point, whole_number
 
 MAX_KEPT_CELLS = 128  # of an image whose data are kept for others who open the same one
 EMPTY_ROW: dict[str, Any] = {
@@ -82,7 +83,8 @@ def clickable_image(
     table = _chart_table if len(image.cells) <= MAX_KEPT_CELLS else _chart_table.__wrapped__
     data = table(image.uri, tuple(image.cells), image.legend, tuple(map(tuple, image.boxes)), chosen)
     chart = {**spec, "datasets": {"figures": data}}
-    answer: Any = partial(_on_selection, key, on_click) if on_click else "ignore"
+    numbers = frozenset(cell.index for cell in image.cells)
+    answer: Any = partial(_on_selection, key, on_click, numbers) if on_click else "ignore"
     st.vega_lite_chart(spec=chart, key=key, on_select=answer, alt=alt, width="stretch")
 
 
@@ -111,14 +113,14 @@ def from_feature_maps(grid: FeatureMapGrid, legend: ColorLegend | None = None) -
 
 def from_feature_map(maps: Array, filter: int, limit: float, signed: bool) -> ClickableImage:
     """One map of a layer's (h, w, f), enlarged. Cells, one for each pixel, are counted row by row."""
-    one = maps[..., filter]
-    height, width = one.shape
+    values = maps[..., filter]
+    height, width = values.shape
     grid = render_feature_maps(maps, signed=signed, vmax=limit, order=[filter], columns=1, gap=0)
     cells = [
         Cell(
             index=row * width + column, position=(column, row), name=f"row {row}, column {column}", value=f"{value:.4f}"
         )
-        for row, line in enumerate(one.tolist())
+        for row, line in enumerate(values.tolist())
         for column, value in enumerate(line)
     ]
     return ClickableImage(uri=grid.data_uri, columns=width, rows=height, cells=cells, legend=feature_map_legend(grid))
@@ -152,10 +154,10 @@ def feature_map_legend(grid: FeatureMapGrid) -> ColorLegend:
     return ColorLegend(colorbar=colorbar_uri(grid.signed), low=low, high=high, middle="0" if grid.signed else "")
 
 
-def _on_selection(key: str, on_pick: Callable[[int], None]) -> None:
-    picked = st.session_state[key].selection.get("pick")
-    if picked:
-        on_pick(int(picked[0]["number"]))
+def _on_selection(key: str, on_pick: Callable[[int], None], numbers: Collection[int]) -> None:
+    number = whole_number(clicked_point(st.session_state[key], "pick").get("number"))
+    if number is not None and number in numbers:
+        on_pick(number)
 
 
 @lru_cache(maxsize=32)  # a class opens the same grids; 200 kB each
@@ -175,13 +177,13 @@ def _chart_rows(
     uri: str, cells: Sequence[Cell], legend: ColorLegend | None, boxes: Sequence[tuple[float, ...]], chosen: int
 ) -> list[dict[str, Any]]:
     found = [EMPTY_ROW | {"kind": "image", "uri": uri}]
-    for one in cells:
-        (x, y), (width, height) = one.position, one.size
+    for cell in cells:
+        (x, y), (width, height) = cell.position, cell.size
         place = {"x": x, "y": y, "x2": x + width, "y2": y + height}
-        description = {"number": one.index, "previous": chosen, "name": one.name, "value": one.value}
-        found.append(EMPTY_ROW | place | description | {"kind": "cell", "chosen": one.index == chosen >= 0})
-        if one.text:
-            middle = {"x": x + width / 2, "y": y + height / 2, "name": one.text, "color": one.text_color}
+        description = {"number": cell.index, "previous": chosen, "name": cell.name, "value": cell.value}
+        found.append(EMPTY_ROW | place | description | {"kind": "cell", "chosen": cell.index == chosen >= 0})
+        if cell.text:
+            middle = {"x": x + width / 2, "y": y + height / 2, "name": cell.text, "color": cell.text_color}
             found.append(EMPTY_ROW | middle | {"kind": "text", "align": "center"})
     for left, top, right, bottom in boxes:
         found.append(EMPTY_ROW | {"kind": "box", "x": left, "y": top, "x2": right, "y2": bottom})

@@ -6,6 +6,7 @@ clients send; `address_group` gives the queue a keyed digest, so that no address
 """
 
 import ipaddress
+import re
 from collections.abc import Sequence
 
 import streamlit as st
@@ -17,6 +18,7 @@ from cnnlab.storage.signing_key import signing_key
 
 HEADER = "x-cnnlab-client-address"
 IPV6_PREFIX = 64  # a home or a school has a whole /64
+WITH_PORT = re.compile(r"\[([^\]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -50,18 +52,22 @@ def client_address(scope: Scope, trusted: Sequence[Network]) -> Address | None:
     if peer is not None and any(peer in network for network in trusted):
         headers = Headers(scope=scope)
         named = ",".join(headers.getlist("x-forwarded-for")).split(",")
-        for text in [*reversed(named), headers.get("x-real-ip", "")]:
+        for text in filter(str.strip, [*reversed(named), headers.get("x-real-ip", "")]):
             address = parse_address(text)
-            if address is not None and not any(address in network for network in trusted):
-                return address
+            if address is None or not any(address in network for network in trusted):
+                return address  # where it cannot be read, what stands before it was written by the client
         return None
     return None if peer is None or peer.is_loopback else peer
 
 
 def parse_address(text: str) -> Address | None:
-    """The address in `text`, an IPv4 one also where it is written as IPv6; None where there is none."""
+    """The address in `text`, an IPv4 one also where it is written as IPv6; None where there is none.
+
+    Without the port that some proxies add, and without the zone of a local IPv6 address.
+    """
+    match = WITH_PORT.fullmatch(text.strip())
     try:
-        address = ipaddress.ip_address(text.strip())
+        address = ipaddress.ip_address((match[1] or match[2] if match else text.strip()).partition("%")[0])
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address

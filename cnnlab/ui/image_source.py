@@ -16,12 +16,12 @@ from cnnlab.data import is_dataset_available
 from cnnlab.data.samples import sample_images
 from cnnlab.datasets import DATASETS, is_own_dataset
 from cnnlab.rendering.color_scale import image_grid_png
-from cnnlab.storage.imported_networks import ImportedNetwork, Network
+from cnnlab.storage.imported_networks import ImportedNetwork, StoredNetwork
 from cnnlab.storage.uploads import UnknownUpload, load_upload
 from cnnlab.ui import cache
 
 
-def network_classes(network: Network) -> tuple[str, ...]:
+def network_classes(network: StoredNetwork) -> tuple[str, ...]:
     """The names of the network's classes by output."""
     return network.classes if isinstance(network, ImportedNetwork) else network.dataset_info.classes
 
@@ -84,7 +84,7 @@ def load_image_set(dataset: str) -> ImageSet:
     return ImageSet(dataset, data.classes, data.x_test, data.y_test, complete=True)
 
 
-def missing_images(network: Network) -> str:
+def missing_images(network: StoredNetwork) -> str:
     """Which test images a computation lacks on this machine, in one sentence; "" where they are here."""
     info = network.dataset_info
     if is_dataset_available(info.name):

@@ -70,7 +70,7 @@ def on_save(lesson: OpenLesson, read: Callable[[], Any]) -> None:
 def show_prediction(step: Step, content: Any) -> None:
     """A prediction that is given, and that it is locked."""
     if step.kind == "order":
-        st.markdown("\n".join(f"{place}. {escape_markdown(one)}" for place, one in enumerate(content, start=1)))
+        st.markdown("\n".join(f"{place}. {escape_markdown(option)}" for place, option in enumerate(content, start=1)))
     elif step.kind == "choice":
         st.markdown(f"Your prediction: **{escape_markdown(content)}**")
     st.caption(f":material/lock: {LOCKED}")
@@ -123,12 +123,12 @@ def sketch_form(lesson: OpenLesson, key: str) -> None:
         return
     middle = (axes.low + axes.high) / 2
     keys = [f"{key}_{index}" for index in range(len(axes.x))]
-    values = [float(st.session_state.get(one, middle)) for one in keys]
+    values = [float(st.session_state.get(slider_key, middle)) for slider_key in keys]
     lesson_charts.sketch_chart(lesson.step, values, (), key=f"{key}_chart")
     step = (axes.high - axes.low) / 100
-    for x, one in zip(axes.x, keys, strict=True):
-        st.slider(f"{axes.x_label or 'x'} {x:g}", axes.low, axes.high, middle, step, key=one, format="%g")
-    predict_button(lesson, key, lambda: [float(st.session_state[one]) for one in keys])
+    for x, slider_key in zip(axes.x, keys, strict=True):
+        st.slider(f"{axes.x_label or 'x'} {x:g}", axes.low, axes.high, middle, step, key=slider_key, format="%g")
+    predict_button(lesson, key, lambda: [float(st.session_state[slider_key]) for slider_key in keys])
 
 
 def run_form(lesson: OpenLesson, key: str) -> None:
@@ -139,7 +139,7 @@ def run_form(lesson: OpenLesson, key: str) -> None:
     if not known:
         st.caption("No training has finished on this machine yet: start one on the page Train.")
         return
-    st.selectbox("Your run", list(known), key=key, format_func=lambda one: known[one].title)
+    st.selectbox("Your run", list(known), key=key, format_func=lambda name: known[name].title)
     st.button(
         "Check this run", key=f"{key}_save", type="primary", disabled=lesson.is_frozen,
         on_click=on_check_run, args=(lesson, known, key),

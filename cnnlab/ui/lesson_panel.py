@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import streamlit as st
 
-from cnnlab.formatting import keep_percent_signs
+from cnnlab.formatting import keep_figures_whole
 from cnnlab.lessons import learners
 from cnnlab.lessons.lesson_schema import LessonError
 from cnnlab.lessons.sheet import PAGES, Step
@@ -150,7 +150,7 @@ def step_content(lesson: OpenLesson, number: int) -> None:
     """Heading, question, answer, result and explanation; scrolled to its start, after an answer to the answer."""
     step = lesson.step
     heading(lesson, number)
-    st.markdown(keep_percent_signs(step.question))
+    st.markdown(keep_figures_whole(step.question))
     if lesson.is_frozen:
         st.info("Your teacher has stopped the lesson for a moment: look to the front.", icon=":material/pause:")
     if step.hint:

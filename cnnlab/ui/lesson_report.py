@@ -5,11 +5,11 @@ from functools import partial
 import streamlit as st
 
 from cnnlab.analysis.batched_activations import ProgressCallback
-from cnnlab.lab_report.archive import report_zip
-from cnnlab.lab_report.content import LabReport, make_report
-from cnnlab.lab_report.html_page import report_html
+from cnnlab.lesson_report.archive import report_zip
+from cnnlab.lesson_report.content import LessonReport, make_report
+from cnnlab.lesson_report.html_page import report_html
 from cnnlab.lessons import classes
-from cnnlab.ui import cache, lesson_results, lesson_store, made_download
+from cnnlab.ui import cache, generated_download, lesson_results, lesson_store
 from cnnlab.ui.lesson_store import OpenLesson
 
 
@@ -22,10 +22,10 @@ def report_download(lesson: OpenLesson) -> None:
         archive = st.button("All files (zip)", key="lesson_report_zip", icon=":material/folder_zip:")
     if page:
         make = partial(page_bytes, lesson)
-        made_download.save_made_file(make, f"{name}.html", "text/html", "lesson_report_page")
+        generated_download.generate_and_save(make, f"{name}.html", "text/html", "lesson_report_page")
     if archive:
         make = partial(zip_bytes, lesson)
-        made_download.save_made_file(make, f"{name}.zip", "application/zip", "lesson_report_zip")
+        generated_download.generate_and_save(make, f"{name}.zip", "application/zip", "lesson_report_zip")
     st.caption(
         "The report is one HTML file: it opens without internet and prints. The zip holds it too, with a notebook,"
         " figures, histories, models, and Keras programs."
@@ -34,15 +34,15 @@ def report_download(lesson: OpenLesson) -> None:
 
 def page_bytes(lesson: OpenLesson, progress: ProgressCallback) -> bytes:
     """The report as an HTML file. Raises DamagedRun, LessonError."""
-    return report_html(made_report(lesson, progress)).encode()
+    return report_html(current_report(lesson, progress)).encode()
 
 
 def zip_bytes(lesson: OpenLesson, progress: ProgressCallback) -> bytes:
     """The report with everything beside it. Raises DamagedRun, LessonError, OSError."""
-    return report_zip(made_report(lesson, progress))
+    return report_zip(current_report(lesson, progress))
 
 
-def made_report(lesson: OpenLesson, progress: ProgressCallback) -> LabReport:
+def current_report(lesson: OpenLesson, progress: ProgressCallback) -> LessonReport:
     """The report with the answers as they are now; what the panel has computed is not computed again.
 
     lesson: as it was when the page was drawn; the panel may have taken answers since.

@@ -5,7 +5,7 @@ from functools import partial
 import streamlit as st
 
 from cnnlab.explanations.lesson_evidence import NOT_CHOSEN, NOT_READABLE, Evidence, evidence, is_own, run_curve
-from cnnlab.formatting import keep_percent_signs
+from cnnlab.formatting import keep_figures_whole
 from cnnlab.lessons import learners, own_training
 from cnnlab.lessons.prediction_verdict import describe_distance, describe_prediction
 from cnnlab.lessons.sheet import Step
@@ -59,7 +59,7 @@ def draw_evidence(lesson: OpenLesson) -> None:
     """The computed sentences of the step, the first few in sight; what is missing of one's own training, said once."""
     shown = own_training.shown_evidence(lesson.sheet, lesson.step, lesson.answers)
     own = own_training.open_chosen(lesson.chosen_run)
-    present = [one for one in shown if own is not None or not is_own(one)]
+    present = [specification for specification in shown if own is not None or not is_own(specification)]
     for specification in present[:EVIDENCE_IN_SIGHT]:
         evidence_sentence(specification, own)
     if further := present[EVIDENCE_IN_SIGHT:]:
@@ -73,7 +73,7 @@ def draw_evidence(lesson: OpenLesson) -> None:
 def evidence_sentence(specification: str, own: Run | None) -> None:
     """One computed sentence, with a sign that tells one's own training from the runs of everybody."""
     icon = ":material/person:" if is_own(specification) else ":material/analytics:"
-    st.markdown(keep_percent_signs(f"{icon} {computed(specification, own).sentence}"))
+    st.markdown(keep_figures_whole(f"{icon} {computed(specification, own).sentence}"))
 
 
 def choose_own_training(lesson: OpenLesson, reason: str) -> None:

@@ -71,7 +71,7 @@ class OpenLesson:
     def answer(self) -> Answer | None:
         """The answer to this step in the round at hand; None without one."""
         given = self.answers.get(self.step.id, [])
-        return next((one for one in given if one.round == self.vote.round), None)
+        return next((answer for answer in given if answer.round == self.vote.round), None)
 
     @property
     def is_frozen(self) -> bool:
@@ -139,10 +139,11 @@ def _read_lesson(file: LessonFile, person: str) -> OpenLesson | None:
     place = lesson_class.step if lesson_class and lesson_class.follow else learner.step
     step = sheet.steps[sheet.index(place)]
     vote = classes.vote_of(file, lesson_class.code, step.id) if lesson_class else Vote()
-    return OpenLesson(learner, sheet, step, answers.answers_of(file, learner, sheet.name), lesson_class, vote)
+    given = answers.fitting_answers(sheet, answers.answers_of(file, learner, sheet.name))
+    return OpenLesson(learner, sheet, step, given, lesson_class, vote)
 
 
-def begin(sheet: Sheet, lesson_class: LessonClass | None = None) -> Learner:
+def start_lesson(sheet: Sheet, lesson_class: LessonClass | None = None) -> Learner:
     """Open a sheet for this person, in a class where there is one; with their nickname. Raises LessonError."""
     file, person = lesson_file(), app_shell.current_person()
     learner = learners.open_sheet(file, person, sheet.name, sheet.steps[0].id, visitor_address())

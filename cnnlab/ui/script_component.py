@@ -42,7 +42,7 @@ def script_component(name: str, data: dict[str, Any], key: str, **on_change: Any
 @cache
 def _log_missing(problem: str) -> None:
     """One line in the log for each problem."""
-    logger.warning("Pictures that a script draws are left out: %s", problem)
+    logger.warning("Components are not shown: %s. Install the Streamlit of requirements.txt.", problem)
 
 
 @cache

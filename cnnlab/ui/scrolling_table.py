@@ -41,16 +41,21 @@ def scrolling_table(markdown: str, key: str, figures: str = "") -> None:
     """
     with table_container(f"table_{key}"):
         st.markdown(markdown)
-        st.download_button(
-            "Save table (CSV)",
-            figures or table_csv(markdown),
-            f"{key}.csv",
-            "text/csv",
-            key=f"save_{key}",
-            icon=":material/download:",
-            type="tertiary",
-            on_click="ignore",
-        )
+        csv_button("Save table (CSV)", figures or table_csv(markdown), f"{key}.csv", key=f"save_{key}")
+
+
+def csv_button(label: str, content: str, file_name: str, key: str | None = None) -> None:
+    """A button that saves this CSV text as a file; the page is not run again."""
+    st.download_button(
+        label,
+        content,
+        file_name,
+        mime="text/csv",
+        key=key,
+        on_click="ignore",
+        icon=":material/download:",
+        type="tertiary",
+    )
 
 
 @lru_cache(maxsize=64)

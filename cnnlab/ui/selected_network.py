@@ -12,7 +12,7 @@ import streamlit as st
 
 from cnnlab.experiment import Experiment
 from cnnlab.storage import runs
-from cnnlab.storage.imported_networks import ImportedNetwork, Network
+from cnnlab.storage.imported_networks import ImportedNetwork, StoredNetwork
 from cnnlab.storage.runs import Run, UnknownRun
 from cnnlab.ui import app_shell, cache
 from cnnlab.ui.experiment_params import EXPERIMENT_PARAMS, experiment_params, parse_experiment
@@ -69,7 +69,7 @@ def show_experiment(experiment: Experiment) -> Experiment:
     return experiment
 
 
-def open_network(reference: str, default: Network) -> Network | None:
+def open_network(reference: str, default: StoredNetwork) -> StoredNetwork | None:
     """The run or imported network of this reference, which is the network of every page from now on.
 
     None where the reference is the key of the selected network and that has no run. Where it names no run at all, a
@@ -95,7 +95,10 @@ def is_run(reference: str) -> bool:
 
 
 def unavailable_network(
-    reason: str, available: Sequence[Network], on_choose: Callable[[str], None], network: Network | None = None
+    reason: str,
+    available: Sequence[StoredNetwork],
+    on_choose: Callable[[str], None],
+    network: StoredNetwork | None = None,
 ) -> None:
     """Say why the page cannot show the selected network; offer its training, and the networks that can be shown.
 
@@ -116,7 +119,7 @@ def unavailable_network(
         other_networks_menu(available, on_choose)
 
 
-def other_networks_menu(available: Sequence[Network], on_choose: Callable[[str], None]) -> None:
+def other_networks_menu(available: Sequence[StoredNetwork], on_choose: Callable[[str], None]) -> None:
     """A menu of these runs, none of which is chosen; `on_choose` gets the name of one."""
     titles = {run.name: run.title for run in available}
     st.session_state[OTHER_NETWORK] = None

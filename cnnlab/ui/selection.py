@@ -20,7 +20,7 @@ from cnnlab.formatting import quoted
 from cnnlab.models.architecture import Layer
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import runs
-from cnnlab.storage.imported_networks import Network, open_network
+from cnnlab.storage.imported_networks import StoredNetwork, open_network
 from cnnlab.storage.runs import DamagedRun, UnknownRun
 from cnnlab.ui.page_address import SESSION_SELECTION, Problems, write_params
 from cnnlab.ui.state import session_key, url_param
@@ -127,7 +127,7 @@ def fit_selection(
             f"This run keeps the weights after epochs {listed}; the last one is shown. Received: epoch={epoch}"
         )
         epoch = None
-    shapes = {one.name: one.output_shape for one in layers}
+    shapes = {layer.name: layer.output_shape for layer in layers}
     if layer and layer not in shapes:
         problems.append(f"This network has no layer called {layer}; the first convolution is shown.")
         layer, number = "", None
@@ -181,7 +181,7 @@ def store_selection(selection: Selection, others: Mapping[str, str | None] | Non
     return selection
 
 
-def open_selected_run(reference: str, default: Network | None) -> Network | None:
+def open_selected_run(reference: str, default: StoredNetwork | None) -> StoredNetwork | None:
     """The run or imported network of this reference; where there is none, report it and return `default`."""
     if not reference:
         return default

@@ -3,7 +3,7 @@
 Streamlit sends one message in each round of its loop, and each message of a script is a piece of work of its own that
 wakes the loop by a system call. While a class polls, a round has thousands of pieces, so the loop sends one or two
 messages a second and the others wait in the sessions' queues. With the patch a session's messages are sent together,
-and what a script draws within TOGETHER_SECONDS wakes the loop once: where the loop is idle, it would else take the
+and what a script draws within BATCH_SECONDS wakes the loop once: where the loop is idle, it would else take the
 processor from the script for each element of a page.
 """
 
@@ -17,8 +17,8 @@ from weakref import WeakKeyDictionary
 
 from cnnlab.ui.streamlit_internals import UnknownStreamlit, unwrapped
 
-TOGETHER_SECONDS = 0.005  # from the first message that waits; Streamlit's loop sends no more often
-MAX_AT_ONCE = 200  # messages of one session; the queue of its websocket holds 500
+BATCH_SECONDS = 0.005  # from the first message that waits; Streamlit's loop sends no more often
+MAX_BATCH = 200  # messages of one session; the queue of its websocket holds 500
 
 
 def patch_sending() -> None:
@@ -42,9 +42,9 @@ def patch_sending() -> None:
 
     @wraps(call_soon)
     def call_together(session: Any, callback: Callable[[], None]) -> None:
-        calls = waiting_calls(session)
+        calls = pending_callbacks(session)
         if calls.add(callback):
-            call_soon(session, calls.pass_on_later)
+            call_soon(session, calls.schedule_flush)
 
     @wraps(enqueue)
     def enqueue_and_wake_once(session: Any, msg: Any) -> None:
@@ -60,7 +60,7 @@ def patch_sending() -> None:
 def send_together(session: Any, messages: list[Any]) -> list[Any]:
     """Send these messages; what is returned is left to Streamlit's loop, which sends one of them in each round.
 
-    That is what is beyond MAX_AT_ONCE, and where the browser has gone all from the message that could not be sent.
+    That is what is beyond MAX_BATCH, and where the browser has gone all from the message that could not be sent.
     """
     from streamlit.runtime import Runtime, exists
     from streamlit.runtime.session_manager import SessionClientDisconnectedError
@@ -69,12 +69,12 @@ def send_together(session: Any, messages: list[Any]) -> list[Any]:
     info = runtime._session_mgr.get_active_session_info(session.id) if runtime else None
     if info is None or info.session is not session:
         return messages
-    for index, message in enumerate(messages[:MAX_AT_ONCE]):
+    for index, message in enumerate(messages[:MAX_BATCH]):
         try:
             runtime._send_message(info, message)
         except SessionClientDisconnectedError:
             return messages[index:]
-    return messages[MAX_AT_ONCE:]
+    return messages[MAX_BATCH:]
 
 
 def is_running(loop: asyncio.AbstractEventLoop) -> bool:
@@ -85,7 +85,7 @@ def is_running(loop: asyncio.AbstractEventLoop) -> bool:
         return False
 
 
-class WaitingCalls:
+class PendingCallbacks:
     """What the threads of one session's scripts want its loop to do, in order, until the loop comes to it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -98,11 +98,11 @@ class WaitingCalls:
             self.callbacks.append(callback)
             return len(self.callbacks) == 1
 
-    def pass_on_later(self) -> None:
-        """Give the loop, in TOGETHER_SECONDS, all that wait then; called by the loop itself."""
-        self.loop.call_later(TOGETHER_SECONDS, self.pass_on)
+    def schedule_flush(self) -> None:
+        """Give the loop, in BATCH_SECONDS, all that wait then; called by the loop itself."""
+        self.loop.call_later(BATCH_SECONDS, self.flush)
 
-    def pass_on(self) -> None:
+    def flush(self) -> None:
         """Give all that wait to the loop; called by the loop itself."""
         with self.lock:
             callbacks, self.callbacks = self.callbacks, deque()
@@ -110,9 +110,9 @@ class WaitingCalls:
             self.loop.call_soon(callback)
 
 
-WAITING: WeakKeyDictionary[Any, WaitingCalls] = WeakKeyDictionary()
+WAITING: WeakKeyDictionary[Any, PendingCallbacks] = WeakKeyDictionary()
 
 
-def waiting_calls(session: Any) -> WaitingCalls:
+def pending_callbacks(session: Any) -> PendingCallbacks:
     """The calls of this session."""
-    return WAITING.get(session) or WAITING.setdefault(session, WaitingCalls(session._event_loop))
+    return WAITING.get(session) or WAITING.setdefault(session, PendingCallbacks(session._event_loop))

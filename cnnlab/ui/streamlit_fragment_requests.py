@@ -38,12 +38,6 @@ def supported_method(session: Any) -> Any:
     return method
 
 
-def original_request_rerun() -> Any:
-    """Streamlit's own request_rerun, whether or not it is patched."""
-    method = app_session_class().request_rerun
-    return getattr(method, "__wrapped__", method)
-
-
 def with_fragment_delay(request_rerun: Any) -> Any:
     """The method, except that a fragment waits while the session's runner has ended and messages are still unsent."""
 

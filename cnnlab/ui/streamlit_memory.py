@@ -13,6 +13,7 @@ logger = logging.getLogger("cnnlab.streamlit")
 MAX_SESSION_UPLOADS = 4  # files that Streamlit keeps for one session
 MAX_UPLOAD_BYTES = 128 * 2**20  # bytes that it keeps for all sessions
 MAX_CLOSED_SESSIONS = 32  # sessions whose browser may reconnect
+KEPT_SHARE = 0.9  # of the time after which Streamlit's storage drops a closed session without shutting it down
 
 
 # -- uploaded files ----------------------------------------------------------------------------------------------------
@@ -43,10 +44,10 @@ def evict_uploads(manager: Any, session_id: str) -> None:
         manager.remove_file(session_id, file_id)
     while manager._total_bytes > MAX_UPLOAD_BYTES:
         held = {
-            one: {key: len(file.data) for key, file in list(own.items()) if file.data}
-            for one, own in list(manager.file_storage.items())
+            session: {key: len(file.data) for key, file in list(own.items()) if file.data}
+            for session, own in list(manager.file_storage.items())
         }
-        largest = max(held, key=lambda one: sum(held[one].values()))
+        largest = max(held, key=lambda session: sum(held[session].values()))
         if not held[largest]:  # another thread has freed the last one
             return
         manager.remove_file(largest, next(iter(held[largest])))
@@ -72,7 +73,7 @@ def discard_uploaded_file(file: Any, widget_key: str) -> None:
                 copy.seek(0)
                 copy.truncate()
     except Exception as error:  # the file is kept until the session ends
-        logger.warning("An uploaded file is kept in memory: %r", error)
+        logger.warning("An uploaded file stays in memory until its session ends: %r", error)
 
 
 # -- closed sessions ---------------------------------------------------------------------------------------------------
@@ -94,7 +95,7 @@ def patch_save_session() -> None:
         for oldest in list(storage._cache._data.values())[:-MAX_CLOSED_SESSIONS]:
             shut_down_closed(storage, oldest)
         loop = session_info.session._event_loop
-        loop.call_later(storage._cache.ttl + 1, shut_down_closed, storage, session_info)
+        loop.call_later(KEPT_SHARE * storage._cache.ttl, shut_down_closed, storage, session_info)
 
     Storage.save = save
 
@@ -102,6 +103,6 @@ def patch_save_session() -> None:
 def shut_down_closed(storage: Any, session_info: Any) -> None:
     """Shut down a stored session, which frees what it holds, unless its browser came back."""
     if storage._cache._data.get(session_info.session.id) is session_info:
-        with contextlib.suppress(KeyError):  # expired: it is deleted in any case
+        with contextlib.suppress(KeyError):  # on a busy server it has expired meanwhile: it is deleted in any case
             storage.delete(session_info.session.id)
         session_info.session.shutdown()

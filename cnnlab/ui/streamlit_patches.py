@@ -26,9 +26,11 @@ from cnnlab.ui.streamlit_containers import patch_copies
 from cnnlab.ui.streamlit_event_loop import patch_sending
 from cnnlab.ui.streamlit_fragment_requests import patch_request_rerun
 from cnnlab.ui.streamlit_memory import patch_add_file, patch_save_session
+from cnnlab.ui.streamlit_messages import patch_messages
 from cnnlab.ui.streamlit_session_state import patch_filtered_state
 from cnnlab.ui.streamlit_theme import patch_theme_message
 from cnnlab.ui.streamlit_threads import patch_start
+from cnnlab.ui.streamlit_widget_values import patch_widget_values
 
 logger = logging.getLogger("cnnlab.streamlit")
 
@@ -167,6 +169,21 @@ PATCHES = (
         "a seventh of the processor time of the page Train. With the patch it gets a view that looks up this key.",
         "not reported as such; test_streamlit_alone_reads_the_whole_session_for_each_field",
         patch_filtered_state,
+    ),
+    Patch(
+        "WStates.__getitem__",
+        "A browser whose page somebody has changed may send a widget infinity, a value of another kind or text that is "
+        "no JSON: the script fails wherever it reads the session, with a traceback in the log for each message. With "
+        "the patch the widget keeps the value before, and the log has a line in ten minutes.",
+        "not reported as such; test_streamlit_alone_fails_at_a_value_that_no_browser_sends",
+        patch_widget_values,
+    ),
+    Patch(
+        "AppSession.handle_backmsg",
+        "Any browser may clear the caches of all sessions, with a message of a few bytes, again and again, and fill "
+        "the log with empty messages. With the patch what the app's pages never ask for is ignored.",
+        "not reported as such; test_streamlit_alone_clears_everybodys_caches_for_any_browser",
+        patch_messages,
     ),
 )
 

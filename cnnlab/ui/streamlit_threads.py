@@ -14,7 +14,7 @@ from cnnlab.ui.streamlit_internals import UnknownStreamlit, unwrapped
 NAME = "ScriptRunner.scriptThread"  # as Streamlit calls it
 
 
-class NotAwaited(threading.Event):
+class ImmediateEvent(threading.Event):
     """An event for which nobody waits."""
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -27,7 +27,7 @@ class PromptThread(threading.Thread):
 
     def __init__(self, **how: Any) -> None:
         super().__init__(**how)
-        self._started: threading.Event = NotAwaited()
+        self._started: threading.Event = ImmediateEvent()
 
 
 def patch_start() -> None:

@@ -13,7 +13,7 @@ from cnnlab.analysis.metrics import Predictions
 from cnnlab.analysis.statistics import expected_calibration_error
 from cnnlab.array_types import Float64Array
 from cnnlab.datasets import is_own_dataset
-from cnnlab.storage.imported_networks import Network
+from cnnlab.storage.imported_networks import StoredNetwork
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, image_source
 from cnnlab.ui.image_source import ImageSet
@@ -36,7 +36,7 @@ class TestResults:
     One object for all sessions: what it computes of the arrays is computed once. Do not change them.
     """
 
-    run: Network
+    run: StoredNetwork
     logits: NDArray[Any]
     labels: NDArray[Any]
     predictions: Predictions
@@ -67,13 +67,13 @@ class TestResults:
         return expected_calibration_error(self.logits, self.labels)
 
 
-def load_test_results(run: Network) -> TestResults | None:
+def load_test_results(run: StoredNetwork) -> TestResults | None:
     """The test results of a run; None where its predictions are missing. Raises DamagedRun."""
     return _load_test_results(str(run.path), cache.modified_ns(run.path / "predictions.npz"), run)
 
 
 @st.cache_resource(max_entries=20, show_spinner=False)
-def _load_test_results(path: str, moment: int, _run: Network) -> TestResults | None:
+def _load_test_results(path: str, moment: int, _run: StoredNetwork) -> TestResults | None:
     kept = cache.predictions(_run)
     if "test" not in kept:
         return None

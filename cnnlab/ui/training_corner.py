@@ -62,19 +62,24 @@ def notices_panel() -> None:
         return
     with st.container(key="notices"):
         for notice in current:
-            with st.container(border=True, gap="xsmall"):
-                st.markdown(f"{notice.icon} {notice.sentence}")
-                with st.container(horizontal=True, vertical_alignment="center"):
-                    if notice.params:
-                        app_shell.page_link("train", "Open", notice.params, icon=":material/open_in_new:")
-                    st.button(
-                        "Close", key=f"close_{notice.job}", type="tertiary", on_click=close_notice, args=(notice,)
-                    )
+            draw_notice(notice)
+
+
+def draw_notice(notice: Notice) -> None:
+    """One notice with its link and the button that closes it."""
+    with st.container(border=True, gap="xsmall"):
+        st.markdown(f"{notice.icon} {notice.sentence}")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if notice.params:
+                app_shell.page_link("train", "Open", notice.params, icon=":material/open_in_new:")
+            st.button("Close", key=f"close_{notice.job}", type="tertiary", on_click=close_notice, args=(notice,))
 
 
 def close_notice(notice: Notice) -> None:
     """Remove this notice; for the callback of its button."""
-    st.session_state[SESSION_NOTICES] = [one for one in st.session_state[SESSION_NOTICES] if one.job != notice.job]
+    st.session_state[SESSION_NOTICES] = [
+        other for other in st.session_state[SESSION_NOTICES] if other.job != notice.job
+    ]
 
 
 def refresh_status() -> None:

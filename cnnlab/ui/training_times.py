@@ -22,8 +22,7 @@ def measured_runs() -> list[eta.Measured]:
 
     A run without weights was imported: another machine trained it.
     """
-    trained_here = [run for run in cache.list_runs() if not run.is_pretrained and run.snapshot_epochs()]
-    return [(run.experiment, run.record) for run in trained_here]
+    return [(run.experiment, run.record) for run in cache.inspectable_runs() if not run.is_pretrained]
 
 
 def expected_duration(experiment: Experiment) -> str:
@@ -39,6 +38,11 @@ def expected_duration(experiment: Experiment) -> str:
     except QueueError:
         return expected
     return expected if starts_now else f"{expected}, {formatting.queue_position(waiting + 1)}"
+
+
+def duration_source(experiment: Experiment) -> str:
+    """A sentence on what the expected duration was measured on; "" where it is unknown."""
+    return training_progress.describe_pace(eta.expected_pace(experiment, measured_runs()), experiment.epochs)
 
 
 def expected_start(place: int) -> float | None:

@@ -11,9 +11,10 @@ import logging
 import pkgutil
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from cnnlab.operating_system.c_library import limit_malloc_cache
+from cnnlab.ui.log_limit import limit_repeated_lines
 from cnnlab.ui.streamlit_script_context import run_without_browser
 
 logger = logging.getLogger("cnnlab.warm_up")
@@ -33,14 +34,20 @@ def import_pages(with_altair: bool) -> None:
     UNUSED_GRAMMAR is not imported in this process, unless it was before.
     """
     sys.modules.setdefault(UNUSED_GRAMMAR, None)  # type: ignore[arg-type]  # the import system's own "not there"
+    for name in _module_names(with_altair):
+        try:
+            _import(name)
+        except Exception as error:  # the page that needs it says so
+            logger.warning("%s cannot be imported: %r", name, error)
+
+
+def _module_names(with_altair: bool) -> Iterator[str]:
+    """As `import_pages` says; a package is imported before its modules are listed."""
     for package in PACKAGES:
         folders = importlib.import_module(package).__path__
-        for module in pkgutil.walk_packages(folders, f"{package}."):
-            if module.name != "cnnlab.pages.entrypoint" and module.name.endswith(IMPORTS_ALTAIR) == with_altair:
-                try:
-                    _import(module.name)
-                except Exception as error:  # the page that needs it says so
-                    logger.warning("%s cannot be imported: %r", module.name, error)
+        names = (module.name for module in pkgutil.walk_packages(folders, f"{package}."))
+        wanted = (name for name in names if name.endswith(IMPORTS_ALTAIR) == with_altair)
+        yield from (name for name in wanted if name != "cnnlab.pages.entrypoint")
 
 
 def _import(name: str) -> None:
@@ -76,7 +83,11 @@ def warm_up() -> None:
 
 @contextlib.asynccontextmanager
 async def warming_up(app: object) -> AsyncIterator[None]:
-    """The lifespan of the server: limits of memory, which hold for threads to come, and `warm_up` in a thread."""
+    """The lifespan of the server: limits of memory and of the log, and `warm_up` in a thread.
+
+    The limits of memory hold for threads to come.
+    """
     limit_malloc_cache()
+    limit_repeated_lines()
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
     yield

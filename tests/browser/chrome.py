@@ -2,16 +2,17 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 
 from cnnlab import settings
 from cnnlab.settings import subprocess_environment
@@ -70,7 +71,7 @@ class served:  # noqa: N801  # read as a verb: with served(home) as app
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(60)
         end_whoever_holds(self.home / "dispatcher.lock")
         for lock in self.home.glob("runs/*/lock"):
             end_whoever_holds(lock)
@@ -92,7 +93,8 @@ def start_streamlit(
             stdout=file,
             stderr=subprocess.STDOUT,
         )
-    wait_until(lambda: answers(port), "the server answers")
+    wait_until(lambda: answers(port) or process.poll() is not None, "the server answers")
+    assert process.poll() is None, log.read_text()
     return process, f"http://127.0.0.1:{port}"
 
 
@@ -100,14 +102,9 @@ def end_whoever_holds(lock: Path) -> None:
     """Ask the process that holds a lock, unless it is this test, to stop, and wait until it has."""
     holder = process_lock.lock_owner(lock)
     if holder is not None and holder.pid != os.getpid():
-        os.kill(holder.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # it has ended meanwhile
+            os.kill(holder.pid, signal.SIGTERM)
         wait_until(lambda: not process_lock.is_locked(lock), f"{lock} is free")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def answers(port: int) -> bool:
@@ -132,20 +129,29 @@ def is_error(message) -> bool:
     return message.type == "error" and "/_stcore/" not in (message.location or {}).get("url", "")
 
 
-STYLED = """() => {
-  const corner = document.querySelector('.st-key-corner');
-  return !corner || getComputedStyle(corner).position === 'fixed';
+def text_of(message) -> str:
+    """What a tab wrote to its console, and the address that it is about."""
+    return f"{message.text} {(message.location or {}).get('url', '')}".rstrip()
+
+
+# The script has ended, and no element stands for one whose program the browser still loads: our style is one of these.
+SETTLED = """() => {
+  const all = selector => [...document.querySelectorAll(selector)];
+  const isRunning = all('[data-testid=stApp]')[0]?.dataset.testScriptState?.startsWith('running');
+  const isStyled = all('.st-key-corner').every(corner => getComputedStyle(corner).position === 'fixed');
+  const areDrawn = all('[data-testid=stVegaLiteChart]').every(chart => chart.querySelector('svg.marks, canvas'));
+  const isWritten = document.fonts.status === 'loaded';
+  return !isRunning && isStyled && isWritten && areDrawn && !all('[data-stale=true], [data-testid^=stSkeleton]').length;
 }"""
 
 
 def settled(tab) -> None:
-    """Wait until the page has its title and its style, which arrives later, and Streamlit has stopped drawing."""
+    """Wait until the page has its title, its style and its charts, and Streamlit has stopped drawing.
+
+    After a click wait for what it brings first: until the server says that the script runs, the page has settled.
+    """
     tab.locator("h1").first.wait_for()
-    tab.wait_for_function(
-        "() => !document.querySelector('[data-testid=stApp]')?.dataset.testScriptState?.startsWith('running')"
-        " && !document.querySelector('[data-stale=true]')"
-    )
-    tab.wait_for_function(STYLED)
+    tab.wait_for_function(SETTLED)
 
 
 def steady_box(element) -> dict[str, float]:

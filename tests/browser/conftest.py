@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from chrome import PATIENCE, WIDE, App, is_error, served
+from chrome import PATIENCE, WIDE, App, is_error, served, text_of
 
 CHROMIUM = os.environ.get("CNNLAB_CHROMIUM") or shutil.which("chromium")
 ARGUMENTS = (  # noqa: SIM905  # a command line reads as one
@@ -30,8 +30,9 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 @pytest.fixture(scope="session")
 def chromium():
     """One browser for all tests."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
@@ -78,7 +79,7 @@ def new_tab(chromium, request, console_errors):
         contexts.append(context)
         tab = context.new_page()
         tab.set_default_timeout(PATIENCE)
-        tab.on("console", lambda message: console_errors.append(message.text) if is_error(message) else None)
+        tab.on("console", lambda message: console_errors.append(text_of(message)) if is_error(message) else None)
         tab.on("pageerror", lambda error: console_errors.append(str(error)))
         return tab
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from chrome import NARROW, WIDE, served, settled
+from playwright.sync_api import expect
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from history_factories import history, write
@@ -207,6 +208,19 @@ def test_the_views_of_look_inside_are_reached_with_five_keys(app, tab):
         tab.keyboard.press("Enter")
     tab.keyboard.press("Tab")
     assert tab.evaluate("() => document.activeElement.closest('.st-key-url-view') !== null")
+
+
+@pytest.mark.nightly
+def test_a_link_that_has_the_focus_is_outlined(app, tab):
+    opened(tab, app, ADDRESSES["train"])
+    for name in ("Compare", "Look inside this network"):
+        link = tab.get_by_role("link", name=name).first
+        link.focus()
+        tab.keyboard.press("Shift+Tab")
+        tab.keyboard.press("Tab")
+        expect(link).to_be_focused()
+        expect(link).to_have_css("outline-style", "solid")
+        expect(link).to_have_css("outline-width", "2px")
 
 
 @pytest.mark.nightly

@@ -54,15 +54,24 @@ def test_a_closed_queue_is_felt_by_a_student_and_opened_by_the_same_switch(app: 
 
 
 @pytest.mark.nightly
-def test_one_click_in_the_table_pins_a_run_and_another_lets_it_go(app: App, tab) -> None:
+def test_the_space_bar_in_the_table_pins_a_run_and_lets_it_go(app: App, tab) -> None:
     pinned = app.home / "marks" / f"{RUN.key}.pinned"
     opened(app, tab)
     for expected in (True, False):
         tab.reload()  # which asks for no key again
         drawn(tab)
         grid = tab.get_by_test_id("stDataFrame").locator("canvas").first
-        grid.click(position={"x": 47, "y": 52}, force=True)  # the table draws itself: there is no box to find
+        grid.click(position={"x": 20, "y": 52}, force=True)  # the table draws itself: there is no box to find
+        tab.keyboard.press("Space")
         wait_until(lambda wanted=expected: pinned.exists() == wanted, f"pinned: {expected}")
+
+
+@pytest.mark.nightly
+def test_the_table_of_runs_shows_all_its_columns_on_a_wide_page(app: App, tab) -> None:
+    opened(app, tab)
+    table = tab.get_by_test_id("stDataFrame").locator(".dvn-scroller")
+    table.wait_for()
+    assert table.evaluate("table => table.scrollWidth <= table.clientWidth")
 
 
 @pytest.mark.nightly

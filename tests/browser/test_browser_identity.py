@@ -83,7 +83,7 @@ def test_what_this_home_did_not_sign_is_ignored(number, home, monkeypatch):
     value = forged()[number]
     assert token_subject(value) is None
     monkeypatch.setattr(type(st.context), "cookies", {COOKIE: value} if value is not None else {})
-    app = AppTest.from_string(PAGE).run()
+    app = AppTest.from_string(PAGE, default_timeout=60).run()
     assert not app.exception
     assert app.text[0].value not in [f"{person_name(one)} in run 1" for one in ((value or "").split(".")[0], SUBJECT)]
 
@@ -95,7 +95,10 @@ def test_a_token_of_another_home_is_ignored(home, monkeypatch):
 
 
 def test_without_a_cookie_a_name_lasts_as_long_as_the_session():
-    one, other = AppTest.from_string(PAGE).run(), AppTest.from_string(PAGE).run()
+    one, other = (
+        AppTest.from_string(PAGE, default_timeout=60).run(),
+        AppTest.from_string(PAGE, default_timeout=60).run(),
+    )
     name = one.text[0].value.split()[0]
     assert re.fullmatch("b[0-9a-f]{12}", name)
     assert one.run().text[0].value == f"{name} in run 2"
@@ -103,7 +106,7 @@ def test_without_a_cookie_a_name_lasts_as_long_as_the_session():
 
 
 def test_a_cookie_comes_before_what_the_session_had(monkeypatch):
-    app = AppTest.from_string(PAGE).run()
+    app = AppTest.from_string(PAGE, default_timeout=60).run()
     monkeypatch.setattr(type(st.context), "cookies", {COOKIE: signed_token(SUBJECT)})
     assert browser_person() == person_name(SUBJECT)
     assert app.run().text[0].value == f"{person_name(SUBJECT)} in run 2"
@@ -200,7 +203,7 @@ def address(tmp_path_factory):
     process, url = start_streamlit(folder / "server.py", settings.REPOSITORY, folder / "web.log", {})
     yield url
     process.terminate()
-    process.wait(20)
+    process.wait(60)
 
 
 @pytest.fixture

@@ -26,9 +26,15 @@ def press(tab, key: str) -> None:
     tab.locator(f".st-key-{key} button").filter(visible=True).first.click()
 
 
+def predict(tab) -> None:
+    """Lock the prediction; the disabled button of the step before may still stand beside the one of this step."""
+    panel(tab).get_by_role("button", name="Predict: this locks", disabled=False).click()
+
+
 def answer_choice(tab, number: int) -> None:
+    settled(tab)  # until then the form of the step before is still there
     panel(tab).get_by_role("radio").nth(number).locator("xpath=ancestor::label").click()
-    panel(tab).get_by_role("button", name="Predict: this locks").click()
+    predict(tab)
 
 
 SEEN = """([part, panel]) => {
@@ -59,10 +65,12 @@ def test_a_chapter_from_prediction_to_report(app, new_tab, size):
     tab.get_by_role("heading", name="Covered by your lesson").wait_for()
     panel(tab).get_by_role("slider").first.press("End")
     panel(tab).get_by_text("100", exact=True).first.wait_for()
-    panel(tab).get_by_role("button", name="Predict: this locks").click()
+    predict(tab)
     panel(tab).get_by_text("away from the measured one on average").wait_for()
     tab.get_by_role("heading", name="Covered by your lesson").wait_for(state="detached")
-    assert "depth=2" in tab.url and not scrolls_sideways(tab)
+    tab.wait_for_url("**depth=2*")
+    settled(tab)
+    assert not scrolls_sideways(tab)
     tab.reload()
     panel(tab).get_by_text("Your prediction is saved").wait_for()
     press(tab, "lesson_next")
@@ -71,7 +79,7 @@ def test_a_chapter_from_prediction_to_report(app, new_tab, size):
         panel(tab).get_by_role("combobox").click()
         tab.get_by_role("option", name=option).click()
     tab.keyboard.press("Escape")
-    panel(tab).get_by_role("button", name="Predict: this locks").click()
+    predict(tab)
     panel(tab).get_by_text(re.compile(r"In your order, \d of \d pairs agree")).wait_for()
     wait_until_at_the_top(tab, ".st-key-lesson_panel_answered")
     assert tab.url.partition("?")[0].endswith("/compare")
@@ -106,7 +114,7 @@ def test_one_click_saves_the_report_which_opens_offline(app, new_tab, tmp_path):
     """And one click more saves it once more, although the buttons of the first time are still there."""
     tab = new_tab()
     open_sheet(tab, app, "taster")
-    panel(tab).get_by_role("button", name="Predict: this locks").click()
+    predict(tab)
     panel(tab).get_by_text("away from the measured one on average").wait_for()
     tab.goto(app.at("lesson"))
     tab.get_by_text("1 of 5 steps answered").wait_for()
@@ -138,6 +146,7 @@ def test_two_students_and_a_teacher_predict_reveal_and_vote_again(app, new_tab):
     teacher.get_by_test_id("stTopNavLink").filter(has_text="Lesson").click()
     press(teacher, "lesson_class_taster")
     teacher.get_by_text("0 students").wait_for()
+    teacher.wait_for_url("**board=*")
     code = teacher.url.partition("board=")[2]
 
     students = [new_tab(), new_tab(NARROW)]

@@ -40,7 +40,7 @@ def address(tmp_path_factory):
     process, url = start_streamlit(folder / "page.py", folder, folder / "web.log", {})
     yield url
     process.terminate()
-    process.wait(20)
+    process.wait(60)
 
 
 def test_a_browser_shows_hostile_words_as_they_are(address, tab):

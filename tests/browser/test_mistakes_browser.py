@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 from chrome import NARROW, scrolls_sideways, served, settled
+from playwright.sync_api import expect
 
 from cnnlab.analysis import metrics
 from cnnlab.data.cifar10 import CLASSES
@@ -96,9 +97,7 @@ def test_from_a_square_to_its_pictures_to_the_inside_of_the_network(app, tab, ex
     tab.wait_for_url(re.compile(f"true_class={CLASSES[truth]}&predicted={CLASSES[said]}"))
     settled(tab)
     assert tab.evaluate("history.length") == entries + 1
-    pictures(tab).nth(int(table[truth, said]) - 1).wait_for()
-    settled(tab)
-    assert pictures(tab).count() == table[truth, said]
+    expect(pictures(tab)).to_have_count(int(table[truth, said]))
     numbers = np.flatnonzero((exam.true_class == truth) & (exam.predicted == said))
     surest = int(numbers[np.argmax(exam.confidence[numbers])])
     pictures(tab).first.click()
@@ -148,8 +147,7 @@ def test_a_copied_link_opens_the_same_comparison(app, tab, exams):
     ).wait_for()
     tab.get_by_text(f"{groups.both_wrong.sum()} images that both misclassify").wait_for()
     shown = min(15, int(groups.both_wrong.sum()))
-    pictures(tab).nth(shown - 1).wait_for()
-    assert pictures(tab).count() == shown
+    expect(pictures(tab)).to_have_count(shown)
 
 
 @pytest.mark.nightly

@@ -10,7 +10,8 @@ import sys
 from importlib.util import find_spec
 
 import pytest
-from chrome import PATIENCE, free_port, settled, wait_until
+from chrome import PATIENCE, settled, wait_until
+from free_ports import free_port
 
 from cnnlab import jupyter_proxy, settings
 
@@ -37,7 +38,7 @@ class running:  # noqa: N801  # read as a verb: with running(command, home, port
 
     def __exit__(self, *_):
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(60)
         self.log.close()
 
 
@@ -64,7 +65,7 @@ def look_around(chromium, url, query=""):
         settled(tab)
         tab.goto(f"{url}/look_inside?run=3conv-dropout")
         settled(tab)
-        assert tab.get_by_text(re.compile("Prediction: cat")).first.is_visible()
+        tab.get_by_text(re.compile("Prediction: cat")).first.wait_for()
         return outside
     finally:
         context.close()

@@ -7,7 +7,8 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from chrome import App, free_port, settled
+from chrome import PATIENCE, App, settled
+from free_ports import free_port
 from nginx_server import needs_nginx, nginx_folder, wait_for
 from PIL import Image
 
@@ -41,7 +42,7 @@ def behind_nginx(place: Path, app: App) -> Iterator[App]:
         yield App(f"https://127.0.0.1:{secure}", app.home)
     finally:
         proxy.terminate()
-        proxy.wait(20)
+        proxy.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +93,11 @@ def test_a_photo_is_uploaded_and_shown_under_the_policy(secure: App, watched) ->
 def test_what_is_put_into_a_page_loads_and_runs_nothing(app: App, chromium) -> None:
     context = chromium.new_context()
     tab = context.new_page()
+    tab.set_default_timeout(PATIENCE)
     tab.add_init_script(WATCH)
     tab.goto(app.url)
     settled(tab)
     assert tab.evaluate(FOREIGN)
-    tab.wait_for_function("violations.length >= 3")
+    tab.wait_for_function("() => violations.length >= 3")
     assert {one.split()[0] for one in tab.evaluate("violations")} == {"img-src", "script-src-elem", "connect-src"}
     context.close()

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlparse
 import chrome
 import pytest
 from chrome import App, served, settled
+from free_ports import free_port
 
 pytest.importorskip("authlib", reason="needs deploy/requirements-auth.txt")
 pytest.importorskip("httpx", reason="needs deploy/requirements-auth.txt")
@@ -85,7 +86,7 @@ server_metadata_url = "http://127.0.0.1:{provider}/.well-known/openid-configurat
 def app(tmp_path, monkeypatch) -> Iterator[App]:
     provider = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
     threading.Thread(target=provider.serve_forever, daemon=True).start()
-    port = chrome.free_port()
+    port = free_port()
     monkeypatch.setattr(chrome, "free_port", lambda: port)
     (tmp_path / ".streamlit").mkdir()
     secrets = SECRETS.format(port=port, provider=provider.server_port)

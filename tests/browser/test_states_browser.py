@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from chrome import NARROW, WIDE, scrolls_sideways, served, settled, steady_box, wait_until
+from chrome import NARROW, PATIENCE, WIDE, scrolls_sideways, served, settled, steady_box, wait_until
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 pytestmark = pytest.mark.browser
@@ -202,6 +202,7 @@ def test_a_browser_that_was_closed_finds_its_training_and_can_leave_the_queue(ap
     tab.context.close()
     again = chromium.new_context(viewport=WIDE, storage_state=json.loads(json.dumps(state)))
     other = again.new_page()
+    other.set_default_timeout(PATIENCE)
     other.goto(app.at(""))
     settled(other)
     other.get_by_role("button", name="Leave the queue").click()

@@ -9,7 +9,8 @@ import subprocess
 import sys
 
 import pytest
-from chrome import PATIENCE, answers, free_port, settled, wait_until
+from chrome import PATIENCE, answers, settled, wait_until
+from free_ports import free_port
 
 from cnnlab.ui.streamlit_patches import OPTIONS
 

@@ -5,8 +5,9 @@ import re
 from contextlib import closing
 
 import pytest
-from chrome import CONTRAST, NARROW, WIDE, scrolls_sideways, served, settled, wait_until
+from chrome import CONTRAST, NARROW, PATIENCE, WIDE, scrolls_sideways, served, settled, wait_until
 from history_factories import history, write
+from playwright.sync_api import expect
 
 from cnnlab.experiment import Experiment
 from cnnlab.jobs import nicknames
@@ -52,7 +53,7 @@ def test_a_training_started_in_the_browser_survives_a_reload_and_a_stop(app, tab
     earlier = grown(tab)
     wait_until(lambda: grown(tab) > earlier, "the curves grow")
     pictures = tab.locator(".live-maps img")  # the image, and the maps of two convolutions beside the curve
-    assert pictures.count() == 3
+    expect(pictures).to_have_count(3)
     curve = tab.get_by_test_id("stVegaLiteChart").first.bounding_box()
     assert abs(pictures.nth(1).bounding_box()["y"] - curve["y"]) < curve["height"]
     assert pictures.nth(1).bounding_box()["x"] > curve["x"] + curve["width"] - 1
@@ -129,6 +130,7 @@ def test_my_trainings_opens_on_every_page_and_a_nickname_outlasts_the_browser(ap
     tab.context.close()
     again = chromium.new_context(storage_state=state)
     other = again.new_page()
+    other.set_default_timeout(PATIENCE)
     other.goto(app.at())
     settled(other)
     other.get_by_role("button", name="My trainings").click()
@@ -138,14 +140,15 @@ def test_my_trainings_opens_on_every_page_and_a_nickname_outlasts_the_browser(ap
     again.close()
 
 
+@pytest.mark.timeout(600)
 def test_the_first_page_trains_a_small_network_in_one_click(app, tab):
     tab.goto(app.at())
     settled(tab)
     tab.locator(".samples img").nth(17).wait_for()
     tab.get_by_role("button", name="Train a small network now").click()
-    tab.locator(".live-maps img").first.wait_for()
-    wait_until(lambda: grown(tab) >= 2, "the curves have two epochs")
-    tab.get_by_role("button", name="Download model.keras").wait_for()
+    tab.locator(".live-maps img").first.wait_for(timeout=240_000)  # the training yields the processor to all others
+    wait_until(lambda: grown(tab) >= 2, "the curves have two epochs", seconds=240)
+    tab.get_by_role("button", name="Download model.keras").wait_for(timeout=240_000)
 
 
 @pytest.mark.nightly
@@ -157,11 +160,12 @@ def test_a_copied_link_opens_the_same_view(app, tab, new_tab):
     settled(tab)
     tab.get_by_text("L2", exact=True).click()
     tab.get_by_text("60.0 %").wait_for()
-    assert re.search(r"dataset=shapes&depth=1&regularizer=l2", tab.url)
+    tab.wait_for_url(re.compile("dataset=shapes&depth=1&regularizer=l2"))
     other = new_tab()
     other.goto(tab.url)
     other.get_by_text("60.0 %").wait_for()
-    assert other.get_by_text("L2 penalty, on a scale of its own").count() == 1
+    expect(other.get_by_text("L2 penalty, on a scale of its own")).to_have_count(1)
+    settled(other)
     assert other.url == tab.url
 
 
@@ -176,6 +180,13 @@ def test_going_to_another_page_and_back_finds_the_same_network(app, tab):
     tab.get_by_role("link", name="Train").click()
     tab.get_by_text("seed 5 is not trained yet").wait_for()
     assert tab.url.partition("?")[2] == here.partition("?")[2]
+
+
+def test_the_address_train_opens_the_page_train_with_its_parameters(app, tab):
+    tab.goto(app.at("train", dataset="shapes", depth=4, regularizer="batchnorm", seed=5))
+    tab.get_by_text("seed 5 is not trained yet").wait_for()
+    assert tab.url == app.at(dataset="shapes", depth=4, regularizer="batchnorm", seed=5)
+    assert tab.get_by_text("Page not found").count() == 0
 
 
 def test_nonsense_in_the_address_is_one_sentence(app, tab):
@@ -207,8 +218,8 @@ def test_on_a_phone_nothing_scrolls_sideways(app, new_tab, scheme):
     tab = new_tab(NARROW, color_scheme=scheme)
     tab.goto(app.at(dataset="shapes", depth=1, regularizer="l2"))
     tab.get_by_text("60.0 %").wait_for()
-    settled(tab)
     tab.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first.wait_for()
+    settled(tab)
     assert not scrolls_sideways(tab)
 
 

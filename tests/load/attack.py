@@ -1,6 +1,7 @@
 """The tables of attacks, in one command:
 
-    python -m tests.load.attack [uploads] [damage] [addresses] [sweep] [kills] [sessions] [--steps N] [--corpus FOLDER]
+    python -m tests.load.attack [uploads] [damage] [addresses] [values] [sweep] [kills] [sessions] [--steps N]
+        [--corpus FOLDER]
 
 Each row says how many attempts were made, how many were answered as if nothing had happened ("ok") or with a sentence,
 how many crashed, and how many took more than 2 seconds of CPU or 300 MB of memory. For `kills` an attempt is a training
@@ -50,6 +51,13 @@ def addresses(options: Options) -> list[Tally]:
     return address_table(options.steps)
 
 
+def values(options: Options) -> list[Tally]:
+    """Fields of every page of a real web server with values that no browser sends."""
+    from hostile_values import values_table
+
+    return values_table(options.steps)
+
+
 def sweep(options: Options) -> list[Tally]:
     """Every option of every page, and a random walk."""
     from page_attacks import sweep_table
@@ -77,7 +85,9 @@ def sessions(options: Options) -> list[Tally]:
     return [session_tally(visits)]
 
 
-TABLES: dict[str, Table] = {table.__name__: table for table in (uploads, damage, addresses, sweep, kills, sessions)}
+TABLES: dict[str, Table] = {
+    table.__name__: table for table in (uploads, damage, addresses, values, sweep, kills, sessions)
+}
 
 
 def parsed(arguments: list[str] | None = None) -> Options:

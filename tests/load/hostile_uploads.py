@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from browser_protocol import COOKIE, Browser
+from browser_protocol import COOKIE, Browser, Widget
 from load_report import Findings
 from server import Lab, cpu_seconds, fresh_lab, memory
 
@@ -38,6 +38,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 UPLOADER = "inspect.upload.file"
+READERS = (b"photo_decoding", b"keras_process")  # of pictures and of networks
 SAMPLE_SECONDS = 0.02
 MB = 10**6
 DAMAGED_FILES = 5  # of each format
@@ -78,15 +79,19 @@ class Uploader(Browser):
 
     async def choose_file(self, data: bytes) -> float:
         """Choose a picture; the seconds until the page has shown what became of it."""
+        widget = self._existing(UPLOADER)
+        await self.hold_file(widget, data)
+        return await self._ask("a picture", widget.fragment)
+
+    async def hold_file(self, widget: Widget, data: bytes) -> None:
+        """Send a file, which the field holds from then on."""
         name = str(uuid.uuid4())
         await self.put(data, name)
-        widget = self._existing(UPLOADER)
         value = WidgetState(id=widget.proto.id)
         value.file_uploader_state_value.uploaded_file_info.append(
             UploadedFileInfo(file_id=name, name="photo", size=len(data))
         )
         self.states[widget.proto.id] = value
-        return await self._ask("a picture", widget.fragment)
 
 
 @dataclass
@@ -110,7 +115,7 @@ class Sampler:
     def _sample(self) -> None:
         while not self.done.wait(SAMPLE_SECONDS):
             self.web_peak = max(self.web_peak, memory(self.web)[0])
-            for process in decoders(self.web):
+            for process in readers(self.web):
                 with contextlib.suppress(OSError, KeyError, IndexError):
                     status = Path(f"/proc/{process}/status").read_text()
                     peak = int(status.split("VmHWM:")[1].split()[0]) / 1000
@@ -119,12 +124,17 @@ class Sampler:
 
 def decoders(web: int) -> list[int]:
     """The processes that decode a picture for this web process."""
+    return readers(web, (b"photo_decoding",))
+
+
+def readers(web: int, names: tuple[bytes, ...] = READERS) -> list[int]:
+    """The processes that read a file that is not trusted for this web process."""
     children = " ".join(path.read_text() for path in Path(f"/proc/{web}/task").glob("*/children"))
     found = []
     for child in map(int, children.split()):
         with contextlib.suppress(OSError):
-            if b"photo_decoding" in Path(f"/proc/{child}/cmdline").read_bytes():
-                found.append(child)
+            command = Path(f"/proc/{child}/cmdline").read_bytes()
+            found += [child] * any(name in command for name in names)
     return found
 
 

@@ -137,7 +137,7 @@ class Lesson:
         """How many answers are missing in the file: of each student to each step, and to the second vote."""
         lesson_class = classes.find_class(self.file, self.code)
         rounds = [(step.id, 0) for step in self.steps] + [(self.steps[AGAIN_STEP].id, 1)]
-        given = [len(classes.contents(self.file, lesson_class, *one)) for one in rounds] if lesson_class else [0]
+        given = [len(classes.answer_contents(self.file, lesson_class, *one)) for one in rounds] if lesson_class else [0]
         return len(self.students) * len(rounds) - sum(given)
 
 

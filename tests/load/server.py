@@ -22,7 +22,8 @@ from unittest import mock
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests"), str(REPOSITORY / "tests" / "browser")]
 
-from chrome import answers, end_whoever_holds, free_port, wait_until  # noqa: E402
+from chrome import answers, end_whoever_holds, wait_until  # noqa: E402
+from free_ports import free_port  # noqa: E402
 
 from cnnlab import settings  # noqa: E402
 from cnnlab.experiment import Experiment  # noqa: E402

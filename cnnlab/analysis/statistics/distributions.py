@@ -69,7 +69,7 @@ def two_sided_t_p(t: float, degrees: float) -> float:
 def t_quantile(probability: float, degrees: float) -> float:
     """The point below which a t value lies with this probability, 0 < probability < 1, by bisection of `two_sided_t_p`.
 
-    12 significant digits for degrees >= 1 and probabilities from 0.0001 to 0.9999. Raises ValueError outside.
+    11 significant digits for degrees >= 1 and probabilities from 0.0001 to 0.9999. Raises ValueError outside.
     """
     if not (0 < probability < 1 and degrees > 0):
         raise ValueError(

@@ -77,9 +77,9 @@ def adjust_for_multiple_comparisons(estimates: Sequence[Estimate]) -> list[Estim
     For a claim that rests on several comparisons at once ("every regularizer helps"). Intervals stay those of one
     comparison: each covers its own figure in 95 % of cases, all of them together less often.
     """
-    tested = [index for index, one in enumerate(estimates) if one.p_value is not None]
+    tested = [index for index, estimate in enumerate(estimates) if estimate.p_value is not None]
     adjusted = dict(zip(tested, holm([estimates[index].p_value or 0.0 for index in tested]), strict=True))
     return [
-        dataclasses.replace(one, p_value=adjusted[index]) if index in adjusted else one
-        for index, one in enumerate(estimates)
+        dataclasses.replace(estimate, p_value=adjusted[index]) if index in adjusted else estimate
+        for index, estimate in enumerate(estimates)
     ]

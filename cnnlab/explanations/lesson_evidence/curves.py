@@ -98,7 +98,7 @@ def batchnorm(table: Table, model: str) -> Evidence:
 def describe_jumps(model: str) -> str:
     """How far both accuracies move from one epoch to the next, in the seed that has both after each; "" without one."""
     for run, moving, anew in complete_series(model):
-        steps = [100 * float(np.abs(np.diff(one)).mean()) for one in (moving, anew)]
+        steps = [100 * float(np.abs(np.diff(accuracies)).mean()) for accuracies in (moving, anew)]
         return (
             f" Over the last {LAST_EPOCHS} epochs of seed {run.experiment.seed}, measured after each of them, the"
             f" accuracy changes from one epoch to the next by {steps[0]:.1f} points on average with the moving averages"

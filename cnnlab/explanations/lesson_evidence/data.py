@@ -3,6 +3,7 @@
 import statistics
 
 from cnnlab.analysis.statistics import agreement, paired_difference
+from cnnlab.explanations.intervals import format_signed_interval
 from cnnlab.explanations.lesson_evidence.result import Evidence, Table, find
 from cnnlab.formatting import exact_duration, percent, points
 from cnnlab.models.architecture import network_layers, parameter_count
@@ -35,13 +36,13 @@ def seeds(table: Table, model: str) -> Evidence:
 def more_images(table: Table, regularizer: str) -> Evidence:
     """Training on 40,000 and on 50,000 images, both measured on the same test images."""
     small, large = find(f"3conv-{regularizer}"), find(f"final-3conv-{regularizer}")
-    correct = [one.predictions()["test"].argmax(axis=1) == one.predictions()["test_labels"] for one in (large, small)]
+    correct = [run.predictions()["test"].argmax(axis=1) == run.predictions()["test_labels"] for run in (large, small)]
     estimate = paired_difference(*correct)
     sentence = (
         f"{small.title}: trained on {large.experiment.train_images:,} instead of {small.experiment.train_images:,}"
         f" images, the accuracy on the same {estimate.n[0]:,} test images changes by"
         f" {points(estimate.value, sign=True)}"
-        f" (95 % interval {100 * estimate.low:+.1f} to {100 * estimate.high:+.1f}; chance of the images, one seed)."
+        f" (95 % interval {format_signed_interval(estimate)}; chance of the images, one seed)."
         " More images are more data; augmentation would change the images that are there."
     )
     return Evidence(sentence)

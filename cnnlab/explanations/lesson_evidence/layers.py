@@ -30,7 +30,7 @@ def layers(table: Table, model: str) -> Evidence:
     """Size of the maps, receptive field and share of zeros after ReLU of each convolution layer; ranked by the size."""
     run = find(model)
     images, _ = sample_images()
-    described = "; ".join(describe_layer(run, one) for one in layer_figures(run, images))
+    described = "; ".join(describe_layer(run, figures) for figures in layer_figures(run, images))
     sizes = {f"conv{layer.block}": layer.output_shape[0] for layer in run.layers if layer.kind == "relu"}
     sentence = f"{run.title}, {len(images)} sample images: {described}."
     return Evidence(sentence, ranking=tuple(sorted(sizes, key=lambda name: -sizes[name])))

@@ -5,7 +5,7 @@ import numpy as np
 from cnnlab.analysis import metrics
 from cnnlab.analysis.statistics import unpaired_difference
 from cnnlab.comparison import gap_estimate
-from cnnlab.explanations.conclusions import describe_ends
+from cnnlab.explanations.intervals import format_signed_interval
 from cnnlab.formatting import percent, points
 from cnnlab.report import run_results
 from cnnlab.storage.runs import Run
@@ -19,9 +19,9 @@ def gap(run: Run) -> str:
     measured, reported = (gap_estimate(results, reported=reported) for reported in (False, True))
     dropout = " with dropout on" if run.experiment.regularizer == "dropout" else ""
     return (
-        f"the gap is {points(measured.value)} (95 % interval {describe_ends(measured)}) with the training accuracy"
-        f" after the last epoch, and {points(reported.value)} with the one that Keras reports, averaged during that"
-        f" epoch{dropout} (one seed; the interval is chance of {measured.n[0]:,} training and {measured.n[1]:,}"
+        f"the gap is {points(measured.value)} (95 % interval {format_signed_interval(measured)}) with the training"
+        f" accuracy after the last epoch, and {points(reported.value)} with the one that Keras reports, averaged during"
+        f" that epoch{dropout} (one seed; the interval is chance of {measured.n[0]:,} training and {measured.n[1]:,}"
         " validation images)."
     )
 
@@ -36,8 +36,8 @@ def test(run: Run) -> str:
     return (
         f"{percent(shares['validation'], 1)} of {images['validation']:,} validation images and"
         f" {percent(shares['test'], 1)} of {images['test']:,} test images are correct: test minus validation"
-        f" {points(found.value, sign=True)} (95 % interval {describe_ends(found)}, chance of both sets of images; one"
-        f" seed), {beyond}."
+        f" {points(found.value, sign=True)} (95 % interval {format_signed_interval(found)}, chance of both sets of"
+        f" images; one seed), {beyond}."
     )
 
 

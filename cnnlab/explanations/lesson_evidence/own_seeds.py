@@ -8,7 +8,7 @@ import numpy as np
 from cnnlab.analysis.statistics import agreement, seed_mean
 from cnnlab.datasets import DATASETS
 from cnnlab.experiment import Experiment
-from cnnlab.explanations.series_table import interval
+from cnnlab.explanations.intervals import format_margin
 from cnnlab.formatting import percent, pluralize, points
 from cnnlab.report import LAST_EPOCHS
 from cnnlab.report_models import models_on
@@ -33,7 +33,7 @@ def accuracy(run: Run) -> str:
     if len(same) < 2:
         return f"{told} One seed decides nothing: the program brings no other seeds of this network."
     mean, low, high = seed_mean(same), min(same.values()), max(same.values())
-    margin = f" {interval(mean)} (half the 95 % interval, chance of the seed)" if mean.is_interval else ""
+    margin = f" {format_margin(mean)} (half the 95 % interval, chance of the seed)" if mean.is_interval else ""
     return (
         f"{told} The {len(same)} shipped seeds of the same network have {percent(low, 1)} to {percent(high, 1)}, mean"
         f" {percent(mean.value, 1)}{margin}.{_count_higher(run, own)} One seed decides nothing: the seed alone changes"
@@ -55,7 +55,7 @@ def _count_higher(run: Run, own: float) -> str:
 def rivals(experiment: Experiment) -> list[Experiment]:
     """The networks that a training is compared with: those with a regularizer, of a regularized one the plain one."""
     found = other_regularizers(experiment)
-    return found if experiment.regularizer == "none" else [one for one in found if one.regularizer == "none"]
+    return found if experiment.regularizer == "none" else [model for model in found if model.regularizer == "none"]
 
 
 def other_regularizers(experiment: Experiment) -> list[Experiment]:
@@ -63,10 +63,10 @@ def other_regularizers(experiment: Experiment) -> list[Experiment]:
     own = series_experiment(experiment)
     models = [model.experiment for model in models_on(own.dataset).values()] if own.dataset in DATASETS else []
     return [
-        one
-        for one in models
-        if one.regularizer != own.regularizer
-        and replace(one, regularizer=own.regularizer, strength=own.strength) == own
+        model
+        for model in models
+        if model.regularizer != own.regularizer
+        and replace(model, regularizer=own.regularizer, strength=own.strength) == own
     ]
 
 
@@ -77,7 +77,7 @@ def seeds(run: Run) -> str:
     if number is None:
         return "the program brings no other seed of this network: train it once more with another seed to compare."
     found = agreement(run.predictions()["validation"], same[number].predictions()["validation"])
-    accuracies = " and ".join(percent(_last_accuracy(one), 1) for one in (run, same[number]))
+    accuracies = " and ".join(percent(_last_accuracy(trained), 1) for trained in (run, same[number]))
     return (
         f"it and the shipped seed {number} of the same network have validation accuracies of {accuracies}. They give"
         f" the same class for {percent(found.value, 1)} of {found.n[0]:,} validation images (95 % interval"
@@ -100,8 +100,10 @@ def jumps(run: Run) -> str:
             return f"{told}, with the moving averages (one seed)."
         step = float(np.abs(np.diff(values)).mean())
         return f"{told} with the moving averages, and by {points(step)} with re-estimated mean and variance (one seed)."
-    normalized = [one for one in other_regularizers(own) if one.regularizer == BATCHNORM]
-    found = [mean_step(one) for e in normalized for one in shipped_runs(e, run.record.fingerprint).values()]
+    normalized = [model for model in other_regularizers(own) if model.regularizer == BATCHNORM]
+    found = [
+        mean_step(shipped) for model in normalized for shipped in shipped_runs(model, run.record.fingerprint).values()
+    ]
     if not found:
         return f"{told} (one seed; no batch normalization)."
     return (
@@ -123,7 +125,7 @@ def shipped_runs(experiment: Experiment, fingerprint: str | None) -> Mapping[int
         for run in (*runs.list_runs(), *runs.shipped_seeds())
         if run.is_pretrained and series_experiment(run.experiment) == wanted
     ]
-    return next((one.runs for one in group_into_series(known) if one.fingerprint == fingerprint), {})
+    return next((series.runs for series in group_into_series(known) if series.fingerprint == fingerprint), {})
 
 
 def _last_accuracy(run: Run) -> float:

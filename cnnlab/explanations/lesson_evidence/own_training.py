@@ -59,8 +59,8 @@ def layers(run: Run) -> str:
     """Size of the maps, receptive field, share of zeros and dead maps of each convolution layer."""
     images = split_dataset(load_dataset(run.dataset), run.experiment).x_val[:IMAGES]
     parts = [
-        f"{describe_layer(run, one)}, {one.dead_maps} of {one.relu.output_shape[-1]} maps are zero on all images"
-        for one in layer_figures(run, images)
+        f"{describe_layer(run, found)}, {found.dead_maps} of {found.relu.output_shape[-1]} maps are zero on all images"
+        for found in layer_figures(run, images)
     ]
     return f"{pluralize(len(images), 'validation image')}. {'; '.join(parts)} (one seed)."
 

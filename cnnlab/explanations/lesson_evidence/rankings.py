@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from itertools import pairwise
 
-from cnnlab.claims import Finding, judge
+from cnnlab.claims import ComparisonVerdict, judge
 from cnnlab.comparison import ACCURACY, INFERENCE_GAP, MIN_SEEDS, REPORTED_GAP, Results, compare
 from cnnlab.explanations.lesson_evidence.result import Evidence, Table
 from cnnlab.explanations.series_table import MOVING_AVERAGES, describe_accuracy_of, describe_gap_of
@@ -47,22 +47,22 @@ def _figure_order(table: Table, models: Sequence[ReportModel], measure: str) -> 
     """By the mean over the seeds, with its interval; which neighbours may have changed places by chance."""
     is_accuracy = measure == "validation"
     found = {
-        one.model.name: one
-        for one in series_results(table, reported=measure == "reported_gap")
-        if one.model in models and not one.reestimated
+        result.model.name: result
+        for result in series_results(table, reported=measure == "reported_gap")
+        if result.model in models and not result.reestimated
     }
     ordered = [found[model.name] for model in models]
-    ordered.sort(key=lambda one: -one.accuracy.value if is_accuracy else one.gap.value)
-    titles = [one.model.experiment.regularizer_title for one in ordered]
+    ordered.sort(key=lambda result: -result.accuracy.value if is_accuracy else result.gap.value)
+    titles = [result.model.experiment.regularizer_title for result in ordered]
     describe = describe_accuracy_of if is_accuracy else describe_gap_of
-    listed = [f"{title} {describe(one)}" for title, one in zip(titles, ordered, strict=True)]
+    listed = [f"{title} {describe(result)}" for title, result in zip(titles, ordered, strict=True)]
     results: Results = {row.model.name: row.by_seed for row in table}
-    undecided = _undecided_neighbours([one.model.name for one in ordered], measure, results)
+    undecided = _undecided_neighbours([result.model.name for result in ordered], measure, results)
     return titles, listed, [_describe_seeds(ordered), _describe_chance(undecided), MOVING_AVERAGES], undecided
 
 
 def _describe_seeds(found: Sequence[SeriesResult]) -> str:
-    counts = sorted({len(one.seeds) for one in found})
+    counts = sorted({len(result.seeds) for result in found})
     seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     chance = "chance of the seed" if counts[0] >= MIN_SEEDS else "chance of the images of seed 0"
     if counts[0] < MIN_SEEDS <= counts[-1]:
@@ -79,7 +79,7 @@ def _undecided_neighbours(names: Sequence[str], measure: str, results: Results) 
     return [
         (titles[first], titles[second])
         for (first, second), finding in zip(neighbours, findings, strict=True)
-        if finding is not Finding.AS_CLAIMED
+        if finding is not ComparisonVerdict.AS_CLAIMED
     ]
 
 

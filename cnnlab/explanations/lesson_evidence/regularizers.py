@@ -3,45 +3,41 @@
 from collections.abc import Sequence
 
 from cnnlab.claims import check_claims
-from cnnlab.comparison import MIN_SEEDS, Comparison
-from cnnlab.explanations.conclusions import describe_ends, describe_measures, describe_notes, describe_verdict
+from cnnlab.comparison import MIN_SEEDS
+from cnnlab.explanations.conclusions import describe_measures, describe_notes, describe_verdict
+from cnnlab.explanations.intervals import difference_with_interval
 from cnnlab.explanations.lesson_evidence.result import NOT_TRAINED, Evidence, Table
 from cnnlab.explanations.series_table import statistics_label
-from cnnlab.formatting import pluralize, points
+from cnnlab.formatting import pluralize
 from cnnlab.series_results import SeriesResult, series_results
 
 
 def differences(table: Table, regularizer: str) -> Evidence:
     """The validation accuracy of a regularizer minus that of the plain network, at both depths."""
     results = series_results(table)
-    found = [one for one in results if one.model.experiment.regularizer == regularizer]
+    found = [result for result in results if result.model.experiment.regularizer == regularizer]
     if not found:
         return Evidence(NOT_TRAINED)
-    return Evidence(" ".join(difference_sentence(one, results) for one in found))
+    return Evidence(" ".join(difference_sentence(result, results) for result in found))
 
 
-def difference_sentence(one: SeriesResult, results: Sequence[SeriesResult]) -> str:
+def difference_sentence(result: SeriesResult, results: Sequence[SeriesResult]) -> str:
     """One regularizer at one depth: accuracy and gap against the plain network, with intervals and seeds.
 
     "Beyond chance" is adjusted for the number of comparisons of all `results`.
     """
-    experiment, accuracy, gap = one.model.experiment, one.accuracy_difference, one.gap_difference
+    experiment, accuracy, gap = result.model.experiment, result.accuracy_difference, result.gap_difference
     if accuracy is None or gap is None:
         return ""
-    measure = f", {label}" if (label := statistics_label(one, results)) else ""
+    measure = f", {label}" if (label := statistics_label(result, results)) else ""
     comparisons = sum(other.accuracy_difference is not None for other in results)
-    beyond = "beyond chance" if one.accuracy_differs else "not beyond chance"
+    beyond = "beyond chance" if result.accuracy_differs else "not beyond chance"
     return (
         f"**{experiment.regularizer_title}, {experiment.depth} convolution layers{measure}**: validation accuracy minus"
-        f" that without a regularizer {estimate_words(accuracy)}, {beyond} (adjusted for {comparisons}"
-        f" comparisons); gap {estimate_words(gap)}"
+        f" that without a regularizer {difference_with_interval(accuracy.estimate)}, {beyond} (adjusted for"
+        f" {comparisons} comparisons); gap {difference_with_interval(gap.estimate)}"
         f" ({chance_words(len(accuracy.seeds))})."
     )
-
-
-def estimate_words(one: Comparison) -> str:
-    """'+3.1 points (+1.9 to +4.2)'."""
-    return f"{points(one.estimate.value, sign=True)} ({describe_ends(one.estimate)})"
 
 
 def chance_words(seeds: int) -> str:
@@ -53,14 +49,18 @@ def chance_words(seeds: int) -> str:
 def helping(table: Table, depth: str) -> Evidence:
     """How many of the three regularizers raise the validation accuracy beyond chance at this depth."""
     found = [
-        one for one in series_results(table) if one.model.experiment.depth == int(depth) and one.accuracy_difference
+        result
+        for result in series_results(table)
+        if result.model.experiment.depth == int(depth) and result.accuracy_difference
     ]
     by_name: dict[str, list[bool]] = {}
-    for one in found:
+    for result in found:
         raised = (
-            one.accuracy_differs and one.accuracy_difference is not None and one.accuracy_difference.estimate.value > 0
+            result.accuracy_differs
+            and result.accuracy_difference is not None
+            and result.accuracy_difference.estimate.value > 0
         )
-        by_name.setdefault(one.model.experiment.regularizer_title, []).append(raised)
+        by_name.setdefault(result.model.experiment.regularizer_title, []).append(raised)
     names = [name for name, verdicts in by_name.items() if all(verdicts)]
     some = [name for name, verdicts in by_name.items() if any(verdicts) and not all(verdicts)]
     depends = f" For {', '.join(some)} it depends on the measure." if some else ""

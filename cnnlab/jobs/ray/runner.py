@@ -48,7 +48,6 @@ from cnnlab.storage import process_lock
 
 GPUS, CPUS = "the cluster's GPUs", "the cluster's processors"
 GPU_FRACTION_UNITS = 10_000  # Ray's resolution of a GPU
-POLL_SECONDS = 0.1
 CONNECT_TIMEOUT_SECONDS = 5.0
 CAPACITY_CACHE_SECONDS = 1.0  # for which the list of machines is cached
 FORWARDED_VARIABLES = (

@@ -27,7 +27,7 @@ def page() -> None:
         trainings.finished_trainings()
         log.log_viewer()
     with right:
-        stored_runs.stored_runs()
         own_pictures.own_pictures_list()
         machine.open_pages()
+    stored_runs.stored_runs()
     access.forget_key_button()

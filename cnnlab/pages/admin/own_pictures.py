@@ -50,7 +50,7 @@ def kept_runs(count: int) -> str:
 def _on_remove(name: str) -> None:
     try:
         admin_actions().remove_pictures(name)
-        cache.clear_all_lists()
+        cache.clear_run_and_network_lists()
     except (DatasetMissing, QuotaExceeded) as problem:
         st.session_state[SESSION_PROBLEM] = str(problem)
     except OSError as problem:

@@ -48,7 +48,7 @@ def remove(name: str) -> None:
     """Remove a run; where that is refused, show the reason."""
     try:
         admin_actions().remove(name)
-        cache.clear_all_lists()
+        cache.clear_run_and_network_lists()
     except (UnknownRun, QuotaExceeded) as error:
         st.error(escape_markdown(str(error)))
 

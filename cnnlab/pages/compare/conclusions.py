@@ -45,8 +45,8 @@ def conclusions(results: Results, *, with_test: bool = True) -> None:
     """
     where = "in our runs" if results.is_report else "on Shapes"
     st.header(f"What the report concludes, and whether it holds {where}", anchor=False)
-    shown = results.once("conclusions", lambda: list(map(describe, results.claims)))
-    draw_conclusions([one for one in shown if with_test or not one.is_about_test])
+    shown = results.cached("conclusions", lambda: list(map(describe, results.claims)))
+    draw_conclusions([conclusion for conclusion in shown if with_test or not conclusion.is_about_test])
 
 
 def describe(result: ClaimResult) -> Conclusion:
@@ -66,19 +66,19 @@ def describe(result: ClaimResult) -> Conclusion:
 @st.fragment
 def draw_conclusions(shown: Sequence[Conclusion]) -> None:
     """A line for each: the verdict in the first words, and the claim. What a line opens to is drawn when it is open."""
-    for number, one in enumerate(shown):
-        line = st.expander(one.title, icon=one.icon, key=f"{OPENED}{number}", on_change="rerun")
+    for number, conclusion in enumerate(shown):
+        line = st.expander(conclusion.title, icon=conclusion.icon, key=f"{OPENED}{number}", on_change="rerun")
         if line.open:
             with line:
-                draw_comparisons(number, one)
+                draw_comparisons(number, conclusion)
 
 
-def draw_comparisons(number: int, one: Conclusion) -> None:
+def draw_comparisons(number: int, conclusion: Conclusion) -> None:
     """Measure, n, effect and interval of the closest comparisons, and in another line those of all."""
-    scrolling_table(one.evidence, f"claim{number}")
-    st.caption(one.notes)
-    title = f"All {one.count} comparisons that these verdicts are based on"
+    scrolling_table(conclusion.evidence, f"claim{number}")
+    st.caption(conclusion.notes)
+    title = f"All {conclusion.count} comparisons that these verdicts are based on"
     line = st.expander(title, key=f"{OPENED_ALL}{number}", on_change="rerun")
     if line.open:
         with line:
-            scrolling_table(one.comparisons, f"comparisons{number}")
+            scrolling_table(conclusion.comparisons, f"comparisons{number}")

@@ -8,6 +8,7 @@ import streamlit as st
 from cnnlab import settings
 from cnnlab.explanations.epoch_times import describe_cost, describe_cost_chart, describe_depth_time, describe_extremes
 from cnnlab.explanations.series_table import describe_averages
+from cnnlab.formatting import keep_figures_whole
 from cnnlab.pages.compare.results import Results
 from cnnlab.rendering import palette
 from cnnlab.rendering.charts import Spec
@@ -45,34 +46,34 @@ class Scatter:
 
 def cost(results: Results) -> None:
     """A scatter of validation accuracy against the cost that is chosen."""
-    if not any(not one.reestimated for one in results.series()):
+    if not any(not result.reestimated for result in results.series()):
         return
     st.header("What does depth cost?", anchor=False)
     times = load_times() if results.is_report else None  # measured on CIFAR-10's images
     choices = {name: label for name, (label, _) in COSTS.items() if name != "seconds" or times}
     which = query_state.segmented_param(COST_PARAM, "Cost", choices)
     measured = times.finished if times else ""
-    shown = results.once(("cost", which, measured), lambda: scatter(results.series(), which, times))
+    shown = results.cached(("cost", which, measured), lambda: scatter(results.series(), which, times))
     if shown.sentence:
-        st.write(shown.sentence)
+        st.write(keep_figures_whole(shown.sentence))
     title, _ = COSTS[which]
     st.html(palette.regularizer_legend_html(list(palette.REGULARIZER_COLORS)))
     chart_with_download(shown.chart, alt=shown.words, key="cost", name=f"accuracy and {title}", title=MARKS)
-    st.caption(shown.notes)
+    st.caption(keep_figures_whole(shown.notes))
 
 
 def scatter(everything: Sequence[SeriesResult], which: str, times: EpochTimes | None) -> Scatter:
     """The scatter of this cost, without the re-estimated results, which cost the same."""
-    results = [one for one in everything if not one.reestimated]
+    results = [result for result in everything if not result.reestimated]
     costs, (title, form) = network_costs(which, times), COSTS[which]
     measured = times if which == "seconds" else None
     rounds = measured.seconds if measured else {}
     points = [
-        cost_point(one, costs[one.model.name], rounds.get(one.model.name, ()))
-        for one in results
-        if one.model.name in costs
+        cost_point(result, costs[result.model.name], rounds.get(result.model.name, ()))
+        for result in results
+        if result.model.name in costs
     ]
-    names = [one.model.name for one in results]
+    names = [result.model.name for result in results]
     sentences = [describe_depth_time(measured, names), describe_extremes(measured, names)] if measured else []
     return Scatter(
         sentence=" ".join(filter(None, sentences)),
@@ -82,17 +83,17 @@ def scatter(everything: Sequence[SeriesResult], which: str, times: EpochTimes | 
     )
 
 
-def cost_point(one: SeriesResult, cost: float, rounds: Sequence[float]) -> CostPoint:
+def cost_point(result: SeriesResult, cost: float, rounds: Sequence[float]) -> CostPoint:
     """A network's mark in the scatter; `rounds`: the measurements of its cost, none for a cost that is counted."""
-    experiment = one.model.experiment
+    experiment = result.model.experiment
     return CostPoint(
         title=f"{experiment.depth}-conv, {experiment.regularizer_title}",
         regularizer=experiment.regularizer,
         depth=experiment.depth,
         cost=cost,
-        accuracy=one.accuracy.value,
-        low=one.accuracy.low,
-        high=one.accuracy.high,
+        accuracy=result.accuracy.value,
+        low=result.accuracy.low,
+        high=result.accuracy.high,
         cost_range=(min(rounds), max(rounds)) if rounds else None,
     )
 

@@ -18,7 +18,7 @@ from cnnlab.explanations.series_table import (
     series_csv,
     statistics_label,
 )
-from cnnlab.formatting import percent, points
+from cnnlab.formatting import keep_figures_whole, percent, points
 from cnnlab.pages.compare.measures import describe_gap_measure, is_reported
 from cnnlab.pages.compare.results import Results
 from cnnlab.pages.compare.tables import missing_result
@@ -30,6 +30,7 @@ from cnnlab.series_results import SeriesResult
 from cnnlab.ui import app_shell
 from cnnlab.ui.chart_download import chart_with_download
 from cnnlab.ui.network_links import result_params
+from cnnlab.ui.scrolling_table import csv_button
 
 CELL_WIDTH = 235  # pixels at least: four regularizers side by side at 1280
 CELL_STYLE = """<style>.effect { display: grid; grid-template-columns: auto 1fr; gap: 0 0.7rem; font-size: 0.95rem; }
@@ -65,7 +66,7 @@ def evidence(results: Results) -> None:
     """The grid, the sentence that sums it up, and both measures as charts of means and intervals."""
     rows = [row for row in results.rows if row.model.experiment.split == "validation"]
     reported = is_reported()
-    found = results.once(("evidence", reported), lambda: describe(rows, results.series(reported), reported))
+    found = results.cached(("evidence", reported), lambda: describe(rows, results.series(reported), reported))
     trained = sum(bool(row.by_seed) for row in rows)
     st.header("Does regularization help?", anchor=False)
     if trained < len(rows):
@@ -79,24 +80,16 @@ def evidence(results: Results) -> None:
                 cell(row, found.cells.get(row.model.name, "") if found else "")
     if not found:
         return
-    st.caption(f"{found.intervals} {describe_gap_measure()}")
+    st.caption(keep_figures_whole(f"{found.intervals} {describe_gap_measure()}"))
     rankings(found)
-    st.download_button(
-        "Save the figures (CSV)",
-        found.csv,
-        "regularizers.csv",
-        mime="text/csv",
-        on_click="ignore",
-        icon=":material/download:",
-        type="tertiary",
-    )
+    csv_button("Save the figures (CSV)", found.csv, "regularizers.csv")
 
 
 def describe(rows: Sequence[ReportRow], results: Sequence[SeriesResult], reported: bool) -> Evidence | None:
     """The section of these results; None without any."""
     if not results:
         return None
-    by_model = {row.model.name: [one for one in results if one.model == row.model] for row in rows}
+    by_model = {row.model.name: [result for result in results if result.model == row.model] for row in rows}
     reports = {row.model.name: row.report for row in rows if row.model.is_in_report}
     accuracies = {name: report.validation for name, report in reports.items()}
     gaps = {name: report.gap for name, report in reports.items()} if reported or not reports else None
@@ -134,11 +127,13 @@ def cell_html(row: ReportRow, found: Sequence[SeriesResult], results: Sequence[S
     """The figures of a network by each of its measures, the report's beside the same measure."""
     color = palette.REGULARIZER_COLORS[row.model.experiment.regularizer]
     parts = [f'<span class="color" style="background: {color}"></span>']
-    for one in found:
-        measure = statistics_label(one, results)
+    for result in found:
+        measure = statistics_label(result, results)
         parts += [f'<span class="note"><i>{measure}</i></span>'] if measure else []
-        parts += effect_html("Validation", describe_accuracy_of(one), one.accuracy_difference, one.accuracy_differs)
-        parts += effect_html("Gap", describe_gap_of(one), one.gap_difference, one.gap_differs)
+        parts += effect_html(
+            "Validation", describe_accuracy_of(result), result.accuracy_difference, result.accuracy_differs
+        )
+        parts += effect_html("Gap", describe_gap_of(result), result.gap_difference, result.gap_differs)
     if row.model.is_in_report:
         parts.append(f'<span class="note">Report: {report_figures(row, reported)}</span>')
     return f'<div class="effect">{"".join(parts)}</div>'
@@ -159,17 +154,19 @@ def report_figures(row: ReportRow, reported: bool) -> str:
 
 def rankings(found: Evidence) -> None:
     """The networks by validation accuracy and by gap, side by side."""
-    for column, one in zip(st.columns(2, gap="large"), found.rankings, strict=True):
+    for column, ranked in zip(st.columns(2, gap="large"), found.rankings, strict=True):
         with column:
-            st.subheader(one.title, anchor=False)
-            st.write(one.sentence)
-            title = f"{one.title}: dot, mean; line, 95 % interval"
-            chart_with_download(one.chart, alt=one.words, key=f"ranking {one.title}", name=one.file, title=title)
+            st.subheader(ranked.title, anchor=False)
+            st.write(keep_figures_whole(ranked.sentence))
+            title = f"{ranked.title}: dot, mean; line, 95 % interval"
+            chart_with_download(
+                ranked.chart, alt=ranked.words, key=f"ranking {ranked.title}", name=ranked.file, title=title
+            )
     st.caption(
         "Dot: mean over the seeds (seed 0 with fewer than three), horizontal line: its 95 % interval, rings: the seeds"
         f"{found.marks}."
     )
-    st.caption(found.uncertainty)
+    st.caption(keep_figures_whole(found.uncertainty))
 
 
 def describe_mark(reported: bool) -> str:
@@ -185,13 +182,16 @@ def ranking(
 
     The report measured batch normalization with Keras's moving averages, so the re-estimated results have no mark.
     """
-    networks = [ranked_network(one, results, report, as_points) for one in results]
-    values = [one.value for one in networks]
+    networks = [ranked_network(result, results, report, as_points) for result in results]
+    values = [network.value for network in networks]
     titles = {
-        one.model.name: network.title for one, network in zip(results, networks, strict=True) if not one.reestimated
+        result.model.name: network.title
+        for result, network in zip(results, networks, strict=True)
+        if not result.reestimated
     }
     by_title = {titles[name]: value for name, value in report.items() if name in titles} if report is not None else None
-    names, estimates = [one.title for one in networks], [one.gap if as_points else one.accuracy for one in results]
+    names = [network.title for network in networks]
+    estimates = [result.gap if as_points else result.accuracy for result in results]
     return Ranking(
         title=title,
         sentence=best_sentence(names, estimates, by_title, as_points=as_points),

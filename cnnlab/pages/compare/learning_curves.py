@@ -19,6 +19,7 @@ from cnnlab.report import ReportRow
 from cnnlab.report_models import REPORT
 from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell, cache, query_state
+from cnnlab.ui.browser_values import clicked_point
 from cnnlab.ui.chart_download import chart_with_download
 from cnnlab.ui.experiment_params import experiment_params
 from cnnlab.ui.network_links import result_params
@@ -42,7 +43,7 @@ def panels(results: Results, split: str) -> None:
     what = query_state.read_option(CURVES_PARAM, CURVES)
     finished = {row.model.name: found for row in rows if (found := results.series_runs[row.model.name])}
     so_far = {row.model.name: [run] for row in rows if row.model.name not in finished and (run := run_so_far(row))}
-    drawn = {row.model.name: one for row in rows if (one := (finished | so_far).get(row.model.name))}
+    drawn = {row.model.name: trained for row in rows if (trained := (finished | so_far).get(row.model.name))}
     if drawn:
         training = TRAINING_MEASURES[chosen_measure()]
         seeds = {name: len(found) for name, found in drawn.items()}
@@ -120,9 +121,7 @@ def describe_band(seeds: Sequence[int]) -> str:
 
 def open_picked(event: object, rows: Sequence[ReportRow]) -> None:
     """Open the network whose panel was clicked on the page Train."""
-    selection = getattr(event, "selection", None)
-    picked = selection.get("pick") if selection else None
-    name = str(picked[0].get("network", "")) if picked else ""
+    name = clicked_point(event, "pick").get("network")
     page = st.session_state.get(app_shell.SESSION_PAGES, {}).get("train")
     experiment = next((row.model.experiment for row in rows if row.model.name == name), None)
     if page and experiment:

@@ -138,4 +138,4 @@ def available_default_overlay(known: dict[str, Run], dataset: str) -> list[str]:
     """The plain network and the one with dropout, on this data set."""
     names = {run.experiment: name for name, run in reversed(known.items())}  # of two runs of one the first counts
     wanted = [models_on(dataset)[name].experiment for name in DEFAULT_OVERLAY]
-    return [names[one] for one in wanted if one in names] or list(known)[:2]
+    return [names[reference] for reference in wanted if reference in names] or list(known)[:2]

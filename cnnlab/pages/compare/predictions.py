@@ -7,6 +7,7 @@ import streamlit as st
 from cnnlab.datasets import DATASETS
 from cnnlab.explanations import predictions as sentences
 from cnnlab.explanations.conclusions import model_label
+from cnnlab.formatting import keep_figures_whole
 from cnnlab.pages.compare.results import Results
 from cnnlab.prediction_results import PredictionResults
 from cnnlab.rendering.charts import Spec
@@ -35,7 +36,7 @@ def predictions(results: Results) -> None:
     validation_and_test(results)
     st.header("Do the networks make the same mistakes?", anchor=False)
     if len(found.names) > 1:
-        draw_agreements(results.once("agreements", lambda: agreements(found, results.dataset)))
+        draw_agreements(results.cached("agreements", lambda: agreements(found, results.dataset)))
     if found.temperatures:
         st.subheader("Is their confidence justified?", anchor=False)
         scrolling_table(sentences.temperature_table(found.temperatures), "temperature")
@@ -44,11 +45,11 @@ def predictions(results: Results) -> None:
 
 def validation_and_test(results: Results) -> None:
     """Model 7 on both sets of images with the same weights, and each final model beside its smaller training set."""
-    lines = results.once("validation and test", lambda: comparison_lines(results))
+    lines = results.cached("validation and test", lambda: comparison_lines(results))
     if not lines:
         return
     st.header("Does validation predict the test?", anchor=False)
-    st.markdown("\n".join(f"- {line}" for line in lines))
+    st.markdown(keep_figures_whole("\n".join(f"- {line}" for line in lines)))
     if not results.predictions.set_sizes:
         return
     st.caption(
@@ -60,8 +61,10 @@ def validation_and_test(results: Results) -> None:
 def comparison_lines(results: Results) -> list[str]:
     """A sentence for each of these comparisons."""
     model_7 = next(row for row in results.rows if row.model.name == "3conv-dropout")
-    lines = [sentences.describe_validation_and_test(one, model_7.by_seed) for one in results.claims[-1].judgments]
-    return lines + [sentences.describe_set_size(one) for one in results.predictions.set_sizes]
+    lines = [
+        sentences.describe_validation_and_test(judgment, model_7.by_seed) for judgment in results.claims[-1].judgments
+    ]
+    return lines + [sentences.describe_set_size(set_size) for set_size in results.predictions.set_sizes]
 
 
 def agreements(found: PredictionResults, dataset: str) -> Agreements:
@@ -84,5 +87,5 @@ def draw_agreements(shown: Agreements) -> None:
         chart_with_download(shown.chart, alt=shown.words, key="agreement", name="agreement", title=AGREEMENT)
     with right:
         for sentence in shown.sentences:
-            st.write(sentence)
+            st.write(keep_figures_whole(sentence))
         st.caption(shown.caption)

@@ -24,16 +24,16 @@ class Results:
     def __init__(self, dataset: str, rows: Sequence[ReportRow], runs: Sequence[Run], key: str) -> None:
         self.dataset, self.rows, self.runs = dataset, rows, runs
         self.key = f"{dataset} {key}"  # of this data set and this state of the runs
-        self._shown: dict[Hashable, Any] = {}
+        self._cache: dict[Hashable, Any] = {}
 
-    def once(self, name: Hashable, compute: Callable[[], Shown]) -> Shown:
-        """What `compute` returns, which is the same for everybody and for as long as no training ends.
+    def cached(self, name: Hashable, compute: Callable[[], Shown]) -> Shown:
+        """What `compute` returns, computed at the first call: it is the same for everybody until a training ends.
 
         name: of the section and of all choices that what it shows depends on; there are few of them.
         """
-        if name not in self._shown:
-            self._shown[name] = compute()
-        return cast(Shown, self._shown[name])
+        if name not in self._cache:
+            self._cache[name] = compute()
+        return cast(Shown, self._cache[name])
 
     @property
     def is_report(self) -> bool:
@@ -47,7 +47,7 @@ class Results:
 
     def series(self, reported: bool = False) -> list[SeriesResult]:
         """The trained ones of the eight models over their seeds; `reported`: with Keras's training accuracy."""
-        return self.once(("series", reported), lambda: series_results.series_results(self.rows, reported))
+        return self.cached(("series", reported), lambda: series_results.series_results(self.rows, reported))
 
     @cached_property
     def series_runs(self) -> dict[str, list[Run]]:

@@ -11,7 +11,7 @@ from cnnlab.pages.compare.results import Results
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report import ReportRow
 from cnnlab.ui import cache
-from cnnlab.ui.scrolling_table import table_container
+from cnnlab.ui.scrolling_table import csv_button, table_container
 
 MISSING, DAMAGED = "not trained yet", "damaged"
 
@@ -41,7 +41,7 @@ def load_table(results: Results, rows: Sequence[ReportRow], split: str, measured
     """The table of these networks, computed anew where one is missing: it may be damaged."""
     if not all(row.ours for row in rows):
         return results_table(rows, measured)
-    return results.once(("table", split), lambda: results_table(rows, measured))
+    return results.cached(("table", split), lambda: results_table(rows, measured))
 
 
 def draw_table(title: str, table: ResultsTable, key: str) -> None:
@@ -50,15 +50,8 @@ def draw_table(title: str, table: ResultsTable, key: str) -> None:
     name = title.partition(":")[0]
     with table_container(key):
         st.markdown(table.markdown)
-        st.download_button(  # inside: with the focus here the arrow keys scroll the table
-            f"Save {name} (CSV)",
-            table.csv,
-            f"{name.lower().replace(' ', '_')}.csv",
-            mime="text/csv",
-            on_click="ignore",
-            icon=":material/download:",
-            type="tertiary",
-        )
+        # Inside: with the focus here the arrow keys scroll the table.
+        csv_button(f"Save {name} (CSV)", table.csv, f"{name.lower().replace(' ', '_')}.csv")
     st.caption(table.note)
 
 

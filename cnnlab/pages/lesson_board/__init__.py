@@ -100,13 +100,13 @@ def lead_toggle(lesson_class: LessonClass, what: str, label: str, help_: str) ->
 def on_toggle(lesson_class: LessonClass, what: str, key: str) -> None:
     """Let the class follow or not, freeze it or not, as the toggle says."""
     now = {what: bool(st.session_state[key])}
-    classes.lead(lesson_store.lesson_file(), lesson_class, follow=now.get("follow"), frozen=now.get("frozen"))
+    classes.update_class(lesson_store.lesson_file(), lesson_class, follow=now.get("follow"), frozen=now.get("frozen"))
 
 
 @app_shell.errors_as_sentences()
 def on_next(lesson_class: LessonClass, step: str) -> None:
     """Lead the class to this step, before the board is drawn: so it is drawn once."""
-    classes.lead(lesson_store.lesson_file(), lesson_class, step=step)
+    classes.update_class(lesson_store.lesson_file(), lesson_class, step=step)
 
 
 def step_menu(lesson_class: LessonClass, sheet: Sheet, index: int) -> None:
@@ -118,7 +118,7 @@ def step_menu(lesson_class: LessonClass, sheet: Sheet, index: int) -> None:
     key = f"lesson_board_step_{lesson_class.code}_{lesson_class.step}"
     chosen = st.selectbox("Step of the class", list(names), index, format_func=names.__getitem__, key=key)
     if chosen != lesson_class.step:
-        classes.lead(lesson_store.lesson_file(), lesson_class, step=chosen)
+        classes.update_class(lesson_store.lesson_file(), lesson_class, step=chosen)
         st.rerun()
 
 

@@ -19,9 +19,9 @@ def preparation(sheet: Sheet) -> None:
     wanted = sheet_experiments(sheet)
     if not wanted:
         return
-    missing = [one for one in wanted if not is_trained(one)]
-    queued = [one for one in missing if is_queued(one)]
-    missing = [one for one in missing if one not in queued]
+    missing = [experiment for experiment in wanted if not is_trained(experiment)]
+    queued = [experiment for experiment in missing if is_queued(experiment)]
+    missing = [experiment for experiment in missing if experiment not in queued]
     done = len(wanted) - len(missing) - len(queued)
     st.header("Before the lesson", anchor=False)
     waits = f", run or wait: {len(queued)}" if queued else ""
@@ -54,4 +54,4 @@ def is_trained(experiment: Experiment) -> bool:
 def sheet_experiments(sheet: Sheet) -> list[Experiment]:
     """The experiments that the steps on the page Train show, each once."""
     found = [parse_experiment(step.params, Experiment())[0] for step in sheet.steps if step.page == "train"]
-    return list({one.key: one for one in found}.values())
+    return list({experiment.key: experiment for experiment in found}.values())

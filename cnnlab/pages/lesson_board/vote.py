@@ -5,7 +5,7 @@ import streamlit as st
 from cnnlab.formatting import pluralize
 from cnnlab.lessons import classes, tally
 from cnnlab.lessons.classes import LessonClass, Vote
-from cnnlab.lessons.sheet import Sheet, Step
+from cnnlab.lessons.sheet import Sheet, Step, fits
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.ui import app_shell, lesson_charts, lesson_results, lesson_store
 from cnnlab.ui.streamlit_internals import rerun_fragment
@@ -26,7 +26,7 @@ def live_vote(code: str, sheet: Sheet, drawn_step: str, presenter: bool = False)
         st.rerun()
     step = sheet.steps[sheet.index(lesson_class.step)]
     vote = classes.vote_of(file, code, step.id)
-    given = classes.contents(file, lesson_class, step.id, vote.round)
+    given = fitting_contents(lesson_class, step, vote.round)
     count = len(classes.members(file, lesson_class))
     st.markdown(step.question)
     st.markdown(f"**{len(given)} of {count}** have answered, round {vote.round + 1}.")
@@ -50,8 +50,14 @@ def prediction_vote(lesson_class: LessonClass, step: Step, vote: Vote, given: li
         return
     show_tally(step, vote, given)
     if vote.round:
-        previous = classes.contents(file, lesson_class, step.id, vote.round - 1)
-        st.caption(f"Round {vote.round}: {tally_words(step, previous)}")
+        previous = fitting_contents(lesson_class, step, vote.round - 1)
+        st.caption(f"Round {vote.round}: {describe_tally(step, previous)}")
+
+
+def fitting_contents(lesson_class: LessonClass, step: Step, round_number: int) -> list[object]:
+    """The answers of the class in a round that fit the step as it is now."""
+    given = classes.answer_contents(lesson_store.lesson_file(), lesson_class, step.id, round_number)
+    return [content for content in given if fits(step, content)]
 
 
 def votes_toggle(step: Step, vote: Vote) -> bool:
@@ -75,7 +81,7 @@ def show_tally(step: Step, vote: Vote, given: list[object]) -> None:
             st.markdown(f":material/analytics: {lesson_results.computed(specification).sentence}")
 
 
-def tally_words(step: Step, given: list[object]) -> str:
+def describe_tally(step: Step, given: list[object]) -> str:
     """A tally in one line."""
     rows = [f"{escape_markdown(row.label)} {row.count}" for row in tally.tally(step, given)]
     return ", ".join(rows) or pluralize(len(given), "answer")

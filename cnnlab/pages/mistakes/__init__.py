@@ -6,12 +6,12 @@ network, so the counts are there without the data set; only the images need it.
 
 import streamlit as st
 
-from cnnlab.inspect import own_network
+from cnnlab.inspect import imported_network
 from cnnlab.pages.mistakes.network_comparison import comparison_sections
 from cnnlab.pages.mistakes.network_menus import select_other_run, selected_results
 from cnnlab.pages.mistakes.single_network import single_network_sections
 from cnnlab.rendering.markdown import escape_markdown
-from cnnlab.storage.imported_networks import Network
+from cnnlab.storage.imported_networks import StoredNetwork
 from cnnlab.storage.runs import DamagedRun, Run
 from cnnlab.ui import cache, damaged_runs, selected_network, selection
 
@@ -27,7 +27,7 @@ def page() -> None:
     st.title("Which images does the network get wrong, and how confident was it?", anchor=False)
     st.caption(f"{TEST_IMAGES} Click an image to look inside.")
     wanted = selection.current_selection()
-    everything: list[Network] = [*cache.list_runs(), *own_network.visible_networks(wanted.run)]
+    everything: list[StoredNetwork] = [*cache.list_runs(), *imported_network.visible_networks(wanted.run)]
     runs = [run for run in everything if is_tested(run)]
     if not runs:
         st.info("No network has been trained to its end here yet: train one on the page Train, then see its mistakes.")
@@ -49,6 +49,6 @@ def page() -> None:
         single_network_sections(mine)
 
 
-def is_tested(run: Network) -> bool:
+def is_tested(run: StoredNetwork) -> bool:
     """Whether the training ended, here or elsewhere, and the predictions on the test images are written."""
     return (not isinstance(run, Run) or run.record.state == "done") and (run.path / "predictions.npz").exists()

@@ -6,6 +6,7 @@ import streamlit as st
 
 from cnnlab.explanations import mistakes as explanations
 from cnnlab.explanations.chart_descriptions import describe_calibration_curve
+from cnnlab.formatting import keep_figures_whole
 from cnnlab.rendering import mistake_charts
 from cnnlab.ui.test_results import TestResults
 
@@ -21,10 +22,11 @@ CALIBRATION_HELP = (
 def calibration_section(results: Mapping[str, TestResults]) -> None:
     """Confidence against accuracy of each network, by its name: the expected calibration error, and a chart."""
     st.header("Is its confidence justified?", anchor=False)
-    for name, one in results.items():
-        st.write(explanations.describe_calibration(name, one.predictions, one.calibration_error))
-    curves = {name: one.calibration for name, one in results.items()}
-    colors = mistake_charts.regularizer_colors([one.regularizer for one in results.values()])
+    for name, network_results in results.items():
+        error = network_results.calibration_error
+        st.write(keep_figures_whole(explanations.describe_calibration(name, network_results.predictions, error)))
+    curves = {name: network_results.calibration for name, network_results in results.items()}
+    colors = mistake_charts.regularizer_colors([network_results.regularizer for network_results in results.values()])
     st.vega_lite_chart(
         spec=mistake_charts.calibration_chart(curves, colors),
         key="calibration",

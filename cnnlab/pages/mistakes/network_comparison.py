@@ -9,7 +9,7 @@ from cnnlab.pages.mistakes.calibration import calibration_section
 from cnnlab.pages.mistakes.mistake_images import ANY_CLASS, image_pages, is_confident_first, true_class_menu
 from cnnlab.pages.mistakes.network_menus import train_images
 from cnnlab.rendering import mistake_charts
-from cnnlab.storage.imported_networks import Network
+from cnnlab.storage.imported_networks import StoredNetwork
 from cnnlab.storage.runs import Run
 from cnnlab.ui import query_state
 from cnnlab.ui.test_results import TestResults
@@ -41,7 +41,7 @@ def comparison_sections(mine: TestResults, other: TestResults) -> None:
         calibration_section(dict(zip(names, (mine, other), strict=True)))
 
 
-def network_names(mine: Network, other: Network) -> tuple[str, str]:
+def network_names(mine: StoredNetwork, other: StoredNetwork) -> tuple[str, str]:
     """What the sentences call the two networks: what differs between two experiments, or the titles."""
     if isinstance(mine, Run) and isinstance(other, Run):
         return explanations.distinguishing_titles(mine.experiment, other.experiment)

@@ -5,23 +5,23 @@ from collections.abc import Sequence
 import streamlit as st
 
 from cnnlab.formatting import quoted
-from cnnlab.storage.imported_networks import Network
+from cnnlab.storage.imported_networks import StoredNetwork
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache, control_locks, selection, test_results
 from cnnlab.ui.test_results import TestResults
 
 
 def selected_results(
-    run: Network, runs: Sequence[Network], wanted: str
+    run: StoredNetwork, runs: Sequence[StoredNetwork], wanted: str
 ) -> tuple[TestResults | None, TestResults | None]:
     """The test results of `run`, and of the network that it is compared with; None where there are none.
 
     `wanted` is the name of the network to compare with, "" for none. Both need the same data set. A network that was
     trained on another number of images is compared only where this page's own URL names it. Raises DamagedRun.
     """
-    rivals = [one for one in runs if one.dataset == run.dataset and one.name != run.name]
-    rivals.sort(key=lambda one: train_images(one) != train_images(run))
-    versus = next((one for one in rivals if one.name == wanted), None)
+    rivals = [other for other in runs if other.dataset == run.dataset and other.name != run.name]
+    rivals.sort(key=lambda rival: train_images(rival) != train_images(run))
+    versus = next((rival for rival in rivals if rival.name == wanted), None)
     if versus and train_images(versus) != train_images(run) and not is_asked_for(wanted):
         versus = None  # chosen on another page, beside another network
     elif wanted not in ("", run.name) and versus is None:
@@ -31,12 +31,12 @@ def selected_results(
         )
     selection.update_selection(run=run.name, versus=versus.name if versus else "")
     with st.container(horizontal=True):
-        run_menu("run", "Network", [run, *(one for one in runs if one.name != run.name)], run.name)
+        run_menu("run", "Network", [run, *(other for other in runs if other.name != run.name)], run.name)
         run_menu("versus", "Compared with", rivals, versus.name if versus else "", none_title="no other network")
     return test_results.load_test_results(run), test_results.load_test_results(versus) if versus else None
 
 
-def train_images(run: Network) -> int | None:
+def train_images(run: StoredNetwork) -> int | None:
     """The number of images that the network was trained on; None where it is not known."""
     return int(run.experiment.train_images or 0) if isinstance(run, Run) else None
 
@@ -54,7 +54,7 @@ def select_other_run(name: str) -> None:
     selection.update_selection(run=name, versus=versus if alike else "")
 
 
-def run_menu(field: str, label: str, runs: Sequence[Network], name: str, none_title: str = "") -> None:
+def run_menu(field: str, label: str, runs: Sequence[StoredNetwork], name: str, none_title: str = "") -> None:
     """A menu of networks that writes one field of the selection."""
     titles = ({"": none_title} if none_title else {}) | {run.name: run.title for run in runs}
     if control_locks.is_hidden(field):

@@ -5,10 +5,12 @@ import streamlit as st
 from cnnlab.analysis import metrics
 from cnnlab.explanations import mistakes as explanations
 from cnnlab.explanations.chart_descriptions import describe_class_accuracy, describe_confusion_matrix
+from cnnlab.formatting import keep_figures_whole
 from cnnlab.pages.mistakes.calibration import calibration_section
 from cnnlab.pages.mistakes.mistake_images import ANY_CLASS, image_pages, is_confident_first, true_class_menu
 from cnnlab.rendering import mistake_charts
 from cnnlab.ui import query_state
+from cnnlab.ui.browser_values import clicked_point
 from cnnlab.ui.state import session_key
 from cnnlab.ui.test_results import TestResults
 
@@ -24,7 +26,7 @@ LABEL_WIDTH, CELL_WIDTH = 80, 40  # pixels on a phone
 def single_network_sections(results: TestResults) -> None:
     """Draw the number of mistakes and the four sections."""
     st.header(explanations.error_headline(results.run.title, results.predictions), anchor=False)
-    st.write(explanations.error_details(results.predictions, results.confusion, results.classes))
+    st.write(keep_figures_whole(explanations.error_details(results.predictions, results.confusion, results.classes)))
     left, right = st.columns([1, 1.1], gap="large")
     with left:
         confusion_matrix(results)
@@ -59,9 +61,9 @@ def confusion_matrix(results: TestResults) -> None:
 
 def on_cell_clicked() -> None:
     """Write the classes of the clicked cell into the URL; no class for a sum."""
-    for cell in st.session_state[MATRIX].selection.get("cell", []):
-        chosen = {field: cell[field] for field in ("true_class", "predicted")}
-        query_state.set_params({name: None if one == mistake_charts.ALL_WRONG else one for name, one in chosen.items()})
+    cell = clicked_point(st.session_state[MATRIX], "cell")
+    chosen = {name: str(cell[name]) for name in ("true_class", "predicted") if name in cell}
+    query_state.set_params({name: None if word == mistake_charts.ALL_WRONG else word for name, word in chosen.items()})
 
 
 def selected_cell(classes: tuple[str, ...]) -> tuple[str, str]:

@@ -63,7 +63,7 @@ def show_sweep(sweep: Sweep) -> None:
 def sweep_menu(sweep: Sweep) -> None:
     """The known sweeps in a menu."""
     known = sweep_files.list_sweeps()
-    choices = {sweep_name(one): one for one in (known if sweep in known else [sweep, *known])}
+    choices = {sweep_name(known_sweep): known_sweep for known_sweep in (known if sweep in known else [sweep, *known])}
     st.session_state[MENU] = sweep_name(sweep)
     st.selectbox(
         "Sweep",

@@ -82,7 +82,11 @@ def seconds_left(status: SweepStatus) -> float | None:
     def timed(jobs: list[Job]) -> list[tuple[float | None, bool]]:
         return [(job_seconds_left(job, known), job.key in own) for job in jobs]
 
-    later = [eta.seconds_left(one, known, sweep_jobs.epochs_done(one)) for one in status.missing if one.key not in own]
+    later = [
+        eta.seconds_left(experiment, known, sweep_jobs.epochs_done(experiment))
+        for experiment in status.missing
+        if experiment.key not in own
+    ]
     return sweep_jobs.seconds_until_done(timed(queue.running()), timed(queue.waiting()), later, queue.slots())
 
 
@@ -121,7 +125,7 @@ def start_panel(sweep: Sweep, status: SweepStatus) -> None:
 
 def sweep_limit_notice(status: SweepStatus) -> str:
     """Which missing trainings the time limit is expected to end, and what the first of them needs; "" for none."""
-    notices = {one.title: notice for one in status.missing if (notice := time_limit_notice(one))}
+    notices = {experiment.title: notice for experiment in status.missing if (notice := time_limit_notice(experiment))}
     if not notices:
         return ""
     title, notice = next(iter(notices.items()))

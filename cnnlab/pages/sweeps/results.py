@@ -40,7 +40,7 @@ def result_area(sweep: Sweep) -> None:
 
 def size_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
     """A panel of accuracy for each augmentation, and the gap of all in one chart."""
-    st.markdown("\n".join(f"- {one}" for one in sentences.describe_sizes(sweep, results, cache.predictions)))
+    st.markdown("\n".join(f"- {sentence}" for sentence in sentences.describe_sizes(sweep, results, cache.predictions)))
     lines = {
         describe_value("augment", augment): list(sentences.by_size(results, str(augment)).values())
         for augment in sweep.values("augment")
@@ -74,7 +74,7 @@ def size_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
 
 def strength_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
     """Two heat maps: accuracy and gap by depth and strength."""
-    st.markdown("\n".join(f"- {one}" for one in describe_strengths(sweep, results, cache.predictions)))
+    st.markdown("\n".join(f"- {sentence}" for sentence in describe_strengths(sweep, results, cache.predictions)))
     with st.grid(2, min_column_width=COLUMN_WIDTH):
         for as_points, title in ((False, f"{sweep.measured_on.capitalize()} accuracy, in %"), (True, "Gap, in points")):
             with st.container():
@@ -94,8 +94,8 @@ def strength_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
 
 def noise_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
     """The curves of one share of noisy labels, and what all shares end with."""
-    by_share = {format_decimal(float(one.value("label_noise"))): one for one in results}
-    noisy = [word for word, one in by_share.items() if one.value("label_noise")]
+    by_share = {format_decimal(float(result.value("label_noise"))): result for result in results}
+    noisy = [word for word, result in by_share.items() if result.value("label_noise")]
     first = noisy[len(noisy) // 2 :][:1]  # one in the middle
     options = {word: f"{percent(float(word))} of the labels replaced" for word in [*first, *by_share]}
     word = select_param(LEVEL_PARAM, "Share of replaced labels", options)
@@ -123,7 +123,7 @@ def noise_area(sweep: Sweep, results: Sequence[PointResult]) -> None:
 def noise_levels(results: Sequence[PointResult], split: str) -> None:
     """What every share of noisy labels ends with; `split`: "validation" or "test"."""
     st.markdown("**After the last epoch**, by the share of replaced labels")
-    levels = {float(one.value("label_noise")): noise_result(one.first.run) for one in results}
+    levels = {float(result.value("label_noise")): noise_result(result.first.run) for result in results}
     classes = results[0].first.run.dataset_info.class_count
     words = " ".join(
         f"{percent(share)} replaced: {sentences.describe_label_noise(level, classes, split)}"

@@ -42,7 +42,7 @@ def summary_metrics(run: Run, history: History) -> None:
     summary = verdict.summary
     if summary is None:
         return
-    st.header(verdict.words, anchor=False)
+    st.header(formatting.keep_figures_whole(verdict.words), anchor=False)
     with st.container(horizontal=True):
         st.metric("Training accuracy", formatting.percent(summary.training, 1), width=155)
         st.metric(f"{evaluation_set(experiment)} accuracy", formatting.percent(summary.validation, 1), width=155)
@@ -67,7 +67,7 @@ def _run_verdict(place: str, moments: str, _run: Run, _history: History) -> RunV
     rules = (
         learning_verdict.describe_interval(experiment, has_margin="±" in words),
         learning_verdict.describe_rounding(summary),
-        learning_verdict.describe_cuts(experiment, plain),
+        learning_verdict.describe_thresholds(experiment, plain),
         learning_verdict.describe_early_limit(words, experiment, reached),
     )
     return RunVerdict(summary, words, " ".join(filter(None, rules)))

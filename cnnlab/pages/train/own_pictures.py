@@ -24,7 +24,7 @@ from cnnlab.ui.visitor import visitor_address
 FILE, NAME = session_key("train.own_pictures.file"), session_key("train.own_pictures.name")
 FORM, POPOVER = session_key("train.own_pictures.form"), session_key("train.own_pictures.popover")
 REMOVE = session_key("train.own_pictures.remove.")  # and the name of the data set
-SESSION_IMPORTED = session_key("train.own_pictures.imported")  # how many data sets this session has brought in
+SESSION_IMPORTED = session_key("train.own_pictures.imported")  # how many data sets this session has imported
 SESSION_PROBLEM = session_key("train.own_pictures.problem")  # why the last removal was refused
 EXPLANATION = (
     f"A ZIP file of at most {MAX_ARCHIVE_BYTES // 10**6} MB with {MIN_CLASSES} to {MAX_CLASSES} folders in it, one for "
@@ -34,7 +34,7 @@ EXPLANATION = (
 
 
 def own_pictures_popover() -> None:
-    """The button that opens the form for a ZIP file, and the data sets that this person brought in."""
+    """The button that opens the form for a ZIP file, and the data sets that this person imported."""
     number = st.session_state.get(SESSION_IMPORTED, 0)  # in every key, so that a form that was used is closed and empty
     icon, key = ":material/add_photo_alternate:", f"{POPOVER}{number}"
     with st.popover("Your own pictures", icon=icon, key=key, width="stretch"):
@@ -61,10 +61,10 @@ def import_form(number: int) -> None:
         if asked and given is None:
             st.error("Choose a ZIP file first.", icon=":material/block:")
         elif asked and given is not None:
-            bring_in(given, f"{FILE}{number}", name.strip())
+            import_upload(given, f"{FILE}{number}", name.strip())
 
 
-def bring_in(given: UploadedFile, widget_key: str, name: str) -> None:
+def import_upload(given: UploadedFile, widget_key: str, name: str) -> None:
     """Import the archive, free its bytes and select its data set; a sentence where that is not possible."""
     bar = st.progress(0.0, "Reading the file")
 

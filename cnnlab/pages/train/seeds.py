@@ -6,12 +6,13 @@ from cnnlab import data
 from cnnlab.analysis.curve_summary import summarize_curves
 from cnnlab.experiment import Experiment
 from cnnlab.explanations import training_progress
+from cnnlab.formatting import keep_figures_whole
 from cnnlab.pages.train.learning_curves import series_accuracies
 from cnnlab.storage.runs import Run
 from cnnlab.ui import cache
 from cnnlab.ui.network_links import compare_link
 from cnnlab.ui.training_request import submit_next_seed, training_button
-from cnnlab.ui.training_times import expected_duration, time_limit_notice
+from cnnlab.ui.training_times import duration_source, expected_duration, time_limit_notice
 
 
 def seeds_panel(experiment: Experiment, shown: Run | None = None) -> None:
@@ -19,10 +20,11 @@ def seeds_panel(experiment: Experiment, shown: Run | None = None) -> None:
 
     shown: the finished run whose result stands above.
     """
-    if data.is_dataset_available(experiment.dataset) and (notice := time_limit_notice(experiment)):
+    can_train = data.is_dataset_available(experiment.dataset)
+    if can_train and (notice := time_limit_notice(experiment)):
         st.warning(notice, icon=":material/timer:")
     with st.container(horizontal=True, vertical_alignment="center"):
-        if data.is_dataset_available(experiment.dataset):
+        if can_train:
             training_button(
                 f"Train another seed: {expected_duration(experiment)}",
                 key="train_another_seed",
@@ -32,7 +34,8 @@ def seeds_panel(experiment: Experiment, shown: Run | None = None) -> None:
                 help="The same network with other random initial weights and another order of the images.",
             )
         compare_link(experiment)
-        st.caption(training_progress.describe_seeds(finished_accuracies(experiment, shown), experiment.split))
+        known = training_progress.describe_seeds(finished_accuracies(experiment, shown), experiment.split)
+        st.caption(keep_figures_whole(f"{known} {duration_source(experiment) if can_train else ''}"))
 
 
 def finished_accuracies(experiment: Experiment, shown: Run | None) -> dict[int, float]:

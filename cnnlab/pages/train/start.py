@@ -4,6 +4,7 @@ import streamlit as st
 
 from cnnlab import data
 from cnnlab.experiment import Experiment
+from cnnlab.formatting import keep_figures_whole
 from cnnlab.jobs.job import FAILED
 from cnnlab.pages.train.learning_curves import learning_curves, summary_metrics
 from cnnlab.pages.train.requested_experiment import on_set_experiment
@@ -12,7 +13,7 @@ from cnnlab.storage.runs import Run
 from cnnlab.ui import app_shell, cache, class_code, damaged_runs, download_panel, selected_network
 from cnnlab.ui.training_request import missing_packages_hint, prepare_training, submit_training, training_button
 from cnnlab.ui.training_status import TrainingStatus
-from cnnlab.ui.training_times import expected_duration, time_limit_notice
+from cnnlab.ui.training_times import duration_source, expected_duration, time_limit_notice
 
 
 def start_panel(experiment: Experiment) -> None:
@@ -46,7 +47,8 @@ def start_panel(experiment: Experiment) -> None:
         key="train_it",
         on_click=submit_selected,
     )
-    st.caption("The server trains the network. You may close this page and come back.")
+    source = keep_figures_whole(duration_source(experiment))
+    st.caption(f"The server trains the network. You may close this page and come back. {source}")
 
 
 def submit_selected() -> None:
@@ -112,5 +114,6 @@ def train_again_button(run: Run) -> None:
         key="train_again",
         on_click=submit_training,
         args=(run.experiment,),
-        help="Its damaged files are replaced. A teacher can remove the run on the page Admin.",
+        help="Its damaged files are replaced. A teacher can remove the run on the page Admin. "
+        + duration_source(run.experiment),
     )

@@ -12,6 +12,7 @@ from cnnlab.data.shape_drawing import generate
 from cnnlab.datasets import DATASETS, DatasetInfo
 from cnnlab.experiment import Experiment
 from cnnlab.explanations.conclusions import WHAT_THE_REPORT_IS, describe_report_lead
+from cnnlab.formatting import keep_figures_whole
 from cnnlab.pages.train.requested_experiment import on_set_experiment
 from cnnlab.rendering.color_scale import png_data_uri, upscaled_png
 from cnnlab.report_models import REPORT, ReportModel
@@ -65,7 +66,7 @@ def quick_training_button() -> None:
         help="Type the class code below first." if needs_code else None,
         on_click=submit_or_join,
         args=(QUICK_EXPERIMENT,),
-        note=f"{QUICK_EXPERIMENT.title}: {expected_duration(QUICK_EXPERIMENT)}.",
+        note=keep_figures_whole(f"{QUICK_EXPERIMENT.title}: {expected_duration(QUICK_EXPERIMENT)}."),
     )
 
 

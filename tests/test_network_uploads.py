@@ -15,7 +15,7 @@ from cnnlab import settings
 from cnnlab.analysis import pixel_trace, receptive_field
 from cnnlab.cli import main
 from cnnlab.data import Dataset, shapes
-from cnnlab.jobs import own_networks
+from cnnlab.jobs import network_uploads
 from cnnlab.models import numpy_backward, numpy_forward
 from cnnlab.models.keras_config import network_from_config
 from cnnlab.storage import imported_networks
@@ -203,21 +203,21 @@ def last(units, **fields):
 
 
 REFUSED = {
-    "lambda": (with_lambda, '"evil" .* "Lambda", which holds code'),
-    "lstm": (with_lstm, '"rows" is of the kind "Reshape"'),
+    "lambda": (with_lambda, "'evil' .* 'Lambda', which holds code"),
+    "lstm": (with_lstm, "'rows' is of the kind 'Reshape'"),
     "two inputs": (two_inputs, "one input. Received: 2"),
-    "residual": (residual, '"shortcut" is of the kind "Add"'),
+    "residual": (residual, "'shortcut' is of the kind 'Add'"),
     "two outputs": (two_outputs, "one layer behind the other"),
-    "other input": (other_input, '32x32x3. Received: an input of "28x28x1"'),
-    "no relu": (layered(some_conv(), flat, logits), 'ReLU behind the layer "edges"'),
-    "relu late": (late_relu, 'ReLU behind the layer "edges", before pooling'),
-    "tanh": (layered(some_conv(activation="tanh"), flat, logits), '"edges" .* "tanh"'),
-    "sigmoid at the end": (layered(conv, flat, last(10, activation="sigmoid")), '"last"'),
+    "other input": (other_input, "32x32x3. Received: an input of '28x28x1'"),
+    "no relu": (layered(some_conv(), flat, logits), "ReLU behind the layer 'edges'"),
+    "relu late": (late_relu, "ReLU behind the layer 'edges', before pooling"),
+    "tanh": (layered(some_conv(activation="tanh"), flat, logits), "'edges' .* 'tanh'"),
+    "sigmoid at the end": (layered(conv, flat, last(10, activation="sigmoid")), "'last'"),
     "no convolution": (layered(flat, logits), "Conv2D layer before"),
-    "dense on maps": (layered(conv, last(10)), '"last", Dense, behind Flatten'),
-    "dilated": (layered(some_conv(dilation_rate=2), flat, logits), '"edges" has another dilation'),
-    "leaky": (layered(some_conv(), leaky, flat, logits), '"leaky"'),
-    "not square": (layered(some_conv(kernel_size=(3, 5)), flat, logits), '"edges" has another kernel_size'),
+    "dense on maps": (layered(conv, last(10)), "'last', Dense, behind Flatten"),
+    "dilated": (layered(some_conv(dilation_rate=2), flat, logits), "'edges' has another dilation"),
+    "leaky": (layered(some_conv(), leaky, flat, logits), "'leaky'"),
+    "not square": (layered(some_conv(kernel_size=(3, 5)), flat, logits), "'edges' has another kernel_size"),
     "100 classes": (layered(conv, flat, last(100)), "2 to 10 classes. Received: 100"),
     "too large": (layered(conv, flat, last(4000), logits), "4,000,000 parameters"),
     "too slow": (layered(wide_conv, wide_conv, flat, logits), "parameters|multiply-adds"),
@@ -364,7 +364,7 @@ def test_the_command_line_imports_lists_and_removes(home, tmp_path, monkeypatch,
     monkeypatch.setattr(settings, "PRETRAINED", tmp_path / "none")
     (tmp_path / "model.keras").write_bytes(keras_bytes(sequential("overlapping"), tmp_path))
     file = str(tmp_path / "model.keras")
-    assert main(["networks", "import", file]) == 1
+    assert main(["networks", "import", file]) == 2
     assert "Name the 3 classes" in capsys.readouterr().err
     assert main(["networks", "import", file, "--classes", "red, green, blue"]) == 0
     (network,) = imported_networks.list_imported()
@@ -379,19 +379,19 @@ def test_the_command_line_imports_lists_and_removes(home, tmp_path, monkeypatch,
 def test_its_predictions_on_the_test_images_are_those_of_keras(home, tmp_path, monkeypatch):
     model, images, labels = sequential("plain"), some_images(60), np.arange(60) % 10
     dataset = Dataset("shapes", shapes.CLASSES, images, labels, images, labels, "fingerprint")
-    monkeypatch.setattr(own_networks.data, "load_dataset", lambda name: dataset)
+    monkeypatch.setattr(network_uploads.data, "load_dataset", lambda name: dataset)
     content = keras_bytes(model, tmp_path)
-    description = own_networks.describe(content, "mine", "ann", ", ".join(shapes.CLASSES), "0-1")
-    network = own_networks.import_for_person(content, description)
-    accuracy = own_networks.write_predictions(network)
+    description = network_uploads.describe(content, "mine", "ann", ", ".join(shapes.CLASSES), "0-1")
+    network = network_uploads.import_for_person(content, description)
+    accuracy = network_uploads.write_predictions(network)
     expected = np.asarray(model(images / np.float32(255), training=False))
     np.testing.assert_allclose(network.predictions()["test"], expected, atol=1e-5)
     assert network.dataset == "shapes" and accuracy == (expected.argmax(axis=1) == labels).mean()
 
 
 def test_one_person_may_keep_ten_networks(home, plain_file, monkeypatch):
-    monkeypatch.setattr(own_networks, "MAX_OF_ONE_PERSON", 1)
-    own_networks.import_for_person(plain_file, described())
+    monkeypatch.setattr(network_uploads, "MAX_OF_ONE_PERSON", 1)
+    network_uploads.import_for_person(plain_file, described())
     with pytest.raises(NetworkImportError, match="remove one first"):
-        own_networks.import_for_person(plain_file, described())
-    own_networks.import_for_person(plain_file, described(owner="bob"))
+        network_uploads.import_for_person(plain_file, described())
+    network_uploads.import_for_person(plain_file, described(owner="bob"))

@@ -1,4 +1,4 @@
-"""A network of one's own: a `.keras` file brought in, what is known of it, and its removal.
+"""A network from a `.keras` file: its import, what is known of it, and its removal.
 
 The file is read by `storage.imported_networks` without Keras and without running anything in it; a refusal is one
 sentence, and the network that was shown before stays.
@@ -13,7 +13,7 @@ from streamlit.typing import UploadedFile
 from cnnlab.explanations import inspection
 from cnnlab.inspect.context import InspectContext
 from cnnlab.inspect.upload import stop_if_asked
-from cnnlab.jobs import own_networks
+from cnnlab.jobs import network_uploads
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import files, imported_networks
 from cnnlab.storage.imported_networks import ImportedNetwork
@@ -24,12 +24,12 @@ from cnnlab.ui.state import session_key
 from cnnlab.ui.streamlit_memory import discard_uploaded_file
 from cnnlab.ui.visitor import visitor_address
 
-FILE, TITLE = session_key("inspect.own_network.file"), session_key("inspect.own_network.title")
-CLASSES, PIXELS = session_key("inspect.own_network.classes"), session_key("inspect.own_network.pixels")
-FORM, PICKER = session_key("inspect.own_network.form"), session_key("inspect.own_network.picker")
-SESSION_PROBLEM = session_key("inspect.own_network.problem")  # why the last removal was refused
-SESSION_IMPORTED = session_key("inspect.own_network.imported")  # how many networks this session has brought in
-REMOVE = session_key("inspect.own_network.remove")
+FILE, TITLE = session_key("inspect.imported_network.file"), session_key("inspect.imported_network.title")
+CLASSES, PIXELS = session_key("inspect.imported_network.classes"), session_key("inspect.imported_network.pixels")
+FORM, PICKER = session_key("inspect.imported_network.form"), session_key("inspect.imported_network.picker")
+SESSION_PROBLEM = session_key("inspect.imported_network.problem")  # why the last removal was refused
+SESSION_IMPORTED = session_key("inspect.imported_network.imported")  # how many networks this session has imported
+REMOVE = session_key("inspect.imported_network.remove")
 PIXEL_TITLES = {"0-1": "0 to 1 (divided by 255)", "0-255": "0 to 255", "-1-1": "-1 to 1"}
 EXPLANATION = (
     "A `.keras` file of Keras 3 for images of 32x32 pixels: convolutions with ReLU, max-pooling, batch normalization, "
@@ -48,7 +48,7 @@ def visible_networks(shown: str = "") -> list[ImportedNetwork]:
     return [network for network in known if teacher or network.owner in ("", person) or network.name == shown]
 
 
-def own_network_popover() -> None:
+def import_popover() -> None:
     """The button that opens the form for a file."""
     number = st.session_state.get(SESSION_IMPORTED, 0)  # in every key, so that a form that was used is closed and empty
     label, how = "Yours", "Look inside a network of your own"
@@ -76,22 +76,22 @@ def import_form(place: DeltaGenerator, number: int) -> None:
         )  # fmt: skip
         if st.form_submit_button("Look inside it", type="primary") and given is not None:
             with place:
-                bring_in(given, f"{FILE}{number}", title or default_title(given.name), class_names, pixels)
+                import_upload(given, f"{FILE}{number}", title or default_title(given.name), class_names, pixels)
 
 
-def bring_in(given: UploadedFile, widget_key: str, title: str, class_names: str, pixels: str) -> None:
+def import_upload(given: UploadedFile, widget_key: str, title: str, class_names: str, pixels: str) -> None:
     """Import the file, free its bytes and show its network; a sentence where that is not possible."""
     owner, content = app_shell.current_person(), given.getvalue()
     try:
-        description = own_networks.describe(content, title, owner, class_names, pixels)
+        description = network_uploads.describe(content, title, owner, class_names, pixels)
         with st.spinner("Reading the file"):
-            network = own_networks.import_for_person(
+            network = network_uploads.import_for_person(
                 content,
                 description,
                 stop_if_asked,
                 address=visitor_address(),
             )
-        own_networks.start_test(network)
+        network_uploads.start_test(network)
     except (NetworkImportError, UnknownRun) as problem:
         st.error(escape_markdown(problem), icon=":material/block:")
         return
@@ -100,19 +100,19 @@ def bring_in(given: UploadedFile, widget_key: str, title: str, class_names: str,
         st.error(escape_markdown(files.disk_error_message(problem, place, MAX_FILE_BYTES // 10**6)))
         return
     discard_uploaded_file(given, widget_key)
-    cache.clear_all_lists()
+    cache.clear_run_and_network_lists()
     st.session_state[SESSION_IMPORTED] = st.session_state.get(SESSION_IMPORTED, 0) + 1
     selection.update_selection(run=network.name, epoch=None, map=None, layer="")
     st.rerun()
 
 
-def own_network_facts(context: InspectContext) -> None:
+def imported_network_facts(context: InspectContext) -> None:
     """In the place of the epochs: where the network comes from, its accuracy, and for its owner its removal."""
     network = context.run
     if isinstance(network, Run):
         return
     day = time.strftime("%Y-%m-%d", time.localtime(network.imported))
-    st.caption(f"Your own network, brought in on {day}. It has no epochs here, only its last weights.")
+    st.caption(f"Your own network, imported on {day}. It has no epochs here, only its last weights.")
     test_accuracy(network)
     if network.owner == app_shell.current_person() or app_shell.is_teacher():
         with st.popover("Remove", icon=":material/delete:", key=REMOVE):
@@ -135,8 +135,8 @@ def test_accuracy(network: ImportedNetwork) -> None:
         app_shell.page_link("mistakes", "See its mistakes", {"run": network.name}, icon=":material/rule:")
     elif network.is_being_tested:
         wait_for_test(network)
-    elif own_networks.can_be_tested(network):
-        if (last := own_networks.test_status(network)) and last.message:
+    elif network_uploads.can_be_tested(network):
+        if (last := network_uploads.test_status(network)) and last.message:
             st.warning(escape_markdown(last.message))
         st.button("Test it on all test images", icon=":material/play_arrow:", on_click=_on_test, args=(network,))
     else:
@@ -153,7 +153,7 @@ def wait_for_test(network: ImportedNetwork) -> None:
 
 def _on_test(network: ImportedNetwork) -> None:
     try:
-        own_networks.start_test(network)
+        network_uploads.start_test(network)
     except OSError as problem:
         st.session_state[SESSION_PROBLEM] = files.disk_error_message(problem, network.path, 1)
 
@@ -161,7 +161,7 @@ def _on_test(network: ImportedNetwork) -> None:
 def _on_remove(name: str) -> None:
     try:
         imported_networks.remove_imported(name)
-        cache.clear_all_lists()
+        cache.clear_run_and_network_lists()
         selection.update_selection(run="", epoch=None, map=None, layer="")
     except (UnknownRun, OSError) as problem:
         st.session_state[SESSION_PROBLEM] = str(problem)

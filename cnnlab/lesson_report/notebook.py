@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from cnnlab.lab_report.content import LabReport
+from cnnlab.lesson_report.content import LessonReport
+from cnnlab.rendering.markdown import escape_markdown
 
 READ_RESULTS = """import csv
 from pathlib import Path
@@ -33,19 +34,22 @@ figures = sorted(path.name for path in (FOLDER / "figures").glob("*.png"))
 print(figures)'''
 
 
-def notebook_json(report: LabReport) -> str:
+def notebook_json(report: LessonReport) -> str:
     """The notebook (nbformat 4.5)."""
-    cells = [markdown_cell(f"# {report.title}\n\n{report.author}, {report.date}, {report.progress}")]
+    author = f"{escape_markdown(report.author)}, {report.date}, {report.progress}"
+    cells = [markdown_cell(f"# {escape_markdown(report.title)}\n\n{author}")]
     heading = ""
     for entry in report.entries:
-        title = f"## {entry.heading}\n\n" if entry.heading != heading else ""
+        title = f"## {escape_markdown(entry.heading)}\n\n" if entry.heading != heading else ""
         heading = entry.heading
-        answers = "\n\n".join(f"> {answer}".replace("\n", "\n> ") for answer in entry.answers)
+        answers = "\n\n".join(map(quoted_answer, entry.answers))
         parts = [title + entry.question, answers, *entry.evidence]
         cells.append(markdown_cell("\n\n".join(parts)))
     cells += [code_cell(READ_RESULTS), code_cell(READ_HISTORIES), code_cell(SHOW_FIGURES)]
     names = [figure.name for entry in report.entries for figure in entry.figures]
-    cells += [code_cell(f"Picture({name + '.png'!r})") for name in (*names, *(one.name for one in report.run_figures))]
+    cells += [
+        code_cell(f"Picture({name + '.png'!r})") for name in (*names, *(figure.name for figure in report.run_figures))
+    ]
     listed = ", ".join(f"{name} {value}" for name, value in report.versions.items())
     cells.append(markdown_cell(f"Made with {listed}."))
     for number, cell in enumerate(cells):
@@ -53,6 +57,11 @@ def notebook_json(report: LabReport) -> str:
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     value = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
     return json.dumps(value, indent=1) + "\n"
+
+
+def quoted_answer(answer: str) -> str:
+    """What somebody typed, as a quotation in Markdown line by line: it is shown as text, and loads nothing."""
+    return "\n>\n".join(f"> {escape_markdown(line)}" for line in answer.splitlines() if line.strip())
 
 
 def markdown_cell(text: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from run_factories import some_weights
 
-from cnnlab.analysis import network_blocks
+from cnnlab.analysis import diagram_blocks
 from cnnlab.data.samples import sample_images
 from cnnlab.experiment import REGULARIZERS, Experiment
 from cnnlab.explanations.notices import network_notice
@@ -17,7 +17,7 @@ from cnnlab.ui import architecture_diagram
 
 
 def blocks_of(**choices):
-    return network_blocks.network_blocks(network_layers(Experiment(**choices)))
+    return diagram_blocks.diagram_blocks(network_layers(Experiment(**choices)))
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
@@ -25,7 +25,7 @@ def blocks_of(**choices):
 def test_every_layer_is_in_one_block_and_the_parameters_add_up(depth, regularizer):
     experiment = Experiment(depth=depth, regularizer=regularizer)
     layers = network_layers(experiment)
-    blocks = network_blocks.network_blocks(layers)
+    blocks = diagram_blocks.diagram_blocks(layers)
     assert [layer for block in blocks for layer in block.layers] == list(layers)
     assert sum(block.parameters for block in blocks) == sum(map(math.prod, weight_shapes(layers).values()))
     told = [one["parameters"] for one in architecture_diagram.diagram_data(layers, None)["blocks"]]
@@ -48,7 +48,7 @@ def test_the_report_s_network_shrinks_from_32_to_2_pixels():
 
 def test_a_square_of_units_has_room_for_each_and_no_empty_row():
     for units in (1, 2, 10, 97, 100, 1024):
-        block = network_blocks.NetworkBlock(name="dense1", kind="dense", shape=(units,), layers=())
+        block = diagram_blocks.DiagramBlock(name="dense1", kind="dense", shape=(units,), layers=())
         rows, columns = block.grid_shape
         assert rows * columns >= units > (rows - 1) * columns and columns - rows in (0, 1)
 
@@ -72,7 +72,7 @@ def test_the_cells_that_go_dark_are_a_random_mask_at_the_network_s_rate():
     assert abs(dropped / all_cells - 0.3) < 4 * math.sqrt(0.3 * 0.7 / all_cells)
     assert len({tuple(decoded(mask, "u1")) for mask in drops[0][0]["dropout"]["masks"]}) == architecture_diagram.MASKS
     with pytest.raises(ValueError, match="Received: 'conv1'"):
-        network_blocks.dropout_masks(blocks_of()[1], 1)
+        diagram_blocks.dropout_masks(blocks_of()[1], 1)
 
 
 def test_the_bars_are_the_values_before_and_after_the_batch_normalization():
@@ -102,7 +102,7 @@ def test_each_block_shows_an_activation_of_its_own_shape():
     activations = numpy_forward.compute_activations(layers, some_weights(experiment, 1), sample_images()[0][:1])
     names = [
         architecture_diagram.shown_layer(layers, block, activations)
-        for block in network_blocks.network_blocks(layers)
+        for block in diagram_blocks.diagram_blocks(layers)
         if block.kind != INPUT
     ]
     assert names == ["relu1", "pool1", "relu2", "pool2", "relu3", "pool3", "dense1", "dense2", "logits"]

@@ -5,9 +5,9 @@ import html
 
 from markdown_it import MarkdownIt
 
-from cnnlab.lab_report.content import Entry, LabReport
-from cnnlab.lab_report.figures import Figure
-from cnnlab.lab_report.run_table import HEADS, run_rows
+from cnnlab.lesson_report.content import Entry, LessonReport
+from cnnlab.lesson_report.figures import Figure
+from cnnlab.lesson_report.run_table import HEADS, run_rows
 from cnnlab.rendering import palette
 
 STYLE = f"""
@@ -29,7 +29,7 @@ th, td {{ border: 1px solid {palette.BORDER}; padding: 0.25rem 0.5rem; text-alig
 """
 
 
-def report_html(report: LabReport) -> str:
+def report_html(report: LessonReport) -> str:
     """The report as the text of an HTML file."""
     sections = "\n".join(entry_html(entry, previous) for entry, previous in _with_previous(report.entries))
     figures = "\n".join(map(figure_html, report.run_figures))
@@ -55,7 +55,7 @@ def entry_html(entry: Entry, previous: str) -> str:
     """One answered step; its chapter's heading where it is the first of it."""
     heading = f"<h2>{html.escape(entry.heading)}</h2>\n" if entry.heading != previous else ""
     answers = "".join(f'<div class="answer">{html.escape(answer)}</div>\n' for answer in entry.answers)
-    evidence = "".join(f'<div class="evidence">{markdown_html(one)}</div>\n' for one in entry.evidence)
+    evidence = "".join(f'<div class="evidence">{markdown_html(sentence)}</div>\n' for sentence in entry.evidence)
     figures = "\n".join(map(figure_html, entry.figures))
     return f"{heading}<section>{markdown_html(entry.question)}{answers}{evidence}{figures}</section>"
 
@@ -67,18 +67,18 @@ def figure_html(figure: Figure) -> str:
     return f'<figure><img src="{source}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
 
 
-def runs_html(report: LabReport) -> str:
+def runs_html(report: LessonReport) -> str:
     """The table of the chosen runs."""
     if not report.runs:
         return "<p>No run was chosen or pinned.</p>"
-    head = "".join(f"<th>{html.escape(one)}</th>" for one in HEADS)
+    head = "".join(f"<th>{html.escape(title)}</th>" for title in HEADS)
     rows = "".join(
         f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>\n" for row in run_rows(report.runs)
     )
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table></div>'
 
 
-def versions_html(report: LabReport) -> str:
+def versions_html(report: LessonReport) -> str:
     """The versions of the programs."""
     listed = ", ".join(f"{name} {value}" for name, value in report.versions.items())
     return f'<p class="meta">Made with {html.escape(listed)}.</p>'

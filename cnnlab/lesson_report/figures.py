@@ -19,7 +19,7 @@ from cnnlab.explanations.curves import describe_accuracy
 from cnnlab.formatting import pluralize
 from cnnlab.lessons.answers import Answer
 from cnnlab.lessons.sheet import Step
-from cnnlab.models.architecture import network_layers
+from cnnlab.models.architecture import find_layer, layer_names, network_layers
 from cnnlab.rendering import chart_export, charts
 from cnnlab.rendering.charts import Spec
 from cnnlab.rendering.color_scale import png_data_uri
@@ -98,15 +98,14 @@ def maps_figure(run: Run, params: Mapping[str, str]) -> Figure:
     reference = params.get("image", "sample-0")
     pixels = read_image(reference, run.dataset)
     weights = run.weights(epoch)
-    counts = {one.name: one.output_shape[-1] for one in layers if one.kind == "conv"}
+    counts = {conv: find_layer(layers, conv).output_shape[-1] for conv in layer_names(layers, "conv")}
     off = network_edits.parse_filters(params.get("off", ""), counts)
     first = next(iter(counts))
     edited = network_edits.parse_kernels(params.get("edited", ""), weights[f"{first}/kernel"].shape)
     for number, values in edited.items():
         weights = replace_kernel(weights, number, values, first)
     activations = ablate_filters(layers, weights, pixels[None], off)
-    signed = next(one.signed for one in layers if one.name == layer)
-    grid = render_feature_maps(activations[layer][0], signed=signed)
+    grid = render_feature_maps(activations[layer][0], signed=find_layer(layers, layer).signed)
     shown = f"all maps of {layer} for {describe_image(reference)}{describe_changes(off, edited)}"
     caption = f"{run.title}, epoch {epoch}: {shown}."
     png = enlarge(grid.png)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from cnnlab.analysis.curve_summary import summarize_curves
-from cnnlab.analysis.statistics import Estimate, accuracy_interval, generalization_gap
+from cnnlab.analysis.statistics import accuracy_interval, generalization_gap
+from cnnlab.explanations.intervals import format_interval
 from cnnlab.formatting import csv_text, duration, percent
 from cnnlab.storage.history_file import HISTORY_COLUMNS
 from cnnlab.storage.run import Run
@@ -41,8 +42,8 @@ def run_row(run: Run) -> list[str]:
         str(summary.epoch),
         percent(summary.training, 1),
         f"{experiment.validation_images:,} {experiment.split} images",
-        f"{percent(summary.validation, 1)} ({_ends(accuracy)})",
-        f"{100 * gap.value:.1f} points ({_ends(gap)})",
+        f"{percent(summary.validation, 1)} ({format_interval(accuracy)})",
+        f"{100 * gap.value:.1f} points ({format_interval(gap)})",
         duration(record.seconds),
         record.device or "unknown",
         (record.fingerprint or "unknown")[:12],
@@ -60,7 +61,3 @@ def history_csv(run: Run) -> str:
     rows = zip(*(history[name] for name in HISTORY_COLUMNS), strict=True)
     figures = (["" if value != value else f"{value:g}" for value in row] for row in rows)  # NaN
     return csv_text([HISTORY_COLUMNS, *figures])
-
-
-def _ends(estimate: Estimate) -> str:
-    return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}"

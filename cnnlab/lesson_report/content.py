@@ -1,4 +1,4 @@
-"""`LabReport`: what a report contains, gathered from a sheet, its answers and the runs, before it is written."""
+"""`LessonReport`: what a report contains, gathered from a sheet, its answers and the runs, before it is written."""
 
 import platform
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -12,8 +12,8 @@ from cnnlab.experiment import NUMERIC_FIELDS, Experiment, ExperimentError
 from cnnlab.explanations import lesson_evidence
 from cnnlab.explanations.lesson_evidence import Evidence
 from cnnlab.formatting import format_date
-from cnnlab.lab_report.figures import Figure, run_figure, sketch_figure
-from cnnlab.lab_report.pinned_figures import pinned_figures
+from cnnlab.lesson_report.figures import Figure, run_figure, sketch_figure
+from cnnlab.lesson_report.pinned_figures import pinned_figures
 from cnnlab.lessons import own_training
 from cnnlab.lessons.answers import Answer
 from cnnlab.lessons.prediction_verdict import describe_prediction
@@ -45,7 +45,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class LabReport:
+class LessonReport:
     """A report; `runs` are the chosen experiments, `versions` the programs that made it.
 
     `progress` is how many steps are answered; `run_figures` are of the runs whose curves no entry has.
@@ -69,7 +69,7 @@ def make_report(
     compute: ComputeEvidence | None = None,
     progress: ProgressCallback = lambda done, total: None,
     covered: Collection[str] = (),
-) -> LabReport:
+) -> LessonReport:
     """The report of one learner; steps without an answer are left out.
 
     compute: gives the evidence of a specification and of the learner's own training, without it from `table`.
@@ -91,7 +91,7 @@ def make_report(
         figure = run_figure(run)
         run_figures += [] if figure.name in shown else [figure]
         progress(len(steps) + chosen.index(run) + 1, len(steps) + len(chosen))
-    return LabReport(
+    return LessonReport(
         title=sheet.title,
         author=author or "without a name",
         date=format_date(datetime.now(UTC).isoformat()),
@@ -113,14 +113,14 @@ def entry(
     """The entry of an answered step."""
     own = own_training.open_chosen(own_training.chosen_run(sheet, step, answers))
     named = filter(None, dict.fromkeys((*own_training.shown_evidence(sheet, step, answers), step.result)))
-    shown = [one for one in named if own is not None or not lesson_evidence.is_own(one)]
+    shown = [specification for specification in named if own is not None or not lesson_evidence.is_own(specification)]
     result = compute(step.result, own) if step.result else None
     _, verdict = describe_prediction(step, answers[step.id][-1].content, result, escape_markdown)
     return Entry(
         heading=sheet.chapter_of(step).title,
         question=step.question.strip(),
         answers=tuple(describe_answer(step, answer) for answer in answers[step.id]),
-        evidence=(*filter(None, [verdict]), *(compute(one, own).sentence for one in shown)),
+        evidence=(*filter(None, [verdict]), *(compute(specification, own).sentence for specification in shown)),
         figures=(
             *(figure for answer in answers[step.id] for figure in answer_figures(step, answer, table, result)),
             *(own_figures(sheet, step, answers, own) if own else ()),
@@ -173,7 +173,7 @@ def describe_answer(step: Step, answer: Answer) -> str:
     label = "Prediction" if step.is_prediction else "Answer"
     label += f", round {answer.round + 1}" if answer.round else ""
     if step.kind == "order":
-        content = ", ".join(f"{place}. {one}" for place, one in enumerate(content, start=1))
+        content = ", ".join(f"{place}. {option}" for place, option in enumerate(content, start=1))
     elif step.kind == "sketch" and step.sketch:
         content = ", ".join(f"{x:g}: {y:g}" for x, y in zip(step.sketch.x, content, strict=False))
         content = f"{step.sketch.y_label} by {step.sketch.x_label}: {content}"

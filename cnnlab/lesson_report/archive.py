@@ -15,16 +15,16 @@ import zipfile
 import numpy as np
 
 from cnnlab.data import is_dataset_available, load_dataset
-from cnnlab.lab_report.content import LabReport
-from cnnlab.lab_report.html_page import report_html
-from cnnlab.lab_report.keras_script import keras_script
-from cnnlab.lab_report.notebook import notebook_json
-from cnnlab.lab_report.run_table import history_csv, results_csv
+from cnnlab.lesson_report.content import LessonReport
+from cnnlab.lesson_report.html_page import report_html
+from cnnlab.lesson_report.keras_script import keras_script
+from cnnlab.lesson_report.notebook import notebook_json
+from cnnlab.lesson_report.run_table import history_csv, results_csv
 
 MAX_MODEL_BYTES = 50_000_000
 
 
-def report_zip(report: LabReport) -> bytes:
+def report_zip(report: LessonReport) -> bytes:
     """The bytes of the zip file of a report. Raises DamagedRun, OSError."""
     output = io.BytesIO()
     with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -45,7 +45,7 @@ def report_zip(report: LabReport) -> bytes:
     return output.getvalue()
 
 
-def write_figures(archive: zipfile.ZipFile, report: LabReport) -> None:
+def write_figures(archive: zipfile.ZipFile, report: LessonReport) -> None:
     """Every figure as PNG and SVG; each name once."""
     figures = {figure.name: figure for entry in report.entries for figure in entry.figures}
     figures |= {figure.name: figure for figure in report.run_figures}

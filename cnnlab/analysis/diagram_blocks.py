@@ -1,4 +1,4 @@
-"""The network as the blocks of a picture: each step that changes a shape, with the layers that keep it.
+"""The network as the blocks of its diagram: each step that changes a shape, with the layers that keep it.
 
 A block begins with the image, a convolution, a pooling or a dense layer. Batch normalization, ReLU, dropout and flatten
 belong to the block before them. So every layer is in one block, and the blocks' parameters add up to the network's.
@@ -17,7 +17,7 @@ BLOCK_KINDS = ("conv", "pool", "dense")
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkBlock:
+class DiagramBlock:
     """Layers that are drawn as one block.
 
     name: that of its first layer, or "input"; kind: "input", conv, pool or dense; shape: of its activation for one
@@ -50,23 +50,23 @@ class NetworkBlock:
         return next((layer for layer in self.layers if layer.kind == kind), None)
 
 
-def network_blocks(layers: Sequence[Layer]) -> tuple[NetworkBlock, ...]:
+def diagram_blocks(layers: Sequence[Layer]) -> tuple[DiagramBlock, ...]:
     """The blocks of a network, first to last; the first is the image."""
     groups: list[list[Layer]] = [[]]
     for layer in layers:
         if layer.kind in BLOCK_KINDS:
             groups.append([])
         groups[-1].append(layer)
-    first = NetworkBlock(name=INPUT, kind=INPUT, shape=IMAGE_SHAPE, layers=tuple(groups[0]))
+    first = DiagramBlock(name=INPUT, kind=INPUT, shape=IMAGE_SHAPE, layers=tuple(groups[0]))
     return (first, *map(_block, groups[1:]))
 
 
-def _block(layers: Sequence[Layer]) -> NetworkBlock:
+def _block(layers: Sequence[Layer]) -> DiagramBlock:
     head = layers[0]
-    return NetworkBlock(name=head.name, kind=head.kind, shape=head.output_shape, layers=tuple(layers))
+    return DiagramBlock(name=head.name, kind=head.kind, shape=head.output_shape, layers=tuple(layers))
 
 
-def dropout_masks(block: NetworkBlock, count: int, seed: int = 0) -> Array:
+def dropout_masks(block: DiagramBlock, count: int, seed: int = 0) -> Array:
     """Random masks of the drawn side of a block with dropout: bool (count, rows, columns), True where a value is kept.
 
     Each value is dropped by itself with the layer's rate, as in training. Raises ValueError for a block without one.

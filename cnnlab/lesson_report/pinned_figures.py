@@ -9,7 +9,7 @@ from cnnlab.analysis import metrics
 from cnnlab.data import DatasetMissing
 from cnnlab.explanations import curves, mistakes
 from cnnlab.explanations.chart_descriptions import describe_ranking
-from cnnlab.lab_report.figures import Figure, chart_figure, maps_figure
+from cnnlab.lesson_report.figures import Figure, chart_figure, maps_figure
 from cnnlab.rendering import compare_charts, mistake_charts, palette
 from cnnlab.report import ReportRow
 from cnnlab.series_results import series_results
@@ -45,8 +45,8 @@ def compare_figures(params: Mapping[str, str], table: Sequence[ReportRow]) -> li
     results = series_results(table, reported)
     figures = []
     for as_points in (False, True) if results else ():
-        networks = [compare_charts.ranked_network(one, results, None, as_points) for one in results]
-        names, values = [one.title for one in networks], [one.value for one in networks]
+        networks = [compare_charts.ranked_network(result, results, None, as_points) for result in results]
+        names, values = [network.title for network in networks], [network.value for network in networks]
         caption = f"{'Gap' if as_points else 'Validation accuracy'}. {describe_ranking(names, values, as_points)}"
         caption += " Training accuracy: averaged during the epoch (Keras)." if as_points and reported else ""
         name = f"gap-{'reported' if reported else 'measured'}" if as_points else "validation-accuracy"

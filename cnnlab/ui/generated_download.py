@@ -19,7 +19,7 @@ from cnnlab.ui.script_component import script_component
 MAKING = "Making the file"
 
 
-def save_made_file(make: Callable[[ProgressCallback], bytes], file_name: str, mime: str, key: str) -> None:
+def generate_and_save(make: Callable[[ProgressCallback], bytes], file_name: str, mime: str, key: str) -> None:
     """Make a file, with its progress, and save it in the browser; to be called where a button was pressed.
 
     make: gives the bytes of the file and calls progress(done, total). Its error of a run or of the disk is shown as a

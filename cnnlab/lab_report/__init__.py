@@ -1,1 +1,0 @@
-"""The report that a student hands in: answers, pinned figures, runs, and programs that repeat the runs, in a zip."""
