@@ -45,7 +45,7 @@ def test_reveal_that_comes_with_a_run_of_the_whole_page_reveals(lesson_class):
 def test_in_presenter_size_the_votes_are_hidden_until_they_are_asked_for_or_revealed(lesson_class):
     file, sheet = lesson_store.lesson_file(), lesson_store.find_sheet(lesson_class.sheet)
     step = next(one for one in sheet.steps if one.kind == "choice")
-    classes.lead(file, lesson_class, step=step.id)
+    classes.update_class(file, lesson_class, step=step.id)
     ada = learners.open_sheet(file, "ada", sheet.name, step.id)
     classes.join_class(file, ada, lesson_class)
     answers.submit(file, ada, step, step.options[0])
