@@ -145,6 +145,7 @@ def test_a_prediction_stands_beside_its_result_and_a_pinned_curve_at_its_step(ar
     [order] = [part for part in parts if part.startswith("Order these four")]
     assert "Measured order: <strong>dropout 0.1" in order and "pairs agree with it" in order
     [pinned] = [part for part in parts if part.startswith("Choose a picture and a layer")]
+    assert "Gap (pinned: train, dataset cifar10, depth 2, regularizer none)" in pinned
     assert "Accuracy of 2-conv, no regularizer" in pinned and "Dashed red: validation" in pinned
     assert "all maps of relu2 for test image 3 (airplane)" in pinned and page.count("Dashed red") == 2 * 2
     curves = ElementTree.fromstring(archive.read("figures/curves-2conv-none.svg"))

@@ -17,7 +17,7 @@ from cnnlab.lesson_report.pinned_figures import pinned_figures
 from cnnlab.lessons import own_training
 from cnnlab.lessons.answers import Answer
 from cnnlab.lessons.prediction_verdict import describe_prediction
-from cnnlab.lessons.sheet import Sheet, Step
+from cnnlab.lessons.sheet import Sheet, Step, describe_pin
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report import ReportRow
 from cnnlab.storage import runs
@@ -180,7 +180,7 @@ def describe_answer(step: Step, answer: Answer) -> str:
     elif step.kind == "run":
         content = f"{content.get('title', content['run'])}: {', '.join(content.get('terms', []))}"
     elif step.kind == "pin":
-        content = content["caption"]
+        content = f"{content['caption']} (pinned: {describe_pin(content)})"
     return f"{label}: {content}"
 
 
