@@ -21,9 +21,9 @@ from websockets.sync.client import ClientConnection, connect
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
-from cnnlab.inspect import convolution_animation, network
+from cnnlab.inspect import convolution_animation, network, upload
 from cnnlab.models.architecture import network_layers
-from cnnlab.ui import clickable_image, query_state, streamlit_widget_values
+from cnnlab.ui import clickable_image, query_state, share_link, streamlit_widget_values
 from cnnlab.ui.browser_values import clicked_point, whole_number
 from cnnlab.ui.streamlit_widget_values import REFUSED, RefusedValues
 
@@ -168,6 +168,14 @@ POINTS = [None, [], {}, 1, "x", [None], [1], ["x"], [[]]]
 def test_a_click_that_is_no_point_chooses_nothing(sent):
     assert clicked_point(SimpleNamespace(selection={"pick": sent}), "pick") == {}
     assert clicked_point(SimpleNamespace(selection=sent), "pick") == {}
+
+
+@pytest.mark.parametrize("url", ["http://[x/", "http://[::1", "\udcff", "http://" + "🐈" * 900, 7, None, "x" * 10_000])
+def test_an_address_that_is_none_leaves_link_and_camera_without_one(url, monkeypatch):
+    monkeypatch.setattr(type(st.context), "url", url)
+    address = share_link.page_address("compare", {"data": "shapes"})
+    assert address.endswith("/compare?data=shapes") and address.isascii()
+    upload.is_camera_allowed(url)
 
 
 def test_a_click_chooses_a_cell_of_the_picture_only(monkeypatch):
