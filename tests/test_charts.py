@@ -25,12 +25,22 @@ from cnnlab.analysis.metrics import PairedOutcomes
 from cnnlab.experiment import REGULARIZERS, Experiment
 from cnnlab.explanations import curves, learning_verdict
 from cnnlab.explanations.chart_descriptions import describe_ranking
-from cnnlab.rendering import chart_export, chart_specs, charts, compare_charts, cost_charts, mistake_charts, palette
+from cnnlab.rendering import (
+    chart_export,
+    chart_specs,
+    charts,
+    compare_charts,
+    cost_charts,
+    learning_curve_specs,
+    mistake_charts,
+    palette,
+)
 from cnnlab.rendering.compare_charts import CurvePanel, RankedNetwork
 from cnnlab.rendering.cost_charts import CostPoint
 from cnnlab.rendering.feature_map_grid import render_feature_maps
 from cnnlab.report_models import REPORT
-from cnnlab.storage import runs
+from cnnlab.storage import chart_spec_files, runs
+from cnnlab.storage.chart_spec_files import ChartSpecFiles
 from cnnlab.ui import clickable_image
 
 LEARNS = columns([0.1, 0.5, 0.62], [0.1, 0.5, 0.6])
@@ -183,6 +193,42 @@ def test_a_chart_waits_for_pandas_that_another_thread_is_importing(tmp_path, mon
     assert charts.cached_spec("chart_specs.curves") == {"whole": True}
     importing.join()
     del sys.modules["pandas"]
+
+
+def test_a_specification_on_the_disk_is_read_without_altair_and_built_anew_where_damaged(tmp_path):
+    script = """
+import json, sys
+from cnnlab.rendering import charts
+charts.keep_specs()
+print(json.dumps(charts.cached_spec("learning_curve_specs.learning_curves", 8, 30, 0.25, 1.0)), "altair" in sys.modules)
+"""
+    environment = os.environ | {"CNNLAB_HOME": str(tmp_path)}
+
+    def drawn() -> tuple[object, str]:
+        told = subprocess.check_output(
+            [sys.executable, "-c", script], text=True, cwd=settings.REPOSITORY, env=environment
+        )
+        spec, _, imported = told.rpartition(" ")
+        return json.loads(spec), imported.strip()
+
+    built = learning_curve_specs.learning_curves(8, 30, 0.25, 1.0)
+    assert drawn() == (built, "True") and drawn() == (built, "False")
+    [kept] = (tmp_path / "chart-specs").rglob("*.json")
+    kept.write_text("{")
+    assert drawn() == (built, "True")
+
+
+def test_a_folder_of_specifications_does_not_grow_without_end(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    monkeypatch.setattr(chart_spec_files, "MAX_FILES", 2)
+    kept = ChartSpecFiles([])
+    for number in range(3):
+        kept.write("chart_specs.curves", ("accuracy", number), {"number": number})
+    assert [kept.read("chart_specs.curves", ("accuracy", number)) for number in range(3)] == [
+        {"number": 0},
+        {"number": 1},
+        {},
+    ]
 
 
 def test_every_color_is_in_the_palette_or_the_table_of_regularizers():

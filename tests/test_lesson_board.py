@@ -5,7 +5,7 @@ from streamlit.testing.v1 import AppTest
 
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.queue_schema import QueueError
-from cnnlab.lessons import classes
+from cnnlab.lessons import answers, classes, learners
 from cnnlab.lessons.lesson_schema import LessonError
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.runs import DamagedRun
@@ -26,10 +26,10 @@ def lesson_class():
     return classes.start_class(lesson_store.lesson_file(), sheet)
 
 
-def board(code):
+def board(code, **params):
     app = AppTest.from_string("from cnnlab.pages import lesson_board; lesson_board.page()", default_timeout=30)
     app.session_state[SESSION_TEACHER_KEY] = KEY
-    app.query_params["board"] = code
+    app.query_params.update({"board": code, **params})
     return app.run()
 
 
@@ -40,6 +40,29 @@ def test_reveal_that_comes_with_a_run_of_the_whole_page_reveals(lesson_class):
     assert not app.exception
     file, step = lesson_store.lesson_file(), classes.find_class(lesson_store.lesson_file(), lesson_class.code).step
     assert classes.vote_of(file, lesson_class.code, step).revealed
+
+
+def test_in_presenter_size_the_votes_are_hidden_until_they_are_asked_for_or_revealed(lesson_class):
+    file, sheet = lesson_store.lesson_file(), lesson_store.find_sheet(lesson_class.sheet)
+    step = next(one for one in sheet.steps if one.kind == "choice")
+    classes.update_class(file, lesson_class, step=step.id)
+    ada = learners.open_sheet(file, "ada", sheet.name, step.id)
+    classes.join_class(file, ada, lesson_class)
+    answers.submit(file, ada, step, step.options[0])
+
+    def shows_votes(app):
+        bars = [one.proto.text for one in app.get("progress")]
+        assert not app.exception and step.options[0] in "\n".join([*bars, *(one.value for one in app.markdown)])
+        return any("100 %" in bar for bar in bars)
+
+    assert shows_votes(board(lesson_class.code))
+    projected = board(lesson_class.code, presenter="yes")
+    assert not shows_votes(projected)
+    assert shows_votes(projected.toggle(key=f"lesson_board_votes_{step.id}_0").set_value(True).run())
+    classes.vote_again(file, lesson_class.code, step.id)
+    classes.reveal(file, lesson_class.code, step.id)
+    answers.submit(file, ada, step, step.options[0], 1)
+    assert shows_votes(projected.run())
 
 
 def test_a_second_board_shows_what_the_first_one_has_changed_and_leaves_it(lesson_class):
@@ -59,7 +82,7 @@ def test_a_second_board_shows_what_the_first_one_has_changed_and_leaves_it(lesso
 DRAWN_BEFORE = """
 import streamlit as st
 
-from cnnlab.lessons import classes
+from cnnlab.lessons import answers, classes, learners
 from cnnlab.pages.lesson_board import vote
 from cnnlab.ui import lesson_store
 

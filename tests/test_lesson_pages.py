@@ -77,7 +77,7 @@ def test_a_step_opens_its_page_before_the_answer_unless_the_sheet_hides_it(file)
     first, _, layers, *_ = TASTER.steps
     ada = at(file, TASTER, first)
     lesson = lesson_store.current_lesson()
-    assert first.hidden == ("train",) and not lesson.may_see_page(first)
+    assert "train" in first.hidden and not lesson.may_see_page(first)
     assert layers.hidden == () and lesson.may_see_page(layers)
     answers.submit(file, ada, first, [50.0] * 5)
     assert lesson_store.current_lesson().may_see_page(first)
@@ -307,6 +307,29 @@ def test_one_press_makes_the_report_with_the_answers_of_that_moment(file, monkey
     assert not app.exception and len(made) == 1
     [button] = app.get("download_button")
     assert button.key == "lesson_report_page_again" and "taster-report.html" in said(app)
+
+
+def test_the_report_of_a_class_has_no_result_that_the_teacher_has_not_shown(file):
+    gap = step_of(TASTER, "smallest-gap")
+    ada = at(file, TASTER, gap)
+    lesson_class = classes.start_class(file, TASTER)
+    classes.join_class(file, ada, lesson_class)
+    answers.submit(file, ada, gap, list(gap.options))
+
+    def report_says() -> bool:
+        page = lesson_report.page_bytes(lesson_store.current_lesson(), lambda done, total: None).decode()
+        assert ("Your teacher has not shown the result of this step yet" in page) != ("Measured order" in page)
+        return "Measured order" in page
+
+    assert not report_says()
+    classes.reveal(file, lesson_class.code, gap.id)
+    assert report_says()
+    classes.vote_again(file, lesson_class.code, gap.id)
+    assert not report_says()
+    classes.delete_class(file, lesson_class)
+    ada = at(file, TASTER, gap)
+    answers.submit(file, ada, gap, list(gap.options))
+    assert report_says()
 
 
 def test_an_answer_given_since_the_page_was_drawn_is_in_the_report(file, monkeypatch):

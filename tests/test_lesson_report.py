@@ -143,6 +143,20 @@ def test_the_notebook_runs_in_the_unpacked_folder(archive, tmp_path, monkeypatch
     assert len(sizes) == len(code) - 3 and all(size > 1000 for size in sizes)
 
 
+def test_a_prediction_stands_beside_its_result_and_a_pinned_curve_at_its_step(archive):
+    page = archive.read("report.html").decode()
+    assert "5 of 5 steps answered" in page
+    parts = {one.partition("</section>")[0].partition("<p>")[2] for one in page.split("<section>")[1:]}
+    [order] = [part for part in parts if part.startswith("Order these four")]
+    assert "Measured order: <strong>dropout 0.1" in order and "pairs agree with it" in order
+    [pinned] = [part for part in parts if part.startswith("Choose a picture and a layer")]
+    assert "Gap (pinned: train, dataset cifar10, depth 2, regularizer none)" in pinned
+    assert "Accuracy of 2-conv, no regularizer" in pinned and "Dashed red: validation" in pinned
+    assert "all maps of relu2 for test image 3 (airplane)" in pinned and page.count("Dashed red") == 2 * 2
+    curves = ElementTree.fromstring(archive.read("figures/curves-2conv-none.svg"))
+    assert float(curves.attrib["width"]) <= 640  # pixels of the text on A4 paper: letters are printed as large as drawn
+
+
 def test_the_page_alone_draws_each_figure_once_and_tells_how_far_it_is(monkeypatch):
     monkeypatch.setattr(chart_export, "to_png", lambda *_: pytest.fail("the page holds no PNG of a chart"))
     parts = []
@@ -159,7 +173,11 @@ def test_the_report_has_the_figures_of_the_learners_own_training():
     told = "\n".join(make_report(sheet, given, "Ada", ()).entries[-1].evidence)
     assert "**Your training** (2-conv, no regularizer): 270,230 parameters" in told
     alone = make_report(sheet, {step.id: given[step.id]}, "Ada", ()).entries[0].evidence
-    assert len(alone) == 1 and not {NOT_CHOSEN, NOT_READABLE} & set(alone)
+    assert (
+        len(alone) == 2
+        and alone[0].startswith("Your prediction agrees with the evidence")
+        and not {NOT_CHOSEN, NOT_READABLE} & set(alone)
+    )
 
 
 def test_the_curve_of_the_learners_own_training_is_drawn_over_the_sketch():

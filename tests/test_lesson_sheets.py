@@ -148,6 +148,12 @@ def test_the_marks_and_ends_of_lines_of_windows_change_nothing(change):
         ("y: [0, 100]", "y: [0]", 25, "list of 2 items"),
         ("    y: [0, 100]\n", "", 21, "needs y"),
         ("kind: sketch", "kind: text", 24, "has no x:"),
+        ("title: A lesson", "title: Lesson #2", 1, "after ' #' is a comment"),
+        ("question: Sketch", "question: Größe of\n      the layer # 2?", 24, "put the text in quotes"),
+        ("question: Sketch", "question: The layer #2 is\n      large.", 23, "put the text in quotes"),
+        (OPTIONS, "    options:\n    - a #1\n    - b\n    answer: a\n", 15, "is a comment"),
+        (OPTIONS, "    options: [a #1, b]\n    answer: a\n", 14, "is a comment"),
+        ("answer: a", "answer: a # the first", 17, "is a comment"),
     ],
 )
 def test_each_mistake_is_named_with_its_line(old, new, line, word):
@@ -155,6 +161,19 @@ def test_each_mistake_is_named_with_its_line(old, new, line, word):
     found = mistakes(GOOD.replace(old, new))
     assert [number for number, message in found if word in message] == [line], found
     assert new == "kind: text" or {number for number, _ in found} == {line}, found
+
+
+def test_comments_are_allowed_where_they_cannot_be_a_part_of_a_text():
+    commented = GOOD.replace("minutes: 5", "minutes: 5 # at most 10").replace("id: two", "id: two # the last")
+    commented = commented.replace("kind: sketch", "kind: sketch # a curve").replace("x: [1, 2]", "x: [1, 2] # epochs")
+    commented = commented.replace("question: |", "question: | # below").replace("    - b\n", "    # of two\n    - b\n")
+    commented = commented.replace("title: A lesson", "# mine\ntitle: 'A lesson' # mine")
+    commented = commented.replace("- a\n", "- 0 # none\n").replace("answer: a", "answer: 0 # none")
+    assert commented.count("#") == 10
+    plain = GOOD.replace("- a\n", "- 0\n").replace("answer: a", "answer: 0")
+    assert read_sheet("test", commented.encode()) == read_sheet("test", plain.encode())
+    numbered = GOOD.replace("title: A lesson", "title: 'Lesson #2'").replace("not a field", "the #2")
+    assert read_sheet("test", numbered.encode()).title == "Lesson #2"
 
 
 def test_all_mistakes_are_found_at_once():

@@ -3,7 +3,7 @@
 import csv
 import dataclasses
 import json
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -17,12 +17,12 @@ from cnnlab.explanations import lesson_evidence
 from cnnlab.explanations.lesson_evidence import layers as layer_evidence
 from cnnlab.formatting import duration
 from cnnlab.lessons import run_conditions, sheet_files
+from cnnlab.lessons.prediction_verdict import describe_prediction
 from cnnlab.lessons.sheet import check_answer
 from cnnlab.models import numpy_forward
 from cnnlab.models.architecture import network_layers
 from cnnlab.report_models import REPORT
 from cnnlab.storage import runs
-from cnnlab.ui import lesson_results
 
 
 def test_the_shipped_sheets_have_no_mistakes_and_keep_to_their_times():
@@ -131,14 +131,13 @@ def test_a_pair_that_chance_may_exchange_is_no_mistake_of_a_prediction(table, mo
     found = lesson_evidence.evidence("ranking: validation, 3", table)
     pair = {"L2 0.00001", "no regularizer"}
     assert pair in map(set, found.undecided)
-    monkeypatch.setattr(lesson_results, "computed", lambda _: found)
     [step] = [one for one in sheet_files.open_sheet("seven-questions").steps if one.id == "q2-order"]
     first, second = (found.ranking.index(one) for one in pair)
     other = list(found.ranking)
     other[first], other[second] = other[second], other[first]
     pairs = 6 - len(found.undecided)
     for order in (list(found.ranking), other):
-        told = lesson_results.describe_prediction(step, order)
+        _, told = describe_prediction(step, order, found, str)
         assert f"{pairs} of {pairs} pairs agree" in told and "chance may exchange them" in told
 
 
@@ -226,7 +225,14 @@ def test_the_evidence_on_filters_agrees_with_kernels_set_to_zero(table):
 
 def test_the_evidence_on_probes_is_that_of_the_shipped_results(table):
     stored = json.loads((settings.PRETRAINED / "3conv-dropout" / "probes.json").read_text())
-    found = lesson_evidence.evidence("probes: 3conv-dropout", table).sentence
+    evidence = lesson_evidence.evidence("probes: 3conv-dropout", table)
+    accuracies = [stored["trained"][f"relu{name[-1]}"] for name in evidence.ranking]
+    assert accuracies == sorted(accuracies, reverse=True) and len(accuracies) == 3
+    errors = {a: (a * (1 - a) / stored["test_images"]) ** 0.5 for a in accuracies}
+    apart = {frozenset((a, b)) for a in accuracies for b in accuracies if a - b > 1.96 * np.hypot(errors[a], errors[b])}
+    pairs = {frozenset(accuracies[evidence.ranking.index(name)] for name in pair) for pair in evidence.undecided}
+    assert apart and pairs and apart | pairs == set(map(frozenset, combinations(accuracies, 2))) and not apart & pairs
+    found = evidence.sentence
     assert f"{100 * stored['trained']['relu3']:.0f} % from conv3" in found
     assert f"from the pixels {100 * stored['trained']['rescale']:.0f} %" in found
     assert f"{100 * stored['untrained']['relu1']:.0f} %" in found and "1,000 test images" in found

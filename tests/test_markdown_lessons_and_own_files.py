@@ -16,16 +16,18 @@ from cnnlab.jobs import access_keys, network_uploads, picture_uploads, sweep_job
 from cnnlab.jobs.job import FAILED
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.quotas import QuotaExceeded
+from cnnlab.lessons.prediction_verdict import describe_prediction
 from cnnlab.lessons.sheet import Chapter, Sheet, Sketch, Step
 from cnnlab.lessons.sheet_files import SheetFile
 from cnnlab.pages import lesson as lesson_page
 from cnnlab.pages.admin import access
 from cnnlab.pages.lesson_board import vote
 from cnnlab.pages.train import own_pictures
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.background_process import BackgroundStatus
 from cnnlab.storage.network_import import NetworkImportError
 from cnnlab.sweeps import SHIPPED_SWEEPS
-from cnnlab.ui import cache, class_code, lesson_answers, lesson_charts, lesson_results, lesson_store
+from cnnlab.ui import cache, class_code, lesson_answers, lesson_charts, lesson_store
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +64,7 @@ def test_options_of_a_vote_and_a_given_prediction_are_text() -> None:
     check(calling(lambda: lesson_answers.show_prediction(STEP, HOSTILE)))
     order = dataclasses.replace(STEP, kind="order")
     check(calling(lambda: lesson_answers.show_prediction(order, [HOSTILE, "other"])))
-    check(calling(lambda: st.markdown(lesson_results.describe_prediction(STEP, "other"))))
+    check(calling(lambda: st.markdown(describe_prediction(STEP, "other", None, escape_markdown)[1])))
 
 
 def test_the_axis_of_a_sketch_is_text() -> None:

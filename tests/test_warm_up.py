@@ -21,7 +21,9 @@ from cnnlab.ui.streamlit_script_context import run_without_browser
 LOADED = """
 import sys
 from cnnlab.ui import warm_up
-warm_up.import_pages()
+warm_up.import_pages(with_altair=False)
+assert "altair" not in sys.modules
+warm_up.import_pages(with_altair=True)
 names = ("cnnlab.pages.look_inside", "cnnlab.pages.compare", "altair", "cnnlab.pages.entrypoint", "tensorflow", "keras")
 print([name for name in names if name in sys.modules])
 """
@@ -72,7 +74,7 @@ def test_a_module_that_cannot_be_imported_costs_one_line(monkeypatch, caplog):
         warm_up.importlib, "import_module", lambda name: package(name) if name.count(".") == 1 else refuse(name)
     )
     with caplog.at_level(logging.WARNING):
-        warm_up.import_pages()
+        warm_up.import_pages(with_altair=False)
     assert len(caplog.records) == len(list(pkgutil.iter_modules(photo_decoding.__path__))) > 1
 
 

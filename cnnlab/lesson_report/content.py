@@ -1,7 +1,7 @@
 """`LessonReport`: what a report contains, gathered from a sheet, its answers and the runs, before it is written."""
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -16,12 +16,15 @@ from cnnlab.lesson_report.figures import Figure, run_figure, sketch_figure
 from cnnlab.lesson_report.pinned_figures import pinned_figures
 from cnnlab.lessons import own_training
 from cnnlab.lessons.answers import Answer
-from cnnlab.lessons.sheet import Sheet, Step
+from cnnlab.lessons.prediction_verdict import describe_prediction
+from cnnlab.lessons.sheet import Sheet, Step, describe_pin
+from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.report import ReportRow
 from cnnlab.storage import runs
 from cnnlab.storage.run import Run, UnknownRun
 
 MAX_RUNS = 6  # chosen experiments whose models, histories and scripts are exported
+COVERED = "Your teacher has not shown the result of this step yet."
 VERSIONS = ("cnnlab", "numpy", "streamlit", "keras", "tensorflow")
 
 ComputeEvidence = Callable[[str, Run | None], Evidence]  # of a specification and of the learner's own training
@@ -29,7 +32,10 @@ ComputeEvidence = Callable[[str, Run | None], Evidence]  # of a specification an
 
 @dataclass(frozen=True)
 class Entry:
-    """One step in the report: Markdown of the question, the answers in words, the computed sentences, the figures."""
+    """One step in the report: Markdown of the question, the answers in words, the computed sentences, the figures.
+
+    The first of the sentences says how the last prediction compares with the result, where there is one.
+    """
 
     heading: str
     question: str
@@ -40,11 +46,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class LessonReport:
-    """A report; `runs` are the chosen experiments, `versions` the programs that made it."""
+    """A report; `runs` are the chosen experiments, `versions` the programs that made it.
+
+    `progress` is how many steps are answered; `run_figures` are of the runs whose curves no entry has.
+    """
 
     title: str
     author: str
     date: str
+    progress: str
     entries: tuple[Entry, ...]
     runs: tuple[Run, ...]
     run_figures: tuple[Figure, ...]
@@ -58,26 +68,34 @@ def make_report(
     table: Sequence[ReportRow],
     compute: ComputeEvidence | None = None,
     progress: ProgressCallback = lambda done, total: None,
+    covered: Collection[str] = (),
 ) -> LessonReport:
     """The report of one learner; steps without an answer are left out.
 
     compute: gives the evidence of a specification and of the learner's own training, without it from `table`.
-    progress(done, total) is called after each answered step and each figure of a chosen run.
+    progress(done, total) is called after each answered step and each figure of a chosen run. covered: the ids of steps
+    whose results the teacher has not shown yet; their entries have none.
     """
     steps = [step for step in sheet.steps if answers.get(step.id)]
     chosen = chosen_runs([answer for step in steps for answer in answers[step.id]])
     get_evidence = compute or (lambda specification, own: lesson_evidence.evidence(specification, table, own))
     entries, run_figures = [], []
     for step in steps:
-        entries.append(entry(sheet, step, answers, table, get_evidence))
+        is_covered = step.id in covered
+        entries.append(
+            covered_entry(sheet, step, answers) if is_covered else entry(sheet, step, answers, table, get_evidence)
+        )
         progress(len(entries), len(steps) + len(chosen))
+    shown = {figure.name for one in entries for figure in one.figures}
     for run in chosen:
-        run_figures.append(run_figure(run))
-        progress(len(steps) + len(run_figures), len(steps) + len(chosen))
+        figure = run_figure(run)
+        run_figures += [] if figure.name in shown else [figure]
+        progress(len(steps) + chosen.index(run) + 1, len(steps) + len(chosen))
     return LessonReport(
         title=sheet.title,
         author=author or "without a name",
         date=format_date(datetime.now(UTC).isoformat()),
+        progress=f"{len(steps)} of {len(sheet.steps)} steps answered",
         entries=tuple(entries),
         runs=tuple(chosen),
         run_figures=tuple(run_figures),
@@ -97,15 +115,27 @@ def entry(
     named = filter(None, dict.fromkeys((*own_training.shown_evidence(sheet, step, answers), step.result)))
     shown = [specification for specification in named if own is not None or not lesson_evidence.is_own(specification)]
     result = compute(step.result, own) if step.result else None
+    _, verdict = describe_prediction(step, answers[step.id][-1].content, result, escape_markdown)
     return Entry(
         heading=sheet.chapter_of(step).title,
         question=step.question.strip(),
         answers=tuple(describe_answer(step, answer) for answer in answers[step.id]),
-        evidence=tuple(compute(specification, own).sentence for specification in shown),
+        evidence=(*filter(None, [verdict]), *(compute(specification, own).sentence for specification in shown)),
         figures=(
             *(figure for answer in answers[step.id] for figure in answer_figures(step, answer, table, result)),
             *(own_figures(sheet, step, answers, own) if own else ()),
         ),
+    )
+
+
+def covered_entry(sheet: Sheet, step: Step, answers: Mapping[str, Sequence[Answer]]) -> Entry:
+    """The entry of a prediction whose result is covered."""
+    return Entry(
+        heading=sheet.chapter_of(step).title,
+        question=step.question.strip(),
+        answers=tuple(describe_answer(step, answer) for answer in answers[step.id]),
+        evidence=(COVERED,),
+        figures=tuple(filter(None, (sketch_figure(step, answer, ()) for answer in answers[step.id]))),
     )
 
 
@@ -127,6 +157,9 @@ def own_figures(sheet: Sheet, step: Step, answers: Mapping[str, Sequence[Answer]
 
 def answer_figures(step: Step, answer: Answer, table: Sequence[ReportRow], result: Evidence | None) -> list[Figure]:
     """The figures of an answer: what was pinned, or the sketched curve with the measured one of the result."""
+    if step.kind == "pin" and answer.content.get("page") == "train":
+        run = named_run(answer.content)
+        return [run_figure(run)] if run else []
     if step.kind == "pin":
         return list(pinned_figures(answer.content, table))
     curve = result.curve if result else ()
@@ -147,7 +180,7 @@ def describe_answer(step: Step, answer: Answer) -> str:
     elif step.kind == "run":
         content = f"{content.get('title', content['run'])}: {', '.join(content.get('terms', []))}"
     elif step.kind == "pin":
-        content = content["caption"]
+        content = f"{content['caption']} (pinned: {describe_pin(content)})"
     return f"{label}: {content}"
 
 

@@ -12,7 +12,7 @@ from cnnlab.analysis import network_edits
 from cnnlab.analysis.filter_ablation import ablate_filters
 from cnnlab.analysis.kernels import replace_kernel
 from cnnlab.array_types import PixelArray
-from cnnlab.data import load_dataset
+from cnnlab.data import cifar10, load_dataset
 from cnnlab.data.samples import sample_images
 from cnnlab.datasets import DATASETS, is_own_dataset
 from cnnlab.explanations.curves import describe_accuracy
@@ -28,6 +28,11 @@ from cnnlab.rendering.sketch_chart import LEGEND, sketch_chart
 from cnnlab.storage.run import Run
 
 MIN_GRID_PIXELS = 600  # of the longer side of an enlarged grid
+CHART_WIDTH = 560  # pixels: with its axis it is as wide as the text on paper, so its letters are not made smaller
+CURVES_LEGEND = (
+    "Solid blue: training after the epoch. Dotted blue: training averaged during the epoch (Keras)."
+    " Dashed red: {split}. Gray: the gap."
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,8 @@ class Figure:
 
 def chart_figure(name: str, caption: str, spec: Spec) -> Figure:
     """A chart as a figure; the caption without the marks of Markdown."""
-    return Figure(name, caption.replace("**", ""), chart_export.to_svg(spec), partial(chart_export.to_png, spec))
+    svg = chart_export.to_svg(spec, width=CHART_WIDTH)
+    return Figure(name, caption.replace("**", ""), svg, partial(chart_export.to_png, spec, width=CHART_WIDTH))
 
 
 def run_figure(run: Run) -> Figure:
@@ -58,6 +64,7 @@ def run_figure(run: Run) -> Figure:
     history = run.history()
     spec = charts.accuracy_chart(history, run.experiment.epochs, run.experiment.split)
     caption = describe_accuracy(history, run.title, run.experiment.split)
+    caption += f" {CURVES_LEGEND.format(split=run.experiment.split)}"
     return chart_figure(f"curves-{run.name}", caption, spec)
 
 
@@ -99,9 +106,18 @@ def maps_figure(run: Run, params: Mapping[str, str]) -> Figure:
         weights = replace_kernel(weights, number, values, first)
     activations = ablate_filters(layers, weights, pixels[None], off)
     grid = render_feature_maps(activations[layer][0], signed=find_layer(layers, layer).signed)
-    caption = f"{run.title}, epoch {epoch}: all maps of {layer} for {reference}{describe_changes(off, edited)}."
+    shown = f"all maps of {layer} for {describe_image(reference)}{describe_changes(off, edited)}"
+    caption = f"{run.title}, epoch {epoch}: {shown}."
     png = enlarge(grid.png)
     return Figure(f"maps-{run.name}-{layer}-{reference}", caption, image_svg(png), lambda: png)
+
+
+def describe_image(reference: str) -> str:
+    """'test image 0 (cat)' for a picture that comes along; else the image's name in the URL."""
+    kind, _, number = reference.partition("-")
+    if kind != "sample":
+        return reference
+    return f"test image {number} ({cifar10.CLASSES[sample_images()[1][int(number)]]})"
 
 
 def describe_changes(off: Mapping[str, Collection[int]], edited: Collection[int]) -> str:

@@ -16,14 +16,16 @@ body {{ font: 1rem/1.5 "Liberation Sans", Arial, sans-serif; color: {palette.PAG
 h1 {{ margin-bottom: 0.2rem; }} h2 {{ margin-top: 2rem; border-bottom: 1px solid {palette.BORDER}; }}
 .answer {{ border-left: 0.25rem solid {palette.ACCENT}; padding: 0.25rem 0.75rem; margin: 0.75rem 0;
   white-space: pre-wrap; }}
-.evidence {{ background: {palette.SOFT_BACKGROUND}; padding: 0.5rem 0.75rem; margin: 0.5rem 0; }}
+.evidence {{ background: {palette.SOFT_BACKGROUND}; padding: 0.5rem 0.75rem; margin: 0.5rem 0; break-inside: avoid; }}
+.evidence p {{ margin: 0; }} .answer {{ break-inside: avoid; }}
 figure {{ margin: 1rem 0; break-inside: avoid; }} figure img {{ max-width: 100%; image-rendering: pixelated; }}
 figcaption, .meta {{ color: {palette.SOFT_TEXT}; font-size: 0.9rem; }}
 .wide {{ overflow-x: auto; }} table {{ border-collapse: collapse; font-size: 0.9rem; }}
 th, td {{ border: 1px solid {palette.BORDER}; padding: 0.25rem 0.5rem; text-align: left; }}
-section {{ break-inside: avoid-page; }}
 @page {{ margin: 2cm; }}
-@media print {{ body {{ margin: 0; max-width: none; }} h2 {{ break-after: avoid; }} }}
+@media print {{ body {{ margin: 0; max-width: none; }} h2, section > p {{ break-after: avoid; }}
+  .evidence {{ border: 1px solid {palette.BORDER}; }}
+  .wide {{ overflow: visible; }} table {{ font-size: 0.62rem; }} th, td {{ padding: 0.15rem 0.3rem; }} }}
 """
 
 
@@ -39,7 +41,7 @@ def report_html(report: LessonReport) -> str:
         " style-src 'unsafe-inline'\">\n"
         f"<title>{title}</title>\n<style>{STYLE}</style></head>\n<body>\n"
         f"<h1>{html.escape(report.title)}</h1>\n"
-        f'<p class="meta">{html.escape(report.author)}, {html.escape(report.date)}</p>\n'
+        f'<p class="meta">{html.escape(f"{report.author}, {report.date}, {report.progress}")}</p>\n'
         f"{sections}\n<h2>Runs</h2>\n{runs_html(report)}\n{figures}\n{versions_html(report)}\n</body>\n</html>\n"
     )
 

@@ -36,7 +36,8 @@ print(figures)'''
 
 def notebook_json(report: LessonReport) -> str:
     """The notebook (nbformat 4.5)."""
-    cells = [markdown_cell(f"# {escape_markdown(report.title)}\n\n{escape_markdown(report.author)}, {report.date}")]
+    author = f"{escape_markdown(report.author)}, {report.date}, {report.progress}"
+    cells = [markdown_cell(f"# {escape_markdown(report.title)}\n\n{author}")]
     heading = ""
     for entry in report.entries:
         title = f"## {escape_markdown(entry.heading)}\n\n" if entry.heading != heading else ""

@@ -23,7 +23,7 @@ MAX_OVERLAY_RUNS = 8
 def pinned_figures(content: Mapping[str, Any], table: Sequence[ReportRow]) -> list[Figure]:
     """The figures of a pin, from its page and parameters; none where its runs or images are gone.
 
-    Curves of the page Train are drawn with the runs of the report.
+    Those of the page Train are the curves of its run (`content.answer_figures`).
     """
     params = {name: str(value) for name, value in content.get("params", {}).items()}
     try:

@@ -121,6 +121,13 @@ def reveal(file: LessonFile, code: str, step: str) -> None:
         db.execute("UPDATE votes SET revealed = 1 WHERE class = ? AND step = ?", (code, step))
 
 
+def unrevealed_steps(file: LessonFile, lesson_class: LessonClass, sheet: Sheet) -> set[str]:
+    """The ids of the predictions whose results the teacher has not shown to the class, or covered again."""
+    with file.reading() as db:
+        rows = db.execute("SELECT step FROM votes WHERE class = ? AND revealed = 1", (lesson_class.code,)).fetchall()
+    return {step.id for step in sheet.steps if step.is_prediction} - {row["step"] for row in rows}
+
+
 def vote_again(file: LessonFile, code: str, step: str) -> None:
     """Begin another round: everybody may answer once more, and the result is covered."""
     with file.writing() as db:

@@ -1,13 +1,13 @@
 """Checks the mappings of a YAML file field by field and collects what is wrong, with line numbers."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from cnnlab.lessons.sheet_mistakes import Mistake
-from cnnlab.lessons.yaml_nodes import IN_QUOTES, node_line
+from cnnlab.lessons.yaml_nodes import COMMENT, IN_QUOTES, comment_line, node_line
 
 MAX_TEXT, MAX_ITEM_TEXT = 4_000, 200  # characters
 MAX_ITEMS, MAX_MISTAKES, MAX_NUMBER = 100, 100, 1e9
@@ -29,10 +29,15 @@ class Fields:
 
 
 class MappingReader:
-    """Converts nodes to the types that fields have, and keeps the mistakes found so far."""
+    """Converts nodes to the types that fields have, and keeps the mistakes found so far.
 
-    def __init__(self) -> None:
+    text: the file's; written: fields for which a comment behind a value that is no number is a mistake, since it may be
+    a part of the value.
+    """
+
+    def __init__(self, text: str = "", written: Collection[str] = ()) -> None:
         self.mistakes: list[Mistake] = []
+        self.lines, self.written = text.splitlines(), written
 
     def mistake(self, line: int, message: str) -> None:
         """Note a mistake, at most MAX_MISTAKES of them."""
@@ -119,6 +124,9 @@ class MappingReader:
         if not isinstance(node, ScalarNode):
             self.mistake(line, f"Expected one value for {name}.{_received(node)}. {IN_QUOTES}")
             return ""
+        is_text = name in self.written and math.isnan(_number(node.value))
+        if is_text and (commented := comment_line(node, self.lines)):
+            self.mistake(commented, COMMENT)
         if not node.value.strip():
             self.mistake(line, f"{name} is empty: write a value, or remove the line.")
         if len(node.value) > longest:

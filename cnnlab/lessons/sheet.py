@@ -122,6 +122,13 @@ def check_answer(step: Step, content: Any) -> Any:
     return content
 
 
+def describe_pin(content: Mapping[str, Any]) -> str:
+    """What a pin shows: 'look inside, run 3conv-dropout, image sample-0'."""
+    named = [f"{name} {str(value)[:40]}" for name, value in content.get("params", {}).items()]
+    return ", ".join([str(content["page"]).replace("_", " "), *named[:MAX_NAMED_PARAMS]])
+
+
+MAX_NAMED_PARAMS = 6  # of a pin, in words
 MAX_ANSWER_CHARACTERS = 4_000
 MAX_PARAMS, MAX_NAME_CHARACTERS, MAX_PARAM_CHARACTERS = 40, 60, 2_000  # of a pinned page
 EXPECTED = {

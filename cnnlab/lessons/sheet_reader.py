@@ -1,6 +1,7 @@
 """Reads a lab sheet from YAML, checks it against the schema, and names the line of each mistake.
 
-title: Taster                         # required; so is summary
+# title, summary and chapters are required; behind a text that people read (WRITTEN) no comment may stand
+title: Taster
 summary: What a network learns.
 covered:                              # parts of the app that the answer to a step uncovers
   mistakes: depth
@@ -41,6 +42,9 @@ MAX_STEPS, MAX_CHAPTERS, MAX_CHAPTER_MINUTES, MAX_SKETCH_POINTS = 100, 20, 10, 1
 ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 REQUIRED_TEXTS = ("id", "kind", "question")
 TEXTS = (*REQUIRED_TEXTS, "answer", "condition", "page", "result", "explanation", "hint")
+WRITTEN = frozenset(  # what people read: `layer #2` loses its end there, so a comment behind it is a mistake
+    ["title", "summary", "question", "options", "answer", "x_label", "y_label", "explanation", "hint"]
+)
 LISTS = {"options": (2, 12), "hidden": (0, 40), "locked": (0, 40), "evidence": (0, 12)}  # how many items each has
 STEP_FIELDS = (*TEXTS, *LISTS, "x", "y", "x_label", "y_label", "params")
 FIELDS_OF_KIND = {
@@ -58,14 +62,14 @@ def read_sheet(name: str, content: bytes) -> Sheet:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise SheetError([Mistake(line, "Expected text in UTF-8: save the file with this encoding.")]) from None
-    return SheetReader(name).sheet(compose_nodes(text))
+    return SheetReader(name, text).sheet(compose_nodes(text))
 
 
 class SheetReader(MappingReader):
     """Checks one sheet and collects its mistakes."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__()
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(text, WRITTEN)
         self.name = name
         self.ids: set[str] = set()
         self.has_run_step = False

@@ -3,8 +3,11 @@
 Scalars stay texts as they are written: nothing in the file becomes a date, a truth value or an object.
 """
 
+import re
+from collections.abc import Sequence
+
 import yaml
-from yaml.nodes import Node
+from yaml.nodes import Node, ScalarNode
 from yaml.reader import Reader
 
 from cnnlab.lessons.sheet_mistakes import Mistake, SheetError
@@ -13,6 +16,9 @@ LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # the fast one, where Py
 MAX_NESTING = 10  # of lists and mappings; a sheet has 6
 IN_QUOTES = "Put a text in quotes, or on the lines below a |."
 LIKELY = "Put a text with a colon or a sign in quotes, or below a |. Fields of one item begin in the same column."
+COMMENT = "The text after ' #' is a comment; put the text in quotes."
+COMMENT_BEGINS = re.compile(r"\s+#")
+CUT_TEXT = re.compile(r"[^'\"]*\s#\S")  # the begin of a line whose end was hardly meant as a comment: layer #2
 REMEDIES = {  # by a word of what PyYAML was reading; the line is then the one in which that began
     "quoted": "Close the quotation mark; in double quotes write a backslash twice.",
     "flow": "Close the bracket.",
@@ -37,6 +43,17 @@ def node_line(node: Node) -> int:
     return int(node.start_mark.line) + 1
 
 
+def comment_line(node: ScalarNode, lines: Sequence[str]) -> int | None:
+    """The line in which a comment follows a text without quotes, from 1; None where none does.
+
+    lines: of the file, as `str.splitlines` makes them.
+    """
+    end = node.end_mark
+    if node.style or end.line >= len(lines):  # in quotes, or below a |: a # is a part of it
+        return None
+    return int(end.line) + 1 if COMMENT_BEGINS.match(lines[end.line], end.column) else None
+
+
 def _check_events(text: str) -> None:
     depth = documents = 0
     for event in yaml.parse(text, Loader=LOADER):
@@ -58,6 +75,8 @@ def _refusal(event: yaml.Event, depth: int, documents: int) -> str:
 
 def _describe(error: yaml.MarkedYAMLError, text: str) -> Mistake:
     mark, remedy = error.problem_mark, LIKELY
+    if cut := _cut_line(error, text.splitlines()):
+        return Mistake(cut, f"This is not YAML: the text goes on after this line. {COMMENT}")
     if _indentation(text, mark.line).count("\t"):
         remedy = "Indent with spaces instead of tabs."
     else:
@@ -67,6 +86,14 @@ def _describe(error: yaml.MarkedYAMLError, text: str) -> Mistake:
     if problem.startswith("mapping values"):  # the commonest mistake: a text with a colon
         problem = "no colon is expected here"
     return Mistake(mark.line + 1, f"This is not YAML: {problem[:200]}. {remedy}")
+
+
+def _cut_line(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> int | None:
+    """The line, from 1, whose text a comment may have ended too early: above the problem, or where a list began."""
+    suspects = {error.problem_mark.line - 1}
+    if "flow" in (error.context or ""):
+        suspects.add(error.context_mark.line)
+    return next((line + 1 for line in sorted(suspects) if line >= 0 and CUT_TEXT.match(lines[line])), None)
 
 
 def _indentation(text: str, index: int) -> str:

@@ -8,6 +8,8 @@ is written from buffers, because `pa.array` imports pandas, which takes a second
 import importlib
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -16,9 +18,11 @@ import pyarrow as pa  # type: ignore[import-untyped,unused-ignore]
 from numpy.typing import NDArray
 
 from cnnlab.array_types import History
+from cnnlab.storage.chart_spec_files import MAX_FILES, ChartSpecFiles
 
 Spec = dict[str, Any]
 _building: dict[str, Lock] = {}  # by function
+_kept: list[ChartSpecFiles] = []  # the last one is in use
 
 
 def arrow_table(**columns: Sequence[Any] | NDArray[Any]) -> bytes:
@@ -77,10 +81,29 @@ def penalty_chart(history: History, epochs: int) -> Spec:
     )
 
 
-def cached_spec(function: str, *arguments: Any) -> Spec:
-    """The specification that `function`, "MODULE.NAME" of this package, returns; cached by that function.
+def keep_specs() -> None:
+    """From now on `cached_spec` keeps what it builds in the home, and reads it from there."""
+    _kept.append(ChartSpecFiles(list(Path(__file__).parent.glob("*.py"))))
 
-    The module, and with it Altair, is imported at the first call, so a process without charts does not import it.
+
+def cached_spec(function: str, *arguments: Any) -> Spec:
+    """The specification that `function`, "MODULE.NAME" of this package, returns; from the home after `keep_specs`."""
+    return _kept_spec(_kept[-1], function, arguments) if _kept else _built_spec(function, *arguments)
+
+
+@lru_cache(maxsize=MAX_FILES)
+def _kept_spec(kept: ChartSpecFiles, function: str, arguments: tuple[Any, ...]) -> Spec:
+    spec = kept.read(function, arguments)
+    if not spec:
+        spec = _built_spec(function, *arguments)
+        kept.write(function, arguments, spec)
+    return spec
+
+
+def _built_spec(function: str, *arguments: Any) -> Spec:
+    """The specification, cached by the function that builds it.
+
+    Its module, and with it Altair, is imported at the first call, so a process without charts does not import it.
     Altair uses pandas where it is among the imported modules, even half imported by another thread, and fails then: an
     import that has begun is waited for. Of threads that ask for one function at once one builds and the others wait.
     """

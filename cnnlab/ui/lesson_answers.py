@@ -17,6 +17,7 @@ from cnnlab.lessons.sheet import (
     MAX_PARAM_CHARACTERS,
     MAX_PARAMS,
     Step,
+    describe_pin,
 )
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.run import Run, UnknownRun
@@ -174,7 +175,7 @@ def pin_form(lesson: OpenLesson, key: str) -> None:
     """The page that is open, with its parameters and a caption."""
     before = lesson.answer.content if lesson.answer else {}
     if before:
-        st.caption(f"Pinned: {escape_markdown(before['page'].replace('_', ' '))}")
+        st.caption(f"Pinned: {escape_markdown(describe_pin(before))}")
     with st.form(f"{key}_form", border=False):
         st.text_area("What does the figure show?", value=before.get("caption", ""), key=key, max_chars=1000)
         form_button(lesson, "Pin what the page shows", lambda: shown_figure(str(st.session_state[key])))

@@ -8,6 +8,7 @@ from cnnlab.analysis.batched_activations import ProgressCallback
 from cnnlab.lesson_report.archive import report_zip
 from cnnlab.lesson_report.content import LessonReport, make_report
 from cnnlab.lesson_report.html_page import report_html
+from cnnlab.lessons import classes
 from cnnlab.ui import cache, generated_download, lesson_results, lesson_store
 from cnnlab.ui.lesson_store import OpenLesson
 
@@ -47,6 +48,15 @@ def current_report(lesson: OpenLesson, progress: ProgressCallback) -> LessonRepo
     lesson: as it was when the page was drawn; the panel may have taken answers since.
     """
     lesson = lesson_store.current_lesson() or lesson
+    covered: set[str] = set()
+    if lesson.lesson_class:
+        covered = classes.unrevealed_steps(lesson_store.lesson_file(), lesson.lesson_class, lesson.sheet)
     return make_report(
-        lesson.sheet, lesson.answers, lesson.learner.nickname, cache.report_rows(), lesson_results.computed, progress
+        lesson.sheet,
+        lesson.answers,
+        lesson.learner.nickname,
+        cache.report_rows(),
+        lesson_results.computed,
+        progress,
+        covered,
     )

@@ -1,6 +1,5 @@
 """What the lesson panel shows after an answer: the result laid over the prediction, the evidence, the explanation."""
 
-from collections.abc import Sequence
 from functools import partial
 
 import streamlit as st
@@ -8,8 +7,8 @@ import streamlit as st
 from cnnlab.explanations.lesson_evidence import NOT_CHOSEN, NOT_READABLE, Evidence, evidence, is_own, run_curve
 from cnnlab.formatting import keep_figures_whole
 from cnnlab.lessons import learners, own_training
+from cnnlab.lessons.prediction_verdict import describe_distance, describe_prediction
 from cnnlab.lessons.sheet import Step
-from cnnlab.lessons.tally import agreeing_pairs, sketch_distance
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.settings import home
 from cnnlab.storage.runs import Run, UnknownRun, open_run
@@ -50,8 +49,7 @@ def draw_result(lesson: OpenLesson) -> None:
         lesson_charts.sketch_chart(step, answer.content, curve, key=key)
     if step.kind == "run":
         draw_own_run(lesson, answer.content["run"])
-    if verdict := describe_prediction(step, answer.content):
-        st.markdown(verdict)
+    show_verdict(step, answer.content)
     draw_evidence(lesson)
     if step.explanation:
         st.markdown(step.explanation)
@@ -108,28 +106,10 @@ def draw_own_run(lesson: OpenLesson, name: str) -> None:
     st.markdown(f":material/analytics: {own.sentence}")
 
 
-def describe_distance(step: Step, sketch: Sequence[float], curve: Sequence[tuple[float, float]]) -> str:
-    """How far a sketch is from a measured curve on average, with its unit; "" where they have no x in common."""
-    distance = sketch_distance(step, sketch, curve)
-    unit = " points" if step.sketch and "%" in step.sketch.y_label else ""
-    return "" if distance is None else f"Your curve is {distance:.1f}{unit} away from the measured one on average."
-
-
-def describe_prediction(step: Step, content: object) -> str:
-    """How a prediction compares with the result, in Markdown; "" where there is nothing to compare with."""
+def show_verdict(step: Step, content: object) -> None:
+    """How the prediction compares with the result, where there is something to compare with."""
     result = computed(step.result) if step.result else None
-    expected = step.answer or (result.answer if result else "")
-    if step.kind == "choice" and expected:
-        same = content == expected
-        icon = ":material/check_circle:" if same else ":material/cancel:"
-        words = "Your prediction agrees with the evidence" if same else "The evidence supports another option"
-        return f"{icon} {words}: **{escape_markdown(expected)}**"
-    if step.kind == "order" and result and result.ranking and isinstance(content, list):
-        same_pairs, pairs = agreeing_pairs(content, result.ranking, result.undecided)
-        chance = "; ".join(escape_markdown(" and ".join(pair)) for pair in result.undecided)
-        left_out = f" Not counted, since chance may exchange them: {chance}." if chance else ""
-        measured = ", ".join(map(escape_markdown, result.ranking))
-        return f"Measured order: **{measured}**. In your order, {same_pairs} of {pairs} pairs agree with it.{left_out}"
-    if step.kind == "sketch" and result and isinstance(content, list):
-        return describe_distance(step, content, result.curve)
-    return ""
+    agrees, words = describe_prediction(step, content, result, escape_markdown)
+    icon = {True: ":material/check_circle: ", False: ":material/cancel: ", None: ""}[agrees]
+    if words:
+        st.markdown(icon + words)

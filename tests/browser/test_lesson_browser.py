@@ -68,8 +68,7 @@ def test_a_chapter_from_prediction_to_report(app, new_tab, size):
         tab.get_by_role("option", name=option).click()
     tab.keyboard.press("Escape")
     predict(tab)
-    measured = panel(tab).get_by_text(re.compile(r"In your order, \d of \d pairs agree"))
-    measured.wait_for()
+    panel(tab).get_by_text(re.compile(r"In your order, \d of \d pairs agree")).wait_for()
     assert tab.url.partition("?")[0].endswith("/compare")
 
 

@@ -1,6 +1,8 @@
 """What differs between the layers of a network: maps, receptive fields and zeros, probes, and filters switched off."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -8,7 +10,7 @@ from cnnlab.analysis.activation_stats import dead_filters
 from cnnlab.analysis.batched_activations import reduce_activations
 from cnnlab.analysis.filter_ablation import ablate_filters
 from cnnlab.analysis.receptive_field import receptive_field
-from cnnlab.analysis.statistics import accuracy_interval
+from cnnlab.analysis.statistics import accuracy_interval, unpaired_difference
 from cnnlab.array_types import Array, PixelArray
 from cnnlab.data import cifar10
 from cnnlab.data.samples import sample_images
@@ -123,7 +125,8 @@ def ablation_answer(share_changed: float, median_change: float) -> str:
 def probes(table: Table, model: str) -> Evidence:
     """How well a linear classifier reads the class from each convolution layer, from the pixels, and before training.
 
-    Raises KeyError where the probes of this run are not computed.
+    The layers are ranked by that accuracy. Two are undecided where the interval of their difference, for different
+    images and so too wide, contains 0. Raises KeyError where the probes of this run are not computed.
     """
     run = find(model)
     found = probe_job.load(run)
@@ -141,4 +144,15 @@ def probes(table: Table, model: str) -> Evidence:
         f" {percent(found.trained['rescale'])} (95 % interval \N{PLUS-MINUS SIGN}{points(half)},"
         f" {found.test_images:,} test images)."
     )
-    return Evidence(sentence)
+    return _ranked(sentence, {conv: found.trained[relu] for conv, relu in convolutions.items()}, found.test_images)
+
+
+def _ranked(sentence: str, accuracies: Mapping[str, float], images: int) -> Evidence:
+    """The names by their accuracies on this number of images, the highest first."""
+    ranking = tuple(sorted(accuracies, key=lambda name: -accuracies[name]))
+    undecided = tuple(
+        (first, second)
+        for first, second in combinations(ranking, 2)
+        if unpaired_difference(accuracies[first], images, accuracies[second], images).low <= 0
+    )
+    return Evidence(sentence, ranking=ranking, undecided=undecided)

@@ -56,7 +56,7 @@ def board(lesson_class: LessonClass, sheet: Sheet) -> None:
         invitation(lesson_class)
     with left:
         lead_controls(lesson_class, sheet, presenter)
-        st.fragment(vote.live_vote, run_every=POLL_SECONDS)(lesson_class.code, sheet, lesson_class.step)
+        st.fragment(vote.live_vote, run_every=POLL_SECONDS)(lesson_class.code, sheet, lesson_class.step, presenter)
     st.fragment(members.members_table, run_every=POLL_SECONDS)(lesson_class.code, sheet, presenter)
     if not presenter:
         st.fragment(preparation.preparation, run_every=PREPARATION_SECONDS)(sheet)

@@ -12,10 +12,11 @@ from cnnlab.ui.streamlit_internals import rerun_fragment
 
 
 @app_shell.errors_as_sentences()
-def live_vote(code: str, sheet: Sheet, drawn_step: str) -> None:
+def live_vote(code: str, sheet: Sheet, drawn_step: str, presenter: bool = False) -> None:
     """The step's question, how many have answered, the tally of a prediction, reveal and vote again.
 
     drawn_step: what the rest of the board shows; where another board has gone on, all of it is drawn again.
+    presenter: the class sees the board, so the votes are hidden until they are asked for or the result is revealed.
     """
     file = lesson_store.lesson_file()
     lesson_class = classes.find_class(file, code)
@@ -29,15 +30,24 @@ def live_vote(code: str, sheet: Sheet, drawn_step: str) -> None:
     count = len(classes.members(file, lesson_class))
     st.markdown(step.question)
     st.markdown(f"**{len(given)} of {count}** have answered, round {vote.round + 1}.")
-    if not step.is_prediction:
-        return
+    if step.is_prediction:
+        prediction_vote(lesson_class, step, vote, given, presenter)
+
+
+def prediction_vote(lesson_class: LessonClass, step: Step, vote: Vote, given: list[object], presenter: bool) -> None:
+    """Reveal and vote again; the tally, or the options alone while the votes are hidden."""
+    file = lesson_store.lesson_file()
     with st.container(horizontal=True):
         if st.button("Reveal", key="lesson_board_reveal", type="primary", disabled=vote.revealed):
-            classes.reveal(file, code, step.id)
+            classes.reveal(file, lesson_class.code, step.id)
             rerun_fragment()
         if st.button("Vote again", key="lesson_board_again", disabled=not given):
-            classes.vote_again(file, code, step.id)
+            classes.vote_again(file, lesson_class.code, step.id)
             rerun_fragment()
+        is_hidden = presenter and not vote.revealed and not votes_toggle(step, vote)
+    if is_hidden:
+        st.markdown("\n".join(f"- {escape_markdown(option)}" for option in step.options))
+        return
     show_tally(step, vote, given)
     if vote.round:
         previous = fitting_contents(lesson_class, step, vote.round - 1)
@@ -48,6 +58,12 @@ def fitting_contents(lesson_class: LessonClass, step: Step, round_number: int) -
     """The answers of the class in a round that fit the step as it is now."""
     given = classes.answer_contents(lesson_store.lesson_file(), lesson_class, step.id, round_number)
     return [content for content in given if fits(step, content)]
+
+
+def votes_toggle(step: Step, vote: Vote) -> bool:
+    """Whether the class may see how it votes: off at first in each round, so that nobody follows the majority."""
+    help_ = "Off: nobody sees how the others vote before the result is revealed."
+    return st.toggle("Show the votes", key=f"lesson_board_votes_{step.id}_{vote.round}", help=help_)
 
 
 def show_tally(step: Step, vote: Vote, given: list[object]) -> None:
