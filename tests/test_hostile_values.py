@@ -21,9 +21,9 @@ from websockets.sync.client import ClientConnection, connect
 
 from cnnlab import settings
 from cnnlab.experiment import Experiment
-from cnnlab.inspect import convolution_animation, network
+from cnnlab.inspect import convolution_animation, network, upload
 from cnnlab.models.architecture import network_layers
-from cnnlab.ui import clickable_image, query_state, streamlit_widget_values
+from cnnlab.ui import clickable_image, query_state, share_link, streamlit_widget_values
 from cnnlab.ui.browser_values import clicked_point, whole_number
 from cnnlab.ui.streamlit_widget_values import REFUSED, RefusedValues
 
@@ -89,14 +89,14 @@ HOSTILE = {
 @pytest.mark.parametrize("kind, fill", HOSTILE.values(), ids=HOSTILE)
 def test_streamlit_alone_fails_at_a_value_that_no_browser_sends(kind, fill):
     """Where this fails for all of them, Streamlit has mended it: remove the patch."""
-    assert send(AppTest.from_string(SCRIPT).run().get(kind)[0], fill).exception
+    assert send(AppTest.from_string(SCRIPT, default_timeout=60).run().get(kind)[0], fill).exception
 
 
 @pytest.mark.parametrize("kind, fill", HOSTILE.values(), ids=HOSTILE)
 def test_with_the_patch_the_field_keeps_the_value_before(kind, fill, as_it_came):
     streamlit_widget_values.patch_widget_values()
     streamlit_widget_values.patch_widget_values()  # a second time changes nothing
-    app = AppTest.from_string(SCRIPT).run()
+    app = AppTest.from_string(SCRIPT, default_timeout=60).run()
     app.number_input[0].set_value(5)
     app.text_input[0].set_value("after")
     app.selectbox[0].select("b").run()
@@ -118,7 +118,7 @@ UNKNOWN = {
 @pytest.mark.parametrize("kind, fill", UNKNOWN.values(), ids=UNKNOWN)
 def test_an_option_that_does_not_exist_is_not_chosen_and_nothing_is_told(kind, fill, as_it_came):
     streamlit_widget_values.patch_widget_values()
-    app = AppTest.from_string(OPTIONS).run()
+    app = AppTest.from_string(OPTIONS, default_timeout=60).run()
     for widget in (*app.selectbox, *app.radio, *app.multiselect):
         widget.set_value(["b"] if widget.type == "multiselect" else "b")
     app.run()
@@ -126,6 +126,14 @@ def test_an_option_that_does_not_exist_is_not_chosen_and_nothing_is_told(kind, f
     assert not app.exception and not as_it_came.count
     assert [app.session_state[key] for key in ("menu", "radio", "several")] == ["b", "b", ["b"]]
     assert "c" not in app.text[0].value
+
+
+def test_a_whole_number_is_taken_as_a_browser_sends_it(as_it_came):
+    """Which is another kind than the tester of Streamlit sends."""
+    streamlit_widget_values.patch_widget_values()
+    app = send(AppTest.from_string(SCRIPT, default_timeout=60).run().number_input[0], set_to(int_value=7))
+    assert not app.exception and not as_it_came.count
+    assert (app.session_state["number"], app.session_state["seen"]) == (7, [7])
 
 
 def test_no_field_of_the_app_takes_new_options():
@@ -137,14 +145,14 @@ def test_no_field_of_the_app_takes_new_options():
 def test_a_button_with_another_kind_of_value_is_not_pressed(as_it_came):
     streamlit_widget_values.patch_widget_values()
     script = "import streamlit as st\nst.button('Go', on_click=lambda: st.session_state.update(pressed=1))"
-    app = send(AppTest.from_string(script).run().button[0], set_to(json_value="{}"))
+    app = send(AppTest.from_string(script, default_timeout=60).run().button[0], set_to(json_value="{}"))
     assert not app.exception and as_it_came.count and "pressed" not in app.session_state
     assert app.button[0].set_value(True).run().session_state["pressed"] == 1
 
 
 def test_after_an_empty_field_another_kind_of_value_is_refused_too(as_it_came):
     streamlit_widget_values.patch_widget_values()
-    app = AppTest.from_string(SCRIPT).run()
+    app = AppTest.from_string(SCRIPT, default_timeout=60).run()
     app = send(app.number_input[0], lambda state: None)
     app = send(app.number_input[0], set_to(string_value="x"))
     assert not app.exception and as_it_came.count and app.session_state["number"] == 3
@@ -168,6 +176,14 @@ POINTS = [None, [], {}, 1, "x", [None], [1], ["x"], [[]]]
 def test_a_click_that_is_no_point_chooses_nothing(sent):
     assert clicked_point(SimpleNamespace(selection={"pick": sent}), "pick") == {}
     assert clicked_point(SimpleNamespace(selection=sent), "pick") == {}
+
+
+@pytest.mark.parametrize("url", ["http://[x/", "http://[::1", "\udcff", "http://" + "🐈" * 900, 7, None, "x" * 10_000])
+def test_an_address_that_is_none_leaves_link_and_camera_without_one(url, monkeypatch):
+    monkeypatch.setattr(type(st.context), "url", url)
+    address = share_link.page_address("compare", {"data": "shapes"})
+    assert address.endswith("/compare?data=shapes") and address.isascii()
+    upload.is_camera_allowed(url)
 
 
 def test_a_click_chooses_a_cell_of_the_picture_only(monkeypatch):

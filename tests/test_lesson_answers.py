@@ -221,6 +221,8 @@ def test_a_deleted_class_leaves_nothing_of_its_members(file, school):
     with file.reading() as db:
         left = {row["learner"] for row in db.execute("SELECT learner FROM answers UNION SELECT learner FROM devices")}
     assert left == {"eve"}
+    with pytest.raises(LessonError, match="Your teacher has deleted this class with its answers: open"):
+        answers.submit(file, people[0], TEXT, "a moment too late")
 
 
 # -- comparisons with the result ---------------------------------------------------------------------------------------

@@ -16,11 +16,16 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from markdown_it import MarkdownIt
+from test_own_pictures import write_pictures
 
 from cnnlab import report
+from cnnlab.data import shape_drawing, shapes
+from cnnlab.data.picture_import import import_pictures
 from cnnlab.experiment import Experiment
 from cnnlab.explanations.lesson_evidence import NOT_CHOSEN, NOT_READABLE
-from cnnlab.lesson_report.archive import dataset_npz, report_zip
+from cnnlab.lesson_report import archive as archive_module
+from cnnlab.lesson_report import drawing_program
+from cnnlab.lesson_report.archive import report_zip
 from cnnlab.lesson_report.content import experiment_of, make_report
 from cnnlab.lesson_report.html_page import markdown_html, report_html
 from cnnlab.lesson_report.keras_script import keras_script
@@ -267,7 +272,7 @@ def test_the_program_trains_the_network_of_the_run(tmp_path, monkeypatch, regula
     experiment = Experiment(dataset="shapes", depth=2, regularizer=regularizer)
     run = known[experiment]
     (tmp_path / "script.py").write_text(keras_script(experiment, "script.py"))
-    (tmp_path / "shapes.npz").write_bytes(dataset_npz("shapes"))
+    (tmp_path / drawing_program.FILE).write_text(drawing_program.drawing_program())
     command = [sys.executable, str(tmp_path / "script.py"), "--epochs", "1"]
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
@@ -279,8 +284,34 @@ def test_the_program_trains_the_network_of_the_run(tmp_path, monkeypatch, regula
     assert validation == pytest.approx(history["val_accuracy"][1], abs=0.03)
 
 
-@pytest.mark.nightly
-def test_the_images_for_the_program_are_those_of_shapes(monkeypatch, tmp_path):
-    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
-    arrays = np.load(io.BytesIO(dataset_npz("shapes")))
-    assert arrays["x_train"].shape == (11_000, 32, 32, 3) and arrays["y_test"].shape == (1_000,)
+def test_the_images_for_the_program_are_those_of_shapes(tmp_path):
+    """In a Python without this package."""
+    (tmp_path / drawing_program.FILE).write_text(drawing_program.drawing_program())
+    code = f"""{drawing_program.READ.replace("11000", "250").replace("1000", "250")}
+np_ = __import__("numpy"); np_.savez("drawn.npz", images=images, labels=labels, test=test_images)"""
+    (tmp_path / "read.py").write_text(code)
+    subprocess.run([sys.executable, "read.py"], cwd=tmp_path, check=True, env={"PATH": os.environ["PATH"]})
+    drawn = np.load(tmp_path / "drawn.npz")
+    images, labels = shape_drawing.generate(250, shapes.SEED)
+    assert np.array_equal(drawn["images"], images) and np.array_equal(drawn["labels"], labels)
+    assert np.array_equal(drawn["test"], shape_drawing.generate(250, shapes.SEED + 1)[0])
+    assert "generate(11000, 2026)" in drawing_program.READ and "generate(1000, 2027)" in drawing_program.READ
+
+
+def test_the_zip_of_a_report_holds_no_large_set_of_images(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(archive_module, "MAX_DATA_BYTES", 1_000_000)
+    info = import_pictures(write_pictures(tmp_path / "pictures"), "leaves").info
+    names = {}
+    for limit in (1_000_000, 1_000):
+        monkeypatch.setattr(archive_module, "MAX_DATA_BYTES", limit)
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as opened:
+            for name in (info.name, "shapes"):
+                archive_module.write_images(opened, name)
+        names[limit] = set(opened.namelist())
+    drawing = f"scripts/{drawing_program.FILE}"
+    assert names == {
+        1_000_000: {f"scripts/{info.name}.npz", drawing}, 1_000: {f"scripts/{info.name}.txt", drawing},
+    }  # fmt: skip
+    assert len(packed.getvalue()) < 20_000

@@ -18,7 +18,7 @@ from cnnlab.data import Dataset, shapes
 from cnnlab.jobs import network_uploads
 from cnnlab.models import numpy_backward, numpy_forward
 from cnnlab.models.keras_config import network_from_config
-from cnnlab.storage import imported_networks
+from cnnlab.storage import bounded_files, imported_networks
 from cnnlab.storage.network_import import MAX_FILE_BYTES, NetworkDescription, NetworkImportError, import_network
 from cnnlab.storage.runs import DamagedRun, UnknownRun
 
@@ -280,9 +280,8 @@ def bomb(content):
 
 def lying_header(content):
     """The directory says that config.json expands to 20 bytes."""
-    place = content.rindex(b"PK\x01\x02")
-    start = content.index(b"PK\x01\x02")
-    assert place >= start
+    start = content.rindex(b"config.json") - 46  # of its entry, which ends with the name
+    assert content[start : start + 4] == b"PK\x01\x02"
     return content[: start + 24] + struct.pack("<I", 20) + content[start + 28 :]
 
 
@@ -311,6 +310,22 @@ def test_a_damaged_or_hostile_file_is_refused_in_one_sentence(case, home, plain_
         import_network(DAMAGES[case](plain_file), described())
     assert str(refused.value).endswith((".", "3")) and "\n" not in str(refused.value)
     assert not list(home.glob("networks/*own-*"))
+
+
+def test_only_the_config_of_a_file_is_expanded_in_this_process(home, plain_file, monkeypatch):
+    expand, names = bounded_files.expand_member, []
+
+    def noted(content, member):
+        names.append(member.filename)
+        return expand(content, member)
+
+    monkeypatch.setattr(bounded_files, "expand_member", noted)
+    content = repacked(plain_file, model=bytes(40_000_000))
+    assert len(content) < 100_000
+    with pytest.raises(NetworkImportError, match=r"^This file is not what Keras writes\.$"):
+        network_uploads.import_for_person(content, described())
+    network_uploads.import_for_person(plain_file, described())
+    assert set(names) == {"config.json"}
 
 
 def test_a_python_object_in_the_place_of_a_known_layer_is_refused(plain_file):

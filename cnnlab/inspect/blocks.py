@@ -29,7 +29,7 @@ OTHER_EFFECT = "{inputs} in, {negative} of the numbers below zero, {zero} zero."
 def blocks_view(context: InspectContext) -> None:
     """The control for the layer, then one grid of maps for each layer of its block."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        scale = query_state.segmented_param("scale", "Colors", feature_maps.SCALES)
+        scale = query_state.segmented_param(feature_maps.SCALE_PARAM, "Colors", feature_maps.SCALES)
         conv, number = map_controls.map_controls(context)
     block = context.block_layers(conv)
     notice(block_sentence(context, block))

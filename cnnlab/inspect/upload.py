@@ -10,7 +10,6 @@ not written again: who went back with the browser's button stays where they went
 """
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import streamlit as st
 from PIL import Image
@@ -21,6 +20,7 @@ from cnnlab.photo_decoding.decoder import DecodedPhoto, PhotoError
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage import files, uploads
 from cnnlab.ui import selection
+from cnnlab.ui.browser_values import split_url
 from cnnlab.ui.state import session_key, url_param
 from cnnlab.ui.streamlit_memory import discard_uploaded_file
 
@@ -86,7 +86,7 @@ def upload_controls(source: str) -> None:
 
 def is_camera_allowed(url: str | None) -> bool:
     """Whether a browser lets the page at this URL ask for the camera: over https, or on the same machine."""
-    parts = urlsplit(url or "")
+    parts = split_url(url)
     local = parts.hostname in ("localhost", "::1") or (parts.hostname or "").startswith("127.")
     return not url or parts.scheme == "https" or local
 

@@ -6,7 +6,10 @@ results.csv            the chosen runs with seeds and intervals
 histories/RUN.csv      a row an epoch
 figures/NAME.png, .svg
 models/RUN.keras
-scripts/RUN.py         trains the experiment again; shapes.npz, or that of one's own pictures, holds its images
+scripts/RUN.py         trains the experiment again; draw_shapes.py draws the images of Shapes, and an .npz file holds
+                       those of one's own pictures, up to MAX_DATA_BYTES
+
+The server holds the file until the browser has it, for each of a class.
 """
 
 import io
@@ -15,13 +18,14 @@ import zipfile
 import numpy as np
 
 from cnnlab.data import is_dataset_available, load_dataset
+from cnnlab.lesson_report import drawing_program
 from cnnlab.lesson_report.content import LessonReport
 from cnnlab.lesson_report.html_page import report_html
 from cnnlab.lesson_report.keras_script import keras_script
 from cnnlab.lesson_report.notebook import notebook_json
 from cnnlab.lesson_report.run_table import history_csv, results_csv
 
-MAX_MODEL_BYTES = 50_000_000
+MAX_MODEL_BYTES, MAX_DATA_BYTES = 50_000_000, 10_000_000
 
 
 def report_zip(report: LessonReport) -> bytes:
@@ -40,9 +44,22 @@ def report_zip(report: LessonReport) -> bytes:
             if model.is_file() and model.stat().st_size <= MAX_MODEL_BYTES:
                 archive.write(model, f"models/{run.name}.keras")
         for name in {run.dataset: None for run in report.runs if run.dataset != "cifar10"}:
-            if is_dataset_available(name):
-                archive.writestr(f"scripts/{name}.npz", dataset_npz(name))
+            write_images(archive, name)
     return output.getvalue()
+
+
+def write_images(archive: zipfile.ZipFile, name: str) -> None:
+    """What the Keras programs read the images of this data set from; a sentence where they take too much."""
+    if name == "shapes":
+        archive.writestr(f"scripts/{drawing_program.FILE}", drawing_program.drawing_program())
+    elif is_dataset_available(name):
+        dataset = load_dataset(name)
+        size = dataset.x_train.nbytes + dataset.x_test.nbytes
+        if size <= MAX_DATA_BYTES:
+            archive.writestr(f"scripts/{name}.npz", dataset_npz(name))
+        else:
+            most = f"{size / 1e6:.0f} MB, and {MAX_DATA_BYTES / 1e6:.0f} MB may be in this file."
+            archive.writestr(f"scripts/{name}.txt", f"The pictures of {name} take {most}\n")
 
 
 def write_figures(archive: zipfile.ZipFile, report: LessonReport) -> None:

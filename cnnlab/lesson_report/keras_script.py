@@ -3,6 +3,7 @@
 from typing import Any
 
 from cnnlab.experiment import Experiment
+from cnnlab.lesson_report import drawing_program
 from cnnlab.models.architecture import INPUT, Layer, network_layers, parameter_count
 from cnnlab.models.keras_calls import KerasCall, keras_call
 from cnnlab.regularizers import check_implemented
@@ -14,6 +15,7 @@ check_implemented("loss", REGULARIZER_LOSSES)
 DATA = {
     "cifar10": """(images, labels), (test_images, test_labels) = keras.datasets.cifar10.load_data()
 labels, test_labels = labels[:, 0], test_labels[:, 0]""",
+    "shapes": drawing_program.READ,
 }
 ARCHIVE = """data = np.load(Path(__file__).with_name("{dataset}.npz"))
 images, labels, test_images, test_labels = (data[name] for name in ("x_train", "y_train", "x_test", "y_test"))"""

@@ -25,7 +25,10 @@ class Answer:
 
 
 def submit(file: LessonFile, learner: Learner, step: Step, content: Any, round_number: int = 0) -> Answer:
-    """Save an answer. Raises LessonError where it does not fit the step, or where a prediction was given before."""
+    """Save an answer.
+
+    Raises LessonError where it does not fit the step, where a prediction was given before, or the class was deleted.
+    """
     try:
         text = json.dumps(check_answer(step, content))
     except ValueError as error:
@@ -33,6 +36,8 @@ def submit(file: LessonFile, learner: Learner, step: Step, content: Any, round_n
     now = time.time()
     key = (learner.learner, learner.sheet, step.id, round_number)
     with file.writing() as db:
+        if not db.execute("SELECT 1 FROM learners WHERE learner = ?", (learner.learner,)).fetchone():
+            raise LessonError("Your teacher has deleted this class with its answers: open the sheet again.")
         learner_limits.check_answer_size(db, key, text)
         if step.is_prediction and _has_answer(db, key, step):
             raise LessonError("You have given this prediction already: it stays as it is.")

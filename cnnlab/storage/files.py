@@ -42,7 +42,7 @@ def atomic_path(path: Path, suffix: str = "") -> Iterator[Path]:
         file_operations.remove(part)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """Replace the file `path` by `content` atomically. Raises OSError."""
     with atomic_path(path) as part:
         part.write_bytes(content)
@@ -65,7 +65,7 @@ def write_npz(path: Path, arrays: dict[str, Any], compress: bool = False) -> Non
     """Write arrays as .npz, atomically; `compress` deflates them. Raises OSError."""
     buffer = io.BytesIO()
     (np.savez_compressed if compress else np.savez)(buffer, **arrays)
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, buffer.getbuffer())
 
 
 def write_npz_bzip2(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -23,6 +23,7 @@ VARIABLE_NAMES = {  # of each class of layer, in the order in which Keras stores
     "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),
 }
 OPTIONAL_VARIABLES = {"bias": "use_bias", "gamma": "scale", "beta": "center"}  # and the field that leaves each out
+CONFIG, WEIGHTS = "config.json", "model.weights.h5"  # members of the archive
 MAX_CONFIG_NESTING = 64
 NOT_KERAS = "is not what Keras writes"
 
@@ -35,8 +36,8 @@ def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]], max_bytes: i
     """
     members = bounded_files.read_archive(path, max_bytes)
     try:
-        config = bounded_files.parse_json_object(members["config.json"], max_nesting=MAX_CONFIG_NESTING)
-        return read_datasets(members["model.weights.h5"], dataset_paths(config["config"]["layers"]), shapes)
+        config = bounded_files.parse_json_object(members[CONFIG], max_nesting=MAX_CONFIG_NESTING)
+        return read_datasets(members[WEIGHTS], dataset_paths(config["config"]["layers"]), shapes)
     except DamagedFile:
         raise
     except (AttributeError, KeyError, IndexError, TypeError, ValueError):

@@ -1,10 +1,12 @@
 """The process that reads the arrays of a `.keras` file that is not trusted, within limits, and its answer.
 
-HDF5 is read by a library in C, which a made-up file may crash. Standard input is `model.weights.h5`; the first argument
-is a JSON object with `paths` and `shapes` by name. Standard output is one line of JSON, {} or {"error": sentence},
-followed by the numbers of every array in the order of `shapes`, float32.
+HDF5 is read by a library in C, which a made-up file may crash, and a small archive may hold megabytes of it. Standard
+input is the `.keras` file; the first argument is a JSON object with `paths` and `shapes` by name, and `max_bytes`.
+Standard output is one line of JSON, {} or {"error": sentence}, followed by the numbers of every array in the order of
+`shapes`, float32.
 """
 
+import io
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -14,7 +16,7 @@ import numpy as np
 from cnnlab import settings
 from cnnlab.array_types import Weights
 from cnnlab.operating_system.resource_limits import limit_exit_codes, limit_resources
-from cnnlab.storage import keras_file, process_lock
+from cnnlab.storage import bounded_files, keras_file, process_lock
 from cnnlab.storage.background_process import run_to_end
 from cnnlab.storage.bounded_files import DamagedFile
 from cnnlab.storage.limited_process import isolated_command, limited_environment
@@ -34,7 +36,8 @@ def main() -> None:
     arrays: Weights = {}
     answer = {}
     try:
-        arrays = keras_file.read_datasets(sys.stdin.buffer.read(), asked["paths"], shapes)
+        stored = _stored_weights(sys.stdin.buffer.read(), asked["max_bytes"])
+        arrays = keras_file.read_datasets(stored, asked["paths"], shapes)
     except DamagedFile as damage:
         answer = {"error": str(damage)}
     sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
@@ -42,20 +45,32 @@ def main() -> None:
         sys.stdout.buffer.write(np.ascontiguousarray(values, np.float32).tobytes())
 
 
-def read_untrusted_datasets(
-    content: bytes, paths: Mapping[str, str], shapes: Shapes, poll: Callable[[], None] = lambda: None
-) -> Weights:
-    """The arrays of an HDF5 file by name, float32, of exactly these shapes, read by a process of its own.
+def _stored_weights(content: bytes, max_bytes: int) -> bytes:
+    """The HDF5 file in a `.keras` file. Raises DamagedFile."""
+    members = {one.filename: one for one in bounded_files.archive_members(io.BytesIO(content), max_bytes)}
+    return bounded_files.expand_member(content, members[keras_file.WEIGHTS])
 
-    One file at a time. `poll` is called about every 50 ms; what it raises ends the process. Raises DamagedFile, which
-    continues the file's name, OSError.
+
+def read_untrusted_datasets(
+    content: bytes,
+    max_bytes: int,
+    paths: Mapping[str, str],
+    shapes: Shapes,
+    poll: Callable[[], None] = lambda: None,
+) -> Weights:
+    """The arrays of a `.keras` file by name, float32, read-only, of exactly these shapes, read by a process of its own.
+
+    `content` is a zip archive with the member WEIGHTS, which that process expands, to `max_bytes` at most. One file at
+    a time. `poll` is called about every 50 ms; what it raises ends the process. Raises DamagedFile, which continues the
+    file's name, OSError.
     """
     import h5py  # here, as a page that imports no network does without it
 
     lock = process_lock.acquire_any([settings.home() / "networks" / ".import.lock"], timeout=QUEUE_TIMEOUT, poll=poll)
     if lock is None:
         raise DamagedFile("has to wait, as other files are being read: try again in half a minute")
-    command = isolated_command(__name__, [json.dumps({"paths": dict(paths), "shapes": dict(shapes)})], (np, h5py))
+    asked = {"paths": dict(paths), "shapes": dict(shapes), "max_bytes": max_bytes}
+    command = isolated_command(__name__, [json.dumps(asked)], (np, h5py))
     try:
         with lock:
             code, output = run_to_end(
@@ -80,4 +95,4 @@ def _read_answer(output: bytes, shapes: Shapes) -> Weights:
     if error or len(values) != sum(sizes):
         raise DamagedFile(str(error or keras_file.NOT_KERAS))
     parts = np.split(values, np.cumsum(sizes)[:-1]) if sizes else []
-    return {name: part.reshape(shape).copy() for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+    return {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}

@@ -6,9 +6,11 @@ config.json becomes layers of known kinds only (`models.keras_config`), and a pr
 """
 
 import hashlib
+import io
 import math
 import shutil
 import time
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -54,15 +56,15 @@ class NetworkDescription:
 
 def output_count(content: bytes, pixels: str) -> int:
     """The number of classes of the model in the bytes of a `.keras` file. Raises NetworkImportError."""
-    return _network(_members(content), pixels)[1].layers[-1].output_shape[0]
+    return _network(content, pixels)[1].layers[-1].output_shape[0]
 
 
 def max_stored_bytes(content: bytes, pixels: str) -> int:
     """The most bytes that `import_network` keeps of those of a `.keras` file. Raises NetworkImportError."""
-    members = _members(content)
-    network = _network(members, pixels)[1]
+    config_bytes = _members(content)[keras_file.CONFIG].file_size
+    network = _network(content, pixels)[1]
     numbers = sum(math.prod(shape) for shape in weight_shapes(network.layers).values())
-    return 4 * numbers + 2 * len(members["config.json"]) + OTHER_BYTES
+    return 4 * numbers + 2 * config_bytes + OTHER_BYTES
 
 
 def import_network(
@@ -73,14 +75,13 @@ def import_network(
     Nothing in the file is run. Raises NetworkImportError, one sentence, OSError.
     """
     title = check_title(description.title)
-    members = _members(content)
-    config, network = _network(members, description.pixels)
+    config, network = _network(content, description.pixels)
     _check_classes(description.classes, network.layers[-1].output_shape[0])
     name = f"own-{hashlib.sha256(description.owner.encode() + b' ' + content).hexdigest()[:12]}"
     if (directory() / name).exists():
         raise NetworkImportError(f"This file is here already, as {open_imported(name).title}: remove that one first.")
     try:
-        weights = _read_weights(members, config, network, poll)
+        weights = _read_weights(content, config, network, poll)
     except DamagedFile as damage:
         raise NetworkImportError(f"This file {damage}.") from None
     staging = directory() / f".import-{name}"
@@ -126,25 +127,29 @@ def _check_classes(classes: tuple[str, ...], outputs: int) -> None:
         )
 
 
-def _members(content: bytes) -> dict[str, bytes]:
+def _members(content: bytes) -> dict[str, zipfile.ZipInfo]:
+    """The two members that are needed, by name, of an archive that may be expanded. Raises NetworkImportError."""
     if len(content) > MAX_FILE_BYTES:
         raise NetworkImportError(f"Choose a .keras file of at most {MAX_FILE_BYTES // 10**6} MB.")
     try:
-        return bounded_files.expand_archive(content, MAX_FILE_BYTES)
+        found = {one.filename: one for one in bounded_files.archive_members(io.BytesIO(content), MAX_FILE_BYTES)}
     except DamagedFile as damage:
         raise NetworkImportError(f"This file {damage}; expected a .keras file, saved by Keras 3.") from None
-
-
-def _network(members: Mapping[str, bytes], pixels: str) -> tuple[dict[str, Any], KerasNetwork]:
-    """The config of the model, and its network. Raises NetworkImportError."""
-    if missing := [name for name in ("config.json", "model.weights.h5") if name not in members]:
+    if missing := [name for name in (keras_file.CONFIG, keras_file.WEIGHTS) if name not in found]:
         raise NetworkImportError(f"This file lacks {missing[0]}; expected a .keras file, saved by Keras 3.")
-    if len(members["config.json"]) > MAX_CONFIG_BYTES:
+    if found[keras_file.CONFIG].file_size > MAX_CONFIG_BYTES:
         raise NetworkImportError(f"The config.json of this file is larger than {MAX_CONFIG_BYTES:,} bytes.")
+    return found
+
+
+def _network(content: bytes, pixels: str) -> tuple[dict[str, Any], KerasNetwork]:
+    """The config of the model, and its network; the weights are not expanded here. Raises NetworkImportError."""
+    member = _members(content)[keras_file.CONFIG]
     if pixels not in PIXEL_RANGES:
         raise NetworkImportError(f"Choose pixels from {', '.join(PIXEL_RANGES)}. Received: {pixels!r:.20}")
     try:
-        config = bounded_files.parse_json_object(members["config.json"], keras_file.MAX_CONFIG_NESTING)
+        expanded = bounded_files.expand_member(content, member)
+        config = bounded_files.parse_json_object(expanded, keras_file.MAX_CONFIG_NESTING)
         return config, network_from_config(config, pixels)
     except DamagedFile as damage:
         raise NetworkImportError(f"The config.json of this file {damage}.") from None
@@ -153,7 +158,7 @@ def _network(members: Mapping[str, bytes], pixels: str) -> tuple[dict[str, Any],
 
 
 def _read_weights(
-    members: Mapping[str, bytes], config: Mapping[str, Any], network: KerasNetwork, poll: Callable[[], None]
+    content: bytes, config: Mapping[str, Any], network: KerasNetwork, poll: Callable[[], None]
 ) -> Weights:
     """The weights under the names of this program, those that the file lacks at their defaults. Raises DamagedFile."""
     stored = keras_file.dataset_paths(config["config"]["layers"])
@@ -165,5 +170,5 @@ def _read_weights(
         else:
             weights[name] = np.full(shape, DEFAULTS[role], np.float32)
     present = {name: shapes[name] for name in paths}
-    weights |= keras_process.read_untrusted_datasets(members["model.weights.h5"], paths, present, poll)
+    weights |= keras_process.read_untrusted_datasets(content, MAX_FILE_BYTES, paths, present, poll)
     return {name: weights[name] for name in shapes}

@@ -1,8 +1,9 @@
-"""Reads what a browser sends for a click on a chart or in a component: any JSON, where the page was changed."""
+"""Reads what a browser sends of clicks and of its address: it may be anything, where somebody has changed the page."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 
 def clicked_point(chart_state: object, parameter: str) -> dict[str, Any]:
@@ -11,6 +12,15 @@ def clicked_point(chart_state: object, parameter: str) -> dict[str, Any]:
     points = selection.get(parameter) if isinstance(selection, Mapping) else None
     point = points[0] if isinstance(points, list) and points else None
     return dict(point) if isinstance(point, Mapping) else {}
+
+
+def split_url(url: object) -> SplitResult:
+    """The parts of the address that a browser says it is at; all of them empty where that is no address."""
+    text = str(url or "")
+    try:
+        return urlsplit(text if text.isascii() else "")
+    except ValueError:
+        return urlsplit("")
 
 
 def whole_number(value: object) -> int | None:

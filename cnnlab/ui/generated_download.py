@@ -13,10 +13,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cnnlab.analysis.batched_activations import ProgressCallback
-from cnnlab.ui import app_shell
+from cnnlab.ui import app_shell, streamlit_downloads
 from cnnlab.ui.script_component import script_component
 
 MAKING = "Making the file"
+FULL = "Many people save a file at this moment: try again in two minutes."
 
 
 def generate_and_save(make: Callable[[ProgressCallback], bytes], file_name: str, mime: str, key: str) -> None:
@@ -25,6 +26,9 @@ def generate_and_save(make: Callable[[ProgressCallback], bytes], file_name: str,
     make: gives the bytes of the file and calls progress(done, total). Its error of a run or of the disk is shown as a
     sentence, and nothing is saved.
     """
+    if streamlit_downloads.is_full():
+        st.error(FULL)
+        return
     bar = st.progress(0.0, MAKING)
     content = b""
     try:
@@ -39,6 +43,7 @@ def generate_and_save(make: Callable[[ProgressCallback], bytes], file_name: str,
         told = f":material/check: {file_name} ({size}) is made. Your browser saves it now; if it does not:"
         st.caption(told, width="content")
         st.download_button("Save it", content, file_name, mime, key=again, type="tertiary", on_click="ignore")
+        streamlit_downloads.forget_later(content)
         script_component("press_button", {"button": again, "once": secrets.token_hex(8)}, key=f"{key}_press")
 
 

@@ -1,11 +1,12 @@
 """The control "Link" of every page: the address of what the page shows, to copy, and its QR code."""
 
 from collections.abc import Mapping
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import segno
 import streamlit as st
 
+from cnnlab.ui.browser_values import split_url
 from cnnlab.ui.state import session_key
 
 POPOVER = session_key("share_link.popover")
@@ -39,7 +40,7 @@ def link_and_qr_code(address: str) -> None:
 
 def page_address(url_path: str, params: Mapping[str, str]) -> str:
     """The address of a page with these parameters, as other browsers reach it."""
-    parts = urlsplit(str(st.context.url or ""))
+    parts = split_url(st.context.url)
     base = f"{parts.scheme}://{parts.netloc}{parts.path.rsplit('/', 1)[0]}/{url_path}"
     return f"{base}?{urlencode(params)}" if params else base
 

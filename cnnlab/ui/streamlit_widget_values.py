@@ -105,7 +105,8 @@ def check_kind(sent: Any, expected: str | None) -> str | None:
     Raises ValueError where it is not the expected one, or no finite number.
     """
     kind: str | None = sent.WhichOneof("value")
-    if kind is not None and expected is not None and kind != expected:
+    is_whole = kind == "int_value" and expected == "double_value"  # so a browser sends a number without decimals
+    if kind is not None and expected is not None and kind != expected and not is_whole:
         raise ValueError(f"{kind} where {expected} was expected")
     if not all(map(math.isfinite, [sent.double_value, *sent.double_array_value.data])):
         raise ValueError("a number that is not finite")

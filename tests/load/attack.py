@@ -28,12 +28,14 @@ Table = Callable[[Options], list[Tally]]
 
 def uploads(options: Options) -> list[Tally]:
     """Pictures to the decoding process, then to a real web server."""
+    import hostile_imports
     import hostile_uploads
     from upload_attacks import upload_table
 
     tallies = upload_table(options.steps, options.corpus)
     if not options.quick:
         hostile_uploads.main()
+        hostile_imports.main()
     return tallies
 
 

@@ -6,13 +6,14 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from cnnlab.inspect.feature_maps import ORDER_PARAM
 from cnnlab.ui import image_grid, query_state, test_results
 from cnnlab.ui.image_grid import GridImage
 from cnnlab.ui.state import session_key, url_param
 from cnnlab.ui.test_results import TestResults
 
 ORDERS = {"surest": "most confident first", "unsure": "least confident first"}
-PAGE_PARAM = url_param("page")
+TRUE_CLASS_PARAM, PREDICTED_PARAM, PAGE_PARAM = url_param("true_class"), url_param("predicted"), url_param("page")
 SESSION_SHOWN = session_key("mistakes.images.shown")  # the selection whose images were drawn last
 ANY_CLASS = "any"
 IMAGES_PER_PAGE = 15
@@ -21,12 +22,12 @@ IMAGES_PER_PAGE = 15
 def true_class_menu(classes: Sequence[str]) -> str:
     """The menu of true classes; "" for any."""
     names = {"": "any class"} | {name: name for name in classes}
-    return query_state.select_param("true_class", "True class", names, width=150)
+    return query_state.select_param(TRUE_CLASS_PARAM, "True class", names, width=150)
 
 
 def is_confident_first() -> bool:
     """The control for the order; whether the images with the highest confidence come first."""
-    return query_state.segmented_param("order", "Order", ORDERS) == "surest"
+    return query_state.segmented_param(ORDER_PARAM, "Order", ORDERS) == "surest"
 
 
 def image_pages(

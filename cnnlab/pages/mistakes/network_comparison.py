@@ -12,7 +12,10 @@ from cnnlab.rendering import mistake_charts
 from cnnlab.storage.imported_networks import StoredNetwork
 from cnnlab.storage.runs import Run
 from cnnlab.ui import query_state
+from cnnlab.ui.state import url_param
 from cnnlab.ui.test_results import TestResults
+
+GROUP_PARAM = url_param("group")
 
 
 def comparison_sections(mine: TestResults, other: TestResults) -> None:
@@ -62,7 +65,7 @@ def comparison_images(
     mine: TestResults, other: TestResults, names: tuple[str, str], groups: metrics.PairedOutcomes
 ) -> None:
     """The images of one group: now correct, now wrong, or wrong in both."""
-    group = query_state.segmented_param("group", "Images", explanations.outcome_options(groups), wrap=True)
+    group = query_state.segmented_param(GROUP_PARAM, "Images", explanations.outcome_options(groups), wrap=True)
     with st.container(horizontal=True):
         true_class = true_class_menu(mine.classes)
         confident_first = is_confident_first()

@@ -7,7 +7,14 @@ from cnnlab.explanations import mistakes as explanations
 from cnnlab.explanations.chart_descriptions import describe_class_accuracy, describe_confusion_matrix
 from cnnlab.formatting import keep_figures_whole
 from cnnlab.pages.mistakes.calibration import calibration_section
-from cnnlab.pages.mistakes.mistake_images import ANY_CLASS, image_pages, is_confident_first, true_class_menu
+from cnnlab.pages.mistakes.mistake_images import (
+    ANY_CLASS,
+    PREDICTED_PARAM,
+    TRUE_CLASS_PARAM,
+    image_pages,
+    is_confident_first,
+    true_class_menu,
+)
 from cnnlab.rendering import mistake_charts
 from cnnlab.ui import query_state
 from cnnlab.ui.browser_values import clicked_point
@@ -62,14 +69,14 @@ def confusion_matrix(results: TestResults) -> None:
 def on_cell_clicked() -> None:
     """Write the classes of the clicked cell into the URL; no class for a sum."""
     cell = clicked_point(st.session_state[MATRIX], "cell")
-    chosen = {name: str(cell[name]) for name in ("true_class", "predicted") if name in cell}
+    chosen = {name: str(cell[name]) for name in (TRUE_CLASS_PARAM, PREDICTED_PARAM) if name in cell}
     query_state.set_params({name: None if word == mistake_charts.ALL_WRONG else word for name, word in chosen.items()})
 
 
 def selected_cell(classes: tuple[str, ...]) -> tuple[str, str]:
     """The selected (true class, predicted class), "" for any."""
     options = dict.fromkeys(("", *classes), "")
-    return query_state.read_option("true_class", options), query_state.read_option("predicted", options)
+    return query_state.read_option(TRUE_CLASS_PARAM, options), query_state.read_option(PREDICTED_PARAM, options)
 
 
 def selected_images(results: TestResults) -> None:
@@ -77,7 +84,7 @@ def selected_images(results: TestResults) -> None:
     with st.container(horizontal=True):
         true_class = true_class_menu(results.classes)
         names = {"": "any wrong class"} | {name: name for name in results.classes}
-        predicted = query_state.select_param("predicted", "Predicted class", names, width=160)
+        predicted = query_state.select_param(PREDICTED_PARAM, "Predicted class", names, width=160)
         confident_first = is_confident_first()
     labels = {"": None} | {name: label for label, name in enumerate(results.classes)}
     mask = results.predictions.select(labels[true_class], labels[predicted])
