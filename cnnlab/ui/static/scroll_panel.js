@@ -1,4 +1,4 @@
-// Scrolls a panel when it shows something else: to its start, or to a part of it.
+// Scrolls a panel when it shows something else: to its start, or to a part of it that does not begin in its upper half.
 
 const WAIT_MILLISECONDS = 100;
 const PATIENCE_MILLISECONDS = 3000; // until the part is drawn
@@ -14,7 +14,8 @@ export default function ({ data: [{ panel, part, shows }] }) {
     const box = document.querySelector(`.st-key-${panel}`);
     const start = part ? box?.querySelector(`.st-key-${part}`) : box;
     if (start) {
-      box.scrollTop += part ? start.getBoundingClientRect().top - box.getBoundingClientRect().top : -box.scrollTop;
+      const below = part ? start.getBoundingClientRect().top - box.getBoundingClientRect().top : -box.scrollTop;
+      if (below < 0 || below > box.clientHeight / 2) box.scrollTop += below;
     } else if (Date.now() < end) setTimeout(scroll, WAIT_MILLISECONDS);
   };
   scroll();
