@@ -132,7 +132,12 @@ def _batches(files: Sequence[PictureFile]) -> Iterator[list[PictureFile]]:
 
 
 def _without_duplicates(images: Sequence[PixelArray]) -> list[PixelArray]:
-    return list({image.tobytes(): image for image in reversed(images)}.values())[::-1]
+    return list({_digest(image): image for image in reversed(images)}.values())[::-1]
+
+
+def _digest(image: PixelArray) -> bytes:
+    """What tells a picture from others: an import holds thousands of them in the web process, and no copies."""
+    return hashlib.sha256(image.tobytes()).digest()
 
 
 def _check_pictures(pictures: Mapping[str, Sequence[PixelArray]]) -> None:
@@ -144,7 +149,7 @@ def _check_pictures(pictures: Mapping[str, Sequence[PixelArray]]) -> None:
     seen: dict[bytes, str] = {}
     for name, images in pictures.items():
         for image in images:
-            other = seen.setdefault(image.tobytes(), name)
+            other = seen.setdefault(_digest(image), name)
             if other != name:
                 raise PictureImportError(
                     f"The same picture is in the classes {other} and {name}: a picture has one class."
