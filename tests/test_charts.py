@@ -195,7 +195,7 @@ def test_a_chart_waits_for_pandas_that_another_thread_is_importing(tmp_path, mon
     del sys.modules["pandas"]
 
 
-def test_a_specification_on_the_disk_is_read_without_altair_and_built_anew_where_damaged(tmp_path):
+def test_a_spec_on_the_disk_is_read_without_altair_and_built_anew_where_damaged(tmp_path):
     script = """
 import json, sys
 from cnnlab.rendering import charts

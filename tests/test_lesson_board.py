@@ -3,13 +3,14 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from cnnlab.explanations.lesson_evidence import Evidence
 from cnnlab.jobs.queue import Queue
 from cnnlab.jobs.queue_schema import QueueError
 from cnnlab.lessons import answers, classes, learners
 from cnnlab.lessons.lesson_schema import LessonError
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.storage.runs import DamagedRun
-from cnnlab.ui import app_shell, lesson_panel, lesson_store
+from cnnlab.ui import app_shell, lesson_panel, lesson_results, lesson_store
 from cnnlab.ui.app_shell import SESSION_TEACHER_KEY
 
 KEY = "the key of the test"
@@ -63,6 +64,33 @@ def test_in_presenter_size_the_votes_are_hidden_until_they_are_asked_for_or_reve
     classes.reveal(file, lesson_class.code, step.id)
     answers.submit(file, ada, step, step.options[0], 1)
     assert shows_votes(projected.run())
+
+
+def test_the_board_names_what_the_evidence_supports_and_no_own_training(monkeypatch):
+    monkeypatch.setattr(lesson_results, "computed", lambda name, own=None: Evidence(f"[{name}]", answer="1"))
+    file, sheet = lesson_store.lesson_file(), lesson_store.find_sheet("seven-questions")
+    step = sheet.steps[sheet.index("q1-predict")]
+    started = classes.start_class(file, sheet)
+    classes.update_class(file, started, step=step.id)
+
+    def told():
+        return "\n".join(one.value for one in board(started.code).markdown)
+
+    assert "The evidence supports" not in told() and "helping" not in told()
+    classes.reveal(file, started.code, step.id)
+    revealed = told()
+    assert "The evidence supports: **1**" in revealed and "own:" not in revealed
+    assert all(f"[{one}]" in revealed for one in step.evidence if not one.startswith("own"))
+
+
+def test_who_follows_the_teacher_is_at_the_step_of_the_class(lesson_class):
+    file, sheet = lesson_store.lesson_file(), lesson_store.find_sheet(lesson_class.sheet)
+    classes.join_class(file, learners.open_sheet(file, "bob", sheet.name, sheet.steps[0].id), lesson_class)
+    classes.update_class(file, lesson_class, step=sheet.steps[2].id)
+    count = len(sheet.steps)
+    for follow, place in ((False, 1), (True, 3)):
+        classes.update_class(file, lesson_class, follow=follow)
+        assert list(board(lesson_class.code).dataframe[0].value["step"]) == [f"{place} of {count}"]
 
 
 def test_a_second_board_shows_what_the_first_one_has_changed_and_leaves_it(lesson_class):

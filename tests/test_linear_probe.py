@@ -117,7 +117,7 @@ def test_shipped_top_images_are_read_as_written_and_damage_is_no_result(home):
     )  # fmt: skip
     examples = FilterExamples(top, top, np.zeros(4), np.ones(4), np.array([True, False, False, False]))
     full = TopActivations({"relu1": examples}, {"relu1": np.zeros((10, 4), np.float32)}, 20, 2, "print")
-    shipped_top_images.save(full, run)
+    shipped_top_images.save(full, run.path)
     found = shipped_top_images.load(run, "print")
     np.testing.assert_array_equal(found.examples["relu1"].images, top.images)
     assert found.dead["relu1"].tolist() == [True, False, False, False] and found.images == 20
@@ -126,7 +126,7 @@ def test_shipped_top_images_are_read_as_written_and_damage_is_no_result(home):
         TopActivations({"relu1": examples}, full.selectivity, 20, 1, "print"),  # of another epoch
         TopActivations({"relu1": examples}, full.selectivity, 20, 2, "other"),  # of another data set
     ):
-        shipped_top_images.save(wrong, run)
+        shipped_top_images.save(wrong, run.path)
         assert shipped_top_images.load(run, "print") is None
 
 

@@ -12,7 +12,6 @@ from cnnlab.formatting import keep_figures_whole
 from cnnlab.lessons import learners
 from cnnlab.lessons.lesson_schema import LessonError
 from cnnlab.lessons.sheet import PAGES, Step
-from cnnlab.rendering import palette
 from cnnlab.rendering.markdown import escape_markdown
 from cnnlab.ui import (
     app_shell,
@@ -23,35 +22,14 @@ from cnnlab.ui import (
     page_address,
     presence,
 )
+from cnnlab.ui.lesson_panel_style import ANSWERED, COVER_STYLES, FOLDED, FOLDED_STYLE, PANEL, PANEL_STYLE, STEP_BUTTONS
 from cnnlab.ui.lesson_store import OpenLesson
+from cnnlab.ui.script_component import script_component
 from cnnlab.ui.state import session_key
 from cnnlab.ui.streamlit_internals import rerun_fragment
 
-PANEL, FOLDED, STEP_BUTTONS = "lesson_panel", "lesson_panel_folded", "lesson_step_buttons"
 CLASS_POLL_SECONDS = (2.6, 3.0)  # between two looks at the class: each tab has its own number
 SESSION_OPENED = session_key("lesson_panel.opened_step")  # the step of the class whose state was opened last
-NARROW = "@media (max-width: 768px)"
-PANEL_STYLE = f"""<style>
-.st-key-{PANEL} {{ position: fixed; right: 0; top: 3.75rem; bottom: 0; width: 23rem; z-index: 990; overflow-y: auto;
-  padding: 0.5rem 1rem 0; background: {palette.PANEL_BACKGROUND};
-  border-left: 1px solid {palette.PANEL_BORDER}; }}
-[data-testid="stLayoutWrapper"]:has(> .st-key-{STEP_BUTTONS}) {{
-  position: sticky; bottom: 0; margin-top: auto; z-index: 1; padding: 0.5rem 0 1rem;
-  background: {palette.PANEL_BACKGROUND}; border-top: 1px solid {palette.PANEL_BORDER}; }}
-[data-testid="stMainBlockContainer"] {{ padding-right: 24.5rem; padding-left: 2rem; }}
-{NARROW} {{
-  .st-key-{PANEL} {{ top: auto; width: 100%; left: 0; height: 45vh; border-left: 0;
-    border-top: 1px solid {palette.PANEL_BORDER}; }}
-  [data-testid="stMainBlockContainer"] {{ padding-right: 1rem; padding-left: 1rem; padding-bottom: 50vh; }}
-}}
-</style>"""
-FOLDED_STYLE = f"""<style>
-.st-key-{FOLDED} {{ position: fixed; right: 1rem; bottom: 0.75rem; z-index: 990; width: auto !important; }}
-[data-testid="stMainBlockContainer"] {{ padding-bottom: 5rem; }}
-</style>"""
-COVER_STYLES = {  # parts of a page that are drawn and not shown; `visibility` takes them from the keyboard too
-    "train_controls": '[class*="st-key-f_"], .st-key-train_it, .st-key-train_again { visibility: hidden; }',
-}
 
 
 def run_beside(page: st.Page) -> None:
@@ -169,7 +147,7 @@ def open_panel(lesson: OpenLesson) -> None:
 
 
 def step_content(lesson: OpenLesson, number: int) -> None:
-    """Heading, question, answer, result and explanation."""
+    """Heading, question, answer, result and explanation; scrolled to its start, after an answer to the answer."""
     step = lesson.step
     heading(lesson, number)
     st.markdown(keep_figures_whole(step.question))
@@ -177,14 +155,24 @@ def step_content(lesson: OpenLesson, number: int) -> None:
         st.info("Your teacher has stopped the lesson for a moment: look to the front.", icon=":material/pause:")
     if step.hint:
         st.caption(step.hint)
-    if lesson_answers.answer_form(lesson):
-        learners.move(lesson_store.lesson_file(), lesson.learner, step.id)
-        open_page(step, lesson.may_see_page(step))  # the answer was saved before the lesson was read
-    if lesson.shows_result:
-        lesson_results.draw_result(lesson)
-    elif lesson.answer is not None:
-        st.info("Saved. Your teacher shows the result to all at once.", icon=":material/lock:")
-    state_link(lesson)
+    with st.container(key=ANSWERED if lesson.answer else None, gap="small"):
+        if lesson_answers.answer_form(lesson):
+            learners.move(lesson_store.lesson_file(), lesson.learner, step.id)
+            open_page(step, lesson.may_see_page(step))  # the answer was saved before the lesson was read
+        if lesson.shows_result:
+            lesson_results.draw_result(lesson)
+        elif lesson.answer is not None:
+            st.info("Saved. Your teacher shows the result to all at once.", icon=":material/lock:")
+        state_link(lesson)
+    scroll_to_news(lesson)
+
+
+def scroll_to_news(lesson: OpenLesson) -> None:
+    """Let the browser scroll the panel where it shows another step, a result, or a given prediction."""
+    has_news = lesson.shows_result or (lesson.answer is not None and lesson.step.is_prediction)
+    shows = f"{lesson.sheet.name} {lesson.step.id} {lesson.vote.round} {has_news} {lesson.shows_result}"
+    data = {"panel": PANEL, "part": ANSWERED if has_news else "", "shows": shows}
+    script_component("scroll_panel", data, key="lesson_panel_scroll")
 
 
 def heading(lesson: OpenLesson, number: int) -> None:

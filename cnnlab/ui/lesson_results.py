@@ -1,5 +1,6 @@
 """What the lesson panel shows after an answer: the result laid over the prediction, the evidence, the explanation."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import streamlit as st
@@ -60,14 +61,19 @@ def draw_evidence(lesson: OpenLesson) -> None:
     shown = own_training.shown_evidence(lesson.sheet, lesson.step, lesson.answers)
     own = own_training.open_chosen(lesson.chosen_run)
     present = [specification for specification in shown if own is not None or not is_own(specification)]
-    for specification in present[:EVIDENCE_IN_SIGHT]:
+    evidence_sentences(present, own)
+    if len(present) < len(shown):
+        choose_own_training(lesson, NOT_READABLE if lesson.chosen_run else NOT_CHOSEN)
+
+
+def evidence_sentences(specifications: Sequence[str], own: Run | None) -> None:
+    """The computed sentences, the first EVIDENCE_IN_SIGHT in sight and the others folded."""
+    for specification in specifications[:EVIDENCE_IN_SIGHT]:
         evidence_sentence(specification, own)
-    if further := present[EVIDENCE_IN_SIGHT:]:
+    if further := specifications[EVIDENCE_IN_SIGHT:]:
         with st.expander(f"More figures ({len(further)})"):
             for specification in further:
                 evidence_sentence(specification, own)
-    if len(present) < len(shown):
-        choose_own_training(lesson, NOT_READABLE if lesson.chosen_run else NOT_CHOSEN)
 
 
 def evidence_sentence(specification: str, own: Run | None) -> None:

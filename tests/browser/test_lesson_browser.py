@@ -37,6 +37,18 @@ def answer_choice(tab, number: int) -> None:
     predict(tab)
 
 
+SEEN = """([part, panel]) => {
+  const place = document.querySelector(part)?.getBoundingClientRect();
+  const box = document.querySelector(panel).getBoundingClientRect();
+  return place && place.top >= box.top - 1 && place.top < box.top + box.height / 2;
+}"""
+
+
+def wait_until_at_the_top(tab, part: str) -> None:
+    """Wait until a part of the panel begins in its upper half."""
+    tab.wait_for_function(SEEN, arg=[part, ".st-key-lesson_panel"])
+
+
 def open_sheet(tab, app, name: str) -> None:
     tab.goto(app.at("lesson"))
     settled(tab)
@@ -69,6 +81,7 @@ def test_a_chapter_from_prediction_to_report(app, new_tab, size):
     tab.keyboard.press("Escape")
     predict(tab)
     panel(tab).get_by_text(re.compile(r"In your order, \d of \d pairs agree")).wait_for()
+    wait_until_at_the_top(tab, ".st-key-lesson_panel_answered")
     assert tab.url.partition("?")[0].endswith("/compare")
 
 
@@ -155,10 +168,12 @@ def test_two_students_and_a_teacher_predict_reveal_and_vote_again(app, new_tab):
     teacher.get_by_text("2 of 2").wait_for()
     press(teacher, "lesson_board_reveal")
     panel(students[0]).get_by_text("The evidence supports another option").wait_for()
+    wait_until_at_the_top(students[1], ".st-key-lesson_panel_answered")
     panel(students[1]).get_by_text("Your prediction agrees with the evidence").wait_for()
     press(teacher, "lesson_board_again")
     for tab in students:
         panel(tab).get_by_role("radio").first.wait_for()
+        wait_until_at_the_top(tab, ".st-key-lesson_panel [data-testid=stProgress]")
         answer_choice(tab, 1)
     teacher.get_by_text("2 of 2 have answered, round 2.").wait_for()
     teacher.get_by_text("Freeze").click()

@@ -31,10 +31,11 @@ def members_table(code: str, sheet: Sheet, presenter: bool) -> None:
     for number, member in enumerate(found, start=1):
         since = lesson_store.minutes_since(max(member.learner.moved, member.last_answer or 0.0))
         shown = (member.learner.nickname or member.learner.learner) if names else f"Student {number}"
+        place = lesson_class.step if lesson_class.follow else member.learner.step
         rows.append(
             {
                 "student": shown,
-                "step": f"{sheet.index(member.learner.step) + 1} of {len(sheet.steps)}",
+                "step": f"{sheet.index(place) + 1} of {len(sheet.steps)}",
                 "answered": f"{member.answered} of {len(sheet.steps)}",
                 "at this step": f"{since} min{', stuck?' if since >= STUCK_MINUTES else ''}",
                 "own trainings": training_results(home(), member.persons),

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from cnnlab.explanations.lesson_evidence import is_own
 from cnnlab.formatting import pluralize
 from cnnlab.lessons import classes, tally
 from cnnlab.lessons.classes import LessonClass, Vote
@@ -77,8 +78,18 @@ def show_tally(step: Step, vote: Vote, given: list[object]) -> None:
         lesson_charts.sketch_chart(step, tally.median_sketch(step, given), curve, key=key)
         st.caption("The median of the class.")
     if vote.revealed:
-        for specification in step.evidence:
-            st.markdown(f":material/analytics: {lesson_results.computed(specification).sentence}")
+        show_result(step)
+
+
+def show_result(step: Step) -> None:
+    """What the evidence supports, and the computed sentences; those of a student's own training are on their panels."""
+    result = lesson_results.computed(step.result) if step.result else None
+    expected = step.answer or (result.answer if result else "")
+    if step.kind == "choice" and expected:
+        st.markdown(f":material/check_circle: The evidence supports: **{escape_markdown(expected)}**")
+    if step.kind == "order" and result and result.ranking:
+        st.markdown(f":material/check_circle: Measured order: **{escape_markdown(', '.join(result.ranking))}**")
+    lesson_results.evidence_sentences([one for one in step.evidence if not is_own(one)], None)
 
 
 def describe_tally(step: Step, given: list[object]) -> str:
