@@ -174,6 +174,7 @@ def test_a_training_reestimates_from_a_twentieth_of_its_images_within_limits(tra
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_the_weights_of_the_epoch_that_gains_most_from_reestimation_are_kept_too(home, tmp_path, monkeypatch):
     from cnnlab.training import keras_model, trainer
 

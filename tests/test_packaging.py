@@ -209,6 +209,7 @@ def test_every_page_of_an_installed_wheel_works_without_tensorflow_but_training(
 
 @pytest.mark.posix
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_an_installed_wheel_knows_its_runs_and_says_how_to_get_tensorflow(installed):
     listed = run_installed(installed, "-c", "import cnnlab; print(len(cnnlab.networks()))")
     assert listed.stdout.strip() == "10", listed.stderr

@@ -290,6 +290,7 @@ def test_without_ray_one_sentence_says_what_installs_it(monkeypatch: pytest.Monk
 
 
 @pytest.mark.ray
+@pytest.mark.nightly
 def test_without_a_cluster_the_dispatcher_leaves_with_one_sentence(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "cnnlab", "dispatch", "--runner", "ray", "--address"]
     environment = os.environ | {"PYTHONPATH": str(settings.REPOSITORY), "CNNLAB_HOME": str(tmp_path)}

@@ -118,12 +118,14 @@ def test_the_weights_in_the_keras_file_are_read_without_keras(tmp_path, regulari
         np.testing.assert_array_equal(read[name], values)
 
 
-def test_a_worker_killed_at_random_moments_ends_with_the_same_history(whole, tmp_path, home):
+@pytest.mark.nightly(but=["1"])
+@pytest.mark.parametrize("kills", [1, 3])
+def test_a_worker_killed_at_random_moments_ends_with_the_same_history(whole, tmp_path, home, kills):
     run, _ = whole
     (tmp_path / "data").symlink_to(home / "data")
     folder = tmp_path / "runs" / run.key
     chance = random.Random(7)
-    for kill in range(3):
+    for kill in range(kills):
         process = start(run.experiment, tmp_path)
         wait_for(past_epoch(kill, folder, process))
         time.sleep(chance.uniform(0, 0.25))
