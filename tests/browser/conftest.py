@@ -15,7 +15,7 @@ from chrome import PATIENCE, WIDE, App, is_error, served, text_of
 CHROMIUM = os.environ.get("CNNLAB_CHROMIUM") or shutil.which("chromium")
 ARGUMENTS = (  # noqa: SIM905  # a command line reads as one
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
+    "--disable-component-update --disable-sync --ignore-certificate-errors"
 ).split()
 
 

@@ -54,7 +54,7 @@ def secure(app: App, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 @pytest.fixture
 def watched(new_tab):
     """A tab that counts what the policy refuses."""
-    tab = new_tab(ignore_https_errors=True)
+    tab = new_tab()
     tab.add_init_script(WATCH)
     return tab
 
